@@ -1,0 +1,74 @@
+"""From the instances that the model finds in a photo to the photo's one answer.
+
+The paper scores one body type a photo; Mask R-CNN returns instances. The rule, used everywhere:
+
+1. Instances that score less than the threshold are dropped.
+2. Non-maximum suppression over all body types together: of two boxes that overlap by more than the
+   threshold, the one with the lower score goes. (torchvision suppresses within each type only, so that one
+   car can come back both as suv and as sedan.) What is left are the photo's detections.
+3. The answer is the detection with the highest score. A photo with none is answered "no car found", which
+   counts as wrong.
+
+Equal scores are decided by the order in which the model returned the instances: the first wins.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+NO_CAR_FOUND = "no car found"  # how the answer None is written in matrices and reports; "" in predictions.csv
+
+
+def keep_detections(
+    boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_threshold: float
+) -> Tensor:
+    """The instances of one photo that count as its detections (steps 1 and 2).
+
+    Args:
+        boxes: float Tensor[N, 4], x1, y1, x2, y2 in pixels; N may be 0. A box that is not finite is dropped.
+        scores: float Tensor[N], 0..1. A score that is not a number is dropped.
+        labels: int Tensor[N], class ids 1..C, not looked at by suppression; 0, the background, is dropped.
+        score_threshold: smallest score kept, 0..1.
+        nms_threshold: largest intersection over union at which two boxes are both kept, 0..1.
+
+    Returns:
+        int64 Tensor[K] on the device of `boxes`: indices into the arguments, highest score first.
+
+    Raises:
+        ValueError: The shapes do not agree.
+    """
+    count = len(scores)
+    if boxes.shape != (count, 4) or scores.shape != (count,) or labels.shape != (count,):
+        raise ValueError(
+            f"expected boxes (N, 4), scores (N,), labels (N,), got {tuple(boxes.shape)}, "
+            f"{tuple(scores.shape)}, {tuple(labels.shape)}"
+        )
+    usable = (scores >= score_threshold) & (labels > 0) & torch.isfinite(boxes).all(dim=1)
+    candidates = torch.nonzero(usable).flatten()
+    # A stable sort first, so that equal scores stay in the model's order whatever nms does with them.
+    candidates = candidates[scores[candidates].sort(descending=True, stable=True).indices]
+    kept = nms(boxes[candidates].float(), scores[candidates].float(), nms_threshold)
+    return candidates[kept.sort().values]
+
+
+def answer_photo(
+    boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_threshold: float
+) -> int | None:
+    """The instance that answers for a photo (step 3).
+
+    Args:
+        boxes: as for `keep_detections`, like the other arguments.
+        scores: see there.
+        labels: see there.
+        score_threshold: see there.
+        nms_threshold: see there.
+
+    Returns:
+        Index of the winning instance, or None for "no car found".
+    """
+    kept = keep_detections(
+        boxes, scores, labels, score_threshold=score_threshold, nms_threshold=nms_threshold
+    )
+    return int(kept[0]) if len(kept) else None

@@ -1,0 +1,147 @@
+"""A trained model and what it finds in photos: detections in each photo's own pixels, and the photo's one answer."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models.detection.roi_heads import paste_masks_in_image
+
+from carseg_lib import files
+from carseg_lib.answers import keep_detections
+from carseg_lib.errors import CarsegError
+from carseg_lib.masks import encode_mask
+from carseg_lib.model import MaskRCNN, build_model
+from carseg_lib.study import Study
+from carseg_lib.weights import read_checkpoint, set_norm_eps
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One car found in one photo.
+
+    Attributes:
+        body_type: its name.
+        score: 0..1.
+        box: x1, y1, x2, y2 in pixels of the photo.
+        mask: COCO run-length counts over the whole photo; "" if the model has no mask branch.
+    """
+
+    body_type: str
+    score: float
+    box: tuple[float, float, float, float]
+    mask: str
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device of a study's `device`; "auto" takes a GPU where there is one.
+
+    Raises:
+        CarsegError: the device asked for is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, available in there.items() if available)
+    if not there[device]:
+        raise CarsegError(
+            f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu"
+        )
+    return torch.device(device)
+
+
+def load_trained(study: Study) -> tuple[MaskRCNN, dict]:
+    """The best epoch's model of a run, in evaluation mode on the study's device, and its card (model/best.json).
+
+    Raises:
+        CarsegError: the run has no trained model, or its file is not the one its card describes.
+    """
+    if not study.best_card.is_file() or not study.best_weights.is_file():
+        raise CarsegError(f"run {study.run!r} has no trained model yet; run make train RUN={study.run} first")
+    card = files.read_json(study.best_card)
+    if files.sha256(study.best_weights) != card["sha256"]:
+        raise CarsegError(
+            f"{study.best_weights} is not the file that best.json describes; run make train again"
+        )
+    model = build_model(study, len(card["body_types"]) + 1, card["with_masks"])
+    try:
+        model.load_state_dict(read_checkpoint(study.best_weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CarsegError(
+            f"{study.best_weights} does not fit the run's settings ({reason}); run make train again"
+        ) from None
+    if card["weights"]["source"] == "coco":
+        set_norm_eps(model)
+    model = model.to(choose_device(study.device), memory_format=torch.channels_last)
+    return model.eval(), card
+
+
+def photo_detections(
+    found: dict[str, Tensor], size: tuple[int, int], image_size: int, body_types: Iterable[str], study: Study
+) -> list[Detection]:
+    """Turns the model's output for one photo into detections, best first; the first is the photo's answer.
+
+    Args:
+        found: boxes (D, 4) in pixels of the network's input, labels (D,), scores (D,), masks (D, 1, 28, 28).
+        size: width and height of the photo, pixels.
+        image_size: side of the network's square input, pixels.
+        body_types: names of classes 1, 2, ...
+        study: thresholds.
+    """
+    kept = keep_detections(
+        found["boxes"],
+        found["scores"],
+        found["labels"],
+        score_threshold=study.score_threshold,
+        nms_threshold=study.nms_threshold,
+    )
+    width, height = size
+    scale = found["boxes"].new_tensor([width, height, width, height]) / image_size
+    boxes = found["boxes"][kept] * scale
+    codes = [""] * len(kept)
+    if "masks" in found and len(kept):  # masks are pasted for detections that are kept only
+        masks = paste_masks_in_image(found["masks"][kept].float(), boxes.float(), (height, width)) >= 0.5
+        codes = [encode_mask(mask[0].cpu().numpy()) for mask in masks]
+    names = list(body_types)
+    return [
+        Detection(names[int(label) - 1], float(score), tuple(box.tolist()), code)
+        for label, score, box, code in zip(
+            found["labels"][kept], found["scores"][kept], boxes, codes, strict=True
+        )
+    ]
+
+
+@torch.inference_mode()
+def detect(
+    model: MaskRCNN,
+    batches: Iterable[tuple[Tensor, list[tuple[int, int]]]],
+    body_types: Iterable[str],
+    study: Study,
+) -> Iterator[list[Detection]]:
+    """Runs the model over batches of photos and yields each photo's detections in turn.
+
+    Args:
+        model: in evaluation mode.
+        batches: images (B, 3, S, S) float normalised, and the width and height of each photo.
+        body_types: names of classes 1, 2, ...
+        study: thresholds.
+    """
+    device = next(model.parameters()).device
+    for images, sizes in batches:
+        _, found = model(images.to(device))
+        for one, size in zip(found, sizes, strict=True):
+            yield photo_detections(one, size, images.shape[-1], body_types, study)
+
+
+def as_columns(detection: Detection | None) -> dict:
+    """A detection as the columns that predictions.csv and detections.csv share; empty ones for "no car found"."""
+    if detection is None:
+        return {"score": None, "x1": None, "y1": None, "x2": None, "y2": None, "mask": ""}
+    x1, y1, x2, y2 = detection.box
+    return {"score": detection.score, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "mask": detection.mask}
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file's name says that it is a photo."""
+    return path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".bmp"} and not path.name.startswith(".")

@@ -1,0 +1,261 @@
+"""Mask R-CNN for body types, with the paper's four parts visible (§IV): features, proposals, boxes and classes, masks.
+
+The parts are torchvision's, under torchvision's state-dict names, so that its COCO weights load. What differs from
+`torchvision.models.detection.MaskRCNN`: photos arrive resized and normalised (once, in preprocessing), random sampling is
+seeded per photo, and one forward pass can give losses and detections both.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
+from torchvision.ops import MultiScaleRoIAlign
+
+from carseg_lib.backbones import PyramidBackbone, freeze_stages
+from carseg_lib.study import Study
+
+# The five terms of Mask R-CNN's loss, each with the count it is a mean over (He et al. 2017, §3; Ren et al. 2015, eq. 1).
+LOSS_TERMS = {
+    "loss_objectness": "anchors",
+    "loss_rpn_box_reg": "anchors",
+    "loss_classifier": "regions",
+    "loss_box_reg": "regions",
+    "loss_mask": "positives",
+}
+
+
+class SeededSampler(BalancedPositiveNegativeSampler):
+    """torchvision's sampler of positive and negative boxes, drawing each photo's from a seed of its own.
+
+    A photo's sample then depends on the photo and the epoch alone: not on the other photos of its batch, on the number
+    of processes, or on where a run was resumed. It also counts what it sampled, to weigh losses between processes.
+    """
+
+    def __init__(self, batch_size_per_image: int, positive_fraction: float):
+        super().__init__(batch_size_per_image, positive_fraction)
+        self.seeds: list[int] = []
+        self.sampled = self.positives = 0
+
+    def __call__(self, matched_idxs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Samples as torchvision does: a list of (N,) labels in, two lists of (N,) bool masks out."""
+        positive_masks, negative_masks = [], []
+        for seed, matched in zip(self.seeds, matched_idxs, strict=True):
+            generator = torch.Generator().manual_seed(seed)
+            positive, negative = torch.where(matched >= 1)[0], torch.where(matched == 0)[0]
+            n_positive = min(positive.numel(), int(self.batch_size_per_image * self.positive_fraction))
+            n_negative = min(negative.numel(), self.batch_size_per_image - n_positive)
+            masks = []
+            for candidates, n in ((positive, n_positive), (negative, n_negative)):
+                chosen = candidates[
+                    torch.randperm(candidates.numel(), generator=generator)[:n].to(candidates.device)
+                ]
+                mask = torch.zeros_like(matched, dtype=torch.uint8)
+                mask[chosen] = 1
+                masks.append(mask)
+            positive_masks.append(masks[0])
+            negative_masks.append(masks[1])
+        self.positives = int(sum(mask.sum() for mask in positive_masks))
+        self.sampled = self.positives + int(sum(mask.sum() for mask in negative_masks))
+        return positive_masks, negative_masks
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The values that say how much work a photo is given, each with torchvision's default and why ours may differ."""
+
+    rpn_samples: int  # anchors per photo in the proposal loss; 256 for COCO's crowds
+    proposals: (
+        int  # kept per photo; torchvision 1,000 (2,000 in training), a photo here holds one car or a few
+    )
+    roi_samples: int  # regions per photo in the heads' losses; torchvision 512
+    roi_positive_fraction: float  # torchvision 0.25; higher where a photo has few regions to learn types from
+    detections: int  # kept per photo; torchvision 100
+
+
+class MaskRCNN(nn.Module):
+    """Mask R-CNN over any backbone; see the module's text for what differs from torchvision's.
+
+    Args:
+        backbone: the feature extractor with its pyramid.
+        num_classes: body types + 1 for the background, which is class 0.
+        sizes: sampling and proposals.
+        box_head_width: units of the two fully connected layers of the box head.
+        mask_head: channels of each convolution of the mask head; empty: no mask branch and no mask loss.
+        score_threshold: detections below it are dropped, 0..1.
+    """
+
+    def __init__(
+        self,
+        backbone: PyramidBackbone,
+        num_classes: int,
+        sizes: Sizes,
+        box_head_width: int,
+        mask_head: tuple[int, ...],
+        score_threshold: float,
+    ):
+        super().__init__()
+        self.backbone = backbone
+        channels, strides = backbone.out_channels, backbone.strides
+        # torchvision: one anchor size a level, 8 x stride. Without the stride-4 and -64 levels, two sizes a level cover 32-181 px.
+        stock = strides[0] == 4
+        anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
+        anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
+        self.rpn = RegionProposalNetwork(
+            anchors,
+            RPNHead(channels, anchors.num_anchors_per_location()[0]),
+            fg_iou_thresh=0.7,
+            bg_iou_thresh=0.3,
+            batch_size_per_image=sizes.rpn_samples,
+            positive_fraction=0.5,
+            pre_nms_top_n={"training": 2 * sizes.proposals, "testing": sizes.proposals},
+            post_nms_top_n={"training": 2 * sizes.proposals, "testing": sizes.proposals},
+            nms_thresh=0.7,
+        )
+        self.rpn.fg_bg_sampler = SeededSampler(sizes.rpn_samples, 0.5)
+        levels = [str(i) for i, s in enumerate(strides) if s <= 32]
+        box_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
+        mask_parts = {}
+        if mask_head:
+            mask_parts = {
+                "mask_roi_pool": MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
+                "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
+                "mask_predictor": MaskRCNNPredictor(mask_head[-1], mask_head[-1], num_classes),
+            }
+        self.roi_heads = RoIHeads(
+            box_pool,
+            TwoMLPHead(channels * 7 * 7, box_head_width),
+            FastRCNNPredictor(box_head_width, num_classes),
+            fg_iou_thresh=0.5,
+            bg_iou_thresh=0.5,
+            batch_size_per_image=sizes.roi_samples,
+            positive_fraction=sizes.roi_positive_fraction,
+            bbox_reg_weights=None,
+            score_thresh=score_threshold,
+            nms_thresh=0.5,
+            detections_per_img=sizes.detections,
+            **mask_parts,
+        )
+        self.roi_heads.fg_bg_sampler = SeededSampler(sizes.roi_samples, sizes.roi_positive_fraction)
+
+    def forward(
+        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
+        """Losses, detections, or both, from one pass through the backbone.
+
+        Args:
+            images: (B, 3, H, W) float, normalised.
+            targets: one dict a photo: boxes (N, 4) float pixels of the network's input, labels (N,) int64 1..C,
+                masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses.
+
+        Returns:
+            In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): a dict a
+            photo with boxes (D, 4), labels (D,), scores (D,) and masks (D, 1, 28, 28) probabilities inside each box.
+        """
+        features = self.backbone(images)
+        losses = self._losses(images, features, targets) if targets is not None else {}
+        detections = [] if self.training else self._detections(images, features)
+        return losses, detections
+
+    def _losses(
+        self, images: Tensor, features: OrderedDict, targets: list[dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        for sampler in (self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler):
+            sampler.seeds = [int(target["seed"]) for target in targets]
+        targets = [{k: target[k] for k in ("boxes", "labels", "masks")} for target in targets]
+        was_training = self.training
+        # torchvision's parts return losses in training mode only; neither holds dropout or normalisation, so no number changes
+        self.rpn.train()
+        self.roi_heads.train()
+        proposals, losses = self.rpn(self._image_list(images), features, targets)
+        losses |= self.roi_heads(features, proposals, self._sizes(images), targets)[1]
+        self.rpn.train(was_training)
+        self.roi_heads.train(was_training)
+        return losses
+
+    def _detections(self, images: Tensor, features: OrderedDict) -> list[dict[str, Tensor]]:
+        proposals, _ = self.rpn(self._image_list(images), features)
+        return self.roi_heads(features, proposals, self._sizes(images))[0]
+
+    def _sizes(self, images: Tensor) -> list[tuple[int, int]]:
+        return [tuple(images.shape[-2:])] * len(images)
+
+    def _image_list(self, images: Tensor) -> ImageList:
+        return ImageList(images, self._sizes(images))
+
+    def loss_counts(self) -> dict[str, int]:
+        """What each loss of the last pass was a mean over (see `LOSS_TERMS`)."""
+        rpn, roi = self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler
+        return {"anchors": rpn.sampled, "regions": roi.sampled, "positives": roi.positives}
+
+
+def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
+    """Builds the study's Mask R-CNN without weights (see `carseg_lib.weights.load_weights`).
+
+    Args:
+        study: its model settings are used.
+        num_classes: body types + 1.
+        with_masks: whether the data have masks to learn from; without, there is no mask branch.
+    """
+    # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
+    backbone = PyramidBackbone(
+        study.backbone, study.fpn_channels, study.fpn_finest_stride, study.weights != "none"
+    )
+    freeze_stages(backbone.body, study.backbone, study.frozen_stages)
+    sizes = Sizes(
+        study.rpn_samples,
+        study.proposals,
+        study.roi_samples,
+        study.roi_positive_fraction,
+        study.detections_per_photo,
+    )
+    mask_head = (study.mask_head_channels,) * study.mask_head_layers if with_masks else ()
+    return MaskRCNN(backbone, num_classes, sizes, study.box_head_width, mask_head, study.score_threshold)
+
+
+def summarise(model: MaskRCNN, image_size: int) -> pd.DataFrame:
+    """Parameters and FLOPs of each part, for one photo in evaluation mode.
+
+    Returns:
+        A row a part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations; a
+        multiply-add counts as two, as `torch.utils.flop_counter` has it).
+    """
+    parts = {
+        "feature extraction: backbone": model.backbone.body,
+        "feature extraction: pyramid": model.backbone.fpn,
+        "region proposals": model.rpn,
+        "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],
+    }
+    if model.roi_heads.has_mask():
+        parts["mask head"] = [model.roi_heads.mask_head, model.roi_heads.mask_predictor]
+    names = {module: name for name, module in model.named_modules()}
+    was_training = model.training
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode(), FlopCounterMode(display=False, depth=None) as counter:
+        model(torch.zeros(1, 3, image_size, image_size, device=device))
+    model.train(was_training)
+    by_module = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+    rows = []
+    for part, modules in parts.items():
+        modules = modules if isinstance(modules, list) else [modules]
+        parameters = [p for module in modules for p in module.parameters()]
+        rows.append(
+            {
+                "part": part,
+                "parameters": sum(p.numel() for p in parameters),
+                "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+                "gflop": sum(by_module.get(f"MaskRCNN.{names[m]}", 0) for m in modules) / 1e9,
+            }
+        )
+    table = pd.DataFrame(rows).set_index("part")
+    table.loc["all"] = table.sum()
+    return table.astype({"parameters": int, "trainable": int})

@@ -1,0 +1,410 @@
+"""Fine-tuning, step by step as the paper describes it (§V): one epoch, one run, a checkpoint after each epoch.
+
+The loop runs on Lightning Fabric: one process on a laptop, several under torchrun, the same code. What is random follows
+from (seed, epoch, photo), and every loss is a mean over the whole batch wherever its photos are: several processes learn
+what one would, and a run that was killed goes on as if it had not been.
+"""
+
+import hashlib
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from carseg_lib import files
+from carseg_lib.answers import answer_photo
+from carseg_lib.catalogue import Catalogue
+from carseg_lib.checkpoints import Checkpoints
+from carseg_lib.errors import CarsegError
+from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
+from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
+from carseg_lib.study import Study
+from carseg_lib.weights import load_weights
+
+# The modules whose code decides what a training run computes: a checkpoint made by other code is not resumed.
+RECIPE_MODULES = (
+    "training",
+    "checkpoints",
+    "model",
+    "backbones",
+    "weights",
+    "preprocessing",
+    "answers",
+    "photos",
+    "masks",
+)
+RECIPE_SECTIONS = ("preprocessing", "model", "training")
+
+
+@dataclass
+class Sums:
+    """Sums over photos, from which an epoch's means follow; they add up over batches and over processes."""
+
+    losses: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSS_TERMS, 0.0))
+    counts: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("anchors", "regions", "positives"), 0.0)
+    )
+    correct: float = 0.0
+    photos: float = 0.0
+
+    def add_losses(self, losses: dict[str, Tensor], counts: dict[str, int]) -> None:
+        """Adds a batch: its mean losses, each times what it is a mean over."""
+        for name, loss in losses.items():
+            self.losses[name] += float(loss.detach()) * counts[LOSS_TERMS[name]]
+        for name, count in counts.items():
+            self.counts[name] += count
+
+    def over_processes(self, fabric: Fabric) -> "Sums":
+        """The same sums over all processes."""
+        values = [*self.losses.values(), *self.counts.values(), self.correct, self.photos]
+        if fabric.world_size > 1:
+            values = fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum").tolist()
+        n = len(self.losses)
+        return Sums(
+            dict(zip(self.losses, values[:n], strict=True)),
+            dict(zip(self.counts, values[n : n + 3], strict=True)),
+            *values[n + 3 :],
+        )
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """The five terms and their sum, as columns of the history."""
+        terms = {name: self.losses[name] / max(self.counts[LOSS_TERMS[name]], 1) for name in LOSS_TERMS}
+        return {f"{prefix}_loss": sum(terms.values())} | {
+            f"{prefix}_{name}": value for name, value in terms.items()
+        }
+
+
+def make_fabric(study: Study) -> Fabric:
+    """Fabric for the study's device, precision and number of processes."""
+    nodes = int(os.environ.get("WORLD_SIZE", 1)) // int(
+        os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", 1))
+    )
+    strategy = "ddp" if study.workers > 1 else "auto"
+    fabric = Fabric(
+        accelerator=study.device,
+        devices=study.workers // max(nodes, 1) if study.workers > 1 else 1,
+        num_nodes=max(nodes, 1),
+        strategy=strategy,
+        precision=study.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def seed_everything(seed: int, device: torch.device) -> None:
+    """Seeds torch (initial heads) and asks for deterministic kernels where all have one: on the CPU."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+
+
+def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
+    """The study's optimizer; weight decay spares biases and normalisation, as is usual."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": study.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if study.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=study.lr, momentum=0.9)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer](groups, lr=study.lr)
+
+
+def learning_rate(study: Study, step: int, steps: int) -> float:
+    """The rate of one step: linear warm-up over the first `warmup_fraction` of all steps, then constant or half a cosine to 0."""
+    warmup = round(study.warmup_fraction * steps)
+    if step < warmup:
+        return study.lr * (step + 1) / warmup
+    if study.schedule == "constant":
+        return study.lr
+    return study.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
+    """Scales this process's mean losses so that their mean over processes is the mean over the whole batch.
+
+    Processes sample different numbers of anchors and regions; a plain mean of means would depend on who got which photo.
+    """
+    if fabric.world_size == 1:
+        return losses
+    local = torch.tensor(list(counts.values()), dtype=torch.float64)
+    whole = fabric.all_reduce(local.clone(), reduce_op="sum").clamp(min=1)
+    scale = dict(zip(counts, (local * fabric.world_size / whole).tolist(), strict=True))
+    return {name: loss * scale[LOSS_TERMS[name]] for name, loss in losses.items()}
+
+
+def train_epoch(
+    fabric: Fabric,
+    model: MaskRCNN,
+    optimizer: torch.optim.Optimizer,
+    dataset: CarPhotos,
+    batches: EpochBatches,
+    study: Study,
+    first_step: int,
+    steps: int,
+    progress: Callable[[int, int], None],
+) -> Sums:
+    """One pass over the training photos: losses, gradients, step, for each batch.
+
+    Raises:
+        CarsegError: a loss is not finite; the message names the photos of the batch, and no weight was changed by it.
+    """
+    bare = model.module
+    model.train()
+    sums = Sums()
+    for i, (images, targets) in enumerate(make_loader(dataset, batches, study.loader_workers)):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(study, first_step + i, steps)
+        images, targets = fabric.to_device((images, targets))
+        losses, _ = model(images, targets)
+        counts = bare.loss_counts()
+        total = sum(global_losses(fabric, losses, counts).values())
+        if not torch.isfinite(total):
+            ids = [dataset.photos.photo_id[int(t["index"])] for t in targets]
+            terms = ", ".join(f"{name[5:]} {float(loss):g}" for name, loss in losses.items())
+            raise CarsegError(
+                f"the loss is not finite ({terms}) in the batch of {', '.join(ids)}; lower lr, or look at these photos"
+            )
+        fabric.backward(total)
+        if study.clip_norm:
+            fabric.clip_gradients(model, optimizer, max_norm=study.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        sums.add_losses(losses, counts)
+        sums.photos += len(images)
+        progress(i + 1, len(batches))
+    return sums.over_processes(fabric)
+
+
+@torch.no_grad()
+def validate(
+    fabric: Fabric, model: MaskRCNN, dataset: CarPhotos, study: Study, with_losses: bool = True
+) -> Sums:
+    """Evaluation mode, no gradients: losses, and the number of photos whose one answer is right (§V)."""
+    bare = model.module
+    model.eval()
+    sums = Sums()
+    batches = EpochBatches(len(dataset), study.batch_size, 0, None, fabric.global_rank, fabric.world_size)
+    for images, targets in make_loader(dataset, batches, study.loader_workers):
+        if not targets:
+            continue
+        images, targets = fabric.to_device((images, targets))
+        losses, detections = bare(images, targets if with_losses else None)
+        if with_losses:
+            sums.add_losses(losses, bare.loss_counts())
+        for target, found in zip(targets, detections, strict=True):
+            answer = answer_photo(
+                found["boxes"],
+                found["scores"],
+                found["labels"],
+                score_threshold=study.score_threshold,
+                nms_threshold=study.nms_threshold,
+            )
+            truth = dataset.truth(int(target["index"]))
+            sums.correct += answer is not None and int(found["labels"][answer]) == truth
+            sums.photos += 1
+    return sums.over_processes(fabric)
+
+
+def recipe_fingerprint(study: Study, dataset: Catalogue) -> str:
+    """What a training run computes depends on this: settings, data, code, lock. Checkpoints lie under it."""
+    settings = study.settings(RECIPE_SECTIONS)
+    here = Path(__file__).parent
+    code = [files.sha256(here / f"{name}.py") for name in RECIPE_MODULES]
+    recipe = f"{sorted(settings.items())} {dataset.fingerprint} {code} {torch.__version__}"
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def train(study: Study) -> pd.DataFrame:
+    """Trains the study's model on its data set, in one process or in `workers` of them; goes on where a killed run stopped.
+
+    Leaves history.csv, model/best.pt and model/best.json in the run's folder.
+
+    Returns:
+        The history: a row an epoch.
+    """
+    if study.workers > 1 and "LOCAL_RANK" not in os.environ:
+        _train_under_torchrun(study)
+    else:
+        _train_here(study)
+    return pd.read_csv(study.history)
+
+
+def _train_under_torchrun(study: Study) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc_per_node={study.workers}",
+    ]
+    command += ["-m", "carseg_lib.training", study.run]
+    last_error = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+        for line in process.stderr:
+            if line.startswith("carseg: "):
+                last_error = line[8:].strip()
+    if process.returncode:
+        raise CarsegError(
+            last_error
+            or f"training in {study.workers} processes failed; run with WORKERS=1 to see the reason"
+        )
+
+
+def _train_here(study: Study) -> None:
+    dataset = Catalogue.load(study.dataset)
+    with_masks = dataset.has_masks
+    fabric = make_fabric(study)
+    seed_everything(study.seed, fabric.device)
+    say = print if fabric.is_global_zero else _nothing
+    model = build_model(study, len(dataset.body_types) + 1, with_masks)
+    record = load_weights(model, study.backbone, study.weights)
+    model = model.to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(model, study)
+    checkpoints = Checkpoints(study.checkpoints / recipe_fingerprint(study, dataset))
+    state = checkpoints.resume(model, optimizer)
+    model, optimizer = fabric.setup(model, optimizer)
+
+    train_photos = CarPhotos(dataset, "train", study, augment=True)
+    train_sample = CarPhotos(dataset, "train", study, augment=False).sample(study.training_sample)
+    validation_photos = CarPhotos(dataset, "validation", study, augment=False)
+    say(_opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
+    clock = Clock(study.epochs, state.epoch, say)
+    for epoch in range(state.epoch + 1, study.epochs + 1):
+        batches = EpochBatches(
+            len(train_photos), study.batch_size, epoch, study.seed, fabric.global_rank, fabric.world_size
+        )
+        steps = len(batches)
+        started = time.monotonic()
+        progress = clock.within(epoch, started)
+        trained = train_epoch(
+            fabric,
+            model,
+            optimizer,
+            train_photos,
+            batches,
+            study,
+            (epoch - 1) * steps,
+            study.epochs * steps,
+            progress,
+        )
+        seconds = time.monotonic() - started
+        validated = validate(fabric, model, validation_photos, study)
+        sampled = validate(fabric, model, train_sample, study, with_losses=False)
+        row = {
+            "epoch": epoch,
+            "lr": optimizer.param_groups[0]["lr"],
+            "seconds": round(time.monotonic() - started, 3),
+            "photos_per_second": round(trained.photos / seconds, 3),
+            **trained.means("train"),
+            **validated.means("validation"),
+            "train_accuracy": sampled.correct / sampled.photos,
+            "train_sample": int(sampled.photos),
+            "validation_correct": int(validated.correct),
+            "validation_photos": int(validated.photos),
+            "validation_accuracy": validated.correct / validated.photos,
+        }
+        state.add(row)
+        if fabric.is_global_zero:
+            checkpoints.save(state, model.module, optimizer)
+        fabric.barrier()
+        say(clock.line(row))
+    if fabric.is_global_zero:
+        _publish(study, state, checkpoints, dataset, record.as_dict(), with_masks)
+
+
+def _opening_line(
+    study: Study, record: object, n_train: int, n_validation: int, with_masks: bool, done: int
+) -> str:
+    resumed = f", going on after epoch {done}" if done else ""
+    mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
+    return (
+        f"training {study.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
+        f"validating on {n_validation:,}, {study.epochs} epochs{resumed}{mask_loss}"
+    )
+
+
+class Clock:
+    """Tells how long training has left."""
+
+    def __init__(self, epochs: int, done: int, say: Callable[[str], None]):
+        self.epochs, self.first, self.say = epochs, done, say
+        self.started = time.monotonic()
+
+    def within(self, epoch: int, started: float) -> Callable[[int, int], None]:
+        """A callback for batches: after the first tenth of the first epoch of a session it gives an estimate."""
+
+        def progress(batch: int, batches: int) -> None:
+            if epoch == self.first + 1 and batch == max(batches // 10, 1):
+                left = (time.monotonic() - started) / batch * batches * (self.epochs - self.first)
+                self.say(
+                    f"first {batch} of {batches} batches: about {duration(left)} of training ahead, and validation"
+                )
+
+        return progress
+
+    def line(self, row: dict) -> str:
+        """The line of an epoch: losses, accuracies, speed, time left."""
+        done = row["epoch"] - self.first
+        left = (time.monotonic() - self.started) / done * (self.epochs - row["epoch"])
+        terms = " ".join(f"{name[5:]} {row[f'train_{name}']:.3f}" for name in LOSS_TERMS)
+        return (
+            f"epoch {row['epoch']}/{self.epochs}: train loss {row['train_loss']:.3f} ({terms}), "
+            f"validation loss {row['validation_loss']:.3f}, "
+            f"validation accuracy {row['validation_accuracy']:.1%} ({row['validation_correct']}/{row['validation_photos']}), "
+            f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, {duration(left)} left"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _publish(
+    study: Study, state: object, checkpoints: Checkpoints, dataset: Catalogue, weights: dict, with_masks: bool
+) -> None:
+    best = checkpoints.best(state)
+    history = pd.DataFrame(state.history)
+    history["best"] = history.epoch == state.best_epoch
+    files.write_bytes(study.best_weights, best.read_bytes())
+    description = {
+        "body_types": list(dataset.body_types),
+        "with_masks": with_masks,
+        "epoch": state.best_epoch,
+        "epochs": study.epochs,
+        "validation_accuracy": max(state.history, key=lambda row: row["epoch"] == state.best_epoch)[
+            "validation_accuracy"
+        ],
+        "settings": study.settings((*RECIPE_SECTIONS, "evaluation")),
+        "weights": weights,
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
+        "sha256": files.sha256(study.best_weights),
+    }
+    files.write_json(study.best_card, description)
+    files.write_csv(study.history, history)
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    try:
+        _train_here(Study.open(sys.argv[1]))
+    except CarsegError as error:
+        print(f"carseg: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,65 @@
+import pytest
+import torch
+
+from carseg_lib.backbones import BACKBONES, PyramidBackbone, build_body, find_architecture, freeze_stages
+from carseg_lib.errors import CarsegError
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_named_backbone_gives_a_pyramid_of_the_strides_it_promises(backbone):
+    pyramid = PyramidBackbone(backbone, channels=16, finest_stride=8, freeze_norm=True).eval()
+    with torch.no_grad():
+        maps = pyramid(torch.zeros(1, 3, 64, 128))
+    assert [tuple(x.shape) for x in maps.values()] == [(1, 16, 8, 16), (1, 16, 4, 8), (1, 16, 2, 4)]
+    assert pyramid.strides == [8, 16, 32]
+
+
+def test_finest_stride_4_has_torchvisions_five_levels():
+    pyramid = PyramidBackbone("resnet18", channels=16, finest_stride=4, freeze_norm=True).eval()
+    with torch.no_grad():
+        maps = pyramid(torch.zeros(1, 3, 64, 64))
+    assert [x.shape[-1] for x in maps.values()] == [16, 8, 4, 2, 1]
+    assert pyramid.strides == [4, 8, 16, 32, 64]
+
+
+def test_frozen_normalisation_has_no_trainable_weights_and_does_not_change_in_training():
+    body, _ = build_body("efficientnet_lite0", [8, 16, 32], freeze_norm=True)
+    assert not any(type(m).__name__.startswith("BatchNorm") for m in body.modules())
+    before = {k: v.clone() for k, v in body.state_dict().items() if "running" in k}
+    body.train()(torch.randn(2, 3, 64, 64))
+    assert before and all(torch.equal(v, body.state_dict()[k]) for k, v in before.items())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "frozen", "free"),
+    [
+        ("resnet50", "layer1.2.conv3.weight", "layer2.0.conv1.weight"),
+        ("efficientnet_lite0", "blocks.1.1.conv_pwl.weight", "blocks.2.0.conv_pw.weight"),
+        ("densenet121", "features_denseblock1.denselayer6.conv2.weight", "features_transition1.conv.weight"),
+        ("mobilevitv2", "stages_1.1.conv3_1x1.conv.weight", "stages_2.0.conv1_1x1.conv.weight"),
+    ],
+)
+def test_two_frozen_stages_end_at_stride_4(backbone, frozen, free):
+    body, _ = build_body(backbone, [8, 16, 32], freeze_norm=True)
+    count = freeze_stages(body, backbone, 2)
+    parameters = dict(body.named_parameters())
+    assert not parameters[frozen].requires_grad
+    assert parameters[free].requires_grad
+    assert count == sum(p.numel() for p in parameters.values() if not p.requires_grad) > 0
+
+
+def test_no_frozen_stage_leaves_all_trainable():
+    body, _ = build_body("resnet18", [8, 16, 32], freeze_norm=True)
+    assert freeze_stages(body, "resnet18", 0) == 0
+    assert all(p.requires_grad for p in body.parameters())
+
+
+def test_unknown_backbone_names_the_near_match():
+    with pytest.raises(CarsegError, match=r"resnet5O.*did you mean resnet50"):
+        find_architecture("resnet5O")
+
+
+def test_any_timm_name_works_and_one_without_the_strides_is_refused():
+    assert find_architecture("mobilenetv2_050").library == "timm"
+    with pytest.raises(CarsegError, match=r"vit_tiny_patch16_224.*(stride|feature maps)"):
+        build_body("vit_tiny_patch16_224", [8, 16, 32], freeze_norm=True)

@@ -1,0 +1,154 @@
+import pytest
+import torch
+from torchvision.models.detection import maskrcnn_resnet50_fpn
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
+
+from carseg_lib.model import LOSS_TERMS, SeededSampler, build_model, summarise
+from tests.small import small_study
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path, synthetic_cars):
+    return small_study(monkeypatch, tmp_path, synthetic_cars)
+
+
+def batch(n=2, size=96):
+    images = torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(0))
+    targets = []
+    for i in range(n):
+        masks = torch.zeros(1, size, size, dtype=torch.uint8)
+        masks[:, 30:60, 10:80] = 1
+        box = torch.tensor([[10.0, 30.0, 80.0, 60.0]])
+        targets.append(
+            {"boxes": box, "labels": torch.tensor([i % 4 + 1]), "masks": masks, "seed": torch.tensor(i)}
+        )
+    return images, targets
+
+
+def test_training_gives_the_five_finite_losses_and_no_detections(study):
+    torch.manual_seed(0)
+    model = build_model(study, 5, with_masks=True).train()
+    losses, detections = model(*batch())
+    assert set(losses) == set(LOSS_TERMS) and detections == []
+    assert all(torch.isfinite(loss) and loss > 0 for loss in losses.values())
+    counts = model.loss_counts()
+    assert counts["anchors"] == 2 * study.rpn_samples
+    assert 0 < counts["positives"] <= counts["regions"] <= 2 * study.roi_samples
+
+
+def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_training(study):
+    torch.manual_seed(0)
+    model = build_model(study, 5, with_masks=True)
+    images, targets = batch()
+    with torch.no_grad():
+        trained, _ = model.train()(images, targets)
+        evaluated, detections = model.eval()(images, targets)
+        _, alone = model(images)
+    # normalisation is frozen and nothing drops out: only the number of proposals differs (twice as many in training)
+    assert evaluated["loss_objectness"] == trained["loss_objectness"]
+    assert not model.rpn.training and not model.roi_heads.training
+    for both, only in zip(detections, alone, strict=True):
+        assert torch.equal(both["boxes"], only["boxes"]) and torch.equal(both["scores"], only["scores"])
+        assert both["masks"].shape == (len(both["boxes"]), 1, 28, 28)
+        assert len(both["boxes"]) <= study.detections_per_photo
+
+
+def test_a_photos_losses_do_not_depend_on_its_batch(study):
+    torch.manual_seed(0)
+    model = build_model(study, 5, with_masks=True).eval()
+    images, targets = batch(3)
+    sums = dict.fromkeys(LOSS_TERMS, 0.0)
+    counts = dict.fromkeys(("anchors", "regions", "positives"), 0)
+    with torch.no_grad():
+        for i in range(3):
+            losses, _ = model(images[i : i + 1], targets[i : i + 1])
+            for name, loss in losses.items():
+                sums[name] += float(loss) * model.loss_counts()[LOSS_TERMS[name]]
+            counts = {name: counts[name] + n for name, n in model.loss_counts().items()}
+        together, _ = model(images, targets)
+    assert model.loss_counts() == counts
+    for name, loss in together.items():
+        assert float(loss) == pytest.approx(sums[name] / counts[LOSS_TERMS[name]], rel=1e-4)
+
+
+def test_a_photo_without_a_car_trains(study):
+    model = build_model(study, 5, with_masks=True).train()
+    images, targets = batch(2)
+    targets[1] |= {
+        "boxes": torch.zeros(0, 4),
+        "labels": torch.zeros(0, dtype=torch.int64),
+        "masks": torch.zeros(0, 96, 96, dtype=torch.uint8),
+    }
+    losses, _ = model(images, targets)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(study):
+    model = build_model(study, 5, with_masks=False).train()
+    losses, _ = model(*batch())
+    assert set(losses) == set(LOSS_TERMS) - {"loss_mask"}
+    assert not any("mask" in name for name in model.state_dict())
+    with torch.no_grad():
+        assert "masks" not in model.eval()(batch()[0])[1][0]
+
+
+def test_seeded_sampler_takes_as_many_as_torchvisions_and_repeats_itself():
+    labels = torch.tensor([1] * 5 + [0] * 40 + [-1] * 10)
+    ours = SeededSampler(16, 0.5)
+    ours.seeds = [7]
+    (positive,), (negative,) = ours([labels])
+    (their_positive,), (their_negative,) = BalancedPositiveNegativeSampler(16, 0.5)([labels])
+    assert positive.sum() == their_positive.sum() == 5
+    assert negative.sum() == their_negative.sum() == 11
+    assert (ours.positives, ours.sampled) == (5, 16)
+    assert not positive[labels < 1].any() and not negative[labels != 0].any()
+    again = SeededSampler(16, 0.5)
+    again.seeds = [1, 7]
+    assert torch.equal(again([labels, labels])[1][1], negative)
+    assert not torch.equal(again([labels, labels])[1][0], negative)
+
+
+def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypatch, tmp_path, synthetic_cars):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    from carseg_lib.study import Study
+
+    ours = build_model(Study.create(profile="paper", data=synthetic_cars), 91, with_masks=True).state_dict()
+    theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
+    theirs = {k: v for k, v in theirs.items() if not k.endswith("num_batches_tracked")}
+    assert {k: v.shape for k, v in ours.items() if not k.endswith("num_batches_tracked")} == {
+        k: v.shape for k, v in theirs.items()
+    }
+
+
+def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_path, synthetic_cars):
+    """Same weights, same photo, resized and normalised by each in its own place: the same detections."""
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    from carseg_lib.preprocessing import MEAN, STD
+    from carseg_lib.study import Study
+
+    torch.manual_seed(0)
+    theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
+    study = Study.create(profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0"})
+    ours = build_model(study, 91, with_masks=True).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=False)
+    theirs.roi_heads.score_thresh = 0.0
+    photo = torch.rand(3, 128, 128)
+    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    with torch.no_grad():
+        expected = theirs([photo])[0]
+        _, found = ours(((photo - mean) / std)[None])
+    assert len(expected["boxes"]) > 0
+    torch.testing.assert_close(found[0]["boxes"], expected["boxes"], atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(found[0]["scores"], expected["scores"], atol=1e-5, rtol=1e-4)
+
+
+def test_summary_counts_parameters_and_flops_of_each_part(study):
+    model = build_model(study, 5, with_masks=True)
+    summary = summarise(model, study.image_size)
+    assert summary.loc["all", "parameters"] == sum(p.numel() for p in model.parameters())
+    assert summary.loc["all", "trainable"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert (summary.gflop > 0).all()
+    # the RPN by hand: 3x3 and two 1x1 convolutions (6 anchors: 6 scores and 24 offsets) on 12x12, 6x6 and 3x3 cells
+    channels, cells = study.fpn_channels, 144 + 36 + 9
+    by_hand = 2 * cells * (9 * channels * channels + channels * 6 + channels * 24)
+    assert summary.loc["region proposals", "gflop"] == pytest.approx(by_hand / 1e9)
