@@ -1,7 +1,7 @@
 """Feature extraction: backbones by name, from timm and torchvision, under one feature pyramid.
 
-The paper (§II) names DenseNet, GoogLeNet and ResNet as backbones and (§VIII) proposes new ones and attention; `BACKBONES`
-has one of each, and any other name that timm knows with `features_only` works too.
+The paper (§II) names DenseNet, GoogLeNet and ResNet as backbones and (§VII) proposes new ones and attention;
+`BACKBONES` has one of each, and any other name that timm knows with `features_only` works too.
 """
 
 import difflib

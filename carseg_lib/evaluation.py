@@ -12,15 +12,19 @@ from carseg_lib.catalogue import SPLITS, Catalogue
 from carseg_lib.inference import Detection, as_columns, detect, load_trained
 from carseg_lib.intervals import proportion_estimate
 from carseg_lib.masks import decode_mask
-from carseg_lib.metrics import classification_report, report_markdown, split_metrics
+from carseg_lib.metrics import (
+    classification_report,
+    headline_numbers,
+    report_markdown,
+    split_metrics,
+)
+from carseg_lib.model import MaskRCNN
 from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
 from carseg_lib.study import Study
 
-EVALUATED = ("validation", "test")
-
 
 def evaluate(study: Study) -> dict:
-    """Reads validation and test once with the best epoch's model and writes every number of the run.
+    """Every number of the run, from one read of validation, test and a fixed sample of training.
 
     Leaves predictions.csv, detections.csv, metrics.json, classification_report.csv and .md in the run's folder.
 
@@ -29,10 +33,9 @@ def evaluate(study: Study) -> dict:
     """
     dataset = Catalogue.load(study.dataset)
     model, card = load_trained(study)
-    tables = [
-        answer_split(model, CarPhotos(dataset, split, study, augment=False), split, study)
-        for split in EVALUATED
-    ]
+    photos = {split: CarPhotos(dataset, split, study, augment=False) for split in SPLITS}
+    photos["train"] = photos["train"].sample(study.training_sample)
+    tables = [answer_split(model, photos[split], split, study) for split in SPLITS]
     predictions = pd.concat([table for table, _ in tables], ignore_index=True)
     detections = pd.concat([table for _, table in tables], ignore_index=True)
     splits = {
@@ -45,16 +48,16 @@ def evaluate(study: Study) -> dict:
             seed=study.seed,
             has_masks=card["with_masks"],
         )
-        for split in EVALUATED
+        for split in SPLITS
     }
     metrics = {
         "schema": 1,
         "run": _run_facts(study, card, sum(p.numel() for p in model.parameters())),
         "data": _data_facts(dataset),
         "training": training_facts(pd.read_csv(study.history), study),
-        "splits": splits,
+        "splits": {split: headline_numbers(scores) | scores for split, scores in splits.items()},
     }
-    report = pd.concat({split: classification_report(splits[split]) for split in EVALUATED}, names=["split"])
+    report = pd.concat({split: classification_report(splits[split]) for split in SPLITS}, names=["split"])
     files.write_csv(study.predictions, predictions)
     files.write_csv(study.detections, detections)
     files.write_csv(study.folder / "classification_report.csv", report.reset_index())
@@ -64,7 +67,7 @@ def evaluate(study: Study) -> dict:
 
 
 def answer_split(
-    model: object, photos: CarPhotos, split: str, study: Study
+    model: MaskRCNN, photos: CarPhotos, split: str, study: Study
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The model's answers and detections for one split.
 

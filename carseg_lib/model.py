@@ -1,8 +1,8 @@
 """Mask R-CNN for body types, with the paper's four parts visible (§IV): features, proposals, boxes and classes, masks.
 
 The parts are torchvision's, under torchvision's state-dict names, so that its COCO weights load. What differs from
-`torchvision.models.detection.MaskRCNN`: photos arrive resized and normalised (once, in preprocessing), random sampling is
-seeded per photo, and one forward pass can give losses and detections both.
+`torchvision.models.detection.MaskRCNN`: photos arrive resized and normalised (once, in preprocessing), random sampling
+is seeded per photo, and one forward pass can give losses and detections both.
 """
 
 from collections import OrderedDict
@@ -23,7 +23,7 @@ from torchvision.ops import MultiScaleRoIAlign
 from carseg_lib.backbones import PyramidBackbone, freeze_stages
 from carseg_lib.study import Study
 
-# The five terms of Mask R-CNN's loss, each with the count it is a mean over (He et al. 2017, §3; Ren et al. 2015, eq. 1).
+# The five terms of Mask R-CNN's loss (He et al. 2017, §3; Ren et al. 2015, eq. 1), each with what it is a mean over.
 LOSS_TERMS = {
     "loss_objectness": "anchors",
     "loss_rpn_box_reg": "anchors",
@@ -105,7 +105,7 @@ class MaskRCNN(nn.Module):
         super().__init__()
         self.backbone = backbone
         channels, strides = backbone.out_channels, backbone.strides
-        # torchvision: one anchor size a level, 8 x stride. Without the stride-4 and -64 levels, two sizes a level cover 32-181 px.
+        # torchvision: one anchor size a level, 8 x stride. Three levels only: two sizes a level cover 32 to 181 px.
         stock = strides[0] == 4
         anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
         anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
@@ -157,8 +157,9 @@ class MaskRCNN(nn.Module):
                 masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses.
 
         Returns:
-            In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): a dict a
-            photo with boxes (D, 4), labels (D,), scores (D,) and masks (D, 1, 28, 28) probabilities inside each box.
+            In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): a
+            dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
+            each box.
         """
         features = self.backbone(images)
         losses = self._losses(images, features, targets) if targets is not None else {}
@@ -172,7 +173,7 @@ class MaskRCNN(nn.Module):
             sampler.seeds = [int(target["seed"]) for target in targets]
         targets = [{k: target[k] for k in ("boxes", "labels", "masks")} for target in targets]
         was_training = self.training
-        # torchvision's parts return losses in training mode only; neither holds dropout or normalisation, so no number changes
+        # torchvision's parts return losses in training mode only; neither holds anything else that mode changes
         self.rpn.train()
         self.roi_heads.train()
         proposals, losses = self.rpn(self._image_list(images), features, targets)

@@ -25,8 +25,8 @@ from carseg_lib.study import Study
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # paper §III; ImageNet's, of pixel values in 0..1
 READINGS = {
-    "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are flipped "
-    "(§V taken by its words)",
+    "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are "
+    "flipped (§V taken by its words)",
     "quarter_turns": "the interval's ends are the choices: a photo is turned by -90°, 0° or +90°, and half are flipped",
     "flip_only": "the interval is a slip: photos are flipped, not turned (§III names no rotation)",
     "none": "no random change: resize and normalise only, as for validation and test",
@@ -108,7 +108,7 @@ def tidy_boxes(target: dict, turned: bool) -> dict:
 
     Args:
         target: boxes (N, 4), masks (N, H, W), labels (N,).
-        turned: a rotation was applied; boxes then come from the rotated mask, not from the rotated box, which is larger.
+        turned: a rotation was applied; boxes then come from the rotated mask: the rotated box would be larger.
     """
     masks, boxes = target["masks"], target["boxes"]
     if turned:
@@ -249,11 +249,14 @@ def spread(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
 class EpochBatches(Sampler):
     """Batches of (epoch, i) for one process of several; all processes draw the same global batches and share each.
 
+    Every photo comes once. Batches have `batch_size` photos, or one or a few fewer where that does not divide n: a
+    last batch of a few photos would weigh them more than the others.
+
     Args:
         n: photos.
-        batch_size: photos per step over all processes.
+        batch_size: photos per step over all processes, at most.
         epoch: numbers the shuffle.
-        seed: of the shuffle; None keeps the order and the last, shorter batch.
+        seed: of the shuffle; None keeps the order.
         rank: this process.
         processes: how many there are.
     """
@@ -261,15 +264,13 @@ class EpochBatches(Sampler):
     def __init__(
         self, n: int, batch_size: int, epoch: int, seed: int | None, rank: int = 0, processes: int = 1
     ):
-        order = list(range(n))
+        order = np.arange(n)
         if seed is not None:
             generator = torch.Generator().manual_seed(photo_seed(seed, epoch, "order"))
-            order = torch.randperm(n, generator=generator).tolist()
-            # a last batch of another size would weigh its photos differently; they come in another epoch
-            batch_size = min(batch_size, n)
-            order = order[: n // batch_size * batch_size]
-        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        self.batches = [[(epoch, i) for i in batch[rank::processes]] for batch in batches]
+            order = torch.randperm(n, generator=generator).numpy()
+        batches = np.array_split(order, max(-(-n // batch_size), 1))
+        self.smallest = len(batches[-1])
+        self.batches = [[(epoch, int(i)) for i in batch[rank::processes]] for batch in batches]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self.batches)
@@ -279,8 +280,8 @@ class EpochBatches(Sampler):
 
 
 def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
-    """Photos of one size → images (B, 3, S, S) and their targets."""
-    if not items:
+    """Photos of one size → images (B, 3, S, S), channels last, and their targets; no photos → no images."""
+    if not items:  # validation shared by more processes than its last batch has photos
         return torch.empty(0), []
     images, targets = zip(*items, strict=True)
     return torch.stack(images).contiguous(memory_format=torch.channels_last), list(targets)

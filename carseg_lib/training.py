@@ -1,8 +1,8 @@
 """Fine-tuning, step by step as the paper describes it (§V): one epoch, one run, a checkpoint after each epoch.
 
-The loop runs on Lightning Fabric: one process on a laptop, several under torchrun, the same code. What is random follows
-from (seed, epoch, photo), and every loss is a mean over the whole batch wherever its photos are: several processes learn
-what one would, and a run that was killed goes on as if it had not been.
+The loop runs on Lightning Fabric: one process on a laptop, several under torchrun, the same code. What is random
+follows from (seed, epoch, photo), and every loss is a mean over the whole batch wherever its photos are: several
+processes learn what one would, and a run that was killed goes on as if it had not been.
 """
 
 import hashlib
@@ -119,7 +119,7 @@ def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
 
 
 def learning_rate(study: Study, step: int, steps: int) -> float:
-    """The rate of one step: linear warm-up over the first `warmup_fraction` of all steps, then constant or half a cosine to 0."""
+    """The rate of one step: a linear warm-up over a share of all steps, then constant or half a cosine to 0."""
     warmup = round(study.warmup_fraction * steps)
     if step < warmup:
         return study.lr * (step + 1) / warmup
@@ -131,7 +131,8 @@ def learning_rate(study: Study, step: int, steps: int) -> float:
 def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
     """Scales this process's mean losses so that their mean over processes is the mean over the whole batch.
 
-    Processes sample different numbers of anchors and regions; a plain mean of means would depend on who got which photo.
+    Processes sample different numbers of anchors and regions: a plain mean of means would depend on who got which
+    photo.
     """
     if fabric.world_size == 1:
         return losses
@@ -169,7 +170,7 @@ def train_epoch(
         total = sum(global_losses(fabric, losses, counts).values())
         if not torch.isfinite(total):
             ids = [dataset.photos.photo_id[int(t["index"])] for t in targets]
-            terms = ", ".join(f"{name[5:]} {float(loss):g}" for name, loss in losses.items())
+            terms = ", ".join(f"{name[5:]} {loss.item():g}" for name, loss in losses.items())
             raise CarsegError(
                 f"the loss is not finite ({terms}) in the batch of {', '.join(ids)}; lower lr, or look at these photos"
             )
@@ -224,8 +225,9 @@ def recipe_fingerprint(study: Study, dataset: Catalogue) -> str:
 
 
 def train(study: Study) -> pd.DataFrame:
-    """Trains the study's model on its data set, in one process or in `workers` of them; goes on where a killed run stopped.
+    """Trains the study's model on its data set, in one process or in `workers` of them.
 
+    A run that was killed goes on after its last whole epoch; one that is finished is not trained again.
     Leaves history.csv, model/best.pt and model/best.json in the run's folder.
 
     Returns:
@@ -285,6 +287,11 @@ def _train_here(study: Study) -> None:
             len(train_photos), study.batch_size, epoch, study.seed, fabric.global_rank, fabric.world_size
         )
         steps = len(batches)
+        if batches.smallest < study.workers:
+            raise CarsegError(
+                f"batches of {batches.smallest} photos ({len(train_photos)} in training, "
+                f"batch_size={study.batch_size}) can't be shared by WORKERS={study.workers}; take fewer workers"
+            )
         started = time.monotonic()
         progress = clock.within(epoch, started)
         trained = train_epoch(
@@ -358,11 +365,13 @@ class Clock:
         done = row["epoch"] - self.first
         left = (time.monotonic() - self.started) / done * (self.epochs - row["epoch"])
         terms = " ".join(f"{name[5:]} {row[f'train_{name}']:.3f}" for name in LOSS_TERMS)
+        right = f"{row['validation_correct']}/{row['validation_photos']}"
         return (
             f"epoch {row['epoch']}/{self.epochs}: train loss {row['train_loss']:.3f} ({terms}), "
             f"validation loss {row['validation_loss']:.3f}, "
-            f"validation accuracy {row['validation_accuracy']:.1%} ({row['validation_correct']}/{row['validation_photos']}), "
-            f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, {duration(left)} left"
+            f"validation accuracy {row['validation_accuracy']:.1%} ({right}), "
+            f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, "
+            f"{duration(left)} left"
         )
 
 
@@ -386,9 +395,7 @@ def _publish(
         "with_masks": with_masks,
         "epoch": state.best_epoch,
         "epochs": study.epochs,
-        "validation_accuracy": max(state.history, key=lambda row: row["epoch"] == state.best_epoch)[
-            "validation_accuracy"
-        ],
+        "validation_accuracy": state.history[state.best_epoch - 1]["validation_accuracy"],
         "settings": study.settings((*RECIPE_SECTIONS, "evaluation")),
         "weights": weights,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},

