@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import timm
 import torchvision
-from timm.layers import freeze_batch_norm_2d
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
@@ -67,13 +67,12 @@ def find_architecture(backbone: str) -> Architecture:
     )
 
 
-def build_body(backbone: str, strides: list[int], freeze_norm: bool) -> tuple[nn.Module, dict[int, int]]:
+def build_body(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]]:
     """Builds a backbone without weights that returns one feature map for each stride.
 
     Args:
         backbone: a name of `BACKBONES`, or one of timm's.
         strides: pixels of the photo per feature cell, ascending, of the maps to return; for example [8, 16, 32].
-        freeze_norm: batch normalisation keeps its statistics and weights, as is usual with batches of eight.
 
     Returns:
         The module (photos (B, 3, H, W) → ordered feature maps) and the number of channels at each stride.
@@ -89,8 +88,6 @@ def build_body(backbone: str, strides: list[int], freeze_norm: bool) -> tuple[nn
         channels = _torchvision_channels(architecture, network)
     else:
         body, channels = _timm_body(architecture.name, strides)
-    if freeze_norm:
-        body = freeze_batch_norm_2d(body)
     return body, {stride: channels[stride] for stride in strides}
 
 
@@ -163,17 +160,32 @@ class PyramidBackbone(nn.Module):
         backbone: a name of `BACKBONES`, or one of timm's.
         channels: of every pyramid level.
         finest_stride: 4: levels of stride 4, 8, 16, 32 and 64 (torchvision's); 8: levels of stride 8, 16 and 32.
-        freeze_norm: see `build_body`.
+        freeze_norm: batch normalisation keeps its statistics and weights, as is usual with batches of eight.
     """
 
     def __init__(self, backbone: str, channels: int, finest_stride: int, freeze_norm: bool):
         super().__init__()
         strides = [stride for stride in (4, 8, 16, 32) if stride >= finest_stride]
-        self.body, body_channels = build_body(backbone, strides, freeze_norm)
+        self.body, body_channels = build_body(backbone, strides)
+        self.freeze_norm = freeze_norm
+        if freeze_norm:
+            for norm in self._norms():
+                norm.requires_grad_(False)
         extra = LastLevelMaxPool() if finest_stride == 4 else None
         self.fpn = FeaturePyramidNetwork([body_channels[stride] for stride in strides], channels, extra)
         self.out_channels = channels
         self.strides = strides + ([64] if extra else [])
+
+    def train(self, mode: bool = True) -> "PyramidBackbone":
+        """Training or evaluation mode; frozen normalisation stays in evaluation mode."""
+        super().train(mode)
+        if self.freeze_norm:
+            for norm in self._norms():
+                norm.eval()
+        return self
+
+    def _norms(self) -> list[nn.Module]:
+        return [module for module in self.body.modules() if isinstance(module, _BatchNorm)]
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         """(B, 3, H, W) float → the pyramid's maps, finest first, each (B, channels, H / stride, W / stride)."""

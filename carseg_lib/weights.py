@@ -86,9 +86,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
 def set_norm_eps(model: torch.nn.Module, eps: float = 0.0) -> None:
     """Sets eps as COCO_V1 wants it: those weights were trained with frozen batch normalisation of eps 0."""
     for module in model.backbone.body.modules():
-        if isinstance(module, torchvision.ops.FrozenBatchNorm2d) or type(module).__name__.startswith(
-            "FrozenBatchNorm"
-        ):
+        if isinstance(module, torch.nn.BatchNorm2d):
             module.eps = eps
 
 
@@ -147,7 +145,9 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
         given = state.get(name)
         if given is not None and given.shape == tensor.shape:
             taken[name] = given
-        elif name.startswith(predictors) or name.endswith("num_batches_tracked"):
+        elif name.endswith("num_batches_tracked"):
+            continue  # a counter that frozen normalisation does not use
+        elif name.startswith(predictors):
             fresh.append(name)
         elif name.startswith("roi_heads.mask_") and not any(k.startswith("roi_heads.mask_") for k in state):
             fresh.append(name)  # weights of a model without a mask branch

@@ -22,12 +22,21 @@ def test_finest_stride_4_has_torchvisions_five_levels():
     assert pyramid.strides == [4, 8, 16, 32, 64]
 
 
-def test_frozen_normalisation_has_no_trainable_weights_and_does_not_change_in_training():
-    body, _ = build_body("efficientnet_lite0", [8, 16, 32], freeze_norm=True)
-    assert not any(type(m).__name__.startswith("BatchNorm") for m in body.modules())
-    before = {k: v.clone() for k, v in body.state_dict().items() if "running" in k}
-    body.train()(torch.randn(2, 3, 64, 64))
-    assert before and all(torch.equal(v, body.state_dict()[k]) for k, v in before.items())
+def test_frozen_normalisation_does_not_change_in_training():
+    pyramid = PyramidBackbone("efficientnet_lite0", channels=8, finest_stride=8, freeze_norm=True).train()
+    norms = [m for m in pyramid.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) > 20 and pyramid.training and not any(norm.training for norm in norms)
+    assert not any(p.requires_grad for norm in norms for p in norm.parameters())
+    before = {k: v.clone() for k, v in pyramid.state_dict().items() if "running" in k}
+    pyramid(torch.randn(2, 3, 64, 64))
+    assert all(torch.equal(v, pyramid.state_dict()[k]) for k, v in before.items())
+
+
+def test_from_scratch_normalisation_is_trained():
+    pyramid = PyramidBackbone("efficientnet_lite0", channels=8, finest_stride=8, freeze_norm=False).train()
+    before = {k: v.clone() for k, v in pyramid.state_dict().items() if "running_mean" in k}
+    pyramid(torch.randn(2, 3, 64, 64))
+    assert not all(torch.equal(v, pyramid.state_dict()[k]) for k, v in before.items())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +49,7 @@ def test_frozen_normalisation_has_no_trainable_weights_and_does_not_change_in_tr
     ],
 )
 def test_two_frozen_stages_end_at_stride_4(backbone, frozen, free):
-    body, _ = build_body(backbone, [8, 16, 32], freeze_norm=True)
+    body, _ = build_body(backbone, [8, 16, 32])
     count = freeze_stages(body, backbone, 2)
     parameters = dict(body.named_parameters())
     assert not parameters[frozen].requires_grad
@@ -49,7 +58,7 @@ def test_two_frozen_stages_end_at_stride_4(backbone, frozen, free):
 
 
 def test_no_frozen_stage_leaves_all_trainable():
-    body, _ = build_body("resnet18", [8, 16, 32], freeze_norm=True)
+    body, _ = build_body("resnet18", [8, 16, 32])
     assert freeze_stages(body, "resnet18", 0) == 0
     assert all(p.requires_grad for p in body.parameters())
 
@@ -62,4 +71,4 @@ def test_unknown_backbone_names_the_near_match():
 def test_any_timm_name_works_and_one_without_the_strides_is_refused():
     assert find_architecture("mobilenetv2_050").library == "timm"
     with pytest.raises(CarsegError, match=r"vit_tiny_patch16_224.*(stride|feature maps)"):
-        build_body("vit_tiny_patch16_224", [8, 16, 32], freeze_norm=True)
+        build_body("vit_tiny_patch16_224", [8, 16, 32])

@@ -84,7 +84,7 @@ def test_coco_weights_load_from_a_stand_in_of_torchvisions_file(monkeypatch, pap
         "roi_heads.mask_head.3.0.weight",
     ):
         assert torch.equal(own[name], stand_in[name])
-    norms = [m for m in model.backbone.body.modules() if type(m).__name__.startswith("FrozenBatchNorm")]
+    norms = [m for m in model.backbone.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert norms and all(m.eps == 0.0 for m in norms)
 
 
