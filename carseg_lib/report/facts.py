@@ -1,0 +1,309 @@
+"""What the page says in words, computed from the numbers of the run: verdict, differences, failures, limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib import paper
+
+Estimate = Mapping[str, Any]  # {"value", "low", "high", "n"}, or None where it does not apply
+
+WHATS = {  # the paper's claims by name, as a reader would say them
+    "average training accuracy": "Training accuracy, average over epochs",
+    "average validation accuracy": "Validation accuracy, average over epochs",
+    "headline accuracy": "Accuracy",
+    "headline precision": "Precision (macro average)",
+    "headline recall": "Recall (macro average)",
+    "headline f1": "F1 score (macro average)",
+}
+AUGMENTATIONS = {
+    "rotate_and_flip": "rotation within ±{degrees:g}°, horizontal flip, crop",
+    "quarter_turns": "quarter turns by −90°, 0° or 90°, horizontal flip, crop",
+    "flip_only": "horizontal flip, crop",
+    "none": "none",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to the question of the page: one word for a badge, sentences, and which way it points."""
+
+    word: str
+    sentences: tuple[str, ...]
+    tone: str  # good | bad | unsure
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim of the paper beside ours; `place` is where the paper's figure lies to our interval."""
+
+    what: str
+    paper: float
+    ours: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    place: str
+    tone: str
+
+    @property
+    def estimate(self) -> Estimate:
+        """Our figure with its interval."""
+        return {"value": self.ours, "low": self.low, "high": self.high, "n": self.n}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting as the paper has it and as this run has it."""
+
+    what: str
+    paper: str
+    ours: str
+    state: str  # same | differs | not said
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as a percentage; a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}%"
+
+
+def interval(estimate: Estimate | None) -> str:
+    """The 95% interval of an estimate, "83.3–91.9%"; empty where there is none."""
+    if not estimate or estimate.get("low") is None or estimate.get("high") is None:
+        return ""
+    return f"{100 * estimate['low']:.1f}–{100 * estimate['high']:.1f}%"
+
+
+def place_of(claimed: float, low: float | None, high: float | None) -> tuple[str, str]:
+    """Where a claimed value lies to an interval, in words, and what tone that has."""
+    if low is None or high is None:
+        return "no interval", "unsure"
+    if claimed > high:
+        return "paper above ours", "bad"
+    if claimed < low:
+        return "paper below ours", "good"
+    return "inside", "good"
+
+
+def main_split(metrics: Mapping[str, Any]) -> str:
+    """The split that the verdict is drawn on: test where there is one."""
+    splits = list(metrics.get("splits") or {})
+    return "test" if "test" in splits else (splits[0] if splits else "")
+
+
+def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Verdict:
+    """Whether the paper's 91.2% holds on these data, and what the answer rests on."""
+    split, name = main_split(metrics), metrics["data"]["name"]
+    claimed = paper.claim("headline accuracy").value
+    if not split:
+        return Verdict(
+            "not judged", (f"This run has no evaluated split of {name}: the claim is not judged.",), "unsure"
+        )
+    accuracy = metrics["splits"][split]["accuracy"]
+    place, tone = place_of(claimed, accuracy["low"], accuracy["high"])
+    measured = (
+        f"On the {accuracy['n']:,} {split} photos of “{name}” the model names the body type of "
+        f"{percent(accuracy['value'])} rightly (95% interval {interval(accuracy) or 'not computed'})."
+    )
+    says = {
+        "inside": (
+            "holds",
+            f"The paper's {percent(claimed)} lies inside this interval: on these data the claim holds.",
+        ),
+        "paper above ours": (
+            "does not hold",
+            f"The paper's {percent(claimed)} lies above this interval, "
+            f"{100 * (claimed - accuracy['value']):.1f} points over our figure: with this recipe and these data the "
+            "claim does not hold.",
+        ),
+        "paper below ours": (
+            "holds, exceeded",
+            f"The paper's {percent(claimed)} lies below this interval: on these data the claim holds, and this run "
+            f"exceeds it by {100 * (accuracy['value'] - claimed):.1f} points.",
+        ),
+        "no interval": (
+            "not judged",
+            f"Without an interval the paper's {percent(claimed)} cannot be judged.",
+        ),
+    }
+    word, judged = says[place]
+    sentences = [measured, judged]
+    other = metrics["splits"].get("validation")
+    if split == "test" and other:
+        accuracy = other["accuracy"]
+        where = place_of(claimed, accuracy["low"], accuracy["high"])[0]
+        sentences.append(
+            f"On the {accuracy['n']:,} validation photos, by which the epoch was chosen, it is "
+            f"{percent(accuracy['value'])} ({interval(accuracy) or 'no interval'}; "
+            f"{where.replace('inside', 'paper inside')})."
+        )
+    differ = [d for d in differences if d.state == "differs"]
+    if differ:
+        names = ", ".join(d.what.lower() for d in differ)
+        sentences.append(
+            f"It is not the paper's experiment repeated: {len(differ)} of {len(differences)} points compared "
+            f"differ ({names})."
+        )
+    return Verdict(word, tuple(sentences), tone)
+
+
+def comparison(metrics: Mapping[str, Any], split: str) -> tuple[list[Row], dict[str, list[Row]]]:
+    """The headline claims, and Table 1 by body type, each beside ours."""
+    table = paper.compare_with_paper(dict(metrics), split)
+    headline: list[Row] = []
+    types: dict[str, list[Row]] = {}
+    for line in table.itertuples():
+        ours, low, high, n = (None if pd.isna(v) else v for v in (line.ours, line.low, line.high, line.n))
+        place, tone = place_of(line.paper, low, high)
+        row = Row(
+            WHATS.get(line.what, line.what),
+            line.paper,
+            ours,
+            low,
+            high,
+            None if n is None else int(n),
+            place,
+            tone,
+        )
+        if line.what in WHATS:
+            headline.append(row)
+        else:
+            types.setdefault(line.what.rpartition(" ")[0], []).append(row)
+    return headline, types
+
+
+def differences(
+    study: Mapping[str, Any] | None, metrics: Mapping[str, Any], photos: pd.DataFrame | None
+) -> list[Difference]:
+    """Every setting that the paper gives, beside this run's; computed from study.json, metrics.json, the catalogue."""
+    data, run = metrics["data"], metrics["run"]
+    settings = {**run, **(study or {})}
+    rows: list[Difference] = []
+
+    def add(what: str, claimed: str, ours: str, same: bool | None) -> None:
+        state = "not said" if same is None else ("same" if same else "differs")
+        rows.append(Difference(what, claimed, ours, state))
+
+    add("Data", "a set from Kaggle, neither named nor linked", str(data["name"]), None)
+    for split, what in (
+        ("train", "training photos"),
+        ("validation", "validation photos"),
+        ("test", "test photos"),
+    ):
+        counts = data.get("counts", {}).get(split) or {}
+        n = sum(counts.values())
+        add(what.capitalize(), paper.claim(what).printed, f"{n:,}", n == paper.claim(what).value)
+    if photos is not None and len(photos):
+        sizes = (photos["width"].astype(str) + " × " + photos["height"].astype(str)).value_counts()
+        share = sizes.iloc[0] / len(photos)
+        text = (
+            f"{sizes.index[0]}, all"
+            if share == 1
+            else f"{sizes.index[0]} for {percent(share, 0)}, {len(sizes):,} sizes"
+        )
+        add("Photo size, pixels", "240 × 160, all", text, share == 1 and sizes.index[0] == "240 × 160")
+    add("Boxes", "not said", str(data["boxes"]), None)
+    add("Masks", "not said", str(data["masks"]), None)
+
+    def setting(name: str, what: str, claimed: str, *, form: str = "{}") -> None:
+        if name in settings:
+            value = settings[name]
+            add(
+                what,
+                claimed,
+                form.format(value),
+                value == paper.claim(_CLAIM[name]).value if name in _CLAIM else None,
+            )
+
+    setting("image_size", "Image size, pixels", paper.claim("input size").printed)
+    if "augmentation" in settings:
+        degrees = settings.get("rotation_degrees", 90)
+        kind = settings["augmentation"]
+        text = AUGMENTATIONS.get(kind, str(kind)).format(degrees=degrees)
+        same = kind == "quarter_turns" or (kind == "rotate_and_flip" and degrees == 90)
+        add("Augmentation", "rotation within ±90° (or a flip “in” it), horizontal flip, crop", text, same)
+    setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
+    if "weights" in settings:
+        kinds = {
+            "coco": "Mask R-CNN trained on COCO",
+            "imagenet": "backbone trained on ImageNet, the rest untrained",
+            "none": "none, from scratch",
+        }
+        ours = kinds.get(settings["weights"], "a checkpoint of the user's")
+        known = {"coco": True, "imagenet": False, "none": False}
+        add("First weights", "a pre-trained Mask R-CNN", ours, known.get(settings["weights"]))
+    setting("batch_size", "Batch size", paper.claim("batch size").printed)
+    if "optimizer" in settings:
+        name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}.get(
+            settings["optimizer"], settings["optimizer"]
+        )
+        add("Optimiser", "Adam", name, name == "Adam")
+    setting("lr", "Learning rate", paper.claim("learning rate").printed, form="{:g}")
+    setting("schedule", "Schedule of the learning rate", "not said")
+    setting("weight_decay", "Weight decay", "not said", form="{:g}")
+    setting("epochs", "Epochs", paper.claim("epochs").printed)
+    return rows
+
+
+_CLAIM = {"image_size": "input size", "batch_size": "batch size", "lr": "learning rate", "epochs": "epochs"}
+
+
+def short_claim(claim: str) -> str:
+    """Names of Table 1's cells gathered by type: "suv recall, suv f1" becomes "suv: recall, f1".
+
+    The same cells of every type become "all types: ..."; other claims stay as they are.
+    """
+    cells: dict[str, list[str]] = {}
+    for name in claim.split(", "):
+        body_type, _, measure = name.partition(" ")
+        if body_type not in paper.TABLE_1.index or measure not in paper.TABLE_1.columns:
+            return claim
+        cells.setdefault(body_type, []).append(measure)
+    if len(cells) == len(paper.TABLE_1) and len({tuple(measures) for measures in cells.values()}) == 1:
+        cells = {"all types": next(iter(cells.values()))}
+    return "; ".join(f"{body_type}: {', '.join(measures)}" for body_type, measures in cells.items())
+
+
+def commonest_confusions(confusion: Mapping[str, Any], most: int = 5) -> list[dict[str, Any]]:
+    """The off-diagonal cells with the most photos: truth, answer, n, share of the truth's photos."""
+    cells = []
+    for truth, row in zip(confusion["labels"], confusion["matrix"], strict=False):
+        total = sum(row)
+        for answer, n in zip(confusion["labels"], row, strict=True):
+            if answer != truth and n:
+                cells.append({"truth": truth, "answer": answer, "n": n, "share": n / total})
+    return sorted(cells, key=lambda cell: -cell["n"])[:most]
+
+
+def limits(metrics: Mapping[str, Any], split: str, duplicates: Mapping[str, int] | None) -> list[str]:
+    """What the numbers of this run cannot carry."""
+    data, run = metrics["data"], metrics["run"]
+    texts = [
+        "The paper does not name its data set. These photos are other photos: agreement or disagreement of the figures "
+        "says what the recipe does here, not what the authors measured.",
+        f"One run with seed {run['seed']}. The intervals cover the choice of the evaluated photos, not the "
+        "chance in the training: another seed gives another model.",
+    ]
+    if split in metrics["splits"]:
+        support = {t: part["support"] for t, part in metrics["splits"][split]["per_type"].items()}
+        small = [f"{n} of {t}" for t, n in support.items() if n < 50]
+        if small:
+            texts.append(f"Few {split} photos of some types ({', '.join(small)}): their figures are coarse.")
+    if data["boxes"] == "whole frame":
+        texts.append(
+            "These data have no boxes. The whole frame stands in for each: box AP and box IoU say nothing about "
+            "finding cars."
+        )
+    if data["masks"] == "none":
+        texts.append("These data have no masks: no mask was learned and none is judged.")
+    if duplicates and duplicates.get("near_across"):
+        texts.append(
+            f"{duplicates['near_across']:,} pairs of near duplicates stand in different splits: the evaluation is "
+            "easier than it looks by as much as the model remembers them."
+        )
+    return texts

@@ -1,0 +1,351 @@
+"""Writes the page of a run: one HTML file that opens from disk with no network and asks for no other file.
+
+Styles, script and figures stand in the file; its Content-Security-Policy names the hashes of the one style sheet
+and the one script and allows nothing else. Every text from outside is escaped by Jinja2.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image, UnidentifiedImageError
+
+from carseg_lib import files, paper
+from carseg_lib.catalogue import BODY_TYPES, Catalogue
+from carseg_lib.duplicates import exact_duplicates, near_duplicates
+from carseg_lib.errors import CarsegError
+from carseg_lib.report import facts
+
+# Section of the page → figures it looks for in figures/, by name without .png, and their captions.
+# {split} stands for the evaluated splits, {type} for the body types.
+FIGURES: dict[str, dict[str, str]] = {
+    "data": {
+        "split_counts": "Photos in each split and of each type, beside the paper's split.",
+        "photo_sizes": "Sizes and aspect ratios of the photos; the paper's 240 × 160 marked.",
+        "brightness": "Mean brightness of the photos of each type.",
+        "box_statistics": "Size, shape and place of the boxes.",
+        "mask_statistics": "Mean silhouette of each type, and how much of its box a mask fills.",
+        "samples_{type}": "Photos of the type {type}, drawn at random (the paper's Figures 1 to 4 show one of each).",
+        "near_duplicates": "Pairs of photos that look the same.",
+    },
+    "preprocessing": {
+        "transform_steps": "One photo through the preprocessing, step by step.",
+        "augmentation": "Random versions of a photo, as training sees them.",
+    },
+    "training": {
+        "loss_curves": "Loss per epoch, training and validation.",
+        "loss_terms": "The five terms of the loss per epoch.",
+        "accuracy_curves": "Accuracy per epoch with 95% intervals; the paper's averages dashed.",
+    },
+    "evaluation": {
+        "table_bars": "Precision, recall, F1 and accuracy of each type beside the paper's Table 1.",
+        "confusion_{split}": "Confusion matrix of the {split} split.",
+        "pr_curves_{split}": "Precision against recall for each type, {split} split.",
+        "average_precision_{split}": "COCO average precision of boxes and masks, {split} split.",
+    },
+    "pictures": {
+        "answers_right": "Photos answered right.",
+        "answers_wrong": "Photos answered wrong.",
+        "masks_against_truth": "Predicted masks over the given ones.",
+    },
+}
+NOTEBOOKS = {
+    "01_data_exploration": "Data exploration",
+    "02_preprocessing": "Preprocessing",
+    "03_training": "Training",
+    "04_evaluation": "Evaluation",
+}
+ORDER = ["test", "validation", "train"]  # of the splits on the page
+LISTED = 200  # rows of a long list that the page shows
+
+
+@dataclass(frozen=True)
+class FigureOnPage:
+    """A picture of the run, inlined."""
+
+    name: str
+    caption: str
+    alt: str
+    uri: str
+    width: int
+    height: int
+
+
+def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) -> Path:
+    """Write `index.html` of a run from the files in its folder.
+
+    Only metrics.json must be there; of every other file the page says that it is missing.
+
+    Args:
+        run_folder: `reports/<run>`: metrics.json, study.json, provenance.json, history.csv, predictions.csv,
+            classification_report.csv, dataset/ (a Catalogue), figures/*.png, notebooks/*.html.
+        body_types: the types, in the order of tables.
+
+    Returns:
+        The path of the page, written whole or not at all.
+
+    Raises:
+        CarsegError: metrics.json is missing or broken, another file is broken, or the page cannot be written.
+    """
+    run_folder = Path(run_folder)
+    if not (run_folder / "metrics.json").is_file():
+        raise CarsegError(f"{run_folder / 'metrics.json'} is missing: make the run first, by make reproduce.")
+    metrics = files.read_json(run_folder / "metrics.json")
+    study, provenance = (_json(run_folder / name) for name in ("study.json", "provenance.json"))
+    catalogue = Catalogue.load(run_folder / "dataset") if (run_folder / "dataset").is_dir() else None
+    predictions = _table(run_folder / "predictions.csv")
+    split = facts.main_split(metrics)
+    duplicates = _duplicates(catalogue)
+    differences = facts.differences(study, metrics, None if catalogue is None else catalogue.photos)
+    headline, table1 = facts.comparison(metrics, split) if split else ([], {})
+    audit = paper.audit()
+    context = {
+        "run": metrics["run"],
+        "data": metrics["data"],
+        "training": metrics.get("training"),
+        "splits": metrics["splits"],
+        "split": split,
+        "order": sorted(metrics["splits"], key=ORDER.index),
+        "body_types": list(body_types),
+        "verdict": facts.verdict(metrics, differences),
+        "cards": _cards(metrics, split),
+        "headline": headline,
+        "table1": table1,
+        "differences": differences,
+        "audit": audit.to_dict("records"),
+        "audit_counts": audit["verdict"].value_counts().to_dict(),
+        "counts": metrics["data"].get("counts") or {},
+        "excluded": [] if catalogue is None else catalogue.excluded.to_dict("records"),
+        "duplicates": duplicates,
+        "history": _records(_table(run_folder / "history.csv")),
+        "reports": _classification_reports(run_folder),
+        "confusions": {
+            name: facts.commonest_confusions(part["confusion"]) for name, part in metrics["splits"].items()
+        },
+        "wrong": _wrong(predictions, split),
+        "limits": facts.limits(metrics, split, duplicates),
+        "pictures": _figures(run_folder / "figures", body_types),
+        "notebooks": [
+            (f"notebooks/{name}.html", title)
+            for name, title in NOTEBOOKS.items()
+            if (run_folder / "notebooks" / f"{name}.html").is_file()
+        ],
+        "provenance": provenance or {},
+        "study": {}
+        if study is None
+        else {k: v for k, v in study.items() if k != "data"},  # no path of a machine
+        "listed": LISTED,
+    }
+    return files.write_text(run_folder / "index.html", _render("page.html", context))
+
+
+def write_index(reports: Path) -> Path:
+    """Write `reports/index.html`, the list of all runs that have metrics, newest first.
+
+    Args:
+        reports: the folder that holds the runs.
+
+    Returns:
+        The path of the list.
+    """
+    reports = Path(reports)
+    runs = []
+    for path in reports.glob("*/metrics.json"):
+        metrics, provenance = files.read_json(path), _json(path.parent / "provenance.json")
+        made = (provenance or {}).get("made") or ""
+        if "splits" not in metrics or not (path.parent / "index.html").is_file():
+            continue
+        split = facts.main_split(metrics)
+        part = metrics["splits"].get(split) or {}
+        mask = (part.get("mask") or {}).get("AP")
+        runs.append(
+            {
+                "folder": path.parent.name,
+                "made": made,
+                "metrics": metrics,
+                "split": split,
+                "order": sorted(metrics["splits"], key=ORDER.index),
+                "part": part,
+                "mask": mask,
+            }
+        )
+    runs.sort(key=lambda run: (run["made"], run["folder"]), reverse=True)
+    return files.write_text(reports / "index.html", _render("runs.html", {"runs": runs}))
+
+
+def _render(template: str, context: Mapping[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("carseg_lib.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": facts.percent,
+        "interval": facts.interval,
+        "number": number,
+        "share": share,
+        "short_claim": facts.short_claim,
+    }
+    folder = resources.files("carseg_lib.report") / "templates"
+    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
+    return environment.get_template(template).render(context | assets)
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A cell of a table: whole numbers with separators, others rounded, a dash for none, texts as they are."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1):
+        return f"{int(value):,}"
+    return f"{value:.{digits}f}" if abs(value) >= 10**-digits or value == 0 else f"{value:.1e}"
+
+
+def share(value: float) -> int:
+    """A fraction in eleven steps, 0 to 10, for shades."""
+    return round(10 * value)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    return files.read_json(path) if path.is_file() else None
+
+
+def _table(path: Path) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise CarsegError(f"{path} is not a readable table ({error}). Delete it and run again.") from error
+
+
+def _records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    return [] if table is None else json.loads(table.to_json(orient="records"))
+
+
+def _cards(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
+    """The headline numbers: a title, the estimate, the paper's figure where it has one."""
+    if not split:
+        return []
+    part, other = (
+        metrics["splits"][split],
+        metrics["splits"].get("validation") if split != "validation" else None,
+    )
+    ap = {kind: (part.get(kind) or {}).get("AP") for kind in ("box", "mask")}
+    training = (metrics.get("training") or {}).get("train_accuracy")
+    headline = paper.HEADLINE
+    cards = [
+        (f"Accuracy, {split}", part["accuracy"], headline["accuracy"]),
+        (
+            "Accuracy, validation",
+            other and other["accuracy"],
+            paper.claim("average validation accuracy").value,
+        ),
+        ("Accuracy, training sample", training, paper.claim("average training accuracy").value),
+        (f"F1, macro, {split}", part["macro"]["f1"], headline["f1"]),
+        (f"Precision, macro, {split}", part["macro"]["precision"], headline["precision"]),
+        (f"Recall, macro, {split}", part["macro"]["recall"], headline["recall"]),
+        (f"Box AP, {split}", ap["box"], None),
+        (f"Mask AP, {split}", ap["mask"], None),
+        (f"Box IoU, {split}", part.get("box_iou"), None),
+        (f"Mask IoU, {split}", part.get("mask_iou"), None),
+    ]
+    return [{"title": title, "estimate": e, "paper": claimed} for title, e, claimed in cards if e]
+
+
+def _duplicates(catalogue: Catalogue | None) -> dict[str, int] | None:
+    """Sets of equal photos and pairs of nearly equal ones, within a split and across splits."""
+    if catalogue is None:
+        return None
+    sets = exact_duplicates(catalogue.photos).groupby("pixel_sha256")["split"].nunique()
+    pairs = near_duplicates(catalogue.photos)
+    across = pairs["split_a"] != pairs["split_b"]
+    return {
+        "exact_within": int((sets == 1).sum()),
+        "exact_across": int((sets > 1).sum()),
+        "near_within": int((~across).sum()),
+        "near_across": int(across.sum()),
+    }
+
+
+def _classification_reports(run_folder: Path) -> list[dict[str, Any]]:
+    """classification_report.csv by split; `x_low` and `x_high` become the interval of `x`."""
+    table = _table(run_folder / "classification_report.csv")
+    if table is None:
+        return []
+    reports = []
+    for name, part in table.groupby("split", sort=False):
+        columns = [c for c in ("body_type", "precision", "recall", "f1", "accuracy", "support") if c in part]
+        rows = [{c: _cell(row, c) for c in columns} for row in _records(part)]
+        reports.append({"split": name, "columns": columns, "rows": rows})
+    return sorted(reports, key=lambda report: ORDER.index(report["split"]))
+
+
+def _cell(row: Mapping[str, Any], column: str) -> Any:
+    """A value of a classification report, with its interval if it has one."""
+    if f"{column}_low" not in row:
+        return row[column]
+    return {"value": row[column], "low": row[f"{column}_low"], "high": row[f"{column}_high"]}
+
+
+def _wrong(predictions: pd.DataFrame | None, split: str) -> list[dict[str, Any]]:
+    """The wrong answers of the split, the surest first."""
+    if predictions is None:
+        return []
+    answers = predictions.assign(predicted=predictions["predicted"].fillna(""))
+    wrong = answers[(answers["split"] == split) & (answers["predicted"] != answers["body_type"])]
+    wrong = wrong.sort_values(["score", "photo_id"], ascending=[False, True])
+    return _records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
+
+
+def _figures(folder: Path, body_types: Sequence[str]) -> dict[str, list[FigureOnPage]]:
+    """The pictures of each section in the order of FIGURES; those that it does not know go under "more"."""
+    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
+    sections: dict[str, list[FigureOnPage]] = {}
+    for section, figures in FIGURES.items():
+        sections[section] = []
+        for pattern, caption in figures.items():
+            many = body_types if "{type}" in pattern else (ORDER if "{split}" in pattern else [""])
+            for part in many:
+                name = pattern.format(type=part, split=part)
+                if path := found.pop(name, None):
+                    sections[section].append(_figure(path, caption.format(type=part, split=part)))
+    sections["more"] = [
+        _figure(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()
+    ]
+    return sections
+
+
+def _figure(path: Path, caption: str) -> FigureOnPage:
+    content = path.read_bytes()
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            alt = str(picture.info.get("Description") or caption)
+    except (UnidentifiedImageError, OSError) as error:
+        raise CarsegError(f"{path} is not a readable PNG. Delete it and run again.") from error
+    uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+    return FigureOnPage(path.stem, caption, alt, uri, width, height)

@@ -1,0 +1,47 @@
+"use strict";
+
+// Tables sort by a click on a heading: numbers as numbers, texts as texts, empty cells always last.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const headings = [...table.tHead.rows[0].cells];
+  headings.forEach((heading, column) => {
+    const button = heading.querySelector("button");
+    if (!button) return;
+    button.addEventListener("click", () => {
+      const descending = heading.getAttribute("aria-sort") === "ascending";
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
+      heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+      const keys = new Map([...table.tBodies[0].rows].map((row) => [row, key(row.cells[column])]));
+      const numeric = [...keys.values()].every((value) => value === "" || !Number.isNaN(Number(value)));
+      const rows = [...keys.keys()].sort((a, b) => {
+        const [x, y] = [keys.get(a), keys.get(b)];
+        if (x === "" || y === "") return (x === "") - (y === "");
+        const order = numeric ? Number(x) - Number(y) : x.localeCompare(y, "en", { numeric: true });
+        return descending ? -order : order;
+      });
+      table.tBodies[0].append(...rows);
+    });
+  });
+}
+
+function key(cell) {
+  const text = cell.dataset.value ?? cell.textContent.trim().replace(/(\d),(?=\d{3})/g, "$1");
+  return text === "–" ? "" : text;
+}
+
+// Figures enlarge to their own size, at least the window's.
+const dialog = document.getElementById("enlarged");
+const scroller = dialog.querySelector(".scroller");
+for (const button of document.querySelectorAll("button.enlarge")) {
+  button.addEventListener("click", () => {
+    scroller.replaceChildren(button.firstElementChild.cloneNode());
+    dialog.showModal();
+  });
+}
+dialog.querySelector(".close").addEventListener("click", () => dialog.close());
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog) dialog.close();
+});
+dialog.addEventListener("close", () => scroller.replaceChildren());
+
+// What is folded away on the screen is printed.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
