@@ -1,0 +1,146 @@
+# Every command of the study; `make` alone lists them. Works with GNU make 3.81 and newer.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+##@ Variables, all optional but DATA:
+## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, a folder with COCO annotations, or a .json file
+## PROFILE=quick     set of parameters: smoke, quick or paper
+## RUN=name          name of the run and of its folder under reports/; the profile's name if not given
+## SEED=0            seed of every random choice
+## DEVICE=auto       auto, cpu, cuda or mps
+## WEIGHTS=imagenet  first weights: coco, imagenet, none, or a checkpoint's path; the profile's if not given
+## WORKERS=1         training processes
+## SET="epochs=3 lr=0.001"   any parameters of the profile; `make settings` lists them
+## PHOTO=path        for predict: a photo, or a folder of photos
+## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
+VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET PHOTO PYTHON
+
+# A misspelt variable would be ignored by make: refuse those that the command line sets and nobody knows.
+GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
+UNKNOWN := $(strip $(filter-out $(VARIABLES) SHELL MAKEFLAGS CURDIR,$(GIVEN)))
+NEAR = $(shell python3 -c 'import difflib, sys; \
+	near = difflib.get_close_matches(sys.argv[1].upper(), sys.argv[2:], 1); \
+	print("; did you mean %s?" % near[0] if near else ".")' '$(subst ','\'',$(firstword $(UNKNOWN)))' $(VARIABLES) 2>/dev/null)
+ifneq ($(UNKNOWN),)
+$(error carseg: there is no variable $(firstword $(UNKNOWN))$(NEAR) The variables are: $(VARIABLES))
+endif
+
+# Values reach Python by the environment, as they are: no shell reads them.
+export CARSEG_DATA := $(value DATA)
+export CARSEG_PROFILE := $(value PROFILE)
+export CARSEG_RUN := $(value RUN)
+export CARSEG_SEED := $(value SEED)
+export CARSEG_DEVICE := $(value DEVICE)
+export CARSEG_WEIGHTS := $(value WEIGHTS)
+export CARSEG_WORKERS := $(value WORKERS)
+export CARSEG_SET := $(value SET)
+export CARSEG_PHOTO := $(value PHOTO)
+export CARSEG_PYTHON := $(value PYTHON)
+
+# The environment: .venv, or the conda environment of environment.yml while it is active. `ready` is written last, so
+# that an installation that was interrupted is done again.
+ifeq ($(CONDA_DEFAULT_ENV),carseg)
+ENV_PYTHON := python
+READY := .venv/.conda-ready
+else
+ENV_PYTHON := .venv/bin/python
+READY := .venv/.ready
+endif
+# Made in another folder (the repository was moved), or its Python is gone: make it again.
+ifneq ($(shell $(ENV_PYTHON) -c '' 2>/dev/null && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" && echo ready),ready)
+.PHONY: $(READY)
+endif
+CARSEG := $(ENV_PYTHON) -m carseg_lib
+
+##@ The study
+.PHONY: reproduce explore preprocess train evaluate report verify predict lab settings
+reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
+	@$(CARSEG) run
+explore: $(READY) ## run it up to notebook 01: what the photos are
+	@$(CARSEG) run --until 01_data_exploration
+preprocess: $(READY) ## run it up to notebook 02: splits, masks, transforms
+	@$(CARSEG) run --until 02_preprocessing
+train: $(READY) ## run it up to notebook 03: fine-tuning
+	@$(CARSEG) run --until 03_training
+evaluate: $(READY) ## run it up to notebook 04: the results
+	@$(CARSEG) run --until 04_evaluation
+report: $(READY) ## write the page of a run anew
+	@$(CARSEG) report
+verify: $(READY) ## compare a run with the committed reference of its profile and data
+	@$(CARSEG) verify
+predict: $(READY) ## a trained run's answers for PHOTO: an overlay PNG and a JSON each, in reports/<run>/answers/
+	@$(CARSEG) predict
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(CARSEG) lab
+settings: $(READY) ## list the parameters of PROFILE with their meaning and range
+	@$(CARSEG) settings
+
+##@ The code
+.PHONY: setup test lint format lock clean help
+setup: $(READY) ## install everything into .venv (the other commands do it when needed)
+test: lint ## check the code's style and run all tests
+	@$(ENV_PYTHON) -m pytest
+lint: $(READY) ## check the code's style
+	@$(ENV_PYTHON) -m ruff check
+	@$(ENV_PYTHON) -m ruff format --check
+format: $(READY) ## bring the code into its style
+	@$(ENV_PYTHON) -m ruff check --fix
+	@$(ENV_PYTHON) -m ruff format
+lock: $(READY) ## resolve requirements.in to requirements.lock again; versions stay unless a line asks for others
+	@$(ENV_PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --no-emit-index-url --output-file requirements.lock requirements.in
+	@echo "requirements.lock is written; bring environment.yml in line with it"
+clean: ## remove the run RUN, or all runs and caches if RUN is not given; says what it removes
+	@case "$$CARSEG_RUN" in */*|.*|reference) echo "carseg: RUN=$$CARSEG_RUN is no run" >&2; exit 2;; \
+		"") set -- reports/* .pytest_cache .ruff_cache .hypothesis;; \
+		*) set -- "reports/$$CARSEG_RUN";; esac; \
+	for found; do \
+		if [ -e "$$found" ] && [ "$$found" != reports/reference ]; then rm -rf -- "$$found" && echo "removed $$found"; fi; \
+	done
+
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5); next } \
+		/^## / { print "  " substr($$0, 4); next } \
+		/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nExample: make reproduce DATA=~/cars PROFILE=smoke\n'
+
+##@
+
+.venv/.ready: requirements.lock pyproject.toml
+	@set -eu; here=$$(pwd -P); found=; \
+	for python in "$${CARSEG_PYTHON:-python3}" python3.13 python3.12 python3.11 python3.14; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+		if [ -n "$$CARSEG_PYTHON" ]; then break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+		echo "carseg: Python 3.11 or newer is needed: install it, or name it by PYTHON=path" >&2; exit 2; \
+	fi; \
+	echo "installing requirements.lock into .venv, $$("$$found" --version)"; \
+	rm -f .venv/.ready; \
+	if ! .venv/bin/python -c '' 2>/dev/null || [ "$$(cat .venv/.folder 2>/dev/null)" != "$$here" ]; then \
+		if ! said=$$("$$found" -m venv --clear .venv 2>&1); then \
+			echo "carseg: $$found cannot make .venv (Debian, Ubuntu: apt install python3-venv): $$said" >&2; exit 2; \
+		fi; \
+		printf %s "$$here" >.venv/.folder; \
+	fi; \
+	python=.venv/bin/python; \
+	if ! $$python -m uv --version >/dev/null 2>&1; then \
+		sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >.venv/uv.lock; \
+		$$python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/uv.lock; \
+	fi; \
+	if [ -n "$${PIP_INDEX_URL:-}" ] && [ -z "$${UV_DEFAULT_INDEX:-}" ]; then export UV_DEFAULT_INDEX=$$PIP_INDEX_URL; fi; \
+	$$python -m uv pip sync --quiet --python $$python --require-hashes requirements.lock; \
+	$$python -m uv pip install --quiet --python $$python --no-deps --no-build-isolation --editable .; \
+	$$python -m ipykernel install --sys-prefix --name carseg --display-name carseg >/dev/null 2>&1; \
+	printf %s "$$here" >.venv/.ready
+
+.venv/.conda-ready: environment.yml pyproject.toml
+	@set -eu; echo "installing carseg_lib into the conda environment"; \
+	python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	python -m ipykernel install --sys-prefix --name carseg --display-name carseg >/dev/null 2>&1; \
+	mkdir -p .venv; pwd -P | tr -d '\n' >.venv/.conda-ready

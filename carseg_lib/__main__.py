@@ -1,0 +1,207 @@
+"""The command line: `python -m carseg_lib run --data photos --profile smoke`; `make` calls it.
+
+Each option's default is an environment variable (`--data`: CARSEG_DATA), which is how make hands its variables over:
+no value passes through a shell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from carseg_lib import files, settings
+from carseg_lib.errors import CarsegError
+from carseg_lib.study import Study, reports_folder
+
+VARIABLES = {
+    "data": "your photos: a folder, or a COCO .json file",
+    "profile": "set of parameters: smoke, quick (default) or paper",
+    "run": "name of the run and of its folder under reports/ (default: the profile's name)",
+    "seed": "seed of every random choice (default: 0)",
+    "device": "auto (default), cpu, cuda or mps",
+    "weights": "coco, imagenet, none, or a checkpoint's path (default: the profile's)",
+    "workers": "training processes (default: 1)",
+    "set": 'parameters that differ from the profile: "epochs=3 lr=0.001"',
+    "photo": "the photo, or folder of photos, to predict",
+}
+RUN_ONLY = ("run", "profile")
+STUDY = ("data", "profile", "run", "seed", "device", "weights", "workers", "set")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CarsegError(f"{message} (see: {self.prog} --help)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: as on the command line, without the program's name; the process's own if not given.
+
+    Returns:
+        0: done; 1: the study failed (traceback above); 2: a user's mistake (one line); 130: interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    try:
+        asked = _parser().parse_args(arguments)
+        return asked.command(asked)
+    except CarsegError as error:
+        print(f"carseg: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # it would tell of the kernel's answer nobody waits for
+        print(
+            "\ncarseg: stopped. What is finished is kept: the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+    except BrokenPipeError:  # the reader of our lines went away: `make settings | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in files.DISK_ERRORS:
+            raise
+        print(f"carseg: {files.disk_error(error, Path(error.filename or reports_folder()))}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m carseg_lib",
+        description="A study of Mask R-CNN on four car body types.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    def command(name: str, function: object, text: str, options: tuple[str, ...]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        added.set_defaults(command=function)
+        for option in options:
+            default = os.environ.get(f"CARSEG_{option.upper()}", "")
+            added.add_argument(f"--{option}", default=default, metavar=option.upper(), help=VARIABLES[option])
+        return added
+
+    run = command(
+        "run", _run, "run the study, from photos to report; does only what is not up to date", STUDY
+    )
+    run.add_argument(
+        "--until", default="report", metavar="STEP", help="last step, e.g. 03_training (default: report)"
+    )
+    command("report", _report, "write a run's page anew", RUN_ONLY)
+    command("verify", _verify, "compare a run with the reference of its profile and data", RUN_ONLY)
+    command("reference", _reference, "make a run the reference that verify compares with", RUN_ONLY)
+    command("predict", _predict, "a trained run's answers for your photos", (*RUN_ONLY, "photo"))
+    command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
+    command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
+    return parser
+
+
+def _study(asked: argparse.Namespace) -> Study:
+    return Study.create(
+        run=asked.run,
+        profile=asked.profile or "quick",
+        data=asked.data,
+        overrides=settings.parse_settings(asked.set),
+        seed=asked.seed or "0",
+        device=asked.device or "auto",
+        workers=asked.workers or "1",
+        weights=asked.weights,
+    )
+
+
+def _open(asked: argparse.Namespace) -> Study:
+    return Study.open(asked.run or asked.profile or "quick")
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be told from the current folder."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from carseg_lib import pipeline
+    from carseg_lib.notebooks import NotebookFailedError
+
+    study = _study(asked)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    print(
+        f"run {study.run}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, device {study.device}"
+    )
+    try:
+        ran = pipeline.make_run(study, asked.until)
+    except NotebookFailedError as error:
+        print(f"{error}\ncarseg: the run failed; nothing of this step was kept as a result.", file=sys.stderr)
+        return 1
+    end = _shown(study.page if asked.until == "report" else study.folder)
+    print(f"done: {end}" if ran else f"nothing to be done: {end} is up to date")
+    return 0
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from carseg_lib import pipeline
+
+    print(f"done: {_shown(pipeline.make_report(_open(asked)))}")
+    return 0
+
+
+def _verify(asked: argparse.Namespace) -> int:
+    study = _open(asked)
+    from carseg_lib.verify import failures, verify_run
+
+    table = verify_run(study.folder, reports_folder() / "reference")
+    lines = failures(table)
+    print(
+        "\n".join(lines)
+        or f"run {study.run} is like its reference: {len(table)} comparisons, all within tolerance"
+    )
+    return 1 if lines else 0
+
+
+def _reference(asked: argparse.Namespace) -> int:
+    from carseg_lib.verify import write_reference
+
+    print(f"done: {_shown(write_reference(_open(asked).folder, reports_folder() / 'reference'))}")
+    return 0
+
+
+def _predict(asked: argparse.Namespace) -> int:
+    if not asked.photo:
+        raise CarsegError("name a photo, or a folder of photos, by PHOTO=path.")
+    study = _open(asked)
+    from carseg_lib.predict import predict_path
+
+    folder = study.folder / "answers"
+    predict_path(study, Path(asked.photo).expanduser(), folder)
+    print(f"done: {_shown(folder)}")
+    return 0
+
+
+def _lab(asked: argparse.Namespace) -> int:
+    if asked.data:
+        study = _study(asked)
+        study.save()
+    else:
+        study = _open(asked)
+    print(f'the notebooks open run "quick"; in their parameters cell say run = "{study.run}"')
+    notebooks = settings.project_folder() / "notebooks"
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"])
+
+
+def _settings(asked: argparse.Namespace) -> int:
+    values, _ = settings.read_profile(asked.profile or "quick")
+    for name, value in values.items():
+        field = settings.Settings.model_fields[name]
+        print(f"{name:22} {value!s:18} {field.description} ({settings.allowed(field)})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,331 @@
+"""The steps of the study, in order: each is a notebook (the last one the report), run only when it must be.
+
+A step is up to date if its stamp says that all it depends on is what it was, by content (the notebook's code, the
+modules it reaches, the settings it uses, the files it reads, the lock), and that all it left is still there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from carseg_lib import files, notebooks, provenance, staleness
+from carseg_lib.errors import CarsegError
+from carseg_lib.settings import near_match, project_folder
+from carseg_lib.study import WEIGHTS, Study, reports_folder
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what it depends on and what it leaves; patterns are relative to the run's folder.
+
+    Attributes:
+        name: also the name of its notebook, without `.ipynb`.
+        sections: sections of the study whose settings it depends on.
+        reads: patterns of the files that it reads.
+        writes: patterns of the files that it leaves, each matching one at least; its figures and pages besides.
+        reads_data: whether it depends on the photos themselves.
+        reads_weights: whether it depends on a checkpoint that the study names.
+        function: "module.function" that makes it from the run's folder, where it is not a notebook.
+        index: "module.function" that then lists all runs in the folder of reports.
+    """
+
+    name: str
+    sections: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    reads_data: bool = False
+    reads_weights: bool = False
+    function: str = ""
+    index: str = ""
+
+
+def _catalogue(folder: str) -> tuple[str, ...]:
+    return tuple(
+        f"{folder}/{name}" for name in ("photos.csv", "instances.csv", "excluded.csv", "catalogue.json")
+    )
+
+
+_MODEL = ("history.csv", "model/best.pt", "model/best.json", "model_summary.csv")
+_RESULTS = (
+    "metrics.json",
+    "predictions.csv",
+    "detections.csv",
+    "classification_report*.csv",
+    "classification_report*.md",
+)
+STEPS = (
+    Step("01_data_exploration", ("data",), (), _catalogue("catalogue"), reads_data=True),
+    Step("02_preprocessing", ("data", "preprocessing"), _catalogue("catalogue"), _catalogue("dataset")),
+    Step(
+        "03_training",
+        ("data", "preprocessing", "model", "training"),
+        _catalogue("dataset"),
+        _MODEL,
+        reads_weights=True,
+    ),
+    Step(
+        "04_evaluation",
+        ("data", "preprocessing", "model", "training", "evaluation"),
+        (*_catalogue("dataset"), *_MODEL),
+        _RESULTS,
+    ),
+    Step(
+        "report",
+        (),
+        (
+            "study.json",
+            "provenance.json",
+            "history.csv",
+            "model_summary.csv",
+            *_RESULTS,
+            *_catalogue("dataset"),
+            "figures/*",
+        ),
+        ("index.html",),
+        function="carseg_lib.report.write_report",
+        index="carseg_lib.report.write_index",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where the code of a study lies; the tests have small ones of their own.
+
+    Attributes:
+        root: the repository.
+        package: its Python package.
+        steps: in the order they run.
+    """
+
+    root: Path = field(default_factory=project_folder)
+    package: str = "carseg_lib"
+    steps: tuple[Step, ...] = STEPS
+
+    def notebook(self, step: Step) -> Path:
+        """The notebook of a step."""
+        return self.root / "notebooks" / f"{step.name}.ipynb"
+
+
+def make_run(
+    study: Study, until: str = "report", project: Project | None = None, say: Callable[[str], None] = print
+) -> list[str]:
+    """Bring a run up to date, from its first step to `until`.
+
+    Args:
+        study: the run; its settings are written into its folder.
+        until: name of the last step.
+        project: the code; this repository's if not given.
+        say: is given each line for the terminal.
+
+    Returns:
+        The names of the steps that ran; empty if nothing was to be done.
+
+    Raises:
+        CarsegError: the run is being made by another process, or a step met a user's mistake.
+        NotebookFailedError: a cell failed otherwise.
+    """
+    project = project or Project()
+    names = [step.name for step in project.steps]
+    if until not in names:
+        raise CarsegError(f"There is no step {until!r}{near_match(until, names)}")
+    steps = project.steps[: names.index(until) + 1]
+    ran = []
+    with run_lock(study):
+        study.save()
+        for number, step in enumerate(steps, start=1):
+            work = _Work(study, project, step)
+            reason = work.reason()
+            if reason:
+                say(f"[{number}/{len(steps)}] {step.name} ({reason})")
+                seconds = work.run(reason)
+                say(f"[{number}/{len(steps)}] {step.name}: done in {_duration(seconds)}")
+                ran.append(step.name)
+                if not step.function:
+                    _write_provenance(study, project)
+            else:
+                work.keep_stamp_fresh()
+    return ran
+
+
+def make_report(study: Study, project: Project | None = None) -> Path:
+    """Write a run's page anew from the files in its folder, whether or not they are up to date."""
+    project = project or Project()
+    with run_lock(study):
+        _Work(study, project, project.steps[-1]).run("asked for")
+    return study.page
+
+
+@contextmanager
+def run_lock(study: Study) -> Iterator[None]:
+    """Hold a run's folder for this process; the system frees it when the process ends, however it ends.
+
+    Raises:
+        CarsegError: another process holds it, or the folder cannot be written.
+    """
+    path = files.make_folder(study.folder) / ".lock"
+    try:
+        lock = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise files.disk_error(error, path) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            owner = lock.read().strip() or "another process"
+            raise CarsegError(
+                f"Run {study.run!r} is being made already (by {owner}): wait for it, or choose another name by RUN=."
+            ) from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+class _Work:
+    """One step of one run: whether it must run, running it, and its stamp."""
+
+    def __init__(self, study: Study, project: Project, step: Step):
+        self.study, self.project, self.step = study, project, step
+        self.folder = study.folder
+        self.stamp_path = self.folder / "stamps" / f"{step.name}.json"
+        self.stamp = staleness.read_stamp(self.stamp_path)
+        self.pages = (
+            () if step.function else tuple(f"notebooks/{step.name}.{kind}" for kind in ("ipynb", "html"))
+        )
+
+    def reason(self) -> str:
+        """Why the step must run; "" if it is up to date."""
+        if not self.stamp:
+            return "not made yet"
+        outputs = self._states(map(glob.escape, self.stamp["outputs"]), "outputs")
+        for name, before in self.stamp["outputs"].items():
+            if name not in outputs:
+                return f"{name} is missing"
+            if outputs[name]["sha256"] != before["sha256"]:
+                return f"{name} was altered"
+        if self.step.index and not (reports_folder() / "index.html").is_file():
+            return "the list of runs is missing"
+        return staleness.difference(self.stamp["needs"], self._needs())
+
+    def run(self, reason: str) -> float:
+        """Run the step and leave its stamp; returns the seconds it took.
+
+        What the step needs is taken down before it runs: a file changed meanwhile makes it run again.
+        """
+        needs = self._needs()
+        figures = staleness.file_states(self.folder, ("figures/**/*",), {})
+        started = time.monotonic()
+        if self.step.function:
+            _function(self.step.function)(self.folder)
+            if self.step.index:
+                _function(self.step.index)(self.folder.parent)
+            memory = None
+        else:
+            memory = self._run_notebook()
+        seconds = time.monotonic() - started
+        outputs = self._states((*self.step.writes, *self.pages), "outputs")
+        for pattern in self.step.writes:
+            if not any(Path(name).match(pattern) for name in outputs):
+                raise CarsegError(f"{self.step.name} ended without leaving {self.folder / pattern}.")
+        drawn = staleness.file_states(self.folder, ("figures/**/*",), {})
+        new_figures = {name: state for name, state in drawn.items() if figures.get(name) != state}
+        self._remove_figures(set(self.stamp.get("outputs", {})) - set(new_figures))
+        self.stamp = {
+            "schema": 1,
+            "needs": needs,
+            "inputs": self._states(self.step.reads, "inputs"),
+            "data": self._data if self.step.reads_data else None,
+            "outputs": outputs | new_figures,
+            "record": {
+                "name": self.step.name,
+                "seconds": round(seconds, 1),
+                "peak_memory_mb": memory,
+                "made": provenance.now(),
+                "commit": provenance.code_version(self.project.root)["commit"],
+                "why": reason,
+            },
+        }
+        files.write_json(self.stamp_path, self.stamp)
+        return seconds
+
+    def keep_stamp_fresh(self) -> None:
+        """Note new times of unchanged files, so that their contents are not read at each call."""
+        fresh = self.stamp | {
+            "inputs": self._states(self.step.reads, "inputs"),
+            "data": self._data if self.step.reads_data else None,
+            "outputs": self._states(map(glob.escape, self.stamp["outputs"]), "outputs"),
+        }
+        if fresh != self.stamp:
+            files.write_json(self.stamp_path, fresh)
+
+    def _states(self, patterns: Iterable[str], kind: str) -> dict[str, dict[str, Any]]:
+        return staleness.file_states(self.folder, patterns, self.stamp.get(kind, {}))
+
+    def _needs(self) -> dict[str, Any]:
+        """Digest or value of all that the step depends on, by a name for people."""
+        root, step = self.project.root, self.step
+        if step.function:
+            module, _, function = step.function.rpartition(".")
+            source, shown = f"from {module} import {function}", step.name
+        else:
+            shown = f"notebooks/{step.name}.ipynb"
+            source = staleness.notebook_code(self.project.notebook(step))
+        needs: dict[str, Any] = {shown: staleness.code_digest(source, shown)}
+        needs |= staleness.reached_files(root, self.project.package, source, shown)
+        needs |= {f"setting {name}": value for name, value in self.study.settings(step.sections).items()}
+        if (lock := root / "requirements.lock").is_file():
+            needs["requirements.lock"] = files.sha256(lock)
+        if step.reads_data:
+            self._data = staleness.data_state(Path(self.study.data), self.stamp.get("data") or {})
+            needs["the data set"] = self._data["content"]
+        if step.reads_weights and self.study.weights not in WEIGHTS:
+            needs["the weights file"] = files.sha256(self.study.weights)
+        inputs = self._states(step.reads, "inputs")
+        return needs | {name: state["sha256"] for name, state in inputs.items()}
+
+    def _run_notebook(self) -> float:
+        reports = {"CARSEG_REPORTS": str(self.folder.parent)}
+        path = self.project.notebook(self.step)
+        executed, memory = notebooks.run_notebook(path, {"run": self.study.run}, reports)
+        notebooks.write_executed(executed, self.study.notebooks, self.step.name)
+        return memory
+
+    def _remove_figures(self, names: set[str]) -> None:
+        """Remove the figures that the step drew last time and no longer draws."""
+        for name in names:
+            if name.startswith("figures/"):
+                (self.folder / name).unlink(missing_ok=True)
+
+
+def _function(name: str) -> Callable[[Path], Any]:
+    module, _, function = name.rpartition(".")
+    return getattr(importlib.import_module(module), function)
+
+
+def _write_provenance(study: Study, project: Project) -> None:
+    """Write `provenance.json` from the stamps."""
+    stamps = [
+        staleness.read_stamp(study.folder / "stamps" / f"{s.name}.json")
+        for s in project.steps
+        if not s.function
+    ]
+    made = [stamp for stamp in stamps if stamp]
+    data = next((stamp["data"]["content"] for stamp in made if stamp.get("data")), None)
+    records = [stamp["record"] for stamp in made]
+    files.write_json(study.provenance, provenance.record(study, project.root, records, data))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,262 @@
+"""Study: the settings of one run, and the paths of its folder.
+
+A run is a folder, `reports/<run>/`. Its `study.json` holds the settings; the notebooks open it by the run's
+name: `Study.open(run)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from carseg_lib import files
+from carseg_lib.errors import CarsegError
+from carseg_lib.settings import (
+    OWN_VARIABLE,
+    SECTIONS,
+    Settings,
+    near_match,
+    profile_names,
+    profile_path,
+    project_folder,
+    read_as,
+    read_profile,
+    validated,
+)
+
+RESERVED_RUNS = ("reference", "bench")
+WEIGHTS = ("coco", "imagenet", "none")
+_RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
+
+
+def reports_folder() -> Path:
+    """Where the runs live: the environment variable CARSEG_REPORTS, else `reports` in the repository."""
+    named = os.environ.get("CARSEG_REPORTS")
+    return Path(named).resolve() if named else project_folder() / "reports"
+
+
+class Study(Settings):
+    """Everything one run was told, checked, and the paths of what it leaves."""
+
+    @classmethod
+    def create(
+        cls,
+        run: str = "",
+        profile: str = "quick",
+        data: str | Path = "",
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        seed: int | str = 0,
+        device: str = "auto",
+        workers: int | str = 1,
+        weights: str = "",
+    ) -> Study:
+        """Check everything a user asked for and return it as a Study; writes nothing.
+
+        Args:
+            run: name of the run; empty takes the profile's name.
+            profile: name of a file in `notebooks/profiles`, without `.yaml`.
+            data: folder of photos, or a COCO JSON file; relative to the current folder.
+            overrides: values that differ from the profile's, by name; text is read as the setting's type.
+            seed: a whole number, 0 or more.
+            device: auto, cpu, cuda or mps.
+            workers: training processes.
+            weights: as the setting of that name; empty keeps the profile's.
+
+        Raises:
+            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights.
+        """
+        overrides = dict(overrides or {})
+        if weights:
+            if "weights" in overrides:
+                raise CarsegError("weights is given twice, by WEIGHTS and by SET: keep one of them.")
+            overrides["weights"] = weights
+        values, rows = read_profile(profile)
+        where = {name: f"{profile_path(profile).name} row {row}" for name, row in rows.items()}
+        for name, value in overrides.items():
+            if name in OWN_VARIABLE:
+                raise CarsegError(f"SET: {name} has its own variable: write {OWN_VARIABLE[name]}={value}.")
+            if name not in cls.model_fields:
+                raise CarsegError(f"SET: there is no parameter {name!r}{near_match(name, profile_names())}")
+            values[name] = read_as(cls.model_fields[name], value)
+            where[name] = "WEIGHTS" if name == "weights" and weights else "SET"
+        for name, value in (("seed", seed), ("device", device), ("workers", workers)):
+            values[name] = read_as(cls.model_fields[name], value)
+            where[name] = OWN_VARIABLE[name]
+        values |= {"run": check_run_name(run or profile), "profile": profile}
+        values |= {"data": str(_existing_data(str(data))), "data_as_given": str(data)}
+        study = validated(cls, values, where)
+        return study.model_copy(update={"weights": _existing_weights(study.weights, where["weights"])})
+
+    @classmethod
+    def open(cls, run: str = "quick") -> Study:
+        """Read the settings of a run from its folder.
+
+        Raises:
+            CarsegError: there is no such run, or its `study.json` is not readable as a Study.
+        """
+        path = reports_folder() / check_run_name(run) / "study.json"
+        if not path.is_file():
+            runs = sorted(found.parent.name for found in reports_folder().glob("*/study.json"))
+            known = f"; the runs are: {', '.join(runs)}" if runs else ""
+            raise CarsegError(f"There is no run {run!r} ({path} is missing){known}.")
+        values = files.read_json(path)
+        if not isinstance(values, dict) or set(values) != set(cls.model_fields) or values["run"] != run:
+            raise CarsegError(f"{path} is of another version of carseg: run make reproduce RUN={run} again.")
+        return validated(cls, values, dict.fromkeys(values, str(path)))
+
+    def save(self) -> Path:
+        """Write `study.json` into the run's folder, unless it holds the same already; returns its path."""
+        path = self.folder / "study.json"
+        text = self.model_dump_json(indent=2) + "\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            files.write_text(path, text)
+        return path
+
+    def settings(self, sections: Iterable[str]) -> dict[str, Any]:
+        """The settings of some sections (data, preprocessing, model, training, evaluation), by name."""
+        return {name: getattr(self, name) for section in sections for name in SECTIONS[section]}
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that differ from the profile's present values."""
+        profile, _ = read_profile(self.profile)
+        return {name: getattr(self, name) for name, value in profile.items() if getattr(self, name) != value}
+
+    def command(self) -> str:
+        """The shell command that makes this run."""
+        variables: dict[str, Any] = {"DATA": self.data_as_given}
+        if self.profile != "quick":
+            variables["PROFILE"] = self.profile
+        if self.run != self.profile:
+            variables["RUN"] = self.run
+        for name, default in (("seed", 0), ("device", "auto"), ("workers", 1)):
+            if getattr(self, name) != default:
+                variables[name.upper()] = getattr(self, name)
+        changes = self.changes()
+        if "weights" in changes:
+            variables["WEIGHTS"] = changes.pop("weights")
+        if changes:
+            variables["SET"] = _assignments(changes)
+        return f"make reproduce {_assignments(variables)}"
+
+    @property
+    def folder(self) -> Path:
+        """`reports/<run>`, which holds all the run leaves."""
+        return reports_folder() / self.run
+
+    @property
+    def catalogue(self) -> Path:
+        """Folder of the table of all photos, as the source gave it (written by notebook 01)."""
+        return self.folder / "catalogue"
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the table of the photos the study uses, each with its split (written by notebook 02)."""
+        return self.folder / "dataset"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the trained model: `best.pt`, `best.json` and the state to go on from."""
+        return self.folder / "model"
+
+    @property
+    def best_weights(self) -> Path:
+        """The tensors of the best epoch's model."""
+        return self.checkpoints / "best.pt"
+
+    @property
+    def best_card(self) -> Path:
+        """What that model is: body types, settings, weights it started from, data, as JSON."""
+        return self.checkpoints / "best.json"
+
+    @property
+    def history(self) -> Path:
+        """The table of the training, a row an epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """The table of answers, a row a photo."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def detections(self) -> Path:
+        """The table of all detections kept."""
+        return self.folder / "detections.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Every number of the run, as JSON."""
+        return self.folder / "metrics.json"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures."""
+        return self.folder / "figures"
+
+    @property
+    def notebooks(self) -> Path:
+        """Folder of the executed notebooks."""
+        return self.folder / "notebooks"
+
+    @property
+    def page(self) -> Path:
+        """The HTML report."""
+        return self.folder / "index.html"
+
+    @property
+    def provenance(self) -> Path:
+        """What ran where, on what, for how long, as JSON."""
+        return self.folder / "provenance.json"
+
+
+def check_run_name(run: str) -> str:
+    """Return the name of a run if it can be the name of a folder under reports/.
+
+    Raises:
+        CarsegError: it cannot.
+    """
+    if not _RUN_NAME.fullmatch(run):
+        raise CarsegError(f"RUN={run!r}: use letters, digits, '.', '_' and '-' (80 at most, no leading dot).")
+    if run.lower() in RESERVED_RUNS:
+        raise CarsegError(f"RUN={run!r}: this name is kept for carseg's own files; choose another.")
+    return run
+
+
+def _assignments(values: Mapping[str, Any]) -> str:
+    """NAME=value pairs, quoted for a shell."""
+    return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items())
+
+
+def _existing_data(data: str) -> Path:
+    if not data:
+        raise CarsegError("The embedded data set is not there yet: name a folder of photos by DATA=folder.")
+    path = Path(data).expanduser().resolve()
+    if path.is_file() and path.suffix.lower() == ".json":
+        return path
+    if not path.is_dir():
+        what = "is not a folder or a COCO .json file" if path.exists() else "does not exist"
+        raise CarsegError(f"DATA={data!r} {what} (looked for {path}).")
+    try:
+        empty = next(path.iterdir(), None) is None
+    except OSError as error:
+        raise CarsegError(f"DATA={data!r} cannot be read ({error.strerror}).") from error
+    if empty:
+        raise CarsegError(f"DATA={data!r} is an empty folder ({path}).")
+    return path
+
+
+def _existing_weights(weights: str, where: str) -> str:
+    if weights in WEIGHTS:
+        return weights
+    path = Path(weights).expanduser().resolve()
+    if path.is_file():
+        return str(path)
+    near = difflib.get_close_matches(weights.lower(), WEIGHTS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(WEIGHTS)} or a checkpoint's path."
+    raise CarsegError(f"weights = {weights!r} ({where}): there is no such file; {hint}")
