@@ -60,7 +60,7 @@ def evaluate(study: Study) -> dict:
     report = pd.concat({split: classification_report(splits[split]) for split in SPLITS}, names=["split"])
     files.write_csv(study.predictions, predictions)
     files.write_csv(study.detections, detections)
-    files.write_csv(study.folder / "classification_report.csv", report.reset_index())
+    files.write_csv(study.folder / "classification_report.csv", report.reset_index(level="split"))
     files.write_text(study.folder / "classification_report.md", _markdown(splits, study, dataset))
     files.write_json(study.metrics, metrics)
     return metrics

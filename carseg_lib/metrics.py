@@ -99,6 +99,24 @@ def headline_numbers(metrics: dict) -> dict[str, Estimate | None]:
     }
 
 
+def headline_table(splits: dict[str, dict]) -> pd.DataFrame:
+    """The headline numbers of each split as a table to read.
+
+    Args:
+        splits: metrics of each split by name, as in metrics.json.
+
+    Returns:
+        Rows (split, number), columns value, low, high (fractions), n; numbers that do not apply are left out.
+    """
+    rows = {
+        (split, number): estimate
+        for split, scores in splits.items()
+        for number, estimate in headline_numbers(scores).items()
+        if estimate
+    }
+    return pd.DataFrame(rows).T.astype({"n": int})
+
+
 def confusion_matrix(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> np.ndarray:
     """Photos by truth (rows, C) and answer (columns, C and "no car found"): int array (C, C + 1)."""
     answers = _answers(predictions)

@@ -282,6 +282,8 @@ class _Work:
             shown = f"notebooks/{step.name}.ipynb"
             source = staleness.notebook_code(self.project.notebook(step))
         needs: dict[str, Any] = {shown: staleness.code_digest(source, shown)}
+        if not step.function:
+            needs[f"the prose of {shown}"] = staleness.notebook_prose(self.project.notebook(step))
         needs |= staleness.reached_files(root, self.project.package, source, shown)
         needs |= {f"setting {name}": value for name, value in self.study.settings(step.sections).items()}
         if (lock := root / "requirements.lock").is_file():

@@ -24,9 +24,17 @@ def notebook_code(path: Path) -> str:
     Raises:
         CarsegError: the file is missing or holds no notebook.
     """
+    return "".join(text + "\n" for kind, text in _cells(path) if kind == "code")
+
+
+def notebook_prose(path: Path) -> str:
+    """Digest of the text between a notebook's code; the executed copy shows it."""
+    return files.sha256_text("\0".join(text for kind, text in _cells(path) if kind != "code"))
+
+
+def _cells(path: Path) -> list[tuple[str, str]]:
     try:
-        cells = files.read_json(path)["cells"]
-        return "".join("".join(cell["source"]) + "\n" for cell in cells if cell["cell_type"] == "code")
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in files.read_json(path)["cells"]]
     except (KeyError, TypeError) as error:
         raise CarsegError(f"{path} is not a notebook (no {error} in it).") from error
 

@@ -27,6 +27,7 @@ from carseg_lib.checkpoints import Checkpoints
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
+from carseg_lib.staleness import code_digest
 from carseg_lib.study import Study
 from carseg_lib.weights import load_weights
 
@@ -218,8 +219,8 @@ def validate(
 def recipe_fingerprint(study: Study, dataset: Catalogue) -> str:
     """What a training run computes depends on this: settings, data, code, lock. Checkpoints lie under it."""
     settings = study.settings(RECIPE_SECTIONS)
-    here = Path(__file__).parent
-    code = [files.sha256(here / f"{name}.py") for name in RECIPE_MODULES]
+    sources = [Path(__file__).with_name(f"{name}.py") for name in RECIPE_MODULES]
+    code = [code_digest(path.read_text(encoding="utf-8"), path.name) for path in sources]
     recipe = f"{sorted(settings.items())} {dataset.fingerprint} {code} {torch.__version__}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 

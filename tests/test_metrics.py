@@ -16,6 +16,7 @@ from carseg_lib.metrics import (
     classification_report,
     confusion_matrix,
     headline_numbers,
+    headline_table,
     report_markdown,
     scores_of_matrices,
     split_metrics,
@@ -155,6 +156,14 @@ def test_headline_numbers_have_the_names_of_metrics_json():
     ]  # fmt: skip
     assert headline["macro_f1"] == result["macro"]["f1"]
     assert headline["box_ap"] == result["box"]["AP"]
+
+
+def test_headline_table_leaves_out_what_does_not_apply():
+    result = metrics_of(MATRIX)
+    table = headline_table({"validation": result, "test": result | {"mask": None, "mask_iou": None}})
+    assert list(table.columns) == ["value", "low", "high", "n"]
+    assert table.loc[("validation", "accuracy"), "value"] == result["accuracy"]["value"]
+    assert "mask_ap" not in table.loc["test"].index and len(table.loc["test"]) == 5
 
 
 def test_everything_right_is_not_certain():

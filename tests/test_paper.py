@@ -8,9 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from carseg_lib import paper
+from carseg_lib import paper, paper_audit
+from carseg_lib import paper_arithmetic as arithmetic
 from carseg_lib.errors import CarsegError
-from carseg_lib.paper import CONSISTENT, HEADLINE, IMPOSSIBLE, TABLE_1, UNKNOWN
+from carseg_lib.paper import HEADLINE, TABLE_1
+from carseg_lib.paper_audit import CONSISTENT, IMPOSSIBLE, UNKNOWN
 
 ROW = {name: tuple(TABLE_1.loc[name, ["precision", "recall", "accuracy"]]) for name in TABLE_1.index}
 
@@ -76,8 +78,8 @@ def test_quotes_stand_in_the_paper():
 )
 def test_f1_of_the_rows_is_not_the_printed_one(name, by_hand):
     precision, recall, _ = ROW[name]
-    assert paper.f1(precision, recall) == pytest.approx(by_hand, abs=1e-12)
-    low, high = paper.f1_interval(precision, recall)
+    assert arithmetic.f1(precision, recall) == pytest.approx(by_hand, abs=1e-12)
+    low, high = arithmetic.f1_interval(precision, recall)
     assert low < by_hand < high and high - low < 0.0012
     printed = TABLE_1.loc[name, "f1"]
     assert not low - 0.0005 <= printed <= high + 0.0005
@@ -85,8 +87,8 @@ def test_f1_of_the_rows_is_not_the_printed_one(name, by_hand):
 
 def test_f1_interval_ends_by_hand():
     # SUV: 2 · 0.8135 · 0.7805 / 1.594 = 1.2698735/1.594 and 2 · 0.8145 · 0.7815 / 1.596 = 1.2730635/1.596
-    assert paper.f1_interval(0.814, 0.781) == pytest.approx((1.2698735 / 1.594, 1.2730635 / 1.596))
-    assert paper.f1_interval(0.0, 0.0) == pytest.approx((0.0, 0.0005))
+    assert arithmetic.f1_interval(0.814, 0.781) == pytest.approx((1.2698735 / 1.594, 1.2730635 / 1.596))
+    assert arithmetic.f1_interval(0.0, 0.0) == pytest.approx((0.0, 0.0005))
 
 
 @pytest.mark.parametrize(
@@ -99,25 +101,27 @@ def test_f1_interval_ends_by_hand():
     ],
 )
 def test_support_share_by_hand(name, share):
-    assert paper.support_share(*ROW[name]) == pytest.approx(share, abs=5e-5)
-    low, high = paper.support_share_interval(*ROW[name])
+    assert arithmetic.support_share(*ROW[name]) == pytest.approx(share, abs=5e-5)
+    low, high = arithmetic.support_share_interval(*ROW[name])
     assert low < share < high
 
 
 def test_support_shares_come_to_145_percent():
-    assert sum(paper.support_share(*row) for row in ROW.values()) == pytest.approx(1.445, abs=5e-4)
-    spans = [paper.support_share_interval(*row) for row in ROW.values()]
+    assert sum(arithmetic.support_share(*row) for row in ROW.values()) == pytest.approx(1.445, abs=5e-4)
+    spans = [arithmetic.support_share_interval(*row) for row in ROW.values()]
     assert sum(low for low, _ in spans) == pytest.approx(1.430, abs=5e-4)
     assert sum(high for _, high in spans) == pytest.approx(1.461, abs=5e-4)
 
 
 def test_support_share_of_a_matrix_by_hand():
     # 100 photos, 40 of the type: 30 found, 10 missed, 10 false alarms. P = R = 30/40, A = 80/100.
-    assert paper.support_share(0.75, 0.75, 0.80) == pytest.approx(0.40)
-    assert np.isnan(paper.support_share(0.0, 0.0, 0.9)) and np.isnan(paper.support_share(1.0, 1.0, 1.0))
-    assert paper.support_share_interval(1.0, 1.0, 1.0) == (0.0, 1.0)  # nothing wrong: any share
+    assert arithmetic.support_share(0.75, 0.75, 0.80) == pytest.approx(0.40)
+    assert np.isnan(arithmetic.support_share(0.0, 0.0, 0.9)) and np.isnan(
+        arithmetic.support_share(1.0, 1.0, 1.0)
+    )
+    assert arithmetic.support_share_interval(1.0, 1.0, 1.0) == (0.0, 1.0)  # nothing wrong: any share
     # none found: the type is at most the 10.05% that are wrong
-    low, high = paper.support_share_interval(0.0, 0.0, 0.9)
+    low, high = arithmetic.support_share_interval(0.0, 0.0, 0.9)
     assert low == 0.0 and high == pytest.approx(0.1005, abs=1e-4)
 
 
@@ -125,50 +129,54 @@ def test_support_share_of_a_matrix_by_hand():
     ("metric", "mean"), [("precision", 0.87925), ("recall", 0.731), ("f1", 0.8325), ("accuracy", 0.8955)]
 )  # sums 3.517, 2.924, 3.330, 3.582
 def test_macro_averages_by_hand(metric, mean):
-    assert paper.mean_interval(TABLE_1[metric]) == pytest.approx((mean - 0.0005, mean + 0.0005))
-    assert not paper.overlap(paper.mean_interval(TABLE_1[metric]), paper.rounding_interval(HEADLINE[metric]))
+    assert arithmetic.mean_interval(TABLE_1[metric]) == pytest.approx((mean - 0.0005, mean + 0.0005))
+    assert not arithmetic.overlap(
+        arithmetic.mean_interval(TABLE_1[metric]), arithmetic.rounding_interval(HEADLINE[metric])
+    )
 
 
 def test_overall_accuracy_that_the_table_allows():
-    assert paper.accuracy_from_recalls(TABLE_1) == pytest.approx((0.5265, 0.8995))
+    assert arithmetic.accuracy_from_recalls(TABLE_1) == pytest.approx((0.5265, 0.8995))
     # errors 0.175 + 0.124 + 0.046 + 0.073 = 0.418 ± 0.002; halved 0.209 ± 0.001
-    assert paper.accuracy_from_errors(TABLE_1, all_answered=True) == pytest.approx((0.790, 0.792))
-    assert paper.accuracy_from_errors(TABLE_1, all_answered=False) == pytest.approx((0.580, 0.792))
+    assert arithmetic.accuracy_from_errors(TABLE_1, all_answered=True) == pytest.approx((0.790, 0.792))
+    assert arithmetic.accuracy_from_errors(TABLE_1, all_answered=False) == pytest.approx((0.580, 0.792))
 
 
 def test_answers_are_fewer_than_photos():
     # the largest R/P at its most: 0.7815/0.8135 (SUV); the smallest at its least: 0.5265/0.9615 (convertible)
-    low, high = paper.answered_interval(TABLE_1)
+    low, high = arithmetic.answered_interval(TABLE_1)
     assert low == pytest.approx(0.5265 / 0.9615) and high == pytest.approx(0.7815 / 0.8135)
 
 
 def test_counts_of_right_photos():
-    assert paper.correct_counts(0.912, 2887) == range(2632, 2635)  # 2631.50 … 2634.39
-    assert paper.correct_counts(0.876, 4957) == range(4340, 4345)  # 4339.85 … 4344.81
-    assert paper.correct_counts(0.912, 590) == range(538, 539)  # 537.79 … 538.38
-    assert len(paper.correct_counts(0.887, 590)) == 0  # 523.04 … 523.63
-    assert paper.correct_counts(0.5, 2) == range(1, 2)
-    assert paper.correct_counts(1.0, 7) == range(7, 8) and paper.correct_counts(0.0, 7) == range(0, 1)
+    assert arithmetic.correct_counts(0.912, 2887) == range(2632, 2635)  # 2631.50 … 2634.39
+    assert arithmetic.correct_counts(0.876, 4957) == range(4340, 4345)  # 4339.85 … 4344.81
+    assert arithmetic.correct_counts(0.912, 590) == range(538, 539)  # 537.79 … 538.38
+    assert len(arithmetic.correct_counts(0.887, 590)) == 0  # 523.04 … 523.63
+    assert arithmetic.correct_counts(0.5, 2) == range(1, 2)
+    assert arithmetic.correct_counts(1.0, 7) == range(7, 8) and arithmetic.correct_counts(0.0, 7) == range(
+        0, 1
+    )
 
 
 def test_no_matrix_gives_table_1_but_parts_of_it_fit():
-    assert not paper.matrix_exists(TABLE_1)
-    assert paper.matrix_exists(TABLE_1, ("precision", "recall"))
-    assert not paper.matrix_exists(TABLE_1, ("precision", "recall", "f1"))
-    least = paper.smallest_half_width(TABLE_1)
-    assert paper.matrix_exists(TABLE_1, half_width=least)
-    assert not paper.matrix_exists(TABLE_1, half_width=least - 2e-4)
+    assert not arithmetic.matrix_exists(TABLE_1)
+    assert arithmetic.matrix_exists(TABLE_1, ("precision", "recall"))
+    assert not arithmetic.matrix_exists(TABLE_1, ("precision", "recall", "f1"))
+    least = arithmetic.smallest_half_width(TABLE_1)
+    assert arithmetic.matrix_exists(TABLE_1, half_width=least)
+    assert not arithmetic.matrix_exists(TABLE_1, half_width=least - 2e-4)
     assert 0.015 < least < 0.020
 
 
 def test_no_weighting_of_the_rows_gives_the_headline():
     rates = {metric: HEADLINE[metric] for metric in ("precision", "recall", "f1")}
-    assert paper.weighting_gap(TABLE_1, rates) > 0.02
+    assert arithmetic.weighting_gap(TABLE_1, rates) > 0.02
     weights = np.array([0.1, 0.2, 0.3, 0.4])
     own = {metric: float(weights @ TABLE_1[metric]) for metric in rates}
-    assert paper.weighting_gap(TABLE_1, own) == pytest.approx(0.0, abs=1e-9)
+    assert arithmetic.weighting_gap(TABLE_1, own) == pytest.approx(0.0, abs=1e-9)
     # precision alone: all weight on minivan misses 0.995 by 0.003
-    assert paper.weighting_gap(TABLE_1, {"precision": 0.995}) == pytest.approx(0.003)
+    assert arithmetic.weighting_gap(TABLE_1, {"precision": 0.995}) == pytest.approx(0.003)
 
 
 # --- what a real matrix gives is never called impossible
@@ -207,24 +215,24 @@ def test_a_true_report_is_never_called_impossible(matrix, all_answered):
         matrix[:, 4] = 0
     assume(matrix.sum() > 0)
     table, averages = report(matrix)
-    audit = paper.audit_table(table)
+    audit = paper_audit.audit_table(table)
     assert set(audit["verdict"]) <= ({CONSISTENT} if all_answered else {CONSISTENT, UNKNOWN}), (
         audit.to_string()
     )
-    assert paper.matrix_exists(table, ("precision", "recall", "f1", "accuracy"))
+    assert arithmetic.matrix_exists(table, ("precision", "recall", "f1", "accuracy"))
 
     overall = averages["micro"]["accuracy"]
-    as_printed = paper.rounding_interval(overall)
-    assert paper.overlap(paper.accuracy_from_recalls(table), as_printed)
-    assert paper.overlap(paper.accuracy_from_errors(table, all_answered=False), as_printed)
+    as_printed = arithmetic.rounding_interval(overall)
+    assert arithmetic.overlap(arithmetic.accuracy_from_recalls(table), as_printed)
+    assert arithmetic.overlap(arithmetic.accuracy_from_errors(table, all_answered=False), as_printed)
     if all_answered:
-        assert paper.overlap(paper.accuracy_from_errors(table, all_answered=True), as_printed)
-        low, high = paper.answered_interval(table)
+        assert arithmetic.overlap(arithmetic.accuracy_from_errors(table, all_answered=True), as_printed)
+        low, high = arithmetic.answered_interval(table)
         assert low <= 1 + 1e-9 and high >= 1 - 1e-9
-    assert int(np.trace(matrix)) in paper.correct_counts(overall, int(matrix.sum()))
+    assert int(np.trace(matrix)) in arithmetic.correct_counts(overall, int(matrix.sum()))
 
     def verdicts(averages: dict[str, float]) -> dict[tuple[str, str], str]:
-        audit = paper.audit_headline(table, averages)
+        audit = paper_audit.audit_headline(table, averages)
         return {(row.claim, row.check): row.verdict for row in audit.itertuples()}
 
     for how in ("macro", "weighted"):
@@ -257,7 +265,7 @@ def test_a_changed_f1_is_found(matrix, row, change):
     changed.iloc[row, 2] = table.iloc[row, 2] + change
     # rounding moves F1 by at most 0.0005 · 2 where P and R are no smaller than 0.2
     assume(min(table.iloc[row, 0], table.iloc[row, 1]) > 0.2 and 0 <= changed.iloc[row, 2] <= 1)
-    assert paper.audit_table(changed)["verdict"].iloc[row] == IMPOSSIBLE
+    assert paper_audit.audit_table(changed)["verdict"].iloc[row] == IMPOSSIBLE
 
 
 # --- the audit as a whole
@@ -265,11 +273,11 @@ def test_a_changed_f1_is_found(matrix, row, change):
 
 @pytest.fixture(scope="module")
 def audit():
-    return paper.audit()
+    return paper_audit.audit()
 
 
 def test_every_number_of_the_paper_has_a_verdict(audit):
-    assert tuple(audit.columns) == paper.COLUMNS
+    assert tuple(audit.columns) == paper_audit.COLUMNS
     assert set(audit["verdict"]) == {CONSISTENT, IMPOSSIBLE, UNKNOWN}
     judged = {name for claims in audit["claim"] for name in claims.split(", ")}
     assert judged == {claim.what for claim in paper.CLAIMS} | {"boxes and masks"}

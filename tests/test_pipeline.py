@@ -131,7 +131,17 @@ def edit_notebook(lab: Lab, name: str, cell: str) -> None:
     write_notebook(lab.folder / "notebooks" / f"{name}.ipynb", CODE[name], cell)
 
 
+def edit_prose(lab: Lab, name: str) -> None:
+    path = lab.folder / "notebooks" / f"{name}.ipynb"
+    path.write_text(path.read_text().replace("# Title", "# Another title"))
+
+
 CHANGES = {
+    "the prose of a notebook": (
+        lambda lab: edit_prose(lab, "02_train"),
+        ["02_train"],
+        "the prose of notebooks/02_train.ipynb changed",
+    ),
     "a notebook": (
         lambda lab: edit_notebook(lab, "02_train", "x = 1"),
         ["02_train"],

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import make_car_photos
 
-from carseg_lib import files, paper, plots
+from carseg_lib import files, paper, paper_audit, plots
 from carseg_lib.catalogue import BODY_TYPES
 from carseg_lib.errors import CarsegError
 from carseg_lib.report import facts, page, write_index, write_report
@@ -109,7 +109,7 @@ def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> Non
     text = read(run).text
     for value in pd.read_csv(run / "history.csv")["validation_accuracy"]:
         assert page.number(value) in text
-    for row in paper.audit().itertuples():
+    for row in paper_audit.audit().itertuples():
         for cell in (
             facts.short_claim(row.claim),
             row.printed,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from fake_run import make_run
+from playwright import sync_api as playwright
 
 from carseg_lib.report import write_index, write_report
+from tests.browsing import Visit
 
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytestmark = pytest.mark.browser
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -23,33 +21,6 @@ def page_path(tmp_path_factory: pytest.TempPathFactory, synthetic_cars: Path) ->
     path = write_report(make_run(reports / "fake", synthetic_cars))
     write_index(reports)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium on the path")
-    with playwright.sync_playwright() as tool:
-        yield tool.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-
-
-class Visit:
-    """A page opened from disk, with what it asked for and what it complained of."""
-
-    def __init__(
-        self, browser: playwright.Browser, path: Path, width: int = 1280, scheme: str = "light"
-    ) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        self.page = self.context.new_page()
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda r: None if r.url.startswith("data:") else self.requests.append(r.url))
-        self.page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None
-        )
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.goto(path.as_uri())
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
@@ -162,11 +163,12 @@ def brightness(catalogue: Catalogue) -> Picture:
     for axes, body_type in zip(panels, types, strict=True):
         values = photos.loc[photos["body_type"] == body_type, "brightness"].astype(float)
         axes.set_title(f"{body_type} (n = {len(values):,})")
-        axes.set_xlabel("mean luma (0–1)")
         if values.empty:
+            axes.set_xlabel("mean luma (0–1)")
             continue
-        share = np.full(len(values), 1 / len(values))
-        axes.hist(values, bins=np.linspace(0, 1, 26), weights=share, color=colour_of(body_type), alpha=0.85)
+        bins, colour = np.linspace(0, 1, 26), colour_of(body_type)
+        sns.histplot(values, bins=bins, stat="proportion", color=colour, alpha=0.85, linewidth=0, ax=axes)
+        axes.set(xlabel="mean luma (0–1)", ylabel="")
         axes.axvline(values.median(), color=style.INK, linewidth=1.1)
         axes.annotate(
             f"median {values.median():.2f}",

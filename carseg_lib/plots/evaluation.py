@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve
 
@@ -43,33 +44,29 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Pictu
     shares = np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)
     figure = new_figure(7.0, 4.0)
     axes = figure.subplots()
-    shown = axes.imshow(
+    cells = [
+        [f"{n:,}\n{percent(share, 0)}" for n, share in zip(*row, strict=True)]
+        for row in zip(matrix, shares, strict=True)
+    ]
+    sns.heatmap(
         shares,
+        annot=np.array(cells),
+        fmt="",
+        annot_kws={"size": 9.5, "linespacing": 1.3},
         cmap=LinearSegmentedColormap.from_list("quiet", ["#FFFFFF", "#1F5C8B"]),
         vmin=0,
         vmax=1,
-        aspect="auto",
+        linewidths=2,
+        xticklabels=[label.replace("no car ", "no car\n") for label in labels],
+        yticklabels=[f"{t}\nn = {n:,}" for t, n in zip(types, sums[:, 0], strict=True)],
+        cbar_kws={"shrink": 0.8, "pad": 0.02},
+        ax=axes,
     )
-    for (row, column), n in np.ndenumerate(matrix):
-        tone = "white" if shares[row, column] > 0.55 else (style.INK if n else "#AEB6BF")
-        weight = "bold" if row == column else "normal"
-        axes.text(column, row - 0.08, f"{n:,}", ha="center", va="center", color=tone, size=11, weight=weight)
-        axes.text(
-            column, row + 0.24, percent(shares[row, column], 0), ha="center", va="center", color=tone, size=8
-        )
-    axes.set_xticks(range(len(labels)), [label.replace("no car ", "no car\n") for label in labels])
-    axes.set_yticks(range(len(types)), [f"{t}\nn = {n:,}" for t, n in zip(types, sums[:, 0], strict=True)])
-    axes.set_xticks(np.arange(len(labels) - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(len(types) - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=2)
-    axes.tick_params(which="both", length=0)
-    axes.axvline(len(types) - 0.5, color="#AEB6BF", linewidth=1)
-    axes.spines[:].set_visible(False)
+    axes.tick_params(which="both", length=0, labelrotation=0)
+    axes.axvline(len(types), color="#AEB6BF", linewidth=1)
     axes.set_xlabel("answer")
     axes.set_ylabel("truth")
-    bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.02)
-    bar.outline.set_visible(False)
-    percent_axis(bar.ax.yaxis, "share of the row")
+    percent_axis(axes.collections[0].colorbar.ax.yaxis, "share of the row")
     right = int(np.trace(matrix[:, : len(types)]))
     none = int(matrix[:, len(types) :].sum())
     note = (

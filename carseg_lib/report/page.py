@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
-from carseg_lib import files, paper
+from carseg_lib import files, paper, paper_audit
 from carseg_lib.catalogue import BODY_TYPES, Catalogue
 from carseg_lib.duplicates import exact_duplicates, near_duplicates
 from carseg_lib.errors import CarsegError
@@ -109,7 +109,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
     duplicates = _duplicates(catalogue)
     differences = facts.differences(study, metrics, None if catalogue is None else catalogue.photos)
     headline, table1 = facts.comparison(metrics, split) if split else ([], {})
-    audit = paper.audit()
+    audit = paper_audit.audit()
     context = {
         "run": metrics["run"],
         "data": metrics["data"],
@@ -128,6 +128,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
         "counts": metrics["data"].get("counts") or {},
         "excluded": [] if catalogue is None else catalogue.excluded.to_dict("records"),
         "duplicates": duplicates,
+        "parts": _records(_table(run_folder / "model_summary.csv")),
         "history": _records(_table(run_folder / "history.csv")),
         "reports": _classification_reports(run_folder),
         "confusions": {
