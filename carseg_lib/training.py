@@ -27,6 +27,7 @@ from carseg_lib.checkpoints import Checkpoints
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
+from carseg_lib.progress import Clock, opening_line
 from carseg_lib.staleness import code_digest
 from carseg_lib.study import Study
 from carseg_lib.weights import load_weights
@@ -86,15 +87,14 @@ class Sums:
 
 def make_fabric(study: Study) -> Fabric:
     """Fabric for the study's device, precision and number of processes."""
-    nodes = int(os.environ.get("WORLD_SIZE", 1)) // int(
-        os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("WORLD_SIZE", 1))
-    )
-    strategy = "ddp" if study.workers > 1 else "auto"
+    here = int(
+        os.environ.get("LOCAL_WORLD_SIZE", study.workers)
+    )  # torchrun says how many of them are on this machine
     fabric = Fabric(
         accelerator=study.device,
-        devices=study.workers // max(nodes, 1) if study.workers > 1 else 1,
-        num_nodes=max(nodes, 1),
-        strategy=strategy,
+        devices=here,
+        num_nodes=study.workers // here,
+        strategy="ddp" if study.workers > 1 else "auto",
         precision=study.precision,
     )
     fabric.launch()
@@ -281,7 +281,7 @@ def _train_here(study: Study) -> None:
     train_photos = CarPhotos(dataset, "train", study, augment=True)
     train_sample = CarPhotos(dataset, "train", study, augment=False).sample(study.training_sample)
     validation_photos = CarPhotos(dataset, "validation", study, augment=False)
-    say(_opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
+    say(opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
     clock = Clock(study.epochs, state.epoch, say)
     for epoch in range(state.epoch + 1, study.epochs + 1):
         batches = EpochBatches(
@@ -329,59 +329,6 @@ def _train_here(study: Study) -> None:
         say(clock.line(row))
     if fabric.is_global_zero:
         _publish(study, state, checkpoints, dataset, record.as_dict(), with_masks)
-
-
-def _opening_line(
-    study: Study, record: object, n_train: int, n_validation: int, with_masks: bool, done: int
-) -> str:
-    resumed = f", going on after epoch {done}" if done else ""
-    mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
-    return (
-        f"training {study.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
-        f"validating on {n_validation:,}, {study.epochs} epochs{resumed}{mask_loss}"
-    )
-
-
-class Clock:
-    """Tells how long training has left."""
-
-    def __init__(self, epochs: int, done: int, say: Callable[[str], None]):
-        self.epochs, self.first, self.say = epochs, done, say
-        self.started = time.monotonic()
-
-    def within(self, epoch: int, started: float) -> Callable[[int, int], None]:
-        """A callback for batches: after the first tenth of the first epoch of a session it gives an estimate."""
-
-        def progress(batch: int, batches: int) -> None:
-            if epoch == self.first + 1 and batch == max(batches // 10, 1):
-                left = (time.monotonic() - started) / batch * batches * (self.epochs - self.first)
-                self.say(
-                    f"first {batch} of {batches} batches: about {duration(left)} of training ahead, and validation"
-                )
-
-        return progress
-
-    def line(self, row: dict) -> str:
-        """The line of an epoch: losses, accuracies, speed, time left."""
-        done = row["epoch"] - self.first
-        left = (time.monotonic() - self.started) / done * (self.epochs - row["epoch"])
-        terms = " ".join(f"{name[5:]} {row[f'train_{name}']:.3f}" for name in LOSS_TERMS)
-        right = f"{row['validation_correct']}/{row['validation_photos']}"
-        return (
-            f"epoch {row['epoch']}/{self.epochs}: train loss {row['train_loss']:.3f} ({terms}), "
-            f"validation loss {row['validation_loss']:.3f}, "
-            f"validation accuracy {row['validation_accuracy']:.1%} ({right}), "
-            f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, "
-            f"{duration(left)} left"
-        )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: "40 s", "12 min", "3 h 05 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _publish(

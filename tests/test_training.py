@@ -12,7 +12,7 @@ from carseg_lib import training
 from carseg_lib.checkpoints import Checkpoints
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import LOSS_TERMS
-from carseg_lib.training import duration, learning_rate, make_optimizer, recipe_fingerprint, train
+from carseg_lib.training import learning_rate, make_optimizer, recipe_fingerprint, train
 from carseg_lib.weights import hash_tensors
 from tests.small import small_study, with_dataset
 
@@ -182,13 +182,6 @@ def test_weight_decay_spares_biases(study):
     groups = make_optimizer(model, study).param_groups
     assert [g["weight_decay"] for g in groups] == [study.weight_decay, 0.0]
     assert [tuple(p.shape) for g in groups for p in g["params"]] == [(2, 3), (2,)]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(5.4, "5 s"), (89, "89 s"), (90, "2 min"), (3000, "50 min"), (11100, "3 h 05 min")]
-)
-def test_durations_read_as_a_person_says_them(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_damaged_checkpoint_says_which_and_what_to_do(study, monkeypatch):
