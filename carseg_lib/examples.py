@@ -28,7 +28,8 @@ def median_photo(photos: CarPhotos, body_type: str) -> int:
 
 def steps_of(photos: CarPhotos, i: int, epoch: int = 1) -> list[Step]:
     """Photo i after each step of the preprocessing, normalised values shown as they are: cut to 0..1 after shifting."""
-    return [(name, *_drawn(image, target, name)) for name, image, target in photos.stages(i, epoch)]
+    given = photos.instances[photos.photos.photo_id[i]]["mask"].ne("").all()
+    return [(name, *_drawn(image, target, name, given)) for name, image, target in photos.stages(i, epoch)]
 
 
 def original_of(photos: CarPhotos, i: int) -> tuple:
@@ -46,7 +47,7 @@ def _largest_box(instances: pd.DataFrame) -> float:
 
 
 def _drawn(
-    image: Tensor, target: dict, name: str
+    image: Tensor, target: dict, name: str, given: bool
 ) -> tuple[np.ndarray, Sequence[float] | None, np.ndarray | None]:
     pixels = image.as_subclass(Tensor)
     if name == "normalise":  # around 0: shown with 0 as mid-grey
@@ -57,4 +58,6 @@ def _drawn(
         return pixels.permute(1, 2, 0).numpy(), None, None
     largest = int(target["masks"].flatten(1).sum(1).argmax())
     box = target["boxes"][largest].tolist()
+    if not given:  # what stands in for a mask is not shown as one
+        return pixels.permute(1, 2, 0).numpy(), box, None
     return pixels.permute(1, 2, 0).numpy(), box, target["masks"][largest].numpy().astype(bool)

@@ -14,7 +14,7 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.masks import encode_mask
 from carseg_lib.model import MaskRCNN, build_model
 from carseg_lib.study import Study
-from carseg_lib.weights import read_checkpoint, set_norm_eps
+from carseg_lib.weights import read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,6 @@ def load_trained(study: Study) -> tuple[MaskRCNN, dict]:
         raise CarsegError(
             f"{study.best_weights} does not fit the run's settings ({reason}); run make train again"
         ) from None
-    if card["weights"]["source"] == "coco":
-        set_norm_eps(model)
     model = model.to(choose_device(study.device), memory_format=torch.channels_last)
     return model.eval(), card
 

@@ -18,12 +18,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from carseg_lib.backbones import MEAN, STD
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.masks import decode_mask
 from carseg_lib.photos import read_photo
 from carseg_lib.study import Study
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # paper §III; ImageNet's, of pixel values in 0..1
 READINGS = {
     "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are "
     "flipped (§V taken by its words)",
@@ -81,7 +81,9 @@ def augmentation(study: Study) -> list[tuple[str, v2.Transform]]:
         steps.append(("crop", RandomCarCrop(study.crop_scale)))
     steps.append(("resize", v2.Resize((study.image_size, study.image_size), antialias=True)))
     if study.augmentation == "rotate_and_flip":
-        steps.append(("rotate", v2.RandomRotation(study.rotation_degrees)))
+        steps.append(
+            ("rotate", v2.RandomRotation(study.rotation_degrees))
+        )  # nearest pixel, torchvision's default
     elif study.augmentation == "quarter_turns":
         quarter = [v2.RandomRotation((angle, angle)) for angle in (-90, 0, 90)]
         steps.append(("rotate", v2.RandomChoice(quarter)))

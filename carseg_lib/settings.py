@@ -96,9 +96,9 @@ class Settings(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("training", "where it runs")
     workers: int = _setting("training", "training processes", ge=1, le=64)
 
-    score_threshold: float = _setting("evaluation", "lowest score of a detection that is kept", ge=0, lt=1)
-    nms_threshold: float = _setting("evaluation", "box IoU that makes two detections one car", gt=0, le=1)
-    detections_per_photo: int = _setting("evaluation", "detections kept a photo", ge=1, le=1000)
+    score_threshold: float = _setting("training", "lowest score of a detection that is kept", ge=0, lt=1)
+    nms_threshold: float = _setting("training", "box IoU that makes two detections one car", gt=0, le=1)
+    detections_per_photo: int = _setting("training", "detections kept a photo", ge=1, le=1000)
     bootstrap_samples: int = _setting("evaluation", "resamplings of each 95% interval", ge=100, le=100_000)
 
     @model_validator(mode="after")

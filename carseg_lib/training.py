@@ -10,6 +10,7 @@ import math
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,14 +24,16 @@ from torch import Tensor
 from carseg_lib import files
 from carseg_lib.answers import answer_photo
 from carseg_lib.catalogue import Catalogue
-from carseg_lib.checkpoints import Checkpoints
+from carseg_lib.checkpoints import Checkpoints, TrainingState
 from carseg_lib.errors import CarsegError
+from carseg_lib.inference import choose_device
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
 from carseg_lib.progress import Clock, opening_line
+from carseg_lib.settings import project_folder
 from carseg_lib.staleness import code_digest
 from carseg_lib.study import Study
-from carseg_lib.weights import load_weights
+from carseg_lib.weights import WeightsRecord, load_weights
 
 # The modules whose code decides what a training run computes: a checkpoint made by other code is not resumed.
 RECIPE_MODULES = (
@@ -87,13 +90,9 @@ class Sums:
 
 def make_fabric(study: Study) -> Fabric:
     """Fabric for the study's device, precision and number of processes."""
-    here = int(
-        os.environ.get("LOCAL_WORLD_SIZE", study.workers)
-    )  # torchrun says how many of them are on this machine
     fabric = Fabric(
-        accelerator=study.device,
-        devices=here,
-        num_nodes=study.workers // here,
+        accelerator=choose_device(study.device).type,
+        devices=study.workers,
         strategy="ddp" if study.workers > 1 else "auto",
         precision=study.precision,
     )
@@ -138,7 +137,7 @@ def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, i
     if fabric.world_size == 1:
         return losses
     local = torch.tensor(list(counts.values()), dtype=torch.float64)
-    whole = fabric.all_reduce(local.clone(), reduce_op="sum").clamp(min=1)
+    whole = fabric.all_reduce(local.clone(), reduce_op="sum").cpu().clamp(min=1)
     scale = dict(zip(counts, (local * fabric.world_size / whole).tolist(), strict=True))
     return {name: loss * scale[LOSS_TERMS[name]] for name, loss in losses.items()}
 
@@ -216,12 +215,17 @@ def validate(
     return sums.over_processes(fabric)
 
 
-def recipe_fingerprint(study: Study, dataset: Catalogue) -> str:
-    """What a training run computes depends on this: settings, data, code, lock. Checkpoints lie under it."""
+def recipe_fingerprint(study: Study, dataset: Catalogue, weights: WeightsRecord) -> str:
+    """What a training run computes follows from this: settings, data, first weights, code, lock.
+
+    Checkpoints lie in a folder of this name.
+    """
     settings = study.settings(RECIPE_SECTIONS)
     sources = [Path(__file__).with_name(f"{name}.py") for name in RECIPE_MODULES]
     code = [code_digest(path.read_text(encoding="utf-8"), path.name) for path in sources]
-    recipe = f"{sorted(settings.items())} {dataset.fingerprint} {code} {torch.__version__}"
+    lock = project_folder() / "requirements.lock"
+    code.append(files.sha256(lock) if lock.is_file() else "")
+    recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
@@ -250,18 +254,20 @@ def _train_under_torchrun(study: Study) -> None:
         f"--nproc_per_node={study.workers}",
     ]
     command += ["-m", "carseg_lib.training", study.run]
-    last_error = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            print(line, end="", flush=True)
-        for line in process.stderr:
-            if line.startswith("carseg: "):
-                last_error = line[8:].strip()
+    # torchrun gives each process one thread; all of them together may use the machine
+    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // study.workers, 1))} | os.environ
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        ) as process:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+        errors.seek(0)
+        told = errors.read().splitlines()
     if process.returncode:
-        raise CarsegError(
-            last_error
-            or f"training in {study.workers} processes failed; run with WORKERS=1 to see the reason"
-        )
+        if mistakes := [line.removeprefix("carseg: ") for line in told if line.startswith("carseg: ")]:
+            raise CarsegError(mistakes[-1])
+        raise RuntimeError(f"training in {study.workers} processes failed:\n" + "\n".join(told[-50:]))
 
 
 def _train_here(study: Study) -> None:
@@ -274,7 +280,7 @@ def _train_here(study: Study) -> None:
     record = load_weights(model, study.backbone, study.weights)
     model = model.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(model, study)
-    checkpoints = Checkpoints(study.checkpoints / recipe_fingerprint(study, dataset))
+    checkpoints = Checkpoints(study.checkpoints / recipe_fingerprint(study, dataset, record))
     state = checkpoints.resume(model, optimizer)
     model, optimizer = fabric.setup(model, optimizer)
 
@@ -328,28 +334,30 @@ def _train_here(study: Study) -> None:
         fabric.barrier()
         say(clock.line(row))
     if fabric.is_global_zero:
-        _publish(study, state, checkpoints, dataset, record.as_dict(), with_masks)
+        card = {
+            "body_types": list(dataset.body_types),
+            "with_masks": with_masks,
+            "device": fabric.device.type,
+        }
+        _publish(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
 
 
 def _publish(
-    study: Study, state: object, checkpoints: Checkpoints, dataset: Catalogue, weights: dict, with_masks: bool
+    study: Study, state: TrainingState, checkpoints: Checkpoints, dataset: Catalogue, card: dict
 ) -> None:
     best = checkpoints.best(state)
     history = pd.DataFrame(state.history)
     history["best"] = history.epoch == state.best_epoch
     files.write_bytes(study.best_weights, best.read_bytes())
-    description = {
-        "body_types": list(dataset.body_types),
-        "with_masks": with_masks,
+    card |= {
         "epoch": state.best_epoch,
         "epochs": study.epochs,
         "validation_accuracy": state.history[state.best_epoch - 1]["validation_accuracy"],
         "settings": study.settings((*RECIPE_SECTIONS, "evaluation")),
-        "weights": weights,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "sha256": files.sha256(study.best_weights),
     }
-    files.write_json(study.best_card, description)
+    files.write_json(study.best_card, card)
     files.write_csv(study.history, history)
 
 

@@ -3,9 +3,9 @@
 import hashlib
 import importlib
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.error import URLError
 
 import timm
 import torch
@@ -27,6 +27,9 @@ WHAT_TO_DO = (
     "give a local file with WEIGHTS=path, or take WEIGHTS=imagenet with an efficientnet_lite backbone, "
     "which needs no download"
 )
+
+
+NORM_EPS = 1e-5  # of torch's batch normalisation, which torchvision's backbones use
 
 
 @dataclass(frozen=True)
@@ -71,23 +74,26 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
                 f"weights=coco exist for backbone=resnet50 only, not {backbone}; take WEIGHTS=imagenet"
             )
         enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
-        state = _download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum))
-        record = load_detector(model, state, "coco", str(enum))
+        state = _download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url)
+        record = load_detector(model, _without_eps(state), "coco", str(enum))
     elif weights == "imagenet":
         record = _load_imagenet(model, backbone)
     else:
         path = Path(weights)
-        record = load_detector(model, read_checkpoint(path), "file", path.name)
-    if record.source == "coco":
-        set_norm_eps(model)
+        record = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)
     return record
 
 
-def set_norm_eps(model: torch.nn.Module, eps: float = 0.0) -> None:
-    """Sets eps as COCO_V1 wants it: those weights were trained with frozen batch normalisation of eps 0."""
-    for module in model.backbone.body.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eps = eps
+def _without_eps(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Running variances that give under our eps what they gave in training under eps 0.
+
+    torchvision's detectors with frozen normalisation (whose files have no counters of batches) were trained, and are
+    evaluated by torchvision, with eps 0.
+    """
+    if any(name.endswith("num_batches_tracked") for name in state):
+        return state
+    norm = re.compile(r"backbone\.body\..*running_var$")
+    return {name: tensor - NORM_EPS if norm.match(name) else tensor for name, tensor in state.items()}
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
@@ -100,7 +106,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise CarsegError(f"WEIGHTS={path}: no such file; {WHAT_TO_DO}")
-    promised = re.search(r"-([0-9a-f]{8,64})\.pth?$", path.name)
+    promised = re.search(r"-(?=[0-9]*[a-f])([0-9a-f]{8,64})\.pth?$", path.name)  # digits alone are a date
     if promised:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -175,7 +181,7 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
     elif architecture.library == "torchvision":
         enum = torchvision.models.get_model_weights(architecture.name).IMAGENET1K_V1
         state, origin = (
-            _download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum)),
+            _download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url),
             str(enum),
         )
     else:
@@ -229,15 +235,21 @@ def hash_tensors(state: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _download(fetch: callable, origin: str) -> dict[str, Tensor]:
+def _download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "") -> dict[str, Tensor]:
+    """Fetches weights, or says what to do instead; a file in torch's cache is checked by the hash in its name too."""
     try:
-        return fetch()
-    except RuntimeError as error:
+        state = fetch()
+        cached = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+        return read_checkpoint(cached) if url and cached.is_file() else state
+    except CarsegError:
+        raise
+    except Exception as error:  # each library has its own kinds: no network, a broken file, no such weights
         if "hash" in str(error):
             raise CarsegError(
                 f"weights {origin}: the file fetched has a wrong hash; try again, or {WHAT_TO_DO}"
             ) from None
-        raise
-    except (URLError, OSError) as error:
-        reason = str(getattr(error, "reason", error)).splitlines()[0][:100]
+        reason = (
+            str(getattr(error, "reason", "") or error).strip().partition("\n")[0][:100]
+            or type(error).__name__
+        )
         raise CarsegError(f"weights {origin} can't be downloaded ({reason}); {WHAT_TO_DO}") from None

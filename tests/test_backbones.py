@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from carseg_lib.backbones import BACKBONES, PyramidBackbone, build_body, find_architecture, freeze_stages
+from carseg_lib.backbones import (
+    BACKBONES,
+    MEAN,
+    STD,
+    PyramidBackbone,
+    build_body,
+    find_architecture,
+    freeze_stages,
+    input_rescaling,
+)
 from carseg_lib.errors import CarsegError
 
 
@@ -61,6 +70,17 @@ def test_no_frozen_stage_leaves_all_trainable():
     body, _ = build_body("resnet18", [8, 16, 32])
     assert freeze_stages(body, "resnet18", 0) == 0
     assert all(p.requires_grad for p in body.parameters())
+
+
+def test_inputs_are_rescaled_to_what_a_backbones_weights_expect():
+    assert input_rescaling("resnet50") is None and input_rescaling("efficientnet_lite0") is None
+    pixels = torch.rand(3, 4, 4)
+    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    scale, shift = input_rescaling("googlenet")
+    torch.testing.assert_close((pixels - mean) / std * scale + shift, (pixels - 0.5) / 0.5)
+    scale, shift = input_rescaling("mobilevitv2")  # trained on values in 0..1
+    torch.testing.assert_close((pixels - mean) / std * scale + shift, pixels)
+    assert not any("input" in name for name in PyramidBackbone("googlenet", 8, 8, True).state_dict())
 
 
 def test_unknown_backbone_names_the_near_match():

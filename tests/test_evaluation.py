@@ -35,7 +35,13 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
             assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
         assert scores["accuracy"]["n"] == n == np.sum(scores["confusion"]["matrix"])
         assert set(scores["per_type"]) == {"suv", "sedan", "convertible", "minivan"}
-    assert metrics["data"]["counts"]["train"]["suv"] > 0 and metrics["data"]["masks"] == "given"
+    assert metrics["data"]["counts"]["train"] == {
+        "suv": 2,
+        "sedan": 2,
+        "convertible": 2,
+        "minivan": 2,
+    }  # of those used
+    assert metrics["data"]["masks"] == "given" and metrics["run"]["device"] == "cpu"
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
 
 

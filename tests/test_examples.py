@@ -39,3 +39,9 @@ def test_median_photo_is_of_its_type_and_size(photos):
     areas = sorted(float(((t.x2 - t.x1) * (t.y2 - t.y1)).max()) for t in map(photos.instances.get, of_type))
     own = photos.instances[photos.photos.photo_id[i]]
     assert float(((own.x2 - own.x1) * (own.y2 - own.y1)).max()) == areas[len(areas) // 2]
+
+
+def test_a_stand_in_is_not_shown_as_a_mask(monkeypatch, tmp_path, synthetic_cars):
+    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images")
+    photos = example_photos(with_dataset(study), study)
+    assert all(box is not None and mask is None for _, _, box, mask in steps_of(photos, 0))

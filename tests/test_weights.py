@@ -6,6 +6,7 @@ import timm
 import torch
 import torchvision
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn_resnet50_fpn
+from torchvision.models.detection._utils import overwrite_eps
 
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import build_model
@@ -84,8 +85,33 @@ def test_coco_weights_load_from_a_stand_in_of_torchvisions_file(monkeypatch, pap
         "roi_heads.mask_head.3.0.weight",
     ):
         assert torch.equal(own[name], stand_in[name])
-    norms = [m for m in model.backbone.body.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert norms and all(m.eps == 0.0 for m in norms)
+
+
+@pytest.mark.parametrize("given", ["coco", "path"])
+def test_torchvisions_coco_weights_compute_as_torchvision_evaluates_them_with_eps_0(
+    given, monkeypatch, paper, tmp_path
+):
+    torch.manual_seed(3)
+    theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
+    for name, tensor in theirs.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(1e-4, 2.0)
+    overwrite_eps(theirs, 0.0)
+    for norm in theirs.backbone.body.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d):
+            norm.eps = 0.0
+    state = {k: v for k, v in theirs.state_dict().items() if not k.endswith("num_batches_tracked")}
+    monkeypatch.setattr(
+        MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: state
+    )
+    torch.save(state, tmp_path / "coco.pth")
+    ours = build_model(paper, 5, with_masks=True).eval()
+    load_weights(ours, "resnet50", "coco" if given == "coco" else str(tmp_path / "coco.pth"))
+    photo = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        expected, found = theirs.backbone(photo), ours.backbone(photo)
+    for ours_map, theirs_map in zip(found.values(), expected.values(), strict=True):
+        torch.testing.assert_close(ours_map, theirs_map, atol=1e-3, rtol=1e-3)
 
 
 def test_a_download_that_fails_says_what_to_do_instead(monkeypatch, paper):
@@ -118,6 +144,16 @@ def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, study):
     model = build_model(study, 5, with_masks=True)
     load_weights(model, "resnet18", "imagenet")
     assert torch.equal(model.backbone.body.layer4[1].conv2.weight, stand_in["layer4.1.conv2.weight"])
+
+
+def test_a_wrong_file_in_torchs_cache_is_refused(monkeypatch, paper, tmp_path):
+    enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(enum.__class__, "get_state_dict", lambda *_, **__: {})
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / enum.url.rpartition("/")[2]).write_bytes(b"damaged")
+    with pytest.raises(CarsegError, match="its name promises bf2d0c1e"):
+        load_weights(build_model(paper, 5, with_masks=True), "resnet50", "coco")
 
 
 def test_coco_weights_exist_for_resnet50_only(study):
@@ -154,9 +190,11 @@ def test_a_hash_in_the_name_is_checked(tmp_path):
     digest = hashlib.sha256((tmp_path / "x.pt").read_bytes()).hexdigest()
     good = (tmp_path / "x.pt").rename(tmp_path / f"model-{digest[:8]}.pth")
     assert read_checkpoint(good)["a"].shape == (1,)
-    bad = good.rename(tmp_path / "model-00000000.pth")
-    with pytest.raises(CarsegError, match="its name promises 00000000"):
+    bad = good.rename(tmp_path / "model-0000000f.pth")
+    with pytest.raises(CarsegError, match="its name promises 0000000f"):
         read_checkpoint(bad)
+    dated = bad.rename(tmp_path / "cars-20240115.pth")
+    assert read_checkpoint(dated)["a"].shape == (1,)
 
 
 class Evil:
