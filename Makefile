@@ -9,7 +9,8 @@ SHELL := /bin/bash
 ##@ Variables, all optional but DATA:
 ## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, a folder with COCO annotations, or a .json file
 ## PROFILE=quick     set of parameters: smoke, quick or paper
-## RUN=name          name of the run and of its folder under reports/; the profile's name if not given
+## RUN=name          name of the run and of its folder under reports/; if not given the profile's name, or
+##                   <profile>-<data folder> if that run holds other data
 ## SEED=0            seed of every random choice
 ## DEVICE=auto       auto, cpu, cuda or mps
 ## WEIGHTS=imagenet  first weights: coco, imagenet, none, or a checkpoint's path; the profile's if not given
@@ -27,6 +28,13 @@ NEAR = $(shell python3 -c 'import difflib, sys; \
 	print("; did you mean %s?" % near[0] if near else ".")' '$(subst ','\'',$(firstword $(UNKNOWN)))' $(VARIABLES) 2>/dev/null)
 ifneq ($(UNKNOWN),)
 $(error carseg: there is no variable $(firstword $(UNKNOWN))$(NEAR) The variables are: $(VARIABLES))
+endif
+
+# Said before anything is installed.
+ifneq ($(filter reproduce explore preprocess train evaluate,$(MAKECMDGOALS)),)
+ifeq ($(strip $(value DATA)),)
+$(error carseg: name a folder of photos by DATA=folder; the embedded data set is not there yet)
+endif
 endif
 
 # Values reach Python by the environment, as they are: no shell reads them.
@@ -57,7 +65,7 @@ endif
 CARSEG := $(ENV_PYTHON) -m carseg_lib
 
 ##@ The study
-.PHONY: reproduce explore preprocess train evaluate report verify predict lab settings
+.PHONY: reproduce explore preprocess train evaluate report verify reference predict lab settings
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
 explore: $(READY) ## run it up to notebook 01: what the photos are
@@ -72,6 +80,8 @@ report: $(READY) ## write the page of a run anew
 	@$(CARSEG) report
 verify: $(READY) ## compare a run with the committed reference of its profile and data
 	@$(CARSEG) verify
+reference: $(READY) ## write the numbers of a run as the reference of its profile and data
+	@$(CARSEG) reference
 predict: $(READY) ## a trained run's answers for PHOTO: an overlay PNG and a JSON each, in reports/<run>/answers/
 	@$(CARSEG) predict
 lab: $(READY) ## open the notebooks in JupyterLab
@@ -95,12 +105,34 @@ lock: $(READY) ## resolve requirements.in to requirements.lock again; versions s
 		--no-header --no-emit-index-url --output-file requirements.lock requirements.in
 	@echo "requirements.lock is written; bring environment.yml in line with it"
 clean: ## remove the run RUN, or all runs and caches if RUN is not given; says what it removes
-	@case "$$CARSEG_RUN" in */*|.*|reference) echo "carseg: RUN=$$CARSEG_RUN is no run" >&2; exit 2;; \
+	@case "$$CARSEG_RUN" in */*|.*|reference|bench) echo "carseg: RUN=$$CARSEG_RUN is no run" >&2; exit 2;; \
 		"") set -- reports/* .pytest_cache .ruff_cache .hypothesis;; \
-		*) set -- "reports/$$CARSEG_RUN";; esac; \
+		*) set -- "reports/$$CARSEG_RUN"; \
+			if [ ! -d "$$1" ]; then echo "carseg: there is no run $$CARSEG_RUN ($$1 is missing)" >&2; exit 2; fi;; esac; \
+	for found; do \
+		if [ ! -e "$$found/.lock" ]; then continue; fi; \
+		python3 -c "$$ASK_LOCK" "$$found/.lock"; \
+		if [ $$? -eq 9 ]; then \
+			echo "carseg: run $${found#reports/} is being made: stop it, or wait for it; nothing was removed" >&2; exit 2; \
+		fi; \
+	done; \
 	for found; do \
 		if [ -e "$$found" ] && [ "$$found" != reports/reference ]; then rm -rf -- "$$found" && echo "removed $$found"; fi; \
-	done
+	done; \
+	if [ -e reports/index.html ]; then \
+		rm -f reports/index.html; \
+		$(ENV_PYTHON) -c 'from pathlib import Path; from carseg_lib.report import write_index; write_index(Path("reports"))' \
+			2>/dev/null || true; \
+	fi
+# Ends with 9 if the lock that a run holds while it is made is held; anything else is no reason to keep the run.
+define ASK_LOCK
+import fcntl, sys
+try:
+    fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit(9)
+endef
+export ASK_LOCK
 
 help:
 	@awk 'BEGIN { FS = ":.*## " } \

@@ -21,7 +21,8 @@ from carseg_lib.study import Study, reports_folder
 VARIABLES = {
     "data": "your photos: a folder, or a COCO .json file",
     "profile": "set of parameters: smoke, quick (default) or paper",
-    "run": "name of the run and of its folder under reports/ (default: the profile's name)",
+    "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
+    "if that run holds other data)",
     "seed": "seed of every random choice (default: 0)",
     "device": "auto (default), cpu, cuda or mps",
     "weights": "coco, imagenet, none, or a checkpoint's path (default: the profile's)",
@@ -67,9 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in files.DISK_ERRORS:
+        refused = files.access_error(error, Path(os.fsdecode(error.filename or reports_folder())))
+        if not refused:
             raise
-        print(f"carseg: {files.disk_error(error, Path(error.filename or reports_folder()))}", file=sys.stderr)
+        print(f"carseg: {refused}", file=sys.stderr)
         return 2
 
 
@@ -98,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     command("report", _report, "write a run's page anew", RUN_ONLY)
     command("verify", _verify, "compare a run with the reference of its profile and data", RUN_ONLY)
     command("reference", _reference, "make a run the reference that verify compares with", RUN_ONLY)
-    command("predict", _predict, "a trained run's answers for your photos", (*RUN_ONLY, "photo"))
+    command("predict", _predict, "a trained run's answers for your photos", (*RUN_ONLY, "device", "photo"))
     command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
     command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
     return parser
@@ -117,8 +119,8 @@ def _study(asked: argparse.Namespace) -> Study:
     )
 
 
-def _open(asked: argparse.Namespace) -> Study:
-    return Study.open(asked.run or asked.profile or "quick")
+def _open(asked: argparse.Namespace, device: str = "") -> Study:
+    return Study.open(asked.run or asked.profile or "quick", device=device)
 
 
 def _shown(path: Path) -> str:
@@ -132,8 +134,10 @@ def _run(asked: argparse.Namespace) -> int:
 
     study = _study(asked)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    taken = "" if asked.run or study.run == study.profile else f" (run {study.profile} holds other photos)"
     print(
-        f"run {study.run}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, device {study.device}"
+        f"run {study.run}{taken}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, "
+        f"device {study.device}"
     )
     try:
         ran = pipeline.make_run(study, asked.until)
@@ -175,7 +179,7 @@ def _reference(asked: argparse.Namespace) -> int:
 def _predict(asked: argparse.Namespace) -> int:
     if not asked.photo:
         raise CarsegError("name a photo, or a folder of photos, by PHOTO=path.")
-    study = _open(asked)
+    study = _open(asked, asked.device)
     from carseg_lib.predict import predict_path
 
     folder = study.folder / "answers"
@@ -185,12 +189,22 @@ def _predict(asked: argparse.Namespace) -> int:
 
 
 def _lab(asked: argparse.Namespace) -> int:
+    from carseg_lib import pipeline
+
     if asked.data:
         study = _study(asked)
-        study.save()
+        with pipeline.run_lock(study):
+            study.save()
+        run = study.run
+    elif asked.run or (reports_folder() / (asked.profile or "quick") / "study.json").is_file():
+        run = _open(asked).run
     else:
-        study = _open(asked)
-    print(f'the notebooks open run "quick"; in their parameters cell say run = "{study.run}"')
+        run = ""
+    print(
+        f'the notebooks open run "quick"; in their parameters cell say run = "{run}"'
+        if run
+        else "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one"
+    )
     notebooks = settings.project_folder() / "notebooks"
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"])
 

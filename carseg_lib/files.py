@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
-DISK_ERRORS = _FULL | _REFUSED
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp", re.S)
 
 
 def disk_error(error: OSError, path: Path) -> CarsegError:
@@ -29,6 +30,15 @@ def disk_error(error: OSError, path: Path) -> CarsegError:
     if error.errno in _REFUSED:
         return CarsegError(f"{path} cannot be written ({error.strerror}). Make its folder writable.")
     return CarsegError(f"{path} was not written: {error.strerror or error}.")
+
+
+def access_error(error: OSError, path: Path) -> CarsegError | None:
+    """The one-line message for a read or write that the operating system refused; None if it did not refuse."""
+    if error.errno in _FULL:
+        return disk_error(error, path)
+    if error.errno in _REFUSED:  # of a read or a write: the error does not tell
+        return CarsegError(f"{path}: {error.strerror}. Check the permissions of it and of its folder.")
+    return None
 
 
 def make_folder(path: Path) -> Path:
@@ -51,7 +61,8 @@ def make_folder(path: Path) -> Path:
 def atomic(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder, which becomes `path` when the block ends without an error.
 
-    The temporary name keeps the suffix of `path`, for writers that choose their format by it.
+    The temporary name ends with `.tmp`, which no pattern for results matches: a writer that chooses its format by
+    the suffix must be told the format. What a killed process leaves of it, `remove_leftovers` removes.
 
     Args:
         path: the file to write; its folder is created.
@@ -61,7 +72,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = path.parent / f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}"
+    temporary = path.parent / f".{path.name[:50]}.{secrets.token_hex(4)}.tmp"
     try:
         yield temporary
         # Flushed to the disk before the name changes, so that a power cut leaves the old file or the new one.
@@ -79,6 +90,19 @@ def atomic(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, keep: str = "") -> None:
+    """Remove what killed processes left of files being written in a folder and its subfolders.
+
+    Args:
+        folder: nobody else may be writing in it.
+        keep: name of a subfolder that is left alone.
+    """
+    for path in folder.rglob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name) and path.relative_to(folder).parts[0] != keep:
+            with suppress(OSError):
+                path.unlink()
 
 
 def write_bytes(path: Path | str, content: bytes) -> Path:

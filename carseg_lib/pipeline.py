@@ -9,9 +9,13 @@ from __future__ import annotations
 import fcntl
 import glob
 import importlib
+import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +39,8 @@ class Step:
         reads_data: whether it depends on the photos themselves.
         reads_weights: whether it depends on a checkpoint that the study names.
         function: "module.function" that makes it from the run's folder, where it is not a notebook.
+        check: "module.function" that is given the study, in a process of its own, before the first step runs, if this
+            step will have to run by what is known then: what would stop it is told at once.
         index: "module.function" that then lists all runs in the folder of reports.
     """
 
@@ -45,6 +51,7 @@ class Step:
     reads_data: bool = False
     reads_weights: bool = False
     function: str = ""
+    check: str = ""
     index: str = ""
 
 
@@ -71,6 +78,7 @@ STEPS = (
         _catalogue("dataset"),
         _MODEL,
         reads_weights=True,
+        check="carseg_lib.preflight.check",
     ),
     Step(
         "04_evaluation",
@@ -141,8 +149,18 @@ def make_run(
     steps = project.steps[: names.index(until) + 1]
     ran = []
     with run_lock(study):
+        files.remove_leftovers(
+            study.folder, keep="answers"
+        )  # where `predict` may be writing, without the lock
+        for step in steps:
+            if step.check and _Work(study, project, step).reason():
+                _check(step.check, study)
         study.save()
         for number, step in enumerate(steps, start=1):
+            if step.function:
+                _update_provenance(
+                    study, project
+                )  # what a run killed after its last notebook did not come to
             work = _Work(study, project, step)
             reason = work.reason()
             if reason:
@@ -151,7 +169,7 @@ def make_run(
                 say(f"[{number}/{len(steps)}] {step.name}: done in {_duration(seconds)}")
                 ran.append(step.name)
                 if not step.function:
-                    _write_provenance(study, project)
+                    _update_provenance(study, project)
             else:
                 work.keep_stamp_fresh()
     return ran
@@ -161,6 +179,7 @@ def make_report(study: Study, project: Project | None = None) -> Path:
     """Write a run's page anew from the files in its folder, whether or not they are up to date."""
     project = project or Project()
     with run_lock(study):
+        _update_provenance(study, project)
         _Work(study, project, project.steps[-1]).run("asked for")
     return study.page
 
@@ -315,8 +334,28 @@ def _function(name: str) -> Callable[[Path], Any]:
     return getattr(importlib.import_module(module), function)
 
 
-def _write_provenance(study: Study, project: Project) -> None:
-    """Write `provenance.json` from the stamps."""
+def _check(name: str, study: Study) -> None:
+    """Call a step's check in a process of its own: the memory that it takes is free again when the run begins."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, initializer=_ignore_interrupts) as process:
+        try:
+            process.submit(_call, name, study).result()
+        except BrokenProcessPool as error:
+            raise CarsegError(
+                "The model could not be tried: its process was ended, perhaps for want of memory."
+            ) from error
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; one of them tells
+
+
+def _call(name: str, study: Study) -> None:
+    _function(name)(study)
+
+
+def _update_provenance(study: Study, project: Project) -> None:
+    """Write `provenance.json` from the stamps, unless it says what they say."""
     stamps = [
         staleness.read_stamp(study.folder / "stamps" / f"{s.name}.json")
         for s in project.steps
@@ -325,6 +364,8 @@ def _write_provenance(study: Study, project: Project) -> None:
     made = [stamp for stamp in stamps if stamp]
     data = next((stamp["data"]["content"] for stamp in made if stamp.get("data")), None)
     records = [stamp["record"] for stamp in made]
+    if not made or provenance.is_current(study, records, data):
+        return
     files.write_json(study.provenance, provenance.record(study, project.root, records, data))
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from carseg_lib import files
+from carseg_lib.errors import CarsegError
 
 if TYPE_CHECKING:
     from carseg_lib.study import Study
@@ -112,6 +113,19 @@ def record(
         "steps": [dict(step) for step in steps],
         "seconds": round(sum(step["seconds"] for step in steps), 1),
     }
+
+
+def is_current(study: Study, steps: Sequence[Mapping[str, Any]], data_sha256: str | None) -> bool:
+    """Whether the run's `provenance.json` tells of these steps and data, and of the command that makes the run now."""
+    try:
+        told = files.read_json(study.provenance)
+        return (
+            told["steps"] == [dict(step) for step in steps]
+            and told["data"]["sha256"] == data_sha256
+            and told["command"] == study.command()
+        )
+    except (CarsegError, KeyError, TypeError):
+        return False
 
 
 def _version(package: str) -> str | None:

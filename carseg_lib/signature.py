@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+_UNREADABLE = "unreadable"  # stands for what a file's size or content would say
 
 
 def signature(data: Path) -> str:
     """Quick signature of a data set: over (relative path, size, modification time) of its files.
 
     Args:
-        data: The folder, or a COCO .json file (then it, and the folder of its photos).
+        data: The folder, or a COCO .json file (then it, and the photos that it names).
 
     Returns:
         sha256, hex. It changes when a file is added, removed, renamed or written; a file rewritten with the
-        same bytes changes it too (`content_signature` tells). A path that does not exist has one as well.
+        same bytes changes it too (`content_signature` tells). A path that does not exist has one as well, and
+        so has a file that cannot be read: whether it may be left out is for the source to say.
     """
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
-        status = path.stat()
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        try:
+            status = path.stat()
+            said = f"{status.st_size}\0{status.st_mtime_ns}"
+        except (OSError, ValueError):
+            said = _UNREADABLE
+        digest.update(_line(name, said))
     return digest.hexdigest()
 
 
@@ -36,26 +45,62 @@ def content_signature(data: Path) -> str:
     """
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
+        try:
+            with path.open("rb") as file:
+                said = hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, ValueError):
+            said = _UNREADABLE
+        digest.update(_line(name, said))
     return digest.hexdigest()
 
 
 def photo_root(annotations: Path) -> Path:
-    """Folder of the photos of a COCO file or folder: `images/` beside or inside it, else the folder itself."""
+    """Folder of the photos of a COCO file or folder.
+
+    It is `images/` inside the folder or beside the file, `../images/` for a file in a folder named annotations, else
+    the folder itself, or that of the file.
+    """
     folder = annotations if annotations.is_dir() else annotations.parent
-    return folder / "images" if (folder / "images").is_dir() else folder
+    places = [folder / "images"]
+    if annotations.is_file() and folder.name.lower() == "annotations":
+        places.append(folder.parent / "images")
+    return next((place for place in places if place.is_dir()), folder)
+
+
+def _line(name: str, said: str) -> bytes:
+    return f"{name}\0{said}\n".encode(errors="surrogatepass")
 
 
 def _files(data: Path) -> Iterator[tuple[str, Path]]:
-    """(relative name, path) of every readable file but hidden ones; links to folders are not followed."""
+    """(relative name, path) of every file but hidden ones; links to folders are not followed."""
     if data.is_file():
         yield data.name, data
-        data = photo_root(data)
+        root = photo_root(data)
+        for name in _photos_named(data):
+            if _is_file(root / name):
+                yield f"photos/{name}", root / name
+        return
     for folder, subfolders, names in os.walk(data):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             path = Path(folder, name)
-            if not name.startswith(".") and path.is_file():
+            if not name.startswith(".") and _is_file(path):
                 yield path.relative_to(data).as_posix(), path
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file, for all that can be seen: reading a pipe or a device would never end."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return True
+
+
+def _photos_named(annotations: Path) -> set[str]:
+    """The photos that a COCO file names, inside the folder of its photos; none if the file is not COCO."""
+    try:
+        rows = json.loads(annotations.read_bytes())["images"]
+        names = {row["file_name"].replace("\\", "/") for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return set()  # the source tells what is wrong with it
+    return {name for name in names if not name.startswith("/") and ".." not in PurePosixPath(name).parts}

@@ -7,6 +7,7 @@ name: `Study.open(run)`.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 import shlex
@@ -59,7 +60,8 @@ class Study(Settings):
         """Check everything a user asked for and return it as a Study; writes nothing.
 
         Args:
-            run: name of the run; empty takes the profile's name.
+            run: name of the run; empty takes the profile's name, or one with the data's name in it (`default_run`) if
+                that run holds the results of other data.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
             data: folder of photos, or a COCO JSON file; relative to the current folder.
             overrides: values that differ from the profile's, by name; text is read as the setting's type.
@@ -69,7 +71,8 @@ class Study(Settings):
             weights: as the setting of that name; empty keeps the profile's.
 
         Raises:
-            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights.
+            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights, or the
+                run that is named holds the results of other data.
         """
         overrides = dict(overrides or {})
         if weights:
@@ -88,17 +91,27 @@ class Study(Settings):
         for name, value in (("seed", seed), ("device", device), ("workers", workers)):
             values[name] = read_as(cls.model_fields[name], value)
             where[name] = OWN_VARIABLE[name]
-        values |= {"run": check_run_name(run or profile), "profile": profile}
-        values |= {"data": str(_existing_data(str(data))), "data_as_given": str(data)}
+        place = _existing_data(str(data))
+        values |= {"data": str(place), "data_as_given": str(data), "profile": profile}
+        values["run"] = check_run_name(run) if run else default_run(check_run_name(profile), place)
+        if (held := held_data(values["run"])) not in ("", str(place)):
+            raise CarsegError(
+                f"RUN={run}: this run holds the results of DATA={held}; those of DATA={data} need a name of their own: "
+                "RUN=another."
+            )
         study = validated(cls, values, where)
         return study.model_copy(update={"weights": _existing_weights(study.weights, where["weights"])})
 
     @classmethod
-    def open(cls, run: str = "quick") -> Study:
+    def open(cls, run: str = "quick", *, device: str = "") -> Study:
         """Read the settings of a run from its folder.
 
+        Args:
+            run: its name.
+            device: as the setting of that name, where another is wanted now than the run was made on.
+
         Raises:
-            CarsegError: there is no such run, or its `study.json` is not readable as a Study.
+            CarsegError: there is no such run, its `study.json` is not readable as a Study, or no such device.
         """
         path = reports_folder() / check_run_name(run) / "study.json"
         if not path.is_file():
@@ -108,7 +121,10 @@ class Study(Settings):
         values = files.read_json(path)
         if not isinstance(values, dict) or set(values) != set(cls.model_fields) or values["run"] != run:
             raise CarsegError(f"{path} is of another version of carseg: run make reproduce RUN={run} again.")
-        return validated(cls, values, dict.fromkeys(values, str(path)))
+        where = dict.fromkeys(values, str(path))
+        if device:
+            values["device"], where["device"] = device, OWN_VARIABLE["device"]
+        return validated(cls, values, where)
 
     def save(self) -> Path:
         """Write `study.json` into the run's folder, unless it holds the same already; returns its path."""
@@ -223,9 +239,35 @@ def check_run_name(run: str) -> str:
     """
     if not _RUN_NAME.fullmatch(run):
         raise CarsegError(f"RUN={run!r}: use letters, digits, '.', '_' and '-' (80 at most, no leading dot).")
-    if run.lower() in RESERVED_RUNS:
+    if run.lower() in RESERVED_RUNS or run.lower().endswith((".html", ".json")):
         raise CarsegError(f"RUN={run!r}: this name is kept for carseg's own files; choose another.")
     return run
+
+
+def held_data(run: str) -> str:
+    """The data whose results a run holds, as an absolute path; "" if it has no finished step."""
+    folder = reports_folder() / run
+    if not any(folder.glob("stamps/*.json")):
+        return ""
+    try:
+        return str(files.read_json(folder / "study.json")["data"])
+    except (CarsegError, KeyError, TypeError):  # to be written anew
+        return ""
+
+
+def default_run(profile: str, data: Path) -> str:
+    """The name of a run that the user did not name: the first of these that is free or holds the same data.
+
+    The profile's name, `<profile>-<name of the data>`, and that with a short hash of the data's place.
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem if data.is_file() else data.name).strip("-")[:40]
+    place = hashlib.sha256(os.fsencode(data)).hexdigest()[:6]
+    names = [
+        profile,
+        *([f"{profile}-{name}"] if name else []),
+        "-".join(filter(None, (profile, name, place))),
+    ]
+    return next((run for run in names if held_data(run) in ("", str(data))), names[-1])
 
 
 def _assignments(values: Mapping[str, Any]) -> str:

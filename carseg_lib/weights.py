@@ -118,7 +118,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises its own kinds for each way a file can be broken
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        reason = "more than tensors is in it" if "eights only" in str(error) else type(error).__name__
         raise CarsegError(f"WEIGHTS={path}: not a checkpoint of tensors ({reason}); {WHAT_TO_DO}") from None
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]

@@ -50,11 +50,27 @@ def test_write_bytes_and_sha256(tmp_path_factory, content):
 def test_atomic_leaves_nothing_when_the_block_fails(tmp_path):
     path = tmp_path / "figure.png"
     with pytest.raises(RuntimeError), files.atomic(path) as temporary:
-        assert temporary.suffix == ".png"
+        assert temporary.suffix == ".tmp"  # no pattern for results matches it
         assert temporary.parent == tmp_path
         temporary.write_bytes(b"half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["é" * 100 + ".png", "a.b.json", "x"])
+def test_what_a_killed_process_left_is_removed(tmp_path, name):
+    for folder in (tmp_path / "run" / "figures", tmp_path / "run" / "answers"):
+        with files.atomic(folder / name) as temporary:
+            temporary.write_bytes(b"half")
+            assert list(folder.glob(f"*{Path(name).suffix or '.png'}")) == []
+            left = temporary.with_name(temporary.name)
+            content = left.read_bytes()
+        left.write_bytes(content)  # as after a SIGKILL
+    (tmp_path / "run" / ".notes.tmp").write_text("not ours")
+    files.remove_leftovers(tmp_path / "run", keep="answers")
+    assert [p.name for p in (tmp_path / "run" / "figures").iterdir()] == [name]
+    assert len(list((tmp_path / "run" / "answers").iterdir())) == 2
+    assert (tmp_path / "run" / ".notes.tmp").is_file()
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path, monkeypatch):

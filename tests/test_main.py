@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from carseg_lib import pipeline
+from carseg_lib import pipeline, predict
 from carseg_lib.__main__ import main
 from carseg_lib.notebooks import NotebookFailedError
+from carseg_lib.study import Study
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def reports(tmp_path, monkeypatch):
         (["report"], "There is no run 'quick'"),
         (["verify", "--profile", "smoke"], "There is no run 'smoke'"),
         (["predict"], "by PHOTO=path"),
-        (["lab"], "There is no run 'quick'"),
+        (["report", "--run", "index.html"], "RUN='index.html'"),
+        (["lab", "--run", "mine"], "There is no run 'mine'"),
     ],
 )
 def test_a_mistake_is_one_line_and_2(reports, capsys, words, message):
@@ -98,6 +100,68 @@ def test_a_full_disk_is_one_line(reports, capsys, monkeypatch):
     assert capsys.readouterr().err == (
         "carseg: The disk is full: /reports/x was not written. Free some space and run again.\n"
     )
+
+
+def test_a_file_that_cannot_be_read_is_not_told_as_one_that_cannot_be_written(reports, capsys, monkeypatch):
+    def fail(study: object, until: str) -> None:
+        raise PermissionError(13, "Permission denied", "/photos/a.jpg")
+
+    monkeypatch.setattr(pipeline, "make_run", fail)
+    assert main(["run", "--data", "photos"]) == 2
+    assert capsys.readouterr().err == (
+        "carseg: /photos/a.jpg: Permission denied. Check the permissions of it and of its folder.\n"
+    )
+
+
+def test_other_data_get_a_run_of_their_own_and_the_first_line_says_so(reports, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(pipeline, "make_run", lambda study, until: study.save() and ["01"])
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "b.jpg").write_bytes(b"x")
+    assert main(["run", "--data", "photos"]) == 0
+    (reports / "quick" / "stamps").mkdir()
+    (reports / "quick" / "stamps" / "01.json").write_text("{}")
+    capsys.readouterr()
+    assert main(["run", "--data", "others"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("run quick-others (run quick holds other photos): quick profile, others, ")
+    assert main(["run", "--data", "others", "--run", "quick"]) == 2
+    said = capsys.readouterr().err
+    assert f"holds the results of DATA={tmp_path / 'photos'}" in said
+    assert "DATA=others" in said
+    assert said.count("\n") == 1
+
+
+def test_predict_takes_another_device(reports, monkeypatch, capsys):
+    monkeypatch.setattr(pipeline, "make_run", lambda study, until: study.save() and ["01"])
+    assert main(["run", "--data", "photos", "--device", "cuda"]) == 0
+    seen = []
+    monkeypatch.setattr(predict, "predict_path", lambda study, photo, folder: seen.append(study.device))
+    assert main(["predict", "--photo", "a.jpg"]) == 0
+    assert main(["predict", "--photo", "a.jpg", "--device", "cpu"]) == 0
+    assert seen == ["cuda", "cpu"]
+    capsys.readouterr()
+    assert main(["predict", "--photo", "a.jpg", "--device", "gpu"]) == 2
+    assert "device = 'gpu' (DEVICE)" in capsys.readouterr().err
+
+
+def test_the_lab_opens_without_a_run(reports, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("os.execv", lambda program, words: opened.append(words))
+    main(["lab"])
+    assert capsys.readouterr().out == (
+        "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one\n"
+    )
+    assert not reports.exists()
+    main(["lab", "--data", "photos"])
+    assert 'say run = "quick"' in capsys.readouterr().out
+    assert (reports / "quick" / "study.json").is_file()
+    main(["lab"])
+    assert 'say run = "quick"' in capsys.readouterr().out
+    assert [words[1:3] for words in opened] == [["-m", "jupyterlab"]] * 3
+    with pipeline.run_lock(Study.open("quick")):
+        assert main(["lab", "--data", "photos"]) == 2
+    assert "is being made already" in capsys.readouterr().err
+    assert len(opened) == 3
 
 
 def test_settings_are_listed_with_their_ranges(reports, capsys):

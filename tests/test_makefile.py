@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -96,11 +97,11 @@ def test_every_variable_of_the_command_line_is_one_of_make(clone):
         ("preprocess", ["run", "--until", "02_preprocessing"]),
         ("train", ["run", "--until", "03_training"]),
         ("evaluate", ["run", "--until", "04_evaluation"]),
-        *[(name, [name]) for name in ("report", "verify", "predict", "lab", "settings")],
+        *[(name, [name]) for name in ("report", "verify", "reference", "predict", "lab", "settings")],
     ],
 )
 def test_targets_call_the_command_line(clone, target, arguments):
-    assert clone.asked(target) == [["-m", "carseg_lib", *arguments], {}]
+    assert clone.asked(target, "DATA=cars") == [["-m", "carseg_lib", *arguments], {"DATA": "cars"}]
 
 
 def test_values_arrive_as_they_were_written(clone):
@@ -163,9 +164,49 @@ def test_clean_stays_in_the_reports(clone, run):
     assert (clone.folder / "outside").is_dir()
 
 
+def test_clean_of_a_run_that_is_not_there_says_so(clone):
+    (clone.folder / "reports").mkdir()
+    (clone.folder / "reports" / "index.html").write_text("the runs")
+    for run in ("mine", "index.html"):
+        done = clone.make("clean", f"RUN={run}")
+        assert done.returncode == 2
+        assert f"carseg: there is no run {run} (reports/{run} is missing)" in done.stderr
+    assert (clone.folder / "reports" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("words", [["RUN=mine"], []])
+def test_clean_leaves_a_run_that_is_being_made(clone, words):
+    for name in ("a", "mine"):
+        (clone.folder / "reports" / name).mkdir(parents=True)
+    with (clone.folder / "reports" / "mine" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = clone.make("clean", *words)
+        assert done.returncode == 2
+        assert "carseg: run mine is being made" in done.stderr
+        assert sorted(path.name for path in (clone.folder / "reports").iterdir()) == ["a", "mine"]
+    assert "removed reports/mine" in clone.make("clean", *words).stdout
+
+
+def test_clean_of_a_run_brings_the_list_of_runs_up_to_date(clone):
+    """The stand-in cannot write the list: then it is gone, and the next run writes it."""
+    (clone.folder / "reports" / "mine").mkdir(parents=True)
+    (clone.folder / "reports" / "index.html").write_text("the runs: mine")
+    assert clone.make("clean", "RUN=mine").stdout == "removed reports/mine\n"
+    assert not (clone.folder / "reports" / "index.html").exists()
+
+
+@pytest.mark.parametrize("target", ["reproduce", "explore", "preprocess", "train", "evaluate"])
+def test_missing_data_are_told_before_anything_is_installed(clone, target):
+    (clone.folder / ".venv" / ".ready").unlink()
+    done = clone.make(target, "DATA= ", "PYTHON=/no/such/python")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "carseg: name a folder of photos by DATA=folder; the embedded data set is not there" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_no_python_is_one_line(clone):
     (clone.folder / ".venv" / ".ready").unlink()
-    done = clone.make("reproduce", "PYTHON=/no/such/python")
+    done = clone.make("setup", "PYTHON=/no/such/python")
     assert done.returncode == 2
     assert "carseg: Python 3.11 or newer is needed: install it, or name it by PYTHON=path" in done.stderr
 
@@ -181,9 +222,9 @@ def test_the_environment_is_made_again(clone, change):
         clone.python.unlink()
     else:
         os.utime(clone.folder / "requirements.lock", (2**32 - 1, 2**32 - 1))
-    done = clone.make("--dry-run", "reproduce")
+    done = clone.make("--dry-run", "setup")
     assert "uv pip sync" in done.stdout
-    assert "uv pip sync" not in Clone(clone.folder.parent / "other").make("--dry-run", "reproduce").stdout
+    assert "uv pip sync" not in Clone(clone.folder.parent / "other").make("--dry-run", "setup").stdout
 
 
 def test_an_active_conda_environment_is_used(clone, tmp_path):
@@ -192,9 +233,9 @@ def test_an_active_conda_environment_is_used(clone, tmp_path):
     (tmp_path / "bin" / "python").write_text(STAND_IN)
     (tmp_path / "bin" / "python").chmod(0o755)
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    done = clone.make("reproduce", CONDA_DEFAULT_ENV="carseg", PATH=path)
+    done = clone.make("settings", CONDA_DEFAULT_ENV="carseg", PATH=path)
     first, *_, last = done.stdout.splitlines()
     assert first == "installing carseg_lib into the conda environment"
-    assert json.loads(last) == [["-m", "carseg_lib", "run"], {}]
-    again = clone.make("reproduce", CONDA_DEFAULT_ENV="carseg", PATH=path)
+    assert json.loads(last) == [["-m", "carseg_lib", "settings"], {}]
+    again = clone.make("settings", CONDA_DEFAULT_ENV="carseg", PATH=path)
     assert len(again.stdout.splitlines()) == 1

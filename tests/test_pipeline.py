@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import itertools
 import json
@@ -231,7 +232,7 @@ def test_a_change_reruns_what_depends_on_it_and_no_more(lab, change):
     ("settings", "expected", "reason"),
     [
         ("lr=0.01", ALL[1:], "[2/4] 02_train (lr 0.0005 → 0.01)"),
-        ("score_threshold=0.3", ["03_score"], "[3/4] 03_score (score_threshold 0.05 → 0.3)"),
+        ("bootstrap_samples=300", ["03_score"], "[3/4] 03_score (bootstrap_samples 1000 → 300)"),
         ("image_size=128", [], ""),  # of no section that these steps name
     ],
 )
@@ -300,6 +301,76 @@ def test_provenance_keeps_the_record_of_skipped_steps(lab):
         after["data"]["sha256"]
         == json.loads((path.parent / "stamps/01_read.json").read_text())["data"]["content"]
     )
+
+
+def test_provenance_that_a_kill_left_behind_is_written_before_the_page(lab):
+    lab.make()
+    path = lab.folder / "reports/mine/provenance.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | {"steps": whole["steps"][:2]}))  # killed after the stamp of 03_score
+    (path.parent / "index.html").unlink()
+    assert lab.make() == ["page"]
+    assert json.loads(path.read_text())["steps"] == whole["steps"]
+    path.unlink()
+    pipeline.make_report(lab.study(), lab.project)
+    assert json.loads(path.read_text())["steps"] == whole["steps"]
+    assert lab.make() == []
+
+
+def test_leftovers_of_a_killed_run_are_removed(lab):
+    lab.make()
+    left = lab.folder / "reports/mine/figures/.one.png.0123abcd.tmp"
+    left.write_bytes(b"half")
+    assert lab.make() == []
+    assert not left.exists()
+
+
+CHECK = """
+import os
+from pathlib import Path
+from carseg_lib.errors import CarsegError
+
+def check(study):
+    with Path(__file__).parents[1].joinpath("checked").open("a") as file:
+        file.write(f"{study.lr} {os.getpid()}\\n")
+    if study.lr > 0.5:
+        raise CarsegError("lr: no such thing")
+    if study.lr > 0.4:
+        os._exit(1)
+"""
+
+
+def test_a_step_is_tried_before_the_first_one_runs_and_only_if_it_must_run(lab):
+    (lab.folder / "fakelib" / "trying.py").write_text(CHECK)
+    steps = [
+        dataclasses.replace(step, check="fakelib.trying.check" if "train" in step.name else "")
+        for step in STEPS
+    ]
+    lab.project = dataclasses.replace(lab.project, steps=tuple(steps))
+
+    def checked() -> list[str]:
+        path = lab.folder / "checked"
+        return path.read_text().splitlines() if path.exists() else []
+
+    for settings, message in (("lr=0.6", "lr: no such thing"), ("lr=0.45", "its process was ended")):
+        with pytest.raises(CarsegError, match=message):
+            lab.make(settings)
+    assert lab.ran == []
+    assert lab.said == []
+    assert not (lab.folder / "reports/mine/study.json").exists()
+    before = len(checked())
+    assert lab.make(until="01_read") == ALL[:1]
+    assert len(checked()) == before  # 02_train was not asked for
+    assert lab.make() == ALL[1:]
+    assert len(checked()) == before + 1
+    assert lab.make() == []
+    edit_notebook(lab, "03_score", "x = 1")
+    assert lab.make() == ["03_score"]
+    assert len(checked()) == before + 1
+    with pytest.raises(CarsegError, match="lr: no such thing"):
+        lab.make("lr=0.6")
+    assert lab.make() == []  # nothing was lost
+    assert str(os.getpid()) not in {line.split()[1] for line in checked()}
 
 
 def test_a_second_process_is_refused_while_the_first_lives(lab):

@@ -74,3 +74,15 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path):
 def test_a_program_that_is_not_there_is_no_error():
     assert provenance._run(["no-such-program-here"]) is None
     assert provenance._run(["git", "no-such-command"]) is None
+
+
+def test_whether_it_is_current(study, tmp_path):
+    steps = [{"name": "01", "seconds": 1.5, "made": "2024-01-01T00:00:00Z"}]
+    assert not provenance.is_current(study, steps, "ef")
+    files.write_json(study.provenance, provenance.record(study, tmp_path, steps, "ef"))
+    assert provenance.is_current(study, steps, "ef")
+    assert not provenance.is_current(study, [*steps, *steps], "ef")
+    assert not provenance.is_current(study, steps, "0")
+    assert not provenance.is_current(study.model_copy(update={"seed": 4}), steps, "ef")
+    study.provenance.write_text("{")
+    assert not provenance.is_current(study, steps, "ef")

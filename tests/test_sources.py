@@ -94,6 +94,7 @@ def test_one_coco_file_has_no_splits(cars):
                 assert (cars / "annotations" / f"{name}.json").exists()
             continue
         catalogue = load_catalogue(place)
+        assert catalogue.root == (cars / "images").resolve()
         assert catalogue.name == "mine"
         assert set(catalogue.photos["split"]) == {""}
         assert len(catalogue.photos) == 12
@@ -101,6 +102,12 @@ def test_one_coco_file_has_no_splits(cars):
         (cars / "annotations" / f"{name}.json").unlink()
     shutil.move(cars / "mine.json", cars / "annotations" / "all.json")
     assert set(load_catalogue(cars).photos["split"]) == {""}
+
+
+def test_a_file_in_the_folder_of_annotations_finds_the_photos_beside_that_folder(cars):
+    catalogue = load_catalogue(cars / "annotations" / "train.json")
+    assert catalogue.root == (cars / "images").resolve()
+    assert (catalogue.name, len(catalogue.photos), set(catalogue.photos["split"])) == ("train", 12, {""})
 
 
 def test_photos_beside_the_annotation_file(cars):
@@ -289,11 +296,58 @@ def test_signatures(cars, tmp_path):
 def test_the_signature_of_an_annotation_file_covers_its_photos(cars):
     shutil.copy(cars / "annotations" / "train.json", cars / "mine.json")
     before = signature(cars / "mine.json")
-    os.utime(next((cars / "images").rglob("*.jpg")), ns=(0, 123))
+    os.utime(next((cars / "images" / "train").rglob("*.jpg")), ns=(0, 123))
     changed = signature(cars / "mine.json")
     assert changed != before
     os.utime(cars / "mine.json", ns=(0, 123))
     assert signature(cars / "mine.json") not in (before, changed)
+
+
+def test_the_signature_of_an_annotation_file_covers_no_other_file(cars):
+    place = cars / "annotations" / "train.json"
+    quick, content = signature(place), content_signature(place)
+    (cars / "thesis.pdf").write_bytes(b"x")
+    (cars / "images" / "holiday.jpg").write_bytes(b"x")
+    os.utime(cars / "annotations" / "test.json", ns=(0, 123))
+    assert (signature(place), content_signature(place)) == (quick, content)
+    photo = next((cars / "images" / "train").rglob("*.jpg"))
+    photo.write_bytes(photo.read_bytes() + b"x")
+    assert signature(place) != quick
+    assert content_signature(place) != content
+    photo.unlink()
+    assert content_signature(place) != content
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"images": 3}', '{"images": [3]}', '{"images": [{"file_name": "a\\u0000/../b"}]}'],
+)
+def test_a_broken_annotation_file_has_a_signature(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert len({signature(tmp_path / "a.json"), content_signature(tmp_path / "a.json")}) == 2
+
+
+def test_files_that_cannot_be_read_do_not_stop_a_signature(cars, monkeypatch):
+    quick, content = signature(cars), content_signature(cars)
+    photo = next((cars / "images").rglob("*.jpg"))
+
+    def refuse(method):
+        def refusing(self, *arguments, **named):
+            if self == photo:
+                raise PermissionError(13, "Permission denied", str(self))
+            return method(self, *arguments, **named)
+
+        return refusing
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse(Path.open))
+        unreadable = content_signature(cars)
+        assert unreadable == content_signature(cars) != content
+        patch.setattr(Path, "stat", refuse(Path.stat))  # it vanished between listing and reading
+        assert signature(cars) != quick
+    assert content_signature(cars) == content
+    photo.unlink()
+    assert content_signature(cars) not in (content, unreadable)
 
 
 def test_signing_needs_no_heavy_import():

@@ -1,7 +1,7 @@
 """Photos with COCO instance annotations: boxes, and masks as polygons or run lengths.
 
-Either a folder with annotations/<split>.json, or one .json file (then no split is given). The photos lie in
-images/ beside the annotations, or directly beside them; `file_name` is relative to there.
+Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
+images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
 """
 
 from __future__ import annotations
