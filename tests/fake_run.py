@@ -9,12 +9,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from carseg_lib import files, plots
+from carseg_lib import files
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.duplicates import near_duplicates
 from carseg_lib.masks import box_of_mask, decode_mask, encode_mask
 from carseg_lib.metrics import classification_report, split_metrics
+from carseg_lib.paper import TABLE_1, compare_with_paper
 from carseg_lib.photos import read_photo
+from carseg_lib.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
+from carseg_lib.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
+from carseg_lib.plots.photos import (
+    answers_grid,
+    augmentation_grid,
+    duplicate_pairs,
+    masks_against_truth,
+    sample_photos,
+    transform_steps,
+)
+from carseg_lib.plots.style import save_figure
+from carseg_lib.plots.training import accuracy_curves, loss_curves, loss_terms
 from carseg_lib.sources import load_catalogue
 
 TERMS = ("objectness", "rpn_box_reg", "classifier", "box_reg", "mask")
@@ -160,7 +173,7 @@ STUDY = {
     "photos_per_split": 0, "seed": 0, "image_size": 224, "augmentation": "flip_only", "rotation_degrees": 0.0,
     "crop_scale": 0.6, "flip_probability": 0.5, "backbone": "efficientnet_lite0", "weights": "imagenet",
     "epochs": 8, "batch_size": 8, "optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.02, "schedule": "cosine",
-    "device": "cpu", "workers": 1,
+    "device": "auto", "workers": 1,
 }  # fmt: skip
 PROVENANCE = {
     "schema": 1,
@@ -180,7 +193,7 @@ PROVENANCE = {
         "model_sha256": "12" * 32,
     },
     "seed": 0,
-    "device": "cpu",
+    "device": "auto",
     "workers": 1,
     "steps": [
         {"name": "01_data_exploration", "seconds": 41.25, "peak_memory_mb": 712.0},
@@ -201,17 +214,15 @@ def make_figures(
     history: pd.DataFrame,
 ) -> None:
     """Every figure that the page knows."""
-    from carseg_lib.paper import TABLE_1, compare_with_paper
-
     photos = {
-        "split_counts": plots.split_counts,
-        "photo_sizes": plots.photo_sizes,
-        "brightness": plots.brightness,
+        "split_counts": split_counts,
+        "photo_sizes": photo_sizes,
+        "brightness": brightness,
     }
-    photos |= {"box_statistics": plots.box_statistics, "mask_statistics": plots.mask_statistics}
+    photos |= {"box_statistics": box_statistics, "mask_statistics": mask_statistics}
     made = {name: draw(catalogue) for name, draw in photos.items()}
-    made |= {f"samples_{t}": plots.sample_photos(catalogue, t) for t in catalogue.body_types}
-    made["near_duplicates"] = plots.near_duplicates(catalogue, near_duplicates(catalogue.photos, 12))
+    made |= {f"samples_{t}": sample_photos(catalogue, t) for t in catalogue.body_types}
+    made["near_duplicates"] = duplicate_pairs(catalogue, near_duplicates(catalogue.photos, 12))
     car = catalogue.instances.iloc[0]
     photo = read_photo(catalogue.root / car["photo_id"])
     mask = decode_mask(car["mask"], photo.height, photo.width) if car["mask"] else None
@@ -219,27 +230,32 @@ def make_figures(
     small = np.asarray(photo.resize((224, 224)))
     steps = [
         ("photo", photo, box, mask),
-        ("resized", small, None, None),
-        ("flipped", small[:, ::-1], None, None),
+        ("resize", small, None, None),
+        ("flip", small[:, ::-1], None, None),
     ]
-    made["transform_steps"] = plots.transform_steps([*steps, ("turned", np.rot90(small), None, None)])
-    made["augmentation"] = plots.augmentation_grid((photo, box, mask), [(small[:, ::-1], None, None)] * 9)
-    for name in ("loss_curves", "loss_terms", "accuracy_curves"):
-        made[name] = getattr(plots, name)(history)
-    made["table_bars"] = plots.table_bars(compare_with_paper(metrics, "test"))
+    made["transform_steps"] = transform_steps([*steps, ("rotate", np.rot90(small), None, None)])
+    made["augmentation"] = augmentation_grid((photo, box, mask), [(small[:, ::-1], None, None)] * 9)
+    made |= {"loss_curves": loss_curves(history), "loss_terms": loss_terms(history)}
+    made["accuracy_curves"] = accuracy_curves(history)
     for split in ("test", "validation"):
         part = metrics["splits"][split]
         answers, found = (t[t["split"] == split] for t in (predictions, detections))
-        made[f"confusion_{split}"] = plots.confusion_matrix(part["confusion"], split)
-        made[f"pr_curves_{split}"] = plots.pr_curves(answers, found, table1=TABLE_1.to_dict("index"))
-        made[f"average_precision_{split}"] = plots.average_precision(part, split)
+        comparison = compare_with_paper(metrics, split)
+        made[f"table_bars_{split}"] = table_bars(comparison, catalogue.body_types, split)
+        made[f"confusion_{split}"] = confusion_matrix(part["confusion"], split)
+        table1 = TABLE_1.to_dict("index")
+        made[f"pr_curves_{split}"] = pr_curves(answers, found, catalogue.body_types, table1, split)
+        made[f"average_precision_{split}"] = average_precision(part, split)
+        wrong = answers[answers["predicted"] != answers["body_type"]]
+        made[f"answers_wrong_{split}"] = answers_grid(wrong, catalogue.root, title=f"Wrong answers ({split})")
     test = predictions[predictions["split"] == "test"]
-    right = test["predicted"] == test["body_type"]
-    made["answers_right"] = plots.answers_grid(test[right], catalogue.root, title="Right answers")
-    made["answers_wrong"] = plots.answers_grid(test[~right], catalogue.root, title="Wrong answers")
-    made["masks_against_truth"] = plots.masks_against_truth(test, catalogue.root, catalogue.instances)
+    right = test[test["predicted"] == test["body_type"]]
+    made["answers_right_test"] = answers_grid(right, catalogue.root, title="Right answers (test)")
+    made["masks_against_truth_test"] = masks_against_truth(
+        test, catalogue.root, catalogue.instances, title="Masks against the truth (test)"
+    )
     for name, figure in made.items():
-        plots.save_figure(figure, folder / f"{name}.png")
+        save_figure(figure, folder / f"{name}.png")
 
 
 def make_run(folder: Path, data: Path, *, name: str | None = None, figures: bool = True) -> Path:

@@ -107,3 +107,22 @@ def test_it_has_no_magic_and_no_blanket_filter(notebook):
     assert not re.search(r"^\s*[%!]", code, re.M)
     assert "filterwarnings" not in code
     assert "sys.exit" not in code
+
+
+def test_it_imports_the_figures_it_draws_and_no_others(notebook):
+    """An edit of a module of figures reruns the notebooks that import it."""
+    for node in ast.walk(ast.parse(code_of(notebook))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module != "carseg_lib.plots"
+            assert "plots" not in [alias.name for alias in node.names]
+
+
+def test_every_figure_is_written_by_one_notebook():
+    """A figure's name stands in one notebook, and where a loop writes it, in one cell."""
+    names = [
+        name
+        for path in NOTEBOOKS
+        for name in re.findall(r"study\.figures / f?\"([^\"]+)\.png", code_of(nbformat.read(path, 4)))
+    ]
+    assert "near_duplicates" in names
+    assert len(names) == len(set(names))

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import make_car_photos
 
-from carseg_lib import files, paper, paper_audit, plots
+from carseg_lib import files, paper, paper_audit
 from carseg_lib.catalogue import BODY_TYPES
 from carseg_lib.errors import CarsegError
+from carseg_lib.plots import data, evaluation, photos, training
 from carseg_lib.report import facts, page, write_index, write_report
 
 EVIL = "<script>alert('carseg')</script>"
@@ -446,6 +447,75 @@ def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None
         "confusion": "confusion_matrix",
         "answers_right": "answers_grid",
         "answers_wrong": "answers_grid",
+        "near_duplicates": "duplicate_pairs",
     }
     for name in names:
-        assert hasattr(plots, drawn_by.get(name, name)), name
+        drawn = drawn_by.get(name, name)
+        assert any(hasattr(module, drawn) for module in (data, evaluation, photos, training)), name
+
+
+def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    headline, averages, types = facts.comparison(metrics)
+    assert headline[0].what == "Accuracy"
+    assert [row.paper for row in averages] == [0.876, 0.912]
+    assert set(types) == set(BODY_TYPES)
+    for split in ("validation", "test"):
+        ours = metrics["splits"][split]["accuracy"]
+        side = headline[0].sides[split]
+        assert side.estimate == ours
+        assert side.place == facts.place_of(0.912, ours["low"], ours["high"])[0]
+        assert (
+            types["suv"][0].sides[split].estimate["n"]
+            == metrics["splits"][split]["per_type"]["suv"]["precision"]["n"]
+        )
+    text = " ".join(read(run).text.split())
+    assert "The verdict is drawn on the test split, by which nothing was chosen." in text
+    assert "Ours, validation" in text
+    assert "Ours, test" in text
+
+
+def test_captions_name_split_and_number_of_photos(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    n = {split: part["accuracy"]["n"] for split, part in metrics["splits"].items()}
+    sections = page._figures(run / "figures", BODY_TYPES, n)
+    shown = sections["evaluation"] + sections["pictures"]
+    assert {"table_bars_test", "table_bars_validation", "answers_wrong_test"} <= {p.name for p in shown}
+    for picture in shown:
+        assert picture.name.endswith(picture.split)
+        assert f"{n[picture.split]} {picture.split} photos" in picture.caption
+
+
+def test_leftovers_of_a_killed_write_are_passed_over(run: Path) -> None:
+    (run / "figures" / ".brightness.x1.png").write_text("half a picture")
+    assert "More figures" not in read(run).text
+
+
+def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    metrics["run"]["device"] = "cuda"
+    files.write_json(run / "metrics.json", metrics)
+    assert re.search(r"Device\s*cuda\b", read(run).text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "same"),
+    [
+        ({}, "crop to 60% of the photo's area or more, rotation within ±90°, horizontal flip with probability 0.5",
+         True),
+        ({"crop_scale": 1.0}, "rotation within ±90°, horizontal flip with probability 0.5", False),
+        ({"flip_probability": 0.0}, "crop to 60% of the photo's area or more, rotation within ±90°", False),
+        ({"rotation_degrees": 30.0, "crop_scale": 1.0, "flip_probability": 0.0}, "rotation within ±30°", False),
+        ({"augmentation": "flip_only", "crop_scale": 1.0}, "horizontal flip with probability 0.5", False),
+        ({"augmentation": "flip_only", "crop_scale": 1.0, "flip_probability": 0.0}, "none", False),
+        ({"augmentation": "none"}, "none", False),
+    ],
+)  # fmt: skip
+def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool) -> None:
+    recipe = {
+        "augmentation": "rotate_and_flip",
+        "rotation_degrees": 90.0,
+        "crop_scale": 0.6,
+        "flip_probability": 0.5,
+    }
+    assert facts.augmentation(recipe | changes) == (words, same)

@@ -70,7 +70,7 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Pictu
     right = int(np.trace(matrix[:, : len(types)]))
     none = int(matrix[:, len(types) :].sum())
     note = (
-        f"n = {total:,} photos, {right:,} on the diagonal ({percent(right / max(total, 1))}); "
+        f"n = {total:,} {split} photos, {right:,} on the diagonal ({percent(right / max(total, 1))}); "
         f"no car found in {none:,}."
     )
     rows = "; ".join(
@@ -89,6 +89,7 @@ def pr_curves(
     detections: pd.DataFrame | None = None,
     body_types: Sequence[str] = tuple(style.BODY_TYPE_COLOURS),
     table1: Mapping[str, Mapping[str, float]] | None = None,
+    split: str = "test",
 ) -> Picture:
     """Precision against recall for each type, one type against the rest, over the score of a photo.
 
@@ -100,9 +101,10 @@ def pr_curves(
         detections: detections.csv of the same split, if kept.
         body_types: the types, in order.
         table1: {type: {"precision": ..., "recall": ...}} of the paper, drawn as a cross.
+        split: its name, for the title.
     """
     if predictions.empty:
-        return message("Precision and recall", "There are no predictions.")
+        return message(f"Precision and recall, {split}", "There are no predictions.")
     source = predictions[["photo_id", "predicted", "score"]].rename(columns={"predicted": "body_type"})
     if detections is not None:
         source = detections[["photo_id", "body_type", "score"]]
@@ -151,15 +153,17 @@ def pr_curves(
         percent_axis(axes.xaxis, "recall")
         axes.set_xticks([0, 0.5, 1])
     percent_axis(panels[0].yaxis, "precision")
-    note = f"n = {len(predictions):,} photos, one type against the rest. Dotted: a guess."
+    note = f"n = {len(predictions):,} {split} photos, one type against the rest. Dotted: a guess."
     if table1:
         note += " Cross: the paper's Table 1."
-    return finish(figure, "Precision and recall of each type", note)
+    return finish(figure, f"Precision and recall of each type, {split}", note)
 
 
 @themed
 def table_bars(
-    comparison: pd.DataFrame, body_types: Sequence[str] = tuple(style.BODY_TYPE_COLOURS)
+    comparison: pd.DataFrame,
+    body_types: Sequence[str] = tuple(style.BODY_TYPE_COLOURS),
+    split: str = "test",
 ) -> Picture:
     """Precision, recall, F1 and accuracy of each type with intervals, beside Table 1's numbers.
 
@@ -167,6 +171,7 @@ def table_bars(
         comparison: columns what, paper, ours, low, high, n (fractions); rows whose `what` names a body type
             and a measure are drawn, others left out.
         body_types: the types, in order.
+        split: whose numbers they are, for the title.
     """
     figure = new_figure(8.4, 2.7)
     panels = figure.subplots(1, len(MEASURES), sharey=True)
@@ -201,13 +206,12 @@ def table_bars(
     support = {t: _support(comparison, t) for t in body_types}
     panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
     panels[0].set_ylim(len(body_types) - 0.45, -0.55)
-    note = "Bar: this run; black line: 95% interval; red mark: the paper's Table 1. Accuracy: a type against the rest."
-    return finish(
-        figure,
-        "Each type beside Table 1",
-        note,
-        "Bars of each type beside the paper. " + "; ".join(drawn) + ".",
+    title = f"Each type beside Table 1, {split}"
+    note = (
+        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval; red mark: the paper's "
+        "Table 1. Accuracy: a type against the rest."
     )
+    return finish(figure, title, note, f"{title}. Bars of each type beside the paper. {'; '.join(drawn)}.")
 
 
 def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
@@ -279,7 +283,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture
     left.set_yticks([0, 0.25, 0.5, 0.75, 1])
     left.set_title("All types")
     right.set_title("AP of each type")
-    note = f"n = {n:,} photos. Line: 95% interval. " + (
+    note = f"n = {n:,} {split} photos. Line: 95% interval. " + (
         "Plain: boxes; hatched: masks."
         if len(kinds) == 2
         else f"Only {kinds[0]} AP: the other kind has no truth here."

@@ -126,7 +126,7 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
 
 
 @themed
-def near_duplicates(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -> Picture:
+def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -> Picture:
     """Pairs of photos that look the same, side by side, the closest first.
 
     Args:
@@ -166,6 +166,8 @@ def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by 
         steps: (title, PIL image or uint8 array (height, width, 3), box or None, bool mask (height, width) or
                 None); box in pixels of that image.
         title: of the figure.
+
+    A step named "rotate" is a rotation: it is said then where the box comes from.
     """
     if not steps:
         raise ValueError("transform_steps needs at least one step")
@@ -176,11 +178,14 @@ def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by 
         _draw(axes, box, mask, _EXAMPLE)
         axes.set_title(name, size=8.5)
         axes.set_xlabel(f"{width} × {height} pixels", size=7.5, loc="left")
-    return finish(
-        figure,
-        title,
-        "Photo, box (frame) and mask (shade) are transformed together; the box follows from the mask.",
-    )
+    masked = any(mask is not None for *_, mask in steps)
+    parts = "Photo, box (frame) and mask (shade)" if masked else "Photo and box (frame)"
+    note = f"{parts} are transformed together"
+    if any(name == "rotate" for name, *_ in steps):
+        note += (
+            f"; from the rotation on, the box is drawn anew around the turned {'mask' if masked else 'box'}"
+        )
+    return finish(figure, title, note + ".")
 
 
 @themed
@@ -201,7 +206,11 @@ def augmentation_grid(
         _show(axes, image, _size(image))
         _draw(axes, box, mask, _EXAMPLE)
         axes.set_title("as it is" if k == 0 else f"version {k}", size=8, color=style.QUIET, pad=3)
-    return finish(figure, title, f"{len(augmented)} random versions of one photo; frame: box; shade: mask.")
+    masked = any(mask is not None for *_, mask in (original, *augmented))
+    note = f"{len(augmented)} random versions of one photo; frame: box" + (
+        "; shade: mask." if masked else "."
+    )
+    return finish(figure, title, note)
 
 
 @themed

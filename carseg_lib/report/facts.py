@@ -14,19 +14,14 @@ from carseg_lib import paper
 Estimate = Mapping[str, Any]  # {"value", "low", "high", "n"}, or None where it does not apply
 
 WHATS = {  # the paper's claims by name, as a reader would say them
-    "average training accuracy": "Training accuracy, average over epochs",
-    "average validation accuracy": "Validation accuracy, average over epochs",
+    "average training accuracy": "Training accuracy (fixed sample)",
+    "average validation accuracy": "Validation accuracy",
     "headline accuracy": "Accuracy",
     "headline precision": "Precision (macro average)",
     "headline recall": "Recall (macro average)",
     "headline f1": "F1 score (macro average)",
 }
-AUGMENTATIONS = {
-    "rotate_and_flip": "rotation within ±{degrees:g}°, horizontal flip, crop",
-    "quarter_turns": "quarter turns by −90°, 0° or 90°, horizontal flip, crop",
-    "flip_only": "horizontal flip, crop",
-    "none": "none",
-}
+COMPARED = ("validation", "test")  # splits that stand beside the paper's: its own first, then the verdict's
 
 
 @dataclass(frozen=True)
@@ -39,22 +34,21 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A claim of the paper beside ours; `place` is where the paper's figure lies to our interval."""
+class Side:
+    """Our figure on one split; `place` is where the paper's figure lies to its interval."""
 
-    what: str
-    paper: float
-    ours: float | None
-    low: float | None
-    high: float | None
-    n: int | None
+    estimate: Estimate
     place: str
     tone: str
 
-    @property
-    def estimate(self) -> Estimate:
-        """Our figure with its interval."""
-        return {"value": self.ours, "low": self.low, "high": self.high, "n": self.n}
+
+@dataclass(frozen=True)
+class Row:
+    """A claim of the paper beside ours, on each split that is compared."""
+
+    what: str
+    paper: float
+    sides: Mapping[str, Side]
 
 
 @dataclass(frozen=True)
@@ -138,9 +132,10 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
         accuracy = other["accuracy"]
         where = place_of(claimed, accuracy["low"], accuracy["high"])[0]
         sentences.append(
-            f"On the {accuracy['n']:,} validation photos, by which the epoch was chosen, it is "
+            f"On the {accuracy['n']:,} validation photos, the split of the paper's claim, it is "
             f"{percent(accuracy['value'])} ({interval(accuracy) or 'no interval'}; "
-            f"{where.replace('inside', 'paper inside')})."
+            f"{where.replace('inside', 'paper inside')}); the epoch was chosen by them, so the verdict is drawn on "
+            "test, by which nothing was chosen."
         )
     differ = [d for d in differences if d.state == "differs"]
     if differ:
@@ -152,29 +147,57 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
     return Verdict(word, tuple(sentences), tone)
 
 
-def comparison(metrics: Mapping[str, Any], split: str) -> tuple[list[Row], dict[str, list[Row]]]:
-    """The headline claims, and Table 1 by body type, each beside ours."""
-    table = paper.compare_with_paper(dict(metrics), split)
+def comparison(metrics: Mapping[str, Any]) -> tuple[list[Row], list[Row], dict[str, list[Row]]]:
+    """The headline claims, the averages over epochs, and Table 1 by body type, each beside ours on every split."""
+    tables = {
+        split: paper.compare_with_paper(dict(metrics), split)
+        for split in COMPARED
+        if split in metrics["splits"]
+    }
     headline: list[Row] = []
+    averages: list[Row] = []
     types: dict[str, list[Row]] = {}
-    for line in table.itertuples():
-        ours, low, high, n = (None if pd.isna(v) else v for v in (line.ours, line.low, line.high, line.n))
-        place, tone = place_of(line.paper, low, high)
-        row = Row(
-            WHATS.get(line.what, line.what),
-            line.paper,
-            ours,
-            low,
-            high,
-            None if n is None else int(n),
-            place,
-            tone,
-        )
-        if line.what in WHATS:
+    for lines in zip(*(table.itertuples() for table in tables.values()), strict=True):
+        what, claimed = lines[0].what, lines[0].paper
+        sides = {split: _side(line) for split, line in zip(tables, lines, strict=True)}
+        row = Row(WHATS.get(what, what), claimed, sides)
+        if what.startswith("average"):
+            averages.append(row)
+        elif what in WHATS:
             headline.append(row)
         else:
-            types.setdefault(line.what.rpartition(" ")[0], []).append(row)
-    return headline, types
+            types.setdefault(what.rpartition(" ")[0], []).append(row)
+    return headline, averages, types
+
+
+def _side(line: Any) -> Side:
+    """One row of `paper.compare_with_paper`."""
+    names = {"value": line.ours, "low": line.low, "high": line.high, "n": line.n}
+    estimate = {name: None if pd.isna(value) else value for name, value in names.items()}
+    return Side(estimate, *place_of(line.paper, estimate["low"], estimate["high"]))
+
+
+def augmentation(settings: Mapping[str, Any]) -> tuple[str, bool]:
+    """The random steps of training in words, and whether they are the paper's: turned, flipped and cropped.
+
+    Args:
+        settings: augmentation, rotation_degrees, crop_scale and flip_probability of a study.
+    """
+    kind, degrees = settings["augmentation"], settings["rotation_degrees"]
+    if kind == "none":
+        return "none", False
+    steps = []
+    if settings["crop_scale"] < 1:
+        steps.append(f"crop to {percent(settings['crop_scale'], 0)} of the photo's area or more")
+    if kind == "rotate_and_flip" and degrees > 0:
+        steps.append(f"rotation within ±{degrees:g}°")
+    elif kind == "quarter_turns":
+        steps.append("quarter turns by −90°, 0° or 90°")
+    if settings["flip_probability"] > 0:
+        steps.append(f"horizontal flip with probability {settings['flip_probability']:g}")
+    turned = kind == "quarter_turns" or (kind == "rotate_and_flip" and degrees == 90)
+    same = turned and settings["crop_scale"] < 1 and settings["flip_probability"] > 0
+    return ", ".join(steps) or "none", same
 
 
 def differences(
@@ -221,12 +244,9 @@ def differences(
             )
 
     setting("image_size", "Image size, pixels", paper.claim("input size").printed)
-    if "augmentation" in settings:
-        degrees = settings.get("rotation_degrees", 90)
-        kind = settings["augmentation"]
-        text = AUGMENTATIONS.get(kind, str(kind)).format(degrees=degrees)
-        same = kind == "quarter_turns" or (kind == "rotate_and_flip" and degrees == 90)
-        add("Augmentation", "rotation within ±90° (or a flip “in” it), horizontal flip, crop", text, same)
+    if study is not None and "augmentation" in study:
+        text, same = augmentation(study)
+        add("Augmentation", "crop, rotation within ±90° (or a flip “in” it), horizontal flip", text, same)
     setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
     if "weights" in settings:
         kinds = {

@@ -28,7 +28,7 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.report import facts
 
 # Section of the page → figures it looks for in figures/, by name without .png, and their captions.
-# {split} stands for the evaluated splits, {type} for the body types.
+# {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.
 FIGURES: dict[str, dict[str, str]] = {
     "data": {
         "split_counts": "Photos in each split and of each type, beside the paper's split.",
@@ -49,15 +49,15 @@ FIGURES: dict[str, dict[str, str]] = {
         "accuracy_curves": "Accuracy per epoch with 95% intervals; the paper's averages dashed.",
     },
     "evaluation": {
-        "table_bars": "Precision, recall, F1 and accuracy of each type beside the paper's Table 1.",
-        "confusion_{split}": "Confusion matrix of the {split} split.",
-        "pr_curves_{split}": "Precision against recall for each type, {split} split.",
-        "average_precision_{split}": "COCO average precision of boxes and masks, {split} split.",
+        "table_bars_{split}": "Precision, recall, F1 and accuracy of each type beside the paper's Table 1, {of}.",
+        "confusion_{split}": "Confusion matrix, {of}.",
+        "pr_curves_{split}": "Precision against recall for each type, {of}.",
+        "average_precision_{split}": "COCO average precision of boxes and masks, {of}.",
     },
     "pictures": {
-        "answers_right": "Photos answered right.",
-        "answers_wrong": "Photos answered wrong.",
-        "masks_against_truth": "Predicted masks over the given ones.",
+        "answers_right_{split}": "Photos answered right, drawn at random from the {of}.",
+        "answers_wrong_{split}": "Photos answered wrong, the surest first, of the {of}.",
+        "masks_against_truth_{split}": "Predicted masks over the given ones, drawn at random from the {of}.",
     },
 }
 NOTEBOOKS = {
@@ -72,9 +72,10 @@ LISTED = 200  # rows of a long list that the page shows
 
 @dataclass(frozen=True)
 class FigureOnPage:
-    """A picture of the run, inlined."""
+    """A picture of the run, inlined; `split` is "" where it shows no evaluated split."""
 
     name: str
+    split: str
     caption: str
     alt: str
     uri: str
@@ -108,19 +109,23 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
     split = facts.main_split(metrics)
     duplicates = _duplicates(catalogue)
     differences = facts.differences(study, metrics, None if catalogue is None else catalogue.photos)
-    headline, table1 = facts.comparison(metrics, split) if split else ([], {})
+    headline, averages, table1 = facts.comparison(metrics)
+    order = sorted(metrics["splits"], key=ORDER.index)
     audit = paper_audit.audit()
+    photos = {name: metrics["splits"][name]["accuracy"]["n"] for name in order}
     context = {
         "run": metrics["run"],
         "data": metrics["data"],
         "training": metrics.get("training"),
         "splits": metrics["splits"],
         "split": split,
-        "order": sorted(metrics["splits"], key=ORDER.index),
+        "order": order,
+        "compared": [name for name in facts.COMPARED if name in metrics["splits"]],
         "body_types": list(body_types),
         "verdict": facts.verdict(metrics, differences),
         "cards": _cards(metrics, split),
         "headline": headline,
+        "averages": averages,
         "table1": table1,
         "differences": differences,
         "audit": audit.to_dict("records"),
@@ -136,13 +141,14 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
         },
         "wrong": _wrong(predictions, split),
         "limits": facts.limits(metrics, split, duplicates),
-        "pictures": _figures(run_folder / "figures", body_types),
+        "pictures": _figures(run_folder / "figures", body_types, photos),
         "notebooks": [
             (f"notebooks/{name}.html", title)
             for name, title in NOTEBOOKS.items()
             if (run_folder / "notebooks" / f"{name}.html").is_file()
         ],
         "provenance": provenance or {},
+        "augmented": facts.augmentation(study)[0] if study else "",
         "study": {}
         if study is None
         else {k: v for k, v in study.items() if k != "data"},  # no path of a machine
@@ -322,25 +328,34 @@ def _wrong(predictions: pd.DataFrame | None, split: str) -> list[dict[str, Any]]
     return _records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
 
 
-def _figures(folder: Path, body_types: Sequence[str]) -> dict[str, list[FigureOnPage]]:
-    """The pictures of each section in the order of FIGURES; those that it does not know go under "more"."""
-    found = {path.stem: path for path in sorted(folder.glob("*.png"))}
+def _figures(
+    folder: Path, body_types: Sequence[str], photos: Mapping[str, int]
+) -> dict[str, list[FigureOnPage]]:
+    """The pictures of each section in the order of FIGURES; those that it does not know go under "more".
+
+    Args:
+        folder: of the PNG files; hidden ones, left by a writing that was killed, are passed over.
+        body_types: in order.
+        photos: number of photos of each evaluated split, in the order of the page.
+    """
+    found = {path.stem: path for path in sorted(folder.glob("*.png")) if not path.name.startswith(".")}
     sections: dict[str, list[FigureOnPage]] = {}
     for section, figures in FIGURES.items():
         sections[section] = []
         for pattern, caption in figures.items():
-            many = body_types if "{type}" in pattern else (ORDER if "{split}" in pattern else [""])
-            for part in many:
-                name = pattern.format(type=part, split=part)
-                if path := found.pop(name, None):
-                    sections[section].append(_figure(path, caption.format(type=part, split=part)))
+            of_split = "{split}" in pattern
+            for part in body_types if "{type}" in pattern else (photos if of_split else [""]):
+                if path := found.pop(pattern.format(type=part, split=part), None):
+                    of = f"{photos[part]:,} {part} photos" if of_split else ""
+                    text = caption.format(type=part, of=of)
+                    sections[section].append(_figure(path, text, part if of_split else ""))
     sections["more"] = [
         _figure(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()
     ]
     return sections
 
 
-def _figure(path: Path, caption: str) -> FigureOnPage:
+def _figure(path: Path, caption: str, split: str = "") -> FigureOnPage:
     content = path.read_bytes()
     try:
         with Image.open(path) as picture:
@@ -349,4 +364,4 @@ def _figure(path: Path, caption: str) -> FigureOnPage:
     except (UnidentifiedImageError, OSError) as error:
         raise CarsegError(f"{path} is not a readable PNG. Delete it and run again.") from error
     uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-    return FigureOnPage(path.stem, caption, alt, uri, width, height)
+    return FigureOnPage(path.stem, split, caption, alt, uri, width, height)
