@@ -25,7 +25,7 @@ LARGEST_SIDE = (
 def predict_path(
     study: Study, photo: Path, folder: Path, progress: Callable[[str], None] = print
 ) -> list[tuple[Path, str]]:
-    """Writes `<name>.png` (overlay) and `<name>.json` (answer and detections) for a photo or each photo of a folder.
+    """Writes an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) for a photo or each photo of a folder.
 
     Args:
         study: of a trained run.

@@ -323,6 +323,13 @@ def test_the_verdict_follows_the_interval(
     )
 
 
+def test_a_smoke_run_judges_no_claim() -> None:
+    accuracy = {"value": 0.25, "low": 0.1, "high": 0.4, "n": 16}
+    metrics = {"data": {"name": "d"}, "run": {"profile": "smoke"}, "splits": {"test": {"accuracy": accuracy}}}
+    verdict = facts.verdict(metrics, [])
+    assert verdict.word == "not judged" and verdict.tone == "unsure"
+
+
 def test_differences_are_computed(run: Path) -> None:
     metrics, study = files.read_json(run / "metrics.json"), files.read_json(run / "study.json")
     states = {d.what: d.state for d in facts.differences(study, metrics, None)}
