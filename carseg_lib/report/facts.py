@@ -128,7 +128,9 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
     word, judged = says[place]
     if metrics.get("run", {}).get("profile") == "smoke":
         word, tone = "not judged", "unsure"
-        judged = "Profile smoke proves that the whole path runs; its model hardly learns, so it judges no claim."
+        judged = (
+            "Profile smoke proves that the whole path runs; its model hardly learns, so it judges no claim."
+        )
     sentences = [measured, judged]
     other = metrics["splits"].get("validation")
     if split == "test" and other:
