@@ -166,7 +166,7 @@ class CarPhotos(Dataset):
         return self.class_ids[self.photos.body_type[i]]
 
     def sample(self, n: int) -> "CarPhotos":
-        """The same, restricted to a fixed sample of at most n photos, each body type by its share."""
+        """The same, restricted to a fixed sample of about n photos, each body type by its share."""
         part = copy.copy(self)
         part.photos = spread(self.photos, n, self.seed).reset_index(drop=True)
         return part
@@ -239,7 +239,7 @@ def _filled_box(instance: tuple, size: tuple[int, int]) -> np.ndarray:
 
 
 def spread(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
-    """At most n rows of a table of photos, the same share of each body type and at least one; drawn by seed."""
+    """About n rows of a table of photos, the same share of each body type and at least one; drawn by seed."""
     shares = photos.body_type.value_counts() / len(photos)
     parts = [
         group.sample(min(len(group), max(1, round(n * shares[body_type]))), random_state=seed)
