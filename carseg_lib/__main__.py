@@ -128,12 +128,20 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def _end_like_ctrl_c(*_: object) -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as nohup and scripts start what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
 def _run(asked: argparse.Namespace) -> int:
     from carseg_lib import pipeline
     from carseg_lib.notebooks import NotebookFailedError
 
     study = _study(asked)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _end_like_ctrl_c)
     taken = "" if asked.run or study.run == study.profile else f" (run {study.profile} holds other photos)"
     print(
         f"run {study.run}{taken}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, "

@@ -508,8 +508,15 @@ def test_a_page_that_loads_from_the_web_is_refused():
     assert "example.org" in notebooks.export_html(link, "title")
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how):
+@pytest.mark.parametrize(
+    ("how", "interrupts"),
+    [
+        (signal.SIGINT, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGTERM, signal.SIG_IGN),  # started in the background by a script or nohup
+    ],
+)
+def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
     write_notebook(
         tmp_path / "long.ipynb",
         "import subprocess, sys, os",
@@ -532,6 +539,9 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how):
         text=True,
         cwd=project_folder(),
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, interrupts
+        ),  # whatever this test run was started with
     )
     pids = []
     for line in process.stdout:

@@ -110,9 +110,9 @@ def test_everything_the_report_needs_is_there(done):
     assert {
         "confusion_validation",
         "loss_curves",
-        "table_bars",
-        "answers_wrong",
-        "masks_against_truth",
+        "table_bars_test",
+        "answers_wrong_test",
+        "masks_against_truth_test",
     } <= figures
     provenance = json.loads((folder / "provenance.json").read_text())
     assert [step["name"] for step in provenance["steps"]] == NOTEBOOKS
