@@ -182,41 +182,6 @@ def resampled_ap(matches: list[TypeMatches], weights: np.ndarray) -> np.ndarray:
     return result
 
 
-def precision_recall_curves(
-    truth: pd.DataFrame,
-    detections: pd.DataFrame,
-    sizes: pd.DataFrame,
-    kind: Kind,
-    body_types: tuple[str, ...],
-    *,
-    iou_threshold: float = 0.5,
-) -> pd.DataFrame:
-    """Precision and recall as the score threshold falls, not interpolated.
-
-    Args:
-        truth: see the module.
-        detections: see the module.
-        sizes: see the module.
-        kind: whether boxes or masks are compared.
-        body_types: the types, in order.
-        iou_threshold: overlap from which a detection is true: 0.50, 0.55, ... 0.95.
-
-    Returns:
-        A row per detection of a type with truth: body_type, score (falling within a type), recall, precision.
-    """
-    t = int(np.flatnonzero(np.isclose(IOU_THRESHOLDS, iou_threshold))[0])
-    curves = []
-    for body_type, of_type in zip(
-        body_types, match_detections(truth, detections, sizes, kind, body_types), strict=True
-    ):
-        if of_type.truths.any():
-            found = of_type.true[:, t].cumsum()
-            curve = {"body_type": body_type, "score": of_type.score, "recall": found / of_type.truths.sum()}
-            curves.append(pd.DataFrame(curve | {"precision": found / np.arange(1, len(found) + 1)}))
-    columns = ["body_type", "score", "recall", "precision"]
-    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)
-
-
 @dataclass(frozen=True)
 class _Instances:
     """A table of instances as arrays, sorted by photo, then by falling score."""

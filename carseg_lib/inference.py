@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -138,8 +137,3 @@ def as_columns(detection: Detection | None) -> dict:
         return {"score": None, "x1": None, "y1": None, "x2": None, "y2": None, "mask": ""}
     x1, y1, x2, y2 = detection.box
     return {"score": detection.score, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "mask": detection.mask}
-
-
-def is_photo(path: Path) -> bool:
-    """Whether a file's name says that it is a photo."""
-    return path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp", ".bmp"} and not path.name.startswith(".")

@@ -10,11 +10,12 @@ from torchvision import tv_tensors
 
 from carseg_lib import files
 from carseg_lib.errors import CarsegError
-from carseg_lib.inference import Detection, detect, is_photo, load_trained
+from carseg_lib.inference import Detection, detect, load_trained
 from carseg_lib.masks import decode_mask
 from carseg_lib.photos import BadPhoto, read_photo
 from carseg_lib.plots.photos import overlay
 from carseg_lib.preprocessing import final_steps
+from carseg_lib.sources.folder import PHOTO_SUFFIXES
 from carseg_lib.study import Study
 
 LARGEST_SIDE = (
@@ -42,9 +43,12 @@ def predict_path(
     if not photo.exists():
         raise CarsegError(f"PHOTO={photo}: there is no such file or folder")
     root = photo if photo.is_dir() else photo.parent
-    paths = sorted(p for p in photo.rglob("*") if p.is_file() and is_photo(p)) if photo.is_dir() else [photo]
+    paths = [photo]
+    if photo.is_dir():
+        candidates = (p for p in photo.rglob("*") if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
+        paths = sorted(p for p in candidates if not p.name.startswith("."))
     if not paths:
-        raise CarsegError(f"PHOTO={photo}: this folder holds no photo (.jpg, .jpeg, .png, .webp, .bmp)")
+        raise CarsegError(f"PHOTO={photo}: this folder holds no photo ({', '.join(PHOTO_SUFFIXES)})")
     model, card = load_trained(study)
     answers: list[tuple[Path, str]] = []
     for path in paths:

@@ -9,7 +9,6 @@ from carseg_lib.average_precision import (
     average_precision,
     coco_ap,
     match_detections,
-    precision_recall_curves,
     resampled_ap,
 )
 from carseg_lib.errors import CarsegError
@@ -226,25 +225,6 @@ def test_a_perfect_score_on_few_photos_is_not_certain():
     ap = average_precision(*scene, "segm", TYPES, bootstrap_samples=50, seed=0)["AP"]
     assert (ap["value"], ap["high"]) == (1.0, 1.0)
     assert ap["low"] == pytest.approx(2 / (2 + 3.8415), abs=1e-4)  # Wilson: n / (n + z²)
-
-
-def test_precision_recall_curves_by_hand():
-    truth = [("a", "sedan", CAR), ("b", "sedan", CAR)]
-    detections = [
-        ("a", "sedan", 0.9, NEAR),
-        ("a", "sedan", 0.8, FAR),
-        ("b", "sedan", 0.7, CAR),
-        ("b", "suv", 0.6, CAR),
-    ]
-    scene = tables(truth, detections, ["a", "b"])
-    curve = precision_recall_curves(*scene, "bbox", TYPES)
-    assert curve["body_type"].tolist() == ["sedan"] * 3
-    assert curve["score"].tolist() == [0.9, 0.8, 0.7]
-    assert curve["recall"].tolist() == [0.5, 0.5, 1.0]
-    assert curve["precision"].tolist() == pytest.approx([1.0, 0.5, 2 / 3])
-    strict = precision_recall_curves(*scene, "bbox", TYPES, iou_threshold=0.9)
-    assert strict["recall"].tolist() == [0.0, 0.0, 0.5]
-    assert precision_recall_curves(scene[0][:0], *scene[1:], "bbox", TYPES).empty
 
 
 def test_a_thousand_draws_take_seconds():
