@@ -7,7 +7,6 @@ The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in an
 import copy
 import hashlib
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -292,6 +291,4 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
 def make_loader(dataset: CarPhotos, batches: EpochBatches, workers: int = 0) -> DataLoader:
     """A loader of the given batches; `workers` read photos ahead in processes of their own."""
     options = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
-    return DataLoader(
-        dataset, batch_sampler=batches, collate_fn=partial(collate), num_workers=workers, **options
-    )
+    return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
@@ -217,20 +219,7 @@ def box_statistics(catalogue: Catalogue) -> Picture:
         (panels[1], "aspect", "width / height"),
     ):
         values = [table.loc[table["body_type"] == t, column] for t in types]
-        boxes = axes.boxplot(
-            values,
-            orientation="horizontal",
-            widths=0.6,
-            patch_artist=True,
-            whis=(5, 95),
-            showfliers=False,
-            medianprops={"color": style.INK, "linewidth": 1.4},
-            whiskerprops={"color": "#AEB6BF"},
-            capprops={"color": "#AEB6BF"},
-            boxprops={"linewidth": 0},
-        )
-        for patch, body_type in zip(boxes["boxes"], types, strict=True):
-            patch.set_facecolor(colour_of(body_type))
+        _boxes_by_type(axes, values, types)
         axes.set_xlabel(label)
         axes.grid(True, axis="x")
         axes.invert_yaxis()
@@ -283,20 +272,7 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
         axes.set_title(f"{body_type} (n = {len(rows):,})")
         style.plain_image(axes)
     axes = bottom.subplots()
-    parts = axes.boxplot(
-        [fills[t] for t in types],
-        orientation="horizontal",
-        widths=0.6,
-        patch_artist=True,
-        whis=(5, 95),
-        showfliers=False,
-        medianprops={"color": style.INK, "linewidth": 1.4},
-        whiskerprops={"color": "#AEB6BF"},
-        capprops={"color": "#AEB6BF"},
-        boxprops={"linewidth": 0},
-    )
-    for patch, body_type in zip(parts["boxes"], types, strict=True):
-        patch.set_facecolor(colour_of(body_type))
+    _boxes_by_type(axes, [fills[t] for t in types], types)
     axes.set_yticks(range(1, len(types) + 1), types)
     axes.invert_yaxis()
     axes.grid(True, axis="x")
@@ -308,6 +284,24 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
         "whiskers: 5% to 95%."
     )
     return finish(figure, "The masks: mean silhouette of each type", note)
+
+
+def _boxes_by_type(axes: Axes, values: Sequence[pd.Series | np.ndarray], types: Sequence[str]) -> None:
+    """A horizontal box a type in its colour: quartiles and median, whiskers from the 5th to the 95th percentile."""
+    drawn = axes.boxplot(
+        values,
+        orientation="horizontal",
+        widths=0.6,
+        patch_artist=True,
+        whis=(5, 95),
+        showfliers=False,
+        medianprops={"color": style.INK, "linewidth": 1.4},
+        whiskerprops={"color": "#AEB6BF"},
+        capprops={"color": "#AEB6BF"},
+        boxprops={"linewidth": 0},
+    )
+    for patch, body_type in zip(drawn["boxes"], types, strict=True):
+        patch.set_facecolor(colour_of(body_type))
 
 
 def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:
