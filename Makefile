@@ -6,8 +6,9 @@
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
-##@ Variables, all optional but DATA:
-## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, a folder with COCO annotations, or a .json file
+##@ Variables, all optional:
+## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, a folder with COCO annotations, or a .json file;
+##                   if not given, `rendered`: the data set that comes with carseg
 ## PROFILE=quick     set of parameters: smoke, quick or paper
 ## RUN=name          name of the run and of its folder under reports/; if not given the profile's name, or
 ##                   <profile>-<data folder> if that run holds other data
@@ -17,8 +18,11 @@ SHELL := /bin/bash
 ## WORKERS=1         training processes
 ## SET="epochs=3 lr=0.001"   any parameters of the profile; `make settings` lists them
 ## PHOTO=path        for predict: a photo, or a folder of photos
+## N=8434            for dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
+## VERSION=full      for dataset: of the renderer: plain, light, places or full, each with more realism
+## OUT=folder        for dataset: the folder to make
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
-VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET PHOTO PYTHON
+VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET PHOTO N VERSION OUT PYTHON
 
 # A misspelt variable would be ignored by make: refuse those that the command line sets and nobody knows.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -28,13 +32,6 @@ NEAR = $(shell python3 -c 'import difflib, sys; \
 	print("; did you mean %s?" % near[0] if near else ".")' '$(subst ','\'',$(firstword $(UNKNOWN)))' $(VARIABLES) 2>/dev/null)
 ifneq ($(UNKNOWN),)
 $(error carseg: there is no variable $(firstword $(UNKNOWN))$(NEAR) The variables are: $(VARIABLES))
-endif
-
-# Said before anything is installed.
-ifneq ($(filter reproduce explore preprocess train evaluate,$(MAKECMDGOALS)),)
-ifeq ($(strip $(value DATA)),)
-$(error carseg: name a folder of photos by DATA=folder; the embedded data set is not there yet)
-endif
 endif
 
 # Values reach Python by the environment, as they are: no shell reads them.
@@ -47,6 +44,9 @@ export CARSEG_WEIGHTS := $(value WEIGHTS)
 export CARSEG_WORKERS := $(value WORKERS)
 export CARSEG_SET := $(value SET)
 export CARSEG_PHOTO := $(value PHOTO)
+export CARSEG_N := $(value N)
+export CARSEG_VERSION := $(value VERSION)
+export CARSEG_OUT := $(value OUT)
 export CARSEG_PYTHON := $(value PYTHON)
 
 # The environment: .venv, or the conda environment of environment.yml while it is active. `ready` is written last, so
@@ -89,6 +89,12 @@ lab: $(READY) ## open the notebooks in JupyterLab
 settings: $(READY) ## list the parameters of PROFILE with their meaning and range
 	@$(CARSEG) settings
 
+##@ The rendered data set
+.PHONY: dataset renderer
+dataset: .venv/.renderer ## render the embedded data set again, or another one with N, VERSION, SEED or OUT; resumes
+	@$(ENV_PYTHON) -m carseg_lib.rendering dataset
+renderer: .venv/.renderer ## install what rendering needs (make dataset does it when needed)
+
 ##@ The code
 .PHONY: setup test lint format lock clean help
 setup: $(READY) ## install everything into .venv (the other commands do it when needed)
@@ -100,20 +106,23 @@ lint: $(READY) ## check the code's style
 format: $(READY) ## bring the code into its style
 	@$(ENV_PYTHON) -m ruff check --fix
 	@$(ENV_PYTHON) -m ruff format
-lock: $(READY) ## resolve requirements.in to requirements.lock again; versions stay unless a line asks for others
-	@$(ENV_PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --no-emit-index-url --output-file requirements.lock requirements.in
-	@echo "requirements.lock is written; bring environment.yml in line with it"
+COMPILE := -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-header --no-emit-index-url
+lock: $(READY) ## resolve requirements*.in to the locks again; versions stay unless a line asks for others
+	@$(ENV_PYTHON) $(COMPILE) --output-file requirements.lock requirements.in
+	@$(ENV_PYTHON) $(COMPILE) --constraint requirements.lock --output-file requirements-rendering.lock \
+		requirements-rendering.in
+	@echo "the locks are written; bring environment.yml in line with requirements.lock"
 clean: ## remove the run RUN, or all runs and caches if RUN is not given; says what it removes
 	@case "$$CARSEG_RUN" in */*|.*|reference|bench) echo "carseg: RUN=$$CARSEG_RUN is no run" >&2; exit 2;; \
-		"") set -- reports/* .pytest_cache .ruff_cache .hypothesis;; \
+		"") set -- reports/* reports/.data .rendering/* .pytest_cache .ruff_cache .hypothesis;; \
 		*) set -- "reports/$$CARSEG_RUN"; \
 			if [ ! -d "$$1" ]; then echo "carseg: there is no run $$CARSEG_RUN ($$1 is missing)" >&2; exit 2; fi;; esac; \
 	for found; do \
 		if [ ! -e "$$found/.lock" ]; then continue; fi; \
 		python3 -c "$$ASK_LOCK" "$$found/.lock"; \
 		if [ $$? -eq 9 ]; then \
-			echo "carseg: run $${found#reports/} is being made: stop it, or wait for it; nothing was removed" >&2; exit 2; \
+			echo "carseg: $${found#reports/} is being made: stop it, or wait for it; nothing was removed" >&2; exit 2; \
 		fi; \
 	done; \
 	for found; do \
@@ -139,7 +148,7 @@ help:
 		/^##@ / { printf "\n%s\n", substr($$0, 5); next } \
 		/^## / { print "  " substr($$0, 4); next } \
 		/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nExample: make reproduce DATA=~/cars PROFILE=smoke\n'
+	@printf '\nExamples: make reproduce; make reproduce DATA=~/cars PROFILE=smoke\n'
 
 ##@
 
@@ -170,6 +179,18 @@ help:
 	$$python -m uv pip install --quiet --python $$python --no-deps --no-build-isolation --editable .; \
 	$$python -m ipykernel install --sys-prefix --name carseg --display-name carseg >/dev/null 2>&1; \
 	printf %s "$$here" >.venv/.ready
+
+# An installation of requirements.lock takes out what is not in it: then this is done again.
+.venv/.renderer: $(READY) requirements-rendering.lock
+	@set -eu; echo "installing requirements-rendering.lock"; \
+	if [ -n "$${PIP_INDEX_URL:-}" ] && [ -z "$${UV_DEFAULT_INDEX:-}" ]; then export UV_DEFAULT_INDEX=$$PIP_INDEX_URL; fi; \
+	if $(ENV_PYTHON) -m uv --version >/dev/null 2>&1; then \
+		$(ENV_PYTHON) -m uv pip install --quiet --python $(ENV_PYTHON) --no-deps --require-hashes \
+			-r requirements-rendering.lock; \
+	else \
+		$(ENV_PYTHON) -m pip install --quiet --no-deps --require-hashes -r requirements-rendering.lock; \
+	fi; \
+	touch .venv/.renderer
 
 .venv/.conda-ready: environment.yml pyproject.toml
 	@set -eu; echo "installing carseg_lib into the conda environment"; \

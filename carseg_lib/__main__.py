@@ -19,7 +19,7 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.study import Study, reports_folder
 
 VARIABLES = {
-    "data": "your photos: a folder, or a COCO .json file",
+    "data": "your photos: a folder, or a COCO .json file (default: rendered, the embedded data set)",
     "profile": "set of parameters: smoke, quick (default) or paper",
     "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
     "if that run holds other data)",
@@ -34,8 +34,11 @@ RUN_ONLY = ("run", "profile")
 STUDY = ("data", "profile", "run", "seed", "device", "weights", "workers", "set")
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Tells a mistake in the options as any other mistake."""
+
     def error(self, message: str) -> NoReturn:
+        """Raises a CarsegError instead of ending the process."""
         raise CarsegError(f"{message} (see: {self.prog} --help)")
 
 
@@ -48,11 +51,16 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         0: done; 1: the study failed (traceback above); 2: a user's mistake (one line); 130: interrupted.
     """
+    return run_command(_parser(), arguments)
+
+
+def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None = None) -> int:
+    """Read the command line and call its command; the answers are those of `main`."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
     try:
-        asked = _parser().parse_args(arguments)
+        asked = parser.parse_args(arguments)
         return asked.command(asked)
     except CarsegError as error:
         print(f"carseg: {' '.join(str(error).split())}", file=sys.stderr)
@@ -76,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="python -m carseg_lib",
         description="A study of Mask R-CNN on four car body types.",
         allow_abbrev=False,
@@ -128,7 +136,8 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _end_like_ctrl_c(*_: object) -> None:
+def end_like_ctrl_c(*_: object) -> None:
+    """Answers a signal to end as Ctrl-C is answered."""
     if (
         signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):  # as nohup and scripts start what runs in the background
@@ -141,7 +150,7 @@ def _run(asked: argparse.Namespace) -> int:
     from carseg_lib.notebooks import NotebookFailedError
 
     study = _study(asked)
-    signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+    signal.signal(signal.SIGTERM, end_like_ctrl_c)
     taken = "" if asked.run or study.run == study.profile else f" (run {study.profile} holds other photos)"
     print(
         f"run {study.run}{taken}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, "

@@ -1,4 +1,4 @@
-"""Catalogue: what the study knows of its photos, in three tables.
+"""Catalogue: what the study knows of its photos, in four tables.
 
 Sources fill a catalogue, `splits.assign_splits` completes it, every later step reads it. In a run it is a
 folder of CSV files, so that a person can open it.
@@ -57,11 +57,12 @@ EXCLUDED_COLUMNS = {
     "reason": "str",
     "detail": "str",
 }
+PARAMETER_COLUMNS = {"photo_id": "str"}  # then any others: numbers float64 (NaN: not known), texts str
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Photos, the cars labelled in them, and what was left out and why.
+    """Photos, the cars labelled in them, what was left out and why, and what is known of how photos were made.
 
     Attributes:
         name: Of the data set.
@@ -69,6 +70,8 @@ class Catalogue:
         photos: A row per photo, sorted by photo_id; columns and dtypes as PHOTO_COLUMNS.
         instances: A row per labelled car, sorted by photo_id; columns as INSTANCE_COLUMNS.
         excluded: A row per photo left out, or per folder or category ignored; columns as EXCLUDED_COLUMNS.
+        parameters: Of rendered photos, what each was made from (view, light, shape of the car ...): a row per photo,
+            sorted by photo_id. Empty where the data have no such table.
         body_types: The types in their fixed order; class id = index + 1, 0 is background.
     """
 
@@ -77,6 +80,7 @@ class Catalogue:
     photos: pd.DataFrame
     instances: pd.DataFrame
     excluded: pd.DataFrame = field(default_factory=lambda: table([], EXCLUDED_COLUMNS))
+    parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
     body_types: tuple[str, ...] = BODY_TYPES
 
     @property
@@ -86,7 +90,7 @@ class Catalogue:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 (hex) over the photos' names and contents, splits, types, boxes and masks.
+        """sha256 (hex) over the photos' names and contents, splits, types, boxes, masks and parameters.
 
         It does not depend on where the photos are, nor on the order of the rows.
         """
@@ -99,6 +103,9 @@ class Catalogue:
             json.dumps([*row, sorted(cars.get(row.photo_id, []))])
             for row in self.photos[["photo_id", "file_sha256", "split", "body_type"]].itertuples(index=False)
         ]
+        if len(self.parameters):
+            known = self.parameters[sorted(self.parameters.columns)]
+            lines += [json.dumps([*known.columns, *row]) for row in known.itertuples(index=False, name=None)]
         return hashlib.sha256("\n".join([json.dumps(self.body_types), *sorted(lines)]).encode()).hexdigest()
 
     def split(self, name: str) -> Catalogue:
@@ -111,7 +118,7 @@ class Catalogue:
             raise CarsegError(f"split {name!r} is none of {', '.join(SPLITS)}")
         photos = self.photos[self.photos["split"] == name].reset_index(drop=True)
         excluded = self.excluded[self.excluded["split"] == name].reset_index(drop=True)
-        return replace(self, photos=photos, instances=self._instances_of(photos), excluded=excluded)
+        return self._with_photos(photos, excluded)
 
     def without(self, photo_ids: pd.Series, reason: str, detail: pd.Series) -> Catalogue:
         """The same catalogue with some photos moved to `excluded`.
@@ -125,7 +132,7 @@ class Catalogue:
         rows = out[["photo_id", "split", "body_type"]].assign(reason=reason, detail=list(detail))
         photos = self.photos[~self.photos["photo_id"].isin(photo_ids)].reset_index(drop=True)
         excluded = pd.concat([self.excluded, rows], ignore_index=True).astype(EXCLUDED_COLUMNS)
-        return replace(self, photos=photos, instances=self._instances_of(photos), excluded=excluded)
+        return self._with_photos(photos, excluded)
 
     def counts(self) -> pd.DataFrame:
         """Photos by body type (rows, fixed order) and split (columns; "unassigned" last if there are any)."""
@@ -178,18 +185,19 @@ class Catalogue:
         )
 
     def save(self, folder: Path) -> None:
-        """Write photos.csv, instances.csv, excluded.csv and, last, catalogue.json into a folder.
+        """Write photos.csv, instances.csv, excluded.csv, parameters.csv and, last, catalogue.json into a folder.
 
         Raises:
             CarsegError: A file cannot be written.
         """
-        for name in ("photos", "instances", "excluded"):
+        for name in ("photos", "instances", "excluded", "parameters"):
             files.write_csv(folder / f"{name}.csv", getattr(self, name))
         description = {
             "schema": 1,
             "name": self.name,
             "root": str(self.root),
             "body_types": list(self.body_types),
+            "parameters": {name: str(dtype) for name, dtype in self.parameters.dtypes.items()},
             "fingerprint": self.fingerprint,
         }
         files.write_json(folder / "catalogue.json", description)
@@ -209,6 +217,9 @@ class Catalogue:
                 photos=_read_csv(folder / "photos.csv", PHOTO_COLUMNS),
                 instances=_read_csv(folder / "instances.csv", INSTANCE_COLUMNS),
                 excluded=_read_csv(folder / "excluded.csv", EXCLUDED_COLUMNS),
+                parameters=_read_csv(folder / "parameters.csv", description["parameters"])
+                if "parameters" in description  # saved before there were any
+                else table([], PARAMETER_COLUMNS),
                 body_types=tuple(description["body_types"]),
             )
         except FileNotFoundError as error:
@@ -224,8 +235,13 @@ class Catalogue:
             )
         return catalogue
 
-    def _instances_of(self, photos: pd.DataFrame) -> pd.DataFrame:
-        return self.instances[self.instances["photo_id"].isin(photos["photo_id"])].reset_index(drop=True)
+    def _with_photos(self, photos: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:
+        """The same catalogue with some of its photos, and what the other tables say of them."""
+        instances, parameters = (
+            rows[rows["photo_id"].isin(photos["photo_id"])].reset_index(drop=True)
+            for rows in (self.instances, self.parameters)
+        )
+        return replace(self, photos=photos, instances=instances, excluded=excluded, parameters=parameters)
 
 
 def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
@@ -234,7 +250,8 @@ def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    read = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=[])
+    numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
+    read = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
     if list(read.columns) != list(columns):
         raise ValueError(f"{path.name} has the columns {', '.join(read.columns)}")
     return read

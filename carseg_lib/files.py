@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,6 +91,32 @@ def atomic(path: Path | str) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, which takes its place when the block ends without an error.
+
+    Args:
+        path: the folder to write; what is there already is removed. Nobody else may be writing it.
+
+    Raises:
+        CarsegError: the disk is full, or the place cannot be written. The former folder is kept as it was.
+    """
+    make_folder(path.parent)
+    temporary = path.parent / f".{path.name[:50]}.{secrets.token_hex(4)}.tmp"
+    former = temporary.with_suffix(".old")
+    try:
+        temporary.mkdir()
+        yield temporary
+        if path.exists():
+            path.rename(former)
+        temporary.rename(path)
+    except OSError as error:
+        raise access_error(error, path) or error from error
+    finally:
+        for leftover in (temporary, former):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def remove_leftovers(folder: Path, keep: str = "") -> None:

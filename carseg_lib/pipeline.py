@@ -308,7 +308,7 @@ class _Work:
         if (lock := root / "requirements.lock").is_file():
             needs["requirements.lock"] = files.sha256(lock)
         if step.reads_data:
-            self._data = staleness.data_state(Path(self.study.data), self.stamp.get("data") or {})
+            self._data = staleness.data_state(self.study.locate_photos(), self.stamp.get("data") or {})
             needs["the data set"] = self._data["content"]
         if step.reads_weights and self.study.weights not in WEIGHTS:
             needs["the weights file"] = files.sha256(self.study.weights)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from carseg_lib import files
+from carseg_lib import embedded, files
 from carseg_lib.errors import CarsegError
 from carseg_lib.settings import (
     OWN_VARIABLE,
@@ -63,7 +63,8 @@ class Study(Settings):
             run: name of the run; empty takes the profile's name, or one with the data's name in it (`default_run`) if
                 that run holds the results of other data.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
-            data: folder of photos, or a COCO JSON file; relative to the current folder.
+            data: `rendered` or empty for the embedded data set; else a folder of photos, or a COCO JSON file, relative
+                to the current folder.
             overrides: values that differ from the profile's, by name; text is read as the setting's type.
             seed: a whole number, 0 or more.
             device: auto, cpu, cuda or mps.
@@ -91,10 +92,11 @@ class Study(Settings):
         for name, value in (("seed", seed), ("device", device), ("workers", workers)):
             values[name] = read_as(cls.model_fields[name], value)
             where[name] = OWN_VARIABLE[name]
-        place = _existing_data(str(data))
-        values |= {"data": str(place), "data_as_given": str(data), "profile": profile}
+        data = str(data) or embedded.RENDERED
+        place = _existing_data(data)
+        values |= {"data": place, "data_as_given": data, "profile": profile}
         values["run"] = check_run_name(run) if run else default_run(check_run_name(profile), place)
-        if (held := held_data(values["run"])) not in ("", str(place)):
+        if (held := held_data(values["run"])) not in ("", place):
             raise CarsegError(
                 f"RUN={run}: this run holds the results of DATA={held}; those of DATA={data} need a name of their own: "
                 "RUN=another."
@@ -145,7 +147,7 @@ class Study(Settings):
 
     def command(self) -> str:
         """The shell command that makes this run."""
-        variables: dict[str, Any] = {"DATA": self.data_as_given}
+        variables: dict[str, Any] = {} if self.data == embedded.RENDERED else {"DATA": self.data_as_given}
         if self.profile != "quick":
             variables["PROFILE"] = self.profile
         if self.run != self.profile:
@@ -158,7 +160,17 @@ class Study(Settings):
             variables["WEIGHTS"] = changes.pop("weights")
         if changes:
             variables["SET"] = _assignments(changes)
-        return f"make reproduce {_assignments(variables)}"
+        return f"make reproduce {_assignments(variables)}".rstrip()
+
+    def locate_photos(self) -> Path:
+        """The folder of the photos, or their COCO file; the embedded ones are unpacked first, if they must be.
+
+        Raises:
+            CarsegError: the embedded data set is missing or damaged, or cannot be unpacked.
+        """
+        if self.data != embedded.RENDERED:
+            return Path(self.data)
+        return embedded.unpack(embedded.archive_path(), reports_folder() / ".data" / embedded.RENDERED)
 
     @property
     def folder(self) -> Path:
@@ -245,7 +257,7 @@ def check_run_name(run: str) -> str:
 
 
 def held_data(run: str) -> str:
-    """The data whose results a run holds, as an absolute path; "" if it has no finished step."""
+    """The data whose results a run holds, as the setting `data` says; "" if it has no finished step."""
     folder = reports_folder() / run
     if not any(folder.glob("stamps/*.json")):
         return ""
@@ -255,19 +267,20 @@ def held_data(run: str) -> str:
         return ""
 
 
-def default_run(profile: str, data: Path) -> str:
+def default_run(profile: str, data: str) -> str:
     """The name of a run that the user did not name: the first of these that is free or holds the same data.
 
     The profile's name, `<profile>-<name of the data>`, and that with a short hash of the data's place.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", data.stem if data.is_file() else data.name).strip("-")[:40]
+    path = Path(data)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem if path.is_file() else path.name).strip("-")[:40]
     place = hashlib.sha256(os.fsencode(data)).hexdigest()[:6]
     names = [
         profile,
         *([f"{profile}-{name}"] if name else []),
         "-".join(filter(None, (profile, name, place))),
     ]
-    return next((run for run in names if held_data(run) in ("", str(data))), names[-1])
+    return next((run for run in names if held_data(run) in ("", data)), names[-1])
 
 
 def _assignments(values: Mapping[str, Any]) -> str:
@@ -275,12 +288,14 @@ def _assignments(values: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items())
 
 
-def _existing_data(data: str) -> Path:
-    if not data:
-        raise CarsegError("The embedded data set is not there yet: name a folder of photos by DATA=folder.")
+def _existing_data(data: str) -> str:
+    """The setting `data`: a word for the embedded data set, so that a moved repository keeps its runs; else a path."""
+    if data == embedded.RENDERED:
+        embedded.check_archive(embedded.archive_path())
+        return data
     path = Path(data).expanduser().resolve()
     if path.is_file() and path.suffix.lower() == ".json":
-        return path
+        return str(path)
     if not path.is_dir():
         what = "is not a folder or a COCO .json file" if path.exists() else "does not exist"
         raise CarsegError(f"DATA={data!r} {what} (looked for {path}).")
@@ -290,7 +305,7 @@ def _existing_data(data: str) -> Path:
         raise CarsegError(f"DATA={data!r} cannot be read ({error.strerror}).") from error
     if empty:
         raise CarsegError(f"DATA={data!r} is an empty folder ({path}).")
-    return path
+    return str(path)
 
 
 def _existing_weights(weights: str, where: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,15 @@ import pandas as pd
 from carseg_lib import files
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.duplicates import near_duplicates
+from carseg_lib.known_truth import KnownTruth, judge
 from carseg_lib.masks import box_of_mask, decode_mask, encode_mask
 from carseg_lib.metrics import classification_report, split_metrics
 from carseg_lib.paper import TABLE_1, compare_with_paper
 from carseg_lib.photos import read_photo
 from carseg_lib.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
 from carseg_lib.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
+from carseg_lib.plots.known_truth import truth_figures
+from carseg_lib.plots.parameters import parameter_figures
 from carseg_lib.plots.photos import (
     answers_grid,
     augmentation_grid,
@@ -212,6 +216,7 @@ def make_figures(
     detections: pd.DataFrame,
     metrics: dict,
     history: pd.DataFrame,
+    known: KnownTruth,
 ) -> None:
     """Every figure that the page knows."""
     photos = {
@@ -254,6 +259,8 @@ def make_figures(
     made["masks_against_truth_test"] = masks_against_truth(
         test, catalogue.root, catalogue.instances, title="Masks against the truth (test)"
     )
+    made |= {f"known_{name}": figure for name, figure in parameter_figures(catalogue).items()}
+    made |= {f"hard_{name}": figure for name, figure in truth_figures(known).items()}
     for name, figure in made.items():
         save_figure(figure, folder / f"{name}.png")
 
@@ -276,6 +283,7 @@ def make_run(folder: Path, data: Path, *, name: str | None = None, figures: bool
     files.write_csv(folder / "history.csv", history)
     files.write_csv(folder / "predictions.csv", predictions)
     files.write_csv(folder / "detections.csv", detections)
+    known = judge(catalogue, predictions, SimpleNamespace(bootstrap_samples=100, seed=0, folder=folder))
     report = pd.concat(
         {s: classification_report(part) for s, part in metrics["splits"].items()}, names=["split"]
     )
@@ -284,5 +292,5 @@ def make_run(folder: Path, data: Path, *, name: str | None = None, figures: bool
         files.write_json(folder / f"{name_}.json", json.loads(json.dumps(value)))
     files.write_text(folder / "notebooks" / "01_data_exploration.html", "<!DOCTYPE html><title>01</title>")
     if figures:
-        make_figures(folder / "figures", catalogue, predictions, detections, metrics, history)
+        make_figures(folder / "figures", catalogue, predictions, detections, metrics, history, known)
     return folder

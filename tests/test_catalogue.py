@@ -15,6 +15,7 @@ from carseg_lib.catalogue import (
     EXCLUDED_COLUMNS,
     INSTANCE_COLUMNS,
     PAPER_COUNTS,
+    PARAMETER_COLUMNS,
     PHOTO_COLUMNS,
     SPLITS,
     Catalogue,
@@ -59,12 +60,23 @@ def catalogues(draw) -> Catalogue:
         {"photo_id": n, "split": "", "body_type": "", "reason": "unreadable", "detail": draw(names)}
         for n in draw(st.lists(names, max_size=2))
     ]
+    known = [
+        {
+            "photo_id": row["photo_id"],
+            "camera_height": draw(st.floats(allow_infinity=False)),
+            "light": draw(st.just("") | names),
+        }
+        for row in photos
+    ]
+    columns = {"photo_id": "str", "camera_height": "float64", "light": "str"}
+    given = draw(st.booleans())
     return Catalogue(
         "drawn",
         Path("/photos"),
         table(photos, PHOTO_COLUMNS),
         table(instances, INSTANCE_COLUMNS),
         table(excluded, EXCLUDED_COLUMNS),
+        table(known, columns) if given else table([], PARAMETER_COLUMNS),
     )
 
 
@@ -121,7 +133,7 @@ def small() -> Catalogue:
 def test_saving_and_loading_gives_the_same_catalogue(tmp_path, catalogue):
     catalogue.save(tmp_path)
     loaded = Catalogue.load(tmp_path)
-    for name in ("photos", "instances", "excluded"):
+    for name in ("photos", "instances", "excluded", "parameters"):
         pd.testing.assert_frame_equal(getattr(loaded, name), getattr(catalogue, name), check_exact=True)
     assert (loaded.name, loaded.root, loaded.body_types) == ("drawn", Path("/photos"), BODY_TYPES)
     assert loaded.fingerprint == catalogue.fingerprint
@@ -133,7 +145,13 @@ def test_the_fingerprint_ignores_order_and_place(catalogue, random):
     def shuffled(rows: pd.DataFrame) -> pd.DataFrame:
         return rows.iloc[random.sample(range(len(rows)), len(rows))]
 
-    moved = Catalogue("other", Path("/else"), shuffled(catalogue.photos), shuffled(catalogue.instances))
+    moved = Catalogue(
+        "other",
+        Path("/else"),
+        shuffled(catalogue.photos),
+        shuffled(catalogue.instances),
+        parameters=shuffled(catalogue.parameters)[catalogue.parameters.columns[::-1]],
+    )
     assert moved.fingerprint == catalogue.fingerprint
 
 
@@ -153,6 +171,47 @@ def test_the_fingerprint_sees_every_change_of_content(part, column, value):
     before, after = small(), small()
     getattr(after, part).loc[0, column] = value
     assert after.fingerprint != before.fingerprint
+
+
+def with_parameters() -> Catalogue:
+    known = pd.DataFrame(
+        {"photo_id": ["a.jpg", "b.jpg", "c.jpg"], "noise": [1.5, 2, np.nan], "light": ["dusk", "", "1"]}
+    )
+    return replace(small(), parameters=known.astype({"photo_id": "str", "light": "str"}))
+
+
+def test_parameters_are_part_of_the_fingerprint_and_none_are_not():
+    assert small().fingerprint.startswith("99a657229a7dc0c2")  # as before there were any
+    before = with_parameters()
+    assert before.fingerprint != small().fingerprint
+    for column, value in (("noise", 1.25), ("light", "clear"), ("photo_id", "z.jpg")):
+        after = with_parameters()
+        after.parameters.loc[0, column] = value
+        assert after.fingerprint != before.fingerprint
+    renamed = before.parameters.rename(columns={"noise": "blur"})
+    assert replace(before, parameters=renamed).fingerprint != before.fingerprint
+
+
+def test_parameters_follow_their_photos_and_keep_their_types(tmp_path):
+    catalogue = with_parameters()
+    assert catalogue.split("test").parameters["photo_id"].tolist() == ["b.jpg", "c.jpg"]
+    left = catalogue.without(pd.Series(["a.jpg", "b.jpg"]), "reason", pd.Series(["x", "y"]))
+    left.save(tmp_path)  # what is left: a number that is not known, a text that looks like a number
+    loaded = Catalogue.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.parameters, left.parameters)
+    assert loaded.parameters["light"].tolist() == ["1"] and np.isnan(loaded.parameters["noise"][0])
+    (tmp_path / "parameters.csv").write_text("photo_id,noise,light\n")
+    with pytest.raises(CarsegError, match="changed after they were saved"):
+        Catalogue.load(tmp_path)
+
+
+def test_a_catalogue_saved_before_there_were_parameters_loads(tmp_path):
+    small().save(tmp_path)
+    (tmp_path / "parameters.csv").unlink()
+    description = json.loads((tmp_path / "catalogue.json").read_text())
+    del description["parameters"]
+    (tmp_path / "catalogue.json").write_text(json.dumps(description))
+    assert Catalogue.load(tmp_path).parameters.empty
 
 
 def test_the_fingerprint_is_a_plain_sha256():

@@ -25,6 +25,8 @@ IMPORT_NAMES = {
     "lightning_fabric": "lightning-fabric",
     "faster_coco_eval": "faster-coco-eval",
 }
+# By requirements-rendering.lock, for who renders the data set again.
+FOR_RENDERING = {"mitsuba", "drjit"}
 # Parts of packages that are named: papermill brings nbclient, jinja2 markupsafe, pytest packaging.
 COME_ALONG = {"nbclient", "markupsafe", "packaging"}
 
@@ -118,7 +120,16 @@ def imported(folder: str) -> set[str]:
 
 def test_what_the_code_imports_is_asked_for():
     names = {IMPORT_NAMES.get(name, name) for name in imported("carseg_lib") | imported("tests")}
-    assert names - set(direct()) <= COME_ALONG
+    assert names - set(direct()) - FOR_RENDERING <= COME_ALONG
+
+
+def test_the_renderer_is_asked_for_in_one_version():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["rendering"]
+    asked = re.search(r"^mitsuba==\S+", (ROOT / "requirements-rendering.in").read_text(), re.M).group()
+    lock = (ROOT / "requirements-rendering.lock").read_text()
+    assert extra == [asked]
+    assert f"{asked} \\\n    --hash=sha256:" in lock
+    assert "://" not in lock
 
 
 def test_packages_of_the_project_are_all_installed():

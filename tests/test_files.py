@@ -32,6 +32,17 @@ def test_write_json_refuses_numbers_that_json_lacks_and_keeps_the_old_file(tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_folder_takes_its_place_as_a_whole(tmp_path):
+    for content in ("first", "second"):
+        with files.atomic_folder(tmp_path / "set") as folder:
+            (folder / "a.txt").write_text(content)
+            assert folder != tmp_path / "set"
+    with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "set") as folder:
+        (folder / "a.txt").write_text(str(1 / 0))
+    assert (tmp_path / "set" / "a.txt").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
 def test_write_csv_round_trips_floats_to_the_bit_and_leaves_missing_empty(tmp_path):
     table = pd.DataFrame({"x": [0.1 + 0.2, float("nan"), 1e-300], "name": ["a,b", 'q"', ""]})
     path = files.write_csv(tmp_path / "t.csv", table)

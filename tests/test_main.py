@@ -26,7 +26,6 @@ def reports(tmp_path, monkeypatch):
     [
         ([], "the following arguments are required: command"),
         (["fly"], "argument command: invalid choice: 'fly'"),
-        (["run"], "name a folder of photos by DATA=folder"),
         (["run", "--dat", "photos"], "unrecognized arguments: --dat"),
         (["run", "--data", "nowhere"], "DATA='nowhere' does not exist"),
         (["run", "--data", "photos", "--profile", "quik"], "did you mean 'quick'?"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from carseg_lib.__main__ import VARIABLES
+from carseg_lib.rendering.__main__ import VARIABLES as RENDERING
 from carseg_lib.settings import project_folder
 
 MAKEFILE = project_folder() / "Makefile"
@@ -58,7 +59,7 @@ class Clone:
         return json.loads(done.stdout)
 
 
-VARIABLE_NAMES = {*(name.upper() for name in VARIABLES), "PYTHON"}
+VARIABLE_NAMES = {*(name.upper() for name in VARIABLES | RENDERING), "PYTHON"}
 
 
 @pytest.fixture
@@ -145,9 +146,11 @@ def test_clean_removes_runs_but_no_reference(clone):
     for name in ("quick", "mine", "reference"):
         (clone.folder / "reports" / name).mkdir(parents=True)
         (clone.folder / "reports" / name / "a.json").write_text("{}")
-    (clone.folder / ".pytest_cache").mkdir()
+    for name in (".pytest_cache", "reports/.data", ".rendering/full-0"):
+        (clone.folder / name).mkdir(parents=True)
     assert clone.make("clean", "RUN=mine").stdout == "removed reports/mine\n"
-    assert clone.make("clean").stdout.splitlines() == ["removed reports/quick", "removed .pytest_cache"]
+    removed = ["reports/quick", "reports/.data", ".rendering/full-0", ".pytest_cache"]
+    assert clone.make("clean").stdout.splitlines() == [f"removed {name}" for name in removed]
     assert (clone.folder / "reports" / "reference" / "a.json").is_file()
     assert clone.make("clean").stdout == ""
     assert clone.python.is_file()
@@ -182,7 +185,7 @@ def test_clean_leaves_a_run_that_is_being_made(clone, words):
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = clone.make("clean", *words)
         assert done.returncode == 2
-        assert "carseg: run mine is being made" in done.stderr
+        assert "carseg: mine is being made" in done.stderr
         assert sorted(path.name for path in (clone.folder / "reports").iterdir()) == ["a", "mine"]
     assert "removed reports/mine" in clone.make("clean", *words).stdout
 
@@ -195,13 +198,20 @@ def test_clean_of_a_run_brings_the_list_of_runs_up_to_date(clone):
     assert not (clone.folder / "reports" / "index.html").exists()
 
 
-@pytest.mark.parametrize("target", ["reproduce", "explore", "preprocess", "train", "evaluate"])
-def test_missing_data_are_told_before_anything_is_installed(clone, target):
-    (clone.folder / ".venv" / ".ready").unlink()
-    done = clone.make(target, "DATA= ", "PYTHON=/no/such/python")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "carseg: name a folder of photos by DATA=folder; the embedded data set is not there" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_the_renderer_is_installed_for_the_data_set_alone(clone):
+    (clone.folder / "requirements-rendering.lock").write_text("")
+    said = clone.make("--dry-run", "dataset").stdout
+    assert "--require-hashes" in said
+    assert "-r requirements-rendering.lock" in said
+    assert "rendering" not in clone.make("--dry-run", "reproduce").stdout
+    (clone.folder / ".venv" / ".renderer").write_text("")
+    values = {"N": "8434", "VERSION": "plain", "OUT": "a folder", "SEED": "1"}
+    assert clone.asked("dataset", *(f"{name}={value}" for name, value in values.items())) == [
+        ["-m", "carseg_lib.rendering", "dataset"],
+        values,
+    ]
+    os.utime(clone.folder / ".venv" / ".ready", (2**32 - 1, 2**32 - 1))  # installed anew
+    assert "requirements-rendering.lock" in clone.make("--dry-run", "dataset").stdout
 
 
 def test_no_python_is_one_line(clone):

@@ -14,6 +14,7 @@ import pytest
 from fake_run import make_run
 from hypothesis import given
 from hypothesis import strategies as st
+from known import add_parameters
 from synthetic import make_car_photos
 
 from carseg_lib import files, paper, paper_audit
@@ -457,8 +458,72 @@ def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None
         "near_duplicates": "duplicate_pairs",
     }
     for name in names:
+        if name.startswith(("known_", "hard_")):
+            continue  # the test of known truth holds these against what is drawn
         drawn = drawn_by.get(name, name)
         assert any(hasattr(module, drawn) for module in (data, evaluation, photos, training)), name
+
+
+@pytest.fixture(scope="module")
+def known_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on data with a table of parameters."""
+    folder = tmp_path_factory.mktemp("known")
+    cars = make_car_photos(folder / "cars", {"train": 1, "validation": 30, "test": 12}, size=(60, 40))
+    add_parameters(cars)
+    return make_run(folder / "reports" / "fake", cars)
+
+
+def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path) -> None:
+    reader = read(known_run)
+    text = " ".join(reader.text.split())
+    drawn = {path.stem for path in (known_run / "figures").glob("*.png")}
+    assert {name for name in drawn if name.startswith(("known_", "hard_"))} == {
+        *page.FIGURES["known"],
+        *page.FIGURES["hard"],
+    }
+    assert "More figures" not in text
+    truth = pd.read_csv(known_run / "known_truth.csv")
+    for row in truth.itertuples():
+        assert facts.percent(row.accuracy) in text
+        assert f"{100 * row.low:.1f}–{100 * row.high:.1f}%" in text
+    for row in pd.read_csv(known_run / "hardness.csv").itertuples():
+        assert row.measure in text and page.number(row.odds_ratio, 2) in text
+    whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
+    assert f"Of the 120 validation photos {facts.percent(whole.accuracy)} are answered right." in text
+    assert "Of every one of the 172 photos 25 parameters are known" in text
+    assert "These pictures are rendered" in text
+
+
+def test_without_known_truth_the_page_says_so(run: Path) -> None:
+    text = " ".join(read(run).text.split())
+    assert "How these photos were made is not known: accuracy is not divided" in text
+    assert "the data have no parameters.csv" in text
+    assert "These pictures are rendered" not in text
+    (run / "known_truth.csv").unlink()
+    assert "known_truth.csv is missing in this run's folder." in read(run).text
+
+
+def test_levels_that_lie_apart_are_named() -> None:
+    def row(factor: str, level: str, n: int, low: float, value: float, high: float) -> dict:
+        names = {"split": "validation", "factor": factor, "body_type": np.nan, "level": level, "n": n}
+        return names | {"accuracy": value, "low": low, "high": high}
+
+    accuracy = pd.DataFrame(
+        [
+            row("all photos", "all photos", 700, 0.87, 0.9, 0.92),
+            row("light", "dusk", 80, 0.6, 0.7, 0.8),
+            row("light", "clear", 80, 0.8, 0.88, 0.93),
+            row("direction", "90°", 80, 0.1, 0.2, 0.3),
+        ]
+    )
+    effect = {"group": "all types", "measure": "more noise", "odds_ratio": 0.5, "low": 0.4, "high": 0.6}
+    texts = " ".join(facts.hard_levels(accuracy, pd.DataFrame([effect])))
+    assert "Below it with its whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
+    assert "clear" not in texts and "90°" not in texts and "Above" not in texts
+    assert "more noise (odds × 0.50, 0.40–0.60)" in texts
+    none = " ".join(facts.hard_levels(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}])))
+    assert "No level lies apart" in none and "no measure changes the odds" in none
+    assert facts.hard_levels(accuracy.iloc[:0], pd.DataFrame()) == []
 
 
 def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:

@@ -151,8 +151,6 @@ def test_seed_zero_is_a_seed(data):
 
 
 def test_missing_data_are_named(data, tmp_path):
-    with pytest.raises(CarsegError, match=r"embedded data set is not there yet.*DATA="):
-        Study.create()
     with pytest.raises(CarsegError, match="does not exist"):
         Study.create(data=tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib import paper
+from carseg_lib.known_truth import ALL, SECTORS
 
 Estimate = Mapping[str, Any]  # {"value", "low", "high", "n"}, or None where it does not apply
 
@@ -305,8 +306,63 @@ def commonest_confusions(confusion: Mapping[str, Any], most: int = 5) -> list[di
     return sorted(cells, key=lambda cell: -cell["n"])[:most]
 
 
-def limits(metrics: Mapping[str, Any], split: str, duplicates: Mapping[str, int] | None) -> list[str]:
-    """What the numbers of this run cannot carry."""
+def hard_levels(accuracy: pd.DataFrame, hardness: pd.DataFrame) -> list[str]:
+    """What makes a type hard, in sentences; none where the data have no parameters.
+
+    Args:
+        accuracy: known_truth.csv; the split with the most photos is spoken of.
+        hardness: hardness.csv.
+    """
+    if accuracy.empty:
+        return []
+    whole = accuracy[accuracy["factor"] == ALL].sort_values("n").iloc[-1]
+    levels = accuracy[
+        (accuracy["split"] == whole["split"])
+        & accuracy["body_type"].isna()
+        & ~accuracy["factor"].isin([ALL, SECTORS.title])
+    ]
+    texts = [
+        f"Of the {whole['n']:,} {whole['split']} photos {percent(whole['accuracy'])} are answered right. Of "
+        f"{len(levels)} levels of a factor, {max(1, round(len(levels) / 20))} or so would lie apart from it by chance."
+    ]
+    apart = levels[(levels["high"] < whole["accuracy"]) | (levels["low"] > whole["accuracy"])]
+    if apart.empty:
+        texts.append("No level lies apart from it with its whole interval.")
+    for word, rows in (
+        ("Below it", apart[apart["accuracy"] < whole["accuracy"]].sort_values("accuracy")),
+        ("Above it", apart[apart["accuracy"] > whole["accuracy"]].sort_values("accuracy", ascending=False)),
+    ):
+        named = [
+            f"{row.factor}: {row.level}, {percent(row.accuracy)} ({interval(row._asdict())}, n = {row.n:,})"
+            for row in rows.itertuples()
+        ]
+        if named:
+            texts.append(f"{word} with its whole interval: {'; '.join(named)}.")
+    together = hardness[hardness["group"] == "all types"]
+    clear = together[(together["high"] < 1) | (together["low"] > 1)]
+    if len(together):
+        named = [
+            f"{row.measure} (odds × {row.odds_ratio:.2f}, {row.low:.2f}–{row.high:.2f})"
+            for row in clear.itertuples()
+        ]
+        texts.append(
+            f"In the regression on all {len(together)} measures together, for one standard deviation more of each: "
+            f"{'; '.join(named) or 'no measure changes the odds of a right answer beyond its interval'}."
+        )
+    return texts
+
+
+def limits(
+    metrics: Mapping[str, Any], split: str, duplicates: Mapping[str, int] | None, rendered: bool = False
+) -> list[str]:
+    """What the numbers of this run cannot carry.
+
+    Args:
+        metrics: metrics.json.
+        split: The split of the verdict.
+        duplicates: Counts of equal and nearly equal photos, if known.
+        rendered: Whether the catalogue says what each photo was made from.
+    """
     data, run = metrics["data"], metrics["run"]
     texts = [
         "The paper does not name its data set. These photos are other photos: agreement or disagreement of the figures "
@@ -314,6 +370,12 @@ def limits(metrics: Mapping[str, Any], split: str, duplicates: Mapping[str, int]
         f"One run with seed {run['seed']}. The intervals cover the choice of the evaluated photos, not the "
         "chance in the training: another seed gives another model.",
     ]
+    if rendered:
+        texts.insert(
+            1,
+            "These pictures are rendered: a program chose the cars, the light and the places. The figures say how well "
+            "the recipe learns such pictures; of photographs they say little, until it is tried on them.",
+        )
     if split in metrics["splits"]:
         support = {t: part["support"] for t, part in metrics["splits"][split]["per_type"].items()}
         small = [f"{n} of {t}" for t, n in support.items() if n < 50]

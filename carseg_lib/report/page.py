@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
-from carseg_lib import files, paper, paper_audit
+from carseg_lib import files, paper, paper_audit, parameters
 from carseg_lib.catalogue import BODY_TYPES, Catalogue
 from carseg_lib.duplicates import exact_duplicates, near_duplicates
 from carseg_lib.errors import CarsegError
@@ -39,6 +39,15 @@ FIGURES: dict[str, dict[str, str]] = {
         "samples_{type}": "Photos of the type {type}, drawn at random (the paper's Figures 1 to 4 show one of each).",
         "near_duplicates": "Pairs of photos that look the same.",
     },
+    "known": {
+        "known_gallery": "Pictures of each type, chosen to differ in what is known of them.",
+        "known_strips": "What each parameter does: one car, one parameter varied.",
+        "known_shape_strips": "What each measure of the body does.",
+        "known_views": "Directions from which the cars of each type are seen.",
+        "known_numbers": "Camera, size, occlusion and sun, type by type.",
+        "known_kinds": "Views, lights and places, type by type.",
+        "known_shapes": "Measures of the cars: how far the shapes of the types overlap.",
+    },
     "preprocessing": {
         "transform_steps": "One photo through the preprocessing, step by step.",
         "augmentation": "Random versions of a photo, as training sees them.",
@@ -53,6 +62,12 @@ FIGURES: dict[str, dict[str, str]] = {
         "confusion_{split}": "Confusion matrix, {of}.",
         "pr_curves_{split}": "Precision against recall for each type, {of}.",
         "average_precision_{split}": "COCO average precision of boxes and masks, {of}.",
+    },
+    "hard": {
+        "hard_factors": "Accuracy and mean mask IoU by view, size, occlusion, light and so on.",
+        "hard_types_by_view": "Accuracy of each type from each side.",
+        "hard_directions": "Accuracy by the direction from which the car is seen.",
+        "hard_odds": "How each measure, the others being equal, changes the odds of a right answer.",
     },
     "pictures": {
         "answers_right_{split}": "Photos answered right, drawn at random from the {of}.",
@@ -90,7 +105,8 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
 
     Args:
         run_folder: `reports/<run>`: metrics.json, study.json, provenance.json, history.csv, predictions.csv,
-            classification_report.csv, dataset/ (a Catalogue), figures/*.png, notebooks/*.html.
+            classification_report.csv, known_truth.csv, hardness.csv, dataset/ (a Catalogue), figures/*.png,
+            notebooks/*.html.
         body_types: the types, in the order of tables.
 
     Returns:
@@ -113,6 +129,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
     order = sorted(metrics["splits"], key=ORDER.index)
     audit = paper_audit.audit()
     photos = {name: metrics["splits"][name]["accuracy"]["n"] for name in order}
+    truth, hardness = (_table(run_folder / f"{name}.csv") for name in ("known_truth", "hardness"))
     context = {
         "run": metrics["run"],
         "data": metrics["data"],
@@ -140,7 +157,13 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
             name: facts.commonest_confusions(part["confusion"]) for name, part in metrics["splits"].items()
         },
         "wrong": _wrong(predictions, split),
-        "limits": facts.limits(metrics, split, duplicates),
+        "limits": facts.limits(
+            metrics, split, duplicates, catalogue is not None and len(catalogue.parameters) > 0
+        ),
+        "parameters": None if catalogue is None else parameters.what_is_known(catalogue),
+        "truth": None if truth is None else _truth(truth),
+        "hard_levels": [] if truth is None or hardness is None else facts.hard_levels(truth, hardness),
+        "hardness": _records(hardness),
         "pictures": _figures(run_folder / "figures", body_types, photos),
         "notebooks": [
             (f"notebooks/{name}.html", title)
@@ -316,6 +339,18 @@ def _cell(row: Mapping[str, Any], column: str) -> Any:
     if f"{column}_low" not in row:
         return row[column]
     return {"value": row[column], "low": row[f"{column}_low"], "high": row[f"{column}_high"]}
+
+
+def _truth(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """known_truth.csv by split, each number with its interval."""
+    splits: dict[str, list[dict[str, Any]]] = {}
+    for row in _records(table):
+        numbers = {
+            "accuracy": {"value": row["accuracy"], "low": row["low"], "high": row["high"]},
+            "mask_iou": _cell(row, "mask_iou"),
+        }
+        splits.setdefault(row["split"], []).append(row | numbers)
+    return splits
 
 
 def _wrong(predictions: pd.DataFrame | None, split: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +74,13 @@ def load_catalogue(data: Path, *, progress: Callable[[int, int], None] | None = 
         photos=table(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
         instances=table(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
         excluded=table(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
+        parameters=_rows_of(listing.parameters, photos),
     )
     catalogue = _without_maskless(catalogue)
     _check_share(data, catalogue.excluded, len(listing.photos))
     _check_types(data, Counter(catalogue.photos["body_type"]), " that can be used")
     excluded = pd.concat([catalogue.excluded, table(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
-    return Catalogue(catalogue.name, catalogue.root, catalogue.photos, catalogue.instances, excluded)
+    return replace(catalogue, excluded=excluded)
 
 
 def list_photos(data: Path) -> Listing:
@@ -124,6 +126,12 @@ def _read_photo(root: Path, listed: ListedPhoto) -> tuple[dict[str, Any], list[d
         "phash": facts.phash,
     }
     return row, cars
+
+
+def _rows_of(parameters: pd.DataFrame, photos: list[dict[str, Any]]) -> pd.DataFrame:
+    """The rows of the photos that can be used."""
+    used = parameters["photo_id"].isin([row["photo_id"] for row in photos])
+    return parameters[used].reset_index(drop=True)
 
 
 def _largest(cars: list[dict[str, Any]]) -> str:

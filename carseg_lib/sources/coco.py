@@ -2,6 +2,7 @@
 
 Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
 images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
+A folder may have a parameters.csv besides (see `carseg_lib.sources.parameters`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from carseg_lib.sources.listing import (
     is_text,
     split_of,
 )
+from carseg_lib.sources.parameters import check_parameters, read_parameters
 
 _SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 
@@ -39,7 +41,7 @@ def list_coco(data: Path) -> Listing:
 
     Raises:
         CarsegError: A file is not JSON or not COCO, an id or a photo stands twice, an annotation belongs to no
-            photo, a file_name leaves the folder, or no category is one of the four types.
+            photo, a file_name leaves the folder, no category is one of the four types, or parameters.csv is broken.
     """
     if data.is_file():
         listing = Listing(name=data.stem, root=photo_root(data))
@@ -57,6 +59,9 @@ def list_coco(data: Path) -> Listing:
             f"{data}: no category is suv, sedan, convertible or minivan (found: {found}); "
             "rename the categories in the annotation file"
         )
+    if data.is_dir():
+        listing.parameters = read_parameters(data)
+        check_parameters(data, listing, set(seen))
     return listing
 
 

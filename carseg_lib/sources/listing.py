@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from carseg_lib.catalogue import BODY_TYPES
+import pandas as pd
+
+from carseg_lib.catalogue import BODY_TYPES, PARAMETER_COLUMNS, table
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -69,12 +71,14 @@ class Listing:
         root: Folder of the photos.
         photos: In the order of the source.
         ignored: Rows for the catalogue's `excluded`: what the source has that the study does not use.
+        parameters: The catalogue's `parameters`, a row for each photo; no rows where the source has none.
     """
 
     name: str
     root: Path
     photos: list[ListedPhoto] = field(default_factory=list)
     ignored: list[dict[str, str]] = field(default_factory=list)
+    parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
 
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
         """Note something that is left out; not counted as a bad photo."""
