@@ -17,6 +17,7 @@ KINDS = ("none", "pole", "person", "plant", "railing")
 HIDDEN = (0.03, 0.25)  # least and largest share of the car that an occluder hides
 CAR_HEIGHT = 1.45
 DISTANCE = 0.15  # metres that it keeps from cars
+FROM_CAMERA = 0.9  # metres between its middle and the camera, at least
 
 
 def occluder(
@@ -32,7 +33,8 @@ def occluder(
         season: Decides the colour of plants.
 
     Returns:
-        Its parts; of several tries the one whose share is best. Empty for kind "none", or where no try found room.
+        Its parts; of several tries the one whose share is best. Empty for kind "none", or where none of the
+            tries found room, as with a camera a metre from the car.
 
     Raises:
         ValueError: There is no such kind.
@@ -44,18 +46,17 @@ def occluder(
     make = {"pole": _pole, "person": _someone, "plant": _plant, "railing": _railing}[kind]
     best: tuple[float, list[Part]] = (np.inf, [])
     wanted = rng.uniform(HIDDEN[0] + 0.01, HIDDEN[1] - 0.04)
-    for _ in range(5):
+    for _ in range(6):
         parts = make(rng, season)
         for _ in range(6):
             spot, across = _spot(rng, camera, clear)
             turn = across + (rng.normal(0, 8) if kind == "railing" else rng.uniform(0, 360))
             there = placed(parts, spot, turn=turn)
-            if _nearest(there, clear) < DISTANCE:
+            if _nearest(there, clear) < DISTANCE or np.linalg.norm(spot - camera[:2]) < FROM_CAMERA:
                 continue
             share = hidden_share(there, camera, clear[:4])
-            miss = abs(share - wanted) + 10 * (not HIDDEN[0] <= share <= HIDDEN[1])
-            if miss < best[0]:
-                best = (miss, there)
+            if share <= HIDDEN[1] and abs(share - wanted) < best[0]:
+                best = (abs(share - wanted), there)
         if best[0] < 0.05:
             break
     return best[1]
