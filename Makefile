@@ -21,8 +21,11 @@ SHELL := /bin/bash
 ## N=8434            for dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
 ## VERSION=full      for dataset: of the renderer: plain, light, places or full, each with more realism
 ## OUT=folder        for dataset: the folder to make
+## REAL=folder       for transfer: real photos, to measure on what was learned from rendered ones
+## RENDERED="rendered-2109-plain full=rendered"   for transfer: rendered data sets, the last one the best; if not given,
+##                   the embedded one
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
-VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET PHOTO N VERSION OUT PYTHON
+VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET PHOTO N VERSION OUT REAL RENDERED PYTHON
 
 # A misspelt variable would be ignored by make: refuse those that the command line sets and nobody knows.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -47,6 +50,8 @@ export CARSEG_PHOTO := $(value PHOTO)
 export CARSEG_N := $(value N)
 export CARSEG_VERSION := $(value VERSION)
 export CARSEG_OUT := $(value OUT)
+export CARSEG_REAL := $(value REAL)
+export CARSEG_RENDERED := $(value RENDERED)
 export CARSEG_PYTHON := $(value PYTHON)
 
 # The environment: .venv, or the conda environment of environment.yml while it is active. `ready` is written last, so
@@ -65,7 +70,7 @@ endif
 CARSEG := $(ENV_PYTHON) -m carseg_lib
 
 ##@ The study
-.PHONY: reproduce explore preprocess train evaluate report verify reference predict lab settings
+.PHONY: reproduce explore preprocess train evaluate report verify reference predict transfer lab settings
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
 explore: $(READY) ## run it up to notebook 01: what the photos are
@@ -84,6 +89,8 @@ reference: $(READY) ## write the numbers of a run as the reference of its profil
 	@$(CARSEG) reference
 predict: $(READY) ## a trained run's answers for PHOTO: an overlay PNG and a JSON each, in reports/<run>/answers/
 	@$(CARSEG) predict
+transfer: $(READY) ## train on rendered cars, measure on the photos of REAL: reports/transfer/index.html
+	@$(CARSEG) transfer
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(CARSEG) lab
 settings: $(READY) ## list the parameters of PROFILE with their meaning and range

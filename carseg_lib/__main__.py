@@ -29,6 +29,8 @@ VARIABLES = {
     "workers": "training processes (default: 1)",
     "set": 'parameters that differ from the profile: "epochs=3 lr=0.001"',
     "photo": "the photo, or folder of photos, to predict",
+    "real": "for transfer: the real photos, a folder or a COCO .json file",
+    "rendered": 'for transfer: rendered data sets, e.g. "rendered-2109-plain full=rendered" (default: the embedded)',
 }
 RUN_ONLY = ("run", "profile")
 STUDY = ("data", "profile", "run", "seed", "device", "weights", "workers", "set")
@@ -109,6 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     command("verify", _verify, "compare a run with the reference of its profile and data", RUN_ONLY)
     command("reference", _reference, "make a run the reference that verify compares with", RUN_ONLY)
     command("predict", _predict, "a trained run's answers for your photos", (*RUN_ONLY, "device", "photo"))
+    command(
+        "transfer",
+        _transfer,
+        "train on rendered cars, measure on real photos",
+        ("real", "rendered", "profile", "run", "seed", "device", "workers", "weights", "set"),
+    )
     command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
     command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
     return parser
@@ -202,6 +210,25 @@ def _predict(asked: argparse.Namespace) -> int:
     folder = study.folder / "answers"
     predict_path(study, Path(asked.photo).expanduser(), folder)
     print(f"done: {_shown(folder)}")
+    return 0
+
+
+def _transfer(asked: argparse.Namespace) -> int:
+    from carseg_lib import transfer, transfer_plan
+
+    signal.signal(signal.SIGTERM, end_like_ctrl_c)
+    given = settings.parse_settings(asked.set) | ({"weights": asked.weights} if asked.weights else {})
+    plan = transfer_plan.create_plan(
+        asked.real,
+        asked.rendered,
+        asked.run,
+        asked.profile or "quick",
+        given,
+        seed=asked.seed or "0",
+        device=asked.device or "auto",
+        workers=asked.workers or "1",
+    )
+    print(f"done: {_shown(transfer.make_transfer(plan))}")
     return 0
 
 

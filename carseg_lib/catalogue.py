@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -195,7 +196,7 @@ class Catalogue:
         description = {
             "schema": 1,
             "name": self.name,
-            "root": str(self.root),
+            "root": _from(folder, self.root),
             "body_types": list(self.body_types),
             "parameters": {name: str(dtype) for name, dtype in self.parameters.dtypes.items()},
             "fingerprint": self.fingerprint,
@@ -213,7 +214,7 @@ class Catalogue:
             description = json.loads((folder / "catalogue.json").read_text(encoding="utf-8"))
             catalogue = cls(
                 name=description["name"],
-                root=Path(description["root"]),
+                root=Path(os.path.normpath(folder.absolute() / description["root"])),
                 photos=_read_csv(folder / "photos.csv", PHOTO_COLUMNS),
                 instances=_read_csv(folder / "instances.csv", INSTANCE_COLUMNS),
                 excluded=_read_csv(folder / "excluded.csv", EXCLUDED_COLUMNS),
@@ -247,6 +248,12 @@ class Catalogue:
 def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
     """A table of rows with exactly these columns and dtypes, also when there are no rows."""
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _from(folder: Path, root: Path) -> str:
+    """How a saved catalogue names its photos' folder: from its own, if both lie in reports/, which may be moved."""
+    reports = folder.absolute().parent.parent
+    return os.path.relpath(root, folder.absolute()) if root.is_relative_to(reports) else str(root)
 
 
 def _read_csv(path: Path, columns: dict[str, str]) -> pd.DataFrame:

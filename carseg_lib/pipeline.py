@@ -57,7 +57,8 @@ class Step:
 
 def _catalogue(folder: str) -> tuple[str, ...]:
     return tuple(
-        f"{folder}/{name}" for name in ("photos.csv", "instances.csv", "excluded.csv", "catalogue.json")
+        f"{folder}/{name}"
+        for name in ("photos.csv", "instances.csv", "excluded.csv", "parameters.csv", "catalogue.json")
     )
 
 
@@ -68,6 +69,8 @@ _RESULTS = (
     "detections.csv",
     "classification_report*.csv",
     "classification_report*.md",
+    "known_truth.csv",
+    "hardness.csv",
 )
 STEPS = (
     Step("01_data_exploration", ("data",), (), _catalogue("catalogue"), reads_data=True),

@@ -124,7 +124,9 @@ def test_what_the_code_imports_is_asked_for():
 
 
 def test_the_renderer_is_asked_for_in_one_version():
-    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["rendering"]
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
+        "rendering"
+    ]
     asked = re.search(r"^mitsuba==\S+", (ROOT / "requirements-rendering.in").read_text(), re.M).group()
     lock = (ROOT / "requirements-rendering.lock").read_text()
     assert extra == [asked]

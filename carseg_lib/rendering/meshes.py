@@ -193,7 +193,7 @@ def tube(
         points = np.concatenate(
             [np.broadcast_to(path[0], (1, sides, 3)), points, np.broadcast_to(path[-1], (1, sides, 3))]
         )
-    return grid(np.concatenate([points, points[:, :1]], axis=1), flip=True)
+    return grid(np.concatenate([points, points[:, :1]], axis=1))
 
 
 def disc(radius: float, *, sides: int = 32) -> Mesh:

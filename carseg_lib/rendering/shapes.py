@@ -172,6 +172,8 @@ def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
             share = 0.6 * size + 0.4 * share
         number[name] = float(low + (high - low) * share)
 
+    number["nose_height"] = min(number["nose_height"], number["cowl_height"] - 0.06)
+
     def chance(*shares: float) -> bool:
         return bool(rng.uniform() < shares[column])
 
