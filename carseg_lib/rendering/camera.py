@@ -26,7 +26,7 @@ _CLEARANCE = 1.1  # metres, from the lens to the nearest point of the car, at le
 _STEPS = 40
 _MIDDLE_GREY = 0.18
 _KEYS = {"dusk": 0.5, "low sun": 0.85}  # what automatic exposure leaves dark, against a light day
-_LEAST_BLUR = 0.45  # pixels; what demosaicing and scaling leave of a sharp picture
+_LEAST_BLUR = 0.3  # pixels; what demosaicing and scaling leave of a sharp picture
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 

@@ -49,7 +49,7 @@ How many photos have which view and light, and stand where:
 
 ## Boxes and masks
 
-A mask holds the pixels of which at least half is seen to be that car, at 4 × 4 points a pixel: no half-transparent
+A mask holds the pixels of which at least half is seen to be that car, at {points} × {points} points a pixel: no half-transparent
 edge. What hides a car is cut out of its mask; its shadow and its mirror image are not in it; what is seen through
 its windows is. Motion blur and the lens' blur smear the photo, not the mask, which belongs to the middle of the
 exposure. A box is its mask's extent to the pixel. A photo's type is that of its main car, which has the largest
@@ -58,8 +58,10 @@ box.
 ## How it was made
 
 `make dataset` of carseg ({plan}), with {packages}. Body shapes are drawn from ranges of real proportions that
-overlap between types; scenes are drawn at random, with an eye on how cars for sale are photographed. The same code,
-packages and platform give the same bytes.
+overlap between types; scenes are drawn at random, with an eye on how cars for sale are photographed. A pixel has
+{samples} light paths; a filter that is guided by the exact geometry takes their noise out (and some of the ground's
+grain with it), then a simulated camera adds blur, noise, sharpening and JPEG of its own. The same code, packages and
+platform give the same bytes.
 
 ## What it is not
 
@@ -84,6 +86,8 @@ def dataset_card(plan: DatasetPlan, parts: list[Part], splits: list[str]) -> str
     rows = [[body_type, *(counts[body_type, split] for split in SPLITS)] for body_type in BODY_TYPES]
     rows.append(["all", *(sum(row[k] for row in rows) for k in range(1, len(SPLITS) + 1))])
     height, width = parts[0]["cars"][0]["segmentation"]["size"]
+    from carseg_lib.rendering.photographs import SAMPLES, SUBSAMPLES
+
     packages = ", ".join(f"{name} {version}" for name, version in renderer_versions().items())
     return _CARD.format(
         photos=plan.photos,
@@ -96,6 +100,8 @@ def dataset_card(plan: DatasetPlan, parts: list[Part], splits: list[str]) -> str
         shares="\n".join(_shares(parts, name) for name in _COUNTED),
         plan=f"{plan.photos:,} photos, seed {plan.seed}, version {plan.version}",
         packages=packages,
+        points=SUBSAMPLES,
+        samples=SAMPLES,
     )
 
 

@@ -66,9 +66,16 @@ def paint(colour: Colour, *, flake: float = 0.0, roughness: float = 0.05, dirt: 
     }
 
 
-def glass(tint: Colour = (0.8, 0.85, 0.83)) -> BSDF:
-    """A thin pane: reflects as glass does, lets the tint's share through."""
-    return {"type": "thindielectric", "int_ior": 1.5, "specular_transmittance": rgb(tint)}
+def glass(clearness: float) -> BSDF:
+    """A thin pane before a dark cabin: mirrors as glass does, lets some of what is behind it through.
+
+    Light that is looked for directly does not pass it, so that cabins are dark, as in photographs.
+
+    Args:
+        clearness: Share of the light from behind that comes through, 0..1.
+    """
+    mirror = _glossy((0.006, 0.007, 0.007), 0.001)
+    return {"type": "mask", "opacity": float(1 - clearness), "pane": {"type": "twosided", "bsdf": mirror}}
 
 
 def lamp_glass(colour: Colour = (0.9, 0.9, 0.92)) -> BSDF:

@@ -42,7 +42,7 @@ class CarLook:
         finish: One of FINISHES.
         flake: Share of metal flakes in the paint.
         dirt: Share of dust on it, 0..1.
-        tint: Of the glass, what it lets through.
+        tint: Share of the light that the glass lets through.
         rear_tint: Of the glass behind the doors (privacy glass).
         interior: Of seats and panels.
         cloth: Of a soft top.
@@ -71,7 +71,7 @@ class CarLook:
     def pane(self, *, rear: bool = False) -> BSDF:
         """The glass."""
         tint = self.rear_tint if rear else self.tint
-        return glass((tint * 0.96, tint, tint * 0.98))
+        return glass(tint)
 
     def rims(self) -> BSDF:
         """What the rims are made of."""
@@ -94,7 +94,7 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
     finish = FINISHES[int(rng.choice(3, p=[0.38, 0.45, 0.17]))]
     flake = {"solid": 0.0, "metallic": rng.uniform(0.45, 0.75), "pearl": rng.uniform(0.2, 0.4)}[finish]
     dirt = rng.uniform(0, 0.5) if rng.uniform() < 0.2 else rng.uniform(0, 0.06)
-    tint = rng.uniform(0.6, 0.85)
+    tint = rng.uniform(0.3, 0.65)
     privacy = rng.uniform() < (0.55 if body_type in ("suv", "minivan") else 0.12)
     interior = INTERIORS[int(rng.choice(len(INTERIORS), p=[0.38, 0.24, 0.16, 0.08, 0.14]))]
     cloth = CLOTHS[int(rng.integers(len(CLOTHS)))]
@@ -111,7 +111,7 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
         flake=float(flake),
         dirt=float(dirt),
         tint=float(tint),
-        rear_tint=float(rng.uniform(0.12, 0.3) if privacy else tint),
+        rear_tint=float(rng.uniform(0.06, 0.18) if privacy else tint),
         interior=interior,
         cloth=cloth,
         rim=float(rim),

@@ -201,7 +201,7 @@ def _sample_full(rng: np.random.Generator) -> SceneParameters:
         motion_angle=float(rng.uniform(0, 180)),
         noise=float(np.clip(rng.lognormal(0.8 if dark else 0.2, 0.6), 0.3, 6.0)),
         blur=float(np.clip(rng.gamma(1.3, 0.2), 0.0, 1.5)),
-        sharpening=float(np.clip(rng.normal(0.25, 0.25), 0, 0.8)),
+        sharpening=float(np.clip(rng.normal(0.4, 0.25), 0, 0.9)),
         jpeg_quality=int(np.clip(round(95 - rng.gamma(1.7, 8.0)), 35, 95)),
     )
 

@@ -14,9 +14,9 @@ from carseg_lib.catalogue import BODY_TYPES
 
 # Metres, degrees from the vertical, or shares 0..1. Columns: suv, sedan, convertible, minivan (BODY_TYPES' order).
 RANGES: dict[str, tuple[tuple[float, float], ...]] = {
-    "length": ((4.15, 5.15), (4.40, 5.05), (3.90, 4.80), (4.45, 5.15)),
+    "length": ((4.00, 5.05), (4.40, 5.05), (3.90, 4.80), (4.45, 5.15)),
     "width": ((1.76, 2.02), (1.70, 1.90), (1.70, 1.88), (1.78, 2.02)),
-    "height": ((1.54, 1.93), (1.37, 1.56), (1.24, 1.42), (1.57, 1.84)),
+    "height": ((1.60, 1.95), (1.38, 1.56), (1.24, 1.42), (1.60, 1.86)),
     "wheelbase_share": ((0.575, 0.625), (0.575, 0.615), (0.56, 0.61), (0.595, 0.635)),  # of the length
     "overhang_share": (
         (0.44, 0.50),
@@ -24,9 +24,9 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
         (0.43, 0.50),
         (0.46, 0.52),
     ),  # front's share of both overhangs
-    "clearance": ((0.18, 0.32), (0.14, 0.22), (0.12, 0.18), (0.14, 0.22)),  # under the sill
-    "nose_height": ((0.85, 1.12), (0.69, 0.88), (0.62, 0.78), (0.77, 1.00)),  # the hood's front edge
-    "cowl_height": ((1.04, 1.26), (0.92, 1.07), (0.85, 0.96), (1.00, 1.16)),  # the windscreen's base
+    "clearance": ((0.20, 0.34), (0.14, 0.22), (0.12, 0.18), (0.14, 0.22)),  # under the sill
+    "nose_height": ((0.92, 1.18), (0.72, 0.90), (0.64, 0.80), (0.80, 1.00)),  # the hood's front edge
+    "cowl_height": ((1.10, 1.32), (0.94, 1.08), (0.86, 0.97), (1.02, 1.17)),  # the windscreen's base
     "belt_rise": (
         (0.00, 0.09),
         (0.00, 0.10),
@@ -35,27 +35,27 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
     ),  # from the windscreen to the tail
     "hood_length": ((0.94, 1.40), (1.02, 1.42), (1.12, 1.60), (0.74, 1.16)),  # nose to windscreen
     "deck_length": ((0.05, 0.13), (0.40, 0.80), (0.58, 1.05), (0.05, 0.13)),  # tail to the rear screen's base
-    "windscreen_rake": ((42.0, 60.0), (54.0, 64.0), (56.0, 64.0), (50.0, 65.0)),
-    "rear_rake": ((8.0, 40.0), (50.0, 66.0), (50.0, 64.0), (8.0, 30.0)),
+    "windscreen_rake": ((36.0, 55.0), (54.0, 63.0), (56.0, 64.0), (48.0, 62.0)),
+    "rear_rake": ((4.0, 32.0), (50.0, 64.0), (50.0, 64.0), (6.0, 26.0)),
     "roof_crown": (
         (0.02, 0.06),
         (0.03, 0.06),
         (0.03, 0.06),
         (0.03, 0.06),
     ),  # rise of the roof's middle over its edge
-    "roof_drop": ((0.00, 0.09), (0.02, 0.08), (0.02, 0.07), (0.00, 0.06)),  # of its rear end under its peak
+    "roof_drop": ((0.00, 0.06), (0.02, 0.08), (0.02, 0.07), (0.00, 0.06)),  # of its rear end under its peak
     "tumblehome": (
-        (0.10, 0.19),
+        (0.07, 0.15),
+        (0.13, 0.20),
         (0.14, 0.22),
-        (0.14, 0.22),
-        (0.10, 0.18),
+        (0.08, 0.16),
     ),  # inward lean of each side's glass
-    "nose_exponent": ((3.6, 6.5), (3.2, 5.0), (3.0, 4.6), (3.2, 4.6)),  # plan of the front: 2 round, 8 square
+    "nose_exponent": ((4.2, 8.0), (3.4, 5.4), (3.2, 5.0), (3.4, 5.0)),  # plan of the front: 2 round, 8 square
     "tail_exponent": ((4.4, 6.5), (3.6, 5.2), (3.4, 5.0), (4.4, 6.5)),
     "hood_crown": ((0.02, 0.06), (0.03, 0.08), (0.03, 0.09), (0.04, 0.09)),
     "shoulder": ((0.03, 0.08), (0.04, 0.09), (0.05, 0.10), (0.03, 0.07)),  # ledge between side and glass
     "side_bulge": ((0.02, 0.06), (0.02, 0.06), (0.02, 0.07), (0.02, 0.05)),
-    "wheel_radius": ((0.345, 0.405), (0.295, 0.340), (0.290, 0.335), (0.310, 0.350)),  # of the tyre
+    "wheel_radius": ((0.345, 0.42), (0.295, 0.345), (0.290, 0.335), (0.310, 0.355)),  # of the tyre
     "rim_share": ((0.60, 0.70), (0.62, 0.74), (0.64, 0.76), (0.60, 0.70)),  # of the tyre's radius
     "tyre_width": ((0.22, 0.27), (0.19, 0.24), (0.19, 0.25), (0.20, 0.235)),
     "arch_gap": ((0.035, 0.075), (0.02, 0.045), (0.015, 0.04), (0.02, 0.05)),  # between tyre and arch
