@@ -48,11 +48,7 @@ def test_neighbouring_types_overlap_in_every_outside_measure():
     for name in ("length", "width", "nose_height", "hood_length", "belt_rise"):
         for one, two in pairs:
             a, b = (RANGES[name][BODY_TYPES.index(body_type)] for body_type in (one, two))
-            assert max(a[0], b[0]) < min(a[1], b[1]) or (name, one, two) == (
-                "wheel_radius",
-                "suv",
-                "sedan",
-            ), (name, one, two)
+            assert max(a[0], b[0]) < min(a[1], b[1]), (name, one, two)
 
 
 def test_what_types_have():

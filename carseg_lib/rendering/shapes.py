@@ -25,7 +25,7 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
         (0.46, 0.52),
     ),  # front's share of both overhangs
     "clearance": ((0.20, 0.34), (0.14, 0.22), (0.12, 0.18), (0.14, 0.22)),  # under the sill
-    "nose_height": ((0.92, 1.18), (0.72, 0.90), (0.64, 0.80), (0.80, 1.00)),  # the hood's front edge
+    "nose_height": ((0.88, 1.18), (0.72, 0.90), (0.64, 0.80), (0.80, 1.00)),  # the hood's front edge
     "cowl_height": ((1.10, 1.32), (0.94, 1.08), (0.86, 0.97), (1.02, 1.17)),  # the windscreen's base
     "belt_rise": (
         (0.00, 0.09),
