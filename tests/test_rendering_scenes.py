@@ -88,14 +88,14 @@ def test_scenes_are_such_as_photos_show():
         if scene.ground == "snow":
             assert scene.light != "showroom" and scene.sun_elevation < 30
         if scene.light == "showroom":
-            assert scene.background in ("backdrop", "wall")
+            assert scene.background in ("backdrop", "wall", "white")
             assert scene.ground in ("tiles", "concrete", "plain")
             assert scene.skyline == 0
         else:
             low, high = SUN_ELEVATIONS[scene.light]
             assert low <= scene.sun_elevation <= high
-            assert scene.background != "backdrop"
-        if scene.background == "backdrop":
+            assert scene.background not in ("backdrop", "white")
+        if scene.background in ("backdrop", "white"):
             assert scene.other_cars == 0
         assert 0.6 <= scene.camera_height <= 2.2 and 24 <= scene.focal_length <= 200
         assert -180 <= scene.view_angle <= 180 and -180 <= scene.sun_azimuth <= 180

@@ -1,4 +1,4 @@
-"""What lies behind and round a car: open land, trees, buildings, walls, a street, a dealer's lot, a studio's backdrop.
+"""What lies behind and round a car: open land, trees, buildings, walls, a street, a dealer's lot, a studio.
 
 Made on a stage: the car's place is the origin, x goes to the right and y away from the camera, whose side is y < 0.
 The stage is then turned into the car's coordinates.
@@ -64,6 +64,8 @@ def background(rng: np.random.Generator, kind: str, stage: Stage) -> list[Part]:
         raise ValueError(f"unknown background {kind!r}: expected one of {', '.join(KINDS)}")
     if kind == "backdrop":
         return backdrop(rng, stage.behind, floor=stage.ground == "plain")
+    if kind == "white":
+        return backdrop(rng, stage.behind, floor=True, white=True)
     if stage.indoors:
         return inside_wall(rng, stage.behind)
     clearing = max(60.0, float(np.linalg.norm(stage.camera)) + 15)  # a tele lens stands far away
@@ -312,4 +314,4 @@ PLACES: dict[str, Callable[[np.random.Generator, Stage], list[Part]]] = {
     "street": street,
     "lot": lot,
 }
-KINDS = (*PLACES, "backdrop")
+KINDS = (*PLACES, "backdrop", "white")

@@ -98,7 +98,7 @@ class BodySurface:
         self.deck_x = -half + shape.deck_length
         belt = shape.cowl_height - 0.035
         tail = belt + shape.belt_rise + (0.02 if shape.deck_length > 0.3 else 0.0)
-        fender = 0.38 * shape.nose_height + 0.62 * belt + 0.015
+        fender = belt - 0.42 * shape.nose_lean * (belt - shape.nose_height) + 0.015
         at = [-half, self.deck_x - 0.02, self.cowl_x - 0.1, shape.front_axle + 0.1, half]
         height = [tail - 0.035 * (shape.deck_length > 0.3), tail, belt, fender, shape.nose_height]
         self._shoulder = PchipInterpolator(at, height)
@@ -123,6 +123,7 @@ class BodySurface:
         if shape.crease:  # a step that catches the light
             side = side + 0.012 / (1 + np.exp(-(share - shape.crease) * 60))
         front = PchipInterpolator(*zip(*FRONT, strict=True))(share)
+        front = np.where(share > 0.5, front * shape.nose_lean, front)
         rear = PchipInterpolator(*zip(*REAR, strict=True))(share)
         if shape.deck_length < 0.3:  # an upright tail
             rear = np.minimum(rear, 0.07) * 0.7

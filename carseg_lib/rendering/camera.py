@@ -27,6 +27,7 @@ _STEPS = 40
 _MIDDLE_GREY = 0.18
 _KEYS = {"dusk": 0.5, "low sun": 0.85}  # what automatic exposure leaves dark, against a light day
 _LEAST_BLUR = 0.3  # pixels; what demosaicing and scaling leave of a sharp picture
+_WHITE_KEY = 1.9  # what a photographer adds before a white backdrop, which automatic exposure would make grey
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -126,13 +127,13 @@ def develop(linear: Array, scene: SceneParameters, rng: np.random.Generator) -> 
             f"no picture to develop: needs finite light ({HEIGHT}, {WIDTH}, 3), some of it above 0"
         )
     light = without_fireflies(np.maximum(linear.astype(float), 0.0))
-    light = light * exposure(light) * _KEYS.get(scene.light, 1.0) * 2.0**scene.exposure_error
+    light = light * exposure(light) * _key(scene) * 2.0**scene.exposure_error
     light *= [scene.red_gain, 1.0, scene.blue_gain]
     light *= _corners(scene.vignetting)[:, :, None]
     light = _shaken(light, scene.motion_blur, scene.motion_angle)
     blur = np.hypot(_LEAST_BLUR, scene.blur)
     light = ndimage.gaussian_filter(light, (blur, blur, 0), mode="nearest")
-    values = 255 * tone(light)
+    values = _with_contrast(255 * tone(light), scene.contrast)
     if scene.sharpening > 0:
         values += scene.sharpening * (values - ndimage.gaussian_filter(values, (1.0, 1.0, 0), mode="nearest"))
     values += _noise(values, scene.noise, rng)
@@ -180,6 +181,17 @@ def tone(light: Array) -> Array:
     x = np.maximum(0.75 * light, 0.0)
     film = np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0.0, 1.0)
     return np.where(film <= 0.0031308, 12.92 * film, 1.055 * np.maximum(film, 1e-9) ** (1 / 2.4) - 0.055)
+
+
+def _key(scene: SceneParameters) -> float:
+    return _WHITE_KEY if scene.background == "white" else _KEYS.get(scene.light, 1.0)
+
+
+def _with_contrast(values: Array, contrast: float) -> Array:
+    """Display values (0..255) on a steeper curve about middle grey, ends kept."""
+    share = np.clip(values / 255, 0, 1)
+    steep = np.where(share < 0.5, 0.5 * (2 * share) ** contrast, 1 - 0.5 * (2 - 2 * share) ** contrast)
+    return 255 * steep
 
 
 def _axes(ahead: Array, roll: float) -> Array:

@@ -50,10 +50,10 @@ How many photos have which view and light, and stand where:
 ## Boxes and masks
 
 A mask holds the pixels of which at least half is seen to be that car, at {points} × {points} points a pixel: no
-half-transparent edge. What hides a car is cut out of its mask; its shadow and its mirror image are not in it; what is seen through
-its windows is. Motion blur and the lens' blur smear the photo, not the mask, which belongs to the middle of the
-exposure. A box is its mask's extent to the pixel. A photo's type is that of its main car, which has the largest
-box.
+half-transparent edge. What hides a car is cut out of its mask; its shadow and its mirror image are not in it; what is
+seen through its windows is. Motion blur and the lens' blur smear the photo, not the mask, which belongs to the middle
+of the exposure. A box is its mask's extent to the pixel. A photo's type is that of its main car, which has the
+largest box.
 
 ## How it was made
 

@@ -200,6 +200,8 @@ def _room(scene: SceneParameters, rng: np.random.Generator) -> Array:
     rays = directions()
     height = rays[..., 2]
     walls, ceiling = rng.uniform(0.15, 0.8), rng.uniform(0.2, 0.7)
+    if scene.background == "white":
+        walls, ceiling = rng.uniform(0.8, 1.1), rng.uniform(0.9, 1.5)
     room = np.where(height > 0.55, ceiling, walls * (0.75 + 0.5 * height))
     room = ndimage.gaussian_filter(room, 2)[..., None] * np.array([1.03, 1.0, 0.95])
     azimuth = np.degrees(np.arctan2(rays[..., 1], rays[..., 0]))
@@ -224,7 +226,7 @@ def _with_land(sky: Array, level_sun: Array, scene: SceneParameters, rng: np.ran
     level = _irradiance(sky) + level_sun
     ground = _GROUND_COLOUR * level / np.pi
     if scene.light == "showroom":
-        ground = np.array([0.16, 0.155, 0.15])
+        ground = np.full(3, 0.9) if scene.background == "white" else np.array([0.16, 0.155, 0.15])
     land = np.where(height[..., None] > _LAND_ENDS, ground, 0.0)
     above = height[..., None] > _SKY_ENDS
     if scene.skyline <= 0:

@@ -52,7 +52,7 @@ def paint(colour: Colour, *, flake: float = 0.0, roughness: float = 0.05, dirt: 
             "type": "roughconductor",
             "material": "none",
             "specular_reflectance": rgb(colour),
-            "alpha": 0.38,
+            "alpha": 0.3,
         }
         coat = {"type": "blendbsdf", "weight": float(flake), "base": coat, "flakes": flakes}
     coat = {"type": "twosided", "bsdf": coat}
@@ -89,5 +89,5 @@ def _glossy(colour: Colour, roughness: float) -> BSDF:
         "type": "principled",
         "base_color": rgb(colour),
         "roughness": float(roughness**0.5),
-        "specular": 0.5,
+        "specular": 0.7,
     }

@@ -11,7 +11,7 @@ from carseg_lib.rendering.materials import BSDF, glass, metal, paint, plastic
 # Linear RGB and share of the cars (about those of the colours sold: whites, greys and black make two thirds).
 COLOURS: dict[str, tuple[tuple[float, float, float], float]] = {
     "white": ((0.78, 0.78, 0.76), 0.18),
-    "black": ((0.012, 0.012, 0.013), 0.17),
+    "black": ((0.006, 0.006, 0.007), 0.17),
     "silver": ((0.50, 0.51, 0.52), 0.17),
     "grey": ((0.13, 0.135, 0.14), 0.13),
     "red": ((0.38, 0.018, 0.020), 0.11),
@@ -66,7 +66,7 @@ class CarLook:
 
     def body(self) -> BSDF:
         """The paint."""
-        return paint(self.base, flake=self.flake, roughness=0.015 + 0.15 * self.dirt, dirt=0.6 * self.dirt)
+        return paint(self.base, flake=self.flake, roughness=0.008 + 0.15 * self.dirt, dirt=0.6 * self.dirt)
 
     def pane(self, *, rear: bool = False) -> BSDF:
         """The glass."""
@@ -90,7 +90,7 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
     """
     names = list(COLOURS)
     colour = names[int(rng.choice(len(names), p=np.array([COLOURS[name][1] for name in names])))]
-    base = np.array(COLOURS[colour][0]) * rng.uniform(0.75, 1.2) + rng.uniform(0, 0.01, 3)
+    base = np.array(COLOURS[colour][0]) * rng.uniform(0.75, 1.2) + rng.uniform(0, 0.004, 3)
     finish = FINISHES[int(rng.choice(3, p=[0.38, 0.45, 0.17]))]
     flake = {"solid": 0.0, "metallic": rng.uniform(0.45, 0.75), "pearl": rng.uniform(0.2, 0.4)}[finish]
     dirt = rng.uniform(0, 0.5) if rng.uniform() < 0.2 else rng.uniform(0, 0.06)
@@ -106,7 +106,7 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
         finish, flake, dirt = "solid", 0.0, 0.0
     return CarLook(
         colour=colour,
-        base=tuple(float(v) for v in np.clip(base, 0.004, 0.85)),
+        base=tuple(float(v) for v in np.clip(base, 0.003, 0.85)),
         finish=finish,
         flake=float(flake),
         dirt=float(dirt),

@@ -16,7 +16,7 @@ from carseg_lib.rendering.plan import VERSIONS
 
 LIGHTS = ("clear", "low sun", "overcast", "dusk", "showroom", "even")  # even: version plain only
 GROUNDS = ("asphalt", "concrete", "gravel", "grass", "tiles", "snow", "plain")
-BACKGROUNDS = ("open", "trees", "building", "wall", "street", "lot", "backdrop")
+BACKGROUNDS = ("open", "trees", "building", "wall", "street", "lot", "backdrop", "white")
 OCCLUDERS = ("none", "pole", "person", "plant", "railing")
 VIEWS = ("front", "front three-quarter", "side", "rear three-quarter", "rear")
 _VIEW_ENDS = (20.0, 70.0, 110.0, 160.0, 180.0)  # largest |view angle| of each view, degrees
@@ -29,11 +29,11 @@ _VIEW_SHARES: Shares = {
     "rear three-quarter": 0.18,
     "rear": 0.06,
 }
-_LIGHT_SHARES: Shares = {"clear": 0.37, "low sun": 0.14, "overcast": 0.28, "dusk": 0.07, "showroom": 0.14}
+_LIGHT_SHARES: Shares = {"clear": 0.36, "low sun": 0.13, "overcast": 0.26, "dusk": 0.06, "showroom": 0.19}
 _BACKGROUND_SHARES: Mapping[str, Shares] = {
     "outdoors": {"open": 0.14, "trees": 0.27, "building": 0.20, "wall": 0.11, "street": 0.15, "lot": 0.13},
     "dusk": {"open": 0.10, "trees": 0.10, "building": 0.25, "wall": 0.15, "street": 0.28, "lot": 0.12},
-    "showroom": {"backdrop": 0.55, "wall": 0.45},
+    "showroom": {"backdrop": 0.28, "wall": 0.30, "white": 0.42},
 }
 _GROUND_SHARES: Mapping[str, Shares] = {
     "open": {"asphalt": 0.40, "gravel": 0.22, "grass": 0.30, "concrete": 0.08},
@@ -87,6 +87,7 @@ class SceneParameters:
         occluder: One of OCCLUDERS.
         other_cars: How many other cars stand about, 0..3.
         exposure_error: By how much the camera's exposure is off, in stops.
+        contrast: Slope of its tone curve at middle grey against a plain one's, 1..1.35.
         red_gain: Error of its white balance in red against green, a factor.
         blue_gain: The same in blue.
         vignetting: Light lost in the corners, 0..0.5.
@@ -117,6 +118,7 @@ class SceneParameters:
     occluder: str
     other_cars: int
     exposure_error: float
+    contrast: float
     red_gain: float
     blue_gain: float
     vignetting: float
@@ -194,6 +196,7 @@ def _sample_full(rng: np.random.Generator) -> SceneParameters:
         occluder=occluder,
         other_cars=other_cars,
         exposure_error=float(np.clip(rng.normal(0.05, 0.35), -0.9, 0.9)),
+        contrast=float(rng.uniform(1.0, 1.35)),
         red_gain=float(np.exp(np.clip(rng.normal(0, 0.05), -0.13, 0.13))),
         blue_gain=float(np.exp(np.clip(rng.normal(0, 0.07), -0.18, 0.18))),
         vignetting=float(rng.uniform(0, 0.3)),
@@ -241,7 +244,9 @@ def _place(rng: np.random.Generator, light: str, elevation: float) -> tuple[str,
     occluder = _choice(rng, _OCCLUDER_SHARES["showroom" if indoors else "outdoors"])
     crowd = "showroom" if indoors else background
     other_cars = int(rng.choice(4, p=_OTHER_CARS.get(crowd, _OTHER_CARS["outdoors"])))
-    return background, ground, occluder, 0 if background == "backdrop" else other_cars
+    if background == "white":  # as in catalogues: the car and nothing else
+        ground, occluder = "plain", "none"
+    return background, ground, occluder, 0 if background in ("backdrop", "white") else other_cars
 
 
 def _framing(rng: np.random.Generator) -> tuple[float, float, float]:
@@ -266,6 +271,7 @@ def _without_camera_faults(scene: SceneParameters) -> SceneParameters:
         centre_y=float(np.clip(scene.centre_y, -room, room)),
         roll=0.0,
         exposure_error=0.0,
+        contrast=1.15,
         red_gain=1.0,
         blue_gain=1.0,
         vignetting=0.0,

@@ -16,7 +16,7 @@ from carseg_lib.catalogue import BODY_TYPES
 RANGES: dict[str, tuple[tuple[float, float], ...]] = {
     "length": ((4.00, 5.05), (4.40, 5.05), (3.90, 4.80), (4.45, 5.15)),
     "width": ((1.76, 2.02), (1.70, 1.90), (1.70, 1.88), (1.78, 2.02)),
-    "height": ((1.60, 1.95), (1.38, 1.56), (1.24, 1.42), (1.60, 1.86)),
+    "height": ((1.60, 1.95), (1.40, 1.57), (1.24, 1.42), (1.60, 1.86)),
     "wheelbase_share": ((0.575, 0.625), (0.575, 0.615), (0.56, 0.61), (0.595, 0.635)),  # of the length
     "overhang_share": (
         (0.44, 0.50),
@@ -51,12 +51,18 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
         (0.08, 0.16),
     ),  # inward lean of each side's glass
     "nose_exponent": ((4.2, 8.0), (3.4, 5.4), (3.2, 5.0), (3.4, 5.0)),  # plan of the front: 2 round, 8 square
+    "nose_lean": (
+        (0.25, 0.75),
+        (0.50, 0.95),
+        (0.65, 1.05),
+        (0.65, 1.05),
+    ),  # how far its upper part leans back
     "tail_exponent": ((4.4, 6.5), (3.6, 5.2), (3.4, 5.0), (4.4, 6.5)),
-    "hood_crown": ((0.02, 0.06), (0.03, 0.08), (0.03, 0.09), (0.04, 0.09)),
+    "hood_crown": ((0.01, 0.04), (0.02, 0.055), (0.02, 0.065), (0.03, 0.07)),
     "shoulder": ((0.03, 0.08), (0.04, 0.09), (0.05, 0.10), (0.03, 0.07)),  # ledge between side and glass
     "side_bulge": ((0.02, 0.06), (0.02, 0.06), (0.02, 0.07), (0.02, 0.05)),
-    "wheel_radius": ((0.345, 0.42), (0.295, 0.345), (0.290, 0.335), (0.310, 0.355)),  # of the tyre
-    "rim_share": ((0.60, 0.70), (0.62, 0.74), (0.64, 0.76), (0.60, 0.70)),  # of the tyre's radius
+    "wheel_radius": ((0.355, 0.425), (0.305, 0.360), (0.305, 0.360), (0.325, 0.370)),  # of the tyre
+    "rim_share": ((0.64, 0.76), (0.66, 0.80), (0.68, 0.82), (0.64, 0.76)),  # of the tyre's radius
     "tyre_width": ((0.22, 0.27), (0.19, 0.24), (0.19, 0.25), (0.20, 0.235)),
     "arch_gap": ((0.035, 0.075), (0.02, 0.045), (0.015, 0.04), (0.02, 0.05)),  # between tyre and arch
     "arch_flare": ((0.010, 0.035), (0.0, 0.018), (0.0, 0.020), (0.0, 0.014)),
@@ -113,6 +119,7 @@ class CarShape:
     roof_drop: float
     tumblehome: float
     nose_exponent: float
+    nose_lean: float
     tail_exponent: float
     hood_crown: float
     shoulder: float

@@ -62,8 +62,11 @@ def poster(rng: np.random.Generator) -> BSDF:
     return papered(np.clip(picture, 0.01, 0.9), 2.1, gloss=0.15)
 
 
-def backdrop(rng: np.random.Generator, behind: float, *, floor: bool) -> list[Part]:
-    """A studio's backdrop: the wall, with a wide curve at its foot, and the floor in one with it if wanted."""
+def backdrop(rng: np.random.Generator, behind: float, *, floor: bool, white: bool = False) -> list[Part]:
+    """A studio's backdrop: the wall, with a wide curve at its foot, and the floor in one with it if wanted.
+
+    White and without shades it is as in catalogues, where cars stand before nothing.
+    """
     start, bend, height = behind + rng.uniform(0.8, 3), rng.uniform(1.0, 3.0), rng.uniform(6, 9)
     turn = np.linspace(0, np.pi / 2, 13)
     y = np.concatenate([[-40, -5], start + bend * np.sin(turn), [start + bend]])
@@ -92,6 +95,8 @@ def backdrop(rng: np.random.Generator, behind: float, *, floor: bool) -> list[Pa
     )
     u, v = np.meshgrid(np.linspace(-1, 1, 256), np.linspace(-1, 1, 256))
     glow = rng.uniform(0.0, 0.7)
+    if white:
+        base, glow = np.array([0.93, 0.93, 0.93]), 0.0
     tone = np.exp(glow * (np.exp(-3 * (u - rng.normal(0, 0.2)) ** 2 - v**2) - 0.5) + 0.012 * noise(rng, 1.4))
     return [
         Part(

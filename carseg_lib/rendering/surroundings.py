@@ -18,7 +18,7 @@ class Place(Protocol):
 
     Attributes:
         ground: asphalt, concrete, gravel, grass, tiles, snow or plain.
-        background: open, trees, building, wall, street, lot or backdrop.
+        background: open, trees, building, wall, street, lot, backdrop or white.
         occluder: none, pole, person, plant or railing.
         light: "showroom" makes walls, tiles and concrete those of a hall; other lights change nothing here.
         view_angle: From the car to the camera, degrees.
@@ -61,7 +61,7 @@ def surroundings(
         clear=clear,
         season=season,
         yaw=turn,
-        indoors=indoors or scene.background == "backdrop",
+        indoors=indoors or scene.background in ("backdrop", "white"),
         bays=scene.background == "lot" or (scene.background in ("building", "wall") and rng.random() < 0.3),
     )
     if scene.ground != "plain" or scene.background != "open":
@@ -84,7 +84,7 @@ def surroundings(
 def _facing(rng: np.random.Generator, view_angle: float, background: str) -> float:
     """How far the stage is turned, degrees: straight to the camera, or along or across the car as kerbs are."""
     straight = view_angle + 90
-    if background in ("open", "trees", "backdrop") or rng.random() < 0.2:
+    if background in ("open", "trees", "backdrop", "white") or rng.random() < 0.2:
         return straight + float(rng.normal(0, 6))
     sides = np.arange(-180, 541, 90.0)
     away = np.abs(sides - straight % 360)
