@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from carseg_lib.errors import CarsegError
 
 SHARES = {
-    "suv": 31,
-    "sedan": 38,
+    "suv": 30,
+    "sedan": 35,
     "convertible": 20,
-    "minivan": 11,
+    "minivan": 15,
 }  # percent of the photos, in the study's order
 VERSIONS = ("plain", "light", "places", "full")  # of the renderer; each adds to the one before
 PHOTOS = 2109  # in the packaged data set: a quarter of the paper's

@@ -45,7 +45,7 @@ _GROUND_SHARES: Mapping[str, Shares] = {
     "showroom": {"tiles": 0.50, "concrete": 0.30, "plain": 0.20},
 }
 _OCCLUDER_SHARES: Mapping[str, Shares] = {
-    "outdoors": {"none": 0.82, "pole": 0.05, "person": 0.05, "plant": 0.05, "railing": 0.03},
+    "outdoors": {"none": 0.86, "pole": 0.04, "person": 0.04, "plant": 0.04, "railing": 0.02},
     "showroom": {"none": 0.84, "person": 0.08, "plant": 0.05, "railing": 0.03},
 }
 _OTHER_CARS: Mapping[str, tuple[float, ...]] = {  # chances of 0, 1, 2, 3 other cars
@@ -250,8 +250,8 @@ def _place(rng: np.random.Generator, light: str, elevation: float) -> tuple[str,
 
 
 def _framing(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Fill and centre. One photo in eight is meant to cut the car off."""
-    near, small, fill = rng.random() < 0.125, rng.random() < 0.08, rng.beta(2.2, 1.6)
+    """Fill and centre. One photo in ten is meant to cut the car off."""
+    near, small, fill = rng.random() < 0.1, rng.random() < 0.06, rng.beta(2.2, 1.6)
     aside, down = rng.uniform(-0.75, 0.75), rng.uniform(-0.5, 0.75)
     if near:
         return float(0.92 + 0.33 * fill), float(0.28 * aside), float(0.08 * down)

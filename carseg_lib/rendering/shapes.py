@@ -14,9 +14,9 @@ from carseg_lib.catalogue import BODY_TYPES
 
 # Metres, degrees from the vertical, or shares 0..1. Columns: suv, sedan, convertible, minivan (BODY_TYPES' order).
 RANGES: dict[str, tuple[tuple[float, float], ...]] = {
-    "length": ((4.00, 5.05), (4.40, 5.05), (3.90, 4.80), (4.45, 5.15)),
+    "length": ((4.0, 5.05), (4.4, 5.05), (3.9, 4.8), (4.65, 5.2)),
     "width": ((1.76, 2.02), (1.70, 1.90), (1.70, 1.88), (1.78, 2.02)),
-    "height": ((1.60, 1.95), (1.40, 1.57), (1.24, 1.42), (1.60, 1.86)),
+    "height": ((1.6, 1.95), (1.4, 1.57), (1.24, 1.42), (1.66, 1.86)),
     "wheelbase_share": ((0.575, 0.625), (0.575, 0.615), (0.56, 0.61), (0.595, 0.635)),  # of the length
     "overhang_share": (
         (0.44, 0.50),
@@ -24,18 +24,18 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
         (0.43, 0.50),
         (0.46, 0.52),
     ),  # front's share of both overhangs
-    "clearance": ((0.20, 0.34), (0.14, 0.22), (0.12, 0.18), (0.14, 0.22)),  # under the sill
-    "nose_height": ((0.88, 1.18), (0.72, 0.90), (0.64, 0.80), (0.80, 1.00)),  # the hood's front edge
-    "cowl_height": ((1.10, 1.32), (0.94, 1.08), (0.86, 0.97), (1.02, 1.17)),  # the windscreen's base
+    "clearance": ((0.2, 0.34), (0.14, 0.22), (0.12, 0.18), (0.13, 0.2)),  # under the sill
+    "nose_height": ((0.88, 1.18), (0.72, 0.9), (0.64, 0.8), (0.74, 0.92)),  # the hood's front edge
+    "cowl_height": ((1.1, 1.32), (0.94, 1.08), (0.86, 0.97), (1.0, 1.14)),  # the windscreen's base
     "belt_rise": (
         (0.00, 0.09),
         (0.00, 0.10),
         (-0.03, 0.08),
         (-0.02, 0.08),
     ),  # from the windscreen to the tail
-    "hood_length": ((0.94, 1.40), (1.02, 1.42), (1.12, 1.60), (0.74, 1.16)),  # nose to windscreen
+    "hood_length": ((0.94, 1.4), (1.02, 1.42), (1.12, 1.6), (0.7, 1.06)),  # nose to windscreen
     "deck_length": ((0.05, 0.13), (0.40, 0.80), (0.58, 1.05), (0.05, 0.13)),  # tail to the rear screen's base
-    "windscreen_rake": ((36.0, 55.0), (54.0, 63.0), (56.0, 64.0), (48.0, 62.0)),
+    "windscreen_rake": ((36.0, 55.0), (54.0, 63.0), (56.0, 64.0), (52.0, 65.0)),
     "rear_rake": ((4.0, 32.0), (50.0, 64.0), (50.0, 64.0), (6.0, 26.0)),
     "roof_crown": (
         (0.02, 0.06),
@@ -50,18 +50,13 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
         (0.14, 0.22),
         (0.08, 0.16),
     ),  # inward lean of each side's glass
-    "nose_exponent": ((4.2, 8.0), (3.4, 5.4), (3.2, 5.0), (3.4, 5.0)),  # plan of the front: 2 round, 8 square
-    "nose_lean": (
-        (0.25, 0.75),
-        (0.50, 0.95),
-        (0.65, 1.05),
-        (0.65, 1.05),
-    ),  # how far its upper part leans back
+    "nose_exponent": ((4.2, 8.0), (3.4, 5.4), (3.2, 5.0), (2.8, 4.0)),  # plan of the front: 2 round, 8 square
+    "nose_lean": ((0.25, 0.75), (0.5, 0.95), (0.65, 1.05), (0.8, 1.25)),  # how far its upper part leans back
     "tail_exponent": ((4.4, 6.5), (3.6, 5.2), (3.4, 5.0), (4.4, 6.5)),
-    "hood_crown": ((0.01, 0.04), (0.02, 0.055), (0.02, 0.065), (0.03, 0.07)),
+    "hood_crown": ((0.01, 0.04), (0.02, 0.055), (0.02, 0.065), (0.03, 0.08)),
     "shoulder": ((0.03, 0.08), (0.04, 0.09), (0.05, 0.10), (0.03, 0.07)),  # ledge between side and glass
     "side_bulge": ((0.02, 0.06), (0.02, 0.06), (0.02, 0.07), (0.02, 0.05)),
-    "wheel_radius": ((0.355, 0.425), (0.305, 0.360), (0.305, 0.360), (0.325, 0.370)),  # of the tyre
+    "wheel_radius": ((0.355, 0.425), (0.305, 0.36), (0.305, 0.36), (0.31, 0.355)),  # of the tyre
     "rim_share": ((0.64, 0.76), (0.66, 0.80), (0.68, 0.82), (0.64, 0.76)),  # of the tyre's radius
     "tyre_width": ((0.22, 0.27), (0.19, 0.24), (0.19, 0.25), (0.20, 0.235)),
     "arch_gap": ((0.035, 0.075), (0.02, 0.045), (0.015, 0.04), (0.02, 0.05)),  # between tyre and arch
@@ -189,7 +184,7 @@ def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
         "crease": float(rng.choice([0.0, rng.uniform(0.60, 0.85)])),
         "trim_style": int(rng.choice(3, p=[0.25, 0.5, 0.25])),
         "cladding": chance(0.55, 0.0, 0.0, 0.08),
-        "roof_rails": chance(0.6, 0.0, 0.0, 0.5),
+        "roof_rails": chance(0.6, 0.0, 0.0, 0.3),
         "spare_wheel": chance(0.14, 0.0, 0.0, 0.0),
         "side_moulding": chance(0.35, 0.4, 0.15, 0.4),
         "sliding_door": chance(0.0, 0.0, 0.0, 0.95),
