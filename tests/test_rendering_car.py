@@ -121,6 +121,14 @@ def test_what_is_asked_for_is_mounted():
     assert "roof" in names("convertible", variant="soft top")
 
 
+@pytest.mark.parametrize("body_type", BODY_TYPES)
+def test_every_shape_has_a_body(body_type):
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        body, cabin = drawn(sample_shape(body_type, rng))
+        assert np.isfinite(body.points).all() and np.isfinite(cabin.band).all()
+
+
 def test_wheel_arches_are_open():
     shape = shape_of(("sedan", 1))
     body, _ = drawn(shape)

@@ -99,7 +99,8 @@ class BodySurface:
         belt = shape.cowl_height - 0.035
         tail = belt + shape.belt_rise + (0.02 if shape.deck_length > 0.3 else 0.0)
         fender = belt - 0.42 * shape.nose_lean * (belt - shape.nose_height) + 0.015
-        at = [-half, self.deck_x - 0.02, self.cowl_x - 0.1, shape.front_axle + 0.1, half]
+        over_wheel = max(shape.front_axle + 0.1, self.cowl_x + 0.25 * shape.hood_length)
+        at = [-half, self.deck_x - 0.02, self.cowl_x - 0.1, over_wheel, half]
         height = [tail - 0.035 * (shape.deck_length > 0.3), tail, belt, fender, shape.nose_height]
         self._shoulder = PchipInterpolator(at, height)
         self.points = self._band()
