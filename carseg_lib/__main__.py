@@ -7,12 +7,14 @@ no value passes through a shell.
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from carseg_lib import files, settings
 from carseg_lib.errors import CarsegError
@@ -85,6 +87,32 @@ def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None = N
         return 2
 
 
+def add_command(
+    commands: Any,
+    variables: Mapping[str, str],
+    name: str,
+    function: object,
+    text: str,
+    options: tuple[str, ...],
+) -> argparse.ArgumentParser:
+    """Add a command whose options are some of the variables; CARSEG_<NAME> of the environment is an option's default.
+
+    Args:
+        commands: As `add_subparsers` returns it.
+        variables: The help of each variable, by name.
+        name: Of the command.
+        function: Is given what was asked for, returns the exit code.
+        text: Its help.
+        options: Names of its variables.
+    """
+    added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    added.set_defaults(command=function)
+    for option in options:
+        default = os.environ.get(f"CARSEG_{option.upper()}", "")
+        added.add_argument(f"--{option}", default=default, metavar=option.upper(), help=variables[option])
+    return added
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m carseg_lib",
@@ -93,14 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="command", required=True)
 
-    def command(name: str, function: object, text: str, options: tuple[str, ...]) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.set_defaults(command=function)
-        for option in options:
-            default = os.environ.get(f"CARSEG_{option.upper()}", "")
-            added.add_argument(f"--{option}", default=default, metavar=option.upper(), help=VARIABLES[option])
-        return added
-
+    command = functools.partial(add_command, commands, VARIABLES)
     run = command(
         "run", _run, "run the study, from photos to report; does only what is not up to date", STUDY
     )

@@ -21,7 +21,7 @@ from carseg_lib import files, paper, paper_audit
 from carseg_lib.catalogue import BODY_TYPES
 from carseg_lib.errors import CarsegError
 from carseg_lib.plots import data, evaluation, photos, training
-from carseg_lib.report import facts, page, write_index, write_report
+from carseg_lib.report import facts, html, page, write_index, write_report
 
 EVIL = "<script>alert('carseg')</script>"
 
@@ -102,7 +102,7 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
         metrics["data"]["fingerprint"],
         metrics["training"]["best_epoch"],
     ):
-        assert page.number(value) in text
+        assert html.number(value) in text
     for claim in paper.compare_with_paper(metrics, "test").itertuples():
         assert facts.percent(claim.paper) in text
 
@@ -110,7 +110,7 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
 def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> None:
     text = read(run).text
     for value in pd.read_csv(run / "history.csv")["validation_accuracy"]:
-        assert page.number(value) in text
+        assert html.number(value) in text
     for row in paper_audit.audit().itertuples():
         for cell in (
             facts.short_claim(row.claim),
@@ -420,7 +420,7 @@ def test_commonest_confusions_of_a_hand_made_matrix() -> None:
      (3.0, "3"), ("suv", "suv"), (-2.5, "-2.500")],
 )  # fmt: skip
 def test_numbers_in_tables(value: object, shown: str) -> None:
-    assert page.number(value) == shown
+    assert html.number(value) == shown
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
@@ -487,7 +487,7 @@ def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path)
         assert facts.percent(row.accuracy) in text
         assert f"{100 * row.low:.1f}–{100 * row.high:.1f}%" in text
     for row in pd.read_csv(known_run / "hardness.csv").itertuples():
-        assert row.measure in text and page.number(row.odds_ratio, 2) in text
+        assert row.measure in text and html.number(row.odds_ratio, 2) in text
     whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
     assert f"Of the 120 validation photos {facts.percent(whole.accuracy)} are answered right." in text
     assert "Of every one of the 172 photos 25 parameters are known" in text

@@ -6,6 +6,7 @@ As for the study, an option's default is an environment variable (`--n`: CARSEG_
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 
 from carseg_lib import embedded, files
-from carseg_lib.__main__ import Parser, end_like_ctrl_c, run_command
+from carseg_lib.__main__ import Parser, add_command, end_like_ctrl_c, run_command
 from carseg_lib.errors import CarsegError
 from carseg_lib.rendering.plan import MOST_PHOTOS, PHOTOS, VERSIONS, DatasetPlan
 from carseg_lib.study import Study
@@ -45,14 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="command", required=True)
 
-    def command(name: str, function: object, text: str, options: tuple[str, ...]) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        added.set_defaults(command=function)
-        for option in options:
-            default = os.environ.get(f"CARSEG_{option.upper()}", "")
-            added.add_argument(f"--{option}", default=default, metavar=option.upper(), help=VARIABLES[option])
-        return added
-
+    command = functools.partial(add_command, commands, VARIABLES)
     command(
         "dataset",
         _dataset,

@@ -67,7 +67,7 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
     "grille_height": ((0.14, 0.34), (0.08, 0.22), (0.05, 0.18), (0.07, 0.20)),
     "tail_lamp_height": ((0.24, 0.62), (0.12, 0.24), (0.10, 0.20), (0.26, 0.70)),
 }
-RIM_COUNT = 6  # patterns that every type draws from
+RIM_COUNT = 9  # rim patterns that every type draws from: as many as `wheels` has
 
 
 @dataclass(frozen=True)

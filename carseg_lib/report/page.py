@@ -6,26 +6,19 @@ and the one script and allows nothing else. Every text from outside is escaped b
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from PIL import Image, UnidentifiedImageError
 
 from carseg_lib import files, paper, paper_audit, parameters
 from carseg_lib.catalogue import BODY_TYPES, Catalogue
 from carseg_lib.duplicates import exact_duplicates, near_duplicates
 from carseg_lib.errors import CarsegError
 from carseg_lib.report import facts
+from carseg_lib.report.html import FigureOnPage, figure_on_page, render
 
 # Section of the page → figures it looks for in figures/, by name without .png, and their captions.
 # {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.
@@ -83,19 +76,6 @@ NOTEBOOKS = {
 }
 ORDER = ["test", "validation", "train"]  # of the splits on the page
 LISTED = 200  # rows of a long list that the page shows
-
-
-@dataclass(frozen=True)
-class FigureOnPage:
-    """A picture of the run, inlined; `split` is "" where it shows no evaluated split."""
-
-    name: str
-    split: str
-    caption: str
-    alt: str
-    uri: str
-    width: int
-    height: int
 
 
 def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) -> Path:
@@ -177,7 +157,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
         else {k: v for k, v in study.items() if k != "data"},  # no path of a machine
         "listed": LISTED,
     }
-    return files.write_text(run_folder / "index.html", _render("page.html", context))
+    return files.write_text(run_folder / "index.html", render("page.html", context))
 
 
 def write_index(reports: Path) -> Path:
@@ -211,52 +191,7 @@ def write_index(reports: Path) -> Path:
             }
         )
     runs.sort(key=lambda run: (run["made"], run["folder"]), reverse=True)
-    return files.write_text(reports / "index.html", _render("runs.html", {"runs": runs}))
-
-
-def _render(template: str, context: Mapping[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("carseg_lib.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": facts.percent,
-        "interval": facts.interval,
-        "number": number,
-        "share": share,
-        "short_claim": facts.short_claim,
-    }
-    folder = resources.files("carseg_lib.report") / "templates"
-    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    policy = (
-        f"default-src 'none'; img-src data:; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
-    return environment.get_template(template).render(context | assets)
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A cell of a table: whole numbers with separators, others rounded, a dash for none, texts as they are."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1):
-        return f"{int(value):,}"
-    return f"{value:.{digits}f}" if abs(value) >= 10**-digits or value == 0 else f"{value:.1e}"
-
-
-def share(value: float) -> int:
-    """A fraction in eleven steps, 0 to 10, for shades."""
-    return round(10 * value)
+    return files.write_text(reports / "index.html", render("runs.html", {"runs": runs}))
 
 
 def _json(path: Path) -> dict[str, Any] | None:
@@ -383,20 +318,8 @@ def _figures(
                 if path := found.pop(pattern.format(type=part, split=part), None):
                     of = f"{photos[part]:,} {part} photos" if of_split else ""
                     text = caption.format(type=part, of=of)
-                    sections[section].append(_figure(path, text, part if of_split else ""))
+                    sections[section].append(figure_on_page(path, text, part if of_split else ""))
     sections["more"] = [
-        _figure(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()
+        figure_on_page(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()
     ]
     return sections
-
-
-def _figure(path: Path, caption: str, split: str = "") -> FigureOnPage:
-    content = path.read_bytes()
-    try:
-        with Image.open(path) as picture:
-            width, height = picture.size
-            alt = str(picture.info.get("Description") or caption)
-    except (UnidentifiedImageError, OSError) as error:
-        raise CarsegError(f"{path} is not a readable PNG. Delete it and run again.") from error
-    uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
-    return FigureOnPage(path.stem, split, caption, alt, uri, width, height)

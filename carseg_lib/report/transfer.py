@@ -10,8 +10,8 @@ from carseg_lib import files
 from carseg_lib.errors import CarsegError
 from carseg_lib.plots import transfer as plots
 from carseg_lib.plots.style import save_figure
-from carseg_lib.report import page
 from carseg_lib.report.facts import interval, percent
+from carseg_lib.report.html import figure_on_page, render
 from carseg_lib.transfer_results import finding
 
 CAPTIONS = {
@@ -38,7 +38,7 @@ def write_transfer_report(folder: Path) -> Path:
     results = files.read_json(path)
     drawn = {"versions": plots.versions(results), "curve": plots.curve(results)}
     pictures = {
-        name: page._figure(save_figure(figure, folder / f"{name}.png"), CAPTIONS[name])
+        name: figure_on_page(save_figure(figure, folder / f"{name}.png"), CAPTIONS[name])
         for name, figure in drawn.items()
     }
     context = {
@@ -48,7 +48,7 @@ def write_transfer_report(folder: Path) -> Path:
         "finding": finding,
         "points": points,
     }
-    return files.write_text(folder / "index.html", page._render("transfer.html", context))
+    return files.write_text(folder / "index.html", render("transfer.html", context))
 
 
 def points(estimate: Mapping[str, Any] | None) -> str:
