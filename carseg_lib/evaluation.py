@@ -8,6 +8,7 @@ from torch import Tensor
 from torchvision.ops import box_iou as torchvision_box_iou
 
 from carseg_lib import files
+from carseg_lib.batches import Batches, make_loader
 from carseg_lib.catalogue import SPLITS, Catalogue
 from carseg_lib.inference import Detection, as_columns, detect, load_trained
 from carseg_lib.intervals import proportion_estimate
@@ -19,7 +20,7 @@ from carseg_lib.metrics import (
     split_metrics,
 )
 from carseg_lib.model import MaskRCNN
-from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
+from carseg_lib.preprocessing import CarPhotos
 from carseg_lib.study import Study
 
 
@@ -99,7 +100,7 @@ def answer_split(
 
 def _batches(photos: CarPhotos, study: Study) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
-    batches = EpochBatches(len(photos), study.batch_size, 0, None)
+    batches = Batches(photos.in_order(), study.batch_size)
     for images, _ in make_loader(photos, batches, study.loader_workers):
         yield images, [next(sizes) for _ in images]
 

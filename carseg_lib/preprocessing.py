@@ -1,4 +1,4 @@
-"""The paper's preprocessing (§III, §V): photo, boxes and masks transformed together, and the batches made of them.
+"""The paper's preprocessing (§III, §V): photo, boxes and masks transformed together.
 
 The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in another place, "rotating it in a range of
 [-90, 90] and flipping it horizontally" (§V). `READINGS` names what that can mean; a profile's `augmentation` picks one.
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
@@ -135,6 +135,7 @@ class CarPhotos(Dataset):
     """One split of a catalogue as tensors.
 
     An index is a pair (epoch, i), so that what is random follows from (seed, epoch, photo) and from nothing else.
+    (Where some types come more often than others, the pass over a type's photos takes the epoch's place.)
 
     Args:
         catalogue: with splits assigned.
@@ -163,6 +164,10 @@ class CarPhotos(Dataset):
     def truth(self, i: int) -> int:
         """Class id (1..C) of photo i's body type."""
         return self.class_ids[self.photos.body_type[i]]
+
+    def in_order(self) -> list[tuple[int, int]]:
+        """The index of every photo, none of them random."""
+        return [(0, i) for i in range(len(self))]
 
     def sample(self, n: int) -> "CarPhotos":
         """The same, restricted to a fixed sample of about n photos, each body type by its share."""
@@ -245,50 +250,3 @@ def spread(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
         for body_type, group in photos.groupby("body_type", sort=True)
     ]
     return photos.loc[sorted(index for part in parts for index in part.index)]
-
-
-class EpochBatches(Sampler):
-    """Batches of (epoch, i) for one process of several; all processes draw the same global batches and share each.
-
-    Every photo comes once. Batches have `batch_size` photos, or one or a few fewer where that does not divide n: a
-    last batch of a few photos would weigh them more than the others.
-
-    Args:
-        n: photos.
-        batch_size: photos per step over all processes, at most.
-        epoch: numbers the shuffle.
-        seed: of the shuffle; None keeps the order.
-        rank: this process.
-        processes: how many there are.
-    """
-
-    def __init__(
-        self, n: int, batch_size: int, epoch: int, seed: int | None, rank: int = 0, processes: int = 1
-    ):
-        order = np.arange(n)
-        if seed is not None:
-            generator = torch.Generator().manual_seed(photo_seed(seed, epoch, "order"))
-            order = torch.randperm(n, generator=generator).numpy()
-        batches = np.array_split(order, max(-(-n // batch_size), 1))
-        self.smallest = len(batches[-1])
-        self.batches = [[(epoch, int(i)) for i in batch[rank::processes]] for batch in batches]
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-
-def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
-    """Photos of one size → images (B, 3, S, S), channels last, and their targets; no photos → no images."""
-    if not items:  # validation shared by more processes than its last batch has photos
-        return torch.empty(0), []
-    images, targets = zip(*items, strict=True)
-    return torch.stack(images).contiguous(memory_format=torch.channels_last), list(targets)
-
-
-def make_loader(dataset: CarPhotos, batches: EpochBatches, workers: int = 0) -> DataLoader:
-    """A loader of the given batches; `workers` read photos ahead in processes of their own."""
-    options = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

@@ -85,6 +85,12 @@ class Settings(BaseModel):
 
     epochs: int = _setting("training", "passes over the training photos", ge=1, le=1000)
     batch_size: int = _setting("training", "photos a step, over all processes", ge=1, le=1024)
+    class_balance: float = _setting(
+        "training",
+        "0: every photo comes once an epoch; 1: every body type as often as the others",
+        ge=0,
+        le=1,
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = _setting("training", "optimiser")
     lr: float = _setting("training", "peak learning rate", gt=0, le=10)
     weight_decay: float = _setting("training", "weight decay", ge=0, le=1)

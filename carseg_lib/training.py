@@ -23,12 +23,13 @@ from torch import Tensor
 
 from carseg_lib import files
 from carseg_lib.answers import answer_photo
+from carseg_lib.batches import Batches, epoch_order, make_loader
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.checkpoints import Checkpoints, TrainingState
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
-from carseg_lib.preprocessing import CarPhotos, EpochBatches, make_loader
+from carseg_lib.preprocessing import CarPhotos
 from carseg_lib.progress import Clock, opening_line
 from carseg_lib.settings import project_folder
 from carseg_lib.staleness import code_digest
@@ -43,6 +44,7 @@ RECIPE_MODULES = (
     "backbones",
     "weights",
     "preprocessing",
+    "batches",
     "answers",
     "photos",
     "masks",
@@ -147,7 +149,7 @@ def train_epoch(
     model: MaskRCNN,
     optimizer: torch.optim.Optimizer,
     dataset: CarPhotos,
-    batches: EpochBatches,
+    batches: Batches,
     study: Study,
     first_step: int,
     steps: int,
@@ -193,7 +195,7 @@ def validate(
     bare = model.module
     model.eval()
     sums = Sums()
-    batches = EpochBatches(len(dataset), study.batch_size, 0, None, fabric.global_rank, fabric.world_size)
+    batches = Batches(dataset.in_order(), study.batch_size, fabric.global_rank, fabric.world_size)
     for images, targets in make_loader(dataset, batches, study.loader_workers):
         if not targets:
             continue
@@ -290,9 +292,8 @@ def _train_here(study: Study) -> None:
     say(opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
     clock = Clock(study.epochs, state.epoch, say)
     for epoch in range(state.epoch + 1, study.epochs + 1):
-        batches = EpochBatches(
-            len(train_photos), study.batch_size, epoch, study.seed, fabric.global_rank, fabric.world_size
-        )
+        order = epoch_order(train_photos.photos.body_type, epoch, study.seed, study.class_balance)
+        batches = Batches(order, study.batch_size, fabric.global_rank, fabric.world_size)
         steps = len(batches)
         if batches.smallest < study.workers:
             raise CarsegError(

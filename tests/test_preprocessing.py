@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -16,12 +15,9 @@ from carseg_lib.preprocessing import (
     READINGS,
     STD,
     CarPhotos,
-    EpochBatches,
     RandomCarCrop,
     augmentation,
     boxes_of_masks,
-    collate,
-    make_loader,
     photo_seed,
     spread,
     tidy_boxes,
@@ -173,48 +169,6 @@ def test_cars_without_a_mask_get_their_box_in_its_place(dataset, study):
     photos = CarPhotos(dataset, "train", study, augment=False)
     _, target = photos.raw(0)
     assert (boxes_of_masks(target["masks"]) - target["boxes"]).abs().max() <= 0.5
-
-
-def test_every_process_takes_its_share_of_the_same_batches():
-    whole = EpochBatches(22, 8, epoch=3, seed=0)
-    parts = [EpochBatches(22, 8, epoch=3, seed=0, rank=r, processes=2) for r in range(2)]
-    assert [len(batch) for batch in whole] == [8, 7, 7]
-    assert sorted(i for batch in whole for _, i in batch) == list(range(22))
-    for batch, a, b in zip(whole, *parts, strict=True):
-        assert sorted(a + b) == sorted(batch) and len(a) - len(b) in (0, 1)
-    assert {epoch for batch in whole for epoch, _ in batch} == {3}
-    assert list(EpochBatches(22, 8, 4, 0)) != [[(4, i) for _, i in batch] for batch in whole]
-
-
-def test_without_a_seed_every_photo_comes_once_in_order():
-    batches = list(EpochBatches(10, 4, epoch=0, seed=None))
-    assert [i for batch in batches for _, i in batch] == list(range(10))
-
-
-@given(st.integers(1, 200), st.integers(1, 16), st.integers(1, 4))
-def test_every_photo_comes_once_an_epoch_whatever_the_batches(n, batch_size, processes):
-    batches = [b for r in range(processes) for b in EpochBatches(n, batch_size, 1, 0, r, processes)]
-    assert sorted(i for batch in batches for _, i in batch) == list(range(n))
-    assert all(len(batch) <= batch_size for batch in EpochBatches(n, batch_size, 1, 0))
-
-
-def test_a_set_smaller_than_a_batch_is_one_batch():
-    assert sorted(i for batch in EpochBatches(3, 8, 1, 0) for _, i in batch) == [0, 1, 2]
-
-
-def test_loader_processes_change_nothing(dataset, study):
-    photos = CarPhotos(dataset, "train", study, augment=True)
-    batches = EpochBatches(len(photos), 4, 1, 0)
-    alone = [images for images, _ in make_loader(photos, batches, 0)]
-    with_worker = [images for images, _ in make_loader(photos, batches, 1)]
-    assert len(alone) == len(with_worker) == 2
-    assert all(torch.equal(a, b) for a, b in zip(alone, with_worker, strict=True))
-    assert alone[0].is_contiguous(memory_format=torch.channels_last)
-    assert isinstance(make_loader(photos, batches), DataLoader)
-
-
-def test_an_empty_share_is_an_empty_batch():
-    assert collate([])[1] == []
 
 
 @given(
