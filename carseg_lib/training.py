@@ -106,6 +106,9 @@ def seed_everything(seed: int, device: torch.device) -> None:
     """Seeds torch (initial heads) and asks for deterministic kernels where all have one: on the CPU."""
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(device.type == "cpu")
+    # Deterministic mode fills every new tensor with NaN, in case a kernel reads what it has not written: a tenth to a
+    # quarter of a step here, and the numbers are the same without.
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
@@ -116,8 +119,9 @@ def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if study.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=study.lr, momentum=0.9)
-    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer](groups, lr=study.lr)
+        return torch.optim.SGD(groups, lr=study.lr, momentum=0.9, fused=True)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
+    return kind(groups, lr=study.lr, fused=True)
 
 
 def learning_rate(study: Study, step: int, steps: int) -> float:
