@@ -122,7 +122,12 @@ class MaskRCNN(nn.Module):
         )
         self.rpn.fg_bg_sampler = SeededSampler(sizes.rpn_samples, 0.5)
         levels = [str(i) for i, s in enumerate(strides) if s <= 32]
-        box_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
+        # Which level a region is read from: torchvision has one 224 px wide read from stride 16. With three levels, one
+        # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
+        # what things are. Masks want the finer level.
+        box_pool = MultiScaleRoIAlign(
+            levels, output_size=7, sampling_ratio=2, canonical_scale=224 if stock else 96
+        )
         mask_parts = {}
         if mask_head:
             mask_parts = {

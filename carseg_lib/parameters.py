@@ -41,6 +41,7 @@ MEANINGS = {
     "vignetting": "light lost in the corners (share)",
     "motion_blur": "length of the motion blur (pixels)",
     "motion_angle": "direction of the motion blur (degrees)",
+    "contrast": "contrast of the tone curve at middle grey (1: a plain one's)",
     "noise": "noise of the sensor, standard deviation (of 255)",
     "blur": "blur of the lens, sigma (pixels)",
     "sharpening": "strength of the camera's sharpening",

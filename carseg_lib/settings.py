@@ -93,6 +93,7 @@ class Settings(BaseModel):
     )
     optimizer: Literal["adam", "adamw", "sgd"] = _setting("training", "optimiser")
     lr: float = _setting("training", "peak learning rate", gt=0, le=10)
+    backbone_lr_share: float = _setting("training", "the backbone's share of the learning rate", gt=0, le=1)
     weight_decay: float = _setting("training", "weight decay", ge=0, le=1)
     schedule: Literal["constant", "cosine"] = _setting("training", "learning rate after the warm-up")
     warmup_fraction: float = _setting("training", "share of the steps that raise the rate", ge=0, lt=1)

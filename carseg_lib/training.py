@@ -112,12 +112,21 @@ def seed_everything(seed: int, device: torch.device) -> None:
 
 
 def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
-    """The study's optimizer; weight decay spares biases and normalisation, as is usual."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": study.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    """The study's optimizer; weight decay spares biases and normalisation, as is usual.
+
+    The backbone's first weights are good already and the heads' are random: each group of parameters has its `share` of
+    the learning rate, `backbone_lr_share` for the backbone (discriminative fine-tuning, Howard and Ruder 2018, §3.2,
+    arXiv:1801.06146). A rate that suits the heads undoes what a small backbone knows.
+    """
+    groups = []
+    body = {id(p) for p in model.backbone.body.parameters()}
+    for in_body, share in ((True, study.backbone_lr_share), (False, 1.0)):
+        trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
+        groups += [
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": study.weight_decay, "share": share},
+            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "share": share},
+        ]
+    groups = [group for group in groups if group["params"]]
     if study.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=study.lr, momentum=0.9, fused=True)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
@@ -169,7 +178,7 @@ def train_epoch(
     sums = Sums()
     for i, (images, targets) in enumerate(make_loader(dataset, batches, study.loader_workers)):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(study, first_step + i, steps)
+            group["lr"] = group["share"] * learning_rate(study, first_step + i, steps)
         images, targets = fabric.to_device((images, targets))
         losses, _ = model(images, targets)
         counts = bare.loss_counts()
@@ -322,7 +331,7 @@ def _train_here(study: Study) -> None:
         sampled = validate(fabric, model, train_sample, study, with_losses=False)
         row = {
             "epoch": epoch,
-            "lr": optimizer.param_groups[0]["lr"],
+            "lr": optimizer.param_groups[-1]["lr"],
             "seconds": round(time.monotonic() - started, 3),
             "photos_per_second": round(trained.photos / seconds, 3),
             **trained.means("train"),

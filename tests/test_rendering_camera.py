@@ -82,15 +82,13 @@ def test_sensor_agrees_with_project():
     pytest.importorskip("mitsuba")
     from carseg_lib.rendering.materials import matte
     from carseg_lib.rendering.meshes import Part, box
-    from carseg_lib.rendering.tracing import Scene
+    from carseg_lib.rendering.tracing import look
 
     scene = replace(sample_scene(np.random.default_rng(5)), roll=3.0)
     camera = place_camera(scene, CAR)
     mark = np.array([0.6, -0.4, 0.9])
-    seen = Scene([[Part("mark", box([0.05, 0.05, 0.05]).moved(mark), matte((1, 1, 1)))]], {}).seen(
-        camera.sensor(), subsamples=4
-    )
-    rows, columns = np.nonzero(seen == 0)
+    cube = Part("mark", box([0.05, 0.05, 0.05]).moved(mark), matte((1, 1, 1)))
+    rows, columns = np.nonzero(look([[cube]], camera.sensor(), subsamples=4).group == 0)
     x, y, _ = camera.project(mark[None])[0]
     assert (columns.mean() + 0.5) / 4 == pytest.approx(x, abs=0.3)
     assert (rows.mean() + 0.5) / 4 == pytest.approx(y, abs=0.3)
