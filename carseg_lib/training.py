@@ -123,7 +123,11 @@ def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
     for in_body, share in ((True, study.backbone_lr_share), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [
-            {"params": [p for p in trained if p.ndim > 1], "weight_decay": study.weight_decay, "share": share},
+            {
+                "params": [p for p in trained if p.ndim > 1],
+                "weight_decay": study.weight_decay,
+                "share": share,
+            },
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "share": share},
         ]
     groups = [group for group in groups if group["params"]]

@@ -21,7 +21,7 @@ from carseg_lib import files, paper, paper_audit
 from carseg_lib.catalogue import BODY_TYPES
 from carseg_lib.errors import CarsegError
 from carseg_lib.plots import data, evaluation, photos, training
-from carseg_lib.report import facts, html, page, write_index, write_report
+from carseg_lib.report import facts, html, page, recipe, words, write_index, write_report
 
 EVIL = "<script>alert('carseg')</script>"
 
@@ -93,8 +93,8 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
     found = estimates(metrics)
     assert len(found) > 60
     for estimate in found:
-        assert facts.percent(estimate["value"]) in text
-        assert facts.interval(estimate) in text
+        assert words.percent(estimate["value"]) in text
+        assert words.interval(estimate) in text
     for part in metrics["splits"].values():
         assert f"Confusion matrix of {part['accuracy']['n']}" in text
     for value in (
@@ -104,7 +104,7 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
     ):
         assert html.number(value) in text
     for claim in paper.compare_with_paper(metrics, "test").itertuples():
-        assert facts.percent(claim.paper) in text
+        assert words.percent(claim.paper) in text
 
 
 def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> None:
@@ -113,7 +113,7 @@ def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> Non
         assert html.number(value) in text
     for row in paper_audit.audit().itertuples():
         for cell in (
-            facts.short_claim(row.claim),
+            words.short_claim(row.claim),
             row.printed,
             row.check,
             row.implied,
@@ -333,7 +333,7 @@ def test_a_smoke_run_judges_no_claim() -> None:
 
 def test_differences_are_computed(run: Path) -> None:
     metrics, study = files.read_json(run / "metrics.json"), files.read_json(run / "study.json")
-    states = {d.what: d.state for d in facts.differences(study, metrics, None)}
+    states = {d.what: d.state for d in recipe.differences(study, metrics, None)}
     assert states["Image size, pixels"] == "same"
     assert states["Batch size"] == "same"
     assert states["Augmentation"] == "differs"
@@ -341,7 +341,7 @@ def test_differences_are_computed(run: Path) -> None:
     assert states["Learning rate"] == "differs"
     assert states["Epochs"] == "differs"
     assert states["Backbone"] == "not said"
-    recipe = study | {
+    papers = study | {
         "optimizer": "adam",
         "lr": 0.002,
         "epochs": 30,
@@ -351,9 +351,9 @@ def test_differences_are_computed(run: Path) -> None:
     }
     metrics["data"]["counts"] = {"train": {"suv": 4957}, "validation": {"suv": 2887}, "test": {"suv": 590}}
     photos = pd.DataFrame({"width": [240, 240], "height": [160, 160]})
-    differing = [d.what for d in facts.differences(recipe, metrics, photos) if d.state == "differs"]
+    differing = [d.what for d in recipe.differences(papers, metrics, photos) if d.state == "differs"]
     assert differing == []
-    small = facts.differences(recipe | {"rotation_degrees": 10.0}, metrics, photos.assign(height=[160, 100]))
+    small = recipe.differences(papers | {"rotation_degrees": 10.0}, metrics, photos.assign(height=[160, 100]))
     assert [d.what for d in small if d.state == "differs"] == ["Photo size, pixels", "Augmentation"]
 
 
@@ -440,11 +440,11 @@ def test_the_place_of_a_claim(claimed: float, a: float, b: float) -> None:
     ],
 )
 def test_claims_are_gathered_by_type(claim: str, shown: str) -> None:
-    assert facts.short_claim(claim) == shown
+    assert words.short_claim(claim) == shown
 
 
 def test_percent_of_nothing() -> None:
-    assert facts.percent(None) == facts.percent(np.nan) == "–"
+    assert words.percent(None) == words.percent(np.nan) == "–"
 
 
 def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None:
@@ -484,12 +484,12 @@ def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path)
     assert "More figures" not in text
     truth = pd.read_csv(known_run / "known_truth.csv")
     for row in truth.itertuples():
-        assert facts.percent(row.accuracy) in text
+        assert words.percent(row.accuracy) in text
         assert f"{100 * row.low:.1f}–{100 * row.high:.1f}%" in text
     for row in pd.read_csv(known_run / "hardness.csv").itertuples():
         assert row.measure in text and html.number(row.odds_ratio, 2) in text
     whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
-    assert f"Of the 120 validation photos {facts.percent(whole.accuracy)} are answered right." in text
+    assert f"Of the 120 validation photos {words.percent(whole.accuracy)} are answered right." in text
     assert "Of every one of the 172 photos 25 parameters are known" in text
     assert "These pictures are rendered" in text
 
@@ -584,10 +584,10 @@ def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
     ],
 )  # fmt: skip
 def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool) -> None:
-    recipe = {
+    papers = {
         "augmentation": "rotate_and_flip",
         "rotation_degrees": 90.0,
         "crop_scale": 0.6,
         "flip_probability": 0.5,
     }
-    assert facts.augmentation(recipe | changes) == (words, same)
+    assert recipe.augmentation(papers | changes) == (words, same)

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from carseg_lib.errors import CarsegError
-from carseg_lib.report import facts
+from carseg_lib.report import words
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": facts.percent,
-        "interval": facts.interval,
+        "percent": words.percent,
+        "interval": words.interval,
         "number": number,
         "share": share,
-        "short_claim": facts.short_claim,
+        "short_claim": words.short_claim,
     }
     folder = resources.files("carseg_lib.report") / "templates"
     style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))

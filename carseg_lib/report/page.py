@@ -17,7 +17,7 @@ from carseg_lib import files, paper, paper_audit, parameters
 from carseg_lib.catalogue import BODY_TYPES, Catalogue
 from carseg_lib.duplicates import exact_duplicates, near_duplicates
 from carseg_lib.errors import CarsegError
-from carseg_lib.report import facts
+from carseg_lib.report import facts, recipe
 from carseg_lib.report.html import FigureOnPage, figure_on_page, render
 
 # Section of the page → figures it looks for in figures/, by name without .png, and their captions.
@@ -104,7 +104,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
     predictions = _table(run_folder / "predictions.csv")
     split = facts.main_split(metrics)
     duplicates = _duplicates(catalogue)
-    differences = facts.differences(study, metrics, None if catalogue is None else catalogue.photos)
+    differences = recipe.differences(study, metrics, None if catalogue is None else catalogue.photos)
     headline, averages, table1 = facts.comparison(metrics)
     order = sorted(metrics["splits"], key=ORDER.index)
     audit = paper_audit.audit()
@@ -151,7 +151,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
             if (run_folder / "notebooks" / f"{name}.html").is_file()
         ],
         "provenance": provenance or {},
-        "augmented": facts.augmentation(study)[0] if study else "",
+        "augmented": recipe.augmentation(study)[0] if study else "",
         "study": {}
         if study is None
         else {k: v for k, v in study.items() if k != "data"},  # no path of a machine

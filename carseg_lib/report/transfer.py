@@ -10,8 +10,8 @@ from carseg_lib import files
 from carseg_lib.errors import CarsegError
 from carseg_lib.plots import transfer as plots
 from carseg_lib.plots.style import save_figure
-from carseg_lib.report.facts import interval, percent
 from carseg_lib.report.html import figure_on_page, render
+from carseg_lib.report.words import interval, percent
 from carseg_lib.transfer_results import finding
 
 CAPTIONS = {
