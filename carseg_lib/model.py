@@ -18,9 +18,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
-from torchvision.ops import MultiScaleRoIAlign
 
 from carseg_lib.backbones import PyramidBackbone, freeze_stages
+from carseg_lib.regions import RegionFeatures
 from carseg_lib.study import Study
 
 # The five terms of Mask R-CNN's loss (He et al. 2017, §3; Ren et al. 2015, eq. 1), each with what it is a mean over.
@@ -121,17 +121,15 @@ class MaskRCNN(nn.Module):
             nms_thresh=0.7,
         )
         self.rpn.fg_bg_sampler = SeededSampler(sizes.rpn_samples, 0.5)
-        levels = [str(i) for i, s in enumerate(strides) if s <= 32]
         # Which level a region is read from: torchvision has one 224 px wide read from stride 16. With three levels, one
         # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
         # what things are. Masks want the finer level.
-        box_pool = MultiScaleRoIAlign(
-            levels, output_size=7, sampling_ratio=2, canonical_scale=224 if stock else 96
-        )
+        levels = [stride for stride in strides if stride <= 32]
+        box_pool = RegionFeatures(levels, output_size=7, canonical_scale=224 if stock else 96)
         mask_parts = {}
         if mask_head:
             mask_parts = {
-                "mask_roi_pool": MultiScaleRoIAlign(levels, output_size=14, sampling_ratio=2),
+                "mask_roi_pool": RegionFeatures(levels, output_size=14, canonical_scale=224),
                 "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
                 "mask_predictor": MaskRCNNPredictor(mask_head[-1], mask_head[-1], num_classes),
             }

@@ -41,6 +41,7 @@ RECIPE_MODULES = (
     "training",
     "checkpoints",
     "model",
+    "regions",
     "backbones",
     "weights",
     "preprocessing",
