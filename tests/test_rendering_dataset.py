@@ -303,7 +303,9 @@ def test_the_same_plan_gives_the_same_archive(tmp_path):
     ).read_text() == f"{hashlib.sha256(first).hexdigest()}  cars.zip\n"
     with zipfile.ZipFile(tmp_path / "a" / "cars.zip") as packed:
         assert packed.namelist() == sorted(packed.namelist())
-        assert {member.compress_type for member in packed.infolist()} == {zipfile.ZIP_STORED}
+        methods = {member.filename: member.compress_type for member in packed.infolist()}
+        assert methods["SHA256SUMS"] == methods["annotations/train.json"] == zipfile.ZIP_DEFLATED
+        assert {m for name, m in methods.items() if name.endswith(".jpg")} == {zipfile.ZIP_STORED}
         assert {member.date_time[0] for member in packed.infolist()} == {1980}
 
 

@@ -194,17 +194,18 @@ def check_replaceable(folder: Path) -> None:
 
 
 def write_archive(contents: Contents, path: Path) -> None:
-    """Write a data set as one archive, and its checksum beside it. Stored, as JPEGs do not shrink.
+    """Write a data set as one archive, and its checksum beside it. JPEGs do not shrink: they are stored.
 
     Raises:
         CarsegError: The files cannot be written.
     """
-    with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as packed:
+    with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name, content in sorted(contents.items()):
             member = zipfile.ZipInfo(name, _DAY)
             member.create_system = 3  # Unix, wherever it is packed
             member.external_attr = _PLAIN_FILE << 16
-            packed.writestr(member, _bytes(content))
+            method = zipfile.ZIP_STORED if name.endswith(".jpg") else zipfile.ZIP_DEFLATED
+            packed.writestr(member, _bytes(content), compress_type=method, compresslevel=9)
     files.write_text(checksum_path(path), f"{files.sha256(path)}  {path.name}\n")
 
 
