@@ -18,6 +18,7 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from carseg_lib.errors import CarsegError
+from carseg_lib.folding import fold_frozen_norms
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ class PyramidBackbone(nn.Module):
         if freeze_norm:
             for norm in self._norms():
                 norm.requires_grad_(False)
+            fold_frozen_norms(self.body)
         extra = LastLevelMaxPool() if finest_stride == 4 else None
         self.fpn = FeaturePyramidNetwork([body_channels[stride] for stride in strides], channels, extra)
         self.out_channels = channels

@@ -43,6 +43,7 @@ RECIPE_MODULES = (
     "model",
     "regions",
     "backbones",
+    "folding",
     "weights",
     "preprocessing",
     "batches",
