@@ -111,7 +111,9 @@ def test_torchvisions_coco_weights_compute_as_torchvision_evaluates_them_with_ep
     with torch.no_grad():
         expected, found = theirs.backbone(photo), ours.backbone(photo)
     for ours_map, theirs_map in zip(found.values(), expected.values(), strict=True):
-        torch.testing.assert_close(ours_map, theirs_map, atol=1e-3, rtol=1e-3)
+        # against the map's own scale: untrained and 50 layers deep, the values reach 1e8 and cancel where they are small
+        scale = theirs_map.abs().max().item()
+        torch.testing.assert_close(ours_map / scale, theirs_map / scale, atol=1e-4, rtol=0)
 
 
 def test_a_download_that_fails_says_what_to_do_instead(monkeypatch, paper):
