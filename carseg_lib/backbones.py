@@ -94,6 +94,27 @@ def build_body(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, 
     return body, {stride: channels[stride] for stride in strides}
 
 
+def build_top(backbone: str, channels: int) -> tuple[nn.Module, int]:
+    """What a backbone has between its last stage and the mean that its classifier reads.
+
+    EfficientNets have one more convolution there, with as much of what ImageNet teaches of naming things as any; most
+    others have nothing.
+
+    Args:
+        backbone: a name of `BACKBONES`, or one of timm's.
+        channels: of the last stage.
+
+    Returns:
+        The module, without weights, under timm's names, and its number of channels.
+    """
+    architecture = find_architecture(backbone)
+    if architecture.library == "timm" and "efficientnet" in architecture.name:
+        network = timm.create_model(architecture.name, pretrained=False)
+        parts = OrderedDict(conv_head=network.conv_head, bn2=network.bn2)
+        return nn.Sequential(parts), network.num_features
+    return nn.Identity(), channels
+
+
 def _torchvision_channels(architecture: Architecture, network: nn.Module) -> dict[int, int]:
     if architecture.name == "googlenet":
         return {4: 192, 8: 480, 16: 832, 32: 1024}
@@ -183,12 +204,18 @@ class PyramidBackbone(nn.Module):
         channels: of every pyramid level.
         finest_stride: 4: levels of stride 4, 8, 16, 32 and 64 (torchvision's); 8: levels of stride 8, 16 and 32.
         freeze_norm: batch normalisation keeps its statistics and weights, as is usual with batches of eight.
+        with_top: gives the backbone's last layer too, the one that its own classifier reads.
     """
 
-    def __init__(self, backbone: str, channels: int, finest_stride: int, freeze_norm: bool):
+    def __init__(
+        self, backbone: str, channels: int, finest_stride: int, freeze_norm: bool, with_top: bool = False
+    ):
         super().__init__()
         strides = [stride for stride in (4, 8, 16, 32) if stride >= finest_stride]
         self.body, body_channels = build_body(backbone, strides)
+        self.top, self.top_channels = None, 0
+        if with_top:
+            self.top, self.top_channels = build_top(backbone, body_channels[32])
         scale, shift = input_rescaling(backbone) or (None, None)
         self.register_buffer("input_scale", scale, persistent=False)
         self.register_buffer("input_shift", shift, persistent=False)
@@ -196,7 +223,9 @@ class PyramidBackbone(nn.Module):
         if freeze_norm:
             for norm in self._norms():
                 norm.requires_grad_(False)
-            fold_frozen_norms(self.body)
+            fold_frozen_norms(self.body, torch.zeros(1, 3, 64, 64))
+            if isinstance(self.top, nn.Sequential):
+                fold_frozen_norms(self.top, torch.zeros(1, body_channels[32], 2, 2))
         extra = LastLevelMaxPool() if finest_stride == 4 else None
         self.fpn = FeaturePyramidNetwork([body_channels[stride] for stride in strides], channels, extra)
         self.out_channels = channels
@@ -211,12 +240,22 @@ class PyramidBackbone(nn.Module):
         return self
 
     def _norms(self) -> list[nn.Module]:
-        return [module for module in self.body.modules() if isinstance(module, _BatchNorm)]
+        parts = [self.body] if self.top is None else [self.body, self.top]
+        return [module for part in parts for module in part.modules() if isinstance(module, _BatchNorm)]
 
-    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
-        """(B, 3, H, W) float → the pyramid's maps, finest first, each (B, channels, H / stride, W / stride)."""
+    def forward(self, images: Tensor) -> tuple[OrderedDict[str, Tensor], Tensor | None]:
+        """Features of photos.
+
+        Args:
+            images: (B, 3, H, W) float, normalised as the paper has it.
+
+        Returns:
+            The pyramid's maps, finest first, each (B, channels, H / stride, W / stride), and the backbone's last layer
+            (B, top_channels, H / 32, W / 32), or None.
+        """
         if self.input_scale is not None:
             images = images * self.input_scale + self.input_shift
         features = self.body(images)
-        maps = features.values() if isinstance(features, dict) else features
-        return self.fpn(OrderedDict((str(i), x) for i, x in enumerate(maps)))
+        maps = list(features.values() if isinstance(features, dict) else features)
+        top = None if self.top is None else self.top(maps[-1])
+        return self.fpn(OrderedDict((str(i), x) for i, x in enumerate(maps))), top

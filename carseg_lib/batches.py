@@ -82,7 +82,7 @@ class Batches(Sampler):
 
 
 def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
-    """Photos of one size → images (B, 3, S, S), channels last, and their targets; no photos → no images."""
+    """Photos of one size → images (B, 3, H, W), channels last, and their targets; no photos → no images."""
     if not items:  # validation shared by more processes than its last batch has photos
         return torch.empty(0), []
     images, targets = zip(*items, strict=True)

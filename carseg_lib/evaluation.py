@@ -139,7 +139,8 @@ def _run_facts(study: Study, card: dict, parameters: int) -> dict:
         "backbone",
         "epochs",
         "batch_size",
-        "image_size",
+        "image_height",
+        "image_width",
         "augmentation",
     )
     facts = {name: getattr(study, name) for name in names}

@@ -2,8 +2,8 @@
 
 A normalisation whose statistics and weights are frozen is one scale and one shift a channel, and a convolution can take
 both into its kernel and bias. The large maps of the early layers are then read and written once less in each direction:
-a step took 1.3 times as long before. Weights and buffers stay where they are, under their names; only the sums
-of a forward pass is arranged anew, so that checkpoints, gradients and optimisers know nothing of it.
+a step took 1.3 times as long before. Weights and buffers stay where they are, under their names; only the
+sums of a forward pass are arranged anew, so that checkpoints, gradients and optimisers know nothing of it.
 """
 
 import torch
@@ -63,11 +63,12 @@ CONVOLUTIONS = {nn.Conv2d: _FoldedConv, Conv2dSame: _FoldedConvSame}
 NORMS = {nn.BatchNorm2d: _FoldedNorm, BatchNormAct2d: _FoldedNormAct}
 
 
-def fold_frozen_norms(body: nn.Module) -> int:
+def fold_frozen_norms(body: nn.Module, example: Tensor) -> int:
     """Lets every convolution that a normalisation of the same block follows do the normalisation's work.
 
     Args:
         body: a backbone whose normalisation is frozen for good (evaluation mode, no gradients); changed in place.
+        example: an input, to see what follows what.
 
     Returns:
         The number of pairs.
@@ -91,7 +92,7 @@ def fold_frozen_norms(body: nn.Module) -> int:
     hooks += [m.register_forward_pre_hook(before_norm) for m in body.modules() if type(m) in NORMS]
     was_training = body.training
     with torch.no_grad():
-        body.eval()(torch.zeros(1, 3, 64, 64))
+        body.eval()(example)
     body.train(was_training)
     for hook in hooks:
         hook.remove()

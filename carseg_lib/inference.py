@@ -75,14 +75,18 @@ def load_trained(study: Study) -> tuple[MaskRCNN, dict]:
 
 
 def photo_detections(
-    found: dict[str, Tensor], size: tuple[int, int], image_size: int, body_types: Iterable[str], study: Study
+    found: dict[str, Tensor],
+    size: tuple[int, int],
+    image_size: tuple[int, int],
+    body_types: Iterable[str],
+    study: Study,
 ) -> list[Detection]:
     """Turns the model's output for one photo into detections, best first; the first is the photo's answer.
 
     Args:
         found: boxes (D, 4) in pixels of the network's input, labels (D,), scores (D,), masks (D, 1, 28, 28).
         size: width and height of the photo, pixels.
-        image_size: side of the network's square input, pixels.
+        image_size: height and width of the network's input, pixels.
         body_types: names of classes 1, 2, ...
         study: thresholds.
     """
@@ -94,7 +98,8 @@ def photo_detections(
         nms_threshold=study.nms_threshold,
     )
     width, height = size
-    scale = found["boxes"].new_tensor([width, height, width, height]) / image_size
+    across, down = width / image_size[1], height / image_size[0]
+    scale = found["boxes"].new_tensor([across, down, across, down])
     boxes = found["boxes"][kept] * scale
     codes = [""] * len(kept)
     if "masks" in found and len(kept):  # masks are pasted for detections that are kept only
@@ -120,7 +125,7 @@ def detect(
 
     Args:
         model: in evaluation mode.
-        batches: images (B, 3, S, S) float normalised, and the width and height of each photo.
+        batches: images (B, 3, H, W) float normalised, and the width and height of each photo.
         body_types: names of classes 1, 2, ...
         study: thresholds.
     """
@@ -128,7 +133,7 @@ def detect(
     for images, sizes in batches:
         _, found = model(images.to(device))
         for one, size in zip(found, sizes, strict=True):
-            yield photo_detections(one, size, images.shape[-1], body_types, study)
+            yield photo_detections(one, size, tuple(images.shape[-2:]), body_types, study)
 
 
 def as_columns(detection: Detection | None) -> dict:

@@ -16,10 +16,10 @@ from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.roi_heads import RoIHeads
 from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
 
 from carseg_lib.backbones import PyramidBackbone, freeze_stages
+from carseg_lib.heads import TOP, RegionHeads, TwoHeads, TwoPredictors, TwoViews
 from carseg_lib.regions import RegionFeatures
 from carseg_lib.study import Study
 
@@ -126,6 +126,11 @@ class MaskRCNN(nn.Module):
         # what things are. Masks want the finer level.
         levels = [stride for stride in strides if stride <= 32]
         box_pool = RegionFeatures(levels, output_size=7, canonical_scale=224 if stock else 96)
+        box_head = TwoMLPHead(channels * 7 * 7, box_head_width)
+        box_predictor = FastRCNNPredictor(box_head_width, num_classes)
+        if backbone.top is not None:
+            box_pool, box_head = TwoViews(box_pool, levels[-1]), TwoHeads(box_head)
+            box_predictor = TwoPredictors(box_head_width, backbone.top_channels, num_classes)
         mask_parts = {}
         if mask_head:
             mask_parts = {
@@ -133,10 +138,10 @@ class MaskRCNN(nn.Module):
                 "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
                 "mask_predictor": MaskRCNNPredictor(mask_head[-1], mask_head[-1], num_classes),
             }
-        self.roi_heads = RoIHeads(
+        self.roi_heads = RegionHeads(
             box_pool,
-            TwoMLPHead(channels * 7 * 7, box_head_width),
-            FastRCNNPredictor(box_head_width, num_classes),
+            box_head,
+            box_predictor,
             fg_iou_thresh=0.5,
             bg_iou_thresh=0.5,
             batch_size_per_image=sizes.roi_samples,
@@ -164,13 +169,18 @@ class MaskRCNN(nn.Module):
             dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
             each box.
         """
-        features = self.backbone(images)
-        losses = self._losses(images, features, targets) if targets is not None else {}
-        detections = [] if self.training else self._detections(images, features)
+        pyramid, top = self.backbone(images)
+        features = pyramid if top is None else OrderedDict(pyramid, **{TOP: top})
+        losses = self._losses(images, pyramid, features, targets) if targets is not None else {}
+        detections = [] if self.training else self._detections(images, pyramid, features)
         return losses, detections
 
     def _losses(
-        self, images: Tensor, features: OrderedDict, targets: list[dict[str, Tensor]]
+        self,
+        images: Tensor,
+        pyramid: OrderedDict,
+        features: OrderedDict,
+        targets: list[dict[str, Tensor]],
     ) -> dict[str, Tensor]:
         for sampler in (self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler):
             sampler.seeds = [int(target["seed"]) for target in targets]
@@ -179,14 +189,16 @@ class MaskRCNN(nn.Module):
         # torchvision's parts return losses in training mode only; neither holds anything else that mode changes
         self.rpn.train()
         self.roi_heads.train()
-        proposals, losses = self.rpn(self._image_list(images), features, targets)
+        proposals, losses = self.rpn(self._image_list(images), pyramid, targets)
         losses |= self.roi_heads(features, proposals, self._sizes(images), targets)[1]
         self.rpn.train(was_training)
         self.roi_heads.train(was_training)
         return losses
 
-    def _detections(self, images: Tensor, features: OrderedDict) -> list[dict[str, Tensor]]:
-        proposals, _ = self.rpn(self._image_list(images), features)
+    def _detections(
+        self, images: Tensor, pyramid: OrderedDict, features: OrderedDict
+    ) -> list[dict[str, Tensor]]:
+        proposals, _ = self.rpn(self._image_list(images), pyramid)
         return self.roi_heads(features, proposals, self._sizes(images))[0]
 
     def _sizes(self, images: Tensor) -> list[tuple[int, int]]:
@@ -211,7 +223,11 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
     """
     # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
     backbone = PyramidBackbone(
-        study.backbone, study.fpn_channels, study.fpn_finest_stride, study.weights != "none"
+        study.backbone,
+        study.fpn_channels,
+        study.fpn_finest_stride,
+        freeze_norm=study.weights != "none",
+        with_top=study.type_features == "backbone",
     )
     freeze_stages(backbone.body, study.backbone, study.frozen_stages)
     sizes = Sizes(
@@ -225,15 +241,21 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
     return MaskRCNN(backbone, num_classes, sizes, study.box_head_width, mask_head, study.score_threshold)
 
 
-def summarise(model: MaskRCNN, image_size: int) -> pd.DataFrame:
+def summarise(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
     """Parameters and FLOPs of each part, for one photo in evaluation mode.
+
+    Args:
+        model: of any weights.
+        image_size: height and width of the network's input, pixels.
 
     Returns:
         A row a part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations; a
         multiply-add counts as two, as `torch.utils.flop_counter` has it).
     """
     parts = {
-        "feature extraction: backbone": model.backbone.body,
+        "feature extraction: backbone": [
+            part for part in (model.backbone.body, model.backbone.top) if part is not None
+        ],
         "feature extraction: pyramid": model.backbone.fpn,
         "region proposals": model.rpn,
         "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],
@@ -245,7 +267,7 @@ def summarise(model: MaskRCNN, image_size: int) -> pd.DataFrame:
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode(), FlopCounterMode(display=False, depth=None) as counter:
-        model(torch.zeros(1, 3, image_size, image_size, device=device))
+        model(torch.zeros(1, 3, *image_size, device=device))
     model.train(was_training)
     by_module = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
     rows = []

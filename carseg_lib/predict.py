@@ -70,7 +70,7 @@ def predict_path(
 
 
 def network_input(image: Image.Image, study: Study) -> torch.Tensor:
-    """A photo as the model wants it: (1, 3, S, S) float32, by the same steps as validation and test."""
+    """A photo as the model wants it: (1, 3, H, W) float32, by the same steps as validation and test."""
     tensor = tv_tensors.Image(torch.from_numpy(np.array(image)).permute(2, 0, 1))
     for _, step in final_steps(study):
         tensor = step(tensor)

@@ -78,7 +78,7 @@ def augmentation(study: Study) -> list[tuple[str, v2.Transform]]:
     steps = []
     if study.crop_scale < 1:
         steps.append(("crop", RandomCarCrop(study.crop_scale)))
-    steps.append(("resize", v2.Resize((study.image_size, study.image_size), antialias=True)))
+    steps.append(("resize", v2.Resize(study.image_size, antialias=True)))
     if study.augmentation == "rotate_and_flip":
         steps.append(
             ("rotate", v2.RandomRotation(study.rotation_degrees))
@@ -93,7 +93,7 @@ def augmentation(study: Study) -> list[tuple[str, v2.Transform]]:
 def final_steps(study: Study) -> list[tuple[str, v2.Transform]]:
     """The steps every photo ends with: resize, 8-bit values to 0..1, normalise (the one place where that is done)."""
     return [
-        ("resize", v2.Resize((study.image_size, study.image_size), antialias=True)),
+        ("resize", v2.Resize(study.image_size, antialias=True)),
         ("scale", v2.ToDtype({tv_tensors.Image: torch.float32, "others": None}, scale=True)),
         ("normalise", v2.Normalize(MEAN, STD)),
     ]
@@ -217,7 +217,7 @@ class CarPhotos(Dataset):
         return stages
 
     def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, dict]:
-        """(epoch, i) → image (3, S, S) float32 normalised, and target: boxes, labels, masks, seed, index i."""
+        """(epoch, i) → image (3, H, W) float32 normalised, and target: boxes, labels, masks, seed, index i."""
         epoch, i = index
         stages = self._transformed(i, epoch)
         _, image, target = stages[-1]

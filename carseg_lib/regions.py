@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops.poolers import LevelMapper
 
-SAMPLES = 2  # a side of a bin, as torchvision's Mask R-CNN has it
+SAMPLES = 2  # a side of a bin of features, as torchvision's Mask R-CNN has it
 
 
 class RegionFeatures(nn.Module):
@@ -63,7 +63,7 @@ class RegionFeatures(nn.Module):
         return torch.cat(found)[torch.cat(places).argsort()].permute(0, 3, 1, 2)
 
 
-def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int) -> Tensor:
+def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, samples: int = SAMPLES) -> Tensor:
     """Features of regions on one map.
 
     Args:
@@ -71,6 +71,7 @@ def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int) -> Tenso
         boxes: (K, 4), in cells of the map.
         photo: (K,) int, the photo of each region, ascending.
         bins: P.
+        samples: points a side of a bin whose mean is its value.
 
     Returns:
         (K, P, P, C).
@@ -83,7 +84,8 @@ def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int) -> Tenso
     most = int(counts.max())
     rows, columns = (
         cells.new_zeros(batch, most, bins, size).index_put(
-            (photo, slot), bin_weights(boxes[:, side], boxes[:, side + 2], bins, size).to(cells.dtype)
+            (photo, slot),
+            bin_weights(boxes[:, side], boxes[:, side + 2], bins, size, samples).to(cells.dtype),
         )
         for side, size in ((1, height), (0, width))
     )
@@ -94,7 +96,7 @@ def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int) -> Tenso
     return values[photo, slot]
 
 
-def bin_weights(start: Tensor, end: Tensor, bins: int, size: int) -> Tensor:
+def bin_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int) -> Tensor:
     """The weight of each cell in each bin, along one axis.
 
     Args:
@@ -102,14 +104,15 @@ def bin_weights(start: Tensor, end: Tensor, bins: int, size: int) -> Tensor:
         end: (K,).
         bins: P.
         size: cells of the map.
+        samples: points a bin.
 
     Returns:
         (K, P, size) of weights 0..1; samples more than one cell outside the map have none.
     """
     step = (end - start).clamp(min=1.0) / bins
-    offsets = (torch.arange(bins * SAMPLES, device=start.device, dtype=start.dtype) + 0.5) / SAMPLES
+    offsets = (torch.arange(bins * samples, device=start.device, dtype=start.dtype) + 0.5) / samples
     at = start[:, None] + offsets * step[:, None]
     inside = (at >= -1) & (at <= size)
     cells = torch.arange(size, device=start.device, dtype=start.dtype)
     weights = (1 - (at.clamp(0, size - 1)[..., None] - cells).abs()).clamp(min=0) * inside[..., None]
-    return weights.view(len(start), bins, SAMPLES, size).mean(2)
+    return weights.view(len(start), bins, samples, size).mean(2)

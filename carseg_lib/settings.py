@@ -59,7 +59,12 @@ class Settings(BaseModel):
 
     photos_per_split: int = _setting("preprocessing", "photos kept of each split; 0 keeps all", ge=0)
     seed: int = _setting("preprocessing", "seed of every random choice; 0 is a seed", ge=0, le=2**32 - 1)
-    image_size: int = _setting("preprocessing", "side of the square the network sees, pixels", ge=64, le=1024)
+    image_height: int = _setting(
+        "preprocessing", "height of what the network sees, pixels", ge=64, le=1024, multiple_of=32
+    )
+    image_width: int = _setting(
+        "preprocessing", "width of what the network sees, pixels", ge=64, le=1024, multiple_of=32
+    )
     augmentation: Literal["rotate_and_flip", "quarter_turns", "flip_only", "none"] = _setting(
         "preprocessing", "reading of the paper's 'flipped using an interval of [-90, 90]'"
     )
@@ -76,6 +81,9 @@ class Settings(BaseModel):
     rpn_samples: int = _setting("model", "anchors scored a photo in the proposals' loss", ge=2, le=4096)
     proposals: int = _setting("model", "proposals kept a photo", ge=1, le=4000)
     roi_samples: int = _setting("model", "proposals scored a photo in the heads' loss", ge=2, le=4096)
+    type_features: Literal["pyramid", "backbone"] = _setting(
+        "model", "what a type is read from: the pyramid, or the backbone's last layer"
+    )
     roi_positive_fraction: float = _setting(
         "model", "largest share of those that may show a car; the others are background", gt=0, le=1
     )
@@ -109,6 +117,11 @@ class Settings(BaseModel):
     nms_threshold: float = _setting("training", "box IoU that makes two detections one car", gt=0, le=1)
     detections_per_photo: int = _setting("training", "detections kept a photo", ge=1, le=1000)
     bootstrap_samples: int = _setting("evaluation", "resamplings of each 95% interval", ge=100, le=100_000)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees, pixels."""
+        return self.image_height, self.image_width
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -237,6 +250,7 @@ def allowed(field: FieldInfo) -> str:
     words = ["a whole number" if field.annotation is int else "a number"]
     words += [f"{text} {limits[key]:,}" for key, text in (("ge", "from"), ("gt", "above")) if key in limits]
     words += [f"{text} {limits[key]:,}" for key, text in (("le", "up to"), ("lt", "below")) if key in limits]
+    words += [f"in steps of {m.multiple_of}" for m in field.metadata if hasattr(m, "multiple_of")]
     return " ".join(words)
 
 

@@ -41,6 +41,7 @@ RECIPE_MODULES = (
     "training",
     "checkpoints",
     "model",
+    "heads",
     "regions",
     "backbones",
     "folding",
@@ -121,7 +122,8 @@ def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
     arXiv:1801.06146). A rate that suits the heads undoes what a small backbone knows.
     """
     groups = []
-    body = {id(p) for p in model.backbone.body.parameters()}
+    parts = [part for part in (model.backbone.body, model.backbone.top) if part is not None]
+    body = {id(p) for part in parts for p in part.parameters()}
     for in_body, share in ((True, study.backbone_lr_share), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [

@@ -27,7 +27,16 @@ from carseg_lib import files
 from carseg_lib.errors import CarsegError
 
 LEAST_TOLERANCE = 0.01  # of a fraction: one percentage point
-RECIPE = ("weights", "backbone", "parameters", "epochs", "batch_size", "image_size", "augmentation")
+RECIPE = (
+    "weights",
+    "backbone",
+    "parameters",
+    "epochs",
+    "batch_size",
+    "image_height",
+    "image_width",
+    "augmentation",
+)
 MADE = ("made", "carseg", "python", "system", "packages", "hardware", "seed", "device", "workers", "seconds")
 COLUMNS = ["metric", "run", "reference", "difference", "tolerance", "ok"]
 

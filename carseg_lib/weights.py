@@ -74,7 +74,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
                 f"weights=coco exist for backbone=resnet50 only, not {backbone}; take WEIGHTS=imagenet"
             )
         enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
-        state = _download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url)
+        state = download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url)
         record = load_detector(model, _without_eps(state), "coco", str(enum))
     elif weights == "imagenet":
         record = _load_imagenet(model, backbone)
@@ -181,14 +181,14 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
     elif architecture.library == "torchvision":
         enum = torchvision.models.get_model_weights(architecture.name).IMAGENET1K_V1
         state, origin = (
-            _download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url),
+            download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url),
             str(enum),
         )
     else:
         origin = f"timm {architecture.name}"
-        state = _download(lambda: timm.create_model(architecture.name, pretrained=True).state_dict(), origin)
-    body = model.backbone.body
-    own = body.state_dict()
+        state = download(lambda: timm.create_model(architecture.name, pretrained=True).state_dict(), origin)
+    parts = [part for part in (model.backbone.body, model.backbone.top) if part is not None]
+    own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     # timm's feature extractors join the nested names of some architectures by underscores
     flat = {name.replace(".", "_"): tensor for name, tensor in state.items()}
     taken = {name: state.get(name, flat.get(name.replace(".", "_"))) for name in own}
@@ -202,7 +202,8 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
             f"weights {origin} are of another architecture: {missing[0]} does not fit backbone={backbone}"
         )
     taken = {name: tensor for name, tensor in taken.items() if tensor is not None}
-    body.load_state_dict(own | taken)
+    for part in parts:
+        part.load_state_dict({name: taken.get(name, tensor) for name, tensor in part.state_dict().items()})
     return WeightsRecord(
         "imagenet", origin, hash_tensors(taken), len(taken), len(model.state_dict()) - len(taken)
     )
@@ -235,7 +236,7 @@ def hash_tensors(state: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "") -> dict[str, Tensor]:
+def download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "") -> dict[str, Tensor]:
     """Fetches weights, or says what to do instead; a file in torch's cache is checked by the hash in its name too."""
     try:
         state = fetch()

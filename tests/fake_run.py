@@ -147,7 +147,7 @@ def make_metrics(
         "run": {
             "name": "fake", "profile": "quick", "seed": 0, "device": "cpu", "weights": "imagenet",
             "backbone": "efficientnet_lite0", "parameters": 5_123_456, "epochs": len(history), "batch_size": 8,
-            "image_size": 224, "augmentation": "flip_only",
+            "image_height": 224, "image_width": 224, "augmentation": "flip_only",
         },
         "data": {
             "name": catalogue.name,
@@ -174,7 +174,8 @@ def make_metrics(
 
 STUDY = {
     "run": "fake", "profile": "quick", "data": "/secret/place/photos", "data_as_given": "photos",
-    "photos_per_split": 0, "seed": 0, "image_size": 224, "augmentation": "flip_only", "rotation_degrees": 0.0,
+    "photos_per_split": 0, "seed": 0, "image_height": 224, "image_width": 224,
+    "augmentation": "flip_only", "rotation_degrees": 0.0,
     "crop_scale": 0.6, "flip_probability": 0.5, "backbone": "efficientnet_lite0", "weights": "imagenet",
     "epochs": 8, "batch_size": 8, "optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.02, "schedule": "cosine",
     "device": "auto", "workers": 1,

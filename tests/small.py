@@ -8,7 +8,8 @@ from carseg_lib.splits import assign_splits
 from carseg_lib.study import Study
 
 SETTINGS = {
-    "image_size": "96",
+    "image_height": "96",
+    "image_width": "96",
     "fpn_channels": "16",
     "box_head_width": "16",
     "mask_head_channels": "8",

@@ -233,7 +233,7 @@ def test_a_change_reruns_what_depends_on_it_and_no_more(lab, change):
     [
         ("lr=0.01", ALL[1:], "[2/4] 02_train (lr 0.0007 → 0.01)"),
         ("bootstrap_samples=300", ["03_score"], "[3/4] 03_score (bootstrap_samples 1000 → 300)"),
-        ("image_size=128", [], ""),  # of no section that these steps name
+        ("image_width=128", [], ""),  # of no section that these steps name
     ],
 )
 def test_a_setting_reruns_the_steps_that_use_it(lab, settings, expected, reason):

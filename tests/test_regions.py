@@ -14,15 +14,15 @@ def some_boxes(n, generator, size=224.0):
     return torch.cat([corners, corners + sides], 1)
 
 
-@given(st.integers(0, 2**31), st.integers(1, 14), st.integers(1, 9))
+@given(st.integers(0, 2**31), st.integers(1, 14), st.integers(1, 9), st.integers(1, 4))
 @settings(max_examples=40, deadline=None)
-def test_values_and_gradients_are_those_of_roi_align(seed, bins, n):
+def test_values_and_gradients_are_those_of_roi_align(seed, bins, n, samples):
     generator = torch.Generator().manual_seed(seed)
     map_ = torch.randn(3, 5, 9, 13, dtype=torch.float64, generator=generator, requires_grad=True)
     boxes = some_boxes(n, generator, size=14.0).double() - 1
     photo = torch.randint(0, 3, (n,), generator=generator).sort().values
-    ours = read_regions(map_, boxes, photo, bins).permute(0, 3, 1, 2)
-    theirs = roi_align(map_, torch.cat([photo[:, None], boxes], 1), bins, 1.0, 2)
+    ours = read_regions(map_, boxes, photo, bins, samples).permute(0, 3, 1, 2)
+    theirs = roi_align(map_, torch.cat([photo[:, None], boxes], 1), bins, 1.0, samples)
     torch.testing.assert_close(ours, theirs)
     weights = torch.randn(ours.shape, dtype=torch.float64, generator=generator)
     torch.testing.assert_close(
@@ -55,7 +55,7 @@ def test_no_regions_give_no_features():
 
 
 def test_weights_of_a_bin_inside_the_map_sum_to_one():
-    weights = bin_weights(torch.tensor([1.5, 2.0]), torch.tensor([6.5, 2.1]), 7, 9)
+    weights = bin_weights(torch.tensor([1.5, 2.0]), torch.tensor([6.5, 2.1]), 7, 9, 2)
     torch.testing.assert_close(weights.sum(2), torch.ones(2, 7))
     assert weights[1].nonzero()[:, 1].unique().tolist() == [2, 3]  # taken as one cell wide
-    assert bin_weights(torch.tensor([10.5]), torch.tensor([14.0]), 7, 9).sum() == 0
+    assert bin_weights(torch.tensor([10.5]), torch.tensor([14.0]), 7, 9, 2).sum() == 0

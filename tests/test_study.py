@@ -68,7 +68,7 @@ def test_there_are_no_hidden_defaults():
 
 def test_the_paper_profile_is_the_papers_recipe(data):
     study = Study.create(profile="paper", data=data)
-    assert (study.backbone, study.weights, study.image_size) == ("resnet50", "coco", 224)
+    assert (study.backbone, study.weights, study.image_size) == ("resnet50", "coco", (224, 224))
     assert (study.batch_size, study.optimizer, study.lr, study.epochs) == (8, "adam", 0.002, 30)
     assert (study.schedule, study.weight_decay, study.clip_norm, study.precision) == (
         "constant",
@@ -177,12 +177,12 @@ def test_a_coco_file_and_a_checkpoint_are_made_absolute(data, monkeypatch):
             r"quick\.yaml row \d+: there is no parameter 'epoch'; did you mean 'epochs'",
         ),
         (("flip_probability: 0.5", ""), r"quick\.yaml lacks flip_probability"),
-        (("image_size: 224", "image_size: 224\nimage_size: 96"), r"row \d+: image_size stands twice"),
+        (("batch_size: 8", "batch_size: 8\nbatch_size: 4"), r"row \d+: batch_size stands twice"),
         (
-            ("image_size: 224", 'image_size: "224"'),
-            r"image_size = '224' \(quick\.yaml row \d+\): must be a whole number",
+            ("batch_size: 8", 'batch_size: "8"'),
+            r"batch_size = '8' \(quick\.yaml row \d+\): must be a whole number",
         ),
-        (("image_size: 224", "image_size: true"), r"image_size = True"),
+        (("batch_size: 8", "batch_size: true"), r"batch_size = True"),
         (("optimizer: adamw", "optimizer: [adamw"), r"quick\.yaml is not valid YAML"),
     ],
 )
@@ -197,10 +197,11 @@ def test_a_broken_profile_is_refused(data, own_profiles, change, message):
 
 def test_the_row_named_is_the_row_in_the_file(data, own_profiles):
     text = (own_profiles / "quick.yaml").read_text()
-    row = text[: text.index("image_size")].count("\n") + 1
-    (own_profiles / "quick.yaml").write_text(text.replace("image_size: 224", "image_size: 7"))
+    row = text[: text.index("image_width")].count("\n") + 1
+    (own_profiles / "quick.yaml").write_text(text.replace("image_width: 224", "image_width: 225"))
     with pytest.raises(
-        CarsegError, match=rf"image_size = 7 \(quick\.yaml row {row}\): must be .* from 64 up to 1,024"
+        CarsegError,
+        match=rf"image_width = 225 \(quick\.yaml row {row}\): must be .* from 64 up to 1,024 in steps of 32",
     ):
         Study.create(data=data)
 
@@ -297,7 +298,7 @@ def test_settings_of_sections(data):
     study = Study.create(data=data)
     assert study.settings(["data"]) == {"data": study.data}
     names = set(study.settings(["preprocessing"]))
-    assert {"seed", "image_size", "augmentation", "photos_per_split"} <= names
+    assert {"seed", "image_height", "augmentation", "photos_per_split"} <= names
     assert not names & set(study.settings(["model", "training", "evaluation"]))
 
 

@@ -124,7 +124,7 @@ def test_two_processes_learn_what_one_does(study, monkeypatch, tmp_path, synthet
     history = train(two)
     losses = [c for c in one.columns if "loss" in c]
     assert len(losses) == 12
-    # the order of the sums differs, and Adam's first steps, which are of one size whatever the gradient, make that larger
+    # the order of the sums differs, and Adam's first steps, of one size whatever the gradient, make that larger
     for epoch, tolerance in ((0, 1e-4), (1, 1e-3)):
         assert history[losses].iloc[epoch].to_numpy() == pytest.approx(
             one[losses].iloc[epoch].to_numpy(), rel=tolerance, abs=1e-6

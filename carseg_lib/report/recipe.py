@@ -88,7 +88,11 @@ def differences(
                 value == paper.claim(_CLAIM[name]).value if name in _CLAIM else None,
             )
 
-    setting("image_size", "Image size, pixels", paper.claim("input size").printed)
+    if "image_width" in settings:
+        width, height = settings["image_width"], settings["image_height"]
+        claimed = paper.claim("input size")
+        same = width == height == claimed.value
+        add("Image size, pixels", claimed.printed, f"{width} × {height}", same)
     if study is not None and "augmentation" in study:
         text, same = augmentation(study)
         add("Augmentation", "crop, rotation within ±90° (or a flip “in” it), horizontal flip", text, same)
@@ -126,4 +130,4 @@ def differences(
     return rows
 
 
-_CLAIM = {"image_size": "input size", "batch_size": "batch size", "lr": "learning rate", "epochs": "epochs"}
+_CLAIM = {"batch_size": "batch size", "lr": "learning rate", "epochs": "epochs"}
