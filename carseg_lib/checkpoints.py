@@ -12,6 +12,7 @@ from torch import nn
 
 from carseg_lib import files
 from carseg_lib.errors import CarsegError
+from carseg_lib.weights import read_checkpoint
 
 
 @dataclass
@@ -84,3 +85,8 @@ def _save(content: dict, path: Path) -> None:
     buffer = io.BytesIO()  # torch tells a full disk in its own words; our files say it in one line
     torch.save(content, buffer)
     files.write_bytes(path, buffer.getbuffer())
+
+
+def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights after the last epoch of a recipe whose checkpoints lie in `folder`."""
+    return read_checkpoint(folder / files.read_json(folder / "state.json")["last"])

@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from carseg_lib.settings import (
 
 RESERVED_RUNS = ("reference", "bench")
 WEIGHTS = ("coco", "imagenet", "none")
+MONITOR = 16  # photos by which a training whose epochs are not chosen shows that it goes well
 _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
 
 
@@ -39,6 +41,20 @@ def reports_folder() -> Path:
     """Where the runs live: the environment variable CARSEG_REPORTS, else `reports` in the repository."""
     named = os.environ.get("CARSEG_REPORTS")
     return Path(named).resolve() if named else project_folder() / "reports"
+
+
+@contextmanager
+def reports_in(folder: Path) -> Iterator[None]:
+    """Runs are made in this folder, by this process and by those that it starts: parts of a larger study."""
+    before = os.environ.get("CARSEG_REPORTS")
+    os.environ["CARSEG_REPORTS"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CARSEG_REPORTS"]
+        else:
+            os.environ["CARSEG_REPORTS"] = before
 
 
 class Study(Settings):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ from typing import Any
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
 from carseg_lib.settings import near_match, profile_names
-from carseg_lib.study import WEIGHTS, Study, check_run_name, reports_folder
+from carseg_lib.study import MONITOR, WEIGHTS, Study, check_run_name, reports_folder, reports_in
 
-MONITOR = 16  # photos by which training shows that it goes well, after each epoch; nothing is chosen by them
 # Parameters of the profile that differ from cell to cell, and the setting here that says how.
 DECIDED = {
     "epochs": "version_epochs and curve",
@@ -218,20 +215,6 @@ def planned_cells(plan: TransferPlan, catalogues: Mapping[str, Catalogue]) -> li
                 name = f"curve-{photos}-{start}-seed{seed}"
                 cells.append(Cell(name, "curve", "", start, plan.real, photos, epochs, seed))
     return cells
-
-
-@contextmanager
-def reports_in(folder: Path) -> Iterator[None]:
-    """Cells are runs of this folder, in this process and in those that it starts."""
-    before = os.environ.get("CARSEG_REPORTS")
-    os.environ["CARSEG_REPORTS"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["CARSEG_REPORTS"]
-        else:
-            os.environ["CARSEG_REPORTS"] = before
 
 
 def _versions(text: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ seed); `repeats` shows that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ import pandas as pd
 
 from carseg_lib import files
 from carseg_lib.catalogue import Catalogue
+from carseg_lib.cells import read_cell
 from carseg_lib.errors import CarsegError
 from carseg_lib.intervals import Estimate, mean_estimate, proportion_estimate
 from carseg_lib.transfer_plan import Cell, TransferPlan, study_of
@@ -48,7 +49,7 @@ def write_results(
         "bootstrap_samples": study_of(plan, "real", plan.real).bootstrap_samples,
         "seed": plan.seed,
     }
-    answers = {cell: _answers(plan.folder / cell.name) for cell in cells}
+    answers = {cell: read_answers(plan.folder / cell.name) for cell in cells}
     rows = []
     for cell, predictions in answers.items():
         card = read_cell(plan.folder / cell.name)
@@ -79,25 +80,14 @@ def write_results(
         },
         "cells": rows,
         "curve": [
-            {"start": start, "photos": photos, "trainings": len(tables)} | _means(tables, **settings)
+            {"start": start, "photos": photos, "trainings": len(tables)} | means(tables, **settings)
             for (photos, start), tables in points.items()
         ],
         "differences": _differences(plan, answers, points, **settings),
     }
-    files.write_csv(plan.folder / "transfer.csv", pd.DataFrame([_flat(row) for row in rows]))
+    files.write_csv(plan.folder / "transfer.csv", pd.DataFrame([flat(row) for row in rows]))
     files.write_json(plan.folder / "transfer.json", results)
     return results
-
-
-def read_cell(folder: Path) -> dict[str, Any]:
-    """What `cell.json` says of a finished cell; empty if there is none, or its files are not those it left."""
-    path = folder / "cell.json"
-    if not path.is_file():
-        return {}
-    card = files.read_json(path)
-    made = card["sha256"].items()
-    whole = all((folder / name).is_file() and files.sha256(folder / name) == digest for name, digest in made)
-    return card if whole else {}
 
 
 def cell_numbers(
@@ -111,7 +101,7 @@ def cell_numbers(
         return proportion_estimate(int(chosen.sum()), len(chosen), **settings) if len(chosen) else None
 
     return {
-        **_means([predictions], **settings),
+        **means([predictions], **settings),
         "box_iou": mean_estimate(predictions.box_iou.to_numpy(float), **settings),
         "no_car_found": share(predictions.predicted == ""),
         "recall": {t: share(right[predictions.body_type == t]) for t in body_types},
@@ -142,7 +132,8 @@ def finding(estimate: Estimate | None) -> str:
     return "more" if estimate["value"] > 0 else "less"
 
 
-def _answers(folder: Path) -> pd.DataFrame:
+def read_answers(folder: Path) -> pd.DataFrame:
+    """The answers of a cell, by photo."""
     path = folder / "predictions.csv"
     try:
         numbers = {name: [""] for name in ("score", "mask_iou")}
@@ -169,7 +160,7 @@ def _points(
     return points
 
 
-def _per_photo(tables: list[pd.DataFrame], measure: str) -> np.ndarray | None:
+def per_photo(tables: list[pd.DataFrame], measure: str) -> np.ndarray | None:
     """A measure of each photo, 0..1, its mean over some trainings; None without true masks."""
     if measure == "accuracy":
         return np.mean([table.predicted == table.body_type for table in tables], axis=0)
@@ -177,8 +168,9 @@ def _per_photo(tables: list[pd.DataFrame], measure: str) -> np.ndarray | None:
     return None if np.isnan(values).any() else values.mean(axis=0)
 
 
-def _means(tables: list[pd.DataFrame], **settings: int) -> dict[str, Estimate | None]:
-    values = {measure: _per_photo(tables, measure) for measure in MEASURES}
+def means(tables: list[pd.DataFrame], **settings: int) -> dict[str, Estimate | None]:
+    """Accuracy and mask IoU over the photos, each photo's the mean over some trainings; None without true masks."""
+    values = {measure: per_photo(tables, measure) for measure in MEASURES}
     return {name: None if v is None else mean_estimate(v, **settings) for name, v in values.items()}
 
 
@@ -204,19 +196,20 @@ def _differences(
     for names, before, after in pairs:
         row: dict[str, Any] = dict(names)
         for measure in MEASURES:
-            sides = _per_photo(before, measure), _per_photo(after, measure)
+            sides = per_photo(before, measure), per_photo(after, measure)
             row[measure] = None if any(side is None for side in sides) else difference(*sides, **settings)
         rows.append(row)
     return rows
 
 
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A cell's numbers as columns: accuracy, accuracy_low, accuracy_high and so on."""
-    flat: dict[str, Any] = {}
-    nested = {f"recall_{t}": e for t, e in row["recall"].items()}
-    for name, value in ({k: v for k, v in row.items() if k != "recall"} | nested).items():
-        if isinstance(value, dict):
-            flat |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers as columns: accuracy, accuracy_low, accuracy_high and so on; of a table by type, recall_suv and so on."""
+    columns: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict) and "low" in value:
+            columns |= {name: value["value"], f"{name}_low": value["low"], f"{name}_high": value["high"]}
+        elif isinstance(value, dict):
+            columns |= flat({f"{name}_{key}": part for key, part in value.items()})
         else:
-            flat[name] = value
-    return flat
+            columns[name] = value
+    return columns

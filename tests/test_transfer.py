@@ -15,17 +15,19 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 from synthetic import make_car_photos
 
-from carseg_lib import pipeline, training, transfer
+from carseg_lib import cells, pipeline, training, transfer
 from carseg_lib.catalogue import BODY_TYPES, Catalogue
+from carseg_lib.cells import cell_dataset, judged_photos, nested_subset, read_cell
 from carseg_lib.errors import CarsegError
 from carseg_lib.plots import transfer as plots
-from carseg_lib.report.transfer import points, sentences, write_transfer_report
+from carseg_lib.report.transfer import sentences, write_transfer_report
+from carseg_lib.report.words import points
 from carseg_lib.sources import load_catalogue
 from carseg_lib.splits import assign_splits
 from carseg_lib.study import Study
-from carseg_lib.transfer import cell_dataset, judged_photos, make_transfer, nested_subset
+from carseg_lib.transfer import make_transfer
 from carseg_lib.transfer_plan import DECIDED, PLAN_SETTINGS, TransferPlan, create_plan, planned_cells
-from carseg_lib.transfer_results import difference, finding, read_cell
+from carseg_lib.transfer_results import difference, finding
 from carseg_lib.weights import hash_tensors
 from tests.small import SETTINGS
 
@@ -111,7 +113,7 @@ def test_the_data_of_a_training_hold_no_test_photo(places):
     real = splits_of(places["real"])
     dataset = cell_dataset(real, 8, seed=0)
     assert dataset.photos.split.value_counts().to_dict() == {"train": 8, "validation": 8}
-    left_out = dataset.excluded[dataset.excluded.reason == transfer.NOT_DRAWN]
+    left_out = dataset.excluded[dataset.excluded.reason == cells.NOT_DRAWN]
     assert set(left_out.split) == {"train", "test"} and len(left_out) == 8 + 4
     assert set(dataset.instances.photo_id) == set(dataset.photos.photo_id)
 
@@ -239,7 +241,7 @@ def test_a_start_that_does_not_fit_whole_is_refused_before_training(
 ):
     plan = plan_of(places)
     study = transfer.study_of(plan, "some", plan.real)
-    state = transfer.build_model(study, 5, True).state_dict()
+    state = cells.build_model(study, 5, True).state_dict()
     path = tmp_path / "start.pt"
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith(drop)}, path)
     monkeypatch.setattr(transfer, "make_cell", None)
@@ -305,11 +307,11 @@ def test_the_network_measured_is_the_last_epochs(made):
     folder = made.folder / "curve-8-imagenet-seed0"
     with transfer.reports_in(made.folder):
         study = Study.open(folder.name)
-        model = transfer.build_model(study, 5, True)
+        model = cells.build_model(study, 5, True)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
-        judged = judged_photos(splits_of(Path(made.real)), made)
-        photos = transfer.CarPhotos(judged, "validation", study, augment=False)
-        predictions, _ = transfer.answer_split(model.eval(), photos, "validation", study)
+        judged = judged_photos(splits_of(Path(made.real)), 0, made.seed)
+        photos = cells.CarPhotos(judged, "validation", study, augment=False)
+        predictions, _ = cells.answer_split(model.eval(), photos, "validation", study)
     stored = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     assert list(predictions.predicted) == list(stored.predicted)
     assert not study.best_weights.exists()
@@ -350,9 +352,9 @@ def test_the_page_stands_alone_and_shows_both_figures(made):
 
 def test_what_is_done_is_not_made_again(made, monkeypatch, capsys):
     monkeypatch.setenv("CARSEG_REPORTS", str(made.folder.parent))
-    monkeypatch.setattr(transfer, "train", None)
-    monkeypatch.setattr(transfer, "answer_split", None)
-    monkeypatch.setattr(transfer, "load_catalogue", None)  # the photos are not read again either
+    monkeypatch.setattr(cells, "train", None)
+    monkeypatch.setattr(cells, "answer_split", None)
+    monkeypatch.setattr(cells, "load_catalogue", None)  # the photos are not read again either
     before = (made.folder / "transfer.json").read_bytes()
     said: list[str] = []
     make_transfer(made, say=said.append)
@@ -412,7 +414,7 @@ def test_a_killed_cell_goes_on_with_the_same_numbers(moment, again, part, traine
         raise Killed
 
     with monkeypatch.context() as patch:
-        place = (training, "train_epoch") if moment == "in epoch 2" else (transfer, "answer_split")
+        place = (training, "train_epoch") if moment == "in epoch 2" else (cells, "answer_split")
         patch.setattr(*place, stop)
         with pytest.raises(Killed):
             make_transfer(part)

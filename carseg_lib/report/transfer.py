@@ -11,7 +11,7 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.plots import transfer as plots
 from carseg_lib.plots.style import save_figure
 from carseg_lib.report.html import figure_on_page, render
-from carseg_lib.report.words import interval, percent
+from carseg_lib.report.words import interval, percent, points
 from carseg_lib.transfer_results import finding
 
 CAPTIONS = {
@@ -49,14 +49,6 @@ def write_transfer_report(folder: Path) -> Path:
         "points": points,
     }
     return files.write_text(folder / "index.html", render("transfer.html", context))
-
-
-def points(estimate: Mapping[str, Any] | None) -> str:
-    """A difference in percentage points with its interval: "+3.1 (+0.4 to +5.8)"."""
-    if estimate is None:
-        return "–"
-    value, low, high = (f"{100 * estimate[key]:+.1f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
 
 
 def sentences(results: Mapping[str, Any]) -> list[str]:

@@ -37,3 +37,11 @@ def short_claim(claim: str) -> str:
     if len(cells) == len(paper.TABLE_1) and len({tuple(measures) for measures in cells.values()}) == 1:
         cells = {"all types": next(iter(cells.values()))}
     return "; ".join(f"{body_type}: {', '.join(measures)}" for body_type, measures in cells.items())
+
+
+def points(estimate: Mapping[str, Any] | None) -> str:
+    """A difference in percentage points with its interval: "+3.1 (+0.4 to +5.8)"."""
+    if estimate is None:
+        return "–"
+    value, low, high = (f"{100 * estimate[key]:+.1f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
