@@ -1,0 +1,258 @@
+"""What does each part of the recipe buy? Variants of a profile, trained alike and compared photo by photo.
+
+Every variant sees the same training photos in as many steps, with the same seeds as the baseline, and answers the same
+validation photos; the test photos are never answered. Each training is a cell (see `carseg_lib.cells`): what is done is
+not made again. The seeds go round by round, so that a table of all variants is there after the first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from carseg_lib import files, pipeline, provenance
+from carseg_lib.ablation_plan import BASELINE, AblationPlan, Variant, study_of
+from carseg_lib.batches import Batches, epoch_order, make_loader
+from carseg_lib.catalogue import Catalogue
+from carseg_lib.cells import catalogued, cell_dataset, digest_of, judged_photos, make_cell, read_cell
+from carseg_lib.errors import CarsegError
+from carseg_lib.inference import choose_device
+from carseg_lib.metrics import confusion_matrix, scores_of_matrices
+from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.report.words import interval, percent, points
+from carseg_lib.rivals import Classifier
+from carseg_lib.study import Study, reports_in
+from carseg_lib.training import learning_rate, seed_everything
+from carseg_lib.transfer_results import difference, flat, means, per_photo, read_answers
+
+RENDERED_START = "rendered-start"
+
+
+def make_ablation(plan: AblationPlan, say: Callable[[str], None] = print) -> Path:
+    """Make what is missing of a plan; the table is written after each training.
+
+    Args:
+        plan: from `ablation_plan.create_plan`.
+        say: is given each line for the terminal.
+
+    Returns:
+        ablation.md.
+
+    Raises:
+        CarsegError: too few photos, or another process makes this run.
+    """
+    from carseg_lib.plots.ablation import effects  # imports matplotlib
+    from carseg_lib.plots.style import save_figure
+
+    choose_device(plan.device)
+    with pipeline.run_lock(plan), reports_in(plan.folder):
+        files.remove_leftovers(plan.folder)
+        say("reading the photos")
+        source = catalogued(study_of(plan, plan.variants[0], 0), plan.folder / "data")
+        photos = plan.photos or len(source.split("train").photos)
+        if photos > (there := len(source.split("train").photos)):
+            raise CarsegError(f"DATA={plan.data} has {there:,} training photos; photos asks for {photos:,}.")
+        judged = judged_photos(source, plan.validation_photos, 0)
+        cells = [(variant, seed) for seed in range(plan.seeds) for variant in plan.variants]
+        done: list[tuple[Variant, int]] = []
+        for number, (variant, seed) in enumerate(cells, start=1):
+            dataset = cell_dataset(source, photos, seed)
+            outcome = _make(plan, variant, seed, dataset, judged, say)
+            say(f"[{number}/{len(cells)}] {variant.name}, seed {seed}: {outcome}")
+            done.append((variant, seed))
+            results = write_results(plan, done, judged, photos)
+        save_figure(effects(results), plan.folder / "effects.png")
+        return plan.folder / "ablation.md"
+
+
+def _make(
+    plan: AblationPlan,
+    variant: Variant,
+    seed: int,
+    dataset: Catalogue,
+    judged: Catalogue,
+    say: Callable[[str], None],
+) -> str:
+    study = study_of(plan, variant, seed)
+    if variant.kind == "classifier":
+        return make_classifier_cell(study, dataset, judged, say)
+    if variant.start == "rendered":
+        study = study.model_copy(update={"weights": str(_rendered_start(plan, variant, judged, say))})
+    facts = {"variant": variant.name, "seed": seed}
+    return make_cell(study, dataset, judged, facts, say, with_masks=dataset.has_masks)
+
+
+def _rendered_start(
+    plan: AblationPlan, variant: Variant, judged: Catalogue, say: Callable[[str], None]
+) -> Path:
+    """The network that a variant with a rendered start begins from: trained on the embedded data set."""
+    study = study_of(plan, variant, 0)
+    own = Study.create(RENDERED_START, plan.profile, "", dict(variant.settings), device=plan.device)
+    own = own.model_copy(update={"epochs": study.epochs, "training_sample": study.training_sample})
+    rendered = catalogued(own, plan.folder / "data")
+    dataset = cell_dataset(rendered, len(rendered.split("train").photos), 0)
+    make_cell(own, dataset, judged, {"variant": RENDERED_START, "seed": 0}, say, with_masks=True)
+    return own.folder / "model.pt"
+
+
+def make_classifier_cell(
+    study: Study, dataset: Catalogue, judged: Catalogue, say: Callable[[str], None]
+) -> str:
+    """The same for a classifier: photos, steps, rates and seeds as the Mask R-CNN's."""
+    needs = {
+        "settings": {
+            name: str(value) for name, value in study.settings(["preprocessing", "model", "training"]).items()
+        },
+        "data": dataset.fingerprint,
+        "photos": judged.fingerprint,
+        "code": digest_of("from carseg_lib import ablation"),
+    }
+    if read_cell(study.folder).get("needs") == needs:
+        return "is up to date"
+    started = time.monotonic()
+    say(f"{study.run}: classifier, {study.epochs} epochs")
+    model = train_classifier(study, dataset)
+    predictions = classify(model, judged, study)
+    files.write_csv(study.predictions, predictions)
+    card = {
+        "variant": "classifier",
+        "seconds": round(time.monotonic() - started, 1),
+        "needs": needs,
+        "sha256": {study.predictions.name: files.sha256(study.predictions)},
+    }
+    files.write_json(study.folder / "cell.json", card)
+    right = int((predictions.predicted == predictions.body_type).sum())
+    return f"{right:,} of {len(predictions):,} validation photos are answered right"
+
+
+def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
+    """Trains a classifier on the study's backbone, by the study's recipe."""
+    device = choose_device(study.device)
+    seed_everything(study.seed, device)
+    model = Classifier(study.backbone, len(dataset.body_types), study.weights)
+    model = model.to(device, memory_format=torch.channels_last).train()
+    head = list(model.network.get_classifier().parameters())
+    of_head = {id(p) for p in head}
+    body = [p for p in model.parameters() if id(p) not in of_head]
+    groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
+    optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
+    photos = CarPhotos(dataset, "train", study, augment=True)
+    steps = study.epochs * -(-len(photos) // study.batch_size)
+    step = 0
+    for epoch in range(1, study.epochs + 1):
+        order = epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
+        for images, targets in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
+            for group in optimizer.param_groups:
+                group["lr"] = group["share"] * learning_rate(study, step, steps)
+            types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
+            model(images.to(device), types.to(device)).backward()
+            if study.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+    return model.eval()
+
+
+@torch.inference_mode()
+def classify(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
+    """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
+    photos = CarPhotos(judged, "validation", study, augment=False)
+    names = list(photos.class_ids)
+    answers: list[Tensor] = []
+    for images, _ in make_loader(photos, Batches(photos.in_order(), study.batch_size), study.loader_workers):
+        answers.append(model(images.to(next(model.parameters()).device)).softmax(1).cpu())
+    scores, found = torch.cat(answers).max(1)
+    table = photos.photos[["photo_id", "body_type"]].copy()
+    table["predicted"] = [names[i] for i in found.tolist()]
+    table["score"] = scores.tolist()
+    return table.assign(box_iou=float("nan"), mask_iou=float("nan"))
+
+
+def write_results(
+    plan: AblationPlan, done: list[tuple[Variant, int]], judged: Catalogue, photos: int
+) -> dict[str, Any]:
+    """ablation.json, ablation.csv and ablation.md from the answers of the trainings that are done.
+
+    Returns:
+        What ablation.json holds: variants: name, question, trainings, accuracy, mask_iou (estimates; mask_iou None for
+        a classifier), macro_f1 (mean over trainings), seconds (mean), accuracy_difference and mask_iou_difference to
+        the baseline (estimates -1..1 over photos, paired by seed; None for the baseline).
+    """
+    samples = {"bootstrap_samples": study_of(plan, plan.variants[0], 0).bootstrap_samples, "seed": 0}
+    tables: dict[str, dict[int, pd.DataFrame]] = {}
+    for variant, seed in done:
+        folder = plan.folder / f"{variant.name}-seed{seed}"
+        tables.setdefault(variant.name, {})[seed] = read_answers(folder)
+    rows = []
+    for variant in plan.variants:
+        of_seed = tables.get(variant.name, {})
+        if not of_seed:
+            continue
+        cards = [read_cell(plan.folder / f"{variant.name}-seed{seed}") for seed in of_seed]
+        row: dict[str, Any] = {"name": variant.name, "question": variant.question, "trainings": len(of_seed)}
+        row |= means(list(of_seed.values()), **samples)
+        row["macro_f1"] = sum(macro_f1(t, judged.body_types) for t in of_seed.values()) / len(of_seed)
+        row["seconds"] = sum(card["seconds"] for card in cards) / len(cards)
+        row["settings"] = dict(variant.settings)
+        base = [tables[BASELINE][seed] for seed in of_seed]
+        for measure in ("accuracy", "mask_iou"):
+            sides = per_photo(base, measure), per_photo(list(of_seed.values()), measure)
+            known = variant.name != BASELINE and all(side is not None for side in sides)
+            row[f"{measure}_difference"] = difference(*sides, **samples) if known else None
+        rows.append(row)
+    results = {
+        "schema": 1,
+        "made": provenance.now(),
+        "hardware": provenance.hardware(),
+        "plan": {k: v for k, v in asdict(plan).items() if k not in ("folder", "data", "variants")}
+        | {"photos": photos},
+        "answered": len(judged.photos),
+        "variants": rows,
+    }
+    table = [flat({k: v for k, v in row.items() if k != "settings"}) for row in rows]
+    files.write_csv(plan.folder / "ablation.csv", pd.DataFrame(table))
+    files.write_json(plan.folder / "ablation.json", results)
+    files.write_text(plan.folder / "ablation.md", markdown(results))
+    return results
+
+
+def macro_f1(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> float:
+    """The mean of the types' F1 scores."""
+    matrix = confusion_matrix(predictions, body_types)
+    return float(scores_of_matrices(matrix[None])["macro_f1"][0])
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The table to read."""
+    plan = results["plan"]
+    lines = [
+        f"Profile `{plan['profile']}`, {plan['photos']:,} training photos × {plan['epochs']} epochs, "
+        f"{plan['seeds']} seeds; n = {results['answered']:,} validation photos. Differences to the baseline in "
+        "percentage points, photo by photo and seed by seed; in brackets 95% bootstrap intervals over photos.",
+        "",
+        "| Variant | Accuracy | Difference | Macro F1 | Mask IoU | Difference | Minutes |",
+        "|:--|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in results["variants"]:
+        numbers = [
+            _share(row["accuracy"]),
+            points(row["accuracy_difference"]),
+            percent(row["macro_f1"]),
+            _share(row["mask_iou"]),
+            points(row["mask_iou_difference"]),
+            f"{row['seconds'] / 60:.1f}",
+        ]
+        lines.append(f"| **{row['name']}**: {row['question']} | {' | '.join(numbers)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _share(estimate: Mapping[str, float] | None) -> str:
+    return "–" if estimate is None else f"{percent(estimate['value'])} ({interval(estimate)})"
