@@ -70,7 +70,7 @@ endif
 CARSEG := $(ENV_PYTHON) -m carseg_lib
 
 ##@ The study
-.PHONY: reproduce explore preprocess train evaluate report verify reference predict transfer lab settings
+.PHONY: reproduce explore preprocess train evaluate report verify reference predict transfer ablate bench lab settings
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
 explore: $(READY) ## run it up to notebook 01: what the photos are
@@ -91,6 +91,10 @@ predict: $(READY) ## a trained run's answers for PHOTO: an overlay PNG and a JSO
 	@$(CARSEG) predict
 transfer: $(READY) ## train on rendered cars, measure on the photos of REAL: reports/transfer/index.html
 	@$(CARSEG) transfer
+ablate: $(READY) ## train every variant of notebooks/ablations.yaml and compare: reports/ablation/ablation.md; resumes
+	@$(CARSEG) ablate
+bench: $(READY) ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
+	@$(CARSEG) bench
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(CARSEG) lab
 settings: $(READY) ## list the parameters of PROFILE with their meaning and range

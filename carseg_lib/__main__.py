@@ -138,6 +138,18 @@ def _parser() -> argparse.ArgumentParser:
         "train on rendered cars, measure on real photos",
         ("real", "rendered", "profile", "run", "seed", "device", "workers", "weights", "set"),
     )
+    command(
+        "bench",
+        _bench,
+        "measure speed, quality and memory beside torchvision's Mask R-CNN",
+        ("data", "profile", "device", "set"),
+    )
+    command(
+        "ablate",
+        _ablate,
+        "train every variant of notebooks/ablations.yaml and compare",
+        ("data", "run", "device", "set"),
+    )
     command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
     command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
     return parser
@@ -250,6 +262,28 @@ def _transfer(asked: argparse.Namespace) -> int:
         workers=asked.workers or "1",
     )
     print(f"done: {_shown(transfer.make_transfer(plan))}")
+    return 0
+
+
+def _bench(asked: argparse.Namespace) -> int:
+    from carseg_lib.bench import run
+
+    signal.signal(signal.SIGTERM, end_like_ctrl_c)
+    plan = run.create_plan(settings.parse_settings(asked.set))
+    page = run.run_bench(asked.profile or "quick", asked.data, asked.device or "auto", plan)
+    print(f"done: {_shown(page)}")
+    return 0
+
+
+def _ablate(asked: argparse.Namespace) -> int:
+    from carseg_lib import ablation_plan
+
+    signal.signal(signal.SIGTERM, end_like_ctrl_c)
+    given = settings.parse_settings(asked.set)
+    plan = ablation_plan.create_plan(asked.data, asked.run, asked.device or "auto", given)
+    from carseg_lib.ablation import make_ablation
+
+    print(f"done: {_shown(make_ablation(plan))}")
     return 0
 
 

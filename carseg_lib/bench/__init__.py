@@ -1,0 +1,1 @@
+"""`make bench`: this project beside what a reader would use instead, measured in one run."""

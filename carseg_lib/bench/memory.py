@@ -1,0 +1,66 @@
+"""Peak memory of training, measured in a process of its own: `python -m carseg_lib.bench.memory run photos steps`."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import torch
+
+from carseg_lib.batches import Batches, epoch_order, make_loader
+from carseg_lib.bench.systems import our_system, stock_system
+from carseg_lib.catalogue import Catalogue
+from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.settings import project_folder
+from carseg_lib.study import Study
+from carseg_lib.training import seed_everything
+
+
+def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
+    """Trains some steps on some of a run's photos in a new process.
+
+    Args:
+        run: whose settings and data set are used.
+        system: "ours" or "stock".
+        photos: of the training split.
+        steps: of training.
+
+    Returns:
+        Its largest resident memory, 1e9 bytes.
+
+    Raises:
+        RuntimeError: the process failed.
+    """
+    command = [sys.executable, "-m", "carseg_lib.bench.memory", run, system, str(photos), str(steps)]
+    done = subprocess.run(command, cwd=project_folder(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"measuring memory failed:\n{done.stderr[-2000:]}")
+    return float(done.stdout.split()[-1])
+
+
+def main(run: str, system: str, photos: int, steps: int) -> float:
+    """The same in this process; starts from a process that has done nothing else."""
+    study = Study.open(run).model_copy(update={"photos_per_split": photos})
+    seed_everything(study.seed, torch.device("cpu"))
+    dataset = Catalogue.load(study.dataset)
+    train = CarPhotos(dataset, "train", study, augment=True)
+    made = (our_system if system == "ours" else stock_system)(study, dataset.body_types, *_name(system))
+    done = 0
+    for epoch in range(1, steps + 1):
+        order = epoch_order(train.photos.body_type, epoch, study.seed, study.class_balance)
+        for batch in make_loader(train, Batches(order, study.batch_size), study.loader_workers):
+            made.step(batch)
+            done += 1
+            if done == steps:
+                unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
+                return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    raise AssertionError("an epoch has at least one batch")
+
+
+def _name(system: str) -> tuple[str, ...]:
+    return ("ours",) if system == "ours" else ()
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

@@ -1,0 +1,350 @@
+"""Runs the benchmark and writes reports/bench/: bench.json, bench.md and figures.
+
+Every part measures ours and torchvision's Mask R-CNN in turn, on the same photos, resized and augmented alike.
+Speed is measured with the layers that a start from ImageNet trains on either side; quality with the same kind of start
+on both, by default from scratch, as torchvision's ImageNet weights need a download (SET="weights=imagenet").
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from carseg_lib import files, provenance
+from carseg_lib.batches import Batches, epoch_order, make_loader
+from carseg_lib.bench.clocks import interleaved, medians
+from carseg_lib.bench.machine import count_flops, peak_gflops, where_time_goes
+from carseg_lib.bench.memory import peak_gigabytes
+from carseg_lib.bench.quality import Quality, train_ours, train_stock
+from carseg_lib.bench.rows import Row, write_rows
+from carseg_lib.bench.systems import Batch, System, classifier_system, our_system, stock_system
+from carseg_lib.catalogue import Catalogue
+from carseg_lib.errors import CarsegError
+from carseg_lib.inference import choose_device
+from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.progress import duration
+from carseg_lib.settings import near_match
+from carseg_lib.sources import load_catalogue
+from carseg_lib.splits import assign_splits
+from carseg_lib.study import Study, reports_folder, reports_in
+from carseg_lib.training import seed_everything
+
+LOADED = 8  # batches whose reading is timed
+BATCHES = 3  # of them that steps are timed on, in turn
+SAME_BACKBONE = "ours, ResNet-50"
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """How much is measured; SET gives these by name.
+
+    Attributes:
+        repeats: of each timed step.
+        photos: training and validation photos of the quality part; 0 leaves that part out.
+        stock_epochs: passes that torchvision's model is trained for.
+        weights: the start of the quality part, on both sides: none or imagenet.
+        memory_photos: training photos at 1x of the memory part.
+        memory_steps: of training at each size.
+    """
+
+    repeats: int = 5
+    photos: int = 200
+    stock_epochs: int = 2
+    weights: str = "none"
+    memory_photos: int = 100
+    memory_steps: int = 30
+
+
+def create_plan(given: Mapping[str, str]) -> BenchPlan:
+    """Reads SET.
+
+    Raises:
+        CarsegError: an unknown name, or a value that is none.
+    """
+    known = {field.name: field for field in fields(BenchPlan)}
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name not in known:
+            raise CarsegError(f"SET: there is no setting {name!r} of the benchmark{near_match(name, known)}")
+        if name == "weights":
+            if text not in ("none", "imagenet"):
+                raise CarsegError(f"SET: weights = {text!r} must be none or imagenet.")
+            values[name] = text
+        elif text.isdecimal() and (int(text) > 0 or name == "photos"):
+            values[name] = int(text)
+        else:
+            raise CarsegError(f"SET: {name} = {text!r} must be a whole number above 0.")
+    return BenchPlan(**values)
+
+
+def run_bench(
+    profile: str, data: str, device: str, plan: BenchPlan, say: Callable[[str], None] = print
+) -> Path:
+    """Measures everything and writes the results.
+
+    Args:
+        profile: whose recipe is ours.
+        data: photos with masks, as DATA is given.
+        device: auto, cpu, cuda or mps.
+        plan: how much.
+        say: is given each line for the terminal.
+
+    Returns:
+        bench.md.
+
+    Raises:
+        CarsegError: photos without masks, or too few.
+    """
+    from carseg_lib.plots.bench import draw_bench  # imports matplotlib
+
+    folder = files.make_folder(reports_folder() / "bench")
+    with reports_in(folder):  # the trainings lie in it as runs do
+        rows, facts = _measure(profile, data, device, plan, say)
+    write_rows(folder, rows, facts)
+    draw_bench(files.read_json(folder / "bench.json"), folder)
+    say(f"measured in {duration(facts['seconds'])}")
+    return folder / "bench.md"
+
+
+def _measure(
+    profile: str, data: str, device: str, plan: BenchPlan, say: Callable[[str], None]
+) -> tuple[list[Row], dict[str, Any]]:
+    started = time.monotonic()
+    study = Study.create("ours", profile, data, {"training_sample": 16}, device=device)
+    say(f"benchmark of profile {profile} on {study.data_as_given}, device {choose_device(device)}")
+    dataset = assign_splits(load_catalogue(study.locate_photos()), study.seed)
+    if not dataset.has_masks:
+        raise CarsegError(f"DATA={data}: the benchmark trains masks, and these photos have none.")
+    if (found := len(dataset.split("train").photos)) < 4 * plan.memory_photos:
+        raise CarsegError(
+            f"DATA={data}: {found} training photos, {4 * plan.memory_photos} are needed; "
+            "set memory_photos lower by SET."
+        )
+    seed_everything(study.seed, choose_device(device))
+    facts: dict[str, Any] = {
+        "made": provenance.now(),
+        "torch": torch.__version__,
+        "hardware": provenance.hardware(),
+        "profile": profile,
+        "data": dataset.name,
+        "plan": asdict(plan),
+    }
+    rows: list[Row] = []
+    stock = stock_system(study, dataset.body_types)
+    systems = {
+        "stock": stock,
+        "ours": our_system(study, dataset.body_types, "ours"),
+        SAME_BACKBONE: our_system(
+            study.model_copy(update={"backbone": "resnet50"}), dataset.body_types, SAME_BACKBONE
+        ),
+        "classifier": classifier_system(study, dataset.body_types),
+    }
+    batches, loading = _batches(study, dataset)
+    say("speed of training")
+    rows += _training_speed(systems, batches, loading, study, plan, facts)
+    say("share of the machine's peak, and where a step's time goes")
+    rows += _machine(systems, batches, facts)
+    trained = dict(systems)
+    if plan.photos:
+        say("quality: torchvision's model is trained first, which takes longest")
+        rows += _quality(study, dataset, plan, trained, facts, say)
+    say("speed of inference")
+    rows += _inference_speed(trained, batches, plan, facts, bool(plan.photos))
+    say("memory")
+    rows += _memory(study, dataset, plan, facts)
+    facts["seconds"] = round(time.monotonic() - started, 1)
+    return rows, facts
+
+
+def _batches(study: Study, dataset: Catalogue) -> tuple[list[Batch], float]:
+    """Some batches, and the median seconds that one took to be read and augmented."""
+    photos = CarPhotos(dataset, "train", study, augment=True)
+    order = epoch_order(photos.photos.body_type, 1, study.seed, study.class_balance)
+    loader = iter(make_loader(photos, Batches(order[: study.batch_size * LOADED], study.batch_size)))
+    batches, seconds = [], []
+    started = time.perf_counter()
+    for batch in loader:
+        seconds.append(time.perf_counter() - started)
+        batches.append(batch)
+        started = time.perf_counter()
+    return batches[:BATCHES], statistics.median(seconds)
+
+
+def _training_speed(
+    systems: Mapping[str, System],
+    batches: list[Batch],
+    loading: float,
+    study: Study,
+    plan: BenchPlan,
+    facts: dict[str, Any],
+) -> list[Row]:
+    turn = dict.fromkeys(systems, 0)
+
+    def step(name: str) -> None:
+        turn[name] += 1
+        systems[name].step(batches[turn[name] % len(batches)])
+
+    seconds = interleaved({name: (lambda name=name: step(name)) for name in systems}, plan.repeats)
+    facts["step_seconds"] = seconds
+    middle = medians(seconds)
+    rate = {name: len(batches[0][0]) / s for name, s in middle.items()}
+    height, width = study.image_size
+    what = f"training, {width} × {height} px, batch {study.batch_size}"
+    frozen = "stock: fp32, reference recipe, first layers frozen as from ImageNet"
+    share = loading / (loading + middle["ours"])
+    return [
+        Row("speed", what, "photos/s", rate["stock"], rate["ours"], note=frozen),
+        Row("speed", f"{what}, ResNet-50 on both sides", "photos/s", rate["stock"], rate[SAME_BACKBONE]),
+        Row("speed", f"{what}, classifier", "photos/s", None, rate["classifier"], note="no boxes, no masks"),
+        Row(
+            "speed",
+            "reading and augmenting, share of a step",
+            "%",
+            None,
+            100 * share,
+            False,
+            "ours, no workers",
+        ),
+    ]
+
+
+def _machine(systems: Mapping[str, System], batches: list[Batch], facts: dict[str, Any]) -> list[Row]:
+    device = next(systems["ours"].model.parameters()).device
+    peaks = {str(t).removeprefix("torch."): peak_gflops(device, t) for t in (torch.float32, torch.bfloat16)}
+    where = {n: where_time_goes(lambda n=n: systems[n].step(batches[0])) for n in ("ours", "stock")}
+    flops = {n: count_flops(lambda n=n: systems[n].step(batches[0])) for n in ("ours", "stock")}
+    facts |= {"peak_gflops": peaks, "flops_of_a_step": flops, "where_time_goes": where}
+    peak = peaks["float32"]["convolution"]
+
+    def share(name: str) -> float:
+        convolving = sum(s for kind, s in where[name].items() if kind.startswith("convolutions"))
+        return 100 * flops[name]["convolution"] / convolving / 1e9 / peak
+
+    rows = [
+        Row("machine", f"peak, {kind} product, {number}", "GFLOP/s", None, value)
+        for number, of_number in peaks.items()
+        for kind, value in of_number.items()
+    ]
+    gflop = {n: f["all"] / 1e9 for n, f in flops.items()}
+    return [
+        *rows,
+        Row("machine", "arithmetic of a training step", "GFLOP", gflop["stock"], gflop["ours"], False),
+        Row(
+            "machine",
+            "convolutions, share of the measured peak",
+            "%",
+            share("stock"),
+            share("ours"),
+            note="fp32",
+        ),
+    ]
+
+
+def _quality(
+    study: Study,
+    dataset: Catalogue,
+    plan: BenchPlan,
+    trained: dict[str, System],
+    facts: dict[str, Any],
+    say: Callable[[str], None],
+) -> list[Row]:
+    few = study.model_copy(update={"photos_per_split": plan.photos, "weights": plan.weights})
+    stock = stock_system(few, dataset.body_types, plan.weights)
+    of_stock = train_stock(few, dataset, stock, plan.stock_epochs, say)
+    trained["stock"] = stock
+    equal = few.model_copy(update={"run": "equal-epochs", "epochs": plan.stock_epochs})
+    _, same_epochs = train_ours(equal, dataset)
+    epochs = max(round(of_stock.seconds / same_epochs.seconds * same_epochs.epochs), 1)
+    long = few.model_copy(update={"run": "equal-time", "epochs": epochs})
+    model, same_time = train_ours(long, dataset)
+    ours = our_system(few, dataset.body_types, "ours")
+    ours.model.load_state_dict(model.state_dict())
+    trained["ours"] = ours
+    facts["quality"] = {
+        "stock": asdict(of_stock),
+        "equal epochs": asdict(same_epochs),
+        "equal time": asdict(same_time),
+    }
+    return quality_rows(of_stock, same_epochs, same_time, plan)
+
+
+def quality_rows(stock: Quality, same_epochs: Quality, same_time: Quality, plan: BenchPlan) -> list[Row]:
+    """The rows of the quality part."""
+    start = "from scratch" if plan.weights == "none" else "backbone from ImageNet"
+    n = f"{plan.photos} photos, {start}; n ≤ {plan.photos} validation photos"
+    reached = [s for s in (same_epochs.seconds_to(stock.accuracy), same_time.seconds_to(stock.accuracy)) if s]
+    rows = []
+    for ours, when in ((same_epochs, f"{stock.epochs} epochs each"), (same_time, "equal time")):
+        note = f"{n}; {ours.epochs} epochs of ours, {duration(ours.seconds)}"
+        rows += [
+            Row(
+                "quality",
+                f"validation accuracy, {when}",
+                "%",
+                100 * stock.accuracy,
+                100 * ours.accuracy,
+                note=note,
+            ),
+            Row("quality", f"mask AP, {when}", "%", 100 * stock.mask_ap, 100 * ours.mask_ap),
+        ]
+    note = "" if reached else "ours never reached it"
+    first = min(reached, default=None)
+    what = f"training time to stock's last accuracy ({stock.accuracy:.1%})"
+    return [*rows, Row("quality", what, "s", stock.seconds, first, False, note)]
+
+
+def _inference_speed(
+    systems: Mapping[str, System],
+    batches: list[Batch],
+    plan: BenchPlan,
+    facts: dict[str, Any],
+    are_trained: bool,
+) -> list[Row]:
+    images = batches[0][0]
+    whole = interleaved({n: (lambda s=s: s.answer(images)) for n, s in systems.items()}, plan.repeats)
+    one = interleaved({n: (lambda s=s: s.answer(images[:1])) for n, s in systems.items()}, plan.repeats)
+    facts |= {"inference_seconds": whole, "latency_seconds": one}
+    rate = {name: len(images) / s for name, s in medians(whole).items()}
+    latency = {name: 1000 * s for name, s in medians(one).items()}
+    note = "both trained, masks pasted" if are_trained else "untrained"
+    what, single = f"inference, batch {len(images)}", "one photo, from tensor to masks"
+    return [
+        Row("speed", what, "photos/s", rate["stock"], rate["ours"], note=note),
+        Row(
+            "speed",
+            f"{what}, ResNet-50 on both sides",
+            "photos/s",
+            rate["stock"],
+            rate[SAME_BACKBONE],
+            note="ours untrained",
+        ),
+        Row("speed", f"{what}, classifier", "photos/s", None, rate["classifier"]),
+        Row("speed", single, "ms", latency["stock"], latency["ours"], False, note),
+    ]
+
+
+def _memory(study: Study, dataset: Catalogue, plan: BenchPlan, facts: dict[str, Any]) -> list[Row]:
+    study.save()
+    dataset.save(study.dataset)
+    sizes = {k: k * plan.memory_photos for k in (1, 2, 4)}
+    ours = {k: peak_gigabytes(study.run, "ours", n, plan.memory_steps) for k, n in sizes.items()}
+    stock = peak_gigabytes(study.run, "stock", plan.memory_photos, 1)
+    facts["memory_gigabytes"] = {"ours": ours, "stock": stock}
+    return [
+        Row(
+            "memory",
+            f"peak of training on {n} photos",
+            "GB",
+            stock if k == 1 else None,
+            ours[k],
+            False,
+            f"{plan.memory_steps} steps" + ("; stock: 1 step" if k == 1 else ""),
+        )
+        for k, n in sizes.items()
+    ]

@@ -1,0 +1,113 @@
+"""What is measured: ours, the same with torchvision's backbone, torchvision's own, and a classifier; one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from carseg_lib.inference import choose_device, photo_detections
+from carseg_lib.model import build_model
+from carseg_lib.rivals import Classifier, StockMaskRCNN
+from carseg_lib.study import Study
+from carseg_lib.training import make_optimizer
+
+Batch = tuple[Tensor, list[dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
+class System:
+    """One of them, untrained, on the study's device.
+
+    Attributes:
+        name: in tables.
+        model: its network.
+        optimizer: of its weights.
+        step: one step of training on a batch, its weights changed.
+        answer: what a user gets for photos (B, 3, H, W); masks are as large as the photos.
+    """
+
+    name: str
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    step: Callable[[Batch], None]
+    answer: Callable[[Tensor], object]
+
+
+def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
+    """The model of a study, trained as `carseg_lib.training` does."""
+    device = choose_device(study.device)
+    model = build_model(study, len(body_types) + 1, with_masks=True)
+    model = model.to(device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(model, study)
+    autocast = study.precision == "bf16-mixed"
+
+    def step(batch: Batch) -> None:
+        model.train()
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            losses, _ = model(*on_device(batch, device))
+        sum(losses.values()).backward()
+        if study.clip_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    @torch.inference_mode()
+    def answer(images: Tensor) -> object:
+        model.eval()
+        _, found = model(images.to(device))
+        height, width = images.shape[-2:]
+        return [photo_detections(one, (width, height), (height, width), body_types, study) for one in found]
+
+    return System(name, model, optimizer, step, answer)
+
+
+def stock_system(study: Study, body_types: tuple[str, ...], weights: str = "shape") -> System:
+    """Torchvision's Mask R-CNN, ResNet-50, with its reference recipe in fp32."""
+    device = choose_device(study.device)
+    model = StockMaskRCNN(len(body_types) + 1, study.image_size, weights).to(device)
+    optimizer = model.make_optimizer(study.batch_size)
+
+    def step(batch: Batch) -> None:
+        model.train()
+        losses, _ = model(*on_device(batch, device))
+        sum(losses.values()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    @torch.inference_mode()
+    def answer(images: Tensor) -> object:
+        model.eval()
+        return model.predict(images.to(device))
+
+    return System("stock", model, optimizer, step, answer)
+
+
+def classifier_system(study: Study, body_types: tuple[str, ...]) -> System:
+    """A classifier on the study's backbone: no boxes, no masks."""
+    device = choose_device(study.device)
+    model = Classifier(study.backbone, len(body_types), "none")
+    model = model.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=study.lr, fused=True)
+
+    def step(batch: Batch) -> None:
+        model.train()
+        images, targets = on_device(batch, device)
+        model(images, torch.stack([target["labels"][0] for target in targets]) - 1).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    @torch.inference_mode()
+    def answer(images: Tensor) -> object:
+        model.eval()
+        return model(images.to(device)).argmax(1).tolist()
+
+    return System("classifier", model, optimizer, step, answer)
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """A batch where the model is."""
+    images, targets = batch
+    return images.to(device), [{k: v.to(device) for k, v in target.items()} for target in targets]

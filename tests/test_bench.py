@@ -1,0 +1,154 @@
+"""The benchmark: its rows and its parts on made-up numbers, and the whole of it once on a few drawn cars."""
+
+import json
+
+import pytest
+import torch
+
+from carseg_lib.bench import quality, run
+from carseg_lib.bench.clocks import interleaved, medians
+from carseg_lib.bench.machine import count_flops, kind_of, peak_gflops, where_time_goes
+from carseg_lib.bench.quality import Quality, train_stock
+from carseg_lib.bench.rows import Row, markdown, write_rows
+from carseg_lib.bench.run import BenchPlan, create_plan, quality_rows, run_bench
+from carseg_lib.bench.systems import System
+from carseg_lib.errors import CarsegError
+from tests.small import small_study, with_dataset
+
+FACTS = {
+    "made": "2026-01-01T00:00:00Z",
+    "torch": "2.15.0",
+    "hardware": {"processor": "Some CPU", "cores": 2, "memory_gb": 24.0, "gpus": []},
+}
+
+
+def test_a_ratio_above_one_means_that_ours_is_better(tmp_path):
+    faster = Row("speed", "training", "photos/s", 0.5, 25.0)
+    sooner = Row("quality", "time", "s", 600.0, 12.0, more_is_better=False)
+    alone = Row("speed", "classifier", "photos/s", None, 40.0)
+    never = Row("quality", "time", "s", 600.0, None, more_is_better=False)
+    assert [row.ratio for row in (faster, sooner, alone, never)] == [50.0, 50.0, None, None]
+    write_rows(tmp_path, [faster, alone], FACTS)
+    written = json.loads((tmp_path / "bench.json").read_text())
+    assert written["rows"][0]["ratio"] == 50.0 and written["rows"][1]["stock"] is None
+    text = (tmp_path / "bench.md").read_text()
+    assert "| training | photos/s | 0.5 | 25 | 50× |  |" in text
+    assert "| classifier | photos/s | – | 40 | – |  |" in text
+    assert text == markdown([faster, alone], FACTS)
+
+
+def test_actions_are_measured_in_turn():
+    calls = []
+    actions = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    seconds = interleaved(actions, repeats=3, warmups=2)
+    assert "".join(calls) == "abab" + "ababab"
+    assert all(len(s) == 3 and min(s) >= 0 for s in seconds.values())
+    assert medians({"a": [3.0, 1.0, 2.0]}) == {"a": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("operation", "kind"),
+    [
+        ("aten::convolution_backward", "convolutions, backward"),
+        ("aten::mkldnn_convolution", "convolutions, forward"),
+        ("aten::addmm", "matrix products"),
+        ("aten::_fused_adamw_", "optimiser and clipping"),
+        ("aten::sort", "all else"),
+    ],
+)
+def test_operations_are_sorted_by_kind(operation, kind):
+    assert kind_of(operation) == kind
+
+
+def test_arithmetic_is_counted_and_timed():
+    conv = torch.nn.Conv2d(4, 8, 3, padding=1, bias=False)
+    photos = torch.randn(2, 4, 16, 16)
+    flops = count_flops(lambda: (conv(photos).flatten(1) @ torch.ones(8 * 256, 3)).sum())
+    by_hand = 2 * 9 * 4 * 8 * 2 * 256
+    assert flops == {"convolution": by_hand, "all": by_hand + 2 * 2 * 8 * 256 * 3}
+    # depthwise: each gradient takes as much as the forward pass
+    depthwise = torch.nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False)
+    maps = torch.randn(2, 8, 6, 6, requires_grad=True)
+    assert count_flops(lambda: depthwise(maps).sum().backward())["convolution"] == 3 * 2 * 25 * 8 * 2 * 36
+    up = torch.nn.ConvTranspose2d(8, 4, 2, 2, bias=False)
+    assert count_flops(lambda: up(maps).sum().backward())["convolution"] == 3 * 2 * maps.numel() * 4 * 4
+    where = where_time_goes(lambda: conv(photos).sum().backward(), repeats=2)
+    assert {"convolutions, forward", "convolutions, backward"} <= set(where)
+    assert all(seconds >= 0 for seconds in where.values())
+    peaks = peak_gflops(torch.device("cpu"), torch.float32, repeats=1)
+    assert set(peaks) == {"matrix", "convolution"} and all(p > 0.1 for p in peaks.values())
+
+
+def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
+    quality = Quality(3, 30.0, 0.8, 0.5, ((10.0, 0.3), (20.0, 0.85), (30.0, 0.8)))
+    assert [quality.seconds_to(a) for a in (0.2, 0.5, 0.9)] == [10.0, 20.0, None]
+
+
+def test_quality_compares_at_equal_epochs_and_in_equal_time():
+    stock = Quality(2, 600.0, 0.4, 0.1, ((300.0, 0.3), (600.0, 0.4)))
+    same_epochs = Quality(2, 16.0, 0.35, 0.2, ((8.0, 0.3), (16.0, 0.35)))
+    same_time = Quality(75, 600.0, 0.9, 0.6, ((8.0, 0.2), (24.0, 0.5), (600.0, 0.9)))
+    rows = quality_rows(stock, same_epochs, same_time, BenchPlan())
+    assert [row.ratio for row in rows] == pytest.approx([0.875, 2.0, 2.25, 6.0, 25.0])
+    never = Quality(75, 600.0, 0.3, 0.1, ((600.0, 0.3),))
+    last = quality_rows(stock, same_epochs, never, BenchPlan())[-1]
+    assert last.ratio is None and last.note == "ours never reached it"
+
+
+def test_settings_are_checked():
+    assert create_plan({"repeats": "3", "photos": "0"}) == BenchPlan(repeats=3, photos=0)
+    for given, message in (
+        ({"repeat": "3"}, "no setting 'repeat' of the benchmark; did you mean 'repeats'"),
+        ({"repeats": "0"}, "repeats = '0' must be a whole number above 0"),
+        ({"weights": "coco"}, "weights = 'coco' must be none or imagenet"),
+    ):
+        with pytest.raises(CarsegError, match=message):
+            create_plan(given)
+
+
+def test_photos_without_masks_or_too_few_are_refused(monkeypatch, tmp_path, synthetic_cars):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    with pytest.raises(CarsegError, match="these photos have none"):
+        run_bench("smoke", str(synthetic_cars / "images"), "cpu", BenchPlan())
+    with pytest.raises(CarsegError, match=r"training photos, 400 are needed"):
+        run_bench("smoke", str(synthetic_cars), "cpu", BenchPlan())
+
+
+def test_the_stock_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_path, synthetic_cars):
+    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    dataset = with_dataset(study)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    rates, said = [], []
+    system = System("stock", None, optimizer, lambda _: rates.append(optimizer.param_groups[0]["lr"]), None)
+    scores = iter([(k / 100, 0.5) for k in range(26)])
+    monkeypatch.setattr(quality, "score", lambda *_: next(scores))
+    found = train_stock(study, dataset, system, 26, said.append)
+    assert len(rates) == 2 * 26 and rates[0] == 1.0  # one step of warm-up, as an epoch has two
+    assert rates[31] == 1.0 and rates[33] == pytest.approx(0.1) and rates[45] == pytest.approx(0.01)
+    assert found.accuracy == 0.25 and found.epochs == 26 and found.curve[-1] == (found.seconds, 0.25)
+    assert "stock: step 1 of 52, about" in said[0] and said[0].endswith("left")
+
+
+def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    # an hour of torchvision's training, made up: the rest is measured
+    taken = Quality(1, 0.5, 0.25, 0.1, ((0.5, 0.25),))
+    monkeypatch.setattr(run, "train_stock", lambda *_: taken)
+    said = []
+    plan = BenchPlan(repeats=1, photos=8, stock_epochs=1, memory_photos=2, memory_steps=1)
+    page = run_bench("smoke", str(synthetic_cars), "cpu", plan, said.append)
+    results = json.loads((tmp_path / "bench" / "bench.json").read_text())
+    rows = {row["what"]: row for row in results["rows"]}
+    training = rows["training, 128 × 128 px, batch 4"]
+    assert training["ratio"] > 1 and training["ratio"] == pytest.approx(training["ours"] / training["stock"])
+    assert rows["inference, batch 4"]["ratio"] > 1
+    assert rows["convolutions, share of the measured peak"]["ours"] > 0
+    assert rows["arithmetic of a training step"]["ratio"] > 10
+    for k in (1, 2, 4):
+        assert 0.2 < rows[f"peak of training on {2 * k} photos"]["ours"] < 8
+    assert {"stock", "equal epochs", "equal time"} == set(results["quality"])
+    assert results["quality"]["equal epochs"]["epochs"] == 1
+    assert all(row["stock"] or row["ours"] for row in results["rows"] if "accuracy" not in row["what"])
+    for name in ("bench.md", "ratios.png", "step.png", "quality.png"):
+        assert (page.parent / name).stat().st_size > 500
+    assert results["quality"]["stock"]["accuracy"] == 0.25 and said[-1].startswith("measured in ")
