@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,7 @@ def _rendered_start(
     plan: AblationPlan, variant: Variant, judged: Catalogue, say: Callable[[str], None]
 ) -> Path:
     """The network that a variant with a rendered start begins from: trained on the embedded data set."""
-    study = study_of(plan, variant, 0)
-    own = Study.create(RENDERED_START, plan.profile, "", dict(variant.settings), device=plan.device)
-    own = own.model_copy(update={"epochs": study.epochs, "training_sample": study.training_sample})
+    own = study_of(replace(plan, data=""), variant, 0).model_copy(update={"run": RENDERED_START})
     rendered = catalogued(own, plan.folder / "data")
     dataset = cell_dataset(rendered, len(rendered.split("train").photos), 0)
     make_cell(own, dataset, judged, {"variant": RENDERED_START, "seed": 0}, say, with_masks=True)

@@ -8,12 +8,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from carseg_lib import ablation, ablation_plan, cells, rivals
 from carseg_lib.ablation import classify, macro_f1, make_ablation, train_classifier
 from carseg_lib.ablation_plan import BASELINE, create_plan, study_of
 from carseg_lib.errors import CarsegError
+from carseg_lib.weights import hash_tensors
 from tests.small import small_study, with_dataset
 
 SMALL = {
@@ -30,6 +32,7 @@ LISTED = {
         BASELINE: {"question": "as it is"},
         "no_crop": {"question": "no crop", "settings": {"crop_scale": 1.0}},
         "classifier": {"question": "no boxes", "kind": "classifier"},
+        "from_rendered": {"question": "another start", "start": "rendered"},
     },
 }
 
@@ -132,12 +135,23 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     profile = ablation_plan.study_of
     monkeypatch.setattr(ablation_plan, "study_of", lambda *a: profile(*a).model_copy(update=SMALL))
     monkeypatch.setattr(ablation, "study_of", ablation_plan.study_of)
-    plan = create_plan(listed())
+    data, real_catalogued = listed(), ablation.catalogued
+    monkeypatch.setattr(  # drawn cars in place of the rendered ones, which are many
+        ablation,
+        "catalogued",
+        lambda study, folder: real_catalogued(study.model_copy(update={"data": data}), folder),
+    )
+    plan = create_plan(data)
     said: list[str] = []
     page = make_ablation(plan, said.append)
     results = json.loads((page.parent / "ablation.json").read_text())
     assert [row["name"] for row in results["variants"]] == list(LISTED["variants"])
-    base, crop, classifier = results["variants"]
+    base, crop, classifier, rendered = results["variants"]
+    started = cells.read_cell(plan.folder / "from_rendered-seed1")["weights"]
+    assert started["source"] == "file" and started["fresh"] == 0
+    start = torch.load(plan.folder / ablation.RENDERED_START / "model.pt", weights_only=True)
+    counted = {name: tensor for name, tensor in start.items() if not name.endswith("num_batches_tracked")}
+    assert started["sha256"] == hash_tensors(counted)
     assert base["trainings"] == 2 and base["accuracy_difference"] is None
     tables = {
         (name, seed): pd.read_csv(
@@ -146,7 +160,7 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
         for name in LISTED["variants"]
         for seed in (0, 1)
     }
-    for row in (base, crop, classifier):
+    for row in (base, crop, classifier, rendered):
         rights = [
             (t.predicted == t.body_type).mean() for (name, _), t in tables.items() if name == row["name"]
         ]
@@ -162,10 +176,10 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     text = page.read_text()
     assert "| **no_crop**: no crop |" in text and re.search(r"n = 4 validation photos", text)
     assert (page.parent / "effects.png").stat().st_size > 1000
-    assert len(pd.read_csv(page.parent / "ablation.csv")) == 3
+    assert len(pd.read_csv(page.parent / "ablation.csv")) == 4
     # what is done is not made again; what is missing is
     monkeypatch.setattr(cells, "train", None)
     monkeypatch.setattr(rivals.Classifier, "forward", None)
     said.clear()
     make_ablation(plan, said.append)
-    assert sum("is up to date" in line for line in said) == 6
+    assert sum("is up to date" in line for line in said) == 8
