@@ -592,6 +592,16 @@ def test_the_findings_are_told_in_words():
     assert points(None) == "–"
 
 
+@pytest.mark.parametrize(
+    ("value", "ending"),
+    [(0.7, "70.0%."), (0.62, "62.0%, by no more than chance would do on so many photos.")],
+)
+def test_a_plainer_version_that_does_better_is_told_of(value, ending):
+    results = example()
+    results["cells"][0] |= {"accuracy": estimate(value)}
+    assert f"The version plain does best: {ending}" in sentences(results)
+
+
 def test_a_page_without_results_says_what_to_run(tmp_path):
     with pytest.raises(CarsegError, match=r"transfer\.json is missing: run make transfer REAL=folder first"):
         write_transfer_report(tmp_path)

@@ -70,7 +70,11 @@ def sentences(results: Mapping[str, Any]) -> list[str]:
             )
         best = max(versions, key=lambda cell: cell["accuracy"]["value"])
         if best is not last:
-            said.append(f"The version {best['version']} does best: {percent(best['accuracy']['value'])}.")
+            told_apart = best["accuracy"]["low"] > last["accuracy"]["value"]
+            said.append(
+                f"The version {best['version']} does best: {percent(best['accuracy']['value'])}"
+                f"{'' if told_apart else ', by no more than chance would do on so many photos'}."
+            )
     pairs = [pair for pair in results["differences"] if pair["question"] == "curve"]
     for pair in pairs:
         word = {"more": "is better", "less": "is worse", "not told apart": "cannot be told from the other"}
