@@ -196,8 +196,8 @@ def test_weight_decay_spares_biases(study):
         (study.weight_decay, 1.0),
     ]
     assert all(p.ndim > 1 if g["weight_decay"] else p.ndim == 1 for g in groups for p in g["params"])
-    in_body = {id(p) for p in model.backbone.body.parameters()}
-    assert all((id(p) in in_body) == (g["share"] == 0.3) for g in groups for p in g["params"])
+    known = {id(p) for part in (model.backbone.body, model.backbone.top) for p in part.parameters()}
+    assert all((id(p) in known) == (g["share"] == 0.3) for g in groups for p in g["params"])
     assert sum(len(g["params"]) for g in groups) == sum(p.requires_grad for p in model.parameters())
 
 
