@@ -18,7 +18,7 @@ from carseg_lib.errors import CarsegError
 def test_every_named_backbone_gives_a_pyramid_of_the_strides_it_promises(backbone):
     pyramid = PyramidBackbone(backbone, channels=16, finest_stride=8, freeze_norm=True).eval()
     with torch.no_grad():
-        maps = pyramid(torch.zeros(1, 3, 64, 128))
+        maps, _ = pyramid(torch.zeros(1, 3, 64, 128))
     assert [tuple(x.shape) for x in maps.values()] == [(1, 16, 8, 16), (1, 16, 4, 8), (1, 16, 2, 4)]
     assert pyramid.strides == [8, 16, 32]
 
@@ -26,7 +26,7 @@ def test_every_named_backbone_gives_a_pyramid_of_the_strides_it_promises(backbon
 def test_finest_stride_4_has_torchvisions_five_levels():
     pyramid = PyramidBackbone("resnet18", channels=16, finest_stride=4, freeze_norm=True).eval()
     with torch.no_grad():
-        maps = pyramid(torch.zeros(1, 3, 64, 64))
+        maps, _ = pyramid(torch.zeros(1, 3, 64, 64))
     assert [x.shape[-1] for x in maps.values()] == [16, 8, 4, 2, 1]
     assert pyramid.strides == [4, 8, 16, 32, 64]
 

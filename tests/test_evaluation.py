@@ -104,16 +104,16 @@ def test_detections_are_in_the_photos_own_pixels_best_first():
         "masks": torch.ones(3, 1, 28, 28),
     }
     study = SimpleNamespace(score_threshold=0.05, nms_threshold=0.5)
-    first, second = photo_detections(
-        found, (240, 160), 100, ("suv", "sedan", "convertible", "minivan"), study
-    )
+    image_size = (100, 200)  # height and width
+    types = ("suv", "sedan", "convertible", "minivan")
+    first, second = photo_detections(found, (240, 160), image_size, types, study)
     assert (first.body_type, second.body_type) == ("sedan", "suv")  # the third overlaps the first: one car
-    assert first.box == pytest.approx((24, 32, 216, 128))
+    assert first.box == pytest.approx((12, 32, 108, 128))
     mask = decode_mask(first.mask, 160, 240)
     ys, xs = np.where(mask)
-    assert (xs.min(), ys.min()) == pytest.approx((24, 32), abs=3)
-    assert (xs.max() + 1, ys.max() + 1) == pytest.approx((216, 128), abs=3)
-    assert mask.mean() == pytest.approx(192 * 96 / 240 / 160, rel=0.05)
+    assert (xs.min(), ys.min()) == pytest.approx((12, 32), abs=3)
+    assert (xs.max() + 1, ys.max() + 1) == pytest.approx((108, 128), abs=3)
+    assert mask.mean() == pytest.approx(96 * 96 / 240 / 160, rel=0.05)
 
 
 def test_overlaps_by_hand():
