@@ -52,6 +52,13 @@ def test_the_same_index_gives_the_same_bytes_and_another_does_not(photo):
     assert render_photo(7, seed=1, samples=2).jpeg != photo.jpeg
 
 
+def test_several_lamps_keep_their_order():
+    """A showroom's four lamps are chosen by chance, ray by ray, by their numbers."""
+    photos = [render_photo(328, seed=0, samples=2) for _ in range(6)]
+    assert photos[0].parameters["light"] == "showroom"
+    assert len({photo.jpeg for photo in photos}) == 1
+
+
 def test_versions_show_the_same_car(photo):
     others = [render_photo(7, seed=0, version=version, samples=2) for version in VERSIONS[:3]]
     for other in others:

@@ -41,6 +41,14 @@ def mitsuba() -> ModuleType:
     return mi
 
 
+def load_scene(content: dict[str, Any]) -> Any:
+    """A Mitsuba scene whose parts are in the order of `content`.
+
+    Mitsuba's optimisation of scenes puts lamps in a chance order, and in another order they draw other paths.
+    """
+    return mitsuba().load_dict(content, parallel=False, optimize=False)
+
+
 def shape_of(mesh: Mesh, bsdf: object) -> Any:
     """A Mitsuba mesh.
 
@@ -87,7 +95,7 @@ class Scene:
             if id(part.material) not in bsdfs:
                 bsdfs[id(part.material)] = mi.load_dict(part.material)
             content[f"part{number}"] = shape_of(part.mesh, bsdfs[id(part.material)])
-        self._scene = mi.load_dict(content)
+        self._scene = load_scene(content)
 
     def picture(self, view: Mapping[str, Any], *, samples: int, seed: int) -> Array:
         """What a camera without faults sees.
@@ -139,7 +147,7 @@ def look(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsample
     for number, parts in enumerate(groups):
         content[f"group{number}"] = shape_of(_labelled(parts), solid)
         content[f"group{number}"].set_id(f"group{number}")
-    scene = mi.load_dict(content)
+    scene = load_scene(content)
     order = np.array([-1, *(int(shape.id().removeprefix("group")) for shape in scene.shapes())])
     sampler = {"type": "stratified", "sample_count": 1, "jitter": False}
     sensor = mi.load_dict({**view, "film": _film(subsamples), "sampler": sampler})
