@@ -240,8 +240,11 @@ class PyramidBackbone(nn.Module):
         return self
 
     def _norms(self) -> list[nn.Module]:
-        parts = [self.body] if self.top is None else [self.body, self.top]
-        return [module for part in parts for module in part.modules() if isinstance(module, _BatchNorm)]
+        return [m for part in self.pretrained_parts() for m in part.modules() if isinstance(m, _BatchNorm)]
+
+    def pretrained_parts(self) -> list[nn.Module]:
+        """The parts that ImageNet weights exist for: the body, and the last layer if it is asked for."""
+        return [self.body] if self.top is None else [self.body, self.top]
 
     def forward(self, images: Tensor) -> tuple[OrderedDict[str, Tensor], Tensor | None]:
         """Features of photos.

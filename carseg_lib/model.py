@@ -253,9 +253,7 @@ def summarise(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
         multiply-add counts as two, as `torch.utils.flop_counter` has it).
     """
     parts = {
-        "feature extraction: backbone": [
-            part for part in (model.backbone.body, model.backbone.top) if part is not None
-        ],
+        "feature extraction: backbone": model.backbone.pretrained_parts(),
         "feature extraction: pyramid": model.backbone.fpn,
         "region proposals": model.rpn,
         "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],

@@ -4,21 +4,17 @@ Both take the batches that our model takes, so that the same photos, resized and
 to all of them.
 """
 
-import importlib
-from pathlib import Path
-
 import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import ResNet50_Weights
 from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import FrozenBatchNorm2d
 
 from carseg_lib.backbones import find_architecture
 from carseg_lib.errors import CarsegError
-from carseg_lib.weights import IMAGENET_PACKAGES, download, read_checkpoint, rename_in_order
+from carseg_lib.weights import IMAGENET_PACKAGES, imagenet_state
 
 # Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
 REFERENCE_LR_PER_PHOTO = 0.02 / 16
@@ -45,10 +41,7 @@ class StockMaskRCNN(nn.Module):
             trainable_layers=5 if scratch else 3,
         )
         if weights == "imagenet":
-            enum = ResNet50_Weights.IMAGENET1K_V1
-            state = download(
-                lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url
-            )
+            state, _ = imagenet_state("resnet50")
             state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
             backbone.body.load_state_dict(state)
         self.network = TorchvisionMaskRCNN(
@@ -104,10 +97,7 @@ class Classifier(nn.Module):
                 raise CarsegError(
                     f"the classifier's backbone must be one of {', '.join(IMAGENET_PACKAGES)}, not {backbone}"
                 )
-            package, class_name = IMAGENET_PACKAGES[backbone]
-            path = Path(getattr(importlib.import_module(package), class_name).get_model_file_path())
-            state = rename_in_order(read_checkpoint(path), self.network.state_dict(), path.name)
-            self.network.load_state_dict(state)
+            self.network.load_state_dict(imagenet_state(backbone)[0])
         self.network.reset_classifier(num_types)
 
     def forward(self, images: Tensor, types: Tensor | None = None) -> Tensor:

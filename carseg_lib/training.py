@@ -122,8 +122,7 @@ def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
     arXiv:1801.06146). A rate that suits the heads undoes what a small backbone knows.
     """
     groups = []
-    parts = [part for part in (model.backbone.body, model.backbone.top) if part is not None]
-    body = {id(p) for part in parts for p in part.parameters()}
+    body = {id(p) for part in model.backbone.pretrained_parts() for p in part.parameters()}
     for in_body, share in ((True, study.backbone_lr_share), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [

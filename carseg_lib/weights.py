@@ -171,7 +171,15 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
     return WeightsRecord(source, origin, hash_tensors(taken), len(taken), len(fresh))
 
 
-def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
+def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
+    """A classifier's ImageNet weights, and where they come from: a pinned package, torchvision, or timm.
+
+    Args:
+        backbone: a name of `BACKBONES`, or one of timm's.
+
+    Raises:
+        CarsegError: they cannot be had.
+    """
     architecture = find_architecture(backbone)
     if backbone in IMAGENET_PACKAGES:
         package, class_name = IMAGENET_PACKAGES[backbone]
@@ -187,7 +195,12 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
     else:
         origin = f"timm {architecture.name}"
         state = download(lambda: timm.create_model(architecture.name, pretrained=True).state_dict(), origin)
-    parts = [part for part in (model.backbone.body, model.backbone.top) if part is not None]
+    return state, origin
+
+
+def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
+    state, origin = imagenet_state(backbone)
+    parts = model.backbone.pretrained_parts()
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     # timm's feature extractors join the nested names of some architectures by underscores
     flat = {name.replace(".", "_"): tensor for name, tensor in state.items()}

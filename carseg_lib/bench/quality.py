@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -107,9 +106,5 @@ def score(model: nn.Module, study: Study, dataset: Catalogue) -> tuple[float, fl
     predictions, detections = answer_split(model, photos, "validation", study)
     accuracy = float((predictions.predicted == predictions.body_type).mean())
     truth = dataset.instances[dataset.instances.photo_id.isin(predictions.photo_id)]
-    ap = coco_ap(truth, detections, _sizes(predictions), "segm", dataset.body_types)
+    ap = coco_ap(truth, detections, predictions[["photo_id", "width", "height"]], "segm", dataset.body_types)
     return accuracy, float(ap["AP"] or 0.0)
-
-
-def _sizes(predictions: pd.DataFrame) -> pd.DataFrame:
-    return predictions[["photo_id", "width", "height"]]
