@@ -25,7 +25,7 @@ from carseg_lib.cells import catalogued, cell_dataset, digest_of, judged_photos,
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.metrics import confusion_matrix, scores_of_matrices
-from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.report.words import interval, percent, points
 from carseg_lib.rivals import Classifier
 from carseg_lib.study import Study, reports_in
@@ -141,7 +141,7 @@ def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
     body = [p for p in model.parameters() if id(p) not in of_head]
     groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
     optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
-    photos = CarPhotos(dataset, "train", study, augment=True)
+    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
     steps = study.epochs * -(-len(photos) // study.batch_size)
     step = 0
     for epoch in range(1, study.epochs + 1):

@@ -86,7 +86,8 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
     if not items:  # validation shared by more processes than its last batch has photos
         return torch.empty(0), []
     images, targets = zip(*items, strict=True)
-    return torch.stack(images).contiguous(memory_format=torch.channels_last), list(targets)
+    batch = torch.stack([image.permute(1, 2, 0) for image in images])
+    return batch.permute(0, 3, 1, 2), list(targets)
 
 
 def make_loader(dataset: CarPhotos, batches: Batches, workers: int = 0) -> DataLoader:

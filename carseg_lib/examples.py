@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.preprocessing import CarPhotos
 from carseg_lib.study import Study
+from carseg_lib.transforms import Target
 
 Step = tuple[str, np.ndarray, Sequence[float] | None, np.ndarray | None]  # title, picture, box, mask
 
@@ -47,17 +46,15 @@ def _largest_box(instances: pd.DataFrame) -> float:
 
 
 def _drawn(
-    image: Tensor, target: dict, name: str, given: bool
+    image: np.ndarray, target: Target, name: str, given: bool
 ) -> tuple[np.ndarray, Sequence[float] | None, np.ndarray | None]:
-    pixels = image.as_subclass(Tensor)
+    pixels = image
     if name == "normalise":  # around 0: shown with 0 as mid-grey
-        pixels = (pixels.float() / 5 + 0.5).clamp(0, 1)
-    if pixels.is_floating_point():
-        pixels = (pixels * 255).round().to(torch.uint8)
+        pixels = ((pixels / 5 + 0.5).clip(0, 1) * 255).round().astype(np.uint8)
     if not len(target["boxes"]):
-        return pixels.permute(1, 2, 0).numpy(), None, None
-    largest = int(target["masks"].flatten(1).sum(1).argmax())
+        return pixels, None, None
+    largest = int(target["masks"].sum((1, 2), dtype=np.int64).argmax())
     box = target["boxes"][largest].tolist()
     if not given:  # what stands in for a mask is not shown as one
-        return pixels.permute(1, 2, 0).numpy(), box, None
-    return pixels.permute(1, 2, 0).numpy(), box, target["masks"][largest].numpy().astype(bool)
+        return pixels, box, None
+    return pixels, box, target["masks"][largest].astype(bool)

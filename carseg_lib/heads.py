@@ -1,24 +1,35 @@
 """The heads of Mask R-CNN: of each region its type, its box, and which of its pixels are the car's.
 
-After He et al. 2017, §3 (arXiv:1703.06870). A pyramid's channels are made for finding and outlining things, and start
-from random weights; the last layer of a backbone was trained to name them. With `TwoViews` a region is read from both:
-its box from the pyramid, its type from the pyramid, which tells a car from a part of one, and from the last layer,
-averaged over the region, which tells cars apart. (That the two tasks want different features: Wu et al. 2020,
-"Rethinking Classification and Localization for Object Detection", arXiv:1904.06493.)
+After He et al. 2017, §3 (arXiv:1703.06870), with torchvision's layers under torchvision's state-dict names. What is
+sampled stands in a rectangle (photos, places): the heads, their losses and targets work on all photos at once.
+
+A pyramid's channels are made for finding and outlining things, and start from random weights; the last layer of a
+backbone was trained to name them. With `TwoViews` a region is read from both: whether it is a car, and its box, from
+the pyramid, which tells a car from a part of one; its type from the last layer, averaged over the region, which
+tells cars apart. (That the two tasks want different features: Wu et al. 2020, "Rethinking Classification and
+Localization for Object Detection", arXiv:1904.06493; the product of objectness and conditional class: Redmon et al.
+2016, "You Only Look Once", §2, arXiv:1506.02640.)
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss, maskrcnn_inference
+from torchvision.models.detection._utils import BoxCoder
+from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
+from torchvision.ops import batched_nms
 
-from carseg_lib.regions import RegionFeatures, read_regions
+from carseg_lib.assignment import Truth, match, sample
+from carseg_lib.proposals import SMOOTH, rank_in_photo
+from carseg_lib.regions import RegionFeatures, area_weights, read_regions
 
 TOP = "top"  # the name, among the pyramid's maps, of the backbone's last layer
-TYPE_BINS = 3  # a side; their mean is what a type is read from
-MASK_SAMPLES = 4  # a side of each of a mask target's cells
+TYPE_SAMPLES = 6  # a side of a region; their mean is what a type is read from
+CAR_IOU = 0.5  # a region stands for a car from this overlap on, and is background below it
+LEAST_SIDE = 1e-2  # pixels, of a detection
+BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the offsets, torchvision's
 
 
 class TwoViews(nn.Module):
@@ -32,18 +43,15 @@ class TwoViews(nn.Module):
     def __init__(self, pyramid: RegionFeatures, top_stride: int):
         super().__init__()
         self.pyramid = pyramid
-        self.top = RegionFeatures([top_stride], TYPE_BINS, canonical_scale=224)
+        self.top = RegionFeatures([top_stride], 1, canonical_scale=224, samples=TYPE_SAMPLES)
 
-    def forward(
-        self, features: Mapping[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> tuple[Tensor, Tensor]:
-        """→ (regions, C, P, P) of the pyramid and (regions, D, 3, 3) of the last layer."""
-        of_pyramid = self.pyramid(features, boxes, image_shapes)
-        return of_pyramid, self.top({TOP: features[TOP]}, boxes, image_shapes)
+    def forward(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """→ (regions, C, P, P) of the pyramid and (regions, D, 1, 1) of the last layer."""
+        return self.pyramid(features, boxes, photo), self.top({TOP: features[TOP]}, boxes, photo)
 
 
 class TwoHeads(nn.Module):
-    """The box head for what the pyramid shows; a mean over the region for what the last layer shows."""
+    """The box head for what the pyramid shows; what the last layer shows is a mean over the region already."""
 
     def __init__(self, box_head: nn.Module):
         super().__init__()
@@ -52,11 +60,14 @@ class TwoHeads(nn.Module):
     def forward(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """→ (regions, width) of the pyramid and (regions, D) of the last layer."""
         of_pyramid, of_top = views
-        return self.box_head(of_pyramid), of_top.mean((2, 3))
+        return self.box_head(of_pyramid), of_top.flatten(1)
 
 
 class TwoPredictors(nn.Module):
-    """Boxes from the box head's features, class scores from these and the last layer's; torchvision's names.
+    """Car or background, and its box, from the box head's features; of a car its type from the last layer's.
+
+    The class scores are log probabilities, P(background) and P(car) · P(type | car): cross entropy of them trains
+    either part by what it has to tell, and a softmax over them gives the probabilities back.
 
     Args:
         box_width: features of the box head.
@@ -66,113 +77,245 @@ class TwoPredictors(nn.Module):
 
     def __init__(self, box_width: int, top_width: int, num_classes: int):
         super().__init__()
-        self.cls_score = nn.Linear(box_width + top_width, num_classes)
-        self.bbox_pred = nn.Linear(box_width, num_classes * 4)
+        self.car_score = nn.Linear(box_width, 2)
+        self.type_score = nn.Linear(top_width, num_classes - 1)
+        self.bbox_pred = nn.Linear(box_width, 4)
+        self.num_classes = num_classes
 
     def forward(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """→ (regions, classes) scores before softmax, (regions, 4 · classes) box offsets."""
+        """→ (regions, classes) scores before softmax, (regions, 4 · classes) box offsets, the same for all classes."""
         of_pyramid, of_top = views
-        return self.cls_score(torch.cat([of_pyramid, of_top], 1)), self.bbox_pred(of_pyramid)
+        car = self.car_score(of_pyramid).log_softmax(1)
+        types = self.type_score(of_top).log_softmax(1)
+        scores = torch.cat([car[:, :1], car[:, 1:] + types], 1)
+        return scores, self.bbox_pred(of_pyramid).repeat(1, self.num_classes)
 
 
-class RegionHeads(RoIHeads):
-    """torchvision's heads, with mask targets made for all photos of a batch at once."""
+class AnyTypeMasks(MaskRCNNPredictor):
+    """torchvision's mask predictor with one mask for all types: a car's outline is the same whatever it is called.
 
-    def forward(
+    (He et al. 2017, Table 2b and §4.1: a class-agnostic mask is nearly as good on 80 classes as one for each.)
+
+    Args:
+        channels: of the mask head.
+        num_classes: with the background.
+    """
+
+    def __init__(self, channels: int, num_classes: int):
+        super().__init__(channels, channels, 1)
+        self.num_classes = num_classes
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """(R, channels, M, M) → (R, classes, 2M, 2M) before the sigmoid."""
+        return super().forward(regions).expand(-1, self.num_classes, -1, -1)
+
+
+@dataclass(frozen=True)
+class HeadSizes:
+    """How much the heads are given to do, and what of their answers is kept.
+
+    Attributes:
+        samples: regions a photo in the losses.
+        positive_fraction: largest share of them that stand for a car.
+        score_threshold: detections below it are dropped, 0..1.
+        nms_threshold: of two detections of one type that overlap by more, the lower goes.
+        detections: kept a photo.
+    """
+
+    samples: int
+    positive_fraction: float
+    score_threshold: float
+    nms_threshold: float
+    detections: int
+
+
+class RegionHeads(nn.Module):
+    """The box and class head and, if there are masks to learn, the mask head.
+
+    Args:
+        sizes: see there.
+        box_roi_pool: reads regions for the box head, `RegionFeatures` or `TwoViews`.
+        box_head: of what is read, features.
+        box_predictor: of features, class scores and box offsets.
+        mask_roi_pool: the same for masks; None without a mask head.
+        mask_head: convolutions.
+        mask_predictor: of their result, a mask for each class, before the sigmoid.
+    """
+
+    def __init__(
+        self,
+        sizes: HeadSizes,
+        box_roi_pool: nn.Module,
+        box_head: nn.Module,
+        box_predictor: nn.Module,
+        mask_roi_pool: nn.Module | None = None,
+        mask_head: nn.Module | None = None,
+        mask_predictor: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.sizes = sizes
+        self.box_roi_pool, self.box_head, self.box_predictor = box_roi_pool, box_head, box_predictor
+        self.mask_roi_pool, self.mask_head, self.mask_predictor = mask_roi_pool, mask_head, mask_predictor
+        self.box_coder = BoxCoder(BOX_WEIGHTS)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether there is a mask head."""
+        return self.mask_head is not None
+
+    def losses(
         self,
         features: Mapping[str, Tensor],
-        proposals: list[Tensor],
-        image_shapes: list[tuple[int, int]],
-        targets: list[dict[str, Tensor]] | None = None,
-    ) -> tuple[list[dict[str, Tensor]], dict[str, Tensor]]:
-        """Losses in training mode, detections in evaluation mode; arguments and results as torchvision's."""
-        if self.training:
-            return [], self._losses(features, proposals, image_shapes, targets)
-        return self._detections(features, proposals, image_shapes), {}
+        boxes: Tensor,
+        there: Tensor,
+        truth: Truth,
+        masks: Sequence[Tensor],
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Class, box and mask losses of proposals.
 
-    def _losses(
-        self,
-        features: Mapping[str, Tensor],
-        proposals: list[Tensor],
-        image_shapes: list[tuple[int, int]],
-        targets: list[dict[str, Tensor]],
-    ) -> dict[str, Tensor]:
-        proposals, matched, labels, offsets = self.select_training_samples(proposals, targets)
-        regions = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
-        loss_classifier, loss_box_reg = fastrcnn_loss(*self.box_predictor(regions), labels, offsets)
-        losses = {"loss_classifier": loss_classifier, "loss_box_reg": loss_box_reg}
-        if self.has_mask():
-            positive = [torch.where(of_photo > 0)[0] for of_photo in labels]
-            boxes = [b[p] for b, p in zip(proposals, positive, strict=True)]
-            cars = [m[p] for m, p in zip(matched, positive, strict=True)]
-            logits = self._mask_logits(features, boxes, image_shapes)
-            types = torch.cat([of_photo[p] for of_photo, p in zip(labels, positive, strict=True)])
-            losses["loss_mask"] = mask_loss(logits, types, [t["masks"] for t in targets], boxes, cars)
-        return losses
+        Args:
+            features: the maps that regions are read from.
+            boxes: (B, P, 4) proposals, pixels.
+            there: (B, P) bool; whether there is a proposal in this place.
+            truth: the labelled cars.
+            masks: (N, H, W) of each photo's cars, 0 or 1.
 
-    def _detections(
-        self, features: Mapping[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
+        Returns:
+            The losses, over how many regions and over how many regions with a car they are means.
+        """
+        boxes = torch.cat([boxes, truth.boxes], 1)  # the cars' own boxes are proposals too
+        which, state = match(truth, boxes, CAR_IOU, CAR_IOU, best_always=False)
+        state = torch.where(torch.cat([there, truth.present], 1), state, -1)
+        drawn = sample(state, truth.seeds, self.sizes.samples, self.sizes.positive_fraction)
+        boxes, which = drawn.gather(boxes), drawn.gather(which)
+        scores, offsets = self._classify(features, boxes)
+        labels = torch.where(drawn.positive, truth.labels.gather(1, which), 0).flatten()
+        count, positives = drawn.taken.sum(), drawn.positive.sum()
+        losses = {
+            "loss_classifier": (
+                F.cross_entropy(scores, labels, reduction="none") * drawn.taken.flatten()
+            ).sum()
+            / count.clamp(min=1),
+            "loss_box_reg": self._box_loss(offsets, boxes, truth, which, labels) / count.clamp(min=1),
+        }
+        if self.has_masks:
+            place = torch.where(labels > 0)[0]
+            of_cars, photo = boxes.reshape(-1, 4)[place], photos_of(boxes)[place]
+            logits = self._mask_logits(features, of_cars, photo)
+            wanted = mask_targets(masks, of_cars, photo, which.flatten()[place], logits.shape[-1])
+            losses["loss_mask"] = mask_loss(logits, labels[place], wanted)
+        return losses, count, positives
+
+    def detect(
+        self, features: Mapping[str, Tensor], boxes: Tensor, there: Tensor, image_size: tuple[int, int]
     ) -> list[dict[str, Tensor]]:
-        regions = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
-        found = self.postprocess_detections(*self.box_predictor(regions), proposals, image_shapes)
-        detections = [
-            {"boxes": boxes, "labels": labels, "scores": scores}
-            for boxes, scores, labels in zip(*found, strict=True)
-        ]
-        if self.has_mask():
-            boxes, _, labels = found
-            masks = maskrcnn_inference(self._mask_logits(features, boxes, image_shapes), labels)
-            for detection, mask in zip(detections, masks, strict=True):
-                detection["masks"] = mask
-        return detections
+        """What is found in each photo.
 
-    def _mask_logits(
-        self, features: Mapping[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+        Args:
+            features: the maps that regions are read from.
+            boxes: (B, P, 4) proposals, pixels.
+            there: (B, P) bool; whether there is a proposal in this place.
+            image_size: height and width of the photos, pixels.
+
+        Returns:
+            A dict a photo, best first: boxes (D, 4), labels (D,), scores (D,), and masks (D, 1, M, M) of probabilities
+            inside each box if there is a mask head.
+        """
+        photos, places, _ = boxes.shape
+        logits, offsets = self._classify(features, boxes)
+        scores = logits.float().softmax(1)[:, 1:] * there.view(-1, 1)
+        types = scores.shape[1]
+        found = self.box_coder.decode_single(offsets.float(), boxes.reshape(-1, 4))
+        found = found.view(photos * places, types + 1, 4)[:, 1:].reshape(-1, 4)
+        height, width = image_size
+        found = torch.minimum(found.clamp(min=0), found.new_tensor([width, height, width, height]))
+        wide = ((found[:, 2:] - found[:, :2]) >= LEAST_SIDE).all(1)
+        usable = torch.where((scores.flatten() > self.sizes.score_threshold) & wide)[0]
+        photo, label = usable // (places * types), usable % types + 1
+        found, score = found[usable], scores.flatten()[usable]
+        kept = batched_nms(found, score, photo * (types + 1) + label, self.sizes.nms_threshold)
+        kept = kept[rank_in_photo(photo[kept], photos) < self.sizes.detections]
+        kept = kept[photo[kept].argsort(stable=True)]
+        columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept]}
+        photo = photo[kept]
+        if self.has_masks:
+            of_type = self._mask_logits(features, columns["boxes"], photo)[
+                torch.arange(len(kept), device=kept.device), columns["labels"]
+            ]
+            columns["masks"] = of_type[:, None].float().sigmoid()
+        counts = torch.bincount(photo, minlength=photos).tolist()
+        split = {name: values.split(counts) for name, values in columns.items()}
+        return [{name: values[i] for name, values in split.items()} for i in range(photos)]
+
+    def _classify(self, features: Mapping[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P, 4) boxes → (B · P, classes) scores before softmax, (B · P, 4 · classes) offsets."""
+        pooled = self.box_roi_pool(features, boxes.reshape(-1, 4), photos_of(boxes))
+        return self.box_predictor(self.box_head(pooled))
+
+    def _box_loss(
+        self, offsets: Tensor, boxes: Tensor, truth: Truth, which: Tensor, labels: Tensor
     ) -> Tensor:
-        return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
+        positive = labels > 0
+        boxes = boxes.reshape(-1, 4)
+        cars = truth.boxes.gather(1, which[..., None].expand(-1, -1, 4)).reshape(-1, 4)
+        # background has no box to learn: one of some size stands in, and its loss is not counted
+        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
+        cars, boxes = (torch.where(positive[:, None], x, unit) for x in (cars, boxes))
+        wanted = self.box_coder.encode_single(cars, boxes)
+        of_label = offsets.view(len(labels), -1, 4)[torch.arange(len(labels), device=labels.device), labels]
+        loss = F.smooth_l1_loss(of_label, wanted, beta=SMOOTH, reduction="none")
+        return (loss.sum(1) * positive).sum()
+
+    def _mask_logits(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> Tensor:
+        return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, photo)))
 
 
-def mask_loss(
-    logits: Tensor, types: Tensor, masks: Sequence[Tensor], boxes: Sequence[Tensor], cars: Sequence[Tensor]
-) -> Tensor:
+def photos_of(boxes: Tensor) -> Tensor:
+    """(B, P, 4) → (B · P,), of which photo each box is."""
+    return torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
+
+
+def mask_loss(logits: Tensor, types: Tensor, wanted: Tensor) -> Tensor:
     """Mean binary cross entropy of each region's mask of its own type (He et al. 2017, §3).
 
     Args:
-        logits: (R, classes, M, M) of the regions of all photos.
+        logits: (R, classes, M, M).
         types: (R,) class ids.
-        masks: (N, H, W) of each photo's cars, 0 or 1.
-        boxes: (K, 4) of each photo's regions, pixels.
-        cars: (K,) which of the photo's cars each region shows.
+        wanted: (R, M, M), 0..1.
 
     Returns:
         A scalar; 0 if there is no region.
     """
     if len(logits) == 0:
         return logits.sum() * 0
-    wanted = mask_targets(masks, boxes, cars, logits.shape[-1])
-    return F.binary_cross_entropy_with_logits(logits[torch.arange(len(types)), types], wanted)
+    of_type = logits[torch.arange(len(types), device=types.device), types]
+    return F.binary_cross_entropy_with_logits(of_type, wanted.to(of_type.dtype))
 
 
-def mask_targets(
-    masks: Sequence[Tensor], boxes: Sequence[Tensor], cars: Sequence[Tensor], size: int
-) -> Tensor:
-    """The share of each cell of each region that its car covers.
+def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, which: Tensor, size: int) -> Tensor:
+    """The share of each cell of each region that its car covers, to the fraction of a pixel.
+
+    (torchvision samples masks as it samples features, a pixel's value at its upper left corner: its targets lie half a
+    pixel off, which a mask's outline shows.)
 
     Args:
         masks: (N, H, W) of each photo's cars, 0 or 1.
-        boxes: (K, 4) of each photo's regions, pixels.
-        cars: (K,) which of the photo's cars each region shows.
+        boxes: (R, 4) regions, pixels.
+        photo: (R,) of which photo each is.
+        which: (R,) of the photo's cars, the one it shows.
         size: cells a side, M.
 
     Returns:
-        (regions of all photos, M, M) float, 0..1.
+        (R, M, M) float, 0..1.
     """
-    whole = torch.cat(list(boxes))
-    first = [0]
-    for of_photo in masks[:-1]:
-        first.append(first[-1] + len(of_photo))
-    number = torch.cat([c + start for c, start in zip(cars, first, strict=True)])
+    most = max(1, *(len(of_photo) for of_photo in masks))
+    height, width = masks[0].shape[-2:]
+    maps = boxes.new_zeros(len(masks), most, height, width)
+    for i, of_photo in enumerate(masks):
+        maps[i, : len(of_photo)] = of_photo
+    number = photo * most + which
     order = number.argsort(stable=True)
-    maps = torch.cat(list(masks))[:, None].to(whole.dtype)
-    found = read_regions(maps, whole[order], number[order], size, samples=MASK_SAMPLES)[..., 0]
+    found = read_regions(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[
+        ..., 0
+    ]
     return torch.empty_like(found).index_copy_(0, order, found)

@@ -1,11 +1,12 @@
 """A trained model and what it finds in photos: detections in each photo's own pixels, and the photo's one answer."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from carseg_lib import files
 from carseg_lib.answers import keep_detections
@@ -103,8 +104,11 @@ def photo_detections(
     boxes = found["boxes"][kept] * scale
     codes = [""] * len(kept)
     if "masks" in found and len(kept):  # masks are pasted for detections that are kept only
-        masks = paste_masks_in_image(found["masks"][kept].float(), boxes.float(), (height, width)) >= 0.5
-        codes = [encode_mask(mask[0].cpu().numpy()) for mask in masks]
+        probabilities = found["masks"][kept, 0].float().cpu().numpy()
+        codes = [
+            encode_mask(paste_mask(of_car, box, height, width))
+            for of_car, box in zip(probabilities, boxes.tolist(), strict=True)
+        ]
     names = list(body_types)
     return [
         Detection(names[int(label) - 1], float(score), tuple(box.tolist()), code)
@@ -112,6 +116,38 @@ def photo_detections(
             found["labels"][kept], found["scores"][kept], boxes, codes, strict=True
         )
     ]
+
+
+def paste_mask(probabilities: np.ndarray, box: Sequence[float], height: int, width: int) -> np.ndarray:
+    """The pixels of a photo that a mask covers: those at whose centre its probability is at least 0.5.
+
+    Cells hold the probability at their centres, and between them it is interpolated bilinearly; beyond the outermost
+    centres it stays as it is there. (torchvision rounds the box to whole pixels first, which moves small masks.)
+
+    Args:
+        probabilities: (M, M) of the box, 0..1.
+        box: x1, y1, x2, y2 in pixels of the photo.
+        height: of the photo, pixels.
+        width: of the photo, pixels.
+
+    Returns:
+        bool array (height, width), False outside the box.
+    """
+    x1, y1, x2, y2 = box
+    rows, down = _interpolation(y1, y2, probabilities.shape[0], height)
+    columns, across = _interpolation(x1, x2, probabilities.shape[1], width)
+    mask = np.zeros((height, width), bool)
+    mask[rows, columns] = down @ probabilities @ across.T >= 0.5
+    return mask
+
+
+def _interpolation(start: float, end: float, cells: int, size: int) -> tuple[slice, np.ndarray]:
+    """The pixels whose centres lie between two edges, and each cell's weight (pixels, cells) at each of them."""
+    first, last = max(math.ceil(start - 0.5), 0), min(math.ceil(end - 0.5), size)
+    centres = np.arange(first, max(last, first)) + 0.5
+    at = ((centres - start) / max(end - start, 1e-6) * cells - 0.5).clip(0, cells - 1)
+    weights = (1 - np.abs(at[:, None] - np.arange(cells))).clip(0).astype(np.float32)
+    return slice(first, max(last, first)), weights
 
 
 @torch.inference_mode()

@@ -2,24 +2,33 @@
 
 The parts are torchvision's, under torchvision's state-dict names, so that its COCO weights load. What differs from
 `torchvision.models.detection.MaskRCNN`: photos arrive resized and normalised (once, in preprocessing), random sampling
-is seeded per photo, and one forward pass can give losses and detections both.
+is seeded per photo, photos are worked on together, and one forward pass can give losses and detections both.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
+from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
 
-from carseg_lib.backbones import PyramidBackbone, freeze_stages
-from carseg_lib.heads import TOP, RegionHeads, TwoHeads, TwoPredictors, TwoViews
+from carseg_lib.assignment import Truth
+from carseg_lib.backbones import PyramidBackbone, freeze_depthwise, freeze_stages
+from carseg_lib.heads import (
+    TOP,
+    AnyTypeMasks,
+    HeadSizes,
+    RegionHeads,
+    TwoHeads,
+    TwoPredictors,
+    TwoViews,
+)
+from carseg_lib.proposals import RegionProposals, Scored
 from carseg_lib.regions import RegionFeatures
 from carseg_lib.study import Study
 
@@ -33,39 +42,7 @@ LOSS_TERMS = {
 }
 
 
-class SeededSampler(BalancedPositiveNegativeSampler):
-    """torchvision's sampler of positive and negative boxes, drawing each photo's from a seed of its own.
-
-    A photo's sample then depends on the photo and the epoch alone: not on the other photos of its batch, on the number
-    of processes, or on where a run was resumed. It also counts what it sampled, to weigh losses between processes.
-    """
-
-    def __init__(self, batch_size_per_image: int, positive_fraction: float):
-        super().__init__(batch_size_per_image, positive_fraction)
-        self.seeds: list[int] = []
-        self.sampled = self.positives = 0
-
-    def __call__(self, matched_idxs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Samples as torchvision does: a list of (N,) labels in, two lists of (N,) bool masks out."""
-        positive_masks, negative_masks = [], []
-        for seed, matched in zip(self.seeds, matched_idxs, strict=True):
-            generator = torch.Generator().manual_seed(seed)
-            positive, negative = torch.where(matched >= 1)[0], torch.where(matched == 0)[0]
-            n_positive = min(positive.numel(), int(self.batch_size_per_image * self.positive_fraction))
-            n_negative = min(negative.numel(), self.batch_size_per_image - n_positive)
-            masks = []
-            for candidates, n in ((positive, n_positive), (negative, n_negative)):
-                chosen = candidates[
-                    torch.randperm(candidates.numel(), generator=generator)[:n].to(candidates.device)
-                ]
-                mask = torch.zeros_like(matched, dtype=torch.uint8)
-                mask[chosen] = 1
-                masks.append(mask)
-            positive_masks.append(masks[0])
-            negative_masks.append(masks[1])
-        self.positives = int(sum(mask.sum() for mask in positive_masks))
-        self.sampled = self.positives + int(sum(mask.sum() for mask in negative_masks))
-        return positive_masks, negative_masks
+NMS_THRESHOLD = 0.5  # between detections of one type; between types see `carseg_lib.answers`
 
 
 @dataclass(frozen=True)
@@ -109,18 +86,10 @@ class MaskRCNN(nn.Module):
         stock = strides[0] == 4
         anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
         anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
-        self.rpn = RegionProposalNetwork(
-            anchors,
-            RPNHead(channels, anchors.num_anchors_per_location()[0]),
-            fg_iou_thresh=0.7,
-            bg_iou_thresh=0.3,
-            batch_size_per_image=sizes.rpn_samples,
-            positive_fraction=0.5,
-            pre_nms_top_n={"training": 2 * sizes.proposals, "testing": sizes.proposals},
-            post_nms_top_n={"training": 2 * sizes.proposals, "testing": sizes.proposals},
-            nms_thresh=0.7,
+        self.rpn = RegionProposals(
+            anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), sizes.rpn_samples
         )
-        self.rpn.fg_bg_sampler = SeededSampler(sizes.rpn_samples, 0.5)
+        self.proposals = sizes.proposals
         # Which level a region is read from: torchvision has one 224 px wide read from stride 16. With three levels, one
         # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
         # what things are. Masks want the finer level.
@@ -138,21 +107,13 @@ class MaskRCNN(nn.Module):
                 "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
                 "mask_predictor": MaskRCNNPredictor(mask_head[-1], mask_head[-1], num_classes),
             }
-        self.roi_heads = RegionHeads(
-            box_pool,
-            box_head,
-            box_predictor,
-            fg_iou_thresh=0.5,
-            bg_iou_thresh=0.5,
-            batch_size_per_image=sizes.roi_samples,
-            positive_fraction=sizes.roi_positive_fraction,
-            bbox_reg_weights=None,
-            score_thresh=score_threshold,
-            nms_thresh=0.5,
-            detections_per_img=sizes.detections,
-            **mask_parts,
+            if backbone.top is not None:
+                mask_parts["mask_predictor"] = AnyTypeMasks(mask_head[-1], num_classes)
+        head_sizes = HeadSizes(
+            sizes.roi_samples, sizes.roi_positive_fraction, score_threshold, NMS_THRESHOLD, sizes.detections
         )
-        self.roi_heads.fg_bg_sampler = SeededSampler(sizes.roi_samples, sizes.roi_positive_fraction)
+        self.roi_heads = RegionHeads(head_sizes, box_pool, box_head, box_predictor, **mask_parts)
+        self._counts: dict[str, Tensor] = {}
 
     def forward(
         self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
@@ -171,46 +132,28 @@ class MaskRCNN(nn.Module):
         """
         pyramid, top = self.backbone(images)
         features = pyramid if top is None else OrderedDict(pyramid, **{TOP: top})
-        losses = self._losses(images, pyramid, features, targets) if targets is not None else {}
-        detections = [] if self.training else self._detections(images, pyramid, features)
-        return losses, detections
+        scored = self.rpn(pyramid, images)
+        losses = {} if targets is None else self._losses(features, scored, targets)
+        if self.training:
+            return losses, []
+        boxes, there = self.rpn.propose(scored, self.proposals)
+        return losses, self.roi_heads.detect(features, boxes, there, scored.image_size)
 
     def _losses(
-        self,
-        images: Tensor,
-        pyramid: OrderedDict,
-        features: OrderedDict,
-        targets: list[dict[str, Tensor]],
+        self, features: Mapping[str, Tensor], scored: Scored, targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        for sampler in (self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler):
-            sampler.seeds = [int(target["seed"]) for target in targets]
-        targets = [{k: target[k] for k in ("boxes", "labels", "masks")} for target in targets]
-        was_training = self.training
-        # torchvision's parts return losses in training mode only; neither holds anything else that mode changes
-        self.rpn.train()
-        self.roi_heads.train()
-        proposals, losses = self.rpn(self._image_list(images), pyramid, targets)
-        losses |= self.roi_heads(features, proposals, self._sizes(images), targets)[1]
-        self.rpn.train(was_training)
-        self.roi_heads.train(was_training)
-        return losses
-
-    def _detections(
-        self, images: Tensor, pyramid: OrderedDict, features: OrderedDict
-    ) -> list[dict[str, Tensor]]:
-        proposals, _ = self.rpn(self._image_list(images), pyramid)
-        return self.roi_heads(features, proposals, self._sizes(images))[0]
-
-    def _sizes(self, images: Tensor) -> list[tuple[int, int]]:
-        return [tuple(images.shape[-2:])] * len(images)
-
-    def _image_list(self, images: Tensor) -> ImageList:
-        return ImageList(images, self._sizes(images))
+        truth = Truth.of(targets)
+        of_proposals, anchors = self.rpn.losses(scored, truth)
+        # twice as many to draw from as are looked at in evaluation, as torchvision has it
+        boxes, there = self.rpn.propose(scored, 2 * self.proposals)
+        masks = [target["masks"] for target in targets]
+        of_heads, regions, positives = self.roi_heads.losses(features, boxes, there, truth, masks)
+        self._counts = {"anchors": anchors, "regions": regions, "positives": positives}
+        return of_proposals | of_heads
 
     def loss_counts(self) -> dict[str, int]:
         """What each loss of the last pass was a mean over (see `LOSS_TERMS`)."""
-        rpn, roi = self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler
-        return {"anchors": rpn.sampled, "regions": roi.sampled, "positives": roi.positives}
+        return dict(zip(self._counts, torch.stack(list(self._counts.values())).int().tolist(), strict=True))
 
 
 def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
@@ -229,7 +172,11 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
         freeze_norm=study.weights != "none",
         with_top=study.type_features == "backbone",
     )
-    freeze_stages(backbone.body, study.backbone, study.frozen_stages)
+    if study.weights != "none":  # random layers are of no use frozen
+        freeze_stages(backbone.body, study.backbone, study.frozen_stages)
+    if study.weights != "none" and study.depthwise == "frozen":
+        for part in backbone.pretrained_parts():
+            freeze_depthwise(part)
     sizes = Sizes(
         study.rpn_samples,
         study.proposals,
@@ -258,7 +205,7 @@ def summarise(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
         "region proposals": model.rpn,
         "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],
     }
-    if model.roi_heads.has_mask():
+    if model.roi_heads.has_masks:
         parts["mask head"] = [model.roi_heads.mask_head, model.roi_heads.mask_predictor]
     names = {module: name for name, module in model.named_modules()}
     was_training = model.training

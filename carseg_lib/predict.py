@@ -4,17 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
-from torchvision import tv_tensors
 
 from carseg_lib import files
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import Detection, detect, load_trained
 from carseg_lib.masks import decode_mask
+from carseg_lib.photo_cache import stored_side
 from carseg_lib.photos import BadPhoto, read_photo
 from carseg_lib.plots.photos import overlay
-from carseg_lib.preprocessing import final_steps
+from carseg_lib.preprocessing import network_input
 from carseg_lib.sources.folder import PHOTO_SUFFIXES
 from carseg_lib.study import Study
 
@@ -54,10 +53,11 @@ def predict_path(
     for path in paths:
         try:
             image = read_photo(path)
+            seen = np.array(read_photo(path, stored_side(study.image_size)))
         except BadPhoto as bad:
             progress(f"{path}: left out ({bad})")
             continue
-        found = next(detect(model, [(network_input(image, study), [image.size])], card["body_types"], study))
+        found = next(detect(model, [(network_input(seen, study), [image.size])], card["body_types"], study))
         stem = folder / path.relative_to(root)
         files.make_folder(stem.parent)
         write_prediction(path, image, found, stem)
@@ -67,14 +67,6 @@ def predict_path(
     if not answers:
         raise CarsegError(f"PHOTO={photo}: no photo in it can be read")
     return answers
-
-
-def network_input(image: Image.Image, study: Study) -> torch.Tensor:
-    """A photo as the model wants it: (1, 3, H, W) float32, by the same steps as validation and test."""
-    tensor = tv_tensors.Image(torch.from_numpy(np.array(image)).permute(2, 0, 1))
-    for _, step in final_steps(study):
-        tensor = step(tensor)
-    return tensor.as_subclass(torch.Tensor)[None].contiguous(memory_format=torch.channels_last)
 
 
 def write_prediction(path: Path, image: Image.Image, found: list[Detection], stem: Path) -> None:

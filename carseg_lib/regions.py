@@ -6,7 +6,8 @@ matrix X and the map F. That is what torchvision's kernel computes sample by sam
 scattered sum in its gradient; here both directions are matrix products.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -14,56 +15,59 @@ from torchvision.ops.poolers import LevelMapper
 
 SAMPLES = 2  # a side of a bin of features, as torchvision's Mask R-CNN has it
 
+Weigh = Callable[[Tensor, Tensor, int, int], Tensor]
+
 
 class RegionFeatures(nn.Module):
-    """What `torchvision.ops.MultiScaleRoIAlign` computes, with `sampling_ratio=2`.
+    """What `torchvision.ops.MultiScaleRoIAlign` computes.
 
     Args:
         strides: of the pyramid's levels that regions are read from, each twice the one before, in pixels.
         output_size: bins a side, P.
         canonical_scale: a region of this side, in pixels of the photo, is read from stride 16; one of half that side
             from stride 8 (Lin et al. 2017, eq. 1).
+        samples: points a side of a bin whose mean is its value.
     """
 
-    def __init__(self, strides: Sequence[int], output_size: int, canonical_scale: int):
+    def __init__(
+        self, strides: Sequence[int], output_size: int, canonical_scale: int, samples: int = SAMPLES
+    ):
         super().__init__()
+        self.weigh = partial(point_weights, samples=samples)
         self.strides = tuple(strides)
-        self.output_size = (output_size, output_size)  # torchvision's heads ask for it
+        self.bins = output_size
         levels = [stride.bit_length() - 1 for stride in strides]
         self.level_of = LevelMapper(levels[0], levels[-1], canonical_scale)
 
-    def forward(
-        self, features: Mapping[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> Tensor:
+    def forward(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> Tensor:
         """Reads the features of all regions of a batch.
 
         Args:
             features: the pyramid's maps, finest first, each (B, C, H, W); those after the last stride are not read.
-            boxes: (N, 4) of each photo, pixels of the network's input.
-            image_shapes: not needed, as strides are known; torchvision's heads give them.
+            boxes: (R, 4) of all photos, pixels of the network's input.
+            photo: (R,) of which photo each is, ascending.
 
         Returns:
-            (regions of all photos, C, P, P), channels last.
+            (R, C, P, P), channels last.
         """
-        whole = torch.cat(boxes)
-        photo = torch.repeat_interleave(
-            torch.arange(len(boxes), device=whole.device),
-            torch.tensor([len(b) for b in boxes], device=whole.device),
-        )
         maps = list(features.values())[: len(self.strides)]
-        if len(whole) == 0:
-            return maps[0].new_zeros(0, maps[0].shape[1], *self.output_size)
-        level = self.level_of(boxes)
+        if len(boxes) == 0:
+            return maps[0].new_zeros(0, maps[0].shape[1], self.bins, self.bins)
+        if len(maps) == 1:
+            of_map = read_regions(maps[0], boxes / self.strides[0], photo, self.bins, self.weigh)
+            return of_map.permute(0, 3, 1, 2)
+        level = self.level_of([boxes])
         found, places = [], []
         for i, (map_, stride) in enumerate(zip(maps, self.strides, strict=True)):
             place = torch.where(level == i)[0]
             if len(place):
-                found.append(read_regions(map_, whole[place] / stride, photo[place], self.output_size[0]))
+                boxes_here = boxes[place] / stride
+                found.append(read_regions(map_, boxes_here, photo[place], self.bins, self.weigh))
                 places.append(place)
         return torch.cat(found)[torch.cat(places).argsort()].permute(0, 3, 1, 2)
 
 
-def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, samples: int = SAMPLES) -> Tensor:
+def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weigh) -> Tensor:
     """Features of regions on one map.
 
     Args:
@@ -71,7 +75,7 @@ def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, samples:
         boxes: (K, 4), in cells of the map.
         photo: (K,) int, the photo of each region, ascending.
         bins: P.
-        samples: points a side of a bin whose mean is its value.
+        weigh: gives the weight of each cell in each bin along one axis: `point_weights` or `area_weights`.
 
     Returns:
         (K, P, P, C).
@@ -85,7 +89,7 @@ def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, samples:
     rows, columns = (
         cells.new_zeros(batch, most, bins, size).index_put(
             (photo, slot),
-            bin_weights(boxes[:, side], boxes[:, side + 2], bins, size, samples).to(cells.dtype),
+            weigh(boxes[:, side], boxes[:, side + 2], bins, size).to(cells.dtype),
         )
         for side, size in ((1, height), (0, width))
     )
@@ -96,8 +100,8 @@ def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, samples:
     return values[photo, slot]
 
 
-def bin_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int) -> Tensor:
-    """The weight of each cell in each bin, along one axis.
+def point_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int = SAMPLES) -> Tensor:
+    """RoIAlign's weight of each cell in each bin, along one axis: bilinear samples, a cell's value at its number.
 
     Args:
         start: (K,) of each region, in cells; a region is at least one cell wide (torchvision's rule).
@@ -116,3 +120,22 @@ def bin_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int) 
     cells = torch.arange(size, device=start.device, dtype=start.dtype)
     weights = (1 - (at.clamp(0, size - 1)[..., None] - cells).abs()).clamp(min=0) * inside[..., None]
     return weights.view(len(start), bins, samples, size).mean(2)
+
+
+def area_weights(start: Tensor, end: Tensor, bins: int, size: int) -> Tensor:
+    """The share of each bin that each cell covers, along one axis; cell i reaches from i to i + 1.
+
+    Args:
+        start: (K,) of each region, in cells.
+        end: (K,).
+        bins: P.
+        size: cells of the map.
+
+    Returns:
+        (K, P, size) of weights 0..1; what lies outside the map has none.
+    """
+    width = ((end - start) / bins).clamp(min=1e-6)[:, None, None]
+    left = start[:, None, None] + width * torch.arange(bins, device=start.device)[:, None]
+    cells = torch.arange(size, device=start.device, dtype=start.dtype)
+    overlap = torch.minimum(left + width, cells + 1) - torch.maximum(left, cells)
+    return overlap.clamp(min=0) / width

@@ -108,8 +108,16 @@ class Settings(BaseModel):
     clip_norm: float = _setting("training", "largest norm of the gradients; 0 = off", ge=0, le=1000)
     precision: Literal["32-true", "bf16-mixed"] = _setting("training", "number format of the training")
     loader_workers: int = _setting("training", "processes that read photos ahead; 0 = none", ge=0, le=64)
+    photo_cache_gb: float = _setting(
+        "training", "disk space for photos decoded once for all epochs, GB; 0 = none", ge=0, le=10_000
+    )
     training_sample: int = _setting("training", "training photos that measure training accuracy", ge=1)
-    frozen_stages: int = _setting("training", "first stages of the backbone that are not trained", ge=0, le=5)
+    frozen_stages: int = _setting(
+        "training", "first stages of the backbone that are not trained; 0 where weights=none", ge=0, le=5
+    )
+    depthwise: Literal["trained", "frozen"] = _setting(
+        "training", "the backbone's depthwise kernels, slow to train on a CPU; trained where weights=none"
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("training", "where it runs")
     workers: int = _setting("training", "training processes", ge=1, le=64)
 

@@ -194,6 +194,11 @@ class Study(Settings):
         return reports_folder() / self.run
 
     @property
+    def caches(self) -> Path:
+        """Folder of decoded photos, which runs on the same data share."""
+        return reports_folder() / ".cache"
+
+    @property
     def catalogue(self) -> Path:
         """Folder of the table of all photos, as the source gave it (written by notebook 01)."""
         return self.folder / "catalogue"

@@ -29,7 +29,8 @@ from carseg_lib.checkpoints import Checkpoints, TrainingState
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
-from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.photo_cache import PhotoCache
+from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import Clock, opening_line
 from carseg_lib.settings import project_folder
 from carseg_lib.staleness import code_digest
@@ -42,11 +43,15 @@ RECIPE_MODULES = (
     "checkpoints",
     "model",
     "heads",
+    "assignment",
+    "proposals",
     "regions",
     "backbones",
     "folding",
     "weights",
     "preprocessing",
+    "transforms",
+    "photo_cache",
     "batches",
     "answers",
     "photos",
@@ -68,8 +73,11 @@ class Sums:
 
     def add_losses(self, losses: dict[str, Tensor], counts: dict[str, int]) -> None:
         """Adds a batch: its mean losses, each times what it is a mean over."""
-        for name, loss in losses.items():
-            self.losses[name] += float(loss.detach()) * counts[LOSS_TERMS[name]]
+        values = torch.stack(
+            [loss.detach().float() for loss in losses.values()]
+        ).tolist()  # one wait for a GPU
+        for name, loss in zip(losses, values, strict=True):
+            self.losses[name] += loss * counts[LOSS_TERMS[name]]
         for name, count in counts.items():
             self.counts[name] += count
 
@@ -306,9 +314,12 @@ def _train_here(study: Study) -> None:
     state = checkpoints.resume(model, optimizer)
     model, optimizer = fabric.setup(model, optimizer)
 
-    train_photos = CarPhotos(dataset, "train", study, augment=True)
-    train_sample = CarPhotos(dataset, "train", study, augment=False).sample(study.training_sample)
-    validation_photos = CarPhotos(dataset, "validation", study, augment=False)
+    cache = _shared_cache(fabric, dataset, study, say)
+    train_photos = CarPhotos(dataset, "train", study, augment=True, cache=cache)
+    train_sample = CarPhotos(dataset, "train", study, augment=False, cache=cache).sample(
+        study.training_sample
+    )
+    validation_photos = CarPhotos(dataset, "validation", study, augment=False, cache=cache)
     say(opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
     clock = Clock(study.epochs, state.epoch, say)
     for epoch in range(state.epoch + 1, study.epochs + 1):
@@ -361,6 +372,16 @@ def _train_here(study: Study) -> None:
             "device": fabric.device.type,
         }
         _publish(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
+
+
+def _shared_cache(fabric: Fabric, dataset: Catalogue, study: Study, say: Callable[[str], None]) -> PhotoCache:
+    """One process decodes the photos, the others wait and read."""
+    if not fabric.is_global_zero:
+        fabric.barrier()
+        return cache_of(dataset, study, say)
+    cache = cache_of(dataset, study, say)
+    fabric.barrier()
+    return cache
 
 
 def _publish(

@@ -13,7 +13,7 @@ def photos(monkeypatch, tmp_path, synthetic_cars):
 
 def test_steps_are_named_pictures_with_box_and_mask(photos):
     steps = steps_of(photos, 0)
-    assert [s[0] for s in steps] == ["photo", "crop", "resize", "rotate", "flip", "scale", "normalise"]
+    assert [s[0] for s in steps] == ["photo", "crop", "resize", "rotate", "flip", "normalise"]
     for _, picture, box, mask in steps:
         assert picture.dtype == np.uint8 and picture.shape[2] == 3
         assert mask.dtype == bool and mask.shape == picture.shape[:2]
@@ -22,14 +22,22 @@ def test_steps_are_named_pictures_with_box_and_mask(photos):
         assert (
             inside >= 0.98 * mask.sum()
         )  # a drawn mask's box is its extent; scaling moves it by less than a pixel
-    assert steps[0][1].shape == (160, 240, 3) and steps[-1][1].shape == (96, 96, 3)
+    assert steps[0][1].shape == (
+        128,
+        192,
+        3,
+    )  # of 160 x 240: kept at twice what the network sees and steps[-1][1].shape == (96, 96, 3)
 
 
 def test_versions_differ_and_original_is_the_photo(photos):
     versions = versions_of(photos, 0, 4)
     assert len(versions) == 4
     assert any(not np.array_equal(versions[0][0], other[0]) for other in versions[1:])
-    assert original_of(photos, 0)[0].shape == (160, 240, 3)
+    assert original_of(photos, 0)[0].shape == (
+        128,
+        192,
+        3,
+    )  # of 160 x 240: kept at twice what the network sees
 
 
 def test_median_photo_is_of_its_type_and_size(photos):

@@ -2,10 +2,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.models.detection.roi_heads import maskrcnn_loss, project_masks_on_boxes
+from torchvision.models.detection.roi_heads import maskrcnn_loss
 
 from carseg_lib.backbones import PyramidBackbone
-from carseg_lib.heads import MASK_SAMPLES, mask_loss, mask_targets
+from carseg_lib.heads import mask_loss, mask_targets
 from carseg_lib.model import build_model
 from tests.small import small_study
 
@@ -36,70 +36,94 @@ def regions(counts, cars, size, generator):
     return boxes, shown
 
 
+def in_one(counts, boxes, shown):
+    photo = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    return torch.cat(boxes), photo, torch.cat(shown)
+
+
 @given(
     st.integers(0, 2**31), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), min_size=1, max_size=4)
 )
 @settings(max_examples=30, deadline=None)
-def test_mask_targets_are_torchvisions_but_for_the_number_of_samples(seed, photos):
+def test_mask_targets_are_the_shares_that_the_car_covers(seed, photos):
     generator = torch.Generator().manual_seed(seed)
     masks = [discs(cars, 48, generator) for _, cars in photos]
-    boxes, shown = regions([n for n, _ in photos], [cars for _, cars in photos], 48, generator)
-    if not sum(map(len, boxes)):
+    counts = [n for n, _ in photos]
+    boxes, shown = regions(counts, [cars for _, cars in photos], 48, generator)
+    if not sum(counts):
         return
-    ours = mask_targets(masks, boxes, shown, 14)
-    theirs = torch.cat(
-        [project_masks_on_boxes(m, b, c, 14) for m, b, c in zip(masks, boxes, shown, strict=True)]
-    )
-    assert ours.shape == theirs.shape and ours.min() >= 0 and ours.max() <= 1 + 1e-5
-    assert (ours - theirs).abs().mean() < 0.02  # torchvision takes as many samples a cell as it has pixels
+    ours = mask_targets(masks, *in_one(counts, boxes, shown), 14)
+    # by counting: a mask drawn 40 times as large, and each cell's pixels of it
+    fine = 40
+    expected = []
+    for mask, of_photo, cars in zip(masks, boxes, shown, strict=True):
+        large = mask.repeat_interleave(fine, 1).repeat_interleave(fine, 2).float()
+        for box, car in zip(of_photo, cars, strict=True):
+            edges = [
+                [min(round(float(start + k * (end - start) / 14) * fine), 48 * fine) for k in range(15)]
+                for start, end in ((box[1], box[3]), (box[0], box[2]))
+            ]
+            cells = [
+                large[car, y : edges[0][j + 1], x : edges[1][i + 1]].sum()
+                for j, y in enumerate(edges[0][:-1])
+                for i, x in enumerate(edges[1][:-1])
+            ]
+            area = float((box[2] - box[0]) * (box[3] - box[1])) * fine**2 / 14**2
+            expected.append(torch.stack(cells).view(14, 14) / area)
+    assert ours.min() >= 0 and ours.max() <= 1 + 1e-5
+    assert (ours - torch.stack(expected)).abs().max() < 0.12  # an edge is rounded to 1/40 of a pixel
 
 
 def test_mask_targets_of_a_whole_car_are_its_shape():
     mask = torch.zeros(1, 32, 32, dtype=torch.uint8)
-    mask[0, 8:24, 4:20] = 1
-    target = mask_targets([mask], [torch.tensor([[4.0, 8.0, 36.0, 24.0]])], [torch.tensor([0])], 8)
-    assert target[0, 2:6, :3].min() == 1 and target[0, :, 4:].max() == 0
-    assert target[0, 4, 3].item() == pytest.approx(
-        1 - 0.5 / MASK_SAMPLES
-    )  # its last sample is between two pixels
+    mask[0, 8:24, 4:22] = 1
+    box, first = torch.tensor([[4.0, 8.0, 36.0, 24.0]]), torch.tensor([0])
+    target = mask_targets([mask], box, first, first, 8)
+    assert target[0, :, :4].min() == 1 and target[0, :, 5:].max() == 0
+    assert target[0, :, 4].tolist() == [0.5] * 8  # the cell from 20 to 24 is covered up to 22
 
 
-def test_mask_loss_is_torchvisions():
+def test_mask_loss_is_torchvisions_but_for_its_half_pixel():
     generator = torch.Generator().manual_seed(5)
     masks = [discs(2, 64, generator), discs(1, 64, generator)]
     boxes, shown = regions([3, 2], [2, 1], 64, generator)
     labels = [torch.tensor([1, 3]), torch.tensor([2])]
     logits = torch.randn(5, 4, 28, 28, generator=generator)
     types = torch.cat([of_photo[cars] for of_photo, cars in zip(labels, shown, strict=True)])
-    expected = maskrcnn_loss(logits, boxes, masks, labels, shown)
-    assert mask_loss(logits, types, masks, boxes, shown).item() == pytest.approx(expected.item(), rel=5e-3)
-    nothing = mask_loss(logits[:0], types[:0], masks, [b[:0] for b in boxes], [c[:0] for c in shown])
-    assert nothing.item() == 0
+    # torchvision reads a pixel's value at its corner: boxes half a pixel up and to the left read the same
+    expected = maskrcnn_loss(logits, [b - 0.5 for b in boxes], masks, labels, shown)
+    wanted = mask_targets(masks, *in_one([3, 2], boxes, shown), 28)
+    assert mask_loss(logits, types, wanted).item() == pytest.approx(expected.item(), rel=5e-3)
+    assert mask_loss(logits[:0], types[:0], wanted[:0]).item() == 0
 
 
-def test_types_are_read_from_both_and_boxes_from_the_pyramid(study):
+def test_a_type_is_read_from_the_last_layer_and_car_and_box_from_the_pyramid(study):
     torch.manual_seed(0)
     model = build_model(study, 5, with_masks=True).eval()
     heads = model.roi_heads
     features = {str(i): torch.randn(1, study.fpn_channels, 12 // 2**i, 12 // 2**i) for i in range(3)}
     features["top"] = torch.randn(1, 1280, 3, 3)
-    box = [torch.tensor([[10.0, 20.0, 80.0, 90.0]])]
+    box, photo = torch.tensor([[10.0, 20.0, 80.0, 90.0]]), torch.tensor([0])
 
-    def scores_and_offsets():
+    def probabilities_and_offsets():
         with torch.no_grad():
-            return heads.box_predictor(heads.box_head(heads.box_roi_pool(features, box, [(96, 96)])))
+            pooled = heads.box_roi_pool(features, box, photo)
+            scores, offsets = heads.box_predictor(heads.box_head(pooled))
+        torch.testing.assert_close(scores.exp().sum(), torch.tensor(1.0))  # log probabilities
+        return scores.softmax(1)[0], offsets
 
-    scores, offsets = scores_and_offsets()
-    assert scores.shape == (1, 5) and offsets.shape == (1, 20)
-    features["top"] = features["top"] + 1
-    other_scores, same_offsets = scores_and_offsets()
-    assert not torch.allclose(scores, other_scores) and torch.equal(offsets, same_offsets)
-    # one more in every feature of the last layer: each score moves by the sum of its weights there
-    moved = heads.box_predictor.cls_score.weight[:, study.box_head_width :].sum(1)
-    torch.testing.assert_close((other_scores - scores)[0], moved, atol=1e-4, rtol=1e-3)
+    first, offsets = probabilities_and_offsets()
+    assert first.shape == (5,) and torch.equal(offsets[0].view(5, 4), offsets[0, :4].expand(5, 4))
+    features["top"] = features["top"] + torch.randn(1, 1280, 1, 1)
+    other_type, same_offsets = probabilities_and_offsets()
+    assert torch.equal(offsets, same_offsets)
+    torch.testing.assert_close(other_type[0], first[0])  # as much background as before
+    assert not torch.allclose(other_type[1:], first[1:])
     features = {name: map_ if name == "top" else 2 * map_ for name, map_ in features.items()}
-    last_scores, other_offsets = scores_and_offsets()
-    assert not torch.allclose(last_scores, other_scores) and not torch.allclose(other_offsets, offsets)
+    other_car, other_offsets = probabilities_and_offsets()
+    assert not torch.allclose(other_offsets, offsets) and not torch.allclose(other_car[0], other_type[0])
+    # of the types among cars nothing changed
+    torch.testing.assert_close(other_car[1:] / other_car[1:].sum(), other_type[1:] / other_type[1:].sum())
 
 
 @pytest.mark.parametrize(("backbone", "channels"), [("efficientnet_lite0", 1280), ("resnet18", 512)])

@@ -1,9 +1,8 @@
 import pytest
 import torch
 from torchvision.models.detection import maskrcnn_resnet50_fpn
-from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 
-from carseg_lib.model import LOSS_TERMS, SeededSampler, build_model, summarise
+from carseg_lib.model import LOSS_TERMS, build_model, summarise
 from tests.small import small_study
 
 
@@ -19,9 +18,7 @@ def batch(n=2, size=96):
         masks = torch.zeros(1, size, size, dtype=torch.uint8)
         masks[:, 30:60, 10:80] = 1
         box = torch.tensor([[10.0, 30.0, 80.0, 60.0]])
-        targets.append(
-            {"boxes": box, "labels": torch.tensor([i % 4 + 1]), "masks": masks, "seed": torch.tensor(i)}
-        )
+        targets.append({"boxes": box, "labels": torch.tensor([i % 4 + 1]), "masks": masks, "seed": i})
     return images, targets
 
 
@@ -46,7 +43,6 @@ def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_t
         _, alone = model(images)
     # normalisation is frozen and nothing drops out: only the number of proposals differs (twice as many in training)
     assert evaluated["loss_objectness"] == trained["loss_objectness"]
-    assert not model.rpn.training and not model.roi_heads.training
     for both, only in zip(detections, alone, strict=True):
         assert torch.equal(both["boxes"], only["boxes"]) and torch.equal(both["scores"], only["scores"])
         assert both["masks"].shape == (len(both["boxes"]), 1, 28, 28)
@@ -83,6 +79,26 @@ def test_a_photo_without_a_car_trains(study):
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
+def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(study):
+    def frozen(**changes):
+        model = build_model(study.model_copy(update=changes), 5, with_masks=True)
+        kernels = [
+            m.weight
+            for part in model.backbone.pretrained_parts()
+            for m in part.modules()
+            if isinstance(m, torch.nn.Conv2d)
+        ]
+        depthwise = [not k.requires_grad for k in kernels if k.shape[1] == 1 and k.shape[2] > 1]
+        return depthwise, [not k.requires_grad for k in kernels if k.shape[2] == 1]
+
+    kept = {"weights": "imagenet", "frozen_stages": 1}
+    depthwise, pointwise = frozen(depthwise="frozen", **kept)
+    assert all(depthwise) and len(depthwise) == 16 and 0 < sum(pointwise) < len(pointwise)
+    assert not all(frozen(depthwise="trained", **kept)[0])
+    from_scratch = frozen(depthwise="frozen", weights="none", frozen_stages=1)
+    assert not any(from_scratch[0]) and not any(from_scratch[1])
+
+
 def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(study):
     model = build_model(study, 5, with_masks=False).train()
     losses, _ = model(*batch())
@@ -90,22 +106,6 @@ def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(study):
     assert not any("mask" in name for name in model.state_dict())
     with torch.no_grad():
         assert "masks" not in model.eval()(batch()[0])[1][0]
-
-
-def test_seeded_sampler_takes_as_many_as_torchvisions_and_repeats_itself():
-    labels = torch.tensor([1] * 5 + [0] * 40 + [-1] * 10)
-    ours = SeededSampler(16, 0.5)
-    ours.seeds = [7]
-    (positive,), (negative,) = ours([labels])
-    (their_positive,), (their_negative,) = BalancedPositiveNegativeSampler(16, 0.5)([labels])
-    assert positive.sum() == their_positive.sum() == 5
-    assert negative.sum() == their_negative.sum() == 11
-    assert (ours.positives, ours.sampled) == (5, 16)
-    assert not positive[labels < 1].any() and not negative[labels != 0].any()
-    again = SeededSampler(16, 0.5)
-    again.seeds = [1, 7]
-    assert torch.equal(again([labels, labels])[1][1], negative)
-    assert not torch.equal(again([labels, labels])[1][0], negative)
 
 
 def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypatch, tmp_path, synthetic_cars):

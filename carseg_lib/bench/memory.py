@@ -11,7 +11,7 @@ import torch
 from carseg_lib.batches import Batches, epoch_order, make_loader
 from carseg_lib.bench.systems import our_system, stock_system
 from carseg_lib.catalogue import Catalogue
-from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.settings import project_folder
 from carseg_lib.study import Study
 from carseg_lib.training import seed_everything
@@ -44,7 +44,7 @@ def main(run: str, system: str, photos: int, steps: int) -> float:
     study = Study.open(run).model_copy(update={"photos_per_split": photos})
     seed_everything(study.seed, torch.device("cpu"))
     dataset = Catalogue.load(study.dataset)
-    train = CarPhotos(dataset, "train", study, augment=True)
+    train = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say=_nothing))
     made = (our_system if system == "ours" else stock_system)(study, dataset.body_types, *_name(system))
     done = 0
     for epoch in range(1, steps + 1):
@@ -56,6 +56,10 @@ def main(run: str, system: str, photos: int, steps: int) -> float:
                 unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
                 return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
     raise AssertionError("an epoch has at least one batch")
+
+
+def _nothing(_: str) -> None:
+    pass
 
 
 def _name(system: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from carseg_lib.checkpoints import last_weights
 from carseg_lib.evaluation import answer_split
 from carseg_lib.inference import choose_device
 from carseg_lib.model import build_model
-from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import duration
 from carseg_lib.study import Study
 from carseg_lib.training import train
@@ -56,7 +56,7 @@ def train_stock(
     study: Study, dataset: Catalogue, system: System, epochs: int, say: Callable[[str], None]
 ) -> Quality:
     """Trains torchvision's model by its reference recipe on the study's photos, and measures it."""
-    photos = CarPhotos(dataset, "train", study, augment=True)
+    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say))
     steps = epochs * -(-len(photos) // study.batch_size)
     optimizer = system.optimizer
     peak = optimizer.param_groups[0]["lr"]

@@ -27,7 +27,7 @@ from carseg_lib.bench.systems import Batch, System, classifier_system, our_syste
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
-from carseg_lib.preprocessing import CarPhotos
+from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import duration
 from carseg_lib.settings import near_match
 from carseg_lib.sources import load_catalogue
@@ -164,7 +164,7 @@ def _measure(
 
 def _batches(study: Study, dataset: Catalogue) -> tuple[list[Batch], float]:
     """Some batches, and the median seconds that one took to be read and augmented."""
-    photos = CarPhotos(dataset, "train", study, augment=True)
+    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
     order = epoch_order(photos.photos.body_type, 1, study.seed, study.class_balance)
     loader = iter(make_loader(photos, Batches(order[: study.batch_size * LOADED], study.batch_size)))
     batches, seconds = [], []
