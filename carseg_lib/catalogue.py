@@ -19,13 +19,8 @@ import pandas as pd
 from carseg_lib import files
 from carseg_lib.errors import CarsegError
 from carseg_lib.masks import mask_area
+from carseg_lib.type_names import BODY_TYPES
 
-BODY_TYPES = (
-    "suv",
-    "sedan",
-    "convertible",
-    "minivan",
-)  # the order of the paper's Table 1; class id = index + 1
 SPLITS = ("train", "validation", "test")
 PAPER_COUNTS = {"train": 4957, "validation": 2887, "test": 590}  # photos, paper §III.1; it gives none by type
 

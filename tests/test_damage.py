@@ -72,7 +72,7 @@ def test_missing_and_empty_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "the folder is empty" in refusal(tmp_path / "empty")
     (tmp_path / "photo.jpg").touch()
-    assert "neither a folder nor a COCO .json file" in refusal(tmp_path / "photo.jpg")
+    assert "neither a folder nor a COCO .json file nor a .csv table" in refusal(tmp_path / "photo.jpg")
 
 
 def test_none_of_the_four_types(folder):
@@ -324,7 +324,7 @@ def test_other_categories_are_ignored_and_counted(coco):
         ["train.json", "crowd region", "suv: 1 annotations"],
         ["train.json", "other type", "category_id 77: 1 annotations"],
         ["train.json", "other type", "truck: 4 annotations"],
-        ["train/sedan/00002.jpg", "no labelled car", "no annotation of the four types"],
+        ["train/sedan/00002.jpg", "no labelled car", "no annotation of the study's types"],
     ]
 
 

@@ -14,7 +14,8 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.masks import box_of_mask, decode_mask
 from carseg_lib.photos import read_photo
 from carseg_lib.sources import content_signature, load_catalogue, signature
-from carseg_lib.sources.listing import body_type_of, split_of
+from carseg_lib.sources.listing import split_of
+from carseg_lib.type_names import TypeNames
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "stanford-cars-4"
 
@@ -44,7 +45,7 @@ def cars(synthetic_cars, tmp_path) -> Path:
     ],
 )
 def test_type_names(names, body_type):
-    assert [body_type_of(name) for name in names] == [body_type] * len(names)
+    assert [TypeNames().of(name) for name in names] == [body_type] * len(names)
 
 
 def test_split_names():

@@ -1,4 +1,4 @@
-"""From a folder of photos, or a COCO file, to a catalogue: every photo is opened once and checked.
+"""From a folder of photos, or an annotation file, to a catalogue: every photo is opened once and checked.
 
 Reasons by which a photo is left out as bad, beside those of `carseg_lib.photos`: "link" (leads outside),
 "unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask",
@@ -17,45 +17,63 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.catalogue import (
-    BODY_TYPES,
     EXCLUDED_COLUMNS,
     INSTANCE_COLUMNS,
     PHOTO_COLUMNS,
     Catalogue,
-    table,
 )
+from carseg_lib.catalogue import table as table_of  # `table` is a source
 from carseg_lib.errors import CarsegError
 from carseg_lib.photos import BadPhoto, describe_photo
 from carseg_lib.signature import content_signature, signature
-from carseg_lib.sources.coco import cars_of, list_coco
-from carseg_lib.sources.folder import list_folder
+from carseg_lib.sources.cars import cars_of
+from carseg_lib.sources.choice import list_photos
 from carseg_lib.sources.listing import ListedPhoto, Listing, as_text, is_text
+from carseg_lib.type_names import TypeNames
 
-__all__ = ["MAX_BAD_SHARE", "MIN_PER_TYPE", "content_signature", "list_photos", "load_catalogue", "signature"]
+__all__ = [
+    "MAX_BAD_SHARE",
+    "MIN_PER_TYPE",
+    "check_catalogue",
+    "content_signature",
+    "list_photos",
+    "load_catalogue",
+    "read_listing",
+    "signature",
+]
 
 MAX_BAD_SHARE = 0.05  # of the photos that the source names
 MIN_PER_TYPE = 3  # one for each split
 
 
-def load_catalogue(data: Path, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
+def load_catalogue(
+    data: Path, types: TypeNames | None = None, *, progress: Callable[[int, int], None] | None = None
+) -> Catalogue:
     """Read a data set: choose its source, open every photo once, keep what is good and list what is not.
 
     Photos are held one at a time; of each only numbers, hashes and the coded mask stay.
 
     Args:
-        data: A folder <split>/<type>/*.jpg or <type>/*.jpg; a folder with annotations/*.json (COCO); or one
-            COCO .json file.
+        data: A folder, or an annotation file; see `list_photos`.
+        types: The study's body types; the paper's four if not given.
         progress: Called after each photo with (photos read, photos in all).
 
     Returns:
         The catalogue, sorted by photo_id. Splits that the data give are kept, others are "".
 
     Raises:
-        CarsegError: No such data, none of the four types, a type with fewer than three photos, a broken
+        CarsegError: No such data, none of the types, a type with fewer than three photos, a broken
             annotation file, or more than 5% bad photos.
     """
-    listing = list_photos(data)
-    _check_types(data, _types_named(listing.photos), "")
+    listing = list_photos(data, types)
+    _check_types(data, listing.types.names, _types_named(listing.photos), "")
+    catalogue = read_listing(listing, progress=progress)
+    check_catalogue(data, listing, catalogue)
+    return catalogue
+
+
+def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
+    """Open every photo of a listing, whatever comes of it: `check_catalogue` says whether a study can use it."""
     root = listing.root.resolve()
     photos, cars, bad = [], [], []
     for done, listed in enumerate(listing.photos, start=1):
@@ -71,38 +89,26 @@ def load_catalogue(data: Path, *, progress: Callable[[int, int], None] | None = 
     catalogue = Catalogue(
         name=listing.name,
         root=root,
-        photos=table(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
-        instances=table(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
-        excluded=table(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
+        photos=table_of(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
+        instances=table_of(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
+        excluded=table_of(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
         parameters=_rows_of(listing.parameters, photos),
+        body_types=listing.types.names,
     )
     catalogue = _without_maskless(catalogue)
-    _check_share(data, catalogue.excluded, len(listing.photos))
-    _check_types(data, Counter(catalogue.photos["body_type"]), " that can be used")
-    excluded = pd.concat([catalogue.excluded, table(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
+    excluded = pd.concat([catalogue.excluded, table_of(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
     return replace(catalogue, excluded=excluded)
 
 
-def list_photos(data: Path) -> Listing:
-    """Choose the source of a data set and list its photos without opening them.
+def check_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> None:
+    """Refuse what no study can be made of.
 
     Raises:
-        CarsegError: As `load_catalogue`, for what can be seen without opening a photo.
+        CarsegError: More than 5% bad photos, or a type with fewer than three that can be used.
     """
-    data = Path(data)
-    if not data.exists():
-        raise CarsegError(f"{data}: there is no such folder or file; give the photos' place as DATA=path")
-    if data.is_file():
-        if data.suffix.lower() != ".json":
-            raise CarsegError(f"{data}: neither a folder nor a COCO .json file")
-        return list_coco(data)
-    try:
-        empty = not any(data.iterdir())
-    except OSError as error:
-        raise CarsegError(f"{data}: the folder cannot be read ({error.strerror})") from None
-    if empty:
-        raise CarsegError(f"{data}: the folder is empty; give the photos' place as DATA=path")
-    return list_coco(data) if any((data / "annotations").glob("*.json")) else list_folder(data)
+    bad = catalogue.excluded.iloc[: len(catalogue.excluded) - len(listing.ignored)]
+    _check_share(data, bad, len(listing.photos))
+    _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
 def _read_photo(root: Path, listed: ListedPhoto) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -165,10 +171,10 @@ def _without_maskless(catalogue: Catalogue) -> Catalogue:
     )
 
 
-def _check_types(data: Path, counts: Counter[str], which: str) -> None:
-    for body_type in BODY_TYPES:
+def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
+    for body_type in body_types:
         if counts[body_type] < MIN_PER_TYPE:
-            found = ", ".join(f"{t} {counts[t]}" for t in BODY_TYPES)
+            found = ", ".join(f"{t} {counts[t]}" for t in body_types)
             raise CarsegError(
                 f"{data}: {body_type} has {counts[body_type]} photos{which}, {MIN_PER_TYPE} are "
                 f"needed, one for each split (found: {found}); add photos of it"

@@ -8,157 +8,43 @@ A folder may have a parameters.csv besides (see `carseg_lib.sources.parameters`)
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from carseg_lib.errors import CarsegError
-from carseg_lib.masks import box_of_mask, decode_segmentation, encode_mask
-from carseg_lib.photos import BadPhoto, PhotoFacts
 from carseg_lib.signature import photo_root
-from carseg_lib.sources.listing import (
-    Annotation,
-    ListedPhoto,
-    Listing,
-    as_text,
-    body_type_of,
-    is_text,
-    split_of,
-)
+from carseg_lib.sources.listing import Annotation, ListedPhoto, Listing, as_text, inside, name_of, split_of
 from carseg_lib.sources.parameters import check_parameters, read_parameters
+from carseg_lib.type_names import TypeNames
 
-_SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 
-
-def list_coco(data: Path) -> Listing:
+def list_coco(data: Path, types: TypeNames) -> Listing:
     """List the photos of one COCO file, or of a folder's annotations/*.json.
 
-    Annotations of categories other than the four types, crowd regions, and photos without a labelled car of
-    the four types are noted in `ignored`.
+    Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of
+    the types are noted in `ignored`.
 
     Raises:
         CarsegError: A file is not JSON or not COCO, an id or a photo stands twice, an annotation belongs to no
-            photo, a file_name leaves the folder, no category is one of the four types, or parameters.csv is broken.
+            photo, a file_name leaves the folder, no category is one of the types, or parameters.csv is broken.
     """
-    if data.is_file():
-        listing = Listing(name=data.stem, root=photo_root(data))
-        sources = {data: ""}
-    else:
-        listing = Listing(name=data.resolve().name, root=photo_root(data))
-        sources = _annotation_files(data, listing)
+    listing = Listing(name=name_of(data), root=photo_root(data), types=types)
+    sources = {data: ""} if data.is_file() else _annotation_files(data, listing)
     seen: dict[str, str] = {}
     categories: set[str] = set()
     for path, split in sources.items():
         categories |= _list_file(path, split, listing, seen)
-    if not any(body_type_of(name) for name in categories):
+    if not any(types.of(name) for name in categories):
         found = ", ".join(as_text(name) for name in sorted(categories)[:10]) or "none"
         raise CarsegError(
-            f"{data}: no category is suv, sedan, convertible or minivan (found: {found}); "
-            "rename the categories in the annotation file"
+            f"{data}: no category is {types.said} (found: {found}); "
+            "rename the categories in the annotation file, or say by TYPES what they mean"
         )
     if data.is_dir():
         listing.parameters = read_parameters(data)
         check_parameters(data, listing, set(seen))
     return listing
-
-
-def cars_of(listed: ListedPhoto, facts: PhotoFacts) -> list[dict[str, Any]]:
-    """Check a photo's annotations against its pixels and turn them into rows of the catalogue's instances.
-
-    A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the
-    whole frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then,
-    boxes and masks are taken to be drawn on the photo as stored, and are turned with it; if the two sizes are
-    the same, they belong to the photo as seen.
-
-    Args:
-        listed: The photo and its annotations.
-        facts: Of the decoded photo.
-
-    Returns:
-        A dict per car with the keys of INSTANCE_COLUMNS.
-
-    Raises:
-        BadPhoto: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or
-            "zero-area mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
-    """
-    size = (facts.width, facts.height)
-    as_stored = (facts.height, facts.width) if facts.orientation in _SWAPPING else size
-    frame = listed.stated_size or size
-    if frame not in (size, as_stored):
-        raise BadPhoto(
-            "size mismatch", f"annotated as {frame[0]}×{frame[1]}, the photo has {facts.width}×{facts.height}"
-        )
-    turn = facts.orientation if frame != size else 1
-    return [_car(listed.photo_id, annotation, frame, turn) for annotation in listed.annotations]
-
-
-def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: int) -> dict[str, Any]:
-    width, height = frame
-    mask = None
-    if annotation.segmentation:  # a missing, null or empty one is no mask
-        try:
-            mask = decode_segmentation(annotation.segmentation, height, width)
-        except ValueError as error:
-            raise BadPhoto("bad mask", str(error)) from None
-        if not mask.any():
-            raise BadPhoto("zero-area mask", f"the mask of the {annotation.body_type} has no pixels inside")
-    if annotation.bbox:
-        box, origin = _checked_box(annotation.bbox, frame), "given"
-    elif mask is not None:
-        box, origin = box_of_mask(mask), "mask"
-    else:
-        box, origin = (0.0, 0.0, float(width), float(height)), "whole frame"
-    if turn != 1:
-        box = _turn_box(box, frame, turn)
-        mask = None if mask is None else _turn_mask(mask, turn)
-    return {
-        "photo_id": photo_id,
-        "body_type": annotation.body_type,
-        **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
-        "mask": "" if mask is None else encode_mask(mask),
-        "box_origin": origin,
-        "mask_origin": "none" if mask is None else "given",
-    }
-
-
-def _checked_box(bbox: Any, frame: tuple[int, int]) -> tuple[float, float, float, float]:
-    """COCO [x, y, width, height] → (x1, y1, x2, y2) cut at the frame."""
-    numbers = isinstance(bbox, list) and len(bbox) == 4 and all(type(v) in (int, float) for v in bbox)
-    if not numbers or not all(math.isfinite(v) for v in bbox):
-        raise BadPhoto("bad box", f"{str(bbox)[:60]} is not [x, y, width, height]")
-    x, y, w, h = map(float, bbox)
-    if w <= 0 or h <= 0:
-        raise BadPhoto("zero-area box", f"{bbox} has no width or no height")
-    box = max(x, 0.0), max(y, 0.0), min(x + w, float(frame[0])), min(y + h, float(frame[1]))
-    if box[0] >= box[2] or box[1] >= box[3]:
-        raise BadPhoto("box outside the photo", f"{bbox} lies outside of {frame[0]}×{frame[1]}")
-    if min(box[2] - box[0], box[3] - box[1]) < 1:
-        raise BadPhoto("zero-area box", f"{bbox} is less than a pixel wide or high inside the photo")
-    return box
-
-
-def _turn_box(
-    box: tuple[float, float, float, float], frame: tuple[int, int], orientation: int
-) -> tuple[float, float, float, float]:
-    """A box on the stored photo → on the upright photo, for the orientations that swap the sides."""
-    x1, y1, x2, y2 = box
-    width, height = frame
-    if orientation in (6, 7):
-        y1, y2 = height - y2, height - y1
-    if orientation in (7, 8):
-        x1, x2 = width - x2, width - x1
-    return y1, x1, y2, x2
-
-
-def _turn_mask(mask: np.ndarray, orientation: int) -> np.ndarray:
-    if orientation in (6, 7):
-        mask = mask[::-1]
-    if orientation in (7, 8):
-        mask = mask[:, ::-1]
-    return mask.T
 
 
 def _annotation_files(data: Path, listing: Listing) -> dict[Path, str]:
@@ -196,13 +82,13 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
                 f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, which is not listed"
             )
         category = names.get(_key(row.get("category_id")), f"category_id {row.get('category_id')!r}")
-        body_type = body_type_of(category)
+        body_type = listing.types.of(category)
         if body_type is None:
-            ignored["other type", category] += 1
+            ignored[listing.types.why_not(category), category] += 1
         elif row.get("iscrowd"):
             ignored["crowd region", category] += 1
         else:
-            annotation = Annotation(body_type, row.get("bbox"), row.get("segmentation"))
+            annotation = Annotation(body_type, row.get("bbox"), segmentation=row.get("segmentation"))
             labelled.setdefault(image_id, []).append(annotation)
     for (reason, category), number in sorted(ignored.items()):
         listing.ignore(path.name, reason, f"{category}: {number} annotations", split)
@@ -215,7 +101,7 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
             )
         seen[photo_id] = f"{path.name} with id {row['id']!r}"
         if image_id not in labelled:
-            listing.ignore(photo_id, "no labelled car", "no annotation of the four types", split)
+            listing.ignore(photo_id, "no labelled car", "no annotation of the study's types", split)
             continue
         size = row.get("width"), row.get("height")
         stated = size if all(type(v) is int and v > 0 for v in size) else None
@@ -265,19 +151,10 @@ def _text_of(path: Path, name: str, row: dict, column: str) -> str:
 
 def _photo_id(path: Path, row: dict, root: Path) -> str:
     """The checked file_name: relative, inside the folder, with / and no dots."""
-    name = _text_of(path, "images", row, "file_name").replace("\\", "/")
-    pure = PurePosixPath(name)
-    drive = len(name) > 1 and name[1] == ":"
-    if (
-        pure.is_absolute()
-        or drive
-        or ".." in pure.parts
-        or "\0" in name
-        or not is_text(name)
-        or not pure.parts
-    ):
+    name = inside(_text_of(path, "images", row, "file_name"))
+    if name is None:
         raise CarsegError(
             f"{path}: the file_name {row['file_name']!r} (id {row['id']!r}) leads outside of {root}; "
             "file names must be relative to that folder"
         )
-    return pure.as_posix()
+    return name

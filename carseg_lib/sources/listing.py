@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
-from carseg_lib.catalogue import BODY_TYPES, PARAMETER_COLUMNS, table
+from carseg_lib.catalogue import PARAMETER_COLUMNS, table
+from carseg_lib.sources.mask_files import MaskFile
+from carseg_lib.type_names import TypeNames, letters
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -27,22 +29,25 @@ _NOT_TEXT = {
     "Zl",
     "Zp",
 }  # Unicode: control, surrogate (stands for an undecodable byte), line ends
-_TYPE_NAMES = {spelling: t for t in BODY_TYPES for spelling in (t, t + "s")}
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """A labelled car as COCO gives it, not checked yet.
+    """A labelled car as its source gives it, not checked yet.
 
     Attributes:
-        body_type: One of BODY_TYPES.
-        bbox: [x, y, width, height] in pixels, or None.
-        segmentation: Polygons or run lengths, or None.
+        body_type: One of the study's types.
+        bbox: [x, y, width, height] in pixels as COCO gives it, or None.
+        corners: (x1, y1, x2, y2) in pixels, x2 and y2 outside the car, or None; instead of `bbox`.
+        box_text: The box as the source writes it, for messages; `bbox` itself if empty.
+        segmentation: Polygons or run lengths as COCO gives them, a PNG file, or None.
     """
 
     body_type: str
     bbox: Any = None
-    segmentation: Any = None
+    corners: tuple[float, float, float, float] | None = None
+    box_text: str = ""
+    segmentation: Any | MaskFile = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class Listing:
     Attributes:
         name: Of the data set.
         root: Folder of the photos.
+        source: What kind of source it is, in words.
+        types: The study's types; those of the type folders, where these name them.
         photos: In the order of the source.
         ignored: Rows for the catalogue's `excluded`: what the source has that the study does not use.
         parameters: The catalogue's `parameters`, a row for each photo; no rows where the source has none.
@@ -76,6 +83,8 @@ class Listing:
 
     name: str
     root: Path
+    source: str = ""
+    types: TypeNames = field(default_factory=TypeNames)
     photos: list[ListedPhoto] = field(default_factory=list)
     ignored: list[dict[str, str]] = field(default_factory=list)
     parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
@@ -92,12 +101,26 @@ class Listing:
         self.ignored.append({column: as_text(value) for column, value in row.items()})
 
 
-def body_type_of(name: str) -> str | None:
-    """The body type that a folder or category name means, or None.
+def name_of(data: Path) -> str:
+    """The name of a data set: of its folder, or of its file; "slug@3" for one that kagglehub keeps.
 
-    Case, a plural s, and spaces, hyphens and underscores do not matter: "Mini-Vans" is minivan.
+    kagglehub keeps version 3 of a data set in a folder .../datasets/owner/slug/versions/3.
     """
-    return _TYPE_NAMES.get(_letters(name))
+    place = data.resolve()
+    for folder in (place, *place.parents):
+        parts = folder.parts
+        if len(parts) > 5 and parts[-2] == "versions" and parts[-5] == "datasets" and parts[-1].isdigit():
+            return f"{parts[-3]}@{parts[-1]}"
+    return data.stem if data.is_file() else place.name
+
+
+def inside(name: str) -> str | None:
+    """A file's name as a data set gives it, with / and no dots; None if it does not stay in the set's folder."""
+    pure = PurePosixPath(name.replace("\\", "/"))
+    drive = len(name) > 1 and name[1] == ":"
+    if pure.is_absolute() or drive or ".." in pure.parts or not is_text(name) or not pure.parts:
+        return None
+    return pure.as_posix()
 
 
 def split_of(name: str) -> str | None:
@@ -105,7 +128,7 @@ def split_of(name: str) -> str | None:
 
     Besides case and separators, COCO's "instances_train2017" is understood.
     """
-    return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", _letters(name)))
+    return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", letters(name)))
 
 
 def is_text(name: str) -> bool:
@@ -116,7 +139,3 @@ def is_text(name: str) -> bool:
 def as_text(name: str) -> str:
     """The name with every character that cannot stand in a table spelled as its hexadecimal code."""
     return "".join(f"\\x{ord(c):02x}" if unicodedata.category(c) in _NOT_TEXT else c for c in name)
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"[\s_-]+", "", name).lower()
