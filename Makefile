@@ -7,8 +7,11 @@ MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
 ##@ Variables, all optional:
-## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, a folder with COCO annotations, or a .json file;
+## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, COCO or VOC annotations, Stanford Cars, photos.csv;
+##                   a COCO .json file, a .csv table, or kaggle:owner/slug@version;
 ##                   if not given, `rendered`: the data set that comes with carseg
+## TYPES="hatchback wagon=estate,kombi"   the body types and their other names, a .yaml file of them, or folders: each
+##                   type folder is a type; if not given, the paper's four
 ## PROFILE=quick     set of parameters: smoke, quick or paper
 ## RUN=name          name of the run and of its folder under reports/; if not given the profile's name, or
 ##                   <profile>-<data folder> if that run holds other data
@@ -25,7 +28,7 @@ SHELL := /bin/bash
 ## RENDERED="rendered-2109-plain full=rendered"   for transfer: rendered data sets, the last one the best; if not given,
 ##                   the embedded one
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
-VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET PHOTO N VERSION OUT REAL RENDERED PYTHON
+VARIABLES := DATA PROFILE RUN SEED DEVICE WEIGHTS WORKERS SET TYPES PHOTO N VERSION OUT REAL RENDERED PYTHON
 
 # A misspelt variable would be ignored by make: refuse those that the command line sets and nobody knows.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -39,6 +42,7 @@ endif
 
 # Values reach Python by the environment, as they are: no shell reads them.
 export CARSEG_DATA := $(value DATA)
+export CARSEG_TYPES := $(value TYPES)
 export CARSEG_PROFILE := $(value PROFILE)
 export CARSEG_RUN := $(value RUN)
 export CARSEG_SEED := $(value SEED)
@@ -70,9 +74,11 @@ endif
 CARSEG := $(ENV_PYTHON) -m carseg_lib
 
 ##@ The study
-.PHONY: reproduce explore preprocess train evaluate report verify reference predict transfer ablate bench lab settings
+.PHONY: reproduce catalogue explore preprocess train evaluate report verify reference predict transfer ablate bench lab settings
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
+catalogue: $(READY) ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
+	@$(CARSEG) catalogue
 explore: $(READY) ## run it up to notebook 01: what the photos are
 	@$(CARSEG) run --until 01_data_exploration
 preprocess: $(READY) ## run it up to notebook 02: splits, masks, transforms

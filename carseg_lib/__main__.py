@@ -21,7 +21,9 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.study import Study, reports_folder
 
 VARIABLES = {
-    "data": "your photos: a folder, or a COCO .json file (default: rendered, the embedded data set)",
+    "data": "your photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "
+    "the embedded data set)",
+    "types": 'the body types: "hatchback wagon=estate,kombi", a .yaml file, or folders (default: the paper\'s four)',
     "profile": "set of parameters: smoke, quick (default) or paper",
     "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
     "if that run holds other data)",
@@ -35,7 +37,7 @@ VARIABLES = {
     "rendered": 'for transfer: rendered data sets, e.g. "rendered-2109-plain full=rendered" (default: the embedded)',
 }
 RUN_ONLY = ("run", "profile")
-STUDY = ("data", "profile", "run", "seed", "device", "weights", "workers", "set")
+STUDY = ("data", "types", "profile", "run", "seed", "device", "weights", "workers", "set")
 
 
 class Parser(argparse.ArgumentParser):
@@ -128,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--until", default="report", metavar="STEP", help="last step, e.g. 03_training (default: report)"
     )
+    command(
+        "catalogue",
+        _catalogue,
+        "show what a data set holds, before anything is trained",
+        ("data", "types", "seed"),
+    )
     command("report", _report, "write a run's page anew", RUN_ONLY)
     command("verify", _verify, "compare a run with the reference of its profile and data", RUN_ONLY)
     command("reference", _reference, "make a run the reference that verify compares with", RUN_ONLY)
@@ -165,11 +173,18 @@ def _study(asked: argparse.Namespace) -> Study:
         device=asked.device or "auto",
         workers=asked.workers or "1",
         weights=asked.weights,
+        types=asked.types,
     )
 
 
 def _open(asked: argparse.Namespace, device: str = "") -> Study:
     return Study.open(asked.run or asked.profile or "quick", device=device)
+
+
+def _refuse_types(command: str) -> None:
+    """Refuse TYPES where it would change nothing: these compare on the paper's types."""
+    if os.environ.get("CARSEG_TYPES"):
+        raise CarsegError(f"TYPES: {command} knows the paper's four body types alone; leave TYPES out.")
 
 
 def _shown(path: Path) -> str:
@@ -204,6 +219,19 @@ def _run(asked: argparse.Namespace) -> int:
         return 1
     end = _shown(study.page if asked.until == "report" else study.folder)
     print(f"done: {end}" if ran else f"nothing to be done: {end} is up to date")
+    return 0
+
+
+def _catalogue(asked: argparse.Namespace) -> int:
+    study = Study.create(data=asked.data, types=asked.types, seed=asked.seed or "0")
+    from carseg_lib.contents import show_contents
+
+    def progress(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{done:,} of {total:,} photos read", end="\n" if done == total else "", file=sys.stderr)
+
+    with study.photos_for_a_look() as place:
+        show_contents(place, study.type_names, study.seed, print, progress)
     return 0
 
 
@@ -249,6 +277,7 @@ def _predict(asked: argparse.Namespace) -> int:
 def _transfer(asked: argparse.Namespace) -> int:
     from carseg_lib import transfer, transfer_plan
 
+    _refuse_types("transfer")
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
     given = settings.parse_settings(asked.set) | ({"weights": asked.weights} if asked.weights else {})
     plan = transfer_plan.create_plan(
@@ -268,6 +297,7 @@ def _transfer(asked: argparse.Namespace) -> int:
 def _bench(asked: argparse.Namespace) -> int:
     from carseg_lib.bench import run
 
+    _refuse_types("bench")
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
     plan = run.create_plan(settings.parse_settings(asked.set))
     page = run.run_bench(asked.profile or "quick", asked.data, asked.device or "auto", plan)
@@ -278,6 +308,7 @@ def _bench(asked: argparse.Namespace) -> int:
 def _ablate(asked: argparse.Namespace) -> int:
     from carseg_lib import ablation_plan
 
+    _refuse_types("ablate")
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
     given = settings.parse_settings(asked.set)
     plan = ablation_plan.create_plan(asked.data, asked.run, asked.device or "auto", given)

@@ -24,6 +24,8 @@ from carseg_lib.type_names import BODY_TYPES
 SPLITS = ("train", "validation", "test")
 PAPER_COUNTS = {"train": 4957, "validation": 2887, "test": 590}  # photos, paper §III.1; it gives none by type
 
+FEW_TRAINING = 30  # training photos of a type below which it is warned of
+
 PHOTO_COLUMNS = {
     "photo_id": "str",  # path relative to the root, with /
     "split": "str",  # one of SPLITS; "" while unassigned
@@ -140,6 +142,15 @@ class Catalogue:
             .rename_axis(index="body_type", columns="split")
             .astype("int64")
         )
+
+    def warnings(self) -> list[str]:
+        """A line for each type with few photos to learn from; none once every type has 30 training photos."""
+        return [
+            f"{body_type} has {n} training photos: fewer than {FEW_TRAINING} teach a type badly; add photos of it, "
+            "or take its figures as coarse"
+            for body_type, n in self.counts()["train"].items()
+            if n < FEW_TRAINING
+        ]
 
     def excluded_counts(self) -> dict[str, int]:
         """Rows of `excluded` by reason, most frequent first."""

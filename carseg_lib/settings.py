@@ -25,6 +25,8 @@ OWN_VARIABLE = {
     "profile": "PROFILE",
     "data": "DATA",
     "data_as_given": "DATA",
+    "types": "TYPES",
+    "types_as_given": "TYPES",
     "seed": "SEED",
     "device": "DEVICE",
     "workers": "WORKERS",
@@ -53,9 +55,12 @@ class Settings(BaseModel):
     run: str = _setting("run", "name of the run, and of its folder under reports/")
     profile: str = _setting("evaluation", "name of the profile the values came from")
     data: str = _setting(
-        "data", "absolute path of the photos: a folder, or one COCO JSON file; or `rendered`"
+        "data",
+        "absolute path of the photos: a folder, or an annotation file; or `rendered`, or `kaggle:...@version`",
     )
     data_as_given: str = _setting("run", "the same as the user wrote it")
+    types: str = _setting("data", "the body types in order, each with its other names; or `folders`")
+    types_as_given: str = _setting("run", "the same as the user wrote it")
 
     photos_per_split: int = _setting("preprocessing", "photos kept of each split; 0 keeps all", ge=0)
     seed: int = _setting("preprocessing", "seed of every random choice; 0 is a seed", ge=0, le=2**32 - 1)

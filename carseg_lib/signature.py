@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ def signature(data: Path) -> str:
     """Quick signature of a data set: over (relative path, size, modification time) of its files.
 
     Args:
-        data: The folder, or a COCO .json file (then it, and the photos that it names).
+        data: The folder, or a COCO .json file or .csv table (then it, and the photos and masks that it names).
 
     Returns:
         sha256, hex. It changes when a file is added, removed, renamed or written; a file rewritten with the
@@ -55,12 +56,14 @@ def content_signature(data: Path) -> str:
 
 
 def photo_root(annotations: Path) -> Path:
-    """Folder of the photos of a COCO file or folder.
+    """Folder of the photos of a COCO file or folder, or of a .csv table.
 
-    It is `images/` inside the folder or beside the file, `../images/` for a file in a folder named annotations, else
-    the folder itself, or that of the file.
+    Of a table it is the folder that it lies in. Of the others it is `images/` inside the folder or beside the file,
+    `../images/` for a file in a folder named annotations, else the folder itself, or that of the file.
     """
     folder = annotations if annotations.is_dir() else annotations.parent
+    if _is_table(annotations):
+        return folder
     places = [folder / "images"]
     if annotations.is_file() and folder.name.lower() == "annotations":
         places.append(folder.parent / "images")
@@ -97,10 +100,23 @@ def _is_file(path: Path) -> bool:
 
 
 def _photos_named(annotations: Path) -> set[str]:
-    """The photos that a COCO file names, inside the folder of its photos; none if the file is not COCO."""
+    """The files that a COCO file or a table names, inside the folder of its photos; none if it is neither."""
     try:
-        rows = json.loads(annotations.read_bytes())["images"]
-        names = {row["file_name"].replace("\\", "/") for row in rows}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        if _is_table(annotations):
+            rows = csv.DictReader(annotations.read_text(encoding="utf-8-sig").splitlines())
+            cells = [cell for row in rows for key, cell in row.items() if key and _holds_paths(key)]
+            names = {cell.strip().replace("\\", "/") for cell in cells if cell and cell.strip()}
+        else:
+            rows = json.loads(annotations.read_bytes())["images"]
+            names = {row["file_name"].replace("\\", "/") for row in rows}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error):
         return set()  # the source tells what is wrong with it
     return {name for name in names if not name.startswith("/") and ".." not in PurePosixPath(name).parts}
+
+
+def _is_table(path: Path) -> bool:
+    return path.suffix.lower() == ".csv"
+
+
+def _holds_paths(column: str) -> bool:
+    return column.strip().lower() in ("photo", "mask")

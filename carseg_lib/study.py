@@ -11,12 +11,13 @@ import hashlib
 import os
 import re
 import shlex
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from carseg_lib import embedded, files
+from carseg_lib import embedded, files, kaggle
 from carseg_lib.errors import CarsegError
 from carseg_lib.settings import (
     OWN_VARIABLE,
@@ -30,6 +31,7 @@ from carseg_lib.settings import (
     read_profile,
     validated,
 )
+from carseg_lib.type_names import TypeNames
 
 RESERVED_RUNS = ("reference", "bench")
 WEIGHTS = ("coco", "imagenet", "none")
@@ -72,6 +74,7 @@ class Study(Settings):
         device: str = "auto",
         workers: int | str = 1,
         weights: str = "",
+        types: str = "",
     ) -> Study:
         """Check everything a user asked for and return it as a Study; writes nothing.
 
@@ -79,17 +82,18 @@ class Study(Settings):
             run: name of the run; empty takes the profile's name, or one with the data's name in it (`default_run`) if
                 that run holds the results of other data.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
-            data: `rendered` or empty for the embedded data set; else a folder of photos, or a COCO JSON file, relative
-                to the current folder.
+            data: `rendered` or empty for the embedded data set; `kaggle:<owner>/<slug>@<version>`; else a folder of
+                photos, a COCO .json file or a .csv table, relative to the current folder.
             overrides: values that differ from the profile's, by name; text is read as the setting's type.
             seed: a whole number, 0 or more.
             device: auto, cpu, cuda or mps.
             workers: training processes.
             weights: as the setting of that name; empty keeps the profile's.
+            types: the body types, as `TypeNames.read` takes them; empty for the paper's four.
 
         Raises:
-            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights, or the
-                run that is named holds the results of other data.
+            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights, types
+                that contradict each other, or the run that is named holds the results of other data.
         """
         overrides = dict(overrides or {})
         if weights:
@@ -111,6 +115,7 @@ class Study(Settings):
         data = str(data) or embedded.RENDERED
         place = _existing_data(data)
         values |= {"data": place, "data_as_given": data, "profile": profile}
+        values |= {"types": TypeNames.read(types).text, "types_as_given": types}
         values["run"] = check_run_name(run) if run else default_run(check_run_name(profile), place)
         if (held := held_data(values["run"])) not in ("", place):
             raise CarsegError(
@@ -164,6 +169,8 @@ class Study(Settings):
     def command(self) -> str:
         """The shell command that makes this run."""
         variables: dict[str, Any] = {} if self.data == embedded.RENDERED else {"DATA": self.data_as_given}
+        if self.types != TypeNames().text:
+            variables["TYPES"] = self.types_as_given
         if self.profile != "quick":
             variables["PROFILE"] = self.profile
         if self.run != self.profile:
@@ -179,14 +186,34 @@ class Study(Settings):
         return f"make reproduce {_assignments(variables)}".rstrip()
 
     def locate_photos(self) -> Path:
-        """The folder of the photos, or their COCO file; the embedded ones are unpacked first, if they must be.
+        """The folder of the photos, or their annotation file.
+
+        The embedded ones are unpacked first, if they must be, and those of Kaggle fetched.
 
         Raises:
-            CarsegError: the embedded data set is missing or damaged, or cannot be unpacked.
+            CarsegError: the embedded data set is missing or damaged, or cannot be unpacked; those of Kaggle cannot be
+                had, or are not what they were.
         """
+        kept = reports_folder() / ".data"
+        if self.data == embedded.RENDERED:
+            return embedded.unpack(embedded.archive_path(), kept / embedded.RENDERED)
+        if kaggle.is_kaggle(self.data):
+            return kaggle.fetch(kaggle.parse(self.data), kept / "kaggle")
+        return Path(self.data)
+
+    @contextmanager
+    def photos_for_a_look(self) -> Iterator[Path]:
+        """As `locate_photos`, but the embedded ones lie in a folder that is removed afterwards: nothing is left."""
         if self.data != embedded.RENDERED:
-            return Path(self.data)
-        return embedded.unpack(embedded.archive_path(), reports_folder() / ".data" / embedded.RENDERED)
+            yield self.locate_photos()
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            yield embedded.unpack(embedded.archive_path(), Path(folder) / embedded.RENDERED)
+
+    @property
+    def type_names(self) -> TypeNames:
+        """The body types, and what the data may call them."""
+        return TypeNames.parse(self.types)
 
     @property
     def folder(self) -> Path:
@@ -310,15 +337,20 @@ def _assignments(values: Mapping[str, Any]) -> str:
 
 
 def _existing_data(data: str) -> str:
-    """The setting `data`: a word for the embedded data set, so that a moved repository keeps its runs; else a path."""
+    """The setting `data`: a word for the embedded data set, so that a moved repository keeps its runs; else a path.
+
+    Data of Kaggle stay a word too: they are fetched when they are needed.
+    """
     if data == embedded.RENDERED:
         embedded.check_archive(embedded.archive_path())
         return data
+    if kaggle.is_kaggle(data):
+        return kaggle.parse(data).word
     path = Path(data).expanduser().resolve()
-    if path.is_file() and path.suffix.lower() == ".json":
+    if path.is_file() and path.suffix.lower() in (".json", ".csv"):
         return str(path)
     if not path.is_dir():
-        what = "is not a folder or a COCO .json file" if path.exists() else "does not exist"
+        what = "is not a folder, a COCO .json file or a .csv table" if path.exists() else "does not exist"
         raise CarsegError(f"DATA={data!r} {what} (looked for {path}).")
     try:
         empty = next(path.iterdir(), None) is None

@@ -156,7 +156,7 @@ def test_missing_data_are_named(data, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CarsegError, match="is an empty folder"):
         Study.create(data=tmp_path / "empty")
-    with pytest.raises(CarsegError, match=r"is not a folder or a COCO \.json file"):
+    with pytest.raises(CarsegError, match=r"is not a folder, a COCO \.json file or a \.csv table"):
         Study.create(data=data / "a.jpg")
 
 
@@ -296,7 +296,7 @@ def test_the_command_makes_the_same_study(data):
 
 def test_settings_of_sections(data):
     study = Study.create(data=data)
-    assert study.settings(["data"]) == {"data": study.data}
+    assert study.settings(["data"]) == {"data": study.data, "types": "suv sedan convertible minivan"}
     names = set(study.settings(["preprocessing"]))
     assert {"seed", "image_height", "augmentation", "photos_per_split"} <= names
     assert not names & set(study.settings(["model", "training", "evaluation"]))
