@@ -20,6 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from carseg_lib import files
 from carseg_lib.catalogue import SPLITS, Catalogue
 from carseg_lib.intervals import LEVEL, mean_estimate, photo_weights, wilson_interval
+from carseg_lib.type_names import BODY_TYPES
 
 if TYPE_CHECKING:
     from carseg_lib.study import Study
@@ -129,11 +130,13 @@ class KnownTruth:
         said: What there is to say, or why there is nothing.
         accuracy: As `accuracy_by` returns it.
         hardness: As `hardness` returns it.
+        body_types: Of the study, in order.
     """
 
     said: str
     accuracy: pd.DataFrame
     hardness: pd.DataFrame
+    body_types: tuple[str, ...] = BODY_TYPES
 
 
 def judge(catalogue: Catalogue, predictions: pd.DataFrame, study: Study) -> KnownTruth:
@@ -149,7 +152,7 @@ def judge(catalogue: Catalogue, predictions: pd.DataFrame, study: Study) -> Know
     effects = hardness(catalogue, judged, seed=study.seed)
     files.write_csv(study.folder / "known_truth.csv", accuracy)
     files.write_csv(study.folder / "hardness.csv", effects)
-    return KnownTruth(_said(accuracy, effects, catalogue), accuracy, effects)
+    return KnownTruth(_said(accuracy, effects, catalogue), accuracy, effects, catalogue.body_types)
 
 
 def accuracy_by(

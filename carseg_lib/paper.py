@@ -107,10 +107,10 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
         split: "validation" or "test".
 
     Returns:
-        Columns what, paper, ours, low, high (95% interval), n, inside (whether the paper's figure lies within
-        the interval; missing where there is none). Fractions. Precision, recall and F1 of the headline stand
-        beside our macro averages; the two averages over epochs have no interval and are the same for any
-        split.
+        Columns what, paper (missing for a type that the paper has not), ours, low, high (95% interval), n, inside
+        (whether the paper's figure lies within the interval; missing where there is none). Fractions. Precision,
+        recall and F1 of the headline stand beside our macro averages; the two averages over epochs have no interval
+        and are the same for any split.
 
     Raises:
         CarsegError: The run has no numbers for this split.
@@ -129,7 +129,7 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
         *((f"headline {metric}", ours["macro"][metric]) for metric in ("precision", "recall", "f1")),
         *(
             (f"{name} {m}", (ours["per_type"].get(name) or {}).get(m))
-            for name in TABLE_1.index
+            for name in dict.fromkeys([*TABLE_1.index, *ours["per_type"]])
             for m in METRICS
         ),
     ]
@@ -141,8 +141,9 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
             math.nan if estimate.get(key) is None else float(estimate[key])
             for key in ("value", "low", "high")
         )
-        paper = claim(what).value
-        inside = pd.NA if math.isnan(low) or math.isnan(high) else low <= paper <= high
+        paper = _BY_NAME[what].value if what in _BY_NAME else math.nan  # of a type that the paper has not
+        unknown = math.isnan(low) or math.isnan(high) or math.isnan(paper)
+        inside = pd.NA if unknown else low <= paper <= high
         rows.append((what, paper, value, low, high, estimate.get("n"), inside))
     table = pd.DataFrame(rows, columns=["what", "paper", "ours", "low", "high", "n", "inside"])
     return table.astype({"n": "Int64", "inside": "boolean"})

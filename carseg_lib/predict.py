@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from carseg_lib import files
+from carseg_lib.colours import colour_of
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import Detection, detect, load_trained
 from carseg_lib.masks import decode_mask
@@ -16,6 +17,7 @@ from carseg_lib.plots.photos import overlay
 from carseg_lib.preprocessing import network_input
 from carseg_lib.sources.folder import PHOTO_SUFFIXES
 from carseg_lib.study import Study
+from carseg_lib.type_names import BODY_TYPES
 
 LARGEST_SIDE = (
     1600  # pixels of the overlay; a phone's photo is shown smaller, its JSON is in the photo's own pixels
@@ -60,7 +62,7 @@ def predict_path(
         found = next(detect(model, [(network_input(seen, study), [image.size])], card["body_types"], study))
         stem = folder / path.relative_to(root)
         files.make_folder(stem.parent)
-        write_prediction(path, image, found, stem)
+        write_prediction(path, image, found, stem, tuple(card["body_types"]))
         answer = f"{found[0].body_type}, score {found[0].score:.2f}" if found else "no car found"
         progress(f"{path}: {answer} -> {stem.name}.png, {stem.name}.json")
         answers.append((path, found[0].body_type if found else "no car found"))
@@ -69,14 +71,21 @@ def predict_path(
     return answers
 
 
-def write_prediction(path: Path, image: Image.Image, found: list[Detection], stem: Path) -> None:
+def write_prediction(
+    path: Path,
+    image: Image.Image,
+    found: list[Detection],
+    stem: Path,
+    body_types: tuple[str, ...] = BODY_TYPES,
+) -> None:
     """Writes the overlay and the JSON of one photo; `stem` is their path without .png and .json."""
     width, height = image.size
     best = found[0] if found else None
     picture = image
     if best:
         mask = decode_mask(best.mask, height, width) if best.mask else None
-        picture = overlay(image, best.box, mask, f"{best.body_type} {best.score:.2f}")
+        tone = colour_of(best.body_type, body_types)
+        picture = overlay(image, best.box, mask, f"{best.body_type} {best.score:.2f}", colour=tone)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:
         picture.save(temporary, format="PNG")

@@ -211,8 +211,10 @@ def _numbers(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _lookup(metrics: dict[str, Any], path: str) -> Any:
-    """The value at a dotted path; None where there is none. Keys have no dots."""
-    node: Any = metrics
-    for key in path.split("."):
-        node = node.get(key) if isinstance(node, dict) else None
-    return node
+    """The value at a dotted path; None where there is none. A body type may have dots in its name."""
+    if not isinstance(metrics, dict):
+        return None
+    if path in metrics:
+        return metrics[path]
+    heads = [key for key in metrics if path.startswith(f"{key}.")]
+    return _lookup(metrics[max(heads, key=len)], path[len(max(heads, key=len)) + 1 :]) if heads else None

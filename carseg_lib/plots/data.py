@@ -78,7 +78,11 @@ def split_counts(catalogue: Catalogue) -> Picture:
     for k, body_type in enumerate(counts.index):
         place = at + (k - (len(counts.index) - 1) / 2) * width
         bars = right.bar(
-            place, counts.loc[body_type, splits], width * 0.92, color=colour_of(body_type), label=body_type
+            place,
+            counts.loc[body_type, splits],
+            width * 0.92,
+            color=colour_of(body_type, catalogue.body_types),
+            label=body_type,
         )
         right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=QUIET)
     right.set_xticks(at, splits)
@@ -160,15 +164,15 @@ def photo_sizes(catalogue: Catalogue) -> Picture:
 def brightness(catalogue: Catalogue) -> Picture:
     """Mean brightness of the photos, one small histogram a type on one scale, the median marked."""
     photos, types = catalogue.photos, list(catalogue.body_types)
-    figure = new_figure(8.4, 2.2)
-    panels = np.atleast_1d(figure.subplots(1, len(types), sharex=True, sharey=True))
+    figure = new_figure(8.4, 2.2 * style.lines_of(len(types)))
+    panels = style.type_panels(figure, len(types), sharex=True, sharey=True)
     for axes, body_type in zip(panels, types, strict=True):
         values = photos.loc[photos["body_type"] == body_type, "brightness"].astype(float)
         axes.set_title(f"{body_type} (n = {len(values):,})")
         if values.empty:
             axes.set_xlabel("mean luma (0–1)")
             continue
-        bins, colour = np.linspace(0, 1, 26), colour_of(body_type)
+        bins, colour = np.linspace(0, 1, 26), colour_of(body_type, catalogue.body_types)
         sns.histplot(values, bins=bins, stat="proportion", color=colour, alpha=0.85, linewidth=0, ax=axes)
         axes.set(xlabel="mean luma (0–1)", ylabel="")
         axes.axvline(values.median(), color=style.INK, linewidth=1.1)
@@ -212,14 +216,14 @@ def box_statistics(catalogue: Catalogue) -> Picture:
             "The boxes", "These data have no boxes: the whole frame of each photo stands in for one."
         )
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
-    figure = new_figure(8.4, 2.7)
+    figure = new_figure(8.4, 2.7 + 0.4 * max(0, len(types) - 4))
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
     for axes, column, label in (
         (panels[0], "share", "share of the photo"),
         (panels[1], "aspect", "width / height"),
     ):
         values = [table.loc[table["body_type"] == t, column] for t in types]
-        _boxes_by_type(axes, values, types)
+        _boxes_by_type(axes, values, types, catalogue.body_types)
         axes.set_xlabel(label)
         axes.grid(True, axis="x")
         axes.invert_yaxis()
@@ -259,20 +263,23 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
     if table.empty:
         return message("The masks", "These data have no masks: nothing is drawn, and no mask is learned.")
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
-    figure = new_figure(8.4, 3.6)
-    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.15])
-    panels = np.atleast_1d(top.subplots(1, len(types)))
+    lines = style.lines_of(len(types))
+    figure = new_figure(8.4, 3.6 + 1.67 * (lines - 1) + 0.25 * max(0, len(types) - 4))
+    top, bottom = figure.subfigures(2, 1, height_ratios=[lines, 1.15 + 0.15 * max(0, len(types) - 4)])
+    panels = style.type_panels(top, len(types))
     fills: dict[str, np.ndarray] = {}
     for axes, body_type in zip(panels, types, strict=True):
         rows = table[table["body_type"] == body_type]
         rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))]
         shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
         fills[body_type] = np.array(share)
-        axes.imshow(np.mean(shapes, axis=0), cmap=_fade(colour_of(body_type)), vmin=0, vmax=1)
+        axes.imshow(
+            np.mean(shapes, axis=0), cmap=_fade(colour_of(body_type, catalogue.body_types)), vmin=0, vmax=1
+        )
         axes.set_title(f"{body_type} (n = {len(rows):,})")
         style.plain_image(axes)
     axes = bottom.subplots()
-    _boxes_by_type(axes, [fills[t] for t in types], types)
+    _boxes_by_type(axes, [fills[t] for t in types], types, catalogue.body_types)
     axes.set_yticks(range(1, len(types) + 1), types)
     axes.invert_yaxis()
     axes.grid(True, axis="x")
@@ -286,7 +293,9 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
     return finish(figure, "The masks: mean silhouette of each type", note)
 
 
-def _boxes_by_type(axes: Axes, values: Sequence[pd.Series | np.ndarray], types: Sequence[str]) -> None:
+def _boxes_by_type(
+    axes: Axes, values: Sequence[pd.Series | np.ndarray], types: Sequence[str], body_types: tuple[str, ...]
+) -> None:
     """A horizontal box a type in its colour: quartiles and median, whiskers from the 5th to the 95th percentile."""
     drawn = axes.boxplot(
         values,
@@ -301,7 +310,7 @@ def _boxes_by_type(axes: Axes, values: Sequence[pd.Series | np.ndarray], types: 
         boxprops={"linewidth": 0},
     )
     for patch, body_type in zip(drawn["boxes"], types, strict=True):
-        patch.set_facecolor(colour_of(body_type))
+        patch.set_facecolor(colour_of(body_type, body_types))
 
 
 def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:

@@ -24,6 +24,7 @@ from carseg_lib.plots.style import (
     percent_axis,
     themed,
 )
+from carseg_lib.type_names import BODY_TYPES
 
 MEASURES = ("precision", "recall", "f1", "accuracy")
 
@@ -42,7 +43,8 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Pictu
     types, total = labels[: len(matrix)], int(matrix.sum())
     sums = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)
-    figure = new_figure(7.0, 4.0)
+    room = max(0, len(types) - 4)
+    figure = new_figure(7.0 + 0.7 * room, 4.0 + 0.55 * room)
     axes = figure.subplots()
     cells = [
         [f"{n:,}\n{percent(share, 0)}" for n, share in zip(*row, strict=True)]
@@ -87,7 +89,7 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Pictu
 def pr_curves(
     predictions: pd.DataFrame,
     detections: pd.DataFrame | None = None,
-    body_types: Sequence[str] = tuple(style.BODY_TYPE_COLOURS),
+    body_types: Sequence[str] = BODY_TYPES,
     table1: Mapping[str, Mapping[str, float]] | None = None,
     split: str = "test",
 ) -> Picture:
@@ -108,8 +110,8 @@ def pr_curves(
     source = predictions[["photo_id", "predicted", "score"]].rename(columns={"predicted": "body_type"})
     if detections is not None:
         source = detections[["photo_id", "body_type", "score"]]
-    figure = new_figure(8.4, 2.3)
-    panels = np.atleast_1d(figure.subplots(1, len(body_types), sharex=True, sharey=True))
+    figure = new_figure(8.4, 2.3 * style.lines_of(len(body_types)))
+    panels = style.type_panels(figure, len(body_types), sharex=True, sharey=True)
     for axes, body_type in zip(panels, body_types, strict=True):
         best = source[source["body_type"] == body_type].groupby("photo_id")["score"].max()
         scores = predictions["photo_id"].map(best)
@@ -121,9 +123,14 @@ def pr_curves(
             keep = np.append(threshold >= 0, True)
             precision, recall = precision[keep], recall[keep]
             area = -float(np.sum(np.diff(recall) * precision[:-1]))
-            axes.step(recall, precision, where="post", color=colour_of(body_type))
+            axes.step(recall, precision, where="post", color=colour_of(body_type, tuple(body_types)))
             axes.fill_between(
-                recall, precision, step="post", color=colour_of(body_type), alpha=0.1, linewidth=0
+                recall,
+                precision,
+                step="post",
+                color=colour_of(body_type, tuple(body_types)),
+                alpha=0.1,
+                linewidth=0,
             )
             axes.text(
                 0.06,
@@ -162,7 +169,7 @@ def pr_curves(
 @themed
 def table_bars(
     comparison: pd.DataFrame,
-    body_types: Sequence[str] = tuple(style.BODY_TYPE_COLOURS),
+    body_types: Sequence[str] = BODY_TYPES,
     split: str = "test",
 ) -> Picture:
     """Precision, recall, F1 and accuracy of each type with intervals, beside Table 1's numbers.
@@ -173,7 +180,7 @@ def table_bars(
         body_types: the types, in order.
         split: whose numbers they are, for the title.
     """
-    figure = new_figure(8.4, 2.7)
+    figure = new_figure(8.4, 2.7 + 0.45 * max(0, len(body_types) - 4))
     panels = figure.subplots(1, len(MEASURES), sharey=True)
     at = np.arange(len(body_types))
     drawn: list[str] = []
@@ -183,7 +190,7 @@ def table_bars(
             if row is None:
                 continue
             if pd.notna(row["ours"]):
-                axes.barh(k, row["ours"], 0.62, color=colour_of(body_type), alpha=0.85)
+                axes.barh(k, row["ours"], 0.62, color=colour_of(body_type, tuple(body_types)), alpha=0.85)
                 if pd.notna(row["low"]) and pd.notna(row["high"]):
                     axes.plot(
                         [row["low"], row["high"]],
@@ -215,7 +222,10 @@ def table_bars(
 
 
 def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
-    """The row whose `what` has both words."""
+    """The row whose `what` is the type and the measure, or has both words."""
+    exact = comparison[comparison["what"] == f"{body_type} {measure}"]
+    if len(exact):
+        return exact.iloc[0]
     what = comparison["what"].str.lower().str.replace("f1-score", "f1").str.findall(r"[a-z0-9]+")
     hits = comparison[what.map(lambda words: body_type in words and measure in words)]
     return hits.iloc[0] if len(hits) else None
@@ -259,7 +269,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture
                     continue
                 n = max(n, estimate.get("n") or 0)
                 place = x + (k - (len(kinds) - 1) / 2) * 0.4
-                tone = colour_of(name) if name in style.BODY_TYPE_COLOURS else "#4A6B8A"
+                tone = colour_of(name, tuple(types)) if name in types else "#4A6B8A"
                 axes.bar(
                     place,
                     estimate["value"],
@@ -276,7 +286,8 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture
                     )
                 top = max(estimate["value"], estimate.get("high") or 0)
                 axes.text(place, top + 0.02, percent(estimate["value"], 0), ha="center", size=8, color=QUIET)
-            axes.set_xticks(range(len(names)), names)
+            crowded = {"rotation": 30, "ha": "right"} if len(names) > 5 else {}
+            axes.set_xticks(range(len(names)), names, **crowded)
             axes.grid(True, axis="y")
     percent_axis(left.yaxis, "average precision")
     left.set_ylim(0, 1.12)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from carseg_lib.catalogue import BODY_TYPES
 from carseg_lib.known_truth import ALL, FACTORS, SECTORS, VIEW, KnownTruth
 from carseg_lib.plots import style
 from carseg_lib.plots.parameters import dial
@@ -32,11 +33,11 @@ def truth_figures(known: KnownTruth) -> dict[str, Picture]:
     if titles & {factor.title for factor in FACTORS}:
         figures["factors"] = accuracy_by_factor(known.accuracy)
     if VIEW.title in titles:
-        figures["types_by_view"] = types_by_view(known.accuracy)
+        figures["types_by_view"] = types_by_view(known.accuracy, known.body_types)
     if SECTORS.title in titles:
         figures["directions"] = accuracy_by_direction(known.accuracy)
     if len(known.hardness):
-        figures["odds"] = odds(known.hardness)
+        figures["odds"] = odds(known.hardness, known.body_types)
     return figures
 
 
@@ -116,12 +117,12 @@ def accuracy_by_factor(table: pd.DataFrame) -> Picture:
 
 
 @themed
-def types_by_view(table: pd.DataFrame) -> Picture:
+def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
     """Accuracy of each type from each side, a panel a split."""
     part = table[(table["factor"] == VIEW.title) & (table["body_type"] != "")]
     splits = list(part["split"].unique())
     views = VIEW.ordered(part["level"])
-    types = [t for t in BODY_TYPES if (part["body_type"] == t).any()]
+    types = [t for t in body_types if (part["body_type"] == t).any()]
     figure = new_figure(8.4, 0.6 + 0.52 * len(types))
     panels = np.atleast_1d(figure.subplots(1, len(splits), sharey=True))
     shades = LinearSegmentedColormap.from_list("quiet", ["#FFFFFF", "#1F5C8B"])
@@ -183,11 +184,12 @@ def _rings(axes: Axes) -> None:
 
 
 @themed
-def odds(table: pd.DataFrame) -> Picture:
+def odds(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
     """How each measure of a photo, the others being equal, changes the odds of a right answer.
 
     Args:
         table: As `known_truth.hardness` returns it, with rows.
+        body_types: the study's, which choose the colours.
     """
     groups = list(table["group"].unique())
     measures = list(table.loc[table["group"] == groups[0], "measure"])
@@ -196,7 +198,7 @@ def odds(table: pd.DataFrame) -> Picture:
     panels = np.atleast_1d(figure.subplots(1, len(groups), sharey=True, sharex=True))
     for axes, group in zip(panels, groups, strict=True):
         rows = table[table["group"] == group]
-        colour = colour_of(group) if group in BODY_TYPES else "#4A6B8A"
+        colour = colour_of(group, tuple(body_types)) if group in body_types else "#4A6B8A"
         axes.axvline(1, color="#AEB6BF", linewidth=1)
         for row in rows.itertuples():
             y = measures.index(row.measure)

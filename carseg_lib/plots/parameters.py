@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from carseg_lib.colours import colours_of
 from carseg_lib.parameters import SHAPE, meaning, strips, told_by
 from carseg_lib.photos import read_photo
 from carseg_lib.plots import style
@@ -91,7 +92,9 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> Picture:
         axes = figure.add_subplot(lines, _COLUMNS, k + 1)
         axes.imshow(read_photo(catalogue.root / photo_id))
         style.plain_image(axes)
-        axes.set_title(body_type, size=9, color=colour_of(body_type), weight="bold", pad=3)
+        axes.set_title(
+            body_type, size=9, color=colour_of(body_type, catalogue.body_types), weight="bold", pad=3
+        )
         words = [known.at[photo_id, name] for name in shown[:4]]
         axes.set_xlabel(", ".join(word for word in words if word and word != "none"), size=7.5, loc="left")
     note = (
@@ -128,14 +131,19 @@ def view_angles(catalogue: Catalogue) -> Picture:
     """Directions from which the cars of each type are seen, around a car that looks up."""
     table = _with_types(catalogue)
     types = list(catalogue.body_types)
-    figure = new_figure(8.4, 2.5)
+    lines = style.lines_of(len(types))
+    figure = new_figure(8.4, 2.5 * lines)
     for k, body_type in enumerate(types):
         angles = table.loc[table["body_type"] == body_type, "view_angle"].dropna()
-        axes = figure.add_subplot(1, len(types), k + 1, projection="polar")
+        axes = figure.add_subplot(lines, -(-len(types) // lines), k + 1, projection="polar")
         counts, edges = np.histogram((angles + 7.5) % 360, bins=np.arange(0, 361, 15))
         middles = np.deg2rad(edges[:-1])
         axes.bar(
-            middles, counts / max(len(angles), 1), np.deg2rad(13.5), color=colour_of(body_type), alpha=0.85
+            middles,
+            counts / max(len(angles), 1),
+            np.deg2rad(13.5),
+            color=colour_of(body_type, catalogue.body_types),
+            alpha=0.85,
         )
         dial(axes)
         axes.set_title(f"{body_type} (n = {len(angles):,})", loc="center")
@@ -181,7 +189,13 @@ def number_histograms(catalogue: Catalogue) -> Picture:
             part = values[table["body_type"] == body_type].clip(upper=bins[-1])
             if len(part):
                 heights = np.histogram(part, bins)[0] / len(part)
-                axes.stairs(heights, bins, color=colour_of(body_type), linewidth=1.5, label=body_type)
+                axes.stairs(
+                    heights,
+                    bins,
+                    color=colour_of(body_type, catalogue.body_types),
+                    linewidth=1.5,
+                    label=body_type,
+                )
         axes.set_xlabel(NUMBERS[name])
         axes.margins(y=0.08)
         axes.set_ylim(bottom=0)
@@ -213,7 +227,13 @@ def kind_shares(catalogue: Catalogue) -> Picture:
             for k, body_type in enumerate(catalogue.body_types):
                 part = table.loc[table["body_type"] == body_type, name].replace("", "not known")
                 shares = part.value_counts(normalize=True).reindex(order[name], fill_value=0)
-                axes.plot(shares, at + 0.12 * (k - 1.5), "o", color=colour_of(body_type), markersize=4.5)
+                axes.plot(
+                    shares,
+                    at + 0.48 / len(catalogue.body_types) * (k - (len(catalogue.body_types) - 1) / 2),
+                    "o",
+                    color=colour_of(body_type, catalogue.body_types),
+                    markersize=4.5,
+                )
             axes.set_yticks(at, order[name])
             axes.set_ylim(len(at) - 0.5, -0.5)
             axes.set_xlim(0, 1.08 * axes.dataLim.x1)
@@ -234,7 +254,12 @@ def shape_overlap(catalogue: Catalogue) -> Picture:
     for axes, (across, up) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
         mixed = table.sample(frac=1, random_state=0)  # no type lies on top of the others
         axes.scatter(
-            mixed[across], mixed[up], s=9, c=mixed["body_type"].map(colour_of), alpha=0.45, linewidth=0
+            mixed[across],
+            mixed[up],
+            s=9,
+            c=mixed["body_type"].map(colours_of(catalogue.body_types)),
+            alpha=0.45,
+            linewidth=0,
         )
         axes.set_xlabel(f"{_label(across)} (m)")
         axes.set_ylabel(f"{_label(up)} (m)")
@@ -275,8 +300,8 @@ def _label(name: str) -> str:
 def _legend(figure: Picture, catalogue: Catalogue) -> None:
     """The types and their colours, below the panels."""
     handles = [
-        Line2D([], [], marker="o", linestyle="none", color=colour_of(t), label=t)
+        Line2D([], [], marker="o", linestyle="none", color=colour_of(t, catalogue.body_types), label=t)
         for t in catalogue.body_types
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower left", ncols=min(8, len(handles)))
     figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.3)

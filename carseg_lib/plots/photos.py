@@ -15,9 +15,11 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image, ImageDraw, ImageFont
 
 from carseg_lib import masks
+from carseg_lib.colours import colours_of
 from carseg_lib.photos import read_photo
 from carseg_lib.plots import style
 from carseg_lib.plots.style import Picture, colour_of, finish, message, new_figure, percent, themed
+from carseg_lib.type_names import BODY_TYPES
 
 if TYPE_CHECKING:
     from carseg_lib.catalogue import Catalogue
@@ -41,7 +43,7 @@ def overlay(
         photo: PIL image of any mode.
         box: x1, y1, x2, y2 in pixels of the photo; None draws no box and puts the label in the corner.
         mask: bool array (height, width) of the photo's size; None draws none.
-        label: text on the box; "" draws none. Its first word chooses the colour if it is a body type.
+        label: text on the box; "" draws none. Its first word chooses the colour if it is a type of the paper.
         colour: any matplotlib colour, in place of that.
 
     Returns:
@@ -113,12 +115,18 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
         return message(f"Photos of the type {body_type}", "There are none.")
     chosen = np.random.default_rng(seed).choice(len(photos), size=min(n, len(photos)), replace=False)
     figure, panels = _grid(len(chosen), columns=4)
+    tones = colours_of(catalogue.body_types)
     for axes, row in zip(panels, photos.iloc[sorted(chosen)].itertuples(), strict=True):
         _show(axes, read_photo(catalogue.root / row.photo_id, _LARGEST), (row.width, row.height))
         for car in catalogue.instances[catalogue.instances["photo_id"] == row.photo_id].itertuples():
             mask = masks.decode_mask(car.mask, int(row.height), int(row.width)) if _given(car.mask) else None
             whole = getattr(car, "box_origin", "") == "whole frame"
-            _draw(axes, None if whole else (car.x1, car.y1, car.x2, car.y2), mask, colour_of(car.body_type))
+            _draw(
+                axes,
+                None if whole else (car.x1, car.y1, car.x2, car.y2),
+                mask,
+                tones.get(car.body_type, style.NO_CAR_COLOUR),
+            )
         axes.set_title(_short(row.photo_id), size=7, color=style.QUIET, pad=3)
     note = f"{len(chosen)} of {len(photos):,} photos, drawn at random (seed {seed}). "
     note += "Frame: labelled box; shade: mask." if catalogue.has_masks else "These data have no masks."
@@ -215,7 +223,13 @@ def augmentation_grid(
 
 @themed
 def answers_grid(
-    rows: pd.DataFrame, photos: Photos, *, title: str = "Answers", columns: int = 4, limit: int = 16
+    rows: pd.DataFrame,
+    photos: Photos,
+    *,
+    title: str = "Answers",
+    columns: int = 4,
+    limit: int = 16,
+    body_types: Sequence[str] = BODY_TYPES,
 ) -> Picture:
     """Photos with the answer drawn on them: box, mask, type and score; the truth named if it differs.
 
@@ -225,6 +239,7 @@ def answers_grid(
         title: of the figure.
         columns: photos in a row of the grid.
         limit: photos shown, at most.
+        body_types: the study's, which choose the colours.
     """
     if rows.empty:
         return message(title, "There are none.")
@@ -236,7 +251,7 @@ def answers_grid(
         answer = row.predicted if _given(row.predicted) else ""
         if answer:
             mask = masks.decode_mask(row.mask, height, width) if _given(row.mask) else None
-            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, colour_of(answer))
+            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, colour_of(answer, tuple(body_types)))
         right = answer == row.body_type
         said = f"{answer} {row.score:.2f}" if answer else "no car found"
         text = f"✓ {said}" if right else f"✗ {said}, is {row.body_type}"

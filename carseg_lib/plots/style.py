@@ -14,14 +14,15 @@ from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from carseg_lib import files
+from carseg_lib.colours import BODY_TYPE_COLOURS as BODY_TYPE_COLOURS
+from carseg_lib.colours import NO_CAR_COLOUR as NO_CAR_COLOUR
+from carseg_lib.colours import colour_of as colour_of
 
-# Okabe and Ito's palette: told apart with the common forms of colour blindness, and in grey.
-BODY_TYPE_COLOURS = {"suv": "#0072B2", "sedan": "#E69F00", "convertible": "#009E73", "minivan": "#CC79A7"}
-NO_CAR_COLOUR = "#767676"
 SPLIT_COLOURS = {"train": "#4A6B8A", "validation": "#D55E00", "test": "#56B4E9"}
 PAPER_COLOUR = "#8A1C3B"  # whatever the paper says, in every figure
 INK, QUIET, GRID, FAINT = "#1F2328", "#59636E", "#E3E6EA", "#F3F4F6"
@@ -105,6 +106,9 @@ def finish(figure: Picture, title: str, note: str = "", alt: str = "") -> Pictur
     figure.set_size_inches(width, height + top)
     whole = height + top
     figure.get_layout_engine().set(rect=(0.008, 0.01, 0.984, height / whole - 0.01), w_pad=0.07, h_pad=0.07)
+    for drawn in figure.findobj(Text):
+        if "$" in drawn.get_text() and "\\math" not in drawn.get_text():  # a name, not a formula
+            drawn.set_parse_math(False)
     left = 0.12 / width
     heading = {"size": 11.5, "weight": "bold", "color": INK, "linespacing": 1.2}
     figure.text(left, 1 - 0.12 / whole, "\n".join(titles), ha="left", va="top", **heading)
@@ -124,9 +128,24 @@ def message(title: str, text: str) -> Picture:
     return finish(figure, title)
 
 
-def colour_of(body_type: str) -> str:
-    """The colour of a body type; grey for "no car found" and for types without one."""
-    return BODY_TYPE_COLOURS.get(body_type, NO_CAR_COLOUR)
+def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
+    """A panel for each type, four in a row; `lines_of` says how many rows that makes.
+
+    Args:
+        figure: Or a part of one.
+        number: Of panels.
+        **shared: As `subplots` takes it.
+    """
+    lines = lines_of(number)
+    panels = figure.subplots(lines, -(-number // lines), squeeze=False, **shared).flatten()
+    for axes in panels[number:]:
+        axes.set_axis_off()
+    return list(panels[:number])
+
+
+def lines_of(number: int) -> int:
+    """Rows of panels, four in a row."""
+    return -(-number // 4)
 
 
 def percent(share: float, digits: int = 1) -> str:

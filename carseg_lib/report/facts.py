@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib import paper
+from carseg_lib.catalogue import FEW_TRAINING
 from carseg_lib.known_truth import ALL, SECTORS
 from carseg_lib.report.recipe import Difference
 from carseg_lib.report.words import Estimate, interval, percent
@@ -44,15 +45,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """A claim of the paper beside ours, on each split that is compared."""
+    """A claim of the paper (None: it has no such type) beside ours, on each split that is compared."""
 
     what: str
-    paper: float
+    paper: float | None
     sides: Mapping[str, Side]
 
 
-def place_of(claimed: float, low: float | None, high: float | None) -> tuple[str, str]:
+def place_of(claimed: float | None, low: float | None, high: float | None) -> tuple[str, str]:
     """Where a claimed value lies to an interval, in words, and what tone that has."""
+    if claimed is None:
+        return "not in the paper", "unsure"
     if low is None or high is None:
         return "no interval", "unsure"
     if claimed > high:
@@ -66,6 +69,13 @@ def main_split(metrics: Mapping[str, Any]) -> str:
     """The split that the verdict is drawn on: test where there is one."""
     splits = list(metrics.get("splits") or {})
     return "test" if "test" in splits else (splits[0] if splits else "")
+
+
+def other_types(metrics: Mapping[str, Any]) -> list[str]:
+    """The body types of a run where they are not the paper's four; else none."""
+    split = main_split(metrics)
+    types = list(metrics["splits"][split].get("per_type") or {}) if split else []
+    return types if types and set(types) != set(paper.TABLE_1.index) else []
 
 
 def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Verdict:
@@ -109,9 +119,12 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
         judged = (
             "Profile smoke proves that the whole path runs; its model hardly learns, so it judges no claim."
         )
+    if types := other_types(metrics):
+        word, tone = "not judged", "unsure"
+        judged = f"These are other types ({', '.join(types)}) than the paper's four: its claim is not judged by them."
     sentences = [measured, judged]
     other = metrics["splits"].get("validation")
-    if split == "test" and other:
+    if split == "test" and other and not types:
         accuracy = other["accuracy"]
         where = place_of(claimed, accuracy["low"], accuracy["high"])[0]
         sentences.append(
@@ -141,7 +154,7 @@ def comparison(metrics: Mapping[str, Any]) -> tuple[list[Row], list[Row], dict[s
     averages: list[Row] = []
     types: dict[str, list[Row]] = {}
     for lines in zip(*(table.itertuples() for table in tables.values()), strict=True):
-        what, claimed = lines[0].what, lines[0].paper
+        what, claimed = lines[0].what, _claimed(lines[0])
         sides = {split: _side(line) for split, line in zip(tables, lines, strict=True)}
         row = Row(WHATS.get(what, what), claimed, sides)
         if what.startswith("average"):
@@ -157,7 +170,11 @@ def _side(line: Any) -> Side:
     """One row of `paper.compare_with_paper`."""
     names = {"value": line.ours, "low": line.low, "high": line.high, "n": line.n}
     estimate = {name: None if pd.isna(value) else value for name, value in names.items()}
-    return Side(estimate, *place_of(line.paper, estimate["low"], estimate["high"]))
+    return Side(estimate, *place_of(_claimed(line), estimate["low"], estimate["high"]))
+
+
+def _claimed(line: Any) -> float | None:
+    return None if pd.isna(line.paper) else line.paper
 
 
 def commonest_confusions(confusion: Mapping[str, Any], most: int = 5) -> list[dict[str, Any]]:
@@ -244,6 +261,10 @@ def limits(
     if split in metrics["splits"]:
         support = {t: part["support"] for t, part in metrics["splits"][split]["per_type"].items()}
         small = [f"{n} of {t}" for t, n in support.items() if n < 50]
+        taught = (data.get("counts") or {}).get("train") or {}
+        few = [f"{n} of {t}" for t, n in taught.items() if n < FEW_TRAINING]
+        if few:
+            texts.append(f"Few training photos of some types ({', '.join(few)}): they are learned badly.")
         if small:
             texts.append(f"Few {split} photos of some types ({', '.join(small)}): their figures are coarse.")
     if data["boxes"] == "whole frame":

@@ -15,8 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
+from carseg_lib.colours import colours_of
 from carseg_lib.errors import CarsegError
 from carseg_lib.report import words
+from carseg_lib.type_names import BODY_TYPES
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     }
     folder = resources.files("carseg_lib.report") / "templates"
     style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    tones = colours_of(tuple(context.get("body_types", BODY_TYPES))).values()
+    style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"

@@ -14,11 +14,12 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib import files, paper, paper_audit, parameters
-from carseg_lib.catalogue import BODY_TYPES, Catalogue
+from carseg_lib.catalogue import Catalogue
 from carseg_lib.duplicates import exact_duplicates, near_duplicates
 from carseg_lib.errors import CarsegError
 from carseg_lib.report import facts, recipe
 from carseg_lib.report.html import FigureOnPage, figure_on_page, render
+from carseg_lib.type_names import BODY_TYPES
 
 # Section of the page → figures it looks for in figures/, by name without .png, and their captions.
 # {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.
@@ -78,7 +79,7 @@ ORDER = ["test", "validation", "train"]  # of the splits on the page
 LISTED = 200  # rows of a long list that the page shows
 
 
-def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) -> Path:
+def write_report(run_folder: Path) -> Path:
     """Write `index.html` of a run from the files in its folder.
 
     Only metrics.json must be there; of every other file the page says that it is missing.
@@ -87,7 +88,6 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
         run_folder: `reports/<run>`: metrics.json, study.json, provenance.json, history.csv, predictions.csv,
             classification_report.csv, known_truth.csv, hardness.csv, dataset/ (a Catalogue), figures/*.png,
             notebooks/*.html.
-        body_types: the types, in the order of tables.
 
     Returns:
         The path of the page, written whole or not at all.
@@ -103,6 +103,7 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
     catalogue = Catalogue.load(run_folder / "dataset") if (run_folder / "dataset").is_dir() else None
     predictions = _table(run_folder / "predictions.csv")
     split = facts.main_split(metrics)
+    body_types = list(metrics["splits"][split].get("per_type") or {}) if split else list(BODY_TYPES)
     duplicates = _duplicates(catalogue)
     differences = recipe.differences(study, metrics, None if catalogue is None else catalogue.photos)
     headline, averages, table1 = facts.comparison(metrics)
@@ -118,7 +119,8 @@ def write_report(run_folder: Path, *, body_types: Sequence[str] = BODY_TYPES) ->
         "split": split,
         "order": order,
         "compared": [name for name in facts.COMPARED if name in metrics["splits"]],
-        "body_types": list(body_types),
+        "body_types": body_types,
+        "other_types": facts.other_types(metrics),
         "verdict": facts.verdict(metrics, differences),
         "cards": _cards(metrics, split),
         "headline": headline,
@@ -238,7 +240,12 @@ def _cards(metrics: Mapping[str, Any], split: str) -> list[dict[str, Any]]:
         (f"Box IoU, {split}", part.get("box_iou"), None),
         (f"Mask IoU, {split}", part.get("mask_iou"), None),
     ]
-    return [{"title": title, "estimate": e, "paper": claimed} for title, e, claimed in cards if e]
+    comparable = not facts.other_types(metrics)
+    return [
+        {"title": title, "estimate": e, "paper": claimed if comparable else None}
+        for title, e, claimed in cards
+        if e
+    ]
 
 
 def _duplicates(catalogue: Catalogue | None) -> dict[str, int] | None:
