@@ -12,7 +12,7 @@ from carseg_lib.study import Study
 
 @pytest.fixture
 def reports(tmp_path, monkeypatch):
-    for name in ("DATA", "PROFILE", "RUN", "SEED", "DEVICE", "WEIGHTS", "WORKERS", "SET", "PHOTO"):
+    for name in ("DATA", "TYPES", "PROFILE", "RUN", "SEED", "DEVICE", "WEIGHTS", "WORKERS", "SET", "PHOTO"):
         monkeypatch.delenv(f"CARSEG_{name}", raising=False)
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     (tmp_path / "photos").mkdir()
@@ -32,6 +32,8 @@ def reports(tmp_path, monkeypatch):
         (["run", "--data", "photos", "--set", "epoch=3"], "did you mean 'epochs'?"),
         (["run", "--data", "photos", "--seed", "1.5"], "seed = '1.5' (SEED): must be a whole number"),
         (["run", "--data", "photos", "--run", "../x"], "RUN='../x'"),
+        (["run", "--data", "photos", "--types", "suv"], "TYPES=suv: a study needs two body types or more"),
+        (["catalogue", "--data", "nowhere"], "DATA='nowhere' does not exist"),
         (["report"], "There is no run 'quick'"),
         (["verify", "--profile", "smoke"], "There is no run 'smoke'"),
         (["predict"], "by PHOTO=path"),
@@ -168,3 +170,12 @@ def test_settings_are_listed_with_their_ranges(reports, capsys):
     listed = capsys.readouterr().out
     assert "epochs                 30 " in listed
     assert "(a whole number from 1 up to 1,000)" in listed
+
+
+@pytest.mark.parametrize("command", ["transfer", "bench", "ablate"])
+def test_types_are_refused_where_they_would_change_nothing(reports, capsys, monkeypatch, command):
+    monkeypatch.setenv("CARSEG_TYPES", "suv sedan")
+    assert main([command]) == 2
+    assert capsys.readouterr().err == (
+        f"carseg: TYPES: {command} knows the paper's four body types alone; leave TYPES out.\n"
+    )

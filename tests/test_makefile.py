@@ -98,7 +98,10 @@ def test_every_variable_of_the_command_line_is_one_of_make(clone):
         ("preprocess", ["run", "--until", "02_preprocessing"]),
         ("train", ["run", "--until", "03_training"]),
         ("evaluate", ["run", "--until", "04_evaluation"]),
-        *[(name, [name]) for name in ("report", "verify", "reference", "predict", "lab", "settings")],
+        *[
+            (name, [name])
+            for name in ("catalogue", "report", "verify", "reference", "predict", "lab", "settings")
+        ],
     ],
 )
 def test_targets_call_the_command_line(clone, target, arguments):
@@ -109,6 +112,7 @@ def test_values_arrive_as_they_were_written(clone):
     values = {
         "DATA": '/my cars/it\'s $HOME $(touch broken) `touch broken` "x"; touch broken #',
         "SET": "epochs=3 lr=0.001",
+        "TYPES": "suv='ein $Wagen',4x4 sedan",
         "PROFILE": "smoke",
         "RUN": "r",
         "SEED": "0",

@@ -392,3 +392,27 @@ def test_agreement_of_masks_is_drawn_in_three_colours(cars: Catalogue) -> None:
     shown = texts(masks_against_truth(pd.DataFrame([row]), cars.root, cars.instances))
     for text in ("both", "only ours", "only the truth", "IoU 1.00", "mean IoU of all of them 100.0%"):
         assert text in shown
+
+
+@pytest.mark.parametrize("number", [2, 5, 9])
+def test_figures_of_other_types_than_the_papers(cars: Catalogue, metrics: dict, number: int) -> None:
+    """As many panels and bars as there are types, in colours of their own; a name is drawn as it is written."""
+    names = ["St. Wagon", "$a_1$ & <b>", *(f"type {k}" for k in range(3, number + 1))]
+    of = {photo: names[k % number] for k, photo in enumerate(cars.photos["photo_id"])}
+    tables = (cars.photos, cars.instances)
+    photos, instances = (table.assign(body_type=table["photo_id"].map(of)) for table in tables)
+    others = replace(cars, photos=photos, instances=instances, body_types=tuple(names))
+    figures = [brightness(others), mask_statistics(others), split_counts(others), box_statistics(others)]
+    figures += [sample_photos(others, name) for name in names]
+    answers = photos.assign(predicted=names[0], score=0.9)
+    figures.append(pr_curves(answers, body_types=names))
+    part = metrics["splits"]["test"]
+    typed = {name: next(iter(part["per_type"].values())) for name in names}
+    table = compare_with_paper({"splits": {"test": part | {"per_type": typed}}}, "test")
+    assert table[table["what"] == "St. Wagon recall"]["paper"].isna().all()
+    bars = table_bars(table, names)
+    for name in names:
+        assert f"{name} recall" in bars.alt
+        assert all(name in texts(figure) for figure in (figures[0], figures[1], bars))
+    for figure in [*figures, bars]:
+        assert png_bytes(figure)[:4] == b"\x89PNG"

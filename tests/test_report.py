@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -591,3 +592,26 @@ def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool
         "flip_probability": 0.5,
     }
     assert recipe.augmentation(papers | changes) == (words, same)
+
+
+def test_other_types_than_the_papers_are_shown_and_judge_no_claim(run: Path) -> None:
+    """The run's type names are replaced; what the page makes of them is looked at."""
+    names = dict(zip(BODY_TYPES, ("St. Wagon", "軽 <i>", "pickup", "suv"), strict=True))
+    text = (run / "metrics.json").read_text(encoding="utf-8")
+    for old, new in names.items():
+        text = text.replace(f'"{old}"', json.dumps(f"@{new}", ensure_ascii=False))
+    (run / "metrics.json").write_text(text.replace("@", ""), encoding="utf-8")
+    html = write_report(run).read_text(encoding="utf-8")
+    assert "not judged" in html and "These are other types (St. Wagon, 軽 &lt;i&gt;, pickup, suv)" in html
+    assert "tell 4 other body types apart" in html and "<i>" not in html
+    assert '<span class="dot type-2"></span>軽 &lt;i&gt;' in html
+    assert ".dot.type-4 { background: #0072B2; }" in html  # suv keeps its colour
+    assert "not in the paper" in html
+
+
+def test_few_training_photos_are_a_limit(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    metrics["data"]["counts"] = {"train": {"suv": 29, "sedan": 30, "convertible": 400, "minivan": 3}}
+    files.write_json(run / "metrics.json", metrics)
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "Few training photos of some types (29 of suv, 3 of minivan): they are learned badly." in page

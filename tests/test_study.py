@@ -367,3 +367,34 @@ def test_a_run_is_opened_on_another_device(data):
     assert Study.open("quick", device="cpu").device == "cpu"
     with pytest.raises(CarsegError, match=r"device = 'gpu' \(DEVICE\)"):
         Study.open("quick", device="gpu")
+
+
+def test_types_are_part_of_a_study_by_their_content(data, tmp_path, monkeypatch):
+    assert Study.create(data=data).types == "suv sedan convertible minivan"
+    assert "TYPES" not in Study.create(data=data, types="suv sedan  convertible minivan").command()
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "types.yaml"
+    path.write_text("types: {suv: [jeep], sedan: []}\nleave_out: [van]")
+    study = Study.create(data=data, types="types.yaml")
+    assert study.types == '{"types": {"suv": ["jeep"], "sedan": []}, "leave_out": ["van"]}'
+    assert study.settings(["data"])["types"] == study.types
+    assert study.command().endswith("TYPES=types.yaml")
+    study.save()
+    path.write_text("types: [suv, wagon]")
+    assert Study.open(study.run).type_names.of("Jeeps") == "suv"  # the run knows them without the file
+    assert Study.create(data=data, types="types.yaml").types == "suv wagon"
+    given = "'station wagon'=kombi suv"
+    assert Study.create(data=data, types=given).type_names.names == ("station wagon", "suv")
+    words = shlex.split(Study.create(data=data, types=given).command())
+    assert f"TYPES={given}" in words
+    with pytest.raises(CarsegError, match="TYPES=suv: a study needs two body types or more"):
+        Study.create(data=data, types="suv")
+    with pytest.raises(CarsegError, match="SET: types has its own variable: write TYPES=x"):
+        Study.create(data=data, overrides={"types": "x"})
+
+
+def test_a_table_is_made_absolute(data, monkeypatch):
+    (data / "cars.csv").write_text("photo,type\n")
+    monkeypatch.chdir(data)
+    assert Study.create(data="cars.csv").data == str((data / "cars.csv").resolve())
+    assert Study.create(data="cars.csv").locate_photos() == (data / "cars.csv").resolve()

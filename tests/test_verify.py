@@ -192,3 +192,15 @@ def test_broken_files_are_refused(folders):
     (run / "metrics.json").unlink()
     with pytest.raises(CarsegError, match=r"metrics\.json: not there"):
         verify.verify_run(run, reference_folder)
+
+
+def test_a_body_type_may_have_dots_in_its_name(metrics):
+    for split in metrics["splits"].values():
+        split["per_type"] = {
+            "St. Wagon": {"recall": estimate(0.5, 0.4, 0.6, 20)}, "St": {"recall": estimate(0.9, 0.8, 1.0, 20)}
+        }  # fmt: skip
+    reference = verify.make_reference(metrics, {})
+    table = verify.verify(metrics, reference)
+    assert table["ok"].all()
+    row = table[table["metric"] == "splits.test.per_type.St. Wagon.recall.value"].iloc[0]
+    assert (row["run"], row["reference"]) == (0.5, 0.5)
