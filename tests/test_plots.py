@@ -411,6 +411,7 @@ def test_figures_of_other_types_than_the_papers(cars: Catalogue, metrics: dict, 
     table = compare_with_paper({"splits": {"test": part | {"per_type": typed}}}, "test")
     assert table[table["what"] == "St. Wagon recall"]["paper"].isna().all()
     bars = table_bars(table, names)
+    assert bars.alt.startswith("Each type, test.") and "red mark" not in texts(bars)
     for name in names:
         assert f"{name} recall" in bars.alt
         assert all(name in texts(figure) for figure in (figures[0], figures[1], bars))

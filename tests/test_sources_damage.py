@@ -269,6 +269,11 @@ REFUSED = [
     ),
     (
         "devkit",
+        devkit_row(3, fname="00002.jpg"),
+        "<mat> annotations(3): '00002.jpg' stands in <mat> annotations(2) too; list every photo once",
+    ),
+    (
+        "devkit",
         devkit_row(3, bbox_y2=None),
         "<mat> annotations(1): has no bbox_y2",
     ),

@@ -161,7 +161,7 @@ def pr_curves(
         axes.set_xticks([0, 0.5, 1])
     percent_axis(panels[0].yaxis, "precision")
     note = f"n = {len(predictions):,} {split} photos, one type against the rest. Dotted: a guess."
-    if table1:
+    if table1 and set(table1) & set(body_types):
         note += " Cross: the paper's Table 1."
     return finish(figure, f"Precision and recall of each type, {split}", note)
 
@@ -213,10 +213,13 @@ def table_bars(
     support = {t: _support(comparison, t) for t in body_types}
     panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
     panels[0].set_ylim(len(body_types) - 0.45, -0.55)
-    title = f"Each type beside Table 1, {split}"
+    rows = [row for t in body_types if (row := _find(comparison, t, "recall")) is not None]
+    beside = any(pd.notna(row["paper"]) for row in rows)
+    title = f"Each type beside Table 1, {split}" if beside else f"Each type, {split}"
+    marked = "; red mark: the paper's Table 1" if beside else ""
     note = (
-        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval; red mark: the paper's "
-        "Table 1. Accuracy: a type against the rest."
+        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}. Accuracy: a "
+        "type against the rest."
     )
     return finish(figure, title, note, f"{title}. Bars of each type beside the paper. {'; '.join(drawn)}.")
 

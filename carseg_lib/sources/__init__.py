@@ -2,8 +2,10 @@
 
 Reasons by which a photo is left out as bad, beside those of `carseg_lib.photos`: "link" (leads outside),
 "unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask",
-"zero-area mask", "no mask" (while others have one). If more than 5% of the photos are bad, the data are
-refused. What a data set has beyond the study (other types, other formats) is listed too, but is not bad.
+"zero-area mask", "no mask" (while others have one). If more than 5% of the photos are bad, the data are refused.
+What a data set has beyond the study is listed too, but is not bad: "other type",
+"left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car",
+"no annotation", "no classes", "in no split".
 """
 
 from __future__ import annotations

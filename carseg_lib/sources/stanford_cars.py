@@ -83,8 +83,8 @@ def list_stanford_cars(data: Path, types: TypeNames) -> Listing:
     class is not given.
 
     Raises:
-        CarsegError: A file or folder is missing or broken, an annotation lacks a field, or names a class that there is
-            not, or no class is of the types.
+        CarsegError: A file or folder is missing or broken, an annotation lacks a field, names a class that there is
+            not or a photo that another names, or no class is of the types.
     """
     files = annotation_files(data)
     listing = Listing(name=name_of(data), root=data, types=types)
@@ -98,7 +98,10 @@ def list_stanford_cars(data: Path, types: TypeNames) -> Listing:
         if path is None:
             continue
         photos = _Photos(data, split)
+        seen: dict[str, str] = {}
         for row in _read_table(path) if path.suffix.lower() == ".csv" else _read_mat(path):
+            if (first := seen.setdefault(row.photo, row.where)) != row.where:
+                raise CarsegError(f"{row.where}: {row.photo!r} stands in {first} too; list every photo once")
             if not 1 <= row.class_number <= len(classes):
                 raise CarsegError(f"{row.where}: class {row.class_number} is none of 1 to {len(classes)}")
             body_type = _type_of(classes[row.class_number - 1], types)
