@@ -48,8 +48,9 @@ INSTANCE_COLUMNS = {
     "x2": "float64",
     "y2": "float64",
     "mask": "str",  # COCO compressed run-length counts; "" if none
-    "box_origin": "str",  # given | mask | whole frame
-    "mask_origin": "str",  # given | none
+    "box_origin": "str",  # given | mask | whole frame | teacher
+    "mask_origin": "str",  # given | none | teacher
+    "mask_quality": "float64",  # of a teacher's mask, 0..1 (see `carseg_lib.proposed_masks`); else NaN
 }
 EXCLUDED_COLUMNS = {
     "photo_id": "str",  # of the photo; of a folder (ends in /) or annotation file where many are counted
