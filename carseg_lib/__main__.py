@@ -31,6 +31,7 @@ VARIABLES = {
     "workers": "training processes (default: 1)",
     "set": 'parameters that differ from the profile: "epochs=3 lr=0.001"',
     "photo": "the photo, or folder of photos, to predict",
+    "out": "for export: the folder to write (default: export/ in the run's folder)",
     "real": "for transfer: the real photos, a folder or a COCO .json file",
     "rendered": 'for transfer: rendered data sets, e.g. "rendered-2109-plain full=rendered" (default: the embedded)',
 }
@@ -149,6 +150,18 @@ def _parser() -> argparse.ArgumentParser:
         _ablate,
         "train every variant of notebooks/ablations.yaml and compare",
         ("data", "run", "device", "set"),
+    )
+    command(
+        "export",
+        _export,
+        "write a run's photos as COCO files, to correct masks and to read back as DATA",
+        (*RUN_ONLY, "out"),
+    )
+    command(
+        "segmenter",
+        _segmenter,
+        "train the car segmenter, which draws masks for photos without",
+        ("data", "run", "seed", "device", "workers", "weights", "set", "real"),
     )
     command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
     command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
@@ -284,6 +297,26 @@ def _ablate(asked: argparse.Namespace) -> int:
     from carseg_lib.ablation import make_ablation
 
     print(f"done: {_shown(make_ablation(plan))}")
+    return 0
+
+
+def _export(asked: argparse.Namespace) -> int:
+    study = _open(asked)
+    from carseg_lib.export import export_coco
+
+    folder = Path(asked.out).expanduser() if asked.out else study.folder / "export"
+    print(f"done: {_shown(export_coco(study, folder))}")
+    return 0
+
+
+def _segmenter(asked: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, end_like_ctrl_c)
+    asked.profile, asked.run = "segmenter", asked.run or "segmenter"
+    study = _study(asked)
+    real = Path(asked.real).expanduser() if asked.real else None
+    from carseg_lib.segmenter_training import make_segmenter
+
+    print(f"done: {_shown(make_segmenter(study, real))}")
     return 0
 
 

@@ -1,8 +1,8 @@
 """The average of a network's weights over the last steps, which judges photos better than the last step's own.
 
 A step of a small batch leaves the weights somewhere around where they are going: between two epochs, validation
-accuracy jumped by up to eight points here. (Polyak and Juditsky 1992, doi:10.1137/0330046; with the warm-up and the decay of
-Tan and Le 2019, §5.2, arXiv:1905.11946.)
+accuracy jumped by up to eight points here. (Polyak and Juditsky 1992, doi:10.1137/0330046; exponential, as Tan and Le
+2019, §5.2, have it, arXiv:1905.11946.)
 """
 
 from collections.abc import Iterator

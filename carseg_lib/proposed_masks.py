@@ -19,19 +19,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from carseg_lib import files
-from carseg_lib.catalogue import INSTANCE_COLUMNS, Catalogue
+from carseg_lib.catalogue import INSTANCE_COLUMNS, Catalogue, table
 from carseg_lib.masks import decode_mask, encode_mask
 from carseg_lib.photos import read_photo
-from carseg_lib.teacher import Instance, Teacher
+from carseg_lib.teacher import Box, Instance
 
 SAME_BOX = 0.5  # IoU
 VERSION = 1  # of the files
 NO_CAR, DOUBTFUL = "no car seen by the teacher", "doubtful mask"
+DOUBTFUL_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,24 @@ class Seen:
         return self.score * self.stability
 
 
+class AnyTeacher(Protocol):
+    """What is asked: `carseg_lib.teacher.Teacher`, or `carseg_lib.grabcut.GrabCutTeacher`.
+
+    Attributes:
+        sha256: what it says of a photo is kept under it.
+        uses_boxes: whether that depends on the boxes that are given.
+    """
+
+    sha256: str
+    uses_boxes: bool
+
+    def instances(self, photos: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) -> list[list[Instance]]:
+        """The cars in each photo (h, w, 3) uint8."""
+
+
 def ask_teacher(
-    photos: pd.DataFrame,
-    root: Path,
-    teacher: Teacher,
+    catalogue: Catalogue,
+    teacher: AnyTeacher,
     folder: Path,
     batch_size: int,
     progress: Callable[[int, int], None] = lambda done, all_: None,
@@ -67,8 +83,7 @@ def ask_teacher(
     """Has a teacher look at every photo that it has not seen yet.
 
     Args:
-        photos: rows of a catalogue's photos; a process of several is given its share.
-        root: of the photos.
+        catalogue: its photos; a process of several is given its share.
         teacher: asked.
         folder: where what it says is kept.
         batch_size: photos at a time.
@@ -78,21 +93,26 @@ def ask_teacher(
         BadPhoto: a photo can no longer be read.
         CarsegError: the folder cannot be written.
     """
-    new = photos[[not _path(folder, teacher, sha).is_file() for sha in photos.file_sha256]]
+    given = given_boxes(catalogue)
+    paths = {
+        photo_id: _path(folder, teacher, sha, given[photo_id])
+        for photo_id, sha in zip(catalogue.photos.photo_id, catalogue.photos.file_sha256, strict=True)
+    }
+    new = [photo_id for photo_id, path in paths.items() if not path.is_file()]
     for first in range(0, len(new), batch_size):
-        rows = new.iloc[first : first + batch_size]
-        pixels = [np.asarray(read_photo(root / photo_id)) for photo_id in rows.photo_id]
-        for row, found in zip(rows.itertuples(), teacher.instances(pixels), strict=True):
+        asked = new[first : first + batch_size]
+        pixels = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in asked]
+        answers = teacher.instances(pixels, [given[photo_id] for photo_id in asked])
+        for photo_id, found in zip(asked, answers, strict=True):
             files.write_json(
-                _path(folder, teacher, row.file_sha256),
-                [_as_kept(instance) for instance in found if instance.mask.any()],
+                paths[photo_id], [_as_kept(instance) for instance in found if instance.mask.any()]
             )
-        progress(len(photos) - len(new) + first + len(rows), len(photos))
+        progress(len(paths) - len(new) + first + len(asked), len(paths))
 
 
 def with_proposed_masks(
-    catalogue: Catalogue, teacher: Teacher, folder: Path, least_quality: float
-) -> Catalogue:
+    catalogue: Catalogue, teacher: AnyTeacher, folder: Path, least_quality: float
+) -> tuple[Catalogue, pd.DataFrame]:
     """The catalogue with the teacher's masks, and boxes where none are given; doubtful photos are left out.
 
     Args:
@@ -100,12 +120,15 @@ def with_proposed_masks(
         teacher: that was asked (`ask_teacher`) about all of its photos.
         folder: where what it said is kept.
         least_quality: 0..1.
+
+    Returns:
+        The catalogue, and the cars of the photos left out (`DOUBTFUL_COLUMNS`), the best masks first: for a person.
     """
     sizes = catalogue.photos.set_index("photo_id")[["width", "height", "file_sha256"]]
-    rows, out = [], []
+    rows, out, given = [], [], given_boxes(catalogue)
     for photo_id, cars in catalogue.instances.groupby("photo_id", sort=False):
         width, height, sha = sizes.loc[photo_id]
-        seen = read_seen(folder, teacher, sha)
+        seen = read_seen(folder, teacher, sha, given[photo_id])
         chosen = [choose(car, seen, (width, height)) for car in cars.to_dict("records")]
         quality = min((one.quality if one else -1.0 for one in chosen), default=-1.0)
         if quality < 0:
@@ -116,16 +139,16 @@ def with_proposed_masks(
             _row(car, one, (height, width)) if one else car
             for car, one in zip(cars.to_dict("records"), chosen, strict=True)
         ]
-    instances = pd.DataFrame(rows, columns=list(INSTANCE_COLUMNS)).astype(INSTANCE_COLUMNS)
+    instances = table(rows, INSTANCE_COLUMNS)
+    left_out = pd.DataFrame(out, columns=["photo_id", "reason", "detail"])
+    doubtful = instances.merge(left_out, on="photo_id").merge(
+        catalogue.photos[["photo_id", "split"]], on="photo_id"
+    )
     made = replace(catalogue, instances=instances)
-    for reason in (NO_CAR, DOUBTFUL):
-        of_reason = pd.DataFrame(
-            [(photo_id, detail) for photo_id, why, detail in out if why == reason],
-            columns=["photo_id", "detail"],
-        )
-        if len(of_reason):
-            made = made.without(of_reason.photo_id, reason, of_reason.detail)
-    return made
+    for reason, of_reason in left_out.groupby("reason"):
+        made = made.without(of_reason.photo_id, reason, of_reason.detail)
+    doubtful = doubtful.sort_values("mask_quality", ascending=False, kind="stable")
+    return made, doubtful[list(DOUBTFUL_COLUMNS)].astype(DOUBTFUL_COLUMNS)
 
 
 def choose(car: dict, seen: Sequence[Seen], size: tuple[int, int]) -> Seen | None:
@@ -154,11 +177,27 @@ def prominence(box: Sequence[float], size: tuple[int, int]) -> float:
     return float(share**0.5 * (1 - min(away, 1.0)))
 
 
-def read_seen(folder: Path, teacher: Teacher, file_sha256: str) -> list[Seen]:
-    """What a teacher saw in a photo, best first."""
+def given_boxes(catalogue: Catalogue) -> dict[str, list[Box]]:
+    """The boxes of each photo's cars that somebody has drawn; none for those for which the whole frame stands in."""
+    given: dict[str, list[Box]] = {photo_id: [] for photo_id in catalogue.photos.photo_id}
+    for car in catalogue.instances.itertuples():
+        if car.box_origin != "whole frame":
+            given[car.photo_id].append((car.x1, car.y1, car.x2, car.y2))
+    return given
+
+
+def read_seen(folder: Path, teacher: AnyTeacher, file_sha256: str, given: Sequence[Box]) -> list[Seen]:
+    """What a teacher saw in a photo, best first.
+
+    Args:
+        folder: where it is kept.
+        teacher: that was asked.
+        file_sha256: of the photo.
+        given: the boxes that were given with it.
+    """
     return [
         Seen(tuple(one["box"]), one["mask"], one["score"], one["stability"])
-        for one in files.read_json(_path(folder, teacher, file_sha256))
+        for one in files.read_json(_path(folder, teacher, file_sha256, given))
     ]
 
 
@@ -191,5 +230,6 @@ def _iou(a: Sequence[float], b: Sequence[float]) -> float:
     return shared / (sum(areas) - shared) if shared else 0.0
 
 
-def _path(folder: Path, teacher: Teacher, file_sha256: str) -> Path:
-    return folder / f"{teacher.sha256[:16]}-{VERSION}" / file_sha256[:2] / f"{file_sha256}.json"
+def _path(folder: Path, teacher: AnyTeacher, file_sha256: str, given: Sequence[Box]) -> Path:
+    boxes = f"-{files.sha256_text(repr(list(given)))[:8]}" if teacher.uses_boxes else ""
+    return folder / f"{teacher.sha256[:16]}-{VERSION}" / file_sha256[:2] / f"{file_sha256}{boxes}.json"

@@ -59,7 +59,7 @@ class Settings(BaseModel):
 
     teacher: str = _setting(
         "preprocessing",
-        "who draws masks for photos without: shipped, coco, none, or a run's best.pt",
+        "who draws masks for photos without: shipped, coco, grabcut, none, or a run's best.pt",
         min_length=1,
     )
     least_mask_quality: float = _setting(

@@ -1,8 +1,9 @@
 """A teacher: a network that outlines cars in photos for which nobody has drawn masks.
 
-Three can teach: the car segmenter that comes with carseg (`carseg_lib.segmenter`), which needs no download; a model of
-a run of this project, by the path of its `best.pt`; torchvision's Mask R-CNN, trained on COCO, whose car, bus and truck
-are cars here. A teacher says where cars are, never which type they are: that is the photo's label.
+Four can teach: the car segmenter that comes with carseg (`carseg_lib.segmenter`), which needs no download; a model of a
+run of this project, by the path of its `best.pt`; torchvision's Mask R-CNN, trained on COCO, whose car, bus and truck
+are cars here; and, inside boxes that are given, GrabCut (`carseg_lib.grabcut`), which is no network. A teacher says
+where cars are, never which type they are: that is the photo's label.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ SAME_CAR = 0.5  # IoU of boxes above which two instances are one car, whatever t
 SURE, MAYBE = 0.6, 0.4  # probabilities between which a mask's edge moves; see `Instance.stability`
 
 
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class Instance:
     """A car that a teacher sees in a photo.
@@ -43,7 +47,7 @@ class Instance:
             threshold (Kirillov et al. 2023, "Segment Anything", §5, arXiv:2304.02643).
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     mask: np.ndarray
     score: float
     stability: float
@@ -68,9 +72,10 @@ class Teacher:
     name: str
     sha256: str
     look: Callable[[Sequence[np.ndarray]], list[tuple[Tensor, Tensor, Tensor]]]
+    uses_boxes = False
 
-    def instances(self, photos: Sequence[np.ndarray]) -> list[list[Instance]]:
-        """The cars in each photo, best first."""
+    def instances(self, photos: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) -> list[list[Instance]]:
+        """The cars in each photo (h, w, 3) uint8, best first; the boxes that are given are not looked at."""
         found = []
         for photo, (boxes, scores, masks) in zip(photos, self.look(photos), strict=True):
             kept = nms(boxes, scores, SAME_CAR)

@@ -5,32 +5,36 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from carseg_lib import torchrun
-from carseg_lib.catalogue import Catalogue
+import pandas as pd
+
+from carseg_lib import files, torchrun
+from carseg_lib.catalogue import Catalogue, table
 from carseg_lib.errors import CarsegError
+from carseg_lib.grabcut import GrabCutTeacher
 from carseg_lib.inference import choose_device
 from carseg_lib.progress import duration
-from carseg_lib.proposed_masks import ask_teacher, with_proposed_masks
+from carseg_lib.proposed_masks import DOUBTFUL_COLUMNS, AnyTeacher, ask_teacher, with_proposed_masks
 from carseg_lib.study import Study
-from carseg_lib.teacher import Teacher, load_teacher
+from carseg_lib.teacher import load_teacher
 
-NONE = "none"  # the setting `teacher`: photos without masks stay so
+NONE, GRABCUT = "none", "grabcut"  # of the setting `teacher`; with none, photos without masks stay so
 
 
-def teach(study: Study, say: Callable[[str], None] = print) -> Catalogue:
+def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
     """Gives the photos of a study's data set the masks, and where there are none the boxes, that its teacher sees.
 
-    Does nothing if the photos have masks, or if the study wants no teacher. The data set of the run's folder is
-    replaced.
+    Changes nothing if the photos have masks, or if the study wants no teacher. Otherwise the data set of the run's
+    folder is replaced. The cars of photos that are left out stand in `doubtful.csv` in either case.
 
     Args:
         study: its `dataset` is there, with splits.
         say: told how far it is.
 
     Returns:
-        The data set as it is then.
+        The data set as it is then, and the cars left out (`proposed_masks.DOUBTFUL_COLUMNS`).
 
     Raises:
         BadPhoto: a photo can no longer be read.
@@ -38,13 +42,20 @@ def teach(study: Study, say: Callable[[str], None] = print) -> Catalogue:
     """
     dataset = Catalogue.load(study.dataset)
     if study.teacher == NONE or dataset.has_masks:
-        return dataset
-    teacher = load_teacher(study.teacher, choose_device(study.device))
+        doubtful = table([], DOUBTFUL_COLUMNS)
+        files.write_csv(study.doubtful, doubtful)
+        return dataset, doubtful
+    teacher = teacher_of(study)
+    if teacher.uses_boxes and (dataset.instances.box_origin == "whole frame").any():
+        raise CarsegError(
+            f"{study.data_as_given}: teacher={study.teacher} draws inside boxes, and these photos have none; "
+            "take teacher=shipped"
+        )
     if study.workers > 1:
         torchrun.run_module("carseg_lib.teaching", study.run, study.workers)
     else:
         ask(study, dataset, teacher, say)
-    taught = with_proposed_masks(dataset, teacher, _folder(study), study.least_mask_quality)
+    taught, doubtful = with_proposed_masks(dataset, teacher, _folder(study), study.least_mask_quality)
     for split in dataset.photos.split.unique():
         left = set(taught.photos.body_type[taught.photos.split == split])
         if gone := [t for t in dataset.body_types if t not in left]:
@@ -52,14 +63,18 @@ def teach(study: Study, say: Callable[[str], None] = print) -> Catalogue:
                 f"{study.data_as_given}: {teacher.name} is sure of no {split} photo of {', '.join(gone)} "
                 f"(least_mask_quality={study.least_mask_quality:g}); lower it, give masks, or set teacher=none"
             )
+    files.write_csv(study.doubtful, doubtful)
     taught.save(study.dataset)
-    return taught
+    return taught, doubtful
 
 
-def ask(study: Study, dataset: Catalogue, teacher: Teacher, say: Callable[[str], None] = print) -> None:
+def ask(study: Study, dataset: Catalogue, teacher: AnyTeacher, say: Callable[[str], None] = print) -> None:
     """Has this process's share of the photos looked at, its progress told a dozen times."""
     rank, processes = torchrun.place()
-    share = dataset.photos.iloc[rank::processes]
+    share = replace(dataset, photos=dataset.photos.iloc[rank::processes])
+    share = replace(
+        share, instances=dataset.instances[dataset.instances.photo_id.isin(share.photos.photo_id)]
+    )
     started, told = time.monotonic(), 0
 
     def progress(done: int, all_: int) -> None:
@@ -69,7 +84,18 @@ def ask(study: Study, dataset: Catalogue, teacher: Teacher, say: Callable[[str],
             left = (time.monotonic() - started) / done * (all_ - done)
             say(f"masks by {teacher.name}: {done:,} of {all_:,} photos, {duration(left)} left")
 
-    ask_teacher(share, dataset.root, teacher, _folder(study), study.batch_size, progress)
+    ask_teacher(share, teacher, _folder(study), study.batch_size, progress)
+
+
+def teacher_of(study: Study) -> AnyTeacher:
+    """The teacher that a study names.
+
+    Raises:
+        CarsegError: it cannot be had.
+    """
+    if study.teacher == GRABCUT:
+        return GrabCutTeacher()
+    return load_teacher(study.teacher, choose_device(study.device))
 
 
 def _folder(study: Study) -> Path:
@@ -78,7 +104,7 @@ def _folder(study: Study) -> Path:
 
 def _main(run: str) -> None:
     study = Study.open(run)
-    ask(study, Catalogue.load(study.dataset), load_teacher(study.teacher, choose_device(study.device)))
+    ask(study, Catalogue.load(study.dataset), teacher_of(study))
 
 
 if __name__ == "__main__":
