@@ -9,7 +9,7 @@ SHELL := /bin/bash
 ##@ Variables, all optional:
 ## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, a folder with COCO annotations, or a .json file;
 ##                   if not given, `rendered`: the data set that comes with carseg
-## PROFILE=quick     set of parameters: smoke, quick or paper
+## PROFILE=quick     set of parameters: smoke, quick, best or paper
 ## RUN=name          name of the run and of its folder under reports/; if not given the profile's name, or
 ##                   <profile>-<data folder> if that run holds other data
 ## SEED=0            seed of every random choice

@@ -22,7 +22,7 @@ from carseg_lib.study import Study, reports_folder
 
 VARIABLES = {
     "data": "your photos: a folder, or a COCO .json file (default: rendered, the embedded data set)",
-    "profile": "set of parameters: smoke, quick (default) or paper",
+    "profile": "set of parameters: smoke, quick (default), best or paper",
     "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
     "if that run holds other data)",
     "seed": "seed of every random choice (default: 0)",

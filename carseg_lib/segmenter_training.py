@@ -52,7 +52,9 @@ def make_segmenter(study: Study, real: Path | None, say: Callable[[str], None] =
         scores = measure(teacher, catalogue.split("validation"), study)
         card["metrics"][catalogue.name] = scores
         say(f"{catalogue.name}: {in_words(scores)}")
-    return write_segmenter(study.folder / NAME, read_checkpoint(study.best_weights), card)
+    path = write_segmenter(study.folder / NAME, read_checkpoint(study.best_weights), card)
+    files.write_text(path.with_suffix(".md"), model_card(card, path))
+    return path
 
 
 def measure(teacher: Teacher, catalogue: Catalogue, study: Study) -> dict[str, Any]:
@@ -93,6 +95,44 @@ def measure(teacher: Teacher, catalogue: Catalogue, study: Study) -> dict[str, A
         "mask_iou": mean_estimate(overlap[sure], **samples),
         "mask_iou_of_all": float(overlap.mean()),
     }
+
+
+def model_card(card: Mapping[str, Any], path: Path) -> str:
+    """What a person should know of a segmenter before using it, as Markdown.
+
+    Args:
+        card: of the segmenter, with its metrics.
+        path: its file, which is there.
+    """
+    settings = card["settings"]
+    rows = [
+        f"| {name} | {s['photos']:,} | {s['mask_iou']['value']:.3f} "
+        f"({s['mask_iou']['low']:.3f}-{s['mask_iou']['high']:.3f}) | {s['left_out']:.1%} | {s['mask_iou_of_all']:.3f} |"
+        for name, s in card["metrics"].items()
+    ]
+    return f"""# The car segmenter `{path.name}`
+
+A Mask R-CNN ({settings["backbone"]}, pyramid of {settings["fpn_channels"]} channels, {settings["image_width"]} x \
+{settings["image_height"]} pixels) with one class, car. It draws masks for photos that have none (`carseg_lib.teacher`).
+
+- **Trained on** the training photos of "{card["data"]["name"]}" (fingerprint {card["data"]["fingerprint"][:16]}),
+  from {card["weights"]["source"]} weights ({card["weights"]["origin"]}), epoch {card["epoch"]} of {card["epochs"]},
+  seed {settings["seed"]}.
+- **File**: {path.stat().st_size / 1e6:.1f} MB, safetensors, kernels at half precision, sha256
+  `{files.sha256(path)}`.
+- **Made by** `make segmenter`; settings and metrics are in the file's header too.
+
+How well it draws validation photos whose masks are known, told nothing but that a photo shows a car; 95% intervals over
+photos:
+
+| photos of | validation photos | mean mask IoU | left out as doubtful | mean mask IoU with those |
+|---|---|---|---|---|
+{chr(10).join(rows)}
+
+**What it is not.** It tells no types, and it was not taught to leave trucks, buses or motorcycles alone. It outlines
+best what it was trained on: cars as a whole, from the outside. Look at the doubtful photos that a run shows, and at some
+of the others.
+"""
 
 
 def in_words(scores: Mapping[str, Any]) -> str:
