@@ -130,8 +130,8 @@ photos:
 {chr(10).join(rows)}
 
 **What it is not.** It tells no types, and it was not taught to leave trucks, buses or motorcycles alone. It outlines
-best what it was trained on: cars as a whole, from the outside. Look at the doubtful photos that a run shows, and at some
-of the others.
+best what it was trained on: cars as a whole, from the outside. Look at the doubtful photos that a run shows, and at
+some of the others.
 """
 
 
