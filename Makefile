@@ -12,7 +12,7 @@ SHELL := /bin/bash
 ##                   if not given, `rendered`: the data set that comes with carseg
 ## TYPES="hatchback wagon=estate,kombi"   the body types and their other names, a .yaml file of them, or folders: each
 ##                   type folder is a type; if not given, the paper's four
-## PROFILE=quick     set of parameters: smoke, quick or paper
+## PROFILE=quick     set of parameters: smoke, quick, best or paper
 ## RUN=name          name of the run and of its folder under reports/; if not given the profile's name, or
 ##                   <profile>-<data folder> if that run holds other data
 ## SEED=0            seed of every random choice
@@ -23,7 +23,7 @@ SHELL := /bin/bash
 ## PHOTO=path        for predict: a photo, or a folder of photos
 ## N=8434            for dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
 ## VERSION=full      for dataset: of the renderer: plain, light, places or full, each with more realism
-## OUT=folder        for dataset: the folder to make
+## OUT=folder        for dataset and export: the folder to make
 ## REAL=folder       for transfer: real photos, to measure on what was learned from rendered ones
 ## RENDERED="rendered-2109-plain full=rendered"   for transfer: rendered data sets, the last one the best; if not given,
 ##                   the embedded one
@@ -74,7 +74,8 @@ endif
 CARSEG := $(ENV_PYTHON) -m carseg_lib
 
 ##@ The study
-.PHONY: reproduce catalogue explore preprocess train evaluate report verify reference predict transfer ablate bench lab settings
+.PHONY: reproduce catalogue explore preprocess train evaluate report verify reference predict
+.PHONY: transfer export segmenter ablate bench lab settings
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
 catalogue: $(READY) ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
@@ -97,6 +98,10 @@ predict: $(READY) ## a trained run's answers for PHOTO: an overlay PNG and a JSO
 	@$(CARSEG) predict
 transfer: $(READY) ## train on rendered cars, measure on the photos of REAL: reports/transfer/index.html
 	@$(CARSEG) transfer
+export: $(READY) ## a run's photos as COCO files in OUT: correct masks with any tool, and give the folder as DATA
+	@$(CARSEG) export
+segmenter: $(READY) ## train the car segmenter on DATA with masks (REAL: others to measure it on): reports/segmenter/
+	@$(CARSEG) segmenter
 ablate: $(READY) ## train every variant of notebooks/ablations.yaml and compare: reports/ablation/ablation.md; resumes
 	@$(CARSEG) ablate
 bench: $(READY) ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
@@ -132,7 +137,7 @@ lock: $(READY) ## resolve requirements*.in to the locks again; versions stay unl
 	@echo "the locks are written; bring environment.yml in line with requirements.lock"
 clean: ## remove the run RUN, or all runs and caches if RUN is not given; says what it removes
 	@case "$$CARSEG_RUN" in */*|.*|reference|bench) echo "carseg: RUN=$$CARSEG_RUN is no run" >&2; exit 2;; \
-		"") set -- reports/* reports/.data .rendering/* .pytest_cache .ruff_cache .hypothesis;; \
+		"") set -- reports/* reports/.data reports/.cache .rendering/* .pytest_cache .ruff_cache .hypothesis;; \
 		*) set -- "reports/$$CARSEG_RUN"; \
 			if [ ! -d "$$1" ]; then echo "carseg: there is no run $$CARSEG_RUN ($$1 is missing)" >&2; exit 2; fi;; esac; \
 	for found; do \

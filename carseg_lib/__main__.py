@@ -24,7 +24,7 @@ VARIABLES = {
     "data": "your photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "
     "the embedded data set)",
     "types": 'the body types: "hatchback wagon=estate,kombi", a .yaml file, or folders (default: the paper\'s four)',
-    "profile": "set of parameters: smoke, quick (default) or paper",
+    "profile": "set of parameters: smoke, quick (default), best or paper",
     "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
     "if that run holds other data)",
     "seed": "seed of every random choice (default: 0)",
@@ -33,6 +33,7 @@ VARIABLES = {
     "workers": "training processes (default: 1)",
     "set": 'parameters that differ from the profile: "epochs=3 lr=0.001"',
     "photo": "the photo, or folder of photos, to predict",
+    "out": "for export: the folder to write (default: export/ in the run's folder)",
     "real": "for transfer: the real photos, a folder or a COCO .json file",
     "rendered": 'for transfer: rendered data sets, e.g. "rendered-2109-plain full=rendered" (default: the embedded)',
 }
@@ -157,6 +158,18 @@ def _parser() -> argparse.ArgumentParser:
         _ablate,
         "train every variant of notebooks/ablations.yaml and compare",
         ("data", "run", "device", "set"),
+    )
+    command(
+        "export",
+        _export,
+        "write a run's photos as COCO files, to correct masks and to read back as DATA",
+        (*RUN_ONLY, "out"),
+    )
+    command(
+        "segmenter",
+        _segmenter,
+        "train the car segmenter, which draws masks for photos without",
+        ("data", "run", "seed", "device", "workers", "weights", "set", "real"),
     )
     command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
     command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
@@ -315,6 +328,27 @@ def _ablate(asked: argparse.Namespace) -> int:
     from carseg_lib.ablation import make_ablation
 
     print(f"done: {_shown(make_ablation(plan))}")
+    return 0
+
+
+def _export(asked: argparse.Namespace) -> int:
+    study = _open(asked)
+    from carseg_lib.export import export_coco
+
+    folder = Path(asked.out).expanduser() if asked.out else study.folder / "export"
+    print(f"done: {_shown(export_coco(study, folder))}")
+    return 0
+
+
+def _segmenter(asked: argparse.Namespace) -> int:
+    _refuse_types("segmenter")
+    signal.signal(signal.SIGTERM, end_like_ctrl_c)
+    asked.profile, asked.run, asked.types = "segmenter", asked.run or "segmenter", ""
+    study = _study(asked)
+    real = Path(asked.real).expanduser() if asked.real else None
+    from carseg_lib.segmenter_training import make_segmenter
+
+    print(f"done: {_shown(make_segmenter(study, real))}")
     return 0
 
 

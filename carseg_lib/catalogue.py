@@ -45,8 +45,9 @@ INSTANCE_COLUMNS = {
     "x2": "float64",
     "y2": "float64",
     "mask": "str",  # COCO compressed run-length counts; "" if none
-    "box_origin": "str",  # given | mask | whole frame
-    "mask_origin": "str",  # given | none
+    "box_origin": "str",  # given | mask | whole frame | teacher
+    "mask_origin": "str",  # given | none | teacher
+    "mask_quality": "float64",  # of a teacher's mask, 0..1 (see `carseg_lib.proposed_masks`); else NaN
 }
 EXCLUDED_COLUMNS = {
     "photo_id": "str",  # of the photo; of a folder (ends in /) or annotation file where many are counted
@@ -221,10 +222,10 @@ class Catalogue:
             catalogue = cls(
                 name=description["name"],
                 root=Path(os.path.normpath(folder.absolute() / description["root"])),
-                photos=_read_csv(folder / "photos.csv", PHOTO_COLUMNS),
-                instances=_read_csv(folder / "instances.csv", INSTANCE_COLUMNS),
-                excluded=_read_csv(folder / "excluded.csv", EXCLUDED_COLUMNS),
-                parameters=_read_csv(folder / "parameters.csv", description["parameters"])
+                photos=read_table(folder / "photos.csv", PHOTO_COLUMNS),
+                instances=read_table(folder / "instances.csv", INSTANCE_COLUMNS),
+                excluded=read_table(folder / "excluded.csv", EXCLUDED_COLUMNS),
+                parameters=read_table(folder / "parameters.csv", description["parameters"])
                 if "parameters" in description  # saved before there were any
                 else table([], PARAMETER_COLUMNS),
                 body_types=tuple(description["body_types"]),
@@ -262,7 +263,17 @@ def _from(folder: Path, root: Path) -> str:
     return os.path.relpath(root, folder.absolute()) if root.is_relative_to(reports) else str(root)
 
 
-def _read_csv(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+def read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """A table that `Catalogue.save` or `files.write_csv` wrote.
+
+    Args:
+        path: of the CSV file.
+        columns: their dtypes by name.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it has other columns, or a value of another dtype.
+    """
     numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
     read = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
     if list(read.columns) != list(columns):

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from carseg_lib import files
+from carseg_lib.averaging import WeightAverage
 from carseg_lib.errors import CarsegError
 from carseg_lib.weights import read_checkpoint
 
@@ -45,12 +46,24 @@ class Checkpoints:
         self.folder = folder
         self.index = folder / "state.json"
 
-    def save(self, state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Saves the epoch that `state` ends with, then removes what is no longer needed."""
+    def save(
+        self,
+        state: TrainingState,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage,
+    ) -> None:
+        """Saves the epoch that `state` ends with, then removes what is no longer needed.
+
+        The averaged weights are what others read; the others are what the run goes on from.
+        """
         files.make_folder(self.folder)
         last = self.folder / f"epoch-{state.epoch:03d}.pt"
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-        _save({"model": weights, "optimizer": optimizer.state_dict()}, last)
+        with average.applied():
+            weights = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
+        trained = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
+        content = {"model": weights, "trained": trained, "average": average.state_dict()}
+        _save(content | {"optimizer": optimizer.state_dict()}, last)
         if state.best_epoch == state.epoch:
             _save(weights, self.best(state))
         files.write_json(
@@ -64,8 +77,10 @@ class Checkpoints:
         """The file of the best epoch's weights."""
         return self.folder / f"best-{state.best_epoch:03d}.pt"
 
-    def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> TrainingState:
-        """Puts model and optimizer where the last whole epoch left them; an empty state if there is none."""
+    def resume(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+    ) -> TrainingState:
+        """Puts model, optimizer and average where the last whole epoch left them; an empty state if there is none."""
         if not self.index.is_file():
             return TrainingState()
         index = files.read_json(self.index)
@@ -76,9 +91,15 @@ class Checkpoints:
             raise CarsegError(
                 f"checkpoint {path} can't be read ({type(error).__name__}); remove {self.folder} to train anew"
             ) from None
-        model.load_state_dict(checkpoint["model"])
+        model.load_state_dict(checkpoint["trained"])
+        average.load_state_dict(checkpoint["average"])
         optimizer.load_state_dict(checkpoint["optimizer"])
         return TrainingState(index["history"])
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A copy: what it was taken from goes on changing."""
+    return tensor.detach().cpu().contiguous().clone()
 
 
 def _save(content: dict, path: Path) -> None:
@@ -87,6 +108,6 @@ def _save(content: dict, path: Path) -> None:
     files.write_bytes(path, buffer.getbuffer())
 
 
-def last_weights(folder: Path) -> dict[str, torch.Tensor]:
+def last_weights(folder: Path) -> dict[str, Tensor]:
     """The weights after the last epoch of a recipe whose checkpoints lie in `folder`."""
     return read_checkpoint(folder / files.read_json(folder / "state.json")["last"])

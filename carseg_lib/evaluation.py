@@ -151,12 +151,15 @@ def _run_facts(study: Study, card: dict, parameters: int) -> dict:
 
 def _data_facts(dataset: Catalogue, study: Study) -> dict:
     used = {split: CarPhotos(dataset, split, study, augment=False).photos.body_type for split in SPLITS}
-    given = (dataset.instances.box_origin != "whole frame").all()
+    cars = dataset.instances
+    boxes = next((o for o in ("whole frame", "teacher") if (cars.box_origin == o).any()), "given")
+    masks = next((o for o in ("none", "teacher") if (cars.mask_origin == o).any()), "given")
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
-        "boxes": "given" if given else "whole frame",
-        "masks": "given" if dataset.has_masks else "none",
+        "boxes": boxes,
+        "masks": masks,
+        "mask_quality": float(cars.mask_quality.median()) if masks == "teacher" else None,
         "counts": {
             split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()
         },

@@ -121,6 +121,22 @@ def photo_detections(
 def paste_mask(probabilities: np.ndarray, box: Sequence[float], height: int, width: int) -> np.ndarray:
     """The pixels of a photo that a mask covers: those at whose centre its probability is at least 0.5.
 
+    Args as for `mask_window`.
+
+    Returns:
+        bool array (height, width), False outside the box.
+    """
+    mask = np.zeros((height, width), bool)
+    window, soft = mask_window(probabilities, box, height, width)
+    mask[window] = soft >= 0.5
+    return mask
+
+
+def mask_window(
+    probabilities: np.ndarray, box: Sequence[float], height: int, width: int
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The probabilities of a mask at the centres of the photo's pixels that lie in its box.
+
     Cells hold the probability at their centres, and between them it is interpolated bilinearly; beyond the outermost
     centres it stays as it is there. (torchvision rounds the box to whole pixels first, which moves small masks.)
 
@@ -131,14 +147,12 @@ def paste_mask(probabilities: np.ndarray, box: Sequence[float], height: int, wid
         width: of the photo, pixels.
 
     Returns:
-        bool array (height, width), False outside the box.
+        The rows and columns of the photo that the box covers, and the probabilities there.
     """
     x1, y1, x2, y2 = box
     rows, down = _interpolation(y1, y2, probabilities.shape[0], height)
     columns, across = _interpolation(x1, x2, probabilities.shape[1], width)
-    mask = np.zeros((height, width), bool)
-    mask[rows, columns] = down @ probabilities @ across.T >= 0.5
-    return mask
+    return (rows, columns), down @ probabilities @ across.T
 
 
 def _interpolation(start: float, end: float, cells: int, size: int) -> tuple[slice, np.ndarray]:

@@ -53,6 +53,12 @@ def decode_mask(counts: str, height: int, width: int) -> np.ndarray:
     return np.ascontiguousarray(mask).view(bool)
 
 
+def mask_iou(a: np.ndarray, b: np.ndarray) -> float:
+    """Intersection over union of two bool masks of one size, 0..1; 0 if both are empty."""
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 0.0
+
+
 def mask_area(counts: str, height: int, width: int) -> int:
     """Number of pixels inside a mask given by its counts (not checked against the size)."""
     return int(coco_mask.area(_rle(counts, height, width)))

@@ -74,7 +74,12 @@ _RESULTS = (
 )
 STEPS = (
     Step("01_data_exploration", ("data",), (), _catalogue("catalogue"), reads_data=True),
-    Step("02_preprocessing", ("data", "preprocessing"), _catalogue("catalogue"), _catalogue("dataset")),
+    Step(
+        "02_preprocessing",
+        ("data", "preprocessing"),
+        _catalogue("catalogue"),
+        (*_catalogue("dataset"), "doubtful.csv"),
+    ),
     Step(
         "03_training",
         ("data", "preprocessing", "model", "training"),

@@ -19,6 +19,7 @@ from carseg_lib.catalogue import Catalogue
 from carseg_lib.photo_cache import PhotoCache, decode, open_cache, stored_side
 from carseg_lib.study import Study
 from carseg_lib.transforms import (
+    ColourJitter,
     Normalise,
     RandomCarCrop,
     RandomFlip,
@@ -52,6 +53,8 @@ def augmentation(study: Study) -> list[tuple[str, Step]]:
     elif study.augmentation == "quarter_turns":
         steps.append(("rotate", RandomRotation((-90.0, 0.0, 90.0))))
     steps.append(("flip", RandomFlip(study.flip_probability)))
+    if study.colour_jitter:
+        steps.append(("colour", ColourJitter(study.colour_jitter)))
     return steps
 
 

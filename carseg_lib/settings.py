@@ -62,6 +62,14 @@ class Settings(BaseModel):
     types: str = _setting("data", "the body types in order, each with its other names; or `folders`")
     types_as_given: str = _setting("run", "the same as the user wrote it")
 
+    teacher: str = _setting(
+        "preprocessing",
+        "who draws masks for photos without: shipped, coco, grabcut, none, or a run's best.pt",
+        min_length=1,
+    )
+    least_mask_quality: float = _setting(
+        "preprocessing", "quality below which a photo with a teacher's mask is left out", ge=0, le=1
+    )
     photos_per_split: int = _setting("preprocessing", "photos kept of each split; 0 keeps all", ge=0)
     seed: int = _setting("preprocessing", "seed of every random choice; 0 is a seed", ge=0, le=2**32 - 1)
     image_height: int = _setting(
@@ -78,6 +86,10 @@ class Settings(BaseModel):
         "preprocessing", "smallest share of the photo's area a random crop keeps; 1 = no crop", gt=0, le=1
     )
     flip_probability: float = _setting("preprocessing", "chance of a horizontal flip", ge=0, le=1)
+
+    colour_jitter: float = _setting(
+        "preprocessing", "largest change of brightness, contrast and saturation, as a share", ge=0, lt=1
+    )
 
     backbone: str = _setting("model", "name of the feature extractor", min_length=1, max_length=100)
     weights: str = _setting("model", "first weights: coco, imagenet, none, or a path", min_length=1)
@@ -111,6 +123,9 @@ class Settings(BaseModel):
     schedule: Literal["constant", "cosine"] = _setting("training", "learning rate after the warm-up")
     warmup_fraction: float = _setting("training", "share of the steps that raise the rate", ge=0, lt=1)
     clip_norm: float = _setting("training", "largest norm of the gradients; 0 = off", ge=0, le=1000)
+    average_decay: float = _setting(
+        "training", "share of the average of the weights that a step keeps; 0 = no average", ge=0, lt=1
+    )
     precision: Literal["32-true", "bf16-mixed"] = _setting("training", "number format of the training")
     loader_workers: int = _setting("training", "processes that read photos ahead; 0 = none", ge=0, le=64)
     photo_cache_gb: float = _setting(

@@ -236,6 +236,11 @@ class Study(Settings):
         return self.folder / "dataset"
 
     @property
+    def doubtful(self) -> Path:
+        """The table of cars whose photos were left out because the teacher's masks are doubtful."""
+        return self.folder / "doubtful.csv"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of the trained model: `best.pt`, `best.json` and the state to go on from."""
         return self.folder / "model"

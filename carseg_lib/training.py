@@ -7,10 +7,7 @@ processes learn what one would, and a run that was killed goes on as if it had n
 
 import hashlib
 import math
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,8 +18,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from carseg_lib import files
+from carseg_lib import files, torchrun
 from carseg_lib.answers import answer_photo
+from carseg_lib.averaging import WeightAverage
 from carseg_lib.batches import Batches, epoch_order, make_loader
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.checkpoints import Checkpoints, TrainingState
@@ -41,6 +39,7 @@ from carseg_lib.weights import WeightsRecord, load_weights
 RECIPE_MODULES = (
     "training",
     "checkpoints",
+    "averaging",
     "model",
     "heads",
     "assignment",
@@ -181,6 +180,7 @@ def train_epoch(
     study: Study,
     first_step: int,
     steps: int,
+    average: WeightAverage,
     progress: Callable[[int, int], None],
 ) -> Sums:
     """One pass over the training photos: losses, gradients, step, for each batch.
@@ -209,6 +209,7 @@ def train_epoch(
             fabric.clip_gradients(model, optimizer, max_norm=study.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
+        average.update()
         sums.add_losses(losses, counts)
         sums.photos += len(images)
         progress(i + 1, len(batches))
@@ -268,36 +269,11 @@ def train(study: Study) -> pd.DataFrame:
     Returns:
         The history: a row an epoch.
     """
-    if study.workers > 1 and "LOCAL_RANK" not in os.environ:
-        _train_under_torchrun(study)
+    if study.workers > 1 and not torchrun.inside():
+        torchrun.run_module("carseg_lib.training", study.run, study.workers)
     else:
         _train_here(study)
     return pd.read_csv(study.history)
-
-
-def _train_under_torchrun(study: Study) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc_per_node={study.workers}",
-    ]
-    command += ["-m", "carseg_lib.training", study.run]
-    # torchrun gives each process one thread; all of them together may use the machine
-    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // study.workers, 1))} | os.environ
-    with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        ) as process:
-            for line in process.stdout:
-                print(line, end="", flush=True)
-        errors.seek(0)
-        told = errors.read().splitlines()
-    if process.returncode:
-        if mistakes := [line.removeprefix("carseg: ") for line in told if line.startswith("carseg: ")]:
-            raise CarsegError(mistakes[-1])
-        raise RuntimeError(f"training in {study.workers} processes failed:\n" + "\n".join(told[-50:]))
 
 
 def _train_here(study: Study) -> None:
@@ -308,10 +284,11 @@ def _train_here(study: Study) -> None:
     say = print if fabric.is_global_zero else _nothing
     model = build_model(study, len(dataset.body_types) + 1, with_masks)
     record = load_weights(model, study.backbone, study.weights)
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(fabric.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, study)
     checkpoints = Checkpoints(study.checkpoints / recipe_fingerprint(study, dataset, record))
-    state = checkpoints.resume(model, optimizer)
+    average = WeightAverage(model, study.average_decay)
+    state = checkpoints.resume(model, optimizer, average)
     model, optimizer = fabric.setup(model, optimizer)
 
     cache = _shared_cache(fabric, dataset, study, say)
@@ -342,11 +319,13 @@ def _train_here(study: Study) -> None:
             study,
             (epoch - 1) * steps,
             study.epochs * steps,
+            average,
             progress,
         )
         seconds = time.monotonic() - started
-        validated = validate(fabric, model, validation_photos, study)
-        sampled = validate(fabric, model, train_sample, study, with_losses=False)
+        with average.applied():
+            validated = validate(fabric, model, validation_photos, study)
+            sampled = validate(fabric, model, train_sample, study, with_losses=False)
         row = {
             "epoch": epoch,
             "lr": optimizer.param_groups[-1]["lr"],
@@ -362,7 +341,7 @@ def _train_here(study: Study) -> None:
         }
         state.add(row)
         if fabric.is_global_zero:
-            checkpoints.save(state, model.module, optimizer)
+            checkpoints.save(state, model.module, optimizer, average)
         fabric.barrier()
         say(clock.line(row))
     if fabric.is_global_zero:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torch import Generator
 
 from carseg_lib.masks import box_of_mask
@@ -149,6 +149,26 @@ class RandomFlip:
 
 
 @dataclass(frozen=True)
+class ColourJitter:
+    """Changes brightness, contrast and saturation, each by a factor of its own; a car's type is not in its paint.
+
+    Attributes:
+        strength: factors are drawn evenly from 1 - strength to 1 + strength.
+    """
+
+    strength: float
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """The photo alone changes."""
+        changed = Image.fromarray(np.ascontiguousarray(image))
+        factors = 1 + self.strength * (2 * torch.rand(3, generator=generator) - 1)
+        enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+        for enhancer, factor in zip(enhancers, factors.tolist(), strict=True):
+            changed = enhancer(changed).enhance(factor)
+        return np.asarray(changed), target
+
+
+@dataclass(frozen=True)
 class Normalise:
     """8-bit values to 0..1, then minus a mean and over a standard deviation for each channel.
 
@@ -174,7 +194,7 @@ class Normalise:
         return np.subtract(rows, np.tile(shift, width), out=rows).reshape(height, width, 3)
 
 
-Step = RandomCarCrop | Resize | RandomRotation | RandomFlip | Normalise
+Step = RandomCarCrop | Resize | RandomRotation | RandomFlip | ColourJitter | Normalise
 
 
 def tidy_boxes(target: Target) -> Target:

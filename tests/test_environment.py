@@ -20,6 +20,7 @@ CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 FOR_PIP = {"fsspec", "lightning-utilities"}
 IMPORT_NAMES = {
     "PIL": "pillow",
+    "cv2": "opencv-python-headless",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "lightning_fabric": "lightning-fabric",

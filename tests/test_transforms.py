@@ -8,6 +8,7 @@ from PIL import Image
 from carseg_lib.transforms import (
     LEAST_CAR,
     LEAST_SIDE,
+    ColourJitter,
     Normalise,
     RandomCarCrop,
     RandomFlip,
@@ -103,6 +104,22 @@ def test_masks_are_resized_as_pillow_does_by_nearest_pixel():
     for size in ((20, 80), (37, 53), (96, 12)):
         expected = np.asarray(Image.fromarray(mask[0]).resize(size[::-1], Image.Resampling.NEAREST))
         assert np.array_equal(resize_masks(mask, size)[0], expected)
+
+
+def test_colours_change_within_their_strength_and_nothing_else():
+    image, target = car()
+    image[:20] = (200, 100, 50)
+    image[20:] = (90, 100, 110)
+    generator, jitter = seeded(2), ColourJitter(0.3)
+    seen = []
+    for _ in range(100):
+        changed, same = jitter(image, target, generator)
+        assert same is target and changed.shape == image.shape and changed.dtype == np.uint8
+        assert len(np.unique(changed[:20].reshape(-1, 3), axis=0)) == 1  # what was of one colour still is
+        seen.append(changed.mean() / image.mean())
+    assert 0.68 < min(seen) < 0.75 and 1.25 < max(seen) < 1.32  # of a mean brightness of 1
+    unchanged, _ = ColourJitter(0.0)(image, target, generator)
+    assert np.array_equal(unchanged, image)
 
 
 def test_normalised_values_are_those_of_the_definition():

@@ -110,4 +110,8 @@ def classifier_system(study: Study, body_types: tuple[str, ...]) -> System:
 def on_device(batch: Batch, device: torch.device) -> Batch:
     """A batch where the model is."""
     images, targets = batch
-    return images.to(device), [{k: v.to(device) for k, v in target.items()} for target in targets]
+    moved = [
+        {name: value.to(device) if isinstance(value, Tensor) else value for name, value in target.items()}
+        for target in targets
+    ]
+    return images.to(device), moved

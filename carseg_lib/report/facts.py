@@ -272,6 +272,11 @@ def limits(
             "These data have no boxes. The whole frame stands in for each: box AP and box IoU say nothing about "
             "finding cars."
         )
+    if data["masks"] == "teacher":
+        texts.append(
+            "The masks that were learned, and those that the model is judged by, are a teacher's: mask IoU and mask AP "
+            "are agreement with it."
+        )
     if data["masks"] == "none":
         texts.append("These data have no masks: no mask was learned and none is judged.")
     if duplicates and duplicates.get("near_across"):

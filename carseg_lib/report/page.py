@@ -32,6 +32,8 @@ FIGURES: dict[str, dict[str, str]] = {
         "mask_statistics": "Mean silhouette of each type, and how much of its box a mask fills.",
         "samples_{type}": "Photos of the type {type}, drawn at random (the paper's Figures 1 to 4 show one of each).",
         "near_duplicates": "Pairs of photos that look the same.",
+        "mask_qualities": "How sure the teacher is of the masks it drew, and what was left out.",
+        "doubtful_photos": "Photos left out because the teacher's masks are doubtful.",
     },
     "known": {
         "known_gallery": "Pictures of each type, chosen to differ in what is known of them.",

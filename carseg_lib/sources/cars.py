@@ -73,6 +73,7 @@ def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: in
         "mask": "" if mask is None else encode_mask(mask),
         "box_origin": origin,
         "mask_origin": "none" if mask is None else "given",
+        "mask_quality": float("nan"),
     }
 
 
