@@ -147,6 +147,7 @@ def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.
 def _whole_settings(known: dict) -> dict:
     """A card's settings, with what a model does not depend on filled in."""
     other = {"run": "teacher", "profile": "quick", "data": "rendered", "data_as_given": "rendered"}
+    other |= {"types": "", "types_as_given": ""}  # what classes it has is in `body_types` of its card
     return {name: known.get(name, other.get(name)) for name in Settings.model_fields if name in known | other}
 
 
