@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-EVERY = 4  # steps; the average moves so slowly that a quarter of the work is enough
+EVERY = 4  # steps; the average soon moves so slowly that a quarter of the work is enough
+FIRST = 40  # steps after each of which it is moved
 
 
 class WeightAverage:
@@ -32,10 +33,11 @@ class WeightAverage:
     def update(self) -> None:
         """Moves the average towards the weights; to be called after every step."""
         self.steps += 1
-        if not self.values or self.steps % EVERY:
+        moves = 1 if self.steps <= FIRST else EVERY
+        if not self.values or self.steps % moves:
             return
         # the first average is a random network: it is forgotten sooner while there is little else
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** EVERY
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** moves
         torch._foreach_lerp_(list(self.values.values()), list(self.trained.values()), 1 - decay)
 
     @contextmanager

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from carseg_lib.averaging import EVERY, WeightAverage
+from carseg_lib.averaging import EVERY, FIRST, WeightAverage
 
 
 def moved(model, value):
@@ -23,14 +23,24 @@ def test_the_average_is_the_exponential_one_after_its_warm_up():
     for step in range(1, 201):
         moved(model, float(step))
         average.update()
-        if step % EVERY == 0:
-            kept = min(0.9, (1 + step) / (10 + step)) ** EVERY
+        moves = 1 if step <= FIRST else EVERY
+        if step % moves == 0:
+            kept = min(0.9, (1 + step) / (10 + step)) ** moves
             expected = kept * expected + (1 - kept) * step
     assert model.weight.item() == 200
     with average.applied():
         assert model.weight.item() == pytest.approx(expected, rel=1e-5)
     assert model.weight.item() == 200
     assert 185 < expected < 197  # a mean over the last ten steps or so
+
+
+def test_a_training_of_a_few_steps_is_not_forgotten():
+    model = one_weight()
+    average = WeightAverage(model, 0.995)
+    moved(model, 1.0)
+    for _ in range(3):
+        average.update()
+    assert average.values["weight"].item() > 0.98
 
 
 def test_it_is_put_back_after_an_error_too():

@@ -21,7 +21,7 @@ from synthetic import make_car_photos
 from carseg_lib import files, paper, paper_audit
 from carseg_lib.catalogue import BODY_TYPES
 from carseg_lib.errors import CarsegError
-from carseg_lib.plots import data, evaluation, photos, training
+from carseg_lib.plots import data, evaluation, photos, teacher, training
 from carseg_lib.report import facts, html, page, recipe, words, write_index, write_report
 
 EVIL = "<script>alert('carseg')</script>"
@@ -462,7 +462,7 @@ def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None
         if name.startswith(("known_", "hard_")):
             continue  # the test of known truth holds these against what is drawn
         drawn = drawn_by.get(name, name)
-        assert any(hasattr(module, drawn) for module in (data, evaluation, photos, training)), name
+        assert any(hasattr(module, drawn) for module in (data, evaluation, photos, teacher, training)), name
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,7 @@ def test_overrides_are_read_as_the_type_of_their_setting(data):
 REFUSED = [
     ({"overrides": {"epoch": "3"}}, r"SET: there is no parameter 'epoch'; did you mean 'epochs'\?"),
     ({"overrides": {"LR": "3"}}, r"did you mean 'lr'\?"),
-    ({"overrides": {"zzz": "3"}}, r"'zzz'; known are: photos_per_split, .*bootstrap_samples"),
+    ({"overrides": {"zzz": "3"}}, r"'zzz'; known are: teacher, .*photos_per_split, .*bootstrap_samples"),
     ({"overrides": {"epochs": "0"}}, r"epochs = 0 \(SET\): must be a whole number from 1 up to 1,000"),
     ({"overrides": {"epochs": "2.5"}}, r"epochs = '2.5' \(SET\): must be a whole number"),
     ({"overrides": {"epochs": True}}, r"epochs = True \(SET\): must be a whole number"),
