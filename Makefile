@@ -17,7 +17,7 @@ SHELL := /bin/bash
 ##                   <profile>-<data folder> if that run holds other data
 ## SEED=0            seed of every random choice
 ## DEVICE=auto       auto, cpu, cuda or mps
-## WEIGHTS=imagenet  first weights: coco, imagenet, none, or a checkpoint's path; the profile's if not given
+## WEIGHTS=imagenet  first weights: coco, imagenet, segmenter, none, or a file; the profile's if not given
 ## WORKERS=1         training processes
 ## SET="epochs=3 lr=0.001"   any parameters of the profile; `make settings` lists them
 ## PHOTO=path        for predict: a photo, or a folder of photos

@@ -29,7 +29,7 @@ VARIABLES = {
     "if that run holds other data)",
     "seed": "seed of every random choice (default: 0)",
     "device": "auto (default), cpu, cuda or mps",
-    "weights": "coco, imagenet, none, or a checkpoint's path (default: the profile's)",
+    "weights": "coco, imagenet, segmenter, none, or a checkpoint's path (default: the profile's)",
     "workers": "training processes (default: 1)",
     "set": 'parameters that differ from the profile: "epochs=3 lr=0.001"',
     "photo": "the photo, or folder of photos, to predict",

@@ -30,6 +30,11 @@ def archive_path() -> Path:
     return project_folder() / "carseg_lib" / "data" / "rendered-cars.zip"
 
 
+def segmenter_path() -> Path:
+    """The car segmenter in the package (see `carseg_lib.segmenter`)."""
+    return project_folder() / "carseg_lib" / "data" / "car-segmenter.safetensors"
+
+
 def checksum_path(archive: Path) -> Path:
     """The file with an archive's sha256, beside it."""
     return archive.with_name(f"{archive.name}.sha256")

@@ -24,7 +24,7 @@ from typing import Any
 from carseg_lib import files, notebooks, provenance, staleness
 from carseg_lib.errors import CarsegError
 from carseg_lib.settings import near_match, project_folder
-from carseg_lib.study import WEIGHTS, Study, reports_folder
+from carseg_lib.study import Study, reports_folder
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Step:
         writes: patterns of the files that it leaves, each matching one at least; its figures and pages besides.
         reads_data: whether it depends on the photos themselves.
         reads_weights: whether it depends on a checkpoint that the study names.
+        reads_teacher: whether it depends on the teacher that the study names.
         function: "module.function" that makes it from the run's folder, where it is not a notebook.
         check: "module.function" that is given the study, in a process of its own, before the first step runs, if this
             step will have to run by what is known then: what would stop it is told at once.
@@ -50,6 +51,7 @@ class Step:
     writes: tuple[str, ...]
     reads_data: bool = False
     reads_weights: bool = False
+    reads_teacher: bool = False
     function: str = ""
     check: str = ""
     index: str = ""
@@ -79,6 +81,7 @@ STEPS = (
         ("data", "preprocessing"),
         _catalogue("catalogue"),
         (*_catalogue("dataset"), "doubtful.csv"),
+        reads_teacher=True,
     ),
     Step(
         "03_training",
@@ -318,8 +321,10 @@ class _Work:
         if step.reads_data:
             self._data = staleness.data_state(self.study.locate_photos(), self.stamp.get("data") or {})
             needs["the data set"] = self._data["content"]
-        if step.reads_weights and self.study.weights not in WEIGHTS:
-            needs["the weights file"] = files.sha256(self.study.weights)
+        if step.reads_weights and (path := self.study.weights_file):
+            needs["the weights file"] = files.sha256(path)
+        if step.reads_teacher and (path := self.study.teacher_file):
+            needs["the teacher's file"] = files.sha256(path) if path.is_file() else "missing"
         inputs = self._states(step.reads, "inputs")
         return needs | {name: state["sha256"] for name, state in inputs.items()}
 

@@ -1,15 +1,14 @@
 """The car segmenter: a Mask R-CNN with one class, "car", trained on cars whose masks are known; carseg comes with one.
 
-It is trained like any model here, with every type called "car", by profile `segmenter`: on the rendered cars, or on any
-data with masks, COCO's and VOC's cars among them. The one in the package is what the default teacher is
-(`carseg_lib.teacher`), and `WEIGHTS=segmenter` starts a study from it.
+It is trained like any model here, with every type called "car" (`type_names.ANY_CAR`), by profile `segmenter`: on the
+rendered cars, or on any data with masks, COCO's and VOC's cars among them. The one in the package is the default
+teacher (`carseg_lib.teacher`), and `WEIGHTS=segmenter` starts a study from it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +17,11 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from carseg_lib import files
-from carseg_lib.catalogue import Catalogue
+from carseg_lib.embedded import checksum_path, segmenter_path
 from carseg_lib.errors import CarsegError
-from carseg_lib.settings import project_folder
 
 CAR = "car"
 _MEND = "restore it from git, or make it anew: make segmenter"
-
-
-def shipped_path() -> Path:
-    """The segmenter in the package."""
-    return project_folder() / "carseg_lib" / "data" / "car-segmenter.safetensors"
-
-
-def as_cars(catalogue: Catalogue) -> Catalogue:
-    """The same photos with every labelled car called "car"."""
-    return replace(
-        catalogue,
-        photos=catalogue.photos.assign(body_type=CAR),
-        instances=catalogue.instances.assign(body_type=CAR),
-        body_types=(CAR,),
-    )
 
 
 def write_segmenter(path: Path, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
@@ -88,9 +71,4 @@ def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def read_shipped() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """`read_segmenter` of the one in the package."""
-    return read_segmenter(shipped_path())
-
-
-def checksum_path(path: Path) -> Path:
-    """The file with a segmenter's sha256, beside it."""
-    return path.with_name(f"{path.name}.sha256")
+    return read_segmenter(segmenter_path())

@@ -15,12 +15,13 @@ from carseg_lib.inference import choose_device
 from carseg_lib.intervals import mean_estimate
 from carseg_lib.masks import decode_mask, mask_iou
 from carseg_lib.proposed_masks import ask_teacher, choose, read_seen
-from carseg_lib.segmenter import CAR, as_cars, write_segmenter
+from carseg_lib.segmenter import CAR, write_segmenter
 from carseg_lib.sources import load_catalogue
 from carseg_lib.splits import assign_splits
 from carseg_lib.study import Study
 from carseg_lib.teacher import Teacher, load_teacher
 from carseg_lib.training import train
+from carseg_lib.type_names import ANY_CAR
 from carseg_lib.weights import read_checkpoint
 
 NAME = "car-segmenter.safetensors"
@@ -40,15 +41,15 @@ def make_segmenter(study: Study, real: Path | None, say: Callable[[str], None] =
     Raises:
         CarsegError: photos without masks, or `real` cannot be read.
     """
-    judged = {"real": _with_masks(real)} if real else {}
+    judged = [_with_masks(real)] if real else []
     dataset = _with_masks(study.locate_photos(), study.seed)
     study.save()
-    as_cars(dataset).save(study.dataset)
+    dataset.save(study.dataset)
     train(study)
     card = files.read_json(study.best_card)
     teacher = load_teacher(str(study.best_weights), choose_device(study.device))
     card["metrics"] = {}
-    for catalogue in (dataset, *judged.values()):
+    for catalogue in (dataset, *judged):
         scores = measure(teacher, catalogue.split("validation"), study)
         card["metrics"][catalogue.name] = scores
         say(f"{catalogue.name}: {in_words(scores)}")
@@ -145,7 +146,7 @@ def in_words(scores: Mapping[str, Any]) -> str:
 
 
 def _with_masks(place: Path, seed: int = 0) -> Catalogue:
-    catalogue = assign_splits(load_catalogue(place), seed)
+    catalogue = assign_splits(load_catalogue(place, ANY_CAR), seed)
     if not catalogue.has_masks:
         raise CarsegError(f"{place}: these photos have no masks to learn {CAR}s from, or to measure on")
     return catalogue

@@ -92,7 +92,9 @@ class Settings(BaseModel):
     )
 
     backbone: str = _setting("model", "name of the feature extractor", min_length=1, max_length=100)
-    weights: str = _setting("model", "first weights: coco, imagenet, none, or a path", min_length=1)
+    weights: str = _setting(
+        "model", "first weights: coco, imagenet, segmenter, none, or a path", min_length=1
+    )
     fpn_channels: int = _setting("model", "channels of each level of the feature pyramid", ge=8, le=1024)
     fpn_finest_stride: Literal[4, 8] = _setting("model", "stride of the pyramid's finest level, pixels")
     rpn_samples: int = _setting("model", "anchors scored a photo in the proposals' loss", ge=2, le=4096)

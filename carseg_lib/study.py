@@ -34,7 +34,8 @@ from carseg_lib.settings import (
 from carseg_lib.type_names import TypeNames
 
 RESERVED_RUNS = ("reference", "bench")
-WEIGHTS = ("coco", "imagenet", "none")
+TEACHERS = ("shipped", "coco", "grabcut", "none")
+WEIGHTS = ("coco", "imagenet", "segmenter", "none")
 MONITOR = 16  # photos by which a training whose epochs are not chosen shows that it goes well
 _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
 
@@ -123,7 +124,11 @@ class Study(Settings):
                 "RUN=another."
             )
         study = validated(cls, values, where)
-        return study.model_copy(update={"weights": _existing_weights(study.weights, where["weights"])})
+        named = {
+            "weights": _existing_file("weights", study.weights, WEIGHTS, where["weights"]),
+            "teacher": _existing_file("teacher", study.teacher, TEACHERS, where["teacher"]),
+        }
+        return study.model_copy(update=named)
 
     @classmethod
     def open(cls, run: str = "quick", *, device: str = "") -> Study:
@@ -214,6 +219,20 @@ class Study(Settings):
     def type_names(self) -> TypeNames:
         """The body types, and what the data may call them."""
         return TypeNames.parse(self.types)
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file that the first weights come from, if it is one of this project's or the user's."""
+        if self.weights == "segmenter":
+            return embedded.segmenter_path()
+        return None if self.weights in WEIGHTS else Path(self.weights)
+
+    @property
+    def teacher_file(self) -> Path | None:
+        """The same of the teacher."""
+        if self.teacher == "shipped":
+            return embedded.segmenter_path()
+        return None if self.teacher in TEACHERS else Path(self.teacher)
 
     @property
     def folder(self) -> Path:
@@ -366,12 +385,13 @@ def _existing_data(data: str) -> str:
     return str(path)
 
 
-def _existing_weights(weights: str, where: str) -> str:
-    if weights in WEIGHTS:
-        return weights
-    path = Path(weights).expanduser().resolve()
+def _existing_file(setting: str, value: str, words: tuple[str, ...], where: str) -> str:
+    """A setting that is one of some words, or the path of a checkpoint, which is made absolute."""
+    if value in words:
+        return value
+    path = Path(value).expanduser().resolve()
     if path.is_file():
         return str(path)
-    near = difflib.get_close_matches(weights.lower(), WEIGHTS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(WEIGHTS)} or a checkpoint's path."
-    raise CarsegError(f"weights = {weights!r} ({where}): there is no such file; {hint}")
+    near = difflib.get_close_matches(value.lower(), words, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(words)} or a checkpoint's path."
+    raise CarsegError(f"{setting} = {value!r} ({where}): there is no such file; {hint}")

@@ -61,11 +61,6 @@ class TypeNames:
     def __post_init__(self) -> None:
         if self.from_folders:
             return
-        if len(self.names) < 2:
-            found = ", ".join(self.names) or "none"
-            raise ValueError(
-                f"a study needs two body types or more (found: {found}); separate them by spaces"
-            )
         for name in self.names:
             _check_type(name)
             if self.names.count(name) > 1:
@@ -193,10 +188,19 @@ class TypeNames:
         return _from_yaml(str(path), text)
 
 
+# What the car segmenter learns from: one type, by any name that COCO, VOC or a study of cars gives it.
+ANY_CAR = TypeNames(("car",), ((*BODY_TYPES, "truck", "bus", "van", "vehicle"),))
+
+
 def _checked(
     where: str, names: tuple[str, ...], aliases: tuple[tuple[str, ...], ...], left_out: tuple[str, ...] = ()
 ) -> TypeNames:
     try:
+        if len(names) < 2:
+            found = ", ".join(names) or "none"
+            raise ValueError(
+                f"a study needs two body types or more (found: {found}); separate them by spaces"
+            )
         return TypeNames(names, aliases, left_out)
     except ValueError as error:
         raise CarsegError(f"{where}: {error}") from None

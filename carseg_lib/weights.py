@@ -13,7 +13,9 @@ import torchvision
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
+from carseg_lib import segmenter
 from carseg_lib.backbones import find_architecture
+from carseg_lib.embedded import segmenter_path
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import MaskRCNN
 
@@ -37,7 +39,7 @@ class WeightsRecord:
     """Which weights a model started from; goes into the report.
 
     Attributes:
-        source: "coco", "imagenet", "none", or "file".
+        source: "coco", "imagenet", "segmenter", "none", or "file".
         origin: the weights enum, package or file name.
         sha256: of the tensors' bytes in name order; "" for none.
         loaded: number of tensors taken.
@@ -61,7 +63,8 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
     Args:
         model: from `carseg_lib.model.build_model`; changed in place.
         backbone: the name it was built from.
-        weights: "coco", "imagenet", "none", or the path of a state dict (one of ours, or torchvision's COCO file).
+        weights: "coco", "imagenet", "segmenter" (the one that comes with carseg), "none", or the path of a state dict
+            (one of ours, or torchvision's COCO file).
 
     Raises:
         CarsegError: the weights cannot be had, fit another architecture, or differ from the hash in their name.
@@ -78,6 +81,8 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
         record = load_detector(model, _without_eps(state), "coco", str(enum))
     elif weights == "imagenet":
         record = _load_imagenet(model, backbone)
+    elif weights == "segmenter":
+        record = load_detector(model, segmenter.read_shipped()[0], "segmenter", segmenter_path().name)
     else:
         path = Path(weights)
         record = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)

@@ -5,9 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from carseg_lib import segmenter
+from carseg_lib.embedded import checksum_path, segmenter_path
 from carseg_lib.errors import CarsegError
-from carseg_lib.segmenter import as_cars, read_segmenter, write_segmenter
-from tests.small import small_study, with_dataset
+from carseg_lib.segmenter import read_segmenter, write_segmenter
 
 STATE = {
     "conv.weight": torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0)),
@@ -39,36 +39,25 @@ def test_a_damaged_one_is_refused_in_a_line_that_says_what_to_do(path, damage):
     elif damage == "cut short":
         path.write_bytes(content[:-4])
     elif damage == "no checksum":
-        segmenter.checksum_path(path).unlink()
+        checksum_path(path).unlink()
     elif damage == "gone":
         path.unlink()
     else:  # whole, but no segmenter: no card in it
         save_file({"x": torch.zeros(1)}, path)
         from carseg_lib import files
 
-        segmenter.checksum_path(path).write_text(f"{files.sha256(path)}  x\n")
+        checksum_path(path).write_text(f"{files.sha256(path)}  x\n")
     with pytest.raises(CarsegError, match=r"make segmenter"):
         read_segmenter(path)
 
 
-def test_every_type_is_called_car(monkeypatch, tmp_path, synthetic_cars):
-    dataset = with_dataset(small_study(monkeypatch, tmp_path, synthetic_cars))
-    cars = as_cars(dataset)
-    assert cars.body_types == ("car",) and set(cars.photos.body_type) == set(cars.instances.body_type) == {
-        "car"
-    }
-    assert cars.photos.photo_id.equals(dataset.photos.photo_id)
-    assert cars.instances["mask"].equals(dataset.instances["mask"])
-    assert cars.fingerprint != dataset.fingerprint
-
-
 def test_the_one_in_the_package_is_small_whole_and_says_what_it_is():
-    path = segmenter.shipped_path()
+    path = segmenter_path()
     assert path.stat().st_size <= 20e6
     state, card = segmenter.read_shipped()
     assert card["body_types"] == ["car"] and card["with_masks"]
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
     assert card["metrics"]["rendered"]["mask_iou"]["value"] > 0.85
     text = path.with_suffix(".md").read_text(encoding="utf-8")
-    assert path.name in text and segmenter.checksum_path(path).read_text().split()[0] in text
+    assert path.name in text and checksum_path(path).read_text().split()[0] in text
     assert json.dumps(card)  # plain values
