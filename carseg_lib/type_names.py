@@ -188,10 +188,6 @@ class TypeNames:
         return _from_yaml(str(path), text)
 
 
-# What the car segmenter learns from: one type, by any name that COCO, VOC or a study of cars gives it.
-ANY_CAR = TypeNames(("car",), ((*BODY_TYPES, "truck", "bus", "van", "vehicle"),))
-
-
 def _checked(
     where: str, names: tuple[str, ...], aliases: tuple[tuple[str, ...], ...], left_out: tuple[str, ...] = ()
 ) -> TypeNames:
@@ -276,3 +272,7 @@ def _texts(where: str, name: str, value: Any) -> list[str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
+
+
+# What the car segmenter learns from: one type, by any name that COCO, VOC or a study of cars gives it.
+ANY_CAR = TypeNames(("car",), ((*BODY_TYPES, "truck", "bus", "van", "vehicle"),))
