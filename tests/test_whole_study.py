@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import formats
 import nbformat
 import pandas as pd
 import pytest
@@ -21,9 +22,9 @@ NOTEBOOKS = ["01_data_exploration", "02_preprocessing", "03_training", "04_evalu
 pytestmark = pytest.mark.study
 
 
-def carseg(reports: Path, *arguments: str) -> subprocess.CompletedProcess:
+def carseg(reports: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CARSEG_")}
-    environment["CARSEG_REPORTS"] = str(reports)
+    environment |= {"CARSEG_REPORTS": str(reports)} | variables
     command = [sys.executable, "-m", "carseg_lib", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -182,7 +183,7 @@ def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(data,
         "--run",
         "folders",
         "--set",
-        "epochs=1",
+        "epochs=1 teacher=none",
     ]
     result = carseg(reports, "run", *arguments)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -194,6 +195,81 @@ def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(data,
     assert "whole frame" in page and "mask loss is off" in page
     listed = (reports / "index.html").read_text()
     assert "whole" in listed and "folders" in listed
+
+
+def test_a_teacher_draws_masks_for_class_folders_and_the_report_says_so(data, reports):
+    arguments = ["--profile", "smoke", "--data", str(data / "images"), "--run", "taught"]
+    result = carseg(reports, "run", *arguments, "--set", "epochs=1 least_mask_quality=0.0")
+    assert result.returncode == 0, result.stdout + result.stderr
+    folder = reports / "taught"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "teacher"
+    assert 0 < metrics["data"]["mask_quality"] < 1
+    assert metrics["splits"]["test"]["mask_ap"]["n"] > 0
+    assert {"mask_qualities", "doubtful_photos"} <= {path.stem for path in (folder / "figures").glob("*.png")}
+    page = (folder / "index.html").read_text()
+    assert "A teacher" in page and "How sure the teacher is" in page
+    exported = carseg(reports, "export", "--run", "taught")
+    assert exported.returncode == 0, exported.stderr
+    files = {path.name for path in (folder / "export" / "annotations").iterdir()}
+    assert files == {"train.json", "validation.json", "test.json"}
+
+
+def voc(folder):
+    return formats.make_voc(folder / "voc", per_type=6), {}
+
+
+def csv_table(folder):
+    return formats.make_table(folder / "table", per_type=6, masks=True, splits=True), {}
+
+
+def stanford(folder):
+    return formats.make_devkit(folder / "stanford", per_class=6), {}
+
+
+def coco_of_polygons(folder):
+    """Every second mask a polygon, the types under other names."""
+    place = make_car_photos(folder / "coco", per_type=6)
+    for path in (place / "annotations").glob("*.json"):
+        content = json.loads(path.read_text())
+        for annotation in content["annotations"][::2]:
+            x, y, width, height = annotation["bbox"]
+            annotation["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+        for category in content["categories"]:
+            category["name"] = {"suv": "Geländewagen", "sedan": "berline"}.get(
+                category["name"], category["name"]
+            )
+        path.write_text(json.dumps(content))
+    return place, {"CARSEG_TYPES": "suv=geländewagen sedan=limousine,berline convertible minivan"}
+
+
+def kaggle(folder):
+    """A stand-in for kagglehub that gives what lies in a folder; the process finds it before any other."""
+    place = make_car_photos(folder / "download", per_type=6) / "images"
+    stub = folder / "stub" / "kagglehub"
+    stub.mkdir(parents=True)
+    (stub / "__init__.py").write_text(
+        f"def dataset_download(handle, **options):\n    return {str(place)!r}\n", encoding="utf-8"
+    )
+    return "kaggle:someone/cars@3", {"PYTHONPATH": str(stub.parent)}
+
+
+@pytest.mark.parametrize("source", [voc, csv_table, stanford, coco_of_polygons, kaggle])
+def test_every_source_makes_a_whole_study(source, tmp_path):
+    data, environment = source(tmp_path)
+    small = "epochs=1 image_height=64 image_width=96 training_sample=4 bootstrap_samples=100 least_mask_quality=0.0"
+    arguments = ["--profile", "smoke", "--data", str(data), "--run", "source", "--set", small]
+    result = carseg(tmp_path / "reports", "run", *arguments, **environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    metrics = json.loads((tmp_path / "reports" / "source" / "metrics.json").read_text())
+    finite(metrics)
+    assert sorted(metrics["data"]["counts"]["train"]) == ["convertible", "minivan", "sedan", "suv"]
+    assert all(count > 0 for split in metrics["data"]["counts"].values() for count in split.values())
+    drawn_by_hand = source in (voc, csv_table, coco_of_polygons)
+    assert metrics["data"]["masks"] == ("given" if drawn_by_hand else "teacher")
+    assert metrics["data"]["boxes"] == ("teacher" if source is kaggle else "given")
+    if source is stanford:
+        assert metrics["data"]["excluded"]["other type"] > 0
 
 
 @pytest.mark.parametrize(
