@@ -126,7 +126,8 @@ def test_the_stock_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_path, syn
     assert len(rates) == 2 * 26 and rates[0] == 1.0  # one step of warm-up, as an epoch has two
     assert rates[31] == 1.0 and rates[33] == pytest.approx(0.1) and rates[45] == pytest.approx(0.01)
     assert found.accuracy == 0.25 and found.epochs == 26 and found.curve[-1] == (found.seconds, 0.25)
-    assert "stock: step 1 of 52, about" in said[0] and said[0].endswith("left")
+    assert "decoded once" in said[0]
+    assert "stock: step 1 of 52, about" in said[1] and said[1].endswith("left")
 
 
 def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):

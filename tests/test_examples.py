@@ -13,7 +13,7 @@ def photos(monkeypatch, tmp_path, synthetic_cars):
 
 def test_steps_are_named_pictures_with_box_and_mask(photos):
     steps = steps_of(photos, 0)
-    assert [s[0] for s in steps] == ["photo", "crop", "resize", "rotate", "flip", "normalise"]
+    assert [s[0] for s in steps] == ["photo", "crop", "resize", "rotate", "flip", "colour", "normalise"]
     for _, picture, box, mask in steps:
         assert picture.dtype == np.uint8 and picture.shape[2] == 3
         assert mask.dtype == bool and mask.shape == picture.shape[:2]

@@ -64,8 +64,8 @@ def test_what_is_random_follows_from_seed_epoch_and_photo_alone(dataset, study):
 def test_each_reading_takes_the_steps_it_names(study, reading):
     study = study.model_copy(update={"augmentation": reading, "rotation_degrees": 90.0})
     names = [name for name, _ in augmentation(study)]
-    expected = {"none": [], "flip_only": ["crop", "resize", "flip"]}
-    assert names == expected.get(reading, ["crop", "resize", "rotate", "flip"])
+    expected = {"none": [], "flip_only": ["crop", "resize", "flip", "colour"]}
+    assert names == expected.get(reading, ["crop", "resize", "rotate", "flip", "colour"])
 
 
 def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, study):
@@ -105,7 +105,8 @@ def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, study):
     for i in range(len(from_file)):
         (image, target), (kept, kept_target) = from_file[(2, i)], from_cache[(2, i)]
         assert torch.equal(image, kept)
-        assert all(torch.equal(target[name], kept_target[name]) for name in target)
+        assert all(torch.equal(target[name], kept_target[name]) for name in ("boxes", "masks", "labels"))
+        assert (target["seed"], target["index"]) == (kept_target["seed"], kept_target["index"])
 
 
 @given(

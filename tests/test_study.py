@@ -121,7 +121,7 @@ REFUSED = [
     ),
     (
         {"weights": "/no/such.pt"},
-        r"'/no/such.pt' \(WEIGHTS\): there is no such file; use coco, imagenet, none",
+        r"'/no/such.pt' \(WEIGHTS\): there is no such file; use coco, imagenet, segmenter, none",
     ),
     ({"profile": "quik"}, r"PROFILE='quik': there is no such profile; did you mean 'quick'\?"),
     ({"profile": "../quick"}, r"PROFILE='../quick': there is no such profile"),

@@ -94,11 +94,11 @@ def test_killed_and_resumed_gives_the_same_bits(moment, study, monkeypatch, tmp_
             raise Killed
         return sums
 
-    def save(self, state, model, optimizer):
+    def save(self, state, model, optimizer, average):
         if moment == "while saving" and state.epoch == 2:
             (self.folder / "epoch-002.pt").write_bytes(b"half written")
             raise Killed
-        real_save(self, state, model, optimizer)
+        real_save(self, state, model, optimizer, average)
 
     def publish(*arguments):
         raise Killed

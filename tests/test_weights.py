@@ -177,7 +177,8 @@ def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, study):
         for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
     other_types = build_model(study, 3, with_masks=True)
-    assert load_weights(other_types, study.backbone, str(path)).fresh == 6
+    # what names types is fresh; car or not, boxes and masks are the same for all types
+    assert load_weights(other_types, study.backbone, str(path)).fresh == 2
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path, study):
