@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 from torch import Tensor
 from torchvision.ops import box_iou as torchvision_box_iou
@@ -13,6 +12,7 @@ from carseg_lib.catalogue import SPLITS, Catalogue
 from carseg_lib.inference import Detection, as_columns, detect, load_trained
 from carseg_lib.intervals import proportion_estimate
 from carseg_lib.masks import decode_mask
+from carseg_lib.masks import mask_iou as iou_of_masks
 from carseg_lib.metrics import (
     classification_report,
     headline_numbers,
@@ -127,7 +127,7 @@ def mask_iou(answer: Detection | None, truth: tuple, height: int, width: int) ->
     if answer is None or not answer.mask:
         return 0.0
     ours, true = decode_mask(answer.mask, height, width), decode_mask(truth.mask, height, width)
-    return float(np.logical_and(ours, true).sum() / np.logical_or(ours, true).sum())
+    return iou_of_masks(ours, true)
 
 
 def _run_facts(study: Study, card: dict, parameters: int) -> dict:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from carseg_lib.assignment import Truth, match, sample
 from carseg_lib.proposals import SMOOTH, rank_in_photo
@@ -227,8 +227,7 @@ class RegionHeads(nn.Module):
         types = scores.shape[1]
         found = self.box_coder.decode_single(offsets.float(), boxes.reshape(-1, 4))
         found = found.view(photos * places, types + 1, 4)[:, 1:].reshape(-1, 4)
-        height, width = image_size
-        found = torch.minimum(found.clamp(min=0), found.new_tensor([width, height, width, height]))
+        found = clip_boxes_to_image(found, image_size)
         wide = ((found[:, 2:] - found[:, :2]) >= LEAST_SIDE).all(1)
         usable = torch.where((scores.flatten() > self.sizes.score_threshold) & wide)[0]
         photo, label = usable // (places * types), usable % types + 1

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead, concat_box_prediction_layers
-from torchvision.ops import batched_nms
+from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from carseg_lib.assignment import Truth, match, sample
 
@@ -85,8 +85,7 @@ class RegionProposals(nn.Module):
         best, level = self._best_of_levels(objectness, scored.per_level, most)
         offsets = scored.offsets.detach().float().gather(1, best[..., None].expand(-1, -1, 4))
         boxes = self.box_coder.decode_single(offsets.reshape(-1, 4), scored.anchors[best].reshape(-1, 4))
-        height, width = scored.image_size
-        boxes = torch.minimum(boxes.clamp(min=0), boxes.new_tensor([width, height, width, height]))
+        boxes = clip_boxes_to_image(boxes, scored.image_size)
         scores = objectness.gather(1, best).sigmoid().flatten()
         photo = torch.arange(photos, device=boxes.device).repeat_interleave(best.shape[1])
         wide = torch.where(((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(1))[0]

@@ -47,7 +47,7 @@ class Seen:
         stability: 0..1.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     mask: str
     score: float
     stability: float
@@ -126,18 +126,18 @@ def with_proposed_masks(
     """
     sizes = catalogue.photos.set_index("photo_id")[["width", "height", "file_sha256"]]
     rows, out, given = [], [], given_boxes(catalogue)
-    for photo_id, cars in catalogue.instances.groupby("photo_id", sort=False):
+    for photo_id, of_photo in catalogue.instances.groupby("photo_id", sort=False):
+        cars = of_photo.to_dict("records")
         width, height, sha = sizes.loc[photo_id]
         seen = read_seen(folder, teacher, sha, given[photo_id])
-        chosen = [choose(car, seen, (width, height)) for car in cars.to_dict("records")]
+        chosen = [choose(car, seen, (width, height)) for car in cars]
         quality = min((one.quality if one else -1.0 for one in chosen), default=-1.0)
         if quality < 0:
             out.append((photo_id, NO_CAR, f"{len(seen)} others seen" if seen else "nothing seen"))
         elif quality < least_quality:
             out.append((photo_id, DOUBTFUL, f"quality {quality:.2f}, {least_quality:.2f} is asked for"))
         rows += [
-            _row(car, one, (height, width)) if one else car
-            for car, one in zip(cars.to_dict("records"), chosen, strict=True)
+            _row(car, one, (height, width)) if one else car for car, one in zip(cars, chosen, strict=True)
         ]
     instances = table(rows, INSTANCE_COLUMNS)
     left_out = pd.DataFrame(out, columns=["photo_id", "reason", "detail"])

@@ -71,10 +71,8 @@ def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, 
 def ask(study: Study, dataset: Catalogue, teacher: AnyTeacher, say: Callable[[str], None] = print) -> None:
     """Has this process's share of the photos looked at, its progress told a dozen times."""
     rank, processes = torchrun.place()
-    share = replace(dataset, photos=dataset.photos.iloc[rank::processes])
-    share = replace(
-        share, instances=dataset.instances[dataset.instances.photo_id.isin(share.photos.photo_id)]
-    )
+    photos, cars = dataset.photos.iloc[rank::processes], dataset.instances
+    share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(photos.photo_id)])
     started, told = time.monotonic(), 0
 
     def progress(done: int, all_: int) -> None:
