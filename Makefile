@@ -75,7 +75,7 @@ CARSEG := $(ENV_PYTHON) -m carseg_lib
 
 ##@ The study
 .PHONY: reproduce catalogue explore preprocess train evaluate report verify reference predict
-.PHONY: transfer export segmenter ablate bench lab settings
+.PHONY: transfer export teacher segmenter ablate bench lab settings
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
 catalogue: $(READY) ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
@@ -100,6 +100,8 @@ transfer: $(READY) ## train on rendered cars, measure on the photos of REAL: rep
 	@$(CARSEG) transfer
 export: $(READY) ## a run's photos as COCO files in OUT: correct masks with any tool, and give the folder as DATA
 	@$(CARSEG) export
+teacher: $(READY) ## measure how well and how fast the teacher draws masks, on DATA with masks; trains nothing
+	@$(CARSEG) teacher
 segmenter: $(READY) ## train the car segmenter on DATA with masks (REAL: others to measure it on): reports/segmenter/
 	@$(CARSEG) segmenter
 ablate: $(READY) ## train every variant of notebooks/ablations.yaml and compare: reports/ablation/ablation.md; resumes

@@ -166,6 +166,12 @@ def _parser() -> argparse.ArgumentParser:
         (*RUN_ONLY, "out"),
     )
     command(
+        "teacher",
+        _teacher,
+        "measure how well and how fast the teacher draws, on photos whose masks are known",
+        ("data", "profile", "seed", "device", "set"),
+    )
+    command(
         "segmenter",
         _segmenter,
         "train the car segmenter, which draws masks for photos without",
@@ -337,6 +343,22 @@ def _export(asked: argparse.Namespace) -> int:
 
     folder = Path(asked.out).expanduser() if asked.out else study.folder / "export"
     print(f"done: {_shown(export_coco(study, folder))}")
+    return 0
+
+
+def _teacher(asked: argparse.Namespace) -> int:
+    _refuse_types("teacher")
+    study = Study.create(
+        run="teacher",
+        profile=asked.profile or "quick",
+        data=asked.data,
+        overrides=settings.parse_settings(asked.set),
+        seed=asked.seed or "0",
+        device=asked.device or "auto",
+    )
+    from carseg_lib.teacher_check import check_teacher
+
+    check_teacher(study)
     return 0
 
 

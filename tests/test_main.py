@@ -172,7 +172,7 @@ def test_settings_are_listed_with_their_ranges(reports, capsys):
     assert "(a whole number from 1 up to 1,000)" in listed
 
 
-@pytest.mark.parametrize("command", ["transfer", "bench", "ablate", "segmenter"])
+@pytest.mark.parametrize("command", ["transfer", "bench", "ablate", "segmenter", "teacher"])
 def test_types_are_refused_where_they_would_change_nothing(reports, capsys, monkeypatch, command):
     monkeypatch.setenv("CARSEG_TYPES", "suv sedan")
     assert main([command]) == 2

@@ -100,7 +100,16 @@ def test_every_variable_of_the_command_line_is_one_of_make(clone):
         ("evaluate", ["run", "--until", "04_evaluation"]),
         *[
             (name, [name])
-            for name in ("catalogue", "report", "verify", "reference", "predict", "lab", "settings")
+            for name in (
+                "catalogue",
+                "report",
+                "verify",
+                "reference",
+                "predict",
+                "lab",
+                "settings",
+                "teacher",
+            )
         ],
     ],
 )

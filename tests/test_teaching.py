@@ -9,8 +9,9 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.masks import decode_mask, mask_iou
 from carseg_lib.plots.teacher import teacher_figures
 from carseg_lib.segmenter import CAR, read_segmenter
-from carseg_lib.segmenter_training import NAME, in_words, make_segmenter, measure
+from carseg_lib.segmenter_training import NAME, make_segmenter
 from carseg_lib.teacher import Instance, load_teacher
+from carseg_lib.teacher_check import in_words, measure
 from carseg_lib.teaching import teach
 from tests.small import small_study, with_dataset
 
