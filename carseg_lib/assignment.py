@@ -92,6 +92,23 @@ def match(truth: Truth, boxes: Tensor, high: float, low: float, best_always: boo
     return which, state
 
 
+def jittered(truth: Truth, share: float) -> Tensor:
+    """The labelled boxes, each edge moved at random by at most a share of the box's side.
+
+    Args:
+        truth: the cars; a photo's draw depends on its seed alone.
+        share: 0..0.5; at 0.5 a box may shrink to nothing, never further.
+
+    Returns:
+        (B, M, 4) pixels, zeros where there is no car; parts of a box may lie outside of the photo.
+    """
+    most = truth.boxes.shape[1]
+    draws = [torch.rand(most, 4, generator=torch.Generator().manual_seed(s ^ 1)) for s in truth.seeds]
+    moves = (2 * torch.stack(draws).to(truth.boxes.device) - 1) * share
+    sides = (truth.boxes[..., 2:] - truth.boxes[..., :2]).repeat(1, 1, 2)
+    return truth.boxes + moves * sides
+
+
 def _iou(some: Tensor, others: Tensor) -> Tensor:
     """(B, M, 4) and (B, N, 4) → (B, M, N)."""
     a, b = some[:, :, None], others[:, None]

@@ -21,7 +21,7 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from carseg_lib.assignment import Truth, match, sample
+from carseg_lib.assignment import Truth, jittered, match, sample
 from carseg_lib.proposals import SMOOTH, rank_in_photo
 from carseg_lib.regions import RegionFeatures, area_weights, read_regions
 
@@ -117,6 +117,7 @@ class HeadSizes:
     Attributes:
         samples: regions a photo in the losses.
         positive_fraction: largest share of them that stand for a car.
+        jitter: labelled boxes moved by at most this share of their sides are proposals too; 0: they are not.
         score_threshold: detections below it are dropped, 0..1.
         nms_threshold: of two detections of one type that overlap by more, the lower goes.
         detections: kept a photo.
@@ -124,6 +125,7 @@ class HeadSizes:
 
     samples: int
     positive_fraction: float
+    jitter: float
     score_threshold: float
     nms_threshold: float
     detections: int
@@ -183,9 +185,12 @@ class RegionHeads(nn.Module):
         Returns:
             The losses, over how many regions and over how many regions with a car they are means.
         """
-        boxes = torch.cat([boxes, truth.boxes], 1)  # the cars' own boxes are proposals too
+        cars = [truth.boxes]  # the cars' own boxes are proposals too
+        if self.sizes.jitter:
+            cars += [jittered(truth, self.sizes.jitter)]
+        boxes = torch.cat([boxes, *cars], 1)
         which, state = match(truth, boxes, CAR_IOU, CAR_IOU, best_always=False)
-        state = torch.where(torch.cat([there, truth.present], 1), state, -1)
+        state = torch.where(torch.cat([there, *[truth.present] * len(cars)], 1), state, -1)
         drawn = sample(state, truth.seeds, self.sizes.samples, self.sizes.positive_fraction)
         boxes, which = drawn.gather(boxes), drawn.gather(which)
         scores, offsets = self._classify(features, boxes)

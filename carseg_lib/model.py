@@ -54,6 +54,7 @@ class Sizes:
         int  # kept per photo; torchvision 1,000 (2,000 in training), a photo here holds one car or a few
     )
     roi_samples: int  # regions per photo in the heads' losses; torchvision 512
+    box_jitter: float  # torchvision 0: proposals come near enough to a car by themselves
     roi_positive_fraction: float  # torchvision 0.25; higher where a photo has few regions to learn types from
     detections: int  # kept per photo; torchvision 100
 
@@ -110,7 +111,12 @@ class MaskRCNN(nn.Module):
             if backbone.top is not None:
                 mask_parts["mask_predictor"] = AnyTypeMasks(mask_head[-1], num_classes)
         head_sizes = HeadSizes(
-            sizes.roi_samples, sizes.roi_positive_fraction, score_threshold, NMS_THRESHOLD, sizes.detections
+            sizes.roi_samples,
+            sizes.roi_positive_fraction,
+            sizes.box_jitter,
+            score_threshold,
+            NMS_THRESHOLD,
+            sizes.detections,
         )
         self.roi_heads = RegionHeads(head_sizes, box_pool, box_head, box_predictor, **mask_parts)
         self._counts: dict[str, Tensor] = {}
@@ -181,6 +187,7 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
         study.rpn_samples,
         study.proposals,
         study.roi_samples,
+        study.box_jitter,
         study.roi_positive_fraction,
         study.detections_per_photo,
     )

@@ -106,6 +106,12 @@ class Settings(BaseModel):
     roi_positive_fraction: float = _setting(
         "model", "largest share of those that may show a car; the others are background", gt=0, le=1
     )
+    box_jitter: float = _setting(
+        "model",
+        "the heads also learn from labelled boxes moved by at most this share of their sides; 0 = not",
+        ge=0,
+        le=0.5,
+    )
     box_head_width: int = _setting("model", "units of the box head's hidden layers", ge=8, le=4096)
     mask_head_channels: int = _setting("model", "channels of the mask head", ge=4, le=1024)
     mask_head_layers: int = _setting("model", "convolutions of the mask head", ge=1, le=8)

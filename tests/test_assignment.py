@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, Matcher
 from torchvision.ops import box_iou
 
-from carseg_lib.assignment import BACKGROUND, BETWEEN, Truth, match, sample
+from carseg_lib.assignment import BACKGROUND, BETWEEN, Truth, jittered, match, sample
 
 
 def some_boxes(n, generator, size=100.0):
@@ -89,3 +89,22 @@ def test_every_candidate_is_as_likely_as_the_others():
     counts = torch.bincount(drawn.index.flatten(), minlength=20).float() / 4000
     assert counts[:8].tolist() == pytest.approx([3 / 8] * 8, abs=0.04)
     assert counts[8:].tolist() == pytest.approx([3 / 12] * 12, abs=0.04)
+
+
+@given(st.integers(0, 2**31), st.lists(st.integers(0, 4), min_size=1, max_size=4), st.floats(0.01, 0.5))
+@settings(max_examples=60, deadline=None)
+def test_jittered_boxes_keep_near_the_cars_and_their_shape(seed, counts, share):
+    truth, _ = truth_of(counts, torch.Generator().manual_seed(seed))
+    moved = jittered(truth, share)
+    assert moved.shape == truth.boxes.shape
+    assert torch.equal(moved[~truth.present], torch.zeros(int((~truth.present).sum()), 4))
+    sides = (truth.boxes[..., 2:] - truth.boxes[..., :2]).repeat(1, 1, 2)
+    assert ((moved - truth.boxes).abs() <= share * sides * (1 + 1e-4) + 1e-4).all()
+    assert (moved[..., 2:] >= moved[..., :2] - 1e-3).all()
+
+
+def test_a_photos_jitter_is_its_own():
+    truth, targets = truth_of((2, 1, 2), torch.Generator().manual_seed(0))
+    alone = Truth.of(targets[2:])
+    assert torch.equal(jittered(truth, 0.2)[2], jittered(alone, 0.2)[0])
+    assert not torch.equal(jittered(truth, 0.2)[truth.present], truth.boxes[truth.present])

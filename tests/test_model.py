@@ -152,3 +152,18 @@ def test_summary_counts_parameters_and_flops_of_each_part(study):
     channels, cells = study.fpn_channels, 144 + 36 + 9
     by_hand = 2 * cells * (9 * channels * channels + channels * 6 + channels * 24)
     assert summary.loc["region proposals", "gflop"] == pytest.approx(by_hand / 1e9)
+
+
+def test_jittered_boxes_of_cars_are_proposals_of_the_losses(study):
+    torch.manual_seed(0)
+    images, targets = batch(2)
+
+    def positives(**changes):
+        torch.manual_seed(0)
+        changed = study.model_copy(update={"roi_positive_fraction": 1.0, "proposals": 1} | changes)
+        model = build_model(changed, 5, with_masks=True).train()
+        losses, _ = model(images, targets)
+        assert all(torch.isfinite(loss) for loss in losses.values())
+        return model.loss_counts()["positives"]
+
+    assert positives(box_jitter=0.1) == positives() + 2  # one more of each photo's one car

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from carseg_lib import teacher_check
@@ -91,8 +92,9 @@ def test_no_teacher_and_no_masks_are_refused(study, synthetic_cars):
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"needs real photos with masks in {Path('../shared/data')}")
 def test_the_shipped_teacher_outlines_real_cars(monkeypatch, tmp_path):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    study = Study.create("teacher", data=REAL, overrides={"least_mask_quality": 0.8})
+    study = Study.create("teacher", data=REAL)
     cars = cars_with_masks(REAL).split("validation")
-    few = cars.without(cars.photos.photo_id[64:], "not drawn", "")
+    others = cars.photos.photo_id[np.arange(len(cars.photos)) % 18 > 0]
+    few = cars.without(others, "not drawn", pd.Series("", others.index))
     scores = measure(teacher_check.teacher_of(study), few, study)
-    assert scores["mask_iou"]["value"] > 0.86 and scores["left_out"] < 0.05
+    assert scores["mask_iou"]["value"] > 0.87 and scores["left_out"] < 0.1
