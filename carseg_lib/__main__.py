@@ -10,15 +10,14 @@ import argparse
 import functools
 import logging
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from carseg_lib import files, settings
+from carseg_lib import commands, files
 from carseg_lib.errors import CarsegError
-from carseg_lib.study import Study, reports_folder
+from carseg_lib.study import reports_folder
 
 VARIABLES = {
     "data": "your photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "
@@ -122,285 +121,68 @@ def _parser() -> argparse.ArgumentParser:
         description="A study of Mask R-CNN on four car body types.",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(metavar="command", required=True)
+    parsers = parser.add_subparsers(metavar="command", required=True)
 
-    command = functools.partial(add_command, commands, VARIABLES)
+    command = functools.partial(add_command, parsers, VARIABLES)
     run = command(
-        "run", _run, "run the study, from photos to report; does only what is not up to date", STUDY
+        "run", commands.run, "run the study, from photos to report; does only what is not up to date", STUDY
     )
     run.add_argument(
         "--until", default="report", metavar="STEP", help="last step, e.g. 03_training (default: report)"
     )
     command(
         "catalogue",
-        _catalogue,
+        commands.catalogue,
         "show what a data set holds, before anything is trained",
         ("data", "types", "seed"),
     )
-    command("report", _report, "write a run's page anew", RUN_ONLY)
-    command("verify", _verify, "compare a run with the reference of its profile and data", RUN_ONLY)
-    command("reference", _reference, "make a run the reference that verify compares with", RUN_ONLY)
-    command("predict", _predict, "a trained run's answers for your photos", (*RUN_ONLY, "device", "photo"))
+    command("report", commands.report, "write a run's page anew", RUN_ONLY)
+    command("verify", commands.verify, "compare a run with the reference of its profile and data", RUN_ONLY)
+    command("reference", commands.reference, "make a run the reference that verify compares with", RUN_ONLY)
+    command(
+        "predict", commands.predict, "a trained run's answers for your photos", (*RUN_ONLY, "device", "photo")
+    )
     command(
         "transfer",
-        _transfer,
+        commands.transfer,
         "train on rendered cars, measure on real photos",
         ("real", "rendered", "profile", "run", "seed", "device", "workers", "weights", "set"),
     )
     command(
         "bench",
-        _bench,
+        commands.bench,
         "measure speed, quality and memory beside torchvision's Mask R-CNN",
         ("data", "profile", "device", "set"),
     )
     command(
         "ablate",
-        _ablate,
+        commands.ablate,
         "train every variant of notebooks/ablations.yaml and compare",
         ("data", "run", "device", "set"),
     )
     command(
         "export",
-        _export,
+        commands.export,
         "write a run's photos as COCO files, to correct masks and to read back as DATA",
         (*RUN_ONLY, "out"),
     )
     command(
         "teacher",
-        _teacher,
+        commands.teacher,
         "measure how well and how fast the teacher draws, on photos whose masks are known",
         ("data", "profile", "seed", "device", "set"),
     )
     command(
         "segmenter",
-        _segmenter,
+        commands.segmenter,
         "train the car segmenter, which draws masks for photos without",
         ("data", "run", "seed", "device", "workers", "weights", "set", "real"),
     )
-    command("lab", _lab, "open the notebooks in JupyterLab", STUDY)
-    command("settings", _settings, "list the parameters of a profile, with their ranges", ("profile",))
+    command("lab", commands.lab, "open the notebooks in JupyterLab", STUDY)
+    command(
+        "settings", commands.settings, "list the parameters of a profile, with their ranges", ("profile",)
+    )
     return parser
-
-
-def _study(asked: argparse.Namespace) -> Study:
-    return Study.create(
-        run=asked.run,
-        profile=asked.profile or "quick",
-        data=asked.data,
-        overrides=settings.parse_settings(asked.set),
-        seed=asked.seed or "0",
-        device=asked.device or "auto",
-        workers=asked.workers or "1",
-        weights=asked.weights,
-        types=asked.types,
-    )
-
-
-def _open(asked: argparse.Namespace, device: str = "") -> Study:
-    return Study.open(asked.run or asked.profile or "quick", device=device)
-
-
-def _refuse_types(command: str) -> None:
-    """Refuse TYPES where it would change nothing: these compare on the paper's types."""
-    if os.environ.get("CARSEG_TYPES"):
-        raise CarsegError(f"TYPES: {command} knows the paper's four body types alone; leave TYPES out.")
-
-
-def _shown(path: Path) -> str:
-    """A path as short as it can be told from the current folder."""
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def end_like_ctrl_c(*_: object) -> None:
-    """Answers a signal to end as Ctrl-C is answered."""
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as nohup and scripts start what runs in the background
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.raise_signal(signal.SIGINT)
-
-
-def _run(asked: argparse.Namespace) -> int:
-    from carseg_lib import pipeline
-    from carseg_lib.notebooks import NotebookFailedError
-
-    study = _study(asked)
-    signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    taken = "" if asked.run or study.run == study.profile else f" (run {study.profile} holds other photos)"
-    print(
-        f"run {study.run}{taken}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, "
-        f"device {study.device}"
-    )
-    try:
-        ran = pipeline.make_run(study, asked.until)
-    except NotebookFailedError as error:
-        print(f"{error}\ncarseg: the run failed; nothing of this step was kept as a result.", file=sys.stderr)
-        return 1
-    end = _shown(study.page if asked.until == "report" else study.folder)
-    print(f"done: {end}" if ran else f"nothing to be done: {end} is up to date")
-    return 0
-
-
-def _catalogue(asked: argparse.Namespace) -> int:
-    study = Study.create(data=asked.data, types=asked.types, seed=asked.seed or "0")
-    from carseg_lib.contents import show_contents
-
-    def progress(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\r{done:,} of {total:,} photos read", end="\n" if done == total else "", file=sys.stderr)
-
-    with study.photos_for_a_look() as place:
-        show_contents(place, study.type_names, study.seed, print, progress)
-    return 0
-
-
-def _report(asked: argparse.Namespace) -> int:
-    from carseg_lib import pipeline
-
-    print(f"done: {_shown(pipeline.make_report(_open(asked)))}")
-    return 0
-
-
-def _verify(asked: argparse.Namespace) -> int:
-    study = _open(asked)
-    from carseg_lib.verify import failures, verify_run
-
-    table = verify_run(study.folder, reports_folder() / "reference")
-    lines = failures(table)
-    print(
-        "\n".join(lines)
-        or f"run {study.run} is like its reference: {len(table)} comparisons, all within tolerance"
-    )
-    return 1 if lines else 0
-
-
-def _reference(asked: argparse.Namespace) -> int:
-    from carseg_lib.verify import write_reference
-
-    print(f"done: {_shown(write_reference(_open(asked).folder, reports_folder() / 'reference'))}")
-    return 0
-
-
-def _predict(asked: argparse.Namespace) -> int:
-    if not asked.photo:
-        raise CarsegError("name a photo, or a folder of photos, by PHOTO=path.")
-    study = _open(asked, asked.device)
-    from carseg_lib.predict import predict_path
-
-    folder = study.folder / "answers"
-    predict_path(study, Path(asked.photo).expanduser(), folder)
-    print(f"done: {_shown(folder)}")
-    return 0
-
-
-def _transfer(asked: argparse.Namespace) -> int:
-    from carseg_lib import transfer, transfer_plan
-
-    _refuse_types("transfer")
-    signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    given = settings.parse_settings(asked.set) | ({"weights": asked.weights} if asked.weights else {})
-    plan = transfer_plan.create_plan(
-        asked.real,
-        asked.rendered,
-        asked.run,
-        asked.profile or "quick",
-        given,
-        seed=asked.seed or "0",
-        device=asked.device or "auto",
-        workers=asked.workers or "1",
-    )
-    print(f"done: {_shown(transfer.make_transfer(plan))}")
-    return 0
-
-
-def _bench(asked: argparse.Namespace) -> int:
-    from carseg_lib.bench import run
-
-    _refuse_types("bench")
-    signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    plan = run.create_plan(settings.parse_settings(asked.set))
-    page = run.run_bench(asked.profile or "quick", asked.data, asked.device or "auto", plan)
-    print(f"done: {_shown(page)}")
-    return 0
-
-
-def _ablate(asked: argparse.Namespace) -> int:
-    from carseg_lib import ablation_plan
-
-    _refuse_types("ablate")
-    signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    given = settings.parse_settings(asked.set)
-    plan = ablation_plan.create_plan(asked.data, asked.run, asked.device or "auto", given)
-    from carseg_lib.ablation import make_ablation
-
-    print(f"done: {_shown(make_ablation(plan))}")
-    return 0
-
-
-def _export(asked: argparse.Namespace) -> int:
-    study = _open(asked)
-    from carseg_lib.export import export_coco
-
-    folder = Path(asked.out).expanduser() if asked.out else study.folder / "export"
-    print(f"done: {_shown(export_coco(study, folder))}")
-    return 0
-
-
-def _teacher(asked: argparse.Namespace) -> int:
-    _refuse_types("teacher")
-    study = Study.create(
-        run="teacher",
-        profile=asked.profile or "quick",
-        data=asked.data,
-        overrides=settings.parse_settings(asked.set),
-        seed=asked.seed or "0",
-        device=asked.device or "auto",
-    )
-    from carseg_lib.teacher_check import check_teacher
-
-    check_teacher(study)
-    return 0
-
-
-def _segmenter(asked: argparse.Namespace) -> int:
-    _refuse_types("segmenter")
-    signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    asked.profile, asked.run, asked.types = "segmenter", asked.run or "segmenter", ""
-    study = _study(asked)
-    real = Path(asked.real).expanduser() if asked.real else None
-    from carseg_lib.segmenter_training import make_segmenter
-
-    print(f"done: {_shown(make_segmenter(study, real))}")
-    return 0
-
-
-def _lab(asked: argparse.Namespace) -> int:
-    from carseg_lib import pipeline
-
-    if asked.data:
-        study = _study(asked)
-        with pipeline.run_lock(study):
-            study.save()
-        run = study.run
-    elif asked.run or (reports_folder() / (asked.profile or "quick") / "study.json").is_file():
-        run = _open(asked).run
-    else:
-        run = ""
-    print(
-        f'the notebooks open run "quick"; in their parameters cell say run = "{run}"'
-        if run
-        else "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one"
-    )
-    notebooks = settings.project_folder() / "notebooks"
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"])
-
-
-def _settings(asked: argparse.Namespace) -> int:
-    values, _ = settings.read_profile(asked.profile or "quick")
-    for name, value in values.items():
-        field = settings.Settings.model_fields[name]
-        print(f"{name:22} {value!s:18} {field.description} ({settings.allowed(field)})")
-    return 0
 
 
 if __name__ == "__main__":

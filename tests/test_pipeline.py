@@ -525,9 +525,9 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
         "import time; time.sleep(300)",
     )
     script = (
-        "import signal, sys; from pathlib import Path; from carseg_lib import __main__ as m, pipeline\n"
+        "import signal, sys; from pathlib import Path; from carseg_lib import __main__ as m, commands, pipeline\n"
         "from carseg_lib.notebooks import run_notebook\n"
-        "m._study = lambda asked: type('S', (), dict(run='', profile='', data_as_given='', seed=0, device=''))\n"
+        "commands._study = lambda asked: type('S', (), dict(run='', profile='', data_as_given='', seed=0, device=''))\n"
         "pipeline.make_run = lambda *_: run_notebook(Path(sys.argv[1]), {'run': 'x'}, {})\n"
         "sys.exit(m.main(['run']))"
     )

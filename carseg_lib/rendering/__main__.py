@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 from carseg_lib import embedded, files
-from carseg_lib.__main__ import Parser, add_command, end_like_ctrl_c, run_command
+from carseg_lib.__main__ import Parser, add_command, run_command
+from carseg_lib.commands import end_like_ctrl_c
 from carseg_lib.errors import CarsegError
 from carseg_lib.rendering.plan import MOST_PHOTOS, PHOTOS, VERSIONS, DatasetPlan
 from carseg_lib.study import Study
