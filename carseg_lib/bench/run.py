@@ -18,6 +18,7 @@ import torch
 
 from carseg_lib import files, provenance
 from carseg_lib.batches import Batches, epoch_order, make_loader
+from carseg_lib.bench import yolo
 from carseg_lib.bench.clocks import interleaved, medians
 from carseg_lib.bench.machine import count_flops, peak_gflops, where_time_goes
 from carseg_lib.bench.memory import peak_gigabytes
@@ -271,7 +272,16 @@ def _quality(
         "equal epochs": asdict(same_epochs),
         "equal time": asdict(same_time),
     }
-    return quality_rows(of_stock, same_epochs, same_time, plan)
+    rows = quality_rows(of_stock, same_epochs, same_time, plan)
+    if yolo.is_installed():
+        of_yolo = yolo.train_yolo(few, dataset, of_stock.seconds, reports_folder() / "yolo", say)
+        facts["quality"]["yolo"] = asdict(of_yolo)
+        note = f"{of_yolo.epochs} epochs, {duration(of_yolo.seconds)}"
+        for what, value in (("validation accuracy", of_yolo.accuracy), ("mask AP", of_yolo.mask_ap)):
+            rows.append(
+                Row("quality", f"{what}, equal time, {yolo.MODEL}", "%", None, 100 * value, note=note)
+            )
+    return rows
 
 
 def quality_rows(stock: Quality, same_epochs: Quality, same_time: Quality, plan: BenchPlan) -> list[Row]:

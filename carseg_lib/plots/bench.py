@@ -114,8 +114,11 @@ def learning(results: Mapping[str, Any]) -> Picture:
         "stock": ("torchvision's, as it comes", STOCK_COLOUR, "o-"),
         "equal epochs": ("ours, as many epochs", OURS_COLOUR, "o--"),
         "equal time": ("ours, as much time", OURS_COLOUR, "-"),
+        "yolo": ("YOLO, as much time", QUIET, "D"),
     }
     for name, (label, colour, line) in looks.items():
+        if name not in results["quality"]:
+            continue
         quality = results["quality"][name]
         seconds, accuracy = zip(*quality["curve"], strict=True)
         label = f"{label} ({quality['epochs']} epochs)"
