@@ -76,11 +76,15 @@ def answer_split(
         predictions: a row a photo: photo_id, split, body_type (truth), predicted ("" = no car found), score, x1..y2,
             mask (the answer's), true_x1..true_y2, box_iou, mask_iou (0 when no car was found; NaN without a true
             mask), width, height.
-        detections: a row a detection: photo_id, split, body_type, score, x1..y2, mask.
+        detections: a row a detection: photo_id, split, body_type, score, x1..y2, mask. As COCO's average precision
+            wants it, a car may stand here as several types, each with its score: suppression is within a type.
     """
     answers, found_rows = [], []
     body_types = list(photos.class_ids)
-    for i, found in enumerate(detect(model, _batches(photos, study), body_types, study)):
+    within_types = study.model_copy(
+        update={"nms_threshold": 1.0}
+    )  # the model has done that; the first is the same
+    for i, found in enumerate(detect(model, _batches(photos, study), body_types, within_types)):
         row = photos.photos.iloc[i]
         head = {"photo_id": row.photo_id, "split": split}
         answer = found[0] if found else None

@@ -286,7 +286,7 @@ class Study(Settings):
 
     @property
     def detections(self) -> Path:
-        """The table of all detections kept."""
+        """The table of all detections, a car's less likely types among them."""
         return self.folder / "detections.csv"
 
     @property

@@ -60,6 +60,17 @@ def test_accuracy_is_the_share_of_right_answers_and_files_agree(trained):
     assert "## Validation" in (study.folder / "classification_report.md").read_text()
 
 
+def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(trained):
+    """COCO's average precision is over all of them; suppression between types is for the answer alone."""
+    study, _ = trained
+    predictions = pd.read_csv(study.predictions, keep_default_na=False).set_index("photo_id")
+    detections = pd.read_csv(study.detections, keep_default_na=False)
+    of_box = detections.groupby(["photo_id", "x1", "y1", "x2", "y2"]).body_type
+    assert of_box.nunique().max() > 1 and (of_box.nunique() == of_box.size()).all()
+    first = detections.sort_values("score", ascending=False, kind="stable").drop_duplicates("photo_id")
+    assert (first.set_index("photo_id").body_type == predictions.predicted[first.photo_id]).all()
+
+
 def test_evaluating_again_gives_the_same_bytes(trained):
     study, _ = trained
     first = study.metrics.read_bytes(), study.predictions.read_bytes(), study.detections.read_bytes()
