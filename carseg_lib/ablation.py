@@ -25,11 +25,12 @@ from carseg_lib.cells import catalogued, cell_dataset, digest_of, judged_photos,
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.metrics import confusion_matrix, scores_of_matrices
+from carseg_lib.optimization import learning_rate
 from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.report.words import interval, percent, points
 from carseg_lib.rivals import Classifier
 from carseg_lib.study import Study, reports_in
-from carseg_lib.training import learning_rate, seed_everything
+from carseg_lib.training import seed_everything
 from carseg_lib.transfer_results import difference, flat, means, per_photo, read_answers
 
 RENDERED_START = "rendered-start"

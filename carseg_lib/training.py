@@ -6,7 +6,6 @@ processes learn what one would, and a run that was killed goes on as if it had n
 """
 
 import hashlib
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from carseg_lib.checkpoints import Checkpoints, TrainingState
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
+from carseg_lib.optimization import learning_rate, make_optimizer
 from carseg_lib.photo_cache import PhotoCache
 from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import Clock, opening_line
@@ -38,6 +38,7 @@ from carseg_lib.weights import WeightsRecord, load_weights
 # The modules whose code decides what a training run computes: a checkpoint made by other code is not resumed.
 RECIPE_MODULES = (
     "training",
+    "optimization",
     "checkpoints",
     "averaging",
     "model",
@@ -119,42 +120,6 @@ def seed_everything(seed: int, device: torch.device) -> None:
     # Deterministic mode fills every new tensor with NaN, in case a kernel reads what it has not written: a tenth to a
     # quarter of a step here, and the numbers are the same without.
     torch.utils.deterministic.fill_uninitialized_memory = False
-
-
-def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
-    """The study's optimizer; weight decay spares biases and normalisation, as is usual.
-
-    The backbone's first weights are good already and the heads' are random: each group of parameters has its `share` of
-    the learning rate, `backbone_lr_share` for the backbone (discriminative fine-tuning, Howard and Ruder 2018, §3.2,
-    arXiv:1801.06146). A rate that suits the heads undoes what a small backbone knows.
-    """
-    groups = []
-    body = {id(p) for part in model.backbone.pretrained_parts() for p in part.parameters()}
-    for in_body, share in ((True, study.backbone_lr_share), (False, 1.0)):
-        trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
-        groups += [
-            {
-                "params": [p for p in trained if p.ndim > 1],
-                "weight_decay": study.weight_decay,
-                "share": share,
-            },
-            {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "share": share},
-        ]
-    groups = [group for group in groups if group["params"]]
-    if study.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=study.lr, momentum=0.9, fused=True)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
-    return kind(groups, lr=study.lr, fused=True)
-
-
-def learning_rate(study: Study, step: int, steps: int) -> float:
-    """The rate of one step: a linear warm-up over a share of all steps, then constant or half a cosine to 0."""
-    warmup = round(study.warmup_fraction * steps)
-    if step < warmup:
-        return study.lr * (step + 1) / warmup
-    if study.schedule == "constant":
-        return study.lr
-    return study.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:

@@ -13,7 +13,8 @@ from carseg_lib import training
 from carseg_lib.checkpoints import Checkpoints
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import LOSS_TERMS, build_model
-from carseg_lib.training import learning_rate, make_optimizer, recipe_fingerprint, train
+from carseg_lib.optimization import learning_rate, make_optimizer
+from carseg_lib.training import recipe_fingerprint, train
 from carseg_lib.weights import WeightsRecord, hash_tensors
 from tests.small import small_study, with_dataset
 

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from carseg_lib.inference import choose_device, photo_detections
 from carseg_lib.model import build_model
+from carseg_lib.optimization import make_optimizer
 from carseg_lib.rivals import Classifier, StockMaskRCNN
 from carseg_lib.study import Study
-from carseg_lib.training import make_optimizer
 
 Batch = tuple[Tensor, list[dict[str, Tensor]]]
 
