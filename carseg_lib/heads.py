@@ -212,7 +212,12 @@ class RegionHeads(nn.Module):
         return losses, count, positives
 
     def detect(
-        self, features: Mapping[str, Tensor], boxes: Tensor, there: Tensor, image_size: tuple[int, int]
+        self,
+        features: Mapping[str, Tensor],
+        boxes: Tensor,
+        there: Tensor,
+        image_size: tuple[int, int],
+        with_masks: bool = True,
     ) -> list[dict[str, Tensor]]:
         """What is found in each photo.
 
@@ -221,6 +226,7 @@ class RegionHeads(nn.Module):
             boxes: (B, P, 4) proposals, pixels.
             there: (B, P) bool; whether there is a proposal in this place.
             image_size: height and width of the photos, pixels.
+            with_masks: draw them too.
 
         Returns:
             A dict a photo, best first: boxes (D, 4), labels (D,), scores (D,), and masks (D, 1, M, M) of probabilities
@@ -242,14 +248,26 @@ class RegionHeads(nn.Module):
         kept = kept[photo[kept].argsort(stable=True)]
         columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept]}
         photo = photo[kept]
-        if self.has_masks:
-            of_type = self._mask_logits(features, columns["boxes"], photo)[
-                torch.arange(len(kept), device=kept.device), columns["labels"]
-            ]
-            columns["masks"] = of_type[:, None].float().sigmoid()
+        if self.has_masks and with_masks:
+            columns["masks"] = self._masks(features, columns, photo, usable[kept] // types)
         counts = torch.bincount(photo, minlength=photos).tolist()
         split = {name: values.split(counts) for name, values in columns.items()}
         return [{name: values[i] for name, values in split.items()} for i in range(photos)]
+
+    def _masks(
+        self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], photo: Tensor, region: Tensor
+    ) -> Tensor:
+        """Probabilities (D, 1, M, M) in the boxes of detections; of which photo (ascending) and region each is."""
+        place = torch.arange(len(region), device=region.device)
+        if isinstance(self.mask_predictor, AnyTypeMasks):  # the types of a region have one box and one mask
+            regions, place = region.unique(return_inverse=True)
+            first = torch.full_like(regions, len(region)).scatter_reduce(
+                0, place, torch.arange(len(region), device=region.device), "amin"
+            )
+            logits = self._mask_logits(features, found["boxes"][first], photo[first])
+        else:
+            logits = self._mask_logits(features, found["boxes"], photo)
+        return logits[place, found["labels"]][:, None].float().sigmoid()
 
     def _classify(self, features: Mapping[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """(B, P, 4) boxes → (B · P, classes) scores before softmax, (B · P, 4 · classes) offsets."""

@@ -122,7 +122,7 @@ class MaskRCNN(nn.Module):
         self._counts: dict[str, Tensor] = {}
 
     def forward(
-        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
+        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None, with_masks: bool = True
     ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
         """Losses, detections, or both, from one pass through the backbone.
 
@@ -130,6 +130,7 @@ class MaskRCNN(nn.Module):
             images: (B, 3, H, W) float, normalised.
             targets: one dict a photo: boxes (N, 4) float pixels of the network's input, labels (N,) int64 1..C,
                 masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses.
+            with_masks: draw the detections' masks; a photo's answer does not need them.
 
         Returns:
             In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): a
@@ -143,7 +144,7 @@ class MaskRCNN(nn.Module):
         if self.training:
             return losses, []
         boxes, there = self.rpn.propose(scored, self.proposals)
-        return losses, self.roi_heads.detect(features, boxes, there, scored.image_size)
+        return losses, self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks)
 
     def _losses(
         self, features: Mapping[str, Tensor], scored: Scored, targets: list[dict[str, Tensor]]

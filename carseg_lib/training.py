@@ -194,7 +194,7 @@ def validate(
         if not targets:
             continue
         images, targets = fabric.to_device((images, targets))
-        losses, detections = bare(images, targets if with_losses else None)
+        losses, detections = bare(images, targets if with_losses else None, with_masks=False)
         if with_losses:
             sums.add_losses(losses, bare.loss_counts())
         for target, found in zip(targets, detections, strict=True):

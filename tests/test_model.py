@@ -49,6 +49,30 @@ def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_t
         assert len(both["boxes"]) <= study.detections_per_photo
 
 
+def test_a_region_of_several_types_has_one_mask_and_answers_need_none(study, monkeypatch):
+    torch.manual_seed(0)
+    model = build_model(study, 5, with_masks=True).eval()
+    images, _ = batch(2)
+    drawn = []
+    heads = model.roi_heads
+    draw = heads._mask_logits
+    monkeypatch.setattr(
+        heads, "_mask_logits", lambda f, boxes, p: drawn.append(len(boxes)) or draw(f, boxes, p)
+    )
+    with torch.no_grad():
+        features, top = model.backbone(images)
+        _, found = model(images)
+        _, bare = model(images, with_masks=False)
+        features = features | {"top": top}
+        for i, (one, plain) in enumerate(zip(found, bare, strict=True)):
+            assert "masks" not in plain and torch.equal(one["boxes"], plain["boxes"])
+            alone = draw(features, one["boxes"], torch.full((len(one["boxes"]),), i))
+            of_label = alone[torch.arange(len(one["boxes"])), one["labels"]].sigmoid()
+            assert torch.allclose(one["masks"][:, 0], of_label, atol=1e-5)
+    boxes = sum(len(one["boxes"].unique(dim=0)) for one in found)
+    assert drawn == [boxes] and boxes < sum(len(one["boxes"]) for one in found)
+
+
 def test_a_photos_losses_do_not_depend_on_its_batch(study):
     torch.manual_seed(0)
     model = build_model(study, 5, with_masks=True).eval()
