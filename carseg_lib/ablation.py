@@ -234,7 +234,7 @@ def markdown(results: Mapping[str, Any]) -> str:
     plan = results["plan"]
     lines = [
         f"Profile `{plan['profile']}`, {plan['photos']:,} training photos × {plan['epochs']} epochs, "
-        f"{plan['seeds']} seeds; n = {results['answered']:,} validation photos. Differences to the baseline in "
+        f"{plan['seeds']} {'seed' if plan['seeds'] == 1 else 'seeds'}; n = {results['answered']:,} validation photos. Differences to the baseline in "
         "percentage points, photo by photo and seed by seed; in brackets 95% bootstrap intervals over photos.",
         "",
         "| Variant | Accuracy | Difference | Macro F1 | Mask IoU | Difference | Minutes |",
