@@ -232,10 +232,11 @@ def macro_f1(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> float:
 def markdown(results: Mapping[str, Any]) -> str:
     """The table to read."""
     plan = results["plan"]
+    seeds = f"{plan['seeds']} {'seed' if plan['seeds'] == 1 else 'seeds'}"
     lines = [
-        f"Profile `{plan['profile']}`, {plan['photos']:,} training photos × {plan['epochs']} epochs, "
-        f"{plan['seeds']} {'seed' if plan['seeds'] == 1 else 'seeds'}; n = {results['answered']:,} validation photos. Differences to the baseline in "
-        "percentage points, photo by photo and seed by seed; in brackets 95% bootstrap intervals over photos.",
+        f"Profile `{plan['profile']}`, {plan['photos']:,} training photos × {plan['epochs']} epochs, {seeds}; "
+        f"n = {results['answered']:,} validation photos. Differences to the baseline in percentage points, photo by "
+        "photo and seed by seed; in brackets 95% bootstrap intervals over photos.",
         "",
         "| Variant | Accuracy | Difference | Macro F1 | Mask IoU | Difference | Minutes |",
         "|:--|--:|--:|--:|--:|--:|--:|",
