@@ -80,6 +80,9 @@ def test_a_teachers_masks_and_doubts_are_saved_and_shown(study, monkeypatch):
     figures = teacher_figures(taught, doubtful, 0.5)
     assert set(figures) == {"mask_qualities", "doubtful_photos"}
     assert f"1 of {len(taught.photos) + 1} photos left out" in figures["mask_qualities"].alt
+    (panel, *others) = figures["doubtful_photos"].axes
+    assert len(panel.images) == 1 and panel.get_title().endswith(": quality 0.20")
+    assert not any(other.images for other in others)
 
 
 def test_a_teacher_that_doubts_a_whole_type_is_refused(study, monkeypatch):

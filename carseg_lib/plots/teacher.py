@@ -31,7 +31,7 @@ def teacher_figures(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) 
         return {}
     return {
         "mask_qualities": mask_qualities(catalogue, doubtful, least),
-        "doubtful_photos": doubtful_photos(catalogue.root, doubtful),
+        "doubtful_photos": doubtful_photos(catalogue.root, doubtful, catalogue.body_types),
     }
 
 
@@ -70,12 +70,15 @@ def mask_qualities(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) -
 
 
 @themed
-def doubtful_photos(root: Path, doubtful: pd.DataFrame, limit: int = 12) -> Picture:
+def doubtful_photos(
+    root: Path, doubtful: pd.DataFrame, body_types: tuple[str, ...], limit: int = 12
+) -> Picture:
     """Photos that were left out, from the nearly sure to those in which nothing was seen, evenly picked.
 
     Args:
         root: of the photos.
         doubtful: the cars left out (`carseg_lib.proposed_masks.DOUBTFUL_COLUMNS`), the best masks first.
+        body_types: the study's, which choose the colours.
         limit: photos shown, at most.
     """
     title = "Photos left out: what the teacher saw in them"
@@ -85,14 +88,14 @@ def doubtful_photos(root: Path, doubtful: pd.DataFrame, limit: int = 12) -> Pict
     picked = shown.iloc[np.unique(np.linspace(0, len(shown) - 1, min(limit, len(shown))).round().astype(int))]
     rows = math.ceil(len(picked) / COLUMNS)
     figure = new_figure(7.5, 1.55 * rows)
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
     for axes in panels:
         plain_image(axes)
     for axes, car in zip(panels, picked.itertuples(), strict=False):
         photo = read_photo(root / car.photo_id)
         mask = decode_mask(car.mask, photo.height, photo.width) if car.mask else None
         box = (car.x1, car.y1, car.x2, car.y2) if car.mask else None
-        axes.imshow(overlay(photo, box, mask, "", colour=colour_of(car.body_type)))
+        axes.imshow(overlay(photo, box, mask, "", colour=colour_of(car.body_type, body_types)))
         said = f"quality {car.mask_quality:.2f}" if car.mask else "no car seen"
         axes.set_title(f"{car.body_type}: {said}", size=7.5, color=style.QUIET, pad=3)
     return finish(figure, title, f"{len(picked)} of {len(shown):,} photos.")
