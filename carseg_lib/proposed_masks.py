@@ -28,7 +28,7 @@ from carseg_lib import files
 from carseg_lib.catalogue import INSTANCE_COLUMNS, Catalogue, table
 from carseg_lib.masks import decode_mask, encode_mask
 from carseg_lib.photos import read_photo
-from carseg_lib.teacher import Box, Instance
+from carseg_lib.teacher import Box, Instance, one_thread
 
 SAME_BOX = 0.5  # IoU
 VERSION = 1  # of the files
@@ -98,16 +98,20 @@ def ask_teacher(
         photo_id: _path(folder, teacher, sha, given[photo_id])
         for photo_id, sha in zip(catalogue.photos.photo_id, catalogue.photos.file_sha256, strict=True)
     }
-    new = [photo_id for photo_id, path in paths.items() if not path.is_file()]
-    for first in range(0, len(new), batch_size):
-        asked = new[first : first + batch_size]
+    names = list(paths)
+    for first in range(0, len(names), batch_size):
+        asked = names[first : first + batch_size]
+        if all(paths[photo_id].is_file() for photo_id in asked):
+            continue
+        # the whole batch, though some of it be known: a network's last digits depend on what else is in a batch
         pixels = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in asked]
-        answers = teacher.instances(pixels, [given[photo_id] for photo_id in asked])
+        with one_thread():
+            answers = teacher.instances(pixels, [given[photo_id] for photo_id in asked])
         for photo_id, found in zip(asked, answers, strict=True):
             files.write_json(
                 paths[photo_id], [_as_kept(instance) for instance in found if instance.mask.any()]
             )
-        progress(len(paths) - len(new) + first + len(asked), len(paths))
+        progress(first + len(asked), len(names))
 
 
 def with_proposed_masks(

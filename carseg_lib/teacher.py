@@ -8,7 +8,8 @@ where cars are, never which type they are: that is the photo's label.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,21 @@ class Instance:
     def quality(self) -> float:
         """Score times stability, 0..1."""
         return self.score * self.stability
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch works in one thread until the block ends.
+
+    The last digits of a network's answer depend on how many threads share the sums. With one in each process, several
+    processes draw the masks that one draws, to the pixel.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from carseg_lib import files, torchrun
@@ -71,7 +72,9 @@ def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, 
 def ask(study: Study, dataset: Catalogue, teacher: AnyTeacher, say: Callable[[str], None] = print) -> None:
     """Has this process's share of the photos looked at, its progress told a dozen times."""
     rank, processes = torchrun.place()
-    photos, cars = dataset.photos.iloc[rank::processes], dataset.instances
+    batch = np.arange(len(dataset.photos)) // study.batch_size
+    # whole batches, as one process would see them: what a teacher says is then the same to the last digit
+    photos, cars = dataset.photos[batch % processes == rank], dataset.instances
     share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(photos.photo_id)])
     started, told = time.monotonic(), 0
 

@@ -79,7 +79,7 @@ def test_grabcut_is_given_the_boxes(study, cars, monkeypatch):
     study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
     scores = check_teacher(study, said.append)
     assert scores["mask_iou"]["value"] > 0.7 and scores["left_out"] == 0
-    assert said[0].startswith("GrabCut on ") and "photos a second" in said[1]
+    assert said[0].startswith("GrabCut on ") and "photos a second and process" in said[1]
 
 
 def test_no_teacher_and_no_masks_are_refused(study, synthetic_cars):

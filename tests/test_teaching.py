@@ -81,7 +81,7 @@ def test_a_teachers_masks_and_doubts_are_saved_and_shown(study, monkeypatch):
     assert set(figures) == {"mask_qualities", "doubtful_photos"}
     assert f"1 of {len(taught.photos) + 1} photos left out" in figures["mask_qualities"].alt
     (panel, *others) = figures["doubtful_photos"].axes
-    assert len(panel.images) == 1 and panel.get_title().endswith(": quality 0.20")
+    assert len(panel.images) == 1 and panel.get_title(loc="left").endswith(": quality 0.20")
     assert not any(other.images for other in others)
 
 
