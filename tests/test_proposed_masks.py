@@ -185,3 +185,10 @@ def test_a_teacher_that_uses_boxes_is_asked_again_for_others(dataset, tmp_path):
     dataset.instances["x1"] += 1
     ask_teacher(part_of(dataset, slice(2)), teacher, tmp_path, 4)
     assert teacher.asked == 4
+
+
+def test_a_batch_that_is_known_in_part_is_asked_whole(dataset, tmp_path):
+    first = FakeTeacher(((30.0, 20.0, 210.0, 140.0), 0.9, 1.0))
+    ask_teacher(part_of(dataset, slice(0, 2)), first, tmp_path, 4)
+    ask_teacher(dataset, first, tmp_path, 4)
+    assert first.asked == 2 + len(dataset.photos)
