@@ -1,6 +1,8 @@
 """The benchmark: its rows and its parts on made-up numbers, and the whole of it once on a few drawn cars."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch
 from carseg_lib.bench import quality, run
 from carseg_lib.bench.clocks import interleaved, medians
 from carseg_lib.bench.machine import count_flops, kind_of, peak_gflops, where_time_goes
+from carseg_lib.bench.memory import own_peak
 from carseg_lib.bench.quality import Quality, train_stock
 from carseg_lib.bench.rows import Row, markdown, write_rows
 from carseg_lib.bench.run import BenchPlan, create_plan, quality_rows, run_bench
@@ -153,3 +156,11 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
     for name in ("bench.md", "ratios.png", "step.png", "quality.png"):
         assert (page.parent / name).stat().st_size > 500
     assert results["quality"]["stock"]["accuracy"] == 0.25 and said[-1].startswith("measured in ")
+
+
+def test_peak_memory_is_a_processs_own_whatever_its_parent_took():
+    taken = torch.ones(100_000_000)  # 400 MB
+    code = "from carseg_lib.bench.memory import own_peak; print(own_peak(), len(bytearray(300_000_000)), own_peak())"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, _, after = map(int, child.stdout.split())
+    assert after - before == pytest.approx(300e6, rel=0.1) and own_peak() > taken.nbytes
