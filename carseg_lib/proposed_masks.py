@@ -28,7 +28,7 @@ from carseg_lib import files
 from carseg_lib.catalogue import INSTANCE_COLUMNS, Catalogue, table
 from carseg_lib.masks import decode_mask, encode_mask
 from carseg_lib.photos import read_photo
-from carseg_lib.teacher import Box, Instance, one_thread
+from carseg_lib.teacher import Box, Instance
 
 SAME_BOX = 0.5  # IoU
 VERSION = 1  # of the files
@@ -105,8 +105,7 @@ def ask_teacher(
             continue
         # the whole batch, though some of it be known: a network's last digits depend on what else is in a batch
         pixels = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in asked]
-        with one_thread():
-            answers = teacher.instances(pixels, [given[photo_id] for photo_id in asked])
+        answers = teacher.instances(pixels, [given[photo_id] for photo_id in asked])
         for photo_id, found in zip(asked, answers, strict=True):
             files.write_json(
                 paths[photo_id], [_as_kept(instance) for instance in found if instance.mask.any()]

@@ -18,7 +18,6 @@ from carseg_lib.proposed_masks import AnyTeacher, ask_teacher, choose, given_box
 from carseg_lib.sources import load_catalogue
 from carseg_lib.splits import assign_splits
 from carseg_lib.study import Study
-from carseg_lib.teacher import one_thread
 from carseg_lib.teaching import NONE, teacher_of
 from carseg_lib.type_names import ANY_CAR
 
@@ -117,8 +116,7 @@ def photos_per_second(teacher: AnyTeacher, catalogue: Catalogue, batch_size: int
         if number == 1:
             started = time.perf_counter()
         photos = [np.asarray(read_photo(catalogue.root / name)) for name in batch]
-        with one_thread():
-            teacher.instances(photos, [given[name] for name in batch])
+        teacher.instances(photos, [given[name] for name in batch])
     return sum(map(len, batches[1:])) / (time.perf_counter() - started)
 
 

@@ -7,7 +7,6 @@ photos, from the same kind of start, for as long as torchvision's model was, and
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -165,9 +164,7 @@ def _device(device: str) -> str:
 
 
 def _run(arguments: list[str], folder: Path) -> None:
-    done = subprocess.run(
-        [COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False, env=dict(os.environ)
-    )
+    done = subprocess.run([COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         last = " ".join((done.stderr or done.stdout).split()[-60:])
         raise CarsegError(f"yolo failed: {last}; take it off the PATH to measure without it")
