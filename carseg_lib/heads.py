@@ -118,6 +118,7 @@ class HeadSizes:
         samples: regions a photo in the losses.
         positive_fraction: largest share of them that stand for a car.
         jitter: labelled boxes moved by at most this share of their sides are proposals too; 0: they are not.
+        smoothing: share of a car's label that is spread over all types.
         score_threshold: detections below it are dropped, 0..1.
         nms_threshold: of two detections of one type that overlap by more, the lower goes.
         detections: kept a photo.
@@ -126,6 +127,7 @@ class HeadSizes:
     samples: int
     positive_fraction: float
     jitter: float
+    smoothing: float
     score_threshold: float
     nms_threshold: float
     detections: int
@@ -198,7 +200,7 @@ class RegionHeads(nn.Module):
         count, positives = drawn.taken.sum(), drawn.positive.sum()
         losses = {
             "loss_classifier": (
-                F.cross_entropy(scores, labels, reduction="none") * drawn.taken.flatten()
+                class_loss(scores, labels, self.sizes.smoothing) * drawn.taken.flatten()
             ).sum()
             / count.clamp(min=1),
             "loss_box_reg": self._box_loss(offsets, boxes, truth, which, labels) / count.clamp(min=1),
@@ -218,6 +220,7 @@ class RegionHeads(nn.Module):
         there: Tensor,
         image_size: tuple[int, int],
         with_masks: bool = True,
+        mirrored: Mapping[str, Tensor] | None = None,
     ) -> list[dict[str, Tensor]]:
         """What is found in each photo.
 
@@ -227,18 +230,21 @@ class RegionHeads(nn.Module):
             there: (B, P) bool; whether there is a proposal in this place.
             image_size: height and width of the photos, pixels.
             with_masks: draw them too.
+            mirrored: the maps of the photos' mirror images; regions are read from both, and what they say is averaged.
 
         Returns:
             A dict a photo, best first: boxes (D, 4), labels (D,), scores (D,), and masks (D, 1, M, M) of probabilities
             inside each box if there is a mask head.
         """
         photos, places, _ = boxes.shape
-        logits, offsets = self._classify(features, boxes)
-        scores = logits.float().softmax(1)[:, 1:] * there.view(-1, 1)
+        scores, found = self._read(features, boxes)
+        if mirrored is not None:
+            width = image_size[1]
+            others = self._read(mirrored, mirror_boxes(boxes, width))
+            scores, found = (scores + others[0]) / 2, (found + mirror_boxes(others[1], width)) / 2
+        scores = scores[:, 1:] * there.view(-1, 1)
         types = scores.shape[1]
-        found = self.box_coder.decode_single(offsets.float(), boxes.reshape(-1, 4))
-        found = found.view(photos * places, types + 1, 4)[:, 1:].reshape(-1, 4)
-        found = clip_boxes_to_image(found, image_size)
+        found = clip_boxes_to_image(found[:, 1:].reshape(-1, 4), image_size)
         wide = ((found[:, 2:] - found[:, :2]) >= LEAST_SIDE).all(1)
         usable = torch.where((scores.flatten() > self.sizes.score_threshold) & wide)[0]
         photo, label = usable // (places * types), usable % types + 1
@@ -249,7 +255,12 @@ class RegionHeads(nn.Module):
         columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept]}
         photo = photo[kept]
         if self.has_masks and with_masks:
-            columns["masks"] = self._masks(features, columns, photo, usable[kept] // types)
+            region = usable[kept] // types
+            masks = self._masks(features, columns, photo, region)
+            if mirrored is not None:
+                others = columns | {"boxes": mirror_boxes(columns["boxes"], image_size[1])}
+                masks = (masks + self._masks(mirrored, others, photo, region).flip(3)) / 2
+            columns["masks"] = masks
         counts = torch.bincount(photo, minlength=photos).tolist()
         split = {name: values.split(counts) for name, values in columns.items()}
         return [{name: values[i] for name, values in split.items()} for i in range(photos)]
@@ -274,6 +285,12 @@ class RegionHeads(nn.Module):
         pooled = self.box_roi_pool(features, boxes.reshape(-1, 4), photos_of(boxes))
         return self.box_predictor(self.box_head(pooled))
 
+    def _read(self, features: Mapping[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P, 4) boxes → (B · P, classes) probabilities, (B · P, classes, 4) boxes as each class would have them."""
+        logits, offsets = self._classify(features, boxes)
+        found = self.box_coder.decode_single(offsets.float(), boxes.reshape(-1, 4))
+        return logits.float().softmax(1), found.view(*logits.shape, 4)
+
     def _box_loss(
         self, offsets: Tensor, boxes: Tensor, truth: Truth, which: Tensor, labels: Tensor
     ) -> Tensor:
@@ -295,6 +312,33 @@ class RegionHeads(nn.Module):
 def photos_of(boxes: Tensor) -> Tensor:
     """(B, P, 4) → (B · P,), of which photo each box is."""
     return torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
+
+
+def mirror_boxes(boxes: Tensor, width: int) -> Tensor:
+    """Boxes (..., 4) of photos of a width in pixels → where they are in the photos' mirror images."""
+    x1, y1, x2, y2 = boxes.unbind(-1)
+    return torch.stack([width - x2, y1, width - x1, y2], -1)
+
+
+def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy of each region; a car's label is smoothed over the types, background stays background.
+
+    (Label smoothing: Szegedy et al. 2016, §7, arXiv:1512.00567. Whether there is a car is no matter of opinion.)
+
+    Args:
+        scores: (R, classes) before softmax.
+        labels: (R,) class ids, 0 for background.
+        smoothing: share of a car's label that is spread evenly over all types, its own with them.
+
+    Returns:
+        (R,).
+    """
+    types = scores.shape[1] - 1
+    wanted = F.one_hot(labels, types + 1).to(scores.dtype)
+    spread = torch.full_like(wanted, smoothing / types)
+    spread[:, 0] = 0
+    smoothed = (1 - smoothing) * wanted + spread
+    return F.cross_entropy(scores, torch.where(labels[:, None] > 0, smoothed, wanted), reduction="none")
 
 
 def mask_loss(logits: Tensor, types: Tensor, wanted: Tensor) -> Tensor:

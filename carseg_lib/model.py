@@ -55,6 +55,7 @@ class Sizes:
     )
     roi_samples: int  # regions per photo in the heads' losses; torchvision 512
     box_jitter: float  # torchvision 0: proposals come near enough to a car by themselves
+    type_smoothing: float  # of labels; torchvision 0. A few thousand photos are soon known by heart
     roi_positive_fraction: float  # torchvision 0.25; higher where a photo has few regions to learn types from
     detections: int  # kept per photo; torchvision 100
 
@@ -69,6 +70,7 @@ class MaskRCNN(nn.Module):
         box_head_width: units of the two fully connected layers of the box head.
         mask_head: channels of each convolution of the mask head; empty: no mask branch and no mask loss.
         score_threshold: detections below it are dropped, 0..1.
+        views: 2: photos are looked at mirrored too before they are answered, at twice the cost.
     """
 
     def __init__(
@@ -79,8 +81,10 @@ class MaskRCNN(nn.Module):
         box_head_width: int,
         mask_head: tuple[int, ...],
         score_threshold: float,
+        views: int = 1,
     ):
         super().__init__()
+        self.views = views
         self.backbone = backbone
         channels, strides = backbone.out_channels, backbone.strides
         # torchvision: one anchor size a level, 8 x stride. Three levels only: two sizes a level cover 32 to 181 px.
@@ -114,6 +118,7 @@ class MaskRCNN(nn.Module):
             sizes.roi_samples,
             sizes.roi_positive_fraction,
             sizes.box_jitter,
+            sizes.type_smoothing,
             score_threshold,
             NMS_THRESHOLD,
             sizes.detections,
@@ -137,14 +142,19 @@ class MaskRCNN(nn.Module):
             dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
             each box.
         """
-        pyramid, top = self.backbone(images)
-        features = pyramid if top is None else OrderedDict(pyramid, **{TOP: top})
+        pyramid, features = self._features(images)
         scored = self.rpn(pyramid, images)
         losses = {} if targets is None else self._losses(features, scored, targets)
         if self.training:
             return losses, []
         boxes, there = self.rpn.propose(scored, self.proposals)
-        return losses, self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks)
+        mirrored = self._features(images.flip(3))[1] if self.views == 2 else None
+        return losses, self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks, mirrored)
+
+    def _features(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """The pyramid's maps, and those that regions are read from: the backbone's last layer may be one of them."""
+        pyramid, top = self.backbone(images)
+        return pyramid, pyramid if top is None else OrderedDict(pyramid, **{TOP: top})
 
     def _losses(
         self, features: Mapping[str, Tensor], scored: Scored, targets: list[dict[str, Tensor]]
@@ -189,11 +199,14 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
         study.proposals,
         study.roi_samples,
         study.box_jitter,
+        study.type_smoothing,
         study.roi_positive_fraction,
         study.detections_per_photo,
     )
     mask_head = (study.mask_head_channels,) * study.mask_head_layers if with_masks else ()
-    return MaskRCNN(backbone, num_classes, sizes, study.box_head_width, mask_head, study.score_threshold)
+    return MaskRCNN(
+        backbone, num_classes, sizes, study.box_head_width, mask_head, study.score_threshold, study.views
+    )
 
 
 def summarise(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:

@@ -134,6 +134,9 @@ class Settings(BaseModel):
     average_decay: float = _setting(
         "training", "share of the average of the weights that a step keeps; 0 = no average", ge=0, lt=1
     )
+    type_smoothing: float = _setting(
+        "training", "share of a car's label that is spread over all types (label smoothing)", ge=0, lt=1
+    )
     precision: Literal["32-true", "bf16-mixed"] = _setting("training", "number format of the training")
     loader_workers: int = _setting("training", "processes that read photos ahead; 0 = none", ge=0, le=64)
     photo_cache_gb: float = _setting(
@@ -149,6 +152,9 @@ class Settings(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("training", "where it runs")
     workers: int = _setting("training", "training processes", ge=1, le=64)
 
+    views: Literal[1, 2] = _setting(
+        "training", "times a photo is looked at for its answer: 1, or 2, the second time mirrored"
+    )
     score_threshold: float = _setting("training", "lowest score of a detection that is kept", ge=0, lt=1)
     nms_threshold: float = _setting("training", "box IoU that makes two detections one car", gt=0, le=1)
     detections_per_photo: int = _setting("training", "detections kept a photo", ge=1, le=1000)

@@ -166,7 +166,7 @@ def _whole_settings(known: dict) -> dict:
     """A card's settings, with what a model does not depend on filled in."""
     other = {"run": "teacher", "profile": "quick", "data": "rendered", "data_as_given": "rendered"}
     other |= {"types": "", "types_as_given": ""}  # what classes it has is in `body_types` of its card
-    other |= {"box_jitter": 0.0}  # of training; older cards do not name it
+    other |= {"box_jitter": 0.0, "type_smoothing": 0.0, "views": 1}  # older cards do not name them
     return {name: known.get(name, other.get(name)) for name in Settings.model_fields if name in known | other}
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torchvision.models.detection.roi_heads import maskrcnn_loss
 
 from carseg_lib.backbones import PyramidBackbone
-from carseg_lib.heads import mask_loss, mask_targets
+from carseg_lib.heads import class_loss, mask_loss, mask_targets, mirror_boxes
 from carseg_lib.model import build_model
 from tests.small import small_study
 
@@ -134,3 +134,18 @@ def test_the_last_layer_is_what_the_classifier_reads(backbone, channels):
     assert len(pyramid) == 3 and top.shape == (1, channels, 2, 3)
     without = PyramidBackbone(backbone, 16, 8, freeze_norm=True).eval()
     assert without(torch.zeros(1, 3, 64, 96))[1] is None
+
+
+def test_a_smoothed_label_is_spread_over_the_types_and_background_is_not():
+    scores = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    log = scores.log_softmax(1)
+    plain, smoothed = (class_loss(scores, torch.tensor([0, 2, 4]), share) for share in (0.0, 0.2))
+    torch.testing.assert_close(plain, -log[[0, 1, 2], [0, 2, 4]])
+    assert smoothed[0] == plain[0]
+    torch.testing.assert_close(smoothed[1:], 0.8 * plain[1:] + 0.2 * -log[1:, 1:].mean(1))
+
+
+def test_mirrored_boxes_are_where_the_cars_are_in_the_mirror_image():
+    boxes = torch.tensor([[[2.0, 3.0, 5.0, 9.0], [0.0, 0.0, 20.0, 4.0]]])
+    assert mirror_boxes(boxes, 20).tolist() == [[[15.0, 3.0, 18.0, 9.0], [0.0, 0.0, 20.0, 4.0]]]
+    assert torch.equal(mirror_boxes(mirror_boxes(boxes, 20), 20), boxes)

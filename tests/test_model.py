@@ -2,6 +2,7 @@ import pytest
 import torch
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
+from carseg_lib.heads import mirror_boxes
 from carseg_lib.model import LOSS_TERMS, build_model, summarise
 from tests.small import small_study
 
@@ -71,6 +72,45 @@ def test_a_region_of_several_types_has_one_mask_and_answers_need_none(study, mon
             assert torch.allclose(one["masks"][:, 0], of_label, atol=1e-5)
     boxes = sum(len(one["boxes"].unique(dim=0)) for one in found)
     assert drawn == [boxes] and boxes < sum(len(one["boxes"]) for one in found)
+
+
+def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(study):
+    torch.manual_seed(0)
+    model = build_model(study.model_copy(update={"views": 2}), 5, with_masks=True).eval()
+    heads, (images, _) = model.roi_heads, batch(2)
+    with torch.no_grad():
+        losses, found = model(images)
+        pyramid, features = model._features(images)
+        _, mirrored = model._features(images.flip(3))
+        scored = model.rpn(pyramid, images)
+        boxes, _ = model.rpn.propose(scored, model.proposals)
+        seen, there = heads._read(features, boxes)
+        other, elsewhere = heads._read(mirrored, mirror_boxes(boxes, 96))
+        scores, mean = (seen + other) / 2, (there + mirror_boxes(elsewhere, 96)) / 2
+        mean = mean.clamp(0, 96)
+    assert losses == {} and not torch.allclose(seen, other)
+    for i, one in enumerate(found):
+        region = slice(i * boxes.shape[1], (i + 1) * boxes.shape[1])
+        for box, label, score, mask in zip(
+            *(one[k] for k in ("boxes", "labels", "scores", "masks")), strict=True
+        ):
+            place = (scores[region, label] - score).abs().argmin()
+            assert torch.allclose(scores[region, label][place], score)
+            assert torch.allclose(mean[region][place, label], box, atol=1e-4)
+            views = [
+                heads._mask_logits(maps, at[None], torch.tensor([i]))[0, label].sigmoid()
+                for maps, at in ((features, box), (mirrored, mirror_boxes(box, 96)))
+            ]
+            assert torch.allclose(mask[0], (views[0] + views[1].flip(1)) / 2, atol=1e-5)
+
+
+def test_the_second_view_is_not_part_of_training(study):
+    torch.manual_seed(0)
+    model = build_model(study, 5, with_masks=True).train()
+    once, _ = model(*batch())
+    model.views = 2
+    again, _ = model(*batch())
+    assert all(torch.equal(once[name], again[name]) for name in once)
 
 
 def test_a_photos_losses_do_not_depend_on_its_batch(study):
