@@ -14,23 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from carseg_lib import files, pipeline, provenance
 from carseg_lib.ablation_plan import BASELINE, AblationPlan, Variant, study_of
-from carseg_lib.batches import Batches, epoch_order, make_loader
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.cells import catalogued, cell_dataset, digest_of, judged_photos, make_cell, read_cell
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.metrics import confusion_matrix, scores_of_matrices
-from carseg_lib.optimization import learning_rate
-from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.report.words import interval, percent, points
-from carseg_lib.rivals import Classifier
+from carseg_lib.rivals import classify, train_classifier
 from carseg_lib.study import Study, reports_in
-from carseg_lib.training import seed_everything
 from carseg_lib.transfer_results import difference, flat, means, per_photo, read_answers
 
 RENDERED_START = "rendered-start"
@@ -129,50 +123,6 @@ def make_classifier_cell(
     files.write_json(study.folder / "cell.json", card)
     right = int((predictions.predicted == predictions.body_type).sum())
     return f"{right:,} of {len(predictions):,} validation photos are answered right"
-
-
-def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
-    """Trains a classifier on the study's backbone, by the study's recipe."""
-    device = choose_device(study.device)
-    seed_everything(study.seed, device)
-    model = Classifier(study.backbone, len(dataset.body_types), study.weights)
-    model = model.to(device, memory_format=torch.channels_last).train()
-    head = list(model.network.get_classifier().parameters())
-    of_head = {id(p) for p in head}
-    body = [p for p in model.parameters() if id(p) not in of_head]
-    groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
-    optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
-    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
-    steps = study.epochs * -(-len(photos) // study.batch_size)
-    step = 0
-    for epoch in range(1, study.epochs + 1):
-        order = epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
-        for images, targets in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
-            for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate(study, step, steps)
-            types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
-            model(images.to(device), types.to(device)).backward()
-            if study.clip_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            step += 1
-    return model.eval()
-
-
-@torch.inference_mode()
-def classify(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
-    """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
-    photos = CarPhotos(judged, "validation", study, augment=False)
-    names = list(photos.class_ids)
-    answers: list[Tensor] = []
-    for images, _ in make_loader(photos, Batches(photos.in_order(), study.batch_size), study.loader_workers):
-        answers.append(model(images.to(next(model.parameters()).device)).softmax(1).cpu())
-    scores, found = torch.cat(answers).max(1)
-    table = photos.photos[["photo_id", "body_type"]].copy()
-    table["predicted"] = [names[i] for i in found.tolist()]
-    table["score"] = scores.tolist()
-    return table.assign(box_iou=float("nan"), mask_iou=float("nan"))
 
 
 def write_results(

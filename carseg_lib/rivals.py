@@ -4,16 +4,25 @@ Both take the batches that our model takes, so that the same photos, resized and
 to all of them.
 """
 
+import pandas as pd
 import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import FrozenBatchNorm2d
 
 from carseg_lib.backbones import find_architecture
+from carseg_lib.batches import Batches, epoch_order, make_loader
+from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
+from carseg_lib.inference import choose_device
+from carseg_lib.optimization import learning_rate
+from carseg_lib.preprocessing import CarPhotos, cache_of
+from carseg_lib.study import Study
+from carseg_lib.training import seed_everything
 from carseg_lib.weights import IMAGENET_PACKAGES, imagenet_state
 
 # Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
@@ -22,16 +31,18 @@ REFERENCE = {"momentum": 0.9, "weight_decay": 1e-4}
 
 
 class StockMaskRCNN(nn.Module):
-    """`torchvision.models.detection.maskrcnn_resnet50_fpn` as it comes, called as our model is.
+    """`torchvision.models.detection.maskrcnn_resnet50_fpn`, called as our model is.
 
     Args:
         num_classes: body types + 1.
-        image_size: height and width of what it is given, pixels; it is told not to resize or normalise again.
+        image_size: height and width of what it is given, pixels: it is told not to resize. None: it resizes as it comes
+            from torchvision, to 800 pixels on the shorter side, or to 1,333 on the longer one if that is less. What it
+            is given is normalised; it does not do so again.
         weights: "imagenet" (downloaded), "none" (from scratch, all layers trained), or "shape": an untrained one with
             the layers frozen as they are with ImageNet weights, for measuring speed.
     """
 
-    def __init__(self, num_classes: int, image_size: tuple[int, int], weights: str):
+    def __init__(self, num_classes: int, image_size: tuple[int, int] | None, weights: str):
         super().__init__()
         scratch = weights == "none"
         backbone = resnet_fpn_backbone(
@@ -44,13 +55,9 @@ class StockMaskRCNN(nn.Module):
             state, _ = imagenet_state("resnet50")
             state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
             backbone.body.load_state_dict(state)
+        sides = {"min_size": min(image_size), "max_size": max(image_size)} if image_size else {}
         self.network = TorchvisionMaskRCNN(
-            backbone,
-            num_classes,
-            min_size=min(image_size),
-            max_size=max(image_size),
-            image_mean=[0.0] * 3,
-            image_std=[1.0] * 3,
+            backbone, num_classes, image_mean=[0.0] * 3, image_std=[1.0] * 3, **sides
         )
 
     def forward(
@@ -64,7 +71,10 @@ class StockMaskRCNN(nn.Module):
         batch, _ = net.transform(list(images))
         features = net.backbone(batch.tensors)
         proposals, _ = net.rpn(batch, features)
-        return {}, net.roi_heads(features, proposals, batch.image_sizes)[0]
+        found = net.roi_heads(features, proposals, batch.image_sizes)[0]
+        for one, size in zip(found, batch.image_sizes, strict=True):
+            one["boxes"] = resize_boxes(one["boxes"], size, tuple(images.shape[-2:]))
+        return {}, found
 
     def predict(self, images: Tensor) -> list[dict[str, Tensor]]:
         """What torchvision gives its users: detections with masks of the photo's size."""
@@ -100,7 +110,53 @@ class Classifier(nn.Module):
             self.network.load_state_dict(imagenet_state(backbone)[0])
         self.network.reset_classifier(num_types)
 
-    def forward(self, images: Tensor, types: Tensor | None = None) -> Tensor:
+    def forward(self, images: Tensor, types: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
         """The loss of a batch if its types (B,), 0..C-1, are given; else class scores (B, C) before softmax."""
         scores = self.network(images)
-        return scores if types is None else F.cross_entropy(scores, types)
+        return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
+
+
+def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
+    """Trains a classifier on the study's backbone, by the study's recipe; all of it is trained."""
+    device = choose_device(study.device)
+    seed_everything(study.seed, device)
+    model = Classifier(study.backbone, len(dataset.body_types), study.weights)
+    model = model.to(device, memory_format=torch.channels_last).train()
+    head = list(model.network.get_classifier().parameters())
+    of_head = {id(p) for p in head}
+    body = [p for p in model.parameters() if id(p) not in of_head]
+    groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
+    optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
+    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
+    steps = study.epochs * -(-len(photos) // study.batch_size)
+    step = 0
+    for epoch in range(1, study.epochs + 1):
+        order = epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
+        for images, targets in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
+            for group in optimizer.param_groups:
+                group["lr"] = group["share"] * learning_rate(study, step, steps)
+            types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
+            model(images.to(device), types.to(device), study.type_smoothing).backward()
+            if study.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+    return model.eval()
+
+
+@torch.inference_mode()
+def classify(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
+    """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
+    photos = CarPhotos(judged, "validation", study, augment=False)
+    names = list(photos.class_ids)
+    answers: list[Tensor] = []
+    for images, _ in make_loader(photos, Batches(photos.in_order(), study.batch_size), study.loader_workers):
+        images = images.to(next(model.parameters()).device)
+        seen = [images, images.flip(3)][: study.views]
+        answers.append(torch.stack([model(view).softmax(1) for view in seen]).mean(0).cpu())
+    scores, found = torch.cat(answers).max(1)
+    table = photos.photos[["photo_id", "body_type"]].copy()
+    table["predicted"] = [names[i] for i in found.tolist()]
+    table["score"] = scores.tolist()
+    return table.assign(box_iou=float("nan"), mask_iou=float("nan"))

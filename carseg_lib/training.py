@@ -43,6 +43,7 @@ RECIPE_MODULES = (
     "averaging",
     "model",
     "heads",
+    "region_losses",
     "assignment",
     "proposals",
     "regions",

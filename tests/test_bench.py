@@ -1,5 +1,6 @@
 """The benchmark: its rows and its parts on made-up numbers, and the whole of it once on a few drawn cars."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from carseg_lib import rivals
 from carseg_lib.bench import quality, run
 from carseg_lib.bench.clocks import interleaved, medians
 from carseg_lib.bench.machine import count_flops, kind_of, peak_gflops, where_time_goes
@@ -138,19 +140,28 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
     # an hour of torchvision's training, made up: the rest is measured
     taken = Quality(1, 0.5, 0.25, 0.1, ((0.5, 0.25),))
     monkeypatch.setattr(run, "train_stock", lambda *_: taken)
+    enlarging = functools.partial(
+        rivals.TorchvisionMaskRCNN, min_size=192
+    )  # 800 px take half a minute a step
+    monkeypatch.setattr(rivals, "TorchvisionMaskRCNN", enlarging)
     said = []
     plan = BenchPlan(repeats=1, photos=8, stock_epochs=1, memory_photos=2, memory_steps=1)
     page = run_bench("smoke", str(synthetic_cars), "cpu", plan, said.append)
     results = json.loads((tmp_path / "bench" / "bench.json").read_text())
     rows = {row["what"]: row for row in results["rows"]}
-    training = rows["training, 128 × 128 px, batch 4"]
-    assert training["ratio"] > 1 and training["ratio"] == pytest.approx(training["ours"] / training["stock"])
-    assert rows["inference, batch 4"]["ratio"] > 1
+    same_size, as_it_comes = (
+        rows[f"training, 128 × 128 px, stock {how}"] for how in ("at the same size", "as it comes")
+    )
+    assert same_size["ratio"] == pytest.approx(same_size["ours"] / same_size["stock"])
+    assert as_it_comes["ratio"] > same_size["ratio"] > 1 and as_it_comes["note"].endswith("2 photos a step")
+    assert rows["inference, batch 4, stock at the same size"]["ratio"] > 1
+    assert rows["training, 128 × 128 px, ResNet-50 on both sides, stock at the same size"]["ratio"] > 0
     assert rows["convolutions, share of the measured peak"]["ours"] > 0
     assert rows["arithmetic of a training step"]["ratio"] > 10
     for k in (1, 2, 4):
         assert 0.2 < rows[f"peak of training on {2 * k} photos"]["ours"] < 8
-    assert {"stock", "equal epochs", "equal time"} == set(results["quality"])
+    assert {"stock", "equal epochs", "equal time", "classifier"} == set(results["quality"])
+    assert rows["validation accuracy, equal time, classifier"]["ours"] >= 0
     assert results["quality"]["equal epochs"]["epochs"] == 1
     assert all(row["stock"] or row["ours"] for row in results["rows"] if "accuracy" not in row["what"])
     for name in ("bench.md", "ratios.png", "step.png", "quality.png"):

@@ -38,6 +38,19 @@ def test_the_stock_model_is_torchvisions_and_changes_neither_size_nor_values():
     assert found["masks"].shape[-2:] == (28, 28) and given["masks"].shape[-2:] == SIZE
 
 
+def test_as_it_comes_it_enlarges_photos_and_gives_boxes_in_their_own_pixels():
+    torch.manual_seed(0)
+    model = StockMaskRCNN(5, None, "shape").eval()
+    photos = torch.randn(1, 3, 32, 64)
+    batch, _ = model.network.transform(list(photos))
+    assert batch.image_sizes == [(666, 1333)]
+    with torch.inference_mode():
+        _, (found,) = model(photos)
+        (given,) = model.predict(photos)
+    torch.testing.assert_close(found["boxes"], given["boxes"])
+    assert len(found["boxes"]) and found["boxes"].max() <= 64 and given["masks"].shape[-2:] == (32, 64)
+
+
 def test_what_is_trained_follows_the_start():
     frozen = StockMaskRCNN(5, SIZE, "shape").network.backbone.body
     assert not any(p.requires_grad for p in frozen.layer1.parameters())

@@ -20,6 +20,7 @@ from carseg_lib.inference import choose_device
 from carseg_lib.model import build_model
 from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import duration
+from carseg_lib.rivals import classify, train_classifier
 from carseg_lib.study import Study
 from carseg_lib.training import train
 
@@ -97,6 +98,22 @@ def train_ours(study: Study, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     accuracy, mask_ap = score(model, study, dataset)
     curve = tuple(zip(seconds.tolist(), history.validation_accuracy.tolist(), strict=True))
     return model, Quality(len(history), float(seconds.iloc[-1]), accuracy, mask_ap, curve)
+
+
+def train_rival_classifier(study: Study, dataset: Catalogue, seconds: float) -> Quality:
+    """Trains an image classifier on the study's backbone for as many whole epochs as fit into a time, at least one.
+
+    It has no masks: its mask AP is 0.
+    """
+    started = time.perf_counter()
+    train_classifier(study.model_copy(update={"epochs": 1}), dataset)
+    epochs = max(int(seconds / (time.perf_counter() - started)), 1)
+    started = time.perf_counter()
+    model = train_classifier(study.model_copy(update={"epochs": epochs}), dataset)
+    taken = time.perf_counter() - started
+    answers = classify(model, dataset, study)
+    accuracy = float((answers.predicted == answers.body_type).mean())
+    return Quality(epochs, taken, accuracy, 0.0, ((taken, accuracy),))
 
 
 def score(model: nn.Module, study: Study, dataset: Catalogue) -> tuple[float, float]:

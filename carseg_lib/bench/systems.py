@@ -64,10 +64,20 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
     return System(name, model, optimizer, step, answer)
 
 
-def stock_system(study: Study, body_types: tuple[str, ...], weights: str = "shape") -> System:
-    """Torchvision's Mask R-CNN, ResNet-50, with its reference recipe in fp32."""
+def stock_system(
+    study: Study, body_types: tuple[str, ...], weights: str = "shape", as_it_comes: bool = False
+) -> System:
+    """Torchvision's Mask R-CNN, ResNet-50, with its reference recipe in fp32.
+
+    Args:
+        study: whose photos it is given.
+        body_types: what it tells apart.
+        weights: see `StockMaskRCNN`.
+        as_it_comes: it enlarges photos as torchvision has it; else it is told to take them as they are.
+    """
     device = choose_device(study.device)
-    model = StockMaskRCNN(len(body_types) + 1, study.image_size, weights).to(device)
+    size = None if as_it_comes else study.image_size
+    model = StockMaskRCNN(len(body_types) + 1, size, weights).to(device)
     optimizer = model.make_optimizer(study.batch_size)
 
     def step(batch: Batch) -> None:

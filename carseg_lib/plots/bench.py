@@ -38,7 +38,7 @@ def ratios(results: Mapping[str, Any]) -> Picture:
     Args:
         results: bench.json.
     """
-    title = "How many times better than torchvision's Mask R-CNN as it comes"
+    title = "How many times better than torchvision's Mask R-CNN"
     rows = [row for row in results["rows"] if row["ratio"]]
     if not rows:
         return message(title, "Nothing was compared.")
@@ -111,9 +111,10 @@ def learning(results: Mapping[str, Any]) -> Picture:
     figure = new_figure(8.4, 3.4)
     axes = figure.add_subplot()
     looks = {
-        "stock": ("torchvision's, as it comes", STOCK_COLOUR, "o-"),
+        "stock": ("torchvision's Mask R-CNN", STOCK_COLOUR, "o-"),
         "equal epochs": ("ours, as many epochs", OURS_COLOUR, "o--"),
         "equal time": ("ours, as much time", OURS_COLOUR, "-"),
+        "classifier": ("a classifier, as much time", INK, "s"),
         "yolo": ("YOLO, as much time", QUIET, "D"),
     }
     for name, (label, colour, line) in looks.items():
