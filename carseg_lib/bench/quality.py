@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from torch import nn
 
@@ -120,7 +121,17 @@ def score(model: nn.Module, study: Study, dataset: Catalogue) -> tuple[float, fl
     """Accuracy and mask AP on the study's validation photos."""
     photos = CarPhotos(dataset, "validation", study, augment=False)
     model.eval()
-    predictions, detections = answer_split(model, photos, "validation", study)
+    return judge(*answer_split(model, photos, "validation", study), dataset)
+
+
+def judge(predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue) -> tuple[float, float]:
+    """Accuracy and mask AP of answers.
+
+    Args:
+        predictions: a row a photo: photo_id, body_type, predicted, width, height.
+        detections: as `carseg_lib.average_precision` has them.
+        dataset: the truth.
+    """
     accuracy = float((predictions.predicted == predictions.body_type).mean())
     truth = dataset.instances[dataset.instances.photo_id.isin(predictions.photo_id)]
     ap = coco_ap(truth, detections, predictions[["photo_id", "width", "height"]], "segm", dataset.body_types)

@@ -18,8 +18,7 @@ import pandas as pd
 import yaml
 
 from carseg_lib import files
-from carseg_lib.average_precision import coco_ap
-from carseg_lib.bench.quality import Quality
+from carseg_lib.bench.quality import Quality, judge
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
 from carseg_lib.masks import decode_mask, encode_mask
@@ -85,7 +84,9 @@ def train_yolo(
     )
     detections = read_answers(found / "labels", parts["validation"], dataset.body_types)
     history = pd.read_csv(folder / "trained" / "results.csv", skipinitialspace=True)
-    return judge(detections, parts["validation"], dataset, len(history), float(history["time"].iloc[-1]))
+    accuracy, mask_ap = judge(photo_answers(detections, parts["validation"]), detections, dataset)
+    taken = float(history["time"].iloc[-1])
+    return Quality(len(history), taken, accuracy, mask_ap, ((taken, accuracy),))
 
 
 def write_split(folder: Path, dataset: Catalogue, photos: pd.DataFrame) -> None:
@@ -146,17 +147,10 @@ def read_answers(folder: Path, photos: pd.DataFrame, body_types: tuple[str, ...]
     return pd.DataFrame(rows, columns=["photo_id", "body_type", "score", "x1", "y1", "x2", "y2", "mask"])
 
 
-def judge(
-    detections: pd.DataFrame, photos: pd.DataFrame, dataset: Catalogue, epochs: int, seconds: float
-) -> Quality:
-    """Accuracy by the best detection of each photo, and mask AP, as the others are judged."""
+def photo_answers(detections: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
+    """The photos with the type of their best detection as `predicted`; nothing where there is none."""
     best = detections.sort_values("score", ascending=False, kind="stable").drop_duplicates("photo_id")
-    answers = photos.photo_id.map(best.set_index("photo_id").body_type)
-    accuracy = float((answers == photos.body_type).mean())
-    truth = dataset.instances[dataset.instances.photo_id.isin(photos.photo_id)]
-    sizes = photos[["photo_id", "width", "height"]]
-    ap = coco_ap(truth, detections, sizes, "segm", dataset.body_types)
-    return Quality(epochs, seconds, accuracy, float(ap["AP"] or 0.0), ((seconds, accuracy),))
+    return photos.assign(predicted=photos.photo_id.map(best.set_index("photo_id").body_type))
 
 
 def _device(device: str) -> str:
