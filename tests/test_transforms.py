@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from carseg_lib.transforms import (
     LEAST_CAR,
@@ -120,6 +120,19 @@ def test_colours_change_within_their_strength_and_nothing_else():
     assert 0.68 < min(seen) < 0.75 and 1.25 < max(seen) < 1.32  # of a mean brightness of 1
     unchanged, _ = ColourJitter(0.0)(image, target, generator)
     assert np.array_equal(unchanged, image)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_colours_change_as_by_pillows_enhancers_one_after_the_other(seed):
+    noise = np.random.default_rng(seed).integers(
+        90, 130, (8, 8, 3), np.uint8
+    )  # nothing is cut to 0..255 on the way
+    found, _ = ColourJitter(0.3)(noise, {}, seeded(seed))
+    factors = 1 + 0.3 * (2 * torch.rand(3, generator=seeded(seed)) - 1)
+    expected = Image.fromarray(noise)
+    for enhancer, factor in zip(("Brightness", "Contrast", "Color"), factors.tolist(), strict=True):
+        expected = getattr(ImageEnhance, enhancer)(expected).enhance(factor)
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 3  # Pillow rounds after each
 
 
 def test_normalised_values_are_those_of_the_definition():
