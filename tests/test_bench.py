@@ -16,7 +16,7 @@ from carseg_lib.bench.memory import own_peak
 from carseg_lib.bench.quality import Quality, train_stock
 from carseg_lib.bench.rows import Row, markdown, write_rows
 from carseg_lib.bench.run import BenchPlan, create_plan, quality_rows, run_bench
-from carseg_lib.bench.systems import System
+from carseg_lib.bench.systems import System, finite_sum
 from carseg_lib.errors import CarsegError
 from tests.small import small_study, with_dataset
 
@@ -133,6 +133,12 @@ def test_the_stock_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_path, syn
     assert found.accuracy == 0.25 and found.epochs == 26 and found.curve[-1] == (found.seconds, 0.25)
     assert "decoded once" in said[0]
     assert "stock: step 1 of 52, about" in said[1] and said[1].endswith("left")
+
+
+def test_a_network_of_no_numbers_is_not_measured():
+    assert finite_sum({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}, "ours") == 3
+    with pytest.raises(CarsegError, match="the loss of ours is not finite"):
+        finite_sum({"a": torch.tensor(1.0), "b": torch.tensor(float("nan"))}, "ours")
 
 
 def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):

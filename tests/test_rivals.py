@@ -38,6 +38,24 @@ def test_the_stock_model_is_torchvisions_and_changes_neither_size_nor_values():
     assert found["masks"].shape[-2:] == (28, 28) and given["masks"].shape[-2:] == SIZE
 
 
+def test_an_untrained_stock_model_has_activations_of_usual_sizes_and_proposes_regions():
+    torch.manual_seed(0)
+    model = StockMaskRCNN(5, SIZE, "shape").train()
+    photos = torch.randn(2, 3, *SIZE)
+    with torch.no_grad():
+        maps = model.network.backbone(photos)
+        losses, _ = model(photos, [target(), target()])
+        proposals, _ = model.eval().network.rpn(*_batch_and_features(model, photos))
+    assert all(0.01 < features.std() < 100 for features in maps.values())
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert min(len(of_photo) for of_photo in proposals) > 100
+
+
+def _batch_and_features(model, photos):
+    batch, _ = model.network.transform(list(photos))
+    return batch, model.network.backbone(batch.tensors)
+
+
 def test_as_it_comes_it_enlarges_photos_and_gives_boxes_in_their_own_pixels():
     torch.manual_seed(0)
     model = StockMaskRCNN(5, None, "shape").eval()

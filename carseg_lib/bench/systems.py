@@ -8,18 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device, photo_detections
 from carseg_lib.model import build_model
 from carseg_lib.optimization import make_optimizer
-from carseg_lib.rivals import Classifier, StockMaskRCNN
+from carseg_lib.rivals import Classifier, StockMaskRCNN, settled_resnet50
 from carseg_lib.study import Study
+from carseg_lib.weights import load_weights
+
+FIRST_RATE = 1 / 1000  # of the full rate, where torchvision's reference warms up
 
 Batch = tuple[Tensor, list[dict[str, Tensor]]]
 
 
 @dataclass(frozen=True)
 class System:
-    """One of them, untrained, on the study's device.
+    """One of them, with its first weights, on the study's device.
 
     Attributes:
         name: in tables.
@@ -40,6 +44,10 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
     """The model of a study, trained as `carseg_lib.training` does."""
     device = choose_device(study.device)
     model = build_model(study, len(body_types) + 1, with_masks=True)
+    if study.weights != "none" and study.backbone == "resnet50":  # torchvision's weights need a download
+        model.backbone.body.load_state_dict(settled_resnet50(), strict=False)
+    else:
+        load_weights(model, study.backbone, study.weights)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, study)
     autocast = study.precision == "bf16-mixed"
@@ -48,7 +56,7 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
         model.train()
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             losses, _ = model(*on_device(batch, device))
-        sum(losses.values()).backward()
+        finite_sum(losses, name).backward()
         if study.clip_norm:
             nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
         optimizer.step()
@@ -79,11 +87,16 @@ def stock_system(
     size = None if as_it_comes else study.image_size
     model = StockMaskRCNN(len(body_types) + 1, size, weights).to(device)
     optimizer = model.make_optimizer(study.batch_size)
+    if (
+        weights == "shape"
+    ):  # the first rate of the reference's warm-up: a network of random weights stays what it is
+        for group in optimizer.param_groups:
+            group["lr"] *= FIRST_RATE
 
     def step(batch: Batch) -> None:
         model.train()
         losses, _ = model(*on_device(batch, device))
-        sum(losses.values()).backward()
+        finite_sum(losses, "stock").backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -115,6 +128,18 @@ def classifier_system(study: Study, body_types: tuple[str, ...]) -> System:
         return model(images.to(device)).argmax(1).tolist()
 
     return System("classifier", model, optimizer, step, answer)
+
+
+def finite_sum(losses: dict[str, Tensor], name: str) -> Tensor:
+    """The sum of a step's losses.
+
+    Raises:
+        CarsegError: it is not finite: a network of no numbers proposes nothing, and its speed says nothing.
+    """
+    total = sum(losses.values())
+    if not torch.isfinite(total):
+        raise CarsegError(f"the loss of {name} is not finite: what was measured of it would mean nothing")
+    return total
 
 
 def on_device(batch: Batch, device: torch.device) -> Batch:
