@@ -21,6 +21,7 @@ from carseg_lib import files
 from carseg_lib.bench.quality import Quality, judge
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
+from carseg_lib.inference import choose_device
 from carseg_lib.masks import decode_mask, encode_mask
 from carseg_lib.preprocessing import CarPhotos
 from carseg_lib.study import Study
@@ -154,7 +155,8 @@ def photo_answers(detections: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFram
 
 
 def _device(device: str) -> str:
-    return {"auto": "", "cuda": "0"}.get(device, device)
+    kind = choose_device(device).type
+    return "0" if kind == "cuda" else kind
 
 
 def _run(arguments: list[str], folder: Path) -> None:
