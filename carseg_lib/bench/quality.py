@@ -101,14 +101,20 @@ def train_ours(study: Study, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     return model, Quality(len(history), float(seconds.iloc[-1]), accuracy, mask_ap, curve)
 
 
-def train_rival_classifier(study: Study, dataset: Catalogue, seconds: float) -> Quality:
+def train_rival_classifier(study: Study, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
     """Trains an image classifier on the study's backbone for as many whole epochs as fit into a time, at least one.
 
-    It has no masks: its mask AP is 0.
+    Args:
+        study: its photos and recipe.
+        dataset: with splits.
+        seconds: of training.
+        of_step: seconds that one of its steps takes.
+
+    Returns:
+        What came of it. It has no masks: its mask AP is 0.
     """
-    started = time.perf_counter()
-    train_classifier(study.model_copy(update={"epochs": 1}), dataset)
-    epochs = max(int(seconds / (time.perf_counter() - started)), 1)
+    steps = -(-len(CarPhotos(dataset, "train", study, augment=False)) // study.batch_size)
+    epochs = max(int(seconds / (steps * of_step)), 1)
     started = time.perf_counter()
     model = train_classifier(study.model_copy(update={"epochs": epochs}), dataset)
     taken = time.perf_counter() - started

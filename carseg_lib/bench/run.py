@@ -20,6 +20,7 @@ import torch
 
 from carseg_lib import files, provenance
 from carseg_lib.bench import yolo
+from carseg_lib.bench.clocks import medians
 from carseg_lib.bench.machine import count_flops, peak_gflops, where_time_goes
 from carseg_lib.bench.memory import peak_gigabytes
 from carseg_lib.bench.quality import Quality, train_ours, train_rival_classifier, train_stock
@@ -231,11 +232,13 @@ def _quality(
     model, same_time = train_ours(long, dataset)
     trained[OURS] = our_system(few, dataset.body_types, OURS)
     trained[OURS].model.load_state_dict(model.state_dict())
-    of_classifier = train_rival_classifier(few, dataset, of_stock.seconds)
+    of_step = medians(facts["step_seconds"])[CLASSIFIER]
+    of_classifier = train_rival_classifier(few, dataset, of_stock.seconds, of_step)
     facts["quality"] = {
         "stock": asdict(of_stock),
         "equal epochs": asdict(same_epochs),
         "equal time": asdict(same_time),
+        "classifier": asdict(of_classifier),
     }
     rows = quality_rows(of_stock, same_epochs, same_time, plan)
     rows.append(
@@ -248,7 +251,6 @@ def _quality(
             note=f"{of_classifier.epochs} epochs, {duration(of_classifier.seconds)}",
         )
     )
-    facts["quality"]["classifier"] = asdict(of_classifier)
     if yolo.is_installed():
         of_yolo = yolo.train_yolo(few, dataset, of_stock.seconds, reports_folder() / "yolo", say)
         facts["quality"]["yolo"] = asdict(of_yolo)

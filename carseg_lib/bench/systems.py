@@ -16,7 +16,7 @@ from carseg_lib.rivals import Classifier, StockMaskRCNN, settled_resnet50
 from carseg_lib.study import Study
 from carseg_lib.weights import load_weights
 
-FIRST_RATE = 1 / 1000  # of the full rate, where torchvision's reference warms up
+FIRST_RATE = 1 / 1000  # of the full rate: the start of the warm-up of torchvision's reference
 
 Batch = tuple[Tensor, list[dict[str, Tensor]]]
 
@@ -45,7 +45,7 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
     device = choose_device(study.device)
     model = build_model(study, len(body_types) + 1, with_masks=True)
     if study.weights != "none" and study.backbone == "resnet50":  # torchvision's weights need a download
-        model.backbone.body.load_state_dict(settled_resnet50(), strict=False)
+        model.backbone.body.load_state_dict(settled_resnet50())
     else:
         load_weights(model, study.backbone, study.weights)
     model = model.to(device, memory_format=torch.channels_last)
@@ -87,9 +87,7 @@ def stock_system(
     size = None if as_it_comes else study.image_size
     model = StockMaskRCNN(len(body_types) + 1, size, weights).to(device)
     optimizer = model.make_optimizer(study.batch_size)
-    if (
-        weights == "shape"
-    ):  # the first rate of the reference's warm-up: a network of random weights stays what it is
+    if weights == "shape":  # a network of random weights stays what it is
         for group in optimizer.param_groups:
             group["lr"] *= FIRST_RATE
 
