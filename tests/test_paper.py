@@ -259,7 +259,9 @@ def test_a_true_report_is_never_called_impossible(matrix, all_answered):
 @settings(max_examples=50, deadline=None)
 @given(matrices, st.integers(0, 3), st.sampled_from([-0.01, 0.01]))
 def test_a_changed_f1_is_found(matrix, row, change):
-    assume(matrix.sum() > 0)
+    # a diagonal that makes P and R larger than 0.2 where they are not: few matrices drawn at random have one
+    others = [line.sum() - matrix[row, row] for line in (matrix[row], matrix[:, row])]
+    matrix[row, row] = max(matrix[row, row], max(others) // 4 + 1)
     table, _ = report(matrix)
     changed = table.copy()
     changed.iloc[row, 2] = table.iloc[row, 2] + change
