@@ -19,6 +19,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from carseg_lib.errors import CarsegError
 from carseg_lib.folding import fold_frozen_norms
+from carseg_lib.precision import spare_strided_depthwise
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,8 @@ class PyramidBackbone(nn.Module):
             fold_frozen_norms(self.body, torch.zeros(1, 3, 64, 64))
             if isinstance(self.top, nn.Sequential):
                 fold_frozen_norms(self.top, torch.zeros(1, body_channels[32], 2, 2))
+        for part in self.pretrained_parts():
+            spare_strided_depthwise(part)
         extra = LastLevelMaxPool() if finest_stride == 4 else None
         self.fpn = FeaturePyramidNetwork([body_channels[stride] for stride in strides], channels, extra)
         self.out_channels = channels

@@ -86,8 +86,8 @@ class TwoPredictors(nn.Module):
     def forward(self, views: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """→ (regions, classes) scores before softmax, (regions, 4 · classes) box offsets, the same for all classes."""
         of_pyramid, of_top = views
-        car = self.car_score(of_pyramid).log_softmax(1)
-        types = self.type_score(of_top).log_softmax(1)
+        car = self.car_score(of_pyramid).float().log_softmax(1)
+        types = self.type_score(of_top).float().log_softmax(1)
         scores = torch.cat([car[:, :1], car[:, 1:] + types], 1)
         return scores, self.bbox_pred(of_pyramid).repeat(1, self.num_classes)
 
@@ -279,18 +279,19 @@ class RegionHeads(nn.Module):
             logits = self._mask_logits(features, found["boxes"][first], photo[first])
         else:
             logits = self._mask_logits(features, found["boxes"], photo)
-        return logits[place, found["labels"]][:, None].float().sigmoid()
+        return logits[place, found["labels"]][:, None].sigmoid()
 
     def _classify(self, features: Mapping[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P, 4) boxes → (B · P, classes) scores before softmax, (B · P, 4 · classes) offsets."""
+        """(B, P, 4) boxes → (B · P, classes) scores before softmax, (B · P, 4 · classes) offsets, both float32."""
         pooled = self.box_roi_pool(features, boxes.reshape(-1, 4), photos_of(boxes))
-        return self.box_predictor(self.box_head(pooled))
+        scores, offsets = self.box_predictor(self.box_head(pooled))
+        return scores.float(), offsets.float()
 
     def _read(self, features: Mapping[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """(B, P, 4) boxes → (B · P, classes) probabilities, (B · P, classes, 4) boxes as each class would have them."""
         logits, offsets = self._classify(features, boxes)
-        found = self.box_coder.decode_single(offsets.float(), boxes.reshape(-1, 4))
-        return logits.float().softmax(1), found.view(*logits.shape, 4)
+        found = self.box_coder.decode_single(offsets, boxes.reshape(-1, 4))
+        return logits.softmax(1), found.view(*logits.shape, 4)
 
     def _box_loss(
         self, offsets: Tensor, boxes: Tensor, truth: Truth, which: Tensor, labels: Tensor
@@ -307,7 +308,7 @@ class RegionHeads(nn.Module):
         return (loss.sum(1) * positive).sum()
 
     def _mask_logits(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> Tensor:
-        return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, photo)))
+        return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, photo))).float()
 
 
 def photos_of(boxes: Tensor) -> Tensor:

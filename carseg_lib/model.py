@@ -28,6 +28,7 @@ from carseg_lib.heads import (
     TwoPredictors,
     TwoViews,
 )
+from carseg_lib.precision import FLOAT32, autocast
 from carseg_lib.proposals import RegionProposals, Scored
 from carseg_lib.regions import RegionFeatures
 from carseg_lib.study import Study
@@ -71,6 +72,7 @@ class MaskRCNN(nn.Module):
         mask_head: channels of each convolution of the mask head; empty: no mask branch and no mask loss.
         score_threshold: detections below it are dropped, 0..1.
         views: 2: photos are looked at mirrored too before they are answered, at twice the cost.
+        precision: the number format it works in, see `carseg_lib.precision`.
     """
 
     def __init__(
@@ -82,9 +84,10 @@ class MaskRCNN(nn.Module):
         mask_head: tuple[int, ...],
         score_threshold: float,
         views: int = 1,
+        precision: str = FLOAT32,
     ):
         super().__init__()
-        self.views = views
+        self.views, self.precision = views, precision
         self.backbone = backbone
         channels, strides = backbone.out_channels, backbone.strides
         # torchvision: one anchor size a level, 8 x stride. Three levels only: two sizes a level cover 32 to 181 px.
@@ -142,14 +145,16 @@ class MaskRCNN(nn.Module):
             dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
             each box.
         """
-        pyramid, features = self._features(images)
-        scored = self.rpn(pyramid, images)
-        losses = {} if targets is None else self._losses(features, scored, targets)
-        if self.training:
-            return losses, []
-        boxes, there = self.rpn.propose(scored, self.proposals)
-        mirrored = self._features(images.flip(3))[1] if self.views == 2 else None
-        return losses, self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks, mirrored)
+        with autocast(self.precision, images.device):
+            pyramid, features = self._features(images)
+            scored = self.rpn(pyramid, images)
+            losses = {} if targets is None else self._losses(features, scored, targets)
+            if self.training:
+                return losses, []
+            boxes, there = self.rpn.propose(scored, self.proposals)
+            mirrored = self._features(images.flip(3))[1] if self.views == 2 else None
+            found = self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks, mirrored)
+        return losses, found
 
     def _features(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """The pyramid's maps, and those that regions are read from: the backbone's last layer may be one of them."""
@@ -205,7 +210,14 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
     )
     mask_head = (study.mask_head_channels,) * study.mask_head_layers if with_masks else ()
     return MaskRCNN(
-        backbone, num_classes, sizes, study.box_head_width, mask_head, study.score_threshold, study.views
+        backbone,
+        num_classes,
+        sizes,
+        study.box_head_width,
+        mask_head,
+        study.score_threshold,
+        study.views,
+        study.precision,
     )
 
 

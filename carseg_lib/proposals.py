@@ -31,8 +31,8 @@ class Scored:
     Attributes:
         anchors: (A, 4) pixels, the same for all photos, level after level.
         per_level: how many of them each level of the pyramid has.
-        objectness: (B, A) before the sigmoid.
-        offsets: (B, A, 4), from the anchor to the box.
+        objectness: (B, A) float32, before the sigmoid.
+        offsets: (B, A, 4) float32, from the anchor to the box.
         image_size: height and width of the photos, pixels.
     """
 
@@ -64,7 +64,7 @@ class RegionProposals(nn.Module):
         maps, size = list(pyramid.values()), tuple(images.shape[-2:])
         objectness, offsets = self.head(maps)
         per_level = [scores[0].numel() for scores in objectness]
-        objectness, offsets = concat_box_prediction_layers(objectness, offsets)
+        objectness, offsets = (x.float() for x in concat_box_prediction_layers(objectness, offsets))
         anchors = self.anchor_generator(ImageList(images[:1], [size]), maps)[0]
         return Scored(
             anchors, per_level, objectness.view(len(images), -1), offsets.view(len(images), -1, 4), size
@@ -80,10 +80,10 @@ class RegionProposals(nn.Module):
         Returns:
             (B, most, 4) pixels, best first, and (B, most) bool: whether there is a box in this place.
         """
-        objectness = scored.objectness.detach().float()
+        objectness = scored.objectness.detach()
         photos = len(objectness)
         best, level = self._best_of_levels(objectness, scored.per_level, most)
-        offsets = scored.offsets.detach().float().gather(1, best[..., None].expand(-1, -1, 4))
+        offsets = scored.offsets.detach().gather(1, best[..., None].expand(-1, -1, 4))
         boxes = self.box_coder.decode_single(offsets.reshape(-1, 4), scored.anchors[best].reshape(-1, 4))
         boxes = clip_boxes_to_image(boxes, scored.image_size)
         scores = objectness.gather(1, best).sigmoid().flatten()

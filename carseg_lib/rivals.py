@@ -21,6 +21,7 @@ from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.optimization import learning_rate
+from carseg_lib.precision import FLOAT32, autocast, spare_strided_depthwise
 from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.study import Study
 from carseg_lib.training import seed_everything
@@ -111,12 +112,13 @@ class Classifier(nn.Module):
         backbone: a name of `BACKBONES` from timm.
         num_types: body types; there is no background.
         weights: "imagenet" or "none".
+        precision: as for our model.
 
     Raises:
         CarsegError: the backbone's ImageNet weights do not come as a package.
     """
 
-    def __init__(self, backbone: str, num_types: int, weights: str):
+    def __init__(self, backbone: str, num_types: int, weights: str, precision: str = FLOAT32):
         super().__init__()
         name = find_architecture(backbone).name
         self.network = timm.create_model(name, pretrained=False)
@@ -127,10 +129,13 @@ class Classifier(nn.Module):
                 )
             self.network.load_state_dict(imagenet_state(backbone)[0])
         self.network.reset_classifier(num_types)
+        spare_strided_depthwise(self.network)
+        self.precision = precision
 
     def forward(self, images: Tensor, types: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
         """The loss of a batch if its types (B,), 0..C-1, are given; else class scores (B, C) before softmax."""
-        scores = self.network(images)
+        with autocast(self.precision, images.device):
+            scores = self.network(images).float()
         return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
 
 
@@ -138,7 +143,7 @@ def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
     """Trains a classifier on the study's backbone, by the study's recipe; all of it is trained."""
     device = choose_device(study.device)
     seed_everything(study.seed, device)
-    model = Classifier(study.backbone, len(dataset.body_types), study.weights)
+    model = Classifier(study.backbone, len(dataset.body_types), study.weights, study.precision)
     model = model.to(device, memory_format=torch.channels_last).train()
     head = list(model.network.get_classifier().parameters())
     of_head = {id(p) for p in head}

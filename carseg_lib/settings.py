@@ -137,7 +137,10 @@ class Settings(BaseModel):
     type_smoothing: float = _setting(
         "training", "share of a car's label that is spread over all types (label smoothing)", ge=0, lt=1
     )
-    precision: Literal["32-true", "bf16-mixed"] = _setting("training", "number format of the training")
+    precision: Literal["auto", "32-true", "bf16-mixed"] = _setting(
+        "training",
+        "number format: bf16-mixed, 32-true, or auto: bf16-mixed where the machine multiplies in it",
+    )
     loader_workers: int = _setting("training", "processes that read photos ahead; 0 = none", ge=0, le=64)
     photo_cache_gb: float = _setting(
         "training", "disk space for photos decoded once for all epochs, GB; 0 = none", ge=0, le=10_000

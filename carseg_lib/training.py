@@ -28,6 +28,7 @@ from carseg_lib.inference import choose_device
 from carseg_lib.model import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.optimization import learning_rate, make_optimizer
 from carseg_lib.photo_cache import PhotoCache
+from carseg_lib.precision import number_format
 from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import Clock, opening_line
 from carseg_lib.settings import project_folder
@@ -49,6 +50,7 @@ RECIPE_MODULES = (
     "regions",
     "backbones",
     "folding",
+    "precision",
     "weights",
     "preprocessing",
     "transforms",
@@ -103,12 +105,11 @@ class Sums:
 
 
 def make_fabric(study: Study) -> Fabric:
-    """Fabric for the study's device, precision and number of processes."""
+    """Fabric for the study's device and number of processes; the model sees to its precision itself."""
     fabric = Fabric(
         accelerator=choose_device(study.device).type,
         devices=study.workers,
         strategy="ddp" if study.workers > 1 else "auto",
-        precision=study.precision,
     )
     fabric.launch()
     return fabric
@@ -218,6 +219,7 @@ def recipe_fingerprint(study: Study, dataset: Catalogue, weights: WeightsRecord)
     Checkpoints lie in a folder of this name.
     """
     settings = study.settings(RECIPE_SECTIONS)
+    settings["precision"] = number_format(study.precision, choose_device(study.device))
     sources = [Path(__file__).with_name(f"{name}.py") for name in RECIPE_MODULES]
     code = [code_digest(path.read_text(encoding="utf-8"), path.name) for path in sources]
     lock = project_folder() / "requirements.lock"
@@ -315,6 +317,7 @@ def _train_here(study: Study) -> None:
             "body_types": list(dataset.body_types),
             "with_masks": with_masks,
             "device": fabric.device.type,
+            "precision": number_format(study.precision, fabric.device),
         }
         _publish(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
 

@@ -50,12 +50,10 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
         load_weights(model, study.backbone, study.weights)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, study)
-    autocast = study.precision == "bf16-mixed"
 
     def step(batch: Batch) -> None:
         model.train()
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            losses, _ = model(*on_device(batch, device))
+        losses, _ = model(*on_device(batch, device))
         finite_sum(losses, name).backward()
         if study.clip_norm:
             nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
@@ -109,7 +107,7 @@ def stock_system(
 def classifier_system(study: Study, body_types: tuple[str, ...]) -> System:
     """A classifier on the study's backbone: no boxes, no masks."""
     device = choose_device(study.device)
-    model = Classifier(study.backbone, len(body_types), "none")
+    model = Classifier(study.backbone, len(body_types), "none", study.precision)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), lr=study.lr, fused=True)
 
