@@ -148,7 +148,7 @@ def _run_facts(study: Study, card: dict, parameters: int) -> dict:
         "augmentation",
     )
     facts = {name: getattr(study, name) for name in names}
-    facts["device"] = card["device"]
+    facts |= {"device": card["device"], "precision": card["precision"]}
     facts["weights"] = f"{card['weights']['source']}: {card['weights']['origin']}"
     return {"name": study.run} | facts | {"parameters": parameters}
 

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable
 
+from carseg_lib.inference import choose_device
 from carseg_lib.model import LOSS_TERMS
+from carseg_lib.precision import number_format
 from carseg_lib.study import Study
 from carseg_lib.weights import WeightsRecord
 
@@ -11,12 +13,16 @@ from carseg_lib.weights import WeightsRecord
 def opening_line(
     study: Study, record: WeightsRecord, n_train: int, n_validation: int, with_masks: bool, done: int
 ) -> str:
-    """What is trained, from which weights, on how many photos; `done` epochs of a former session are told."""
+    """What is trained, from which weights, on how many photos, in which number format.
+
+    `done` epochs of a former session are told.
+    """
     resumed = f", going on after epoch {done}" if done else ""
+    numbers = number_format(study.precision, choose_device(study.device))
     mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
     return (
         f"training {study.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
-        f"validating on {n_validation:,}, {study.epochs} epochs{resumed}{mask_loss}"
+        f"validating on {n_validation:,}, {study.epochs} epochs in {numbers}{resumed}{mask_loss}"
     )
 
 

@@ -145,8 +145,9 @@ def make_metrics(
     return {
         "schema": 1,
         "run": {
-            "name": "fake", "profile": "quick", "seed": 0, "device": "cpu", "weights": "imagenet",
-            "backbone": "efficientnet_lite0", "parameters": 5_123_456, "epochs": len(history), "batch_size": 8,
+            "name": "fake", "profile": "quick", "seed": 0, "device": "cpu", "precision": "32-true",
+            "weights": "imagenet", "backbone": "efficientnet_lite0", "parameters": 5_123_456,
+            "epochs": len(history), "batch_size": 8,
             "image_height": 224, "image_width": 224, "augmentation": "flip_only",
         },
         "data": {

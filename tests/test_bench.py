@@ -150,6 +150,12 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
         rivals.TorchvisionMaskRCNN, min_size=192
     )  # 800 px take half a minute a step
     monkeypatch.setattr(rivals, "TorchvisionMaskRCNN", enlarging)
+    monkeypatch.setattr(run.yolo, "is_installed", lambda: True)
+
+    def fails(*_):
+        raise CarsegError("yolo: no\nsuch | model")
+
+    monkeypatch.setattr(run.yolo, "train_yolo", fails)
     said = []
     plan = BenchPlan(repeats=1, photos=8, stock_epochs=1, memory_photos=2, memory_steps=1)
     page = run_bench("smoke", str(synthetic_cars), "cpu", plan, said.append)
@@ -169,10 +175,31 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
     assert {"stock", "equal epochs", "equal time", "classifier"} == set(results["quality"])
     assert rows["validation accuracy, equal time, classifier"]["ours"] >= 0
     assert results["quality"]["equal epochs"]["epochs"] == 1
-    assert all(row["stock"] or row["ours"] for row in results["rows"] if "accuracy" not in row["what"])
+    assert all(
+        row["stock"] or row["ours"]
+        for row in results["rows"]
+        if "accuracy" not in row["what"] and "yolo" not in row["what"]
+    )
+    failed = rows["mask AP, equal time, yolo11n-seg"]
+    assert failed["ours"] is None and failed["note"] == "failed: yolo: no such / model"
+    assert "yolo is left out: yolo: no\nsuch | model" in said
     for name in ("bench.md", "ratios.png", "step.png", "quality.png"):
         assert (page.parent / name).stat().st_size > 500
     assert results["quality"]["stock"]["accuracy"] == 0.25 and said[-1].startswith("measured in ")
+
+
+def test_what_was_measured_before_a_failure_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+
+    def breaks_off(*arguments):
+        arguments[4].update(FACTS)
+        yield [Row("speed", "training", "photos/s", 0.5, 25.0)]
+        raise CarsegError("the disk is full")
+
+    monkeypatch.setattr(run, "_measure", breaks_off)
+    with pytest.raises(CarsegError, match="the disk is full"):
+        run_bench("smoke", "photos", "cpu", BenchPlan(), print)
+    assert "| training | photos/s | 0.5 | 25 | 50×" in (tmp_path / "bench" / "bench.md").read_text()
 
 
 def test_peak_memory_is_a_processs_own_whatever_its_parent_took():

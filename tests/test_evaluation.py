@@ -42,6 +42,7 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
         "minivan": 2,
     }  # of those used
     assert metrics["data"]["masks"] == "given" and metrics["run"]["device"] == "cpu"
+    assert metrics["run"]["precision"] == "32-true"  # profile smoke
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
 
 

@@ -11,7 +11,7 @@ with the same kind of start on both, by default from scratch, as torchvision's I
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -40,12 +40,15 @@ from carseg_lib.bench.systems import Batch, System, classifier_system, our_syste
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
+from carseg_lib.precision import BFLOAT16, FLOAT32, number_format
 from carseg_lib.progress import duration
 from carseg_lib.settings import near_match
 from carseg_lib.sources import load_catalogue
 from carseg_lib.splits import assign_splits
 from carseg_lib.study import Study, reports_folder, reports_in
 from carseg_lib.training import seed_everything
+
+NUMBERS = {FLOAT32: "float32", BFLOAT16: "bfloat16"}  # what convolutions multiply
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,25 @@ def run_bench(
 
     folder = files.make_folder(reports_folder() / "bench")
     with reports_in(folder):  # the trainings lie in it as runs do
-        rows, facts = _measure(profile, data, device, plan, say)
-    write_rows(folder, rows, facts)
+        rows: list[Row] = []
+        facts: dict[str, Any] = {}
+        for part in _measure(profile, data, device, plan, facts, say):
+            rows += part
+            write_rows(folder, rows, facts)  # what is measured is kept, whatever comes after
     draw_bench(files.read_json(folder / "bench.json"), folder)
     say(f"measured in {duration(facts['seconds'])}")
     return folder / "bench.md"
 
 
 def _measure(
-    profile: str, data: str, device: str, plan: BenchPlan, say: Callable[[str], None]
-) -> tuple[list[Row], dict[str, Any]]:
+    profile: str,
+    data: str,
+    device: str,
+    plan: BenchPlan,
+    facts: dict[str, Any],
+    say: Callable[[str], None],
+) -> Iterator[list[Row]]:
+    """The rows, part by part; the measurements behind them go into `facts`."""
     started = time.monotonic()
     study = Study.create("ours", profile, data, {"training_sample": 16}, device=device)
     say(f"benchmark of profile {profile} on {study.data_as_given}, device {choose_device(device)}")
@@ -135,15 +147,15 @@ def _measure(
             "set memory_photos lower by SET."
         )
     seed_everything(study.seed, choose_device(device))
-    facts: dict[str, Any] = {
+    facts |= {
         "made": provenance.now(),
         "torch": torch.__version__,
         "hardware": provenance.hardware(),
         "profile": profile,
+        "precision": number_format(study.precision, choose_device(study.device)),
         "data": dataset.name,
         "plan": asdict(plan),
     }
-    rows: list[Row] = []
     types = dataset.body_types
     resnet = study.model_copy(update={"backbone": "resnet50"})
     systems = {
@@ -155,19 +167,19 @@ def _measure(
     }
     batches, loading = read_batches(study, dataset)
     say("speed of training")
-    rows += training_speed(systems, batches, loading, study, plan.repeats, facts)
+    yield training_speed(systems, batches, loading, study, plan.repeats, facts)
     say("share of the machine's peak, and where a step's time goes")
-    rows += _machine(systems, batches, facts)
+    yield _machine(systems, batches, facts)
     trained = dict(systems)
     if plan.photos:
         say("quality: torchvision's model is trained first, which takes longest")
-        rows += _quality(study, dataset, plan, trained, facts, say)
+        yield from _quality(study, dataset, plan, trained, facts, say)
     say("speed of inference")
-    rows += inference_speed(trained, batches, plan.repeats, facts, bool(plan.photos))
+    yield inference_speed(trained, batches, plan.repeats, facts, bool(plan.photos))
     say("memory")
-    rows += _memory(study, dataset, plan, facts)
+    rows = _memory(study, dataset, plan, facts)
     facts["seconds"] = round(time.monotonic() - started, 1)
-    return rows, facts
+    yield rows
 
 
 def _machine(systems: Mapping[str, System], batches: list[Batch], facts: dict[str, Any]) -> list[Row]:
@@ -177,9 +189,10 @@ def _machine(systems: Mapping[str, System], batches: list[Batch], facts: dict[st
     where = {n: where_time_goes(lambda s=s: s.step(batches[0])) for n, s in sides.items()}
     flops = {n: count_flops(lambda s=s: s.step(batches[0])) for n, s in sides.items()}
     facts |= {"peak_gflops": peaks, "flops_of_a_step": flops, "where_time_goes": where}
-    peak = peaks["float32"]["convolution"]
+    numbers = {"ours": NUMBERS[facts["precision"]], "stock": "float32"}
 
     def share(name: str) -> float:
+        peak = peaks[numbers[name]]["convolution"]
         convolving = sum(s for kind, s in where[name].items() if kind.startswith("convolutions"))
         return 100 * flops[name]["convolution"] / convolving / 1e9 / peak
 
@@ -206,7 +219,7 @@ def _machine(systems: Mapping[str, System], batches: list[Batch], facts: dict[st
             "%",
             share("stock"),
             share("ours"),
-            note=f"fp32; {SIDES[STOCK_SAME_SIZE]}",
+            note=f"{SIDES[STOCK_SAME_SIZE]}, of {numbers['stock']}; ours of {numbers['ours']}",
         ),
     ]
 
@@ -218,7 +231,7 @@ def _quality(
     trained: dict[str, System],
     facts: dict[str, Any],
     say: Callable[[str], None],
-) -> list[Row]:
+) -> Iterator[list[Row]]:
     few = study.model_copy(update={"photos_per_split": plan.photos, "weights": plan.weights})
     stock = stock_system(few, dataset.body_types, plan.weights)
     of_stock = train_stock(few, dataset, stock, plan.stock_epochs, say)
@@ -232,34 +245,40 @@ def _quality(
     model, same_time = train_ours(long, dataset)
     trained[OURS] = our_system(few, dataset.body_types, OURS)
     trained[OURS].model.load_state_dict(model.state_dict())
-    of_step = medians(facts["step_seconds"])[CLASSIFIER]
-    of_classifier = train_rival_classifier(few, dataset, of_stock.seconds, of_step)
     facts["quality"] = {
         "stock": asdict(of_stock),
         "equal epochs": asdict(same_epochs),
         "equal time": asdict(same_time),
-        "classifier": asdict(of_classifier),
     }
-    rows = quality_rows(of_stock, same_epochs, same_time, plan)
-    rows.append(
-        Row(
-            "quality",
-            "validation accuracy, equal time, classifier",
-            "%",
-            None,
-            100 * of_classifier.accuracy,
-            note=f"{of_classifier.epochs} epochs, {duration(of_classifier.seconds)}",
-        )
-    )
+    yield quality_rows(of_stock, same_epochs, same_time, plan)
+    of_step = medians(facts["step_seconds"])[CLASSIFIER]
+    of_classifier = train_rival_classifier(few, dataset, of_stock.seconds, of_step)
+    facts["quality"]["classifier"] = asdict(of_classifier)
+    note = f"{of_classifier.epochs} epochs, {duration(of_classifier.seconds)}"
+    accuracy = "validation accuracy, equal time"
+    yield [Row("quality", f"{accuracy}, classifier", "%", None, 100 * of_classifier.accuracy, note=note)]
     if yolo.is_installed():
-        of_yolo = yolo.train_yolo(few, dataset, of_stock.seconds, reports_folder() / "yolo", say)
-        facts["quality"]["yolo"] = asdict(of_yolo)
-        note = f"{of_yolo.epochs} epochs, {duration(of_yolo.seconds)}"
-        for what, value in (("validation accuracy", of_yolo.accuracy), ("mask AP", of_yolo.mask_ap)):
-            rows.append(
-                Row("quality", f"{what}, equal time, {yolo.MODEL}", "%", None, 100 * value, note=note)
-            )
-    return rows
+        yield _yolo_rows(few, dataset, of_stock.seconds, facts, say)
+
+
+def _yolo_rows(
+    study: Study, dataset: Catalogue, seconds: float, facts: dict[str, Any], say: Callable[[str], None]
+) -> list[Row]:
+    """Another program may fail for reasons of its own: the rows then say so, and the benchmark goes on."""
+    whats = [f"{what}, equal time, {yolo.MODEL}" for what in ("validation accuracy", "mask AP")]
+    try:
+        found = yolo.train_yolo(study, dataset, seconds, reports_folder() / "yolo", say)
+    except CarsegError as error:
+        say(f"yolo is left out: {error}")
+        reason = " ".join(str(error).split())[:200].replace("|", "/")
+        return [Row("quality", what, "%", None, None, note=f"failed: {reason}") for what in whats]
+    facts["quality"]["yolo"] = asdict(found)
+    note = f"{found.epochs} epochs, {duration(found.seconds)}"
+    values = (found.accuracy, found.mask_ap)
+    return [
+        Row("quality", what, "%", None, 100 * value, note=note)
+        for what, value in zip(whats, values, strict=True)
+    ]
 
 
 def quality_rows(stock: Quality, same_epochs: Quality, same_time: Quality, plan: BenchPlan) -> list[Row]:

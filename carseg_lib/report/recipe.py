@@ -127,6 +127,7 @@ def differences(
     setting("schedule", "Schedule of the learning rate", "not said")
     setting("weight_decay", "Weight decay", "not said", form="{:g}")
     setting("epochs", "Epochs", paper.claim("epochs").printed)
+    add("Number format", "not said", str(run["precision"]), None)
     return rows
 
 
