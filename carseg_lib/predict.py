@@ -13,7 +13,7 @@ from carseg_lib.inference import Detection, detect, load_trained
 from carseg_lib.masks import decode_mask
 from carseg_lib.photo_cache import stored_side
 from carseg_lib.photos import BadPhoto, read_photo
-from carseg_lib.plots.photos import overlay
+from carseg_lib.plots.overlay import overlay
 from carseg_lib.preprocessing import network_input
 from carseg_lib.sources.folder import PHOTO_SUFFIXES
 from carseg_lib.study import Study

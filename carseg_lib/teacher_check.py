@@ -11,6 +11,7 @@ import numpy as np
 
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
+from carseg_lib.evaluation import largest_instance
 from carseg_lib.intervals import mean_estimate
 from carseg_lib.masks import decode_mask, mask_iou
 from carseg_lib.photos import read_photo
@@ -70,14 +71,11 @@ def measure(teacher: AnyTeacher, catalogue: Catalogue, study: Study) -> dict[str
     folder = study.caches / "teacher"
     ask_teacher(catalogue, teacher, folder, study.batch_size)
     given = given_boxes(catalogue)
-    cars = catalogue.instances.assign(
-        area=lambda table: (table.x2 - table.x1) * (table.y2 - table.y1)
-    ).sort_values("area", ascending=False, kind="stable")
-    largest = cars.drop_duplicates("photo_id").set_index("photo_id")
+    cars = dict(list(catalogue.instances.groupby("photo_id")))
     overlaps, qualities = [], []
     for photo in catalogue.photos.itertuples():
         seen = read_seen(folder, teacher, photo.file_sha256, given[photo.photo_id])
-        car = dict(largest.loc[photo.photo_id])
+        car = largest_instance(cars[photo.photo_id], photo.body_type)._asdict()
         told = car if teacher.uses_boxes else {"box_origin": "whole frame"}
         chosen = choose(told, seen, (photo.width, photo.height))
         if chosen:

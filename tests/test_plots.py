@@ -27,12 +27,12 @@ from carseg_lib.masks import decode_mask
 from carseg_lib.paper import TABLE_1, compare_with_paper
 from carseg_lib.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
 from carseg_lib.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
+from carseg_lib.plots.overlay import overlay
 from carseg_lib.plots.photos import (
     answers_grid,
     augmentation_grid,
     duplicate_pairs,
     masks_against_truth,
-    overlay,
     sample_photos,
     transform_steps,
 )

@@ -12,7 +12,7 @@ from carseg_lib.catalogue import Catalogue
 from carseg_lib.masks import decode_mask
 from carseg_lib.photos import read_photo
 from carseg_lib.plots import style
-from carseg_lib.plots.photos import overlay
+from carseg_lib.plots.overlay import overlay
 from carseg_lib.plots.style import Picture, colour_of, finish, message, new_figure, plain_image, themed
 
 COLUMNS = 4
