@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from carseg_lib import training
+from carseg_lib import precision, training
 from carseg_lib.checkpoints import Checkpoints
 from carseg_lib.errors import CarsegError
 from carseg_lib.model import LOSS_TERMS, build_model
 from carseg_lib.optimization import learning_rate, make_optimizer
+from carseg_lib.precision import BFLOAT16, FLOAT32
 from carseg_lib.training import recipe_fingerprint, train
 from carseg_lib.weights import WeightsRecord, hash_tensors
 from tests.small import small_study, with_dataset
@@ -59,14 +60,17 @@ def test_a_finished_run_is_not_trained_again(study, monkeypatch):
     assert train(study).equals(first)
 
 
+@pytest.mark.parametrize("numbers", [FLOAT32, BFLOAT16])
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
-    study, monkeypatch, tmp_path, synthetic_cars
+    numbers, monkeypatch, tmp_path, synthetic_cars
 ):
+    study = small_study(monkeypatch, tmp_path / "a", synthetic_cars, precision=numbers)
+    with_dataset(study)
     first = train(study)
-    again = small_study(monkeypatch, tmp_path / "b", synthetic_cars)
+    again = small_study(monkeypatch, tmp_path / "b", synthetic_cars, precision=numbers)
     with_dataset(again)
     assert train(again).drop(columns=TIMES).equals(first.drop(columns=TIMES))
-    other = small_study(monkeypatch, tmp_path / "c", synthetic_cars, seed=1)
+    other = small_study(monkeypatch, tmp_path / "c", synthetic_cars, seed=1, precision=numbers)
     with_dataset(other)
     assert not train(other).train_loss.equals(first.train_loss)
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "a"))
@@ -177,6 +181,15 @@ def test_fingerprint_changes_with_what_decides_the_numbers(study):
         {"score_threshold": 0.3},
     ):
         assert recipe_fingerprint(study.model_copy(update=change), dataset, record) != same
+
+
+def test_the_fingerprint_knows_what_auto_means_on_a_machine(study, monkeypatch):
+    dataset, record = with_dataset(study), WeightsRecord("file", "mine.pt", "0123", 1, 1)
+    found = {}
+    for capable in (False, True):
+        monkeypatch.setattr(precision, "multiplies_bfloat16", lambda _, capable=capable: capable)
+        found[capable] = recipe_fingerprint(study.model_copy(update={"precision": "auto"}), dataset, record)
+    assert found[False] == recipe_fingerprint(study, dataset, record) != found[True]
 
 
 def test_learning_rate_warms_up_and_falls(study):
