@@ -15,6 +15,7 @@ from carseg_lib import ablation, ablation_plan, cells, rivals
 from carseg_lib.ablation import classify, macro_f1, make_ablation, train_classifier
 from carseg_lib.ablation_plan import BASELINE, create_plan, study_of
 from carseg_lib.errors import CarsegError
+from carseg_lib.plots.ablation import effects
 from carseg_lib.weights import hash_tensors
 from tests.small import small_study, with_dataset
 
@@ -183,3 +184,28 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     said.clear()
     make_ablation(plan, said.append)
     assert sum("is up to date" in line for line in said) == 8
+
+
+def test_a_far_difference_is_named_and_does_not_squeeze_the_others():
+    def row(name, value, low, high):
+        return {
+            "name": name,
+            "question": f"what {name} does",
+            "trainings": 1,
+            "accuracy": {"value": 0.8},
+            "accuracy_difference": {"value": value, "low": low, "high": high},
+            "mask_iou_difference": None,
+        }
+
+    base = row("baseline", 0, 0, 0) | {"accuracy_difference": None}
+    results = {
+        "variants": [base, row("near", -0.02, -0.05, 0.01), row("far", -0.5, -0.55, -0.45)],
+        "answered": 100,
+        "plan": {"photos": 60, "epochs": 2},
+    }
+    figure = effects(results)
+    accuracy = figure.axes[0]
+    assert accuracy.get_xlim()[0] == pytest.approx(-5.5)
+    assert [text.get_text() for text in accuracy.texts] == ["-2.0", "-50.0"]
+    assert [line.get_marker() for line in accuracy.lines].count("<") == 1
+    assert not figure.axes[1].texts  # neither has masks
