@@ -16,6 +16,7 @@ from carseg_lib.bench.clocks import wait_for_gpu
 from carseg_lib.bench.systems import System
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.checkpoints import last_weights
+from carseg_lib.errors import CarsegError
 from carseg_lib.evaluation import answer_split
 from carseg_lib.inference import choose_device
 from carseg_lib.model import build_model
@@ -25,8 +26,8 @@ from carseg_lib.rivals import classify, train_classifier
 from carseg_lib.study import Study
 from carseg_lib.training import train
 
-# torchvision's reference: a warm-up of up to 1,000 steps within the first epoch, and a tenth of the rate after 16 and
-# after 22 of 26 epochs.
+# torchvision's reference: a warm-up of 1,000 steps, and a tenth of the rate after 16 and after 22 of 26 epochs. A
+# training of fewer steps warms up through all of them: from scratch, a sooner rise ended in losses that are no numbers.
 WARMUP_STEPS = 1000
 DROPS = (16 / 26, 22 / 26)
 
@@ -41,6 +42,7 @@ class Quality:
         accuracy: share of photos answered right.
         mask_ap: COCO's, over IoU 0.5 to 0.95.
         curve: (training seconds, accuracy) after each epoch.
+        note: what a reader must know of it.
     """
 
     epochs: int
@@ -48,6 +50,7 @@ class Quality:
     accuracy: float
     mask_ap: float
     curve: tuple[tuple[float, float], ...]
+    note: str = ""
 
     def seconds_to(self, accuracy: float) -> float | None:
         """Training time after which that accuracy was reached first; None if never."""
@@ -57,13 +60,17 @@ class Quality:
 def train_stock(
     study: Study, dataset: Catalogue, system: System, epochs: int, say: Callable[[str], None]
 ) -> Quality:
-    """Trains torchvision's model by its reference recipe on the study's photos, and measures it."""
+    """Trains torchvision's model by its reference recipe on the study's photos, and measures it.
+
+    If its loss becomes no number, its training ends there, and the network of the step before is measured: the note of
+    what is returned says so.
+    """
     photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say))
     steps = epochs * -(-len(photos) // study.batch_size)
     optimizer = system.optimizer
     peak = optimizer.param_groups[0]["lr"]
-    curve, seconds, done = [], 0.0, 0
-    warmup = min(WARMUP_STEPS, max(steps // epochs - 1, 1))
+    curve, seconds, done, note = [], 0.0, 0, ""
+    warmup = min(WARMUP_STEPS, steps)
     for epoch in range(1, epochs + 1):
         order = epoch_order(photos.photos.body_type, epoch, study.seed, 0.0)
         drop = 0.1 ** sum((epoch - 1) / epochs >= share for share in DROPS)
@@ -71,7 +78,12 @@ def train_stock(
         for batch in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
             for group in optimizer.param_groups:
                 group["lr"] = peak * drop * min((done + 1) / warmup, 1.0)
-            system.step(batch)
+            try:
+                system.step(batch)
+            except CarsegError as error:  # its weights are as they were
+                note = f"stock ended after {done} of {steps} steps: {error}"
+                say(note)
+                break
             done += 1
             if done in (1, 5) or done % 20 == 0:
                 spent = seconds + time.perf_counter() - started
@@ -81,7 +93,9 @@ def train_stock(
         accuracy, mask_ap = score(system.model, study, dataset)
         curve.append((seconds, accuracy))
         say(f"stock: epoch {epoch}/{epochs}, accuracy {accuracy:.1%}, mask AP {mask_ap:.1%}")
-    return Quality(epochs, seconds, accuracy, mask_ap, tuple(curve))
+        if note:
+            break
+    return Quality(len(curve), seconds, accuracy, mask_ap, tuple(curve), note)
 
 
 def train_ours(study: Study, dataset: Catalogue) -> tuple[nn.Module, Quality]:

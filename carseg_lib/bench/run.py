@@ -300,7 +300,7 @@ def quality_rows(stock: Quality, same_epochs: Quality, same_time: Quality, plan:
             ),
             Row("quality", f"mask AP, {when}", "%", 100 * stock.mask_ap, 100 * ours.mask_ap),
         ]
-    note = "" if reached else "ours never reached it"
+    note = "; ".join(filter(None, (stock.note, "" if reached else "ours never reached it")))
     first = min(reached, default=None)
     what = f"training time to stock's last accuracy ({stock.accuracy:.1%})"
     return [*rows, Row("quality", what, "s", stock.seconds, first, False, note)]

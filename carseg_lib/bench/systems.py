@@ -134,7 +134,7 @@ def finite_sum(losses: dict[str, Tensor], name: str) -> Tensor:
     """
     total = sum(losses.values())
     if not torch.isfinite(total):
-        raise CarsegError(f"the loss of {name} is not finite: what was measured of it would mean nothing")
+        raise CarsegError(f"the loss of {name} is not finite: from here on it measures nothing")
     return total
 
 
