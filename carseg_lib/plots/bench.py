@@ -108,7 +108,7 @@ def learning(results: Mapping[str, Any]) -> Picture:
     title = "Validation accuracy over training time"
     if "quality" not in results:
         return message(title, "The quality part was left out (photos=0).")
-    figure = new_figure(8.4, 3.4)
+    figure = new_figure(8.4, 3.8)
     axes = figure.add_subplot()
     looks = {
         "stock": ("torchvision's Mask R-CNN", STOCK_COLOUR, "o-"),
@@ -128,7 +128,7 @@ def learning(results: Mapping[str, Any]) -> Picture:
     percent_axis(axes.yaxis, "validation accuracy")
     axes.set_ylim(0, 1)
     axes.grid(True, axis="y")
-    axes.legend(loc="lower right")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
     plan = results["plan"]
     start = "from scratch" if plan["weights"] == "none" else "from ImageNet"
     note = f"{plan['photos']} training and {plan['photos']} validation photos of {results['data']}, both {start}."
