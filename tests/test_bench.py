@@ -128,9 +128,8 @@ def test_the_stock_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_path, syn
     scores = iter([(k / 100, 0.5) for k in range(26)])
     monkeypatch.setattr(quality, "score", lambda *_: next(scores))
     found = train_stock(study, dataset, system, 26, said.append)
-    assert len(rates) == 2 * 26 and rates[0] == pytest.approx(
-        1 / 52
-    )  # fewer steps than the reference warms up for
+    # 52 steps, fewer than the reference warms up for
+    assert len(rates) == 2 * 26 and rates[0] == pytest.approx(1 / 52)
     assert rates[31] == pytest.approx(32 / 52)
     assert rates[33] == pytest.approx(0.1 * 34 / 52) and rates[45] == pytest.approx(0.01 * 46 / 52)
     assert found.accuracy == 0.25 and found.epochs == 26 and found.curve[-1] == (found.seconds, 0.25)
@@ -155,10 +154,8 @@ def test_a_stock_training_that_ends_early_is_measured_and_said_to(monkeypatch, t
         study, with_dataset(study), System("stock", None, optimizer, step, None), 26, said.append
     )
     assert (found.epochs, found.accuracy, found.mask_ap, len(found.curve)) == (2, 0.2, 0.1, 2)
-    assert (
-        found.note == "stock ended after 3 of 52 steps: the loss of stock is not finite"
-        and found.note in said
-    )
+    assert found.note == "stock ended after 3 of 52 steps: the loss of stock is not finite"
+    assert found.note in said
     assert quality_rows(found, found, found, BenchPlan())[-1].note == found.note
 
 
