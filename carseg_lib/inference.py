@@ -152,7 +152,9 @@ def mask_window(
     x1, y1, x2, y2 = box
     rows, down = _interpolation(y1, y2, probabilities.shape[0], height)
     columns, across = _interpolation(x1, x2, probabilities.shape[1], width)
-    return (rows, columns), down @ probabilities @ across.T
+    # by torch: NumPy's products have threads of their own, which wait for torch's four times as long as they work
+    soft = torch.from_numpy(down) @ torch.from_numpy(probabilities) @ torch.from_numpy(across).T
+    return (rows, columns), soft.numpy()
 
 
 def _interpolation(start: float, end: float, cells: int, size: int) -> tuple[slice, np.ndarray]:

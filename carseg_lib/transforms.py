@@ -1,8 +1,8 @@
 """The steps of the paper's preprocessing (§III, §V), each on a photo with its boxes and masks together.
 
 A step takes and returns (image, target). Its random numbers come from a generator that it is given: torch's own state
-is neither read nor moved. The work is Pillow's and NumPy's, each in one thread: on photos this small, sharing an
-operation between threads takes longer than the operation.
+is neither read nor moved. On photos this small an operation takes a tenth of a millisecond, and which library does it
+matters more than how many threads: a training step waits for eight photos.
 
 Shapes: image (H, W, 3) uint8, float32 after `Normalise`; target: boxes (N, 4) float32 pixels, masks (N, H, W) uint8 of
 0 and 1, labels (N,) int64.
@@ -11,10 +11,12 @@ Shapes: image (H, W, 3) uint8, float32 after `Normalise`; target: boxes (N, 4) f
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
 from torch import Generator
+from torch.nn import functional as F
 
 from carseg_lib.masks import box_of_mask
 
@@ -86,8 +88,9 @@ class Resize:
         }
 
     def resize_photo(self, image: np.ndarray) -> np.ndarray:
-        """The photo alone."""
-        return np.asarray(Image.fromarray(image).resize(self.size[::-1], Image.Resampling.BILINEAR))
+        """The photo alone: torch's resizing of bytes is Pillow's, within one of 255, in a third of the time."""
+        planes = torch.from_numpy(np.require(image, requirements="CW")).permute(2, 0, 1)[None]
+        return cv2.merge(list(F.interpolate(planes, self.size, mode="bilinear", antialias=True)[0].numpy()))
 
 
 def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -146,7 +149,7 @@ class RandomFlip:
             return image, target
         boxes = target["boxes"].copy()
         boxes[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
-        return image[:, ::-1], target | {"boxes": boxes, "masks": target["masks"][..., ::-1]}
+        return cv2.flip(image, 1), target | {"boxes": boxes, "masks": target["masks"][..., ::-1]}
 
 
 @dataclass(frozen=True)
@@ -163,16 +166,16 @@ class ColourJitter:
         """The photo alone changes.
 
         The three changes are those of Pillow's `ImageEnhance`, each linear in a pixel's colours: together they are one
-        matrix, in half the time. Values are cut to 0..255 once, at the end.
+        matrix, within one of 255 of what Pillow makes of it, in a quarter of the time. Values are cut to 0..255 once,
+        at the end.
         """
-        photo = Image.fromarray(np.ascontiguousarray(image))
         draws = torch.rand(3, generator=generator).tolist()
         brightness, contrast, saturation = (1 + self.strength * (2 * draw - 1) for draw in draws)
-        grey = brightness * photo.convert("L").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
+        grey = brightness * (LUMA @ cv2.mean(image)[:3])
         matrix = np.empty((3, 4))
         matrix[:, :3] = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)
         matrix[:, 3] = (1 - contrast) * grey
-        return np.asarray(photo.convert("RGB", tuple(matrix.flatten().tolist()))), target
+        return cv2.transform(image, matrix), target
 
 
 @dataclass(frozen=True)

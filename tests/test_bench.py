@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from carseg_lib import rivals
-from carseg_lib.bench import quality, run
+from carseg_lib.bench import machine, quality, run
 from carseg_lib.bench.clocks import interleaved, medians
 from carseg_lib.bench.machine import count_flops, kind_of, peak_gflops, where_time_goes
 from carseg_lib.bench.memory import own_peak
 from carseg_lib.bench.quality import Quality, train_stock
 from carseg_lib.bench.rows import Row, markdown, write_rows
 from carseg_lib.bench.run import BenchPlan, create_plan, quality_rows, run_bench
+from carseg_lib.bench.speed import detections_a_photo
 from carseg_lib.bench.systems import System, finite_sum
 from carseg_lib.errors import CarsegError
 from tests.small import small_study, with_dataset
@@ -82,6 +83,17 @@ def test_arithmetic_is_counted_and_timed():
     assert all(seconds >= 0 for seconds in where.values())
     peaks = peak_gflops(torch.device("cpu"), torch.float32, repeats=1)
     assert set(peaks) == {"matrix", "convolution"} and all(p > 0.1 for p in peaks.values())
+
+
+def test_detections_are_counted_in_either_form():
+    assert detections_a_photo([["suv", "sedan"], []]) == 1
+    assert detections_a_photo([{"scores": torch.ones(3), "boxes": torch.ones(3, 4)}]) == 3
+
+
+def test_a_call_that_was_held_up_does_not_count(monkeypatch):
+    calls = iter([{"copies": 1.0, "all else": 2.0}, {"copies": 9.0}, {"copies": 2.0, "all else": 1.0}])
+    monkeypatch.setattr(machine, "_where_one_goes", lambda _: next(calls))
+    assert where_time_goes(lambda: None) == {"copies": 2.0, "all else": 1.0}
 
 
 def test_the_time_to_an_accuracy_is_that_of_the_first_epoch_that_has_it():
@@ -191,6 +203,12 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
     assert same_size["ratio"] == pytest.approx(same_size["ours"] / same_size["stock"])
     assert as_it_comes["ratio"] > same_size["ratio"] > 1 and as_it_comes["note"].endswith("2 photos a step")
     assert rows["inference, batch 4, stock at the same size"]["ratio"] > 1
+    untrained = rows["inference, batch 4, stock at the same size, untrained"]
+    found = results["detections_a_photo"]
+    assert untrained["ratio"] > 1 and found["stock, same size, untrained"] > 1 and "classifier" not in found
+    assert untrained["note"].startswith(
+        f"detections a photo: stock {found['stock, same size, untrained']:.3g}, "
+    )
     assert rows["training, 128 × 128 px, ResNet-50 on both sides, stock at the same size"]["ratio"] > 0
     assert rows["convolutions, share of the measured peak"]["ours"] > 0
     assert rows["arithmetic of a training step"]["ratio"] > 10

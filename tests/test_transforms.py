@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,24 @@ def test_resized_boxes_still_fit_their_masks(height, width, new_height, new_widt
     resized, moved = Resize((new_height, new_width))(image, target, seeded())
     assert resized.shape == (new_height, new_width, 3) and moved["masks"].shape == (1, new_height, new_width)
     assert np.abs(boxes_of_masks(moved["masks"]) - moved["boxes"]).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("size", [(20, 80), (37, 53), (96, 12), (224, 224)])
+def test_photos_are_resized_as_pillow_does_with_antialiasing(size):
+    photo = np.random.default_rng(0).integers(0, 256, (300, 160, 3), np.uint8)
+    for part in (photo, photo[5:42, 7:60]):  # a crop is a view
+        expected = np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BILINEAR))
+        found = Resize(size).resize_photo(part)
+        assert found.dtype == np.uint8 and found.shape == (*size, 3)
+        assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_a_photo_that_cannot_be_written_to_is_resized_without_a_warning():
+    photo = np.zeros((8, 8, 3), np.uint8)
+    photo.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Resize((4, 4)).resize_photo(photo).max() == 0
 
 
 def test_masks_are_resized_as_pillow_does_by_nearest_pixel():

@@ -102,24 +102,29 @@ def _backward_flops(
 def where_time_goes(action: Callable[[], object], repeats: int = 3) -> dict[str, float]:
     """Seconds of one call by kind of work (see `KINDS`), on the CPU, or on the GPU where there is one.
 
-    "not in an operation" is the rest of the wall time: Python, and the CPU's waiting for nothing.
+    "not in an operation" is the rest of the wall time: Python, and the CPU's waiting for nothing. Each is the median of
+    the calls: one that the machine was busy with something else in does not count.
     """
+    action()
+    calls = [_where_one_goes(action) for _ in range(repeats)]
+    kinds = {kind: statistics.median(call.get(kind, 0.0) for call in calls) for kind in set().union(*calls)}
+    return dict(sorted(kinds.items(), key=lambda item: -item[1]))
+
+
+def _where_one_goes(action: Callable[[], object]) -> dict[str, float]:
     on_gpu = torch.cuda.is_available()
     activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
-    action()
-    walls = []
     with profile(activities=activities) as recorded:
-        for _ in range(repeats):
-            started = time.perf_counter()
-            action()
-            wait_for_gpu()
-            walls.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        action()
+        wait_for_gpu()
+        wall = time.perf_counter() - started
     kinds: dict[str, float] = defaultdict(float)
     for event in recorded.key_averages():
         microseconds = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-        kinds[kind_of(event.key)] += microseconds / 1e6 / repeats
-    kinds["not in an operation"] = max(statistics.mean(walls) - sum(kinds.values()), 0.0)
-    return dict(sorted(kinds.items(), key=lambda item: -item[1]))
+        kinds[kind_of(event.key)] += microseconds / 1e6
+    kinds["not in an operation"] = max(wall - sum(kinds.values()), 0.0)
+    return kinds
 
 
 def kind_of(operation: str) -> str:

@@ -32,6 +32,7 @@ from carseg_lib.bench.speed import (
     SIDES,
     STOCK,
     STOCK_SAME_SIZE,
+    STOCK_UNTRAINED,
     inference_speed,
     read_batches,
     training_speed,
@@ -174,6 +175,7 @@ def _measure(
     if plan.photos:
         say("quality: torchvision's model is trained first, which takes longest")
         yield from _quality(study, dataset, plan, trained, facts, say)
+        trained[STOCK_UNTRAINED] = systems[STOCK_SAME_SIZE]
     say("speed of inference")
     yield inference_speed(trained, batches, plan.repeats, facts, bool(plan.photos))
     say("memory")
@@ -185,11 +187,12 @@ def _measure(
 def _machine(systems: Mapping[str, System], batches: list[Batch], facts: dict[str, Any]) -> list[Row]:
     sides = {"ours": systems[OURS], "stock": systems[STOCK_SAME_SIZE]}
     device = next(sides["ours"].model.parameters()).device
-    peaks = {str(t).removeprefix("torch."): peak_gflops(device, t) for t in (torch.float32, torch.bfloat16)}
     where = {n: where_time_goes(lambda s=s: s.step(batches[0])) for n, s in sides.items()}
     flops = {n: count_flops(lambda s=s: s.step(batches[0])) for n, s in sides.items()}
-    facts |= {"peak_gflops": peaks, "flops_of_a_step": flops, "where_time_goes": where}
     numbers = {"ours": NUMBERS[facts["precision"]], "stock": "float32"}
+    # of the formats in use: a processor without bfloat16 takes minutes to say how slow it is in it
+    peaks = {n: peak_gflops(device, getattr(torch, n)) for n in sorted(set(numbers.values()))}
+    facts |= {"peak_gflops": peaks, "flops_of_a_step": flops, "where_time_goes": where}
 
     def share(name: str) -> float:
         peak = peaks[numbers[name]]["convolution"]
