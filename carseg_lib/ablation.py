@@ -101,7 +101,8 @@ def make_classifier_cell(
     """The same for a classifier: photos, steps, rates and seeds as the Mask R-CNN's."""
     needs = {
         "settings": {
-            name: str(value) for name, value in study.settings(["preprocessing", "model", "training"]).items()
+            name: str(value)
+            for name, value in study.settings(["preprocessing", "model", "training", "evaluation"]).items()
         },
         "data": dataset.fingerprint,
         "photos": judged.fingerprint,

@@ -112,6 +112,7 @@ def make_cell(
         "training": recipe_fingerprint(study, dataset, record) if dataset else record.sha256,
         "photos": judged.fingerprint,
         "answering": digest_of(ANSWERING),
+        "views": study.views,
     }
     before = read_cell(study.folder)
     if before.get("needs") == needs:

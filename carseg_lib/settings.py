@@ -155,12 +155,13 @@ class Settings(BaseModel):
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("training", "where it runs")
     workers: int = _setting("training", "training processes", ge=1, le=64)
 
-    views: Literal[1, 2] = _setting(
-        "training", "times a photo is looked at for its answer: 1, or 2, the second time mirrored"
-    )
     score_threshold: float = _setting("training", "lowest score of a detection that is kept", ge=0, lt=1)
     nms_threshold: float = _setting("training", "box IoU that makes two detections one car", gt=0, le=1)
     detections_per_photo: int = _setting("training", "detections kept a photo", ge=1, le=1000)
+    views: Literal[1, 2] = _setting(
+        "evaluation",
+        "times a trained network looks at a photo for its answer: 1, or 2, the second time mirrored",
+    )
     bootstrap_samples: int = _setting("evaluation", "resamplings of each 95% interval", ge=100, le=100_000)
 
     @property

@@ -250,7 +250,8 @@ def _train_here(study: Study) -> None:
     fabric = make_fabric(study)
     seed_everything(study.seed, fabric.device)
     say = print if fabric.is_global_zero else _nothing
-    model = build_model(study, len(dataset.body_types) + 1, with_masks)
+    # Each epoch is judged by one look at a photo: two would make its validation cost half as much as its training.
+    model = build_model(study.model_copy(update={"views": 1}), len(dataset.body_types) + 1, with_masks)
     record = load_weights(model, study.backbone, study.weights)
     model = model.to(fabric.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, study)

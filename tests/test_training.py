@@ -12,6 +12,7 @@ import torch
 from carseg_lib import precision, training
 from carseg_lib.checkpoints import Checkpoints
 from carseg_lib.errors import CarsegError
+from carseg_lib.inference import load_trained
 from carseg_lib.model import LOSS_TERMS, build_model
 from carseg_lib.optimization import learning_rate, make_optimizer
 from carseg_lib.precision import BFLOAT16, FLOAT32
@@ -58,6 +59,18 @@ def test_a_finished_run_is_not_trained_again(study, monkeypatch):
     first = train(study)
     monkeypatch.setattr(training, "train_epoch", None)
     assert train(study).equals(first)
+
+
+def test_mirror_images_are_asked_once_training_is_over(study, monkeypatch):
+    monkeypatch.setattr(
+        training, "build_model", lambda study, *args: asked.append(study.views) or first(study, *args)
+    )
+    asked, first = [], build_model
+    mirrored = study.model_copy(update={"views": 2})
+    history = train(mirrored)
+    monkeypatch.setattr(training, "train_epoch", None)
+    assert train(study).equals(history) and asked == [1, 1]
+    assert load_trained(mirrored)[0].views == 2
 
 
 @pytest.mark.parametrize("numbers", [FLOAT32, BFLOAT16])
