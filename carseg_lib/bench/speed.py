@@ -128,8 +128,11 @@ def inference_speed(
         are_trained: ours and torchvision's have been trained.
     """
     images = batches[0][0]
-    found = {n: detections_a_photo(s.answer(images)) for n, s in systems.items() if n != CLASSIFIER}
-    whole = interleaved({n: (lambda s=s: s.answer(images)) for n, s in systems.items()}, repeats)
+    answers: dict[str, Any] = {}
+    whole = interleaved(
+        {n: (lambda n=n, s=s: answers.update({n: s.answer(images)})) for n, s in systems.items()}, repeats
+    )
+    found = {n: detections_a_photo(answer) for n, answer in answers.items() if n != CLASSIFIER}
     one = interleaved({n: (lambda s=s: s.answer(images[:1])) for n, s in systems.items()}, repeats)
     facts |= {"inference_seconds": whole, "latency_seconds": one, "detections_a_photo": found}
     rate = {name: len(images) / s for name, s in medians(whole).items()}
@@ -141,6 +144,8 @@ def inference_speed(
     }
     if are_trained:
         notes[STOCK] += "; stock's weights are from training at the same size"
+    else:
+        notes = {stock: f"untrained; {note}" for stock, note in notes.items()}
     single = "one photo, from tensor to masks"
     return [
         *_beside_stock(f"inference, batch {len(images)}", rate, sides, notes),
