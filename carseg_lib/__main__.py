@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from carseg_lib import commands, files
 from carseg_lib.errors import CarsegError
-from carseg_lib.study import reports_folder
+from carseg_lib.run_folder import reports_folder
 
 VARIABLES = {
     "data": "your photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "

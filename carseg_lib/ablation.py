@@ -24,7 +24,8 @@ from carseg_lib.inference import choose_device
 from carseg_lib.metrics import confusion_matrix, scores_of_matrices
 from carseg_lib.report.words import interval, percent, points
 from carseg_lib.rivals import classify, train_classifier
-from carseg_lib.study import Study, reports_in
+from carseg_lib.run_folder import reports_in
+from carseg_lib.study import Study
 from carseg_lib.transfer_results import difference, flat, means, per_photo, read_answers
 
 RENDERED_START = "rendered-start"

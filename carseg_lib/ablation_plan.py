@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from carseg_lib.errors import CarsegError
+from carseg_lib.run_folder import check_run_name, reports_folder, reports_in
 from carseg_lib.settings import near_match, profile_names, project_folder
-from carseg_lib.study import MONITOR, Study, check_run_name, reports_folder, reports_in
+from carseg_lib.study import MONITOR, Study
 
 BASELINE = "baseline"
 NUMBERS = {"photos": 0, "epochs": 1, "seeds": 1, "validation_photos": 0}  # the least that each may be

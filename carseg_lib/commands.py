@@ -13,7 +13,8 @@ from pathlib import Path
 
 from carseg_lib import settings as profiles
 from carseg_lib.errors import CarsegError
-from carseg_lib.study import Study, reports_folder
+from carseg_lib.run_folder import reports_folder
+from carseg_lib.study import Study
 
 
 def _study(asked: argparse.Namespace) -> Study:

@@ -21,7 +21,7 @@ from carseg_lib.catalogue import Catalogue
 from carseg_lib.cells import catalogued, cell_dataset, first_model, judged_photos, make_cell
 from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
-from carseg_lib.study import reports_in
+from carseg_lib.run_folder import reports_in
 from carseg_lib.transfer_plan import Cell, TransferPlan, planned_cells, study_of, study_of_cell
 from carseg_lib.transfer_results import write_results
 

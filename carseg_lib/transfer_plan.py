@@ -11,8 +11,9 @@ from typing import Any
 
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.errors import CarsegError
+from carseg_lib.run_folder import check_run_name, reports_folder, reports_in
 from carseg_lib.settings import near_match, profile_names
-from carseg_lib.study import MONITOR, WEIGHTS, Study, check_run_name, reports_folder, reports_in
+from carseg_lib.study import MONITOR, WEIGHTS, Study
 
 # Parameters of the profile that differ from cell to cell, and the setting here that says how.
 DECIDED = {

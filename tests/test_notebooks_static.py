@@ -12,8 +12,8 @@ import nbformat
 import pytest
 
 from carseg_lib.notebooks import declared_parameters
-from carseg_lib.pipeline import STEPS
 from carseg_lib.settings import project_folder
+from carseg_lib.steps import STEPS
 
 FOLDER = project_folder() / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

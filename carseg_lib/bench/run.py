@@ -43,10 +43,11 @@ from carseg_lib.errors import CarsegError
 from carseg_lib.inference import choose_device
 from carseg_lib.precision import BFLOAT16, FLOAT32, number_format
 from carseg_lib.progress import duration
+from carseg_lib.run_folder import reports_folder, reports_in
 from carseg_lib.settings import near_match
 from carseg_lib.sources import load_catalogue
 from carseg_lib.splits import assign_splits
-from carseg_lib.study import Study, reports_folder, reports_in
+from carseg_lib.study import Study
 from carseg_lib.training import seed_everything
 
 NUMBERS = {FLOAT32: "float32", BFLOAT16: "bfloat16"}  # what convolutions multiply
