@@ -184,6 +184,13 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     said.clear()
     make_ablation(plan, said.append)
     assert sum("is up to date" in line for line in said) == 8
+    # another way to answer trains nothing
+    said.clear()
+    mirrored = {"question": "no crop, mirrored", "settings": {"crop_scale": 1.0, "views": 2}}
+    make_ablation(create_plan(listed(variants=LISTED["variants"] | {"no_crop": mirrored})), said.append)
+    assert sum("is up to date" in line for line in said) == 6
+    again = pd.read_csv(plan.folder / "no_crop-seed0" / "predictions.csv", keep_default_na=False)
+    assert not again.score.equals(tables["no_crop", 0].score)
 
 
 def test_a_far_difference_is_named_and_does_not_squeeze_the_others():
