@@ -139,6 +139,16 @@ def test_the_environment_sets_variables_too(clone):
     assert clone.asked("reproduce", DATA="/cars")[1] == {"DATA": "/cars"}
 
 
+def test_freed_memory_is_kept_for_the_next_step_unless_the_user_wants_otherwise(clone, monkeypatch):
+    clone.python.write_text('#!/bin/sh\nif [ "$1" != -c ]; then env | grep ^MALLOC_ | sort; fi\n')
+    names = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    usual = clone.make("settings").stdout.split()
+    assert usual == ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=4000000000"]
+    assert clone.make("settings", MALLOC_ARENA_MAX="4").stdout.split() == ["MALLOC_ARENA_MAX=4", *usual[1:]]
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [
