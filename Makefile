@@ -59,7 +59,8 @@ export CARSEG_RENDERED := $(value RENDERED)
 export CARSEG_PYTHON := $(value PYTHON)
 
 # Memory that one step of training frees is kept for the next. Left alone, glibc gives large tensors back to the system,
-# which zeroes their pages when they are asked for again: a tenth of the time of a step or an answer on two CPU cores.
+# which zeroes their pages when they are asked for again: a twentieth of a step's time on two CPU cores, a seventh of an
+# answer's.
 MALLOC_ARENA_MAX ?= 1
 MALLOC_MMAP_MAX_ ?= 0
 MALLOC_TRIM_THRESHOLD_ ?= 4000000000
