@@ -102,9 +102,9 @@ def make_classifier_cell(
     """The same for a classifier: photos, steps, rates and seeds as the Mask R-CNN's."""
     needs = {
         "settings": {
-            name: str(value)
-            for name, value in study.settings(["preprocessing", "model", "training", "evaluation"]).items()
+            name: str(value) for name, value in study.settings(["preprocessing", "model", "training"]).items()
         },
+        "views": study.views,
         "data": dataset.fingerprint,
         "photos": judged.fingerprint,
         "code": digest_of("from carseg_lib import ablation"),
