@@ -17,7 +17,7 @@ from carseg_lib.bench.quality import Quality, train_stock
 from carseg_lib.bench.rows import Row, markdown, write_rows
 from carseg_lib.bench.run import BenchPlan, create_plan, quality_rows, run_bench
 from carseg_lib.bench.speed import detections_a_photo, inference_speed
-from carseg_lib.bench.systems import System, finite_sum
+from carseg_lib.bench.systems import NonFiniteLossError, System, finite_sum
 from carseg_lib.errors import CarsegError
 from tests.small import small_study, with_dataset
 
@@ -177,7 +177,7 @@ def test_a_stock_training_that_ends_early_is_measured_and_said_to(monkeypatch, t
 
     def step(_):
         if len(steps) == 3:
-            raise CarsegError("the loss of stock is not finite")
+            raise NonFiniteLossError("the loss of stock is not finite")
         steps.append(1)
 
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -195,7 +195,7 @@ def test_a_stock_training_that_ends_early_is_measured_and_said_to(monkeypatch, t
 
 def test_a_network_of_no_numbers_is_not_measured():
     assert finite_sum({"a": torch.tensor(1.0), "b": torch.tensor(2.0)}, "ours") == 3
-    with pytest.raises(CarsegError, match="the loss of ours is not finite"):
+    with pytest.raises(NonFiniteLossError, match="the loss of ours is not finite"):
         finite_sum({"a": torch.tensor(1.0), "b": torch.tensor(float("nan"))}, "ours")
 
 

@@ -8,11 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_recall_fscore_support
 
-from carseg_lib import paper, paper_audit
+from carseg_lib import paper, paper_audit, paper_table
 from carseg_lib import paper_arithmetic as arithmetic
 from carseg_lib.errors import CarsegError
 from carseg_lib.paper import HEADLINE, TABLE_1
-from carseg_lib.paper_audit import CONSISTENT, IMPOSSIBLE, UNKNOWN
+from carseg_lib.paper_table import CONSISTENT, IMPOSSIBLE, UNKNOWN
 
 ROW = {name: tuple(TABLE_1.loc[name, ["precision", "recall", "accuracy"]]) for name in TABLE_1.index}
 
@@ -215,7 +215,7 @@ def test_a_true_report_is_never_called_impossible(matrix, all_answered):
         matrix[:, 4] = 0
     assume(matrix.sum() > 0)
     table, averages = report(matrix)
-    audit = paper_audit.audit_table(table)
+    audit = paper_table.audit_table(table)
     assert set(audit["verdict"]) <= ({CONSISTENT} if all_answered else {CONSISTENT, UNKNOWN}), (
         audit.to_string()
     )
@@ -232,7 +232,7 @@ def test_a_true_report_is_never_called_impossible(matrix, all_answered):
     assert int(np.trace(matrix)) in arithmetic.correct_counts(overall, int(matrix.sum()))
 
     def verdicts(averages: dict[str, float]) -> dict[tuple[str, str], str]:
-        audit = paper_audit.audit_headline(table, averages)
+        audit = paper_table.audit_headline(table, averages)
         return {(row.claim, row.check): row.verdict for row in audit.itertuples()}
 
     for how in ("macro", "weighted"):
@@ -267,7 +267,7 @@ def test_a_changed_f1_is_found(matrix, row, change):
     changed.iloc[row, 2] = table.iloc[row, 2] + change
     # rounding moves F1 by at most 0.0005 · 2 where P and R are no smaller than 0.2
     assume(min(table.iloc[row, 0], table.iloc[row, 1]) > 0.2 and 0 <= changed.iloc[row, 2] <= 1)
-    assert paper_audit.audit_table(changed)["verdict"].iloc[row] == IMPOSSIBLE
+    assert paper_table.audit_table(changed)["verdict"].iloc[row] == IMPOSSIBLE
 
 
 # --- the audit as a whole
@@ -279,7 +279,7 @@ def audit():
 
 
 def test_every_number_of_the_paper_has_a_verdict(audit):
-    assert tuple(audit.columns) == paper_audit.COLUMNS
+    assert tuple(audit.columns) == paper_table.COLUMNS
     assert set(audit["verdict"]) == {CONSISTENT, IMPOSSIBLE, UNKNOWN}
     judged = {name for claims in audit["claim"] for name in claims.split(", ")}
     assert judged == {claim.what for claim in paper.CLAIMS} | {"boxes and masks"}

@@ -13,10 +13,9 @@ from torch import nn
 from carseg_lib.average_precision import coco_ap
 from carseg_lib.batches import Batches, epoch_order, make_loader
 from carseg_lib.bench.clocks import wait_for_gpu
-from carseg_lib.bench.systems import System
+from carseg_lib.bench.systems import NonFiniteLossError, System
 from carseg_lib.catalogue import Catalogue
 from carseg_lib.checkpoints import last_weights
-from carseg_lib.errors import CarsegError
 from carseg_lib.evaluation import answer_split
 from carseg_lib.inference import choose_device
 from carseg_lib.model import build_model
@@ -80,7 +79,7 @@ def train_stock(
                 group["lr"] = peak * drop * min((done + 1) / warmup, 1.0)
             try:
                 system.step(batch)
-            except CarsegError as error:  # its weights are as they were
+            except NonFiniteLossError as error:  # its weights are as they were
                 note = f"stock ended after {done} of {steps} steps: {error}"
                 say(note)
                 break

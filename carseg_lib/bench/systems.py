@@ -126,15 +126,19 @@ def classifier_system(study: Study, body_types: tuple[str, ...]) -> System:
     return System("classifier", model, optimizer, step, answer)
 
 
+class NonFiniteLossError(CarsegError):
+    """A system's loss became no number."""
+
+
 def finite_sum(losses: dict[str, Tensor], name: str) -> Tensor:
     """The sum of a step's losses.
 
     Raises:
-        CarsegError: it is not finite: a network of no numbers proposes nothing, and its speed says nothing.
+        NonFiniteLossError: it is not finite: a network of no numbers proposes nothing, and its speed says nothing.
     """
     total = sum(losses.values())
     if not torch.isfinite(total):
-        raise CarsegError(f"the loss of {name} is not finite: from here on it measures nothing")
+        raise NonFiniteLossError(f"the loss of {name} is not finite: from here on it measures nothing")
     return total
 
 
