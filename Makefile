@@ -66,6 +66,10 @@ MALLOC_MMAP_MAX_ ?= 0
 MALLOC_TRIM_THRESHOLD_ ?= 4000000000
 export MALLOC_ARENA_MAX MALLOC_MMAP_MAX_ MALLOC_TRIM_THRESHOLD_
 
+# Containers often forbid Python to keep compiled modules. A run is six processes, each of which would compile torch and
+# the rest anew: twice the time of their start. They are kept in .venv and in __pycache__, which git ignores.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The environment: .venv, or the conda environment of environment.yml while it is active. `ready` is written last, so
 # that an installation that was interrupted is done again.
 ifeq ($(CONDA_DEFAULT_ENV),carseg)

@@ -149,6 +149,12 @@ def test_freed_memory_is_kept_for_the_next_step_unless_the_user_wants_otherwise(
     assert clone.make("settings", MALLOC_ARENA_MAX="4").stdout.split() == ["MALLOC_ARENA_MAX=4", *usual[1:]]
 
 
+def test_compiled_modules_are_kept_also_where_the_environment_forbids_it(clone):
+    clone.python.write_text('#!/bin/sh\nif [ "$1" != -c ]; then env | grep ^PYTHON | sort; fi\n')
+    told = clone.make("settings", PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1").stdout.split()
+    assert "PYTHONUNBUFFERED=1" in told and not any("BYTECODE" in one for one in told)
+
+
 @pytest.mark.parametrize(
     ("word", "said"),
     [
