@@ -98,7 +98,7 @@ def audit() -> pd.DataFrame:
     """Every number of the paper with its verdict.
 
     Returns:
-        A row per check, all texts: claim (names of :data:`CLAIMS`, joined by ", "), printed, place (section,
+        A row per check, all texts: claim (names of `paper.CLAIMS`, joined by ", "), printed, place (section,
         quote), check, working, implied (what the working allows), verdict (:data:`CONSISTENT`,
         :data:`IMPOSSIBLE` or :data:`UNKNOWN`) and why. A verdict holds under the reading that "check" names.
     """

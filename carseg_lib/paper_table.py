@@ -79,8 +79,8 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
         place: Where it stands, for the column of that name.
 
     Returns:
-        The audit, columns as in :func:`audit`. A table computed from any confusion matrix and rounded to
-        three decimals has no row "impossible as printed".
+        The audit, columns as in :func:`carseg_lib.paper_audit.audit`. A table computed from any confusion
+        matrix and rounded to three decimals has no row "impossible as printed".
     """
     audit = _Rows(place)
     for name, (p, r, printed, _) in table[list(METRICS)].iterrows():
@@ -197,8 +197,8 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
         place: Where they stand.
 
     Returns:
-        The audit, columns as in :func:`audit`. The column "check" names the reading: a figure made by another
-        one may well be impossible under it.
+        The audit, columns as in :func:`carseg_lib.paper_audit.audit`. The column "check" names the reading: a
+        figure made by another one may well be impossible under it.
     """
     audit = _Rows(place)
     ends = {metric: rounding_interval(value) for metric, value in headline.items()}

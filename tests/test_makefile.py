@@ -58,6 +58,11 @@ class Clone:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def environment(self, prefix: str, **given: str) -> list[str]:
+        """The variables of a command, as NAME=value, whose names begin like this."""
+        self.python.write_text(f'#!/bin/sh\nif [ "$1" != -c ]; then env | grep ^{prefix} | sort; fi\n')
+        return self.make("settings", **given).stdout.split()
+
 
 VARIABLE_NAMES = {*(name.upper() for name in VARIABLES | RENDERING), "PYTHON"}
 
@@ -140,18 +145,16 @@ def test_the_environment_sets_variables_too(clone):
 
 
 def test_freed_memory_is_kept_for_the_next_step_unless_the_user_wants_otherwise(clone, monkeypatch):
-    clone.python.write_text('#!/bin/sh\nif [ "$1" != -c ]; then env | grep ^MALLOC_ | sort; fi\n')
     names = ("MALLOC_ARENA_MAX", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_")
     for name in names:
         monkeypatch.delenv(name, raising=False)
-    usual = clone.make("settings").stdout.split()
+    usual = clone.environment("MALLOC_")
     assert usual == ["MALLOC_ARENA_MAX=1", "MALLOC_MMAP_MAX_=0", "MALLOC_TRIM_THRESHOLD_=4000000000"]
-    assert clone.make("settings", MALLOC_ARENA_MAX="4").stdout.split() == ["MALLOC_ARENA_MAX=4", *usual[1:]]
+    assert clone.environment("MALLOC_", MALLOC_ARENA_MAX="4") == ["MALLOC_ARENA_MAX=4", *usual[1:]]
 
 
 def test_compiled_modules_are_kept_also_where_the_environment_forbids_it(clone):
-    clone.python.write_text('#!/bin/sh\nif [ "$1" != -c ]; then env | grep ^PYTHON | sort; fi\n')
-    told = clone.make("settings", PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1").stdout.split()
+    told = clone.environment("PYTHON", PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1")
     assert "PYTHONUNBUFFERED=1" in told and not any("BYTECODE" in one for one in told)
 
 
