@@ -6,6 +6,7 @@ A stamp, `reports/<run>/stamps/<step>.json`, keeps a digest of all that a step n
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,13 +50,26 @@ def _parsed(source: str, name: str) -> ast.Module:
 
 @functools.lru_cache(maxsize=512)
 def code_digest(source: str, name: str) -> str:
-    """Digest of Python code that comments and layout do not change.
+    """Digest of Python code that comments, docstrings and layout do not change.
 
     Args:
         source: the code.
         name: for the message about a syntax error.
     """
-    return files.sha256_text(ast.dump(_parsed(source, name)))
+    return files.sha256_text(ast.dump(_without_docstrings(copy.deepcopy(_parsed(source, name)))))
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body[0] = ast.Pass()
+    return tree
 
 
 def reached_files(root: Path, package: str, source: str, name: str) -> dict[str, str]:

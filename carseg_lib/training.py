@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pandas as pd
 import torch
@@ -32,34 +31,10 @@ from carseg_lib.precision import number_format
 from carseg_lib.preprocessing import CarPhotos, cache_of
 from carseg_lib.progress import Clock, opening_line
 from carseg_lib.settings import project_folder
-from carseg_lib.staleness import code_digest
+from carseg_lib.staleness import reached_files
 from carseg_lib.study import Study
 from carseg_lib.weights import WeightsRecord, load_weights
 
-# The modules whose code decides what a training run computes: a checkpoint made by other code is not resumed.
-RECIPE_MODULES = (
-    "training",
-    "optimization",
-    "checkpoints",
-    "averaging",
-    "model",
-    "heads",
-    "region_losses",
-    "assignment",
-    "proposals",
-    "regions",
-    "backbones",
-    "folding",
-    "precision",
-    "weights",
-    "preprocessing",
-    "transforms",
-    "photo_cache",
-    "batches",
-    "answers",
-    "photos",
-    "masks",
-)
 RECIPE_SECTIONS = ("preprocessing", "model", "training")
 
 
@@ -220,12 +195,18 @@ def recipe_fingerprint(study: Study, dataset: Catalogue, weights: WeightsRecord)
     """
     settings = study.settings(RECIPE_SECTIONS)
     settings["precision"] = number_format(study.precision, choose_device(study.device))
-    sources = [Path(__file__).with_name(f"{name}.py") for name in RECIPE_MODULES]
-    code = [code_digest(path.read_text(encoding="utf-8"), path.name) for path in sources]
     lock = project_folder() / "requirements.lock"
-    code.append(files.sha256(lock) if lock.is_file() else "")
+    code = (recipe_code(), files.sha256(lock) if lock.is_file() else "")
     recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def recipe_code() -> dict[str, str]:
+    """Digest of every module of the library that training reaches, by path.
+
+    A checkpoint that was made by other code is not resumed.
+    """
+    return reached_files(project_folder(), "carseg_lib", f"import {__spec__.name}", "training")
 
 
 def train(study: Study) -> pd.DataFrame:

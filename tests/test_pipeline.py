@@ -402,6 +402,18 @@ def reach(folder: Path, source: str, **modules: str) -> list[str]:
     return [name.removeprefix("lib/") for name in staleness.reached_files(folder, "lib", source, "test")]
 
 
+def test_code_changes_its_digest_and_english_does_not():
+    code = 'CODE = 1\n\n\ndef f(x):\n    return "a", x\n'
+    digest = staleness.code_digest(code, "test")
+    polished = '"""What it is."""\nCODE = 1  # one\ndef f(x):\n    """What it does."""\n    return "a", x\n'
+    other_words = polished.replace("What", "That which").replace("# one", "# the first")
+    bare = staleness.code_digest('"""A."""\n', "test")
+    assert bare == staleness.code_digest('"""Another."""\n', "test") != digest
+    assert staleness.code_digest(polished, "test") == staleness.code_digest(other_words, "test")
+    assert staleness.code_digest(code.replace("CODE = 1", "CODE = 2"), "test") != digest
+    assert staleness.code_digest(code.replace('"a"', '"b"'), "test") != digest  # a text that is no docstring
+
+
 def test_imports_of_every_form_are_followed(tmp_path):
     modules = dict.fromkeys("abcdefgh", "") | {"a": "import lib.b\nfrom . import c\nfrom .d import x\n"}
     modules["d"] = "def f():\n    import lib.e as e\n"

@@ -16,7 +16,7 @@ from carseg_lib.inference import load_trained
 from carseg_lib.model import LOSS_TERMS, build_model
 from carseg_lib.optimization import learning_rate, make_optimizer
 from carseg_lib.precision import BFLOAT16, FLOAT32
-from carseg_lib.training import recipe_fingerprint, train
+from carseg_lib.training import recipe_code, recipe_fingerprint, train
 from carseg_lib.weights import WeightsRecord, hash_tensors
 from tests.small import small_study, with_dataset
 
@@ -194,6 +194,16 @@ def test_fingerprint_changes_with_what_decides_the_numbers(study):
         {"score_threshold": 0.3},
     ):
         assert recipe_fingerprint(study.model_copy(update=change), dataset, record) != same
+
+
+def test_the_fingerprint_covers_every_module_that_training_loads():
+    code = (
+        "import sys, carseg_lib.training; print(*(n for n in sys.modules if n.split('.')[0] == 'carseg_lib'))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.replace(".", "/") for name in ran.stdout.split()}
+    covered = {path.removesuffix(".py").removesuffix("/__init__") for path in recipe_code()}
+    assert "carseg_lib/model" in loaded and loaded <= covered
 
 
 def test_the_fingerprint_knows_what_auto_means_on_a_machine(study, monkeypatch):
