@@ -128,7 +128,7 @@ settings: $(READY) ## list the parameters of PROFILE with their meaning and rang
 ##@ The rendered data set
 .PHONY: dataset renderer
 dataset: .venv/.renderer ## render the embedded data set again, or another one with N, VERSION, SEED or OUT; resumes
-	@$(ENV_PYTHON) -m carseg_lib.rendering dataset
+	@$(ENV_PYTHON) -m carseg_rendering dataset
 renderer: .venv/.renderer ## install what rendering needs (make dataset does it when needed)
 
 ##@ The code
@@ -166,7 +166,7 @@ clean: ## remove the run RUN, or all runs and caches if RUN is not given; says w
 	done; \
 	if [ -e reports/index.html ]; then \
 		rm -f reports/index.html; \
-		$(ENV_PYTHON) -c 'from pathlib import Path; from carseg_lib.report import write_index; write_index(Path("reports"))' \
+		$(ENV_PYTHON) -c 'from pathlib import Path; from carseg_lib.reporting.html.page import write_index; write_index(Path("reports"))' \
 			2>/dev/null || true; \
 	fi
 # Ends with 9 if the lock that a run holds while it is made is held; anything else is no reason to keep the run.

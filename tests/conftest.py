@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from synthetic import make_car_photos
 
-from tests.browsing import chromium
+from tests.helpers.browser import chromium
+from tests.helpers.drawn_cars import make_car_photos
 
 
 @pytest.fixture(scope="session")

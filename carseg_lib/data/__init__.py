@@ -1,1 +1,1 @@
-"""The embedded data set, packed: `rendered-cars.zip` and its checksum; made by `make dataset`, read by `embedded`."""
+"""From photos and labels to tensors: formats, catalogue, splits, transforms, data sets and loading."""

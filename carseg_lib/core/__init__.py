@@ -1,0 +1,1 @@
+"""What every package uses: errors, files, configuration, a run's paths, the fingerprint of code."""

@@ -1,0 +1,211 @@
+"""What a step of the study depends on, by content: is what it left still what it would leave now?
+
+A stamp, `reports/<run>/stamps/<step>.json`, keeps a digest of all that a step needed and of all it wrote.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+
+Stamp = dict[str, Any]
+
+
+def notebook_code(path: Path) -> str:
+    """The source of a notebook's code cells, each ending with a newline.
+
+    Raises:
+        CarsegError: the file is missing or holds no notebook.
+    """
+    return "".join(text + "\n" for kind, text in _cells(path) if kind == "code")
+
+
+def notebook_prose(path: Path) -> str:
+    """Digest of the text between a notebook's code; the executed copy shows it."""
+    return files.sha256_text("\0".join(text for kind, text in _cells(path) if kind != "code"))
+
+
+def _cells(path: Path) -> list[tuple[str, str]]:
+    try:
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in files.read_json(path)["cells"]]
+    except (KeyError, TypeError) as error:
+        raise CarsegError(f"{path} is not a notebook (no {error} in it).") from error
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(source: str, name: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise CarsegError(f"{name} row {error.lineno}: {error.msg}.") from error
+
+
+@functools.lru_cache(maxsize=512)
+def code_digest(source: str, name: str) -> str:
+    """Digest of Python code that comments, docstrings and layout do not change.
+
+    Args:
+        source: the code.
+        name: for the message about a syntax error.
+    """
+    return files.sha256_text(ast.dump(_without_docstrings(copy.deepcopy(_parsed(source, name)))))
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body[0] = ast.Pass()
+    return tree
+
+
+def reached_files(root: Path, package: str, source: str, name: str) -> dict[str, str]:
+    """Digests of the package's files that some code reaches by imports, directly or through other modules.
+
+    Follows import statements everywhere, functions included, but not those for type checkers alone. A package
+    that is reached brings its data files (templates and the like) along.
+
+    Args:
+        root: the folder that holds the package.
+        package: its name; imports of anything else are left to the lock.
+        source: the code to start from.
+        name: for the message about a syntax error.
+
+    Returns:
+        Digest by path relative to `root`, in order of name.
+    """
+    found: dict[str, str] = {}
+    queue = [*_imports(_parsed(source, name), "", False)]
+    seen: set[str] = set()
+    while queue:
+        module = queue.pop()
+        if module in seen or module.split(".")[0] != package:
+            continue
+        seen.add(module)
+        path = root.joinpath(*module.split("."))
+        is_package = (path / "__init__.py").is_file()
+        path = path / "__init__.py" if is_package else path.with_suffix(".py")
+        if not path.is_file():  # a function or class that `from module import name` named
+            continue
+        shown, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
+        found[shown] = code_digest(text, shown)
+        queue += _imports(_parsed(text, shown), module, is_package)
+        if is_package:
+            data_files = list(_data_files(path.parent))
+            found |= {data.relative_to(root).as_posix(): files.sha256(data) for data in data_files}
+    return dict(sorted(found.items()))
+
+
+def _imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
+    """Every module that some code may import, its packages first."""
+    for node in _running_nodes(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                parents = parts[: len(parts) + is_package - node.level]
+                base = ".".join([*parents, *([base] if base else [])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            for other in node.orelse:
+                yield other
+                yield from _running_nodes(other)
+            continue
+        yield node
+        yield from _running_nodes(node)
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """The files of a package that are not Python; those of packages inside it are theirs."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "__pycache__")):
+            continue
+        if path.is_dir():
+            if not (path / "__init__.py").is_file():
+                yield from _data_files(path)
+        elif path.suffix != ".py":
+            yield path
+
+
+def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Size, time and digest of the files that match some patterns.
+
+    Args:
+        folder: where the patterns start.
+        patterns: as of `Path.glob`.
+        known: an earlier answer; a file of the same size and time as there is not read again.
+
+    Returns:
+        `{"size": bytes, "mtime_ns": int, "sha256": hex}` by path relative to `folder`.
+    """
+    states = {}
+    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    for path in sorted(paths):
+        name, status = path.relative_to(folder).as_posix(), path.stat()
+        state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
+        before = known.get(name, {})
+        same = all(before.get(key) == value for key, value in state.items())
+        states[name] = state | {"sha256": before["sha256"] if same else files.sha256(path)}
+    return states
+
+
+def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """The data set's signatures: by names, sizes and times, and by contents.
+
+    Args:
+        data: folder or COCO file.
+        known: an earlier answer; contents are read only if names, sizes or times differ from it.
+    """
+    from carseg_lib.data.fingerprint import content_signature, signature
+
+    quick = signature(data)
+    same = known.get("quick") == quick
+    return {"quick": quick, "content": known["content"] if same else content_signature(data)}
+
+
+def read_stamp(path: Path) -> Stamp:
+    """The stamp of a step; empty if there is none or it is not readable."""
+    try:
+        stamp = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) and stamp.get("schema") == 1 else {}
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two tables of needs, in words (the first three things); "" if nothing does."""
+    reasons = []
+    for name in [*now, *(name for name in before if name not in now)]:
+        if name not in before:
+            reasons.append(f"{name} is new")
+        elif name not in now:
+            reasons.append(f"{name} is gone")
+        elif before[name] != now[name]:
+            shown = f"{before[name]} → {now[name]}" if name.startswith("setting ") else "changed"
+            reasons.append(f"{name} {shown}".removeprefix("setting "))
+    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return ", ".join(reasons[:3]) + more

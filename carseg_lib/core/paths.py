@@ -1,0 +1,163 @@
+"""The folder of a run, `reports/<run>/`: its name, and the paths of what the run leaves in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from carseg_lib.core import files
+from carseg_lib.core.config import project_folder
+from carseg_lib.core.errors import CarsegError
+
+RESERVED_RUNS = ("reference", "bench")
+_RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
+
+
+def reports_folder() -> Path:
+    """Where the runs live: the environment variable CARSEG_REPORTS, else `reports` in the repository."""
+    named = os.environ.get("CARSEG_REPORTS")
+    return Path(named).resolve() if named else project_folder() / "reports"
+
+
+@contextmanager
+def reports_in(folder: Path) -> Iterator[None]:
+    """Runs are made in this folder, by this process and by those that it starts: parts of a larger study."""
+    before = os.environ.get("CARSEG_REPORTS")
+    os.environ["CARSEG_REPORTS"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CARSEG_REPORTS"]
+        else:
+            os.environ["CARSEG_REPORTS"] = before
+
+
+class RunFolder:
+    """The paths of what a run leaves."""
+
+    run: str
+
+    @property
+    def folder(self) -> Path:
+        """`reports/<run>`, which holds all the run leaves."""
+        return reports_folder() / self.run
+
+    @property
+    def caches(self) -> Path:
+        """Folder of decoded photos, which runs on the same data share."""
+        return reports_folder() / ".cache"
+
+    @property
+    def catalogue(self) -> Path:
+        """Folder of the table of all photos, as the source gave it (written by notebook 01)."""
+        return self.folder / "catalogue"
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the table of the photos the study uses, each with its split (written by notebook 02)."""
+        return self.folder / "dataset"
+
+    @property
+    def doubtful(self) -> Path:
+        """The table of cars whose photos were left out because the teacher's masks are doubtful."""
+        return self.folder / "doubtful.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the trained model: `best.pt`, `best.json` and the state to go on from."""
+        return self.folder / "model"
+
+    @property
+    def best_weights(self) -> Path:
+        """The tensors of the best epoch's model."""
+        return self.checkpoints / "best.pt"
+
+    @property
+    def best_card(self) -> Path:
+        """What that model is: body types, settings, weights it started from, data, as JSON."""
+        return self.checkpoints / "best.json"
+
+    @property
+    def history(self) -> Path:
+        """The table of the training, a row an epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """The table of answers, a row a photo."""
+        return self.folder / "predictions.csv"
+
+    @property
+    def detections(self) -> Path:
+        """The table of all detections, a car's less likely types among them."""
+        return self.folder / "detections.csv"
+
+    @property
+    def metrics(self) -> Path:
+        """Every number of the run, as JSON."""
+        return self.folder / "metrics.json"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures."""
+        return self.folder / "figures"
+
+    @property
+    def notebooks(self) -> Path:
+        """Folder of the executed notebooks."""
+        return self.folder / "notebooks"
+
+    @property
+    def page(self) -> Path:
+        """The HTML report."""
+        return self.folder / "index.html"
+
+    @property
+    def provenance(self) -> Path:
+        """What ran where, on what, for how long, as JSON."""
+        return self.folder / "provenance.json"
+
+
+def check_run_name(run: str) -> str:
+    """Return the name of a run if it can be the name of a folder under reports/.
+
+    Raises:
+        CarsegError: it cannot.
+    """
+    if not _RUN_NAME.fullmatch(run):
+        raise CarsegError(f"RUN={run!r}: use letters, digits, '.', '_' and '-' (80 at most, no leading dot).")
+    if run.lower() in RESERVED_RUNS or run.lower().endswith((".html", ".json")):
+        raise CarsegError(f"RUN={run!r}: this name is kept for carseg's own files; choose another.")
+    return run
+
+
+def held_data(run: str) -> str:
+    """The data whose results a run holds, as the setting `data` says; "" if it has no finished step."""
+    folder = reports_folder() / run
+    if not any(folder.glob("stamps/*.json")):
+        return ""
+    try:
+        return str(files.read_json(folder / "study.json")["data"])
+    except (CarsegError, KeyError, TypeError):  # to be written anew
+        return ""
+
+
+def default_run(profile: str, data: str) -> str:
+    """The name of a run that the user did not name: the first of these that is free or holds the same data.
+
+    The profile's name, `<profile>-<name of the data>`, and that with a short hash of the data's place.
+    """
+    path = Path(data)
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem if path.is_file() else path.name).strip("-")[:40]
+    place = hashlib.sha256(os.fsencode(data)).hexdigest()[:6]
+    names = [
+        profile,
+        *([f"{profile}-{name}"] if name else []),
+        "-".join(filter(None, (profile, name, place))),
+    ]
+    return next((run for run in names if held_data(run) in ("", data)), names[-1])

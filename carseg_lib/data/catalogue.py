@@ -1,0 +1,281 @@
+"""Catalogue: what the study knows of its photos, in four tables.
+
+Sources fill a catalogue, `splits.assign_splits` completes it, every later step reads it. In a run it is a
+folder of CSV files, so that a person can open it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from carseg_lib.core import files
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.masks import mask_area
+
+SPLITS = ("train", "validation", "test")
+PAPER_COUNTS = {"train": 4957, "validation": 2887, "test": 590}  # photos, paper §III.1; it gives none by type
+
+FEW_TRAINING = 30  # training photos of a type below which it is warned of
+
+PHOTO_COLUMNS = {
+    "photo_id": "str",  # path relative to the root, with /
+    "split": "str",  # one of SPLITS; "" while unassigned
+    "body_type": "str",  # of the largest labelled car
+    "width": "int64",  # pixels, EXIF orientation applied
+    "height": "int64",
+    "brightness": "float64",  # mean luma, 0..1
+    "file_sha256": "str",
+    "pixel_sha256": "str",  # of the decoded RGB
+    "phash": "str",  # 16 hex digits
+}
+INSTANCE_COLUMNS = {
+    "photo_id": "str",
+    "body_type": "str",
+    "x1": "float64",  # pixels of the upright photo; 0 <= x1 < x2 <= width
+    "y1": "float64",
+    "x2": "float64",
+    "y2": "float64",
+    "mask": "str",  # COCO compressed run-length counts; "" if none
+    "box_origin": "str",  # given | mask | whole frame | teacher
+    "mask_origin": "str",  # given | none | teacher
+    "mask_quality": "float64",  # of a teacher's mask, 0..1 (see `carseg_lib.engine.pseudo_labels.selection`); else NaN
+}
+EXCLUDED_COLUMNS = {
+    "photo_id": "str",  # of the photo; of a folder (ends in /) or annotation file where many are counted
+    "split": "str",
+    "body_type": "str",
+    "reason": "str",
+    "detail": "str",
+}
+PARAMETER_COLUMNS = {"photo_id": "str"}  # then any others: numbers float64 (NaN: not known), texts str
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Photos, the cars labelled in them, what was left out and why, and what is known of how photos were made.
+
+    Attributes:
+        name: Of the data set.
+        root: Folder of the photos; a photo's file is root / photo_id.
+        photos: A row per photo, sorted by photo_id; columns and dtypes as PHOTO_COLUMNS.
+        instances: A row per labelled car, sorted by photo_id; columns as INSTANCE_COLUMNS.
+        excluded: A row per photo left out, or per folder or category ignored; columns as EXCLUDED_COLUMNS.
+        parameters: Of rendered photos, what each was made from (view, light, shape of the car ...): a row per photo,
+            sorted by photo_id. Empty where the data have no such table.
+        body_types: The types in their fixed order; class id = index + 1, 0 is background.
+    """
+
+    name: str
+    root: Path
+    photos: pd.DataFrame
+    instances: pd.DataFrame
+    excluded: pd.DataFrame = field(default_factory=lambda: table([], EXCLUDED_COLUMNS))
+    parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
+    body_types: tuple[str, ...] = BODY_TYPES
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every labelled car has a mask (a source gives all cars one, or none)."""
+        return len(self.instances) > 0 and bool((self.instances["mask"] != "").all())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 (hex) over the photos' names and contents, splits, types, boxes, masks and parameters.
+
+        It does not depend on where the photos are, nor on the order of the rows.
+        """
+        cars: dict[str, list[str]] = {}
+        for row in self.instances[["photo_id", "body_type", "x1", "y1", "x2", "y2", "mask"]].itertuples(
+            index=False
+        ):
+            cars.setdefault(row.photo_id, []).append(json.dumps(row[1:]))
+        lines = [
+            json.dumps([*row, sorted(cars.get(row.photo_id, []))])
+            for row in self.photos[["photo_id", "file_sha256", "split", "body_type"]].itertuples(index=False)
+        ]
+        if len(self.parameters):
+            known = self.parameters[sorted(self.parameters.columns)]
+            lines += [json.dumps([*known.columns, *row]) for row in known.itertuples(index=False, name=None)]
+        return hashlib.sha256("\n".join([json.dumps(self.body_types), *sorted(lines)]).encode()).hexdigest()
+
+    def split(self, name: str) -> Catalogue:
+        """The same catalogue with the photos of one split only.
+
+        Raises:
+            CarsegError: There is no such split.
+        """
+        if name not in SPLITS:
+            raise CarsegError(f"split {name!r} is none of {', '.join(SPLITS)}")
+        photos = self.photos[self.photos["split"] == name].reset_index(drop=True)
+        excluded = self.excluded[self.excluded["split"] == name].reset_index(drop=True)
+        return self._with_photos(photos, excluded)
+
+    def without(self, photo_ids: pd.Series, reason: str, detail: pd.Series) -> Catalogue:
+        """The same catalogue with some photos moved to `excluded`.
+
+        Args:
+            photo_ids: Ids of the photos to leave out.
+            reason: The short fixed phrase.
+            detail: A text for each, in the same order.
+        """
+        out = self.photos.set_index("photo_id").loc[list(photo_ids)].reset_index()
+        rows = out[["photo_id", "split", "body_type"]].assign(reason=reason, detail=list(detail))
+        photos = self.photos[~self.photos["photo_id"].isin(photo_ids)].reset_index(drop=True)
+        excluded = pd.concat([self.excluded, rows], ignore_index=True).astype(EXCLUDED_COLUMNS)
+        return self._with_photos(photos, excluded)
+
+    def counts(self) -> pd.DataFrame:
+        """Photos by body type (rows, fixed order) and split (columns; "unassigned" last if there are any)."""
+        splits = self.photos["split"].replace("", "unassigned")
+        columns = [*SPLITS, "unassigned"] if (splits == "unassigned").any() else list(SPLITS)
+        counts = pd.crosstab(self.photos["body_type"], splits)
+        return (
+            counts.reindex(index=list(self.body_types), columns=columns, fill_value=0)
+            .rename_axis(index="body_type", columns="split")
+            .astype("int64")
+        )
+
+    def warnings(self) -> list[str]:
+        """A line for each type with few photos to learn from; none once every type has 30 training photos."""
+        return [
+            f"{body_type} has {n} training photos: fewer than {FEW_TRAINING} teach a type badly; add photos of it, "
+            "or take its figures as coarse"
+            for body_type, n in self.counts()["train"].items()
+            if n < FEW_TRAINING
+        ]
+
+    def excluded_counts(self) -> dict[str, int]:
+        """Rows of `excluded` by reason, most frequent first."""
+        return {reason: int(n) for reason, n in self.excluded["reason"].value_counts(sort=True).items()}
+
+    def size_table(self) -> pd.DataFrame:
+        """Photos of each size, most frequent first: width, height (pixels), aspect_ratio (w / h), photos."""
+        sizes = self.photos.groupby(["width", "height"]).size().rename("photos").reset_index()
+        sizes.insert(2, "aspect_ratio", sizes["width"] / sizes["height"])
+        return sizes.sort_values(
+            ["photos", "width", "height"], ascending=[False, True, True], ignore_index=True
+        )
+
+    def instance_statistics(self) -> pd.DataFrame:
+        """How large the labelled cars are.
+
+        Returns:
+            A row per car: photo_id, split, body_type, box_width and box_height (pixels), box_share (of the
+            photo's area, 0..1), aspect_ratio (box width / height), mask_share (mask pixels / box area; NaN
+            without a mask).
+        """
+        cars = self.instances.merge(self.photos[["photo_id", "split", "width", "height"]], on="photo_id")
+        width, height = cars["x2"] - cars["x1"], cars["y2"] - cars["y1"]
+        areas = [
+            mask_area(counts, h, w) if counts else np.nan
+            for counts, h, w in zip(cars["mask"], cars["height"], cars["width"], strict=True)
+        ]
+        return pd.DataFrame(
+            {
+                "photo_id": cars["photo_id"],
+                "split": cars["split"],
+                "body_type": cars["body_type"],
+                "box_width": width,
+                "box_height": height,
+                "box_share": width * height / (cars["width"] * cars["height"]),
+                "aspect_ratio": width / height,
+                "mask_share": np.asarray(areas, dtype=float) / (width * height),
+            }
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write photos.csv, instances.csv, excluded.csv, parameters.csv and, last, catalogue.json into a folder.
+
+        Raises:
+            CarsegError: A file cannot be written.
+        """
+        for name in ("photos", "instances", "excluded", "parameters"):
+            files.write_csv(folder / f"{name}.csv", getattr(self, name))
+        description = {
+            "schema": 1,
+            "name": self.name,
+            "root": _from(folder, self.root),
+            "body_types": list(self.body_types),
+            "parameters": {name: str(dtype) for name, dtype in self.parameters.dtypes.items()},
+            "fingerprint": self.fingerprint,
+        }
+        files.write_json(folder / "catalogue.json", description)
+
+    @classmethod
+    def load(cls, folder: Path) -> Catalogue:
+        """Read what `save` wrote.
+
+        Raises:
+            CarsegError: A file is missing, or the tables are not those that were saved.
+        """
+        try:
+            description = json.loads((folder / "catalogue.json").read_text(encoding="utf-8"))
+            catalogue = cls(
+                name=description["name"],
+                root=Path(os.path.normpath(folder.absolute() / description["root"])),
+                photos=read_table(folder / "photos.csv", PHOTO_COLUMNS),
+                instances=read_table(folder / "instances.csv", INSTANCE_COLUMNS),
+                excluded=read_table(folder / "excluded.csv", EXCLUDED_COLUMNS),
+                parameters=read_table(folder / "parameters.csv", description["parameters"])
+                if "parameters" in description  # saved before there were any
+                else table([], PARAMETER_COLUMNS),
+                body_types=tuple(description["body_types"]),
+            )
+        except FileNotFoundError as error:
+            missing = Path(error.filename)
+            raise CarsegError(f"{missing}: there is no such file; run 01_data_exploration first") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise CarsegError(
+                f"{folder}: not a saved catalogue ({error}); delete the folder and rerun"
+            ) from None
+        if catalogue.fingerprint != description["fingerprint"]:
+            raise CarsegError(
+                f"{folder}: the tables were changed after they were saved; delete the folder and rerun"
+            )
+        return catalogue
+
+    def _with_photos(self, photos: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:
+        """The same catalogue with some of its photos, and what the other tables say of them."""
+        instances, parameters = (
+            rows[rows["photo_id"].isin(photos["photo_id"])].reset_index(drop=True)
+            for rows in (self.instances, self.parameters)
+        )
+        return replace(self, photos=photos, instances=instances, excluded=excluded, parameters=parameters)
+
+
+def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
+    """A table of rows with exactly these columns and dtypes, also when there are no rows."""
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _from(folder: Path, root: Path) -> str:
+    """How a saved catalogue names its photos' folder: from its own, if both lie in reports/, which may be moved."""
+    reports = folder.absolute().parent.parent
+    return os.path.relpath(root, folder.absolute()) if root.is_relative_to(reports) else str(root)
+
+
+def read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+    """A table that `Catalogue.save` or `files.write_csv` wrote.
+
+    Args:
+        path: of the CSV file.
+        columns: their dtypes by name.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it has other columns, or a value of another dtype.
+    """
+    numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
+    read = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
+    if list(read.columns) != list(columns):
+        raise ValueError(f"{path.name} has the columns {', '.join(read.columns)}")
+    return read

@@ -1,0 +1,190 @@
+"""The paper's preprocessing (§III, §V): which steps a study takes, and its photos as what they make of them.
+
+The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in another place, "rotating it in a range of
+[-90, 90] and flipping it horizontally" (§V). `READINGS` names what that can mean; a profile's `augmentation` picks one.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from carseg_lib.core.run import Study
+from carseg_lib.data.cache import PhotoCache, decode, open_cache, stored_side
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.transforms import (
+    ColourJitter,
+    Normalise,
+    RandomCarCrop,
+    RandomFlip,
+    RandomRotation,
+    Resize,
+    Step,
+    Target,
+    tidy_boxes,
+)
+from carseg_lib.models.backbones import MEAN, STD
+
+READINGS = {
+    "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are "
+    "flipped (§V taken by its words)",
+    "quarter_turns": "the interval's ends are the choices: a photo is turned by -90°, 0° or +90°, and half are flipped",
+    "flip_only": "the interval is a slip: photos are flipped, not turned (§III names no rotation)",
+    "none": "no random change: resize and normalise only, as for validation and test",
+}
+
+
+def augmentation(study: Study) -> list[tuple[str, Step]]:
+    """The random steps of training, in the paper's order, by name; empty for the reading "none"."""
+    if study.augmentation == "none":
+        return []
+    steps = []
+    if study.crop_scale < 1:
+        steps.append(("crop", RandomCarCrop(study.crop_scale)))
+    steps.append(("resize", Resize(study.image_size)))
+    if study.augmentation == "rotate_and_flip":
+        limits = (-study.rotation_degrees, study.rotation_degrees)
+        steps.append(("rotate", RandomRotation(limits, between=True)))
+    elif study.augmentation == "quarter_turns":
+        steps.append(("rotate", RandomRotation((-90.0, 0.0, 90.0))))
+    steps.append(("flip", RandomFlip(study.flip_probability)))
+    if study.colour_jitter:
+        steps.append(("colour", ColourJitter(study.colour_jitter)))
+    return steps
+
+
+def network_input(photo: np.ndarray, study: Study) -> Tensor:
+    """A photo without boxes as the model wants it, by the same steps as validation and test.
+
+    Args:
+        photo: (h, w, 3) uint8.
+        study: its `image_size`.
+
+    Returns:
+        (1, 3, H, W) float32, channels last.
+    """
+    resized = Resize(study.image_size).resize_photo(photo)
+    return torch.from_numpy(Normalise(MEAN, STD).normalise_photo(resized)).permute(2, 0, 1)[None]
+
+
+def photo_seed(seed: int, epoch: int, photo_id: str) -> int:
+    """A seed for all that is random about one photo in one epoch, independent of batches, workers and processes."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{epoch}/{photo_id}".encode(), digest_size=7).digest())
+
+
+class CarPhotos(Dataset):
+    """One split of a catalogue as tensors.
+
+    An index is a pair (epoch, i), so that what is random follows from (seed, epoch, photo) and from nothing else.
+    (Where some types come more often than others, the pass over a type's photos takes the epoch's place.)
+
+    Args:
+        catalogue: with splits assigned.
+        split: "train", "validation" or "test".
+        study: preprocessing settings, seed, and `photos_per_split`.
+        augment: apply the study's random steps.
+        cache: where decoded photos are; a photo that is not there is read from its file.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, split: str, study: Study, augment: bool, cache: PhotoCache | None = None
+    ):
+        part = catalogue.split(split)
+        photos = part.photos.sort_values("photo_id", kind="stable")
+        if study.photos_per_split:
+            photos = spread(photos, study.photos_per_split, study.seed)
+        self.photos = photos.reset_index(drop=True)
+        self.instances = dict(list(part.instances.groupby("photo_id")))
+        self.root, self.seed = catalogue.root, study.seed
+        self.side, self.cache = stored_side(study.image_size), cache
+        self.class_ids = {body_type: i + 1 for i, body_type in enumerate(catalogue.body_types)}
+        self.steps = augmentation(study) if augment else []
+        if not any(name == "resize" for name, _ in self.steps):
+            self.steps.append(("resize", Resize(study.image_size)))
+        self.steps.append(("normalise", Normalise(MEAN, STD)))
+        self._labels = self._labels_of_photos()
+
+    def _labels_of_photos(self) -> list[tuple[str, tuple[int, int], np.ndarray, np.ndarray]]:
+        """Of each photo its name, height and width, boxes (N, 4) in its own pixels, labels (N,)."""
+        found = []
+        sizes = zip(self.photos.photo_id, self.photos.height, self.photos.width, strict=True)
+        for photo_id, height, width in sizes:
+            cars = self.instances[photo_id]
+            boxes = cars[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+            labels = np.array([self.class_ids[t] for t in cars.body_type])
+            found.append((photo_id, (height, width), boxes, labels))
+        return found
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def truth(self, i: int) -> int:
+        """Class id (1..C) of photo i's body type."""
+        return self.class_ids[self.photos.body_type[i]]
+
+    def in_order(self) -> list[tuple[int, int]]:
+        """The index of every photo, none of them random."""
+        return [(0, i) for i in range(len(self))]
+
+    def sample(self, n: int) -> "CarPhotos":
+        """The same, restricted to a fixed sample of about n photos, each body type by its share."""
+        part = copy.copy(self)
+        part.photos = spread(self.photos, n, self.seed).reset_index(drop=True)
+        part._labels = part._labels_of_photos()
+        return part
+
+    def raw(self, i: int) -> tuple[np.ndarray, Target]:
+        """Photo i as it is kept (see `carseg_lib.data.cache`): image (h, w, 3) uint8 and its target, in its pixels."""
+        photo_id, size, boxes, labels = self._labels[i]
+        kept = self.cache.read(photo_id) if self.cache is not None else None
+        image, masks = kept or decode(self.root / photo_id, self.instances[photo_id], size, self.side)
+        if image.shape[:2] != size:
+            height, width = image.shape[:2]
+            boxes = boxes * np.array([width / size[1], height / size[0]] * 2, np.float32)
+        return image, {"boxes": boxes, "masks": masks, "labels": labels}
+
+    def stages(self, i: int, epoch: int = 0) -> Iterator[tuple[str, np.ndarray, Target]]:
+        """Photo i after each step: (step, image (h, w, 3), target). The last is what the model is given."""
+        image, target = self.raw(i)
+        yield "photo", image, target
+        generator = torch.Generator().manual_seed(photo_seed(self.seed, epoch, self._labels[i][0]))
+        for name, step in self.steps:
+            image, target = step(image, target, generator)
+            yield name, image, tidy_boxes(target)
+
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor | int]]:
+        """(epoch, i) → image (3, H, W) float32 normalised, and target: boxes, labels, masks, seed, index i."""
+        epoch, i = index
+        seed = photo_seed(self.seed, epoch, self._labels[i][0])
+        generator = torch.Generator().manual_seed(seed)
+        image, target = self.raw(i)
+        for _, step in self.steps:
+            image, target = step(image, target, generator)
+        tensors = {name: torch.from_numpy(values) for name, values in tidy_boxes(target).items()}
+        return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
+
+
+def cache_of(catalogue: Catalogue, study: Study, say: Callable[[str], None] = print) -> PhotoCache:
+    """The decoded photos of what a study trains and validates on; studies of the same data share them.
+
+    Raises:
+        BadPhoto: a photo can no longer be read.
+        CarsegError: the folder for it cannot be written.
+    """
+    splits, side = ("train", "validation"), stored_side(study.image_size)
+    return open_cache(catalogue, splits, side, study.photo_cache_gb, study.caches, say)
+
+
+def spread(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+    """About n rows of a table of photos, the same share of each body type and at least one; drawn by seed."""
+    shares = photos.body_type.value_counts() / len(photos)
+    parts = [
+        group.sample(min(len(group), max(1, round(n * shares[body_type]))), random_state=seed)
+        for body_type, group in photos.groupby("body_type", sort=True)
+    ]
+    return photos.loc[sorted(index for part in parts for index in part.index)]

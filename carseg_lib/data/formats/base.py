@@ -1,0 +1,141 @@
+"""What a source hands over: the photos it names and what it says of them, before any photo is opened."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib.core.classes import TypeNames, letters
+from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
+from carseg_lib.data.formats.mask_png import MaskFile
+
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_NOT_TEXT = {
+    "Cc",
+    "Cs",
+    "Zl",
+    "Zp",
+}  # Unicode: control, surrogate (stands for an undecodable byte), line ends
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A labelled car as its source gives it, not checked yet.
+
+    Attributes:
+        body_type: One of the study's types.
+        bbox: [x, y, width, height] in pixels as COCO gives it, or None.
+        corners: (x1, y1, x2, y2) in pixels, x2 and y2 outside the car, or None; instead of `bbox`.
+        box_text: The box as the source writes it, for messages; `bbox` itself if empty.
+        segmentation: Polygons or run lengths as COCO gives them, a PNG file, or None.
+    """
+
+    body_type: str
+    bbox: Any = None
+    corners: tuple[float, float, float, float] | None = None
+    box_text: str = ""
+    segmentation: Any | MaskFile = None
+
+
+@dataclass(frozen=True)
+class ListedPhoto:
+    """A photo that a source names.
+
+    Attributes:
+        photo_id: Path relative to the root, with "/".
+        split: One of SPLITS, or "".
+        annotations: Its labelled cars, at least one.
+        stated_size: (width, height) in pixels if the source states it.
+    """
+
+    photo_id: str
+    split: str
+    annotations: list[Annotation]
+    stated_size: tuple[int, int] | None = None
+
+
+@dataclass
+class Listing:
+    """Everything that a source names.
+
+    Attributes:
+        name: Of the data set.
+        root: Folder of the photos.
+        source: What kind of source it is, in words.
+        types: The study's types; those of the type folders, where these name them.
+        photos: In the order of the source.
+        ignored: Rows for the catalogue's `excluded`: what the source has that the study does not use.
+        parameters: The catalogue's `parameters`, a row for each photo; no rows where the source has none.
+    """
+
+    name: str
+    root: Path
+    source: str = ""
+    types: TypeNames = field(default_factory=TypeNames)
+    photos: list[ListedPhoto] = field(default_factory=list)
+    ignored: list[dict[str, str]] = field(default_factory=list)
+    parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
+
+    def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
+        """Note something that is left out; not counted as a bad photo."""
+        row = {
+            "photo_id": photo_id,
+            "split": split,
+            "body_type": body_type,
+            "reason": reason,
+            "detail": detail,
+        }
+        self.ignored.append({column: as_text(value) for column, value in row.items()})
+
+
+def name_of(data: Path) -> str:
+    """The name of a data set: of its folder, or of its file; "slug@3" for one that kagglehub keeps.
+
+    kagglehub keeps version 3 of a data set in a folder .../datasets/owner/slug/versions/3.
+    """
+    place = data.resolve()
+    for folder in (place, *place.parents):
+        parts = folder.parts
+        if len(parts) > 5 and parts[-2] == "versions" and parts[-5] == "datasets" and parts[-1].isdigit():
+            return f"{parts[-3]}@{parts[-1]}"
+    return data.stem if data.is_file() else place.name
+
+
+def inside(name: str) -> str | None:
+    """A file's name as a data set gives it, with / and no dots; None if it does not stay in the set's folder."""
+    pure = PurePosixPath(name.replace("\\", "/"))
+    drive = len(name) > 1 and name[1] == ":"
+    if pure.is_absolute() or drive or ".." in pure.parts or not is_text(name) or not pure.parts:
+        return None
+    return pure.as_posix()
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder or annotation file name means, or None.
+
+    Besides case and separators, COCO's "instances_train2017" is understood.
+    """
+    return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", letters(name)))
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can stand in a table: no control characters or line ends, no bytes that are not UTF-8."""
+    return not any(unicodedata.category(c) in _NOT_TEXT for c in name)
+
+
+def as_text(name: str) -> str:
+    """The name with every character that cannot stand in a table spelled as its hexadecimal code."""
+    return "".join(f"\\x{ord(c):02x}" if unicodedata.category(c) in _NOT_TEXT else c for c in name)

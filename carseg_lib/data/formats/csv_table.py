@@ -1,0 +1,164 @@
+"""Photos listed in a CSV table, a row a car: photos.csv in a folder of photos, or any .csv file as DATA.
+
+Columns: photo (a path relative to the table), type; and, if known, x1, y1, x2, y2 (pixels of the photo; x2 and y2 lie
+outside the car), mask (the path of a PNG in which the car is not black) and split (train, validation or test). A photo
+with several cars has several rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, inside, name_of, split_of
+from carseg_lib.data.formats.mask_png import MaskFile
+
+NAME = "photos.csv"  # of the table in a folder
+_EDGES = ("x1", "y1", "x2", "y2")
+_COLUMNS = ("photo", "type", *_EDGES, "mask", "split")
+
+_Row = dict[str, str]
+
+
+def list_table(data: Path, types: TypeNames) -> Listing:
+    """List the photos of a table, in the order of its rows.
+
+    Rows of other types, photos without a car of the types and columns of other names are noted in `ignored`.
+
+    Args:
+        data: The .csv file, or the folder that holds photos.csv.
+        types: The study's types.
+
+    Raises:
+        CarsegError: One line that names the row: not a table, a missing column, an empty cell, a path that leads
+            outside, a box that is not four numbers, an unknown split, a photo in two splits, or no row of the types.
+    """
+    path = data if data.is_file() else data / NAME
+    root = path.parent
+    listing = Listing(name=name_of(data), root=root, types=types)
+    names, rows = _read(path)
+    if strange := [name for name in names if name not in _COLUMNS]:
+        listing.ignore(path.name, "other column", f"not read: {', '.join(map(as_text, strange))}")
+    cars: dict[str, list[Annotation]] = {}
+    splits: dict[str, tuple[str, int]] = {}
+    others: Counter[str] = Counter()
+    first_split: tuple[bool, int] | None = None
+    for number, row in rows:
+        where = f"{path} row {number}"
+        photo_id = _inside(where, row, "photo", root)
+        split = _split(where, row["split"])
+        first_split = first_split or (bool(split), number)
+        if bool(split) != first_split[0]:
+            raise CarsegError(
+                f"{where}: {'a' if split else 'no'} split, unlike row {first_split[1]}; give all photos one, or none"
+            )
+        if splits.setdefault(photo_id, (split, number))[0] != split:
+            raise CarsegError(
+                f"{where}: {photo_id!r} is in {split}, in row {splits[photo_id][1]} in {splits[photo_id][0]}; a photo "
+                "belongs to one split"
+            )
+        if not row["type"]:
+            raise CarsegError(f"{where}: the type of {photo_id!r} is empty; name it, or remove the row")
+        corners, text = _corners(where, row)
+        mask = MaskFile(root, _inside(where, row, "mask", root)) if row["mask"] else None
+        annotations = cars.setdefault(photo_id, [])
+        body_type = types.of(row["type"])
+        if body_type is None:
+            others[row["type"]] += 1
+        else:
+            annotations.append(Annotation(body_type, None, corners, text, mask))
+    for name, rows_of_it in sorted(others.items()):
+        listing.ignore(path.name, types.why_not(name), f"{name}: {rows_of_it} rows")
+    for photo_id, annotations in cars.items():
+        split = splits[photo_id][0]
+        if annotations:
+            listing.photos.append(ListedPhoto(photo_id, split, annotations))
+        else:
+            listing.ignore(photo_id, "no labelled car", "no row of the study's types", split)
+    if not listing.photos:
+        found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
+        raise CarsegError(
+            f"{path}: no row is of type {types.said} (found: {found}); say by TYPES what they mean"
+        )
+    return listing
+
+
+def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
+    """The names of the columns, and the rows with their numbers in the file; cells that are missing are ""."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    except OSError as error:
+        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise CarsegError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None
+    reader = csv.reader(lines, strict=True)
+    names = [name.strip().lower() for name in next(_rows(path, reader), (0, []))[1]]
+    for name in ("photo", "type"):
+        if name not in names:
+            hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add it"
+            found = ", ".join(map(as_text, names[:10])) or "none"
+            raise CarsegError(f"{path}: there is no column {name!r} (found: {found}); {hint}")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise CarsegError(f"{path}: the column {as_text(twice[0])!r} stands twice; keep one of them")
+    if 0 < len(edges := [edge for edge in _EDGES if edge in names]) < 4:
+        raise CarsegError(
+            f"{path}: of a box there is only {', '.join(edges)}; give x1, y1, x2 and y2, or none"
+        )
+
+    def read() -> Iterator[tuple[int, _Row]]:
+        for number, cells in _rows(path, reader):
+            if len(cells) != len(names):
+                raise CarsegError(f"{path} row {number}: {len(cells)} cells, the header has {len(names)}")
+            yield number, dict.fromkeys(_COLUMNS, "") | dict(zip(names, map(str.strip, cells), strict=True))
+
+    return names, read()
+
+
+def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not empty, with the number of their line."""
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise CarsegError(f"{path} row {reader.line_num}: not CSV ({error}); write it again") from None
+
+
+def _inside(where: str, row: _Row, column: str, root: Path) -> str:
+    if not row[column]:
+        raise CarsegError(f"{where}: the {column} is empty; name it, or remove the row")
+    name = inside(row[column])
+    if name is None:
+        raise CarsegError(
+            f"{where}: the {column} {row[column]!r} leads outside of {root}; paths must be relative to that folder"
+        )
+    return name
+
+
+def _split(where: str, name: str) -> str:
+    split = split_of(name) if name else ""
+    if split is None:
+        raise CarsegError(f"{where}: the split {name!r} is none of train, validation, test")
+    return split
+
+
+def _corners(where: str, row: _Row) -> tuple[tuple[float, float, float, float] | None, str]:
+    """The box of a row as numbers and as it is written; None if its four cells are empty."""
+    cells = [row[edge] for edge in _EDGES]
+    if not any(cells):
+        return None, ""
+    text = ", ".join(f"{edge} {cell or 'missing'}" for edge, cell in zip(_EDGES, cells, strict=True))
+    try:
+        x1, y1, x2, y2 = map(float, cells)
+    except ValueError:
+        x1 = y1 = x2 = y2 = math.nan
+    if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        raise CarsegError(
+            f"{where}: the box ({text}) is not four numbers; complete it, or leave all four empty"
+        )
+    return (x1, y1, x2, y2), text

@@ -1,0 +1,108 @@
+"""Which source a data set is for: known by what lies in the folder, never guessed where two would fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from carseg_lib.core.classes import FOLDERS, TypeNames
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.formats import csv_table, pascal_voc, stanford_cars
+from carseg_lib.data.formats.base import Listing
+from carseg_lib.data.formats.coco import list_coco
+from carseg_lib.data.formats.image_folder import list_folder
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of data set.
+
+    Attributes:
+        name: In words.
+        mark: What makes a folder one of these, relative to it; "" if the folder is none.
+        list_photos: Lists the photos of a folder.
+    """
+
+    name: str
+    mark: Callable[[Path], str]
+    list_photos: Callable[[Path, TypeNames], Listing]
+
+
+def _coco_mark(data: Path) -> str:
+    path = next(
+        (p for p in sorted((data / "annotations").glob("*.json")) if not p.name.startswith(".")), None
+    )
+    return f"annotations/{path.name}" if path else ""
+
+
+def _voc_mark(data: Path) -> str:
+    folder = pascal_voc.annotation_folder(data)
+    return f"{folder.name}/*.xml" if folder else ""
+
+
+def _stanford_mark(data: Path) -> str:
+    path = next(iter(sorted(stanford_cars.annotation_files(data).values())), None)
+    return path.relative_to(data).as_posix() if path else ""
+
+
+def _table_mark(data: Path) -> str:
+    return csv_table.NAME if (data / csv_table.NAME).is_file() else ""
+
+
+COCO = Source("COCO annotations", _coco_mark, list_coco)
+TABLE = Source("CSV table", _table_mark, csv_table.list_table)
+ANNOTATED = (
+    COCO,
+    Source("VOC annotations", _voc_mark, pascal_voc.list_voc),
+    Source("Stanford Cars", _stanford_mark, stanford_cars.list_stanford_cars),
+    TABLE,
+)
+TYPE_FOLDERS = Source("type folders", lambda data: "", list_folder)  # of what has no annotations
+FILES = {".json": COCO, ".csv": TABLE}  # that DATA may name
+
+
+def list_photos(data: Path, types: TypeNames | None = None) -> Listing:
+    """Choose the source of a data set and list its photos without opening them.
+
+    Args:
+        data: A folder with COCO annotations (annotations/*.json), VOC annotations (Annotations/*.xml), the devkit of
+            Stanford Cars or a table photos.csv, else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg; or a
+            COCO .json file, or a .csv table.
+        types: The study's body types; the paper's four if not given.
+
+    Raises:
+        CarsegError: No such data, two sources would fit, or what the source refuses.
+    """
+    data, types = Path(data), types or TypeNames()
+    source = _source_of(data)
+    if types.from_folders and source is not TYPE_FOLDERS:
+        raise CarsegError(
+            f"{data}: TYPES={FOLDERS} is for photos in type folders, these have {source.name}; name the types in TYPES"
+        )
+    listing = source.list_photos(data, types)
+    listing.source = source.name
+    return listing
+
+
+def _source_of(data: Path) -> Source:
+    if not data.exists():
+        raise CarsegError(f"{data}: there is no such folder or file; give the photos' place as DATA=path")
+    if data.is_file():
+        if data.suffix.lower() not in FILES:
+            raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table")
+        return FILES[data.suffix.lower()]
+    try:
+        empty = not any(data.iterdir())
+    except OSError as error:
+        raise CarsegError(f"{data}: the folder cannot be read ({error.strerror})") from None
+    if empty:
+        raise CarsegError(f"{data}: the folder is empty; give the photos' place as DATA=path")
+    marks = {source: mark for source in ANNOTATED if (mark := source.mark(data))}
+    if len(marks) > 1:
+        (one, its), (other, others), *_ = ((source.name, mark) for source, mark in marks.items())
+        raise CarsegError(
+            f"{data}: has {one} ({its}) and {other} ({others}), and it is not clear which are meant; take one of them "
+            "out of the folder, or give a .json or .csv file as DATA"
+        )
+    return next(iter(marks), TYPE_FOLDERS)

@@ -1,0 +1,103 @@
+"""Photos in folders named after their body type, as Kaggle data sets come.
+
+Either <split>/<type>/*.jpg or <type>/*.jpg. Such photos have no boxes and no masks: the whole frame stands in
+for the box.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, is_text, name_of, split_of
+
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+_NO_TYPES = {"__MACOSX"}  # what unpacking a Mac's archive leaves
+_OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jfif", ".jp2")
+
+
+def list_folder(data: Path, types: TypeNames) -> Listing:
+    """List the photos of the study's types under a folder, in the order of their names.
+
+    Spelling is tolerated (`TypeNames.of`, `split_of`); folders inside a type folder belong to it. Photos in
+    other folders (a row a folder), pictures in other formats and links to folders (not followed) are noted in
+    `ignored`. Hidden files and folders are not looked at.
+
+    Raises:
+        CarsegError: No folder of the types, type folders both with and without a split, a folder that
+            cannot be read, or, where the folders name the types, one whose name cannot.
+    """
+    if types.from_folders:
+        types = types.among(_folders_with_photos(data))
+    listing = Listing(name=name_of(data), root=data, types=types)
+    elsewhere: Counter[str] = Counter()
+    for folder, subfolders, names in os.walk(data, onerror=_refuse):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        here = Path(folder).relative_to(data)
+        for name in subfolders:
+            if Path(folder, name).is_symlink():
+                listing.ignore(f"{(here / name).as_posix()}/", "link", "links to folders are not followed")
+        place = _place(here.parts, types)
+        for name in sorted(name for name in names if not name.startswith(".")):
+            photo_id = (here / name).as_posix()
+            suffix = Path(name).suffix.lower()
+            if suffix not in PHOTO_SUFFIXES:
+                if suffix in _OTHER_PICTURES and place:
+                    split, body_type = place
+                    listing.ignore(photo_id, "other format", f"{suffix} is not read", split, body_type)
+            elif place is None:
+                elsewhere[here.as_posix()] += 1
+            else:
+                split, body_type = place
+                listing.photos.append(ListedPhoto(photo_id, split, [Annotation(body_type)]))
+    for name, photos in sorted(elsewhere.items()):
+        listing.ignore(f"{name}/", types.why_not(Path(name).name), f"{photos} photos")
+    _check(data, listing, elsewhere)
+    return listing
+
+
+def _place(parts: tuple[str, ...], types: TypeNames) -> tuple[str, str] | None:
+    """(split, body type) of a folder given by its parts, or None if it is no type folder."""
+    if parts and (body_type := types.of(parts[0])):
+        return "", body_type
+    if len(parts) > 1 and (split := split_of(parts[0])) and (body_type := types.of(parts[1])):
+        return split, body_type
+    return None
+
+
+def _folders_with_photos(data: Path) -> set[str]:
+    """Names of the folders, of the first level or inside those of splits, in which photos lie at any depth."""
+    found = set()
+    for folder, subfolders, names in os.walk(data, onerror=_refuse):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in _NO_TYPES]
+        parts = Path(folder).relative_to(data).parts
+        if parts and split_of(parts[0]):
+            parts = parts[1:]
+        photos = any(
+            Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".") for name in names
+        )
+        if parts and photos and is_text(parts[0]):
+            found.add(parts[0])
+    return found
+
+
+def _refuse(error: OSError) -> None:
+    raise CarsegError(f"{error.filename}: the folder cannot be read ({error.strerror}); make it readable")
+
+
+def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
+    with_split = {bool(photo.split): photo.photo_id for photo in listing.photos}
+    if len(with_split) == 2:
+        raise CarsegError(
+            f"{data}: type folders stand both inside a split ({with_split[True]}) and outside ({with_split[False]}); "
+            "keep one layout, <split>/<type>/ or <type>/"
+        )
+    if not listing.photos:
+        found = ", ".join(as_text(name) for name in sorted(elsewhere)[:5]) or "none"
+        raise CarsegError(
+            f"{data}: no photos in folders named {listing.types.said} (folders with photos: {found}); arrange them as "
+            "<split>/<type>/*.jpg or <type>/*.jpg, give other types by TYPES, or give a COCO annotation file"
+        )

@@ -1,0 +1,83 @@
+"""Masks that lie in PNG files of their own: read when their photo is, one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from carseg_lib.data.photos import MAX_MEGAPIXELS, BadPhoto
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A PNG in which a car is drawn.
+
+    Attributes:
+        folder: Of the data set; a link may not lead out of it.
+        name: Path relative to it, with "/".
+        value: The pixel value (of a palette: the index) that is this car; None: every value but 0.
+    """
+
+    folder: Path
+    name: str
+    value: int | None = None
+
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, from the header alone.
+
+        Raises:
+            BadPhoto: "bad mask": missing, a link out of the folder, not a PNG, or too large.
+        """
+        with self._open() as picture:
+            return picture.size
+
+    def read(self) -> np.ndarray:
+        """The mask, bool (height, width).
+
+        Raises:
+            BadPhoto: "bad mask": as `size`, cut short, or without the values that are asked for.
+        """
+        with self._open() as picture:
+            try:
+                picture.load()
+            except (OSError, ValueError, SyntaxError, EOFError) as error:
+                raise self._bad(f"cannot be read ({str(error) or type(error).__name__})") from None
+            if self.value is None:
+                return self._any_colour(picture)
+            if picture.mode not in ("P", "L"):
+                raise self._bad(
+                    f"holds colours ({picture.mode}), not the numbers of objects; save it with a palette"
+                )
+            return np.asarray(picture) == self.value
+
+    def _any_colour(self, picture: Image.Image) -> np.ndarray:
+        """Where a picture is not black; of a palette: where its index is not 0. Transparency does not matter."""
+        if picture.mode in ("RGBA", "LA"):
+            picture = picture.convert(picture.mode[:-1])
+        pixels = np.asarray(picture) != 0
+        return pixels.any(axis=2) if pixels.ndim == 3 else pixels
+
+    def _open(self) -> Image.Image:
+        path = self.folder / self.name
+        if not path.is_file():
+            raise self._bad("there is no such file")
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise self._bad("the link leaves the folder")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's remark on large pictures; those too large raise
+                picture = Image.open(path, formats=("PNG",))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            found = "too large" if isinstance(error, Image.DecompressionBombError) else "not a PNG"
+            raise self._bad(found) from None
+        if picture.width * picture.height > MAX_MEGAPIXELS * 1e6:
+            picture.close()
+            raise self._bad(f"above {MAX_MEGAPIXELS} megapixels")
+        return picture
+
+    def _bad(self, what: str) -> BadPhoto:
+        return BadPhoto("bad mask", f"{self.name}: {what}")

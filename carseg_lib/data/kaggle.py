@@ -1,0 +1,183 @@
+"""Data sets of Kaggle: DATA=kaggle:<owner>/<slug>@<version>, fetched once by kagglehub and checked at every use.
+
+kagglehub is no dependency: it is imported when such data are asked for. Its folder of downloads is left where it is;
+the files in it are made read-only, and a note in reports/.data/ keeps the signature of their contents. A version is
+part of the name, so that the same command gives the same photos next year.
+
+Not among the sources: `Study` asks it before anything is read, and the sources bring pandas with them. What was
+fetched is listed by whichever source fits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from carseg_lib.core import files
+from carseg_lib.core.code_fingerprint import data_state
+from carseg_lib.core.errors import CarsegError
+
+PREFIX = "kaggle:"
+_NAME = re.compile(r"kaggle:([A-Za-z0-9-]{1,80})/([A-Za-z0-9_-]{1,80})(?:@([1-9]\d{0,5}))?")
+_BY_HAND = "or download it by hand, unpack it, and give its folder as DATA"
+
+
+@dataclass(frozen=True)
+class KaggleData:
+    """A version of a data set of Kaggle.
+
+    Attributes:
+        owner: As in its address.
+        slug: As in its address.
+        version: From 1.
+    """
+
+    owner: str
+    slug: str
+    version: int
+
+    @property
+    def word(self) -> str:
+        """What DATA says for it."""
+        return f"{PREFIX}{self.owner}/{self.slug}@{self.version}"
+
+    @property
+    def page(self) -> str:
+        """Its address."""
+        return f"https://www.kaggle.com/datasets/{self.owner}/{self.slug}"
+
+
+def is_kaggle(data: str) -> bool:
+    """Whether DATA names a data set of Kaggle."""
+    return data.lower().startswith(PREFIX)
+
+
+def parse(data: str) -> KaggleData:
+    """Read `kaggle:<owner>/<slug>@<version>`.
+
+    Raises:
+        CarsegError: It is written otherwise, or has no version.
+    """
+    match = _NAME.fullmatch(data.strip())
+    if not match:
+        raise CarsegError(
+            f"DATA={data!r} is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3: both names stand in "
+            "the address of the data set's page."
+        )
+    owner, slug, version = match.groups()
+    if version is None:
+        raise CarsegError(
+            f"DATA={data!r} names no version, and a data set without one may change under a study: its page, "
+            f"https://www.kaggle.com/datasets/{owner}/{slug}, says which there are; write kaggle:{owner}/{slug}@1."
+        )
+    return KaggleData(owner, slug, int(version))
+
+
+def fetch(data: KaggleData, notes: Path) -> Path:
+    """Have a data set on this machine, as it was when it was first fetched.
+
+    Args:
+        data: Which.
+        notes: Folder of the notes, a JSON file a data set: where it lies and the signatures of its contents.
+
+    Returns:
+        The folder of its files; if they all lie in one folder of it, that one.
+
+    Raises:
+        CarsegError: kagglehub is missing, Kaggle does not give the data, or the files are not what they were.
+    """
+    note = files.make_folder(notes) / f"{data.owner}--{data.slug}@{data.version}.json"
+    with note.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = files.read_json(note) if note.is_file() else {}
+        if known and not (isinstance(known, dict) and {"folder", "quick", "content"} <= set(known)):
+            raise CarsegError(f"{note}: not a note of carseg; delete it and run again")
+        folder = Path(known["folder"]) if known else None
+        fetched = folder is None or not folder.is_dir()
+        if fetched:
+            folder = _downloaded(data)
+        state = data_state(folder, {} if fetched else known)
+        if known and state["content"] != known["content"]:
+            raise CarsegError(
+                f"{data.word}: the files in {folder} are not those that were first fetched; delete that folder to "
+                f"fetch them again, or, to go on with these, delete {note}"
+            )
+        if fetched:
+            _protect(folder)
+        told = {"data": data.word, "folder": str(folder), **state}
+        if told != known:
+            files.write_json(note, told)
+    return _unwrapped(folder)
+
+
+def _downloaded(data: KaggleData) -> Path:
+    """The folder in which kagglehub keeps the data set; it fetches what it has not yet."""
+    try:
+        import kagglehub
+    except ImportError:
+        raise CarsegError(
+            f"DATA={data.word} needs kagglehub: pip install kagglehub (into .venv: .venv/bin/python -m uv pip install "
+            f"kagglehub); {_BY_HAND}: {data.page}"
+        ) from None
+    try:
+        folder = Path(kagglehub.dataset_download(f"{data.owner}/{data.slug}/versions/{data.version}"))
+    except Exception as error:  # of the network, of Kaggle, of the disk; a user can mend each
+        raise _explained(data, error) from error
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise CarsegError(
+            f"DATA={data.word}: kagglehub left no files in {folder}; delete it and run again, {_BY_HAND}"
+        )
+    return folder
+
+
+def _explained(data: KaggleData, error: Exception) -> CarsegError:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    refused = status in (401, 403) or type(error).__name__ in ("UnauthenticatedError", "CredentialError")
+    if refused and not _has_credential():
+        return CarsegError(
+            f"DATA={data.word}: Kaggle wants to know who asks: at https://www.kaggle.com/settings choose Create New "
+            f"Token and put its kaggle.json into ~/.kaggle/ (or set KAGGLE_USERNAME and KAGGLE_KEY); {_BY_HAND}: "
+            f"{data.page}"
+        )
+    if refused:
+        return CarsegError(
+            f"DATA={data.word}: Kaggle does not give it to this account: accept its terms at {data.page}, {_BY_HAND}"
+        )
+    if status == 404:
+        return CarsegError(f"DATA={data.word}: Kaggle has no such data set or version; look at {data.page}")
+    said = str(error).strip().partition("\n")[0][:120]
+    return CarsegError(
+        f"DATA={data.word} could not be fetched ({type(error).__name__}: {said}): run again, {_BY_HAND}: {data.page}"
+    )
+
+
+def _has_credential() -> bool:
+    if os.environ.get("KAGGLE_API_TOKEN"):
+        return True
+    if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
+        return True
+    folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle")
+    return any((folder / name).is_file() for name in ("kaggle.json", "access_token"))
+
+
+def _protect(folder: Path) -> None:
+    """Take the right to write from every file: what is edited there would be found out only afterwards."""
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            try:
+                path.chmod(path.stat().st_mode & ~0o222)
+            except OSError:  # somebody else's files are safe from us as well
+                return
+
+
+def _unwrapped(folder: Path) -> Path:
+    """The innermost of folders that hold one folder and nothing else, as archives are packed."""
+    while True:
+        inside: list[Any] = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink():
+            return folder
+        folder = inside[0]

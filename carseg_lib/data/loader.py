@@ -1,0 +1,190 @@
+"""From a folder of photos, or an annotation file, to a catalogue: every photo is opened once and checked.
+
+Reasons by which a photo is left out as bad, beside those of `carseg_lib.data.photos`: "link" (leads outside),
+"unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask",
+"zero-area mask", "no mask" (while others have one). If more than 5% of the photos are bad, the data are refused.
+What a data set has beyond the study is listed too, but is not bad: "other type",
+"left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car",
+"no annotation", "no classes", "in no split".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue
+from carseg_lib.data.catalogue import table as table_of  # `table` is a source
+from carseg_lib.data.fingerprint import content_signature, signature
+from carseg_lib.data.formats.base import ListedPhoto, Listing, as_text, is_text
+from carseg_lib.data.formats.detect import list_photos
+from carseg_lib.data.formats.instances import cars_of
+from carseg_lib.data.photos import BadPhoto, describe_photo
+
+__all__ = [
+    "MAX_BAD_SHARE",
+    "MIN_PER_TYPE",
+    "check_catalogue",
+    "content_signature",
+    "list_photos",
+    "load_catalogue",
+    "read_listing",
+    "signature",
+]
+
+MAX_BAD_SHARE = 0.05  # of the photos that the source names
+MIN_PER_TYPE = 3  # one for each split
+
+
+def load_catalogue(
+    data: Path, types: TypeNames | None = None, *, progress: Callable[[int, int], None] | None = None
+) -> Catalogue:
+    """Read a data set: choose its source, open every photo once, keep what is good and list what is not.
+
+    Photos are held one at a time; of each only numbers, hashes and the coded mask stay.
+
+    Args:
+        data: A folder, or an annotation file; see `list_photos`.
+        types: The study's body types; the paper's four if not given.
+        progress: Called after each photo with (photos read, photos in all).
+
+    Returns:
+        The catalogue, sorted by photo_id. Splits that the data give are kept, others are "".
+
+    Raises:
+        CarsegError: No such data, none of the types, a type with fewer than three photos, a broken
+            annotation file, or more than 5% bad photos.
+    """
+    listing = list_photos(data, types)
+    _check_types(data, listing.types.names, _types_named(listing.photos), "")
+    catalogue = read_listing(listing, progress=progress)
+    check_catalogue(data, listing, catalogue)
+    return catalogue
+
+
+def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
+    """Open every photo of a listing, whatever comes of it: `check_catalogue` says whether a study can use it."""
+    root = listing.root.resolve()
+    photos, cars, bad = [], [], []
+    for done, listed in enumerate(listing.photos, start=1):
+        try:
+            row, its_cars = _read_photo(root, listed)
+        except BadPhoto as error:
+            bad.append(_bad_row(listed, error))
+        else:
+            photos.append(row)
+            cars.extend(its_cars)
+        if progress is not None:
+            progress(done, len(listing.photos))
+    catalogue = Catalogue(
+        name=listing.name,
+        root=root,
+        photos=table_of(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
+        instances=table_of(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
+        excluded=table_of(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
+        parameters=_rows_of(listing.parameters, photos),
+        body_types=listing.types.names,
+    )
+    catalogue = _without_maskless(catalogue)
+    excluded = pd.concat([catalogue.excluded, table_of(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
+    return replace(catalogue, excluded=excluded)
+
+
+def check_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> None:
+    """Refuse what no study can be made of.
+
+    Raises:
+        CarsegError: More than 5% bad photos, or a type with fewer than three that can be used.
+    """
+    bad = catalogue.excluded.iloc[: len(catalogue.excluded) - len(listing.ignored)]
+    _check_share(data, bad, len(listing.photos))
+    _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
+
+
+def _read_photo(root: Path, listed: ListedPhoto) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A photo's row and its cars' rows."""
+    path = root / listed.photo_id
+    if not is_text(listed.photo_id):
+        raise BadPhoto("unreadable name", "not UTF-8, or with control characters; rename it")
+    if path.exists() and not path.resolve().is_relative_to(root):
+        raise BadPhoto("link", "the link leaves the folder")
+    facts = describe_photo(path)
+    cars = cars_of(listed, facts)
+    row = {
+        "photo_id": listed.photo_id,
+        "split": listed.split,
+        "body_type": _largest(cars),
+        "width": facts.width,
+        "height": facts.height,
+        "brightness": facts.brightness,
+        "file_sha256": facts.file_sha256,
+        "pixel_sha256": facts.pixel_sha256,
+        "phash": facts.phash,
+    }
+    return row, cars
+
+
+def _rows_of(parameters: pd.DataFrame, photos: list[dict[str, Any]]) -> pd.DataFrame:
+    """The rows of the photos that can be used."""
+    used = parameters["photo_id"].isin([row["photo_id"] for row in photos])
+    return parameters[used].reset_index(drop=True)
+
+
+def _largest(cars: list[dict[str, Any]]) -> str:
+    """Body type of the car with the largest box; of equals the first."""
+    return max(cars, key=lambda car: (car["x2"] - car["x1"]) * (car["y2"] - car["y1"]))["body_type"]
+
+
+def _types_named(photos: list[ListedPhoto]) -> Counter[str]:
+    """Photos that show a car of each type: known before any is opened, so that nobody waits for this error."""
+    return Counter(t for photo in photos for t in {a.body_type for a in photo.annotations})
+
+
+def _bad_row(listed: ListedPhoto, error: BadPhoto) -> dict[str, str]:
+    return {
+        "photo_id": as_text(listed.photo_id),
+        "split": listed.split,
+        "body_type": listed.annotations[0].body_type,
+        "reason": error.reason,
+        "detail": as_text(error.detail),
+    }
+
+
+def _without_maskless(catalogue: Catalogue) -> Catalogue:
+    """Leave out photos with a car without a mask, if any car has one."""
+    maskless = catalogue.instances["mask"] == ""
+    if maskless.all():
+        return catalogue
+    photo_ids = catalogue.instances.loc[maskless, "photo_id"].drop_duplicates()
+    return catalogue.without(
+        photo_ids, "no mask", pd.Series("other photos of the set have masks", photo_ids.index)
+    )
+
+
+def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
+    for body_type in body_types:
+        if counts[body_type] < MIN_PER_TYPE:
+            found = ", ".join(f"{t} {counts[t]}" for t in body_types)
+            raise CarsegError(
+                f"{data}: {body_type} has {counts[body_type]} photos{which}, {MIN_PER_TYPE} are "
+                f"needed, one for each split (found: {found}); add photos of it"
+            )
+
+
+def _check_share(data: Path, bad: pd.DataFrame, listed: int) -> None:
+    if len(bad) <= MAX_BAD_SHARE * listed:
+        return
+    reasons = ", ".join(f"{n} {reason}" for reason, n in bad["reason"].value_counts().items())
+    first = ", ".join(f"{row.photo_id} ({row.detail})" for row in bad.head(3).itertuples())
+    more = ", …" if len(bad) > 3 else ""
+    raise CarsegError(
+        f"{data}: {len(bad)} of {listed} photos ({len(bad) / listed:.1%}, more than {MAX_BAD_SHARE:.0%}) "
+        f"cannot be used: {reasons}; first: {first}{more}; mend or remove them"
+    )

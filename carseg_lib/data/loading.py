@@ -1,0 +1,96 @@
+"""Which photos a step sees: the order of an epoch, batches shared by processes, the loader that reads them."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from carseg_lib.data.dataset import CarPhotos, photo_seed
+
+
+def epoch_order(body_types: pd.Series, epoch: int, seed: int, class_balance: float) -> list[tuple[int, int]]:
+    """The photos of one training epoch, as many as there are, shuffled.
+
+    Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. The
+    type's photos fill it pass after pass, in a new order each time: within a type, every photo comes as often as the
+    others, and one that comes twice in an epoch is transformed anew.
+
+    Args:
+        body_types: of each photo.
+        epoch: from 1.
+        seed: of all orders.
+        class_balance: 0: every photo comes once; 1: every type comes as often as the others.
+
+    Returns:
+        Pairs (pass, i) of photo i: indices of `CarPhotos`.
+    """
+    counts = body_types.value_counts().sort_index()
+    chosen = []
+    for body_type, quota in _quotas(counts, class_balance).items():
+        of_type = np.flatnonzero(body_types == body_type)
+        passes: dict[int, np.ndarray] = {}
+        for position in range((epoch - 1) * quota, epoch * quota):
+            number, place = position // len(of_type) + 1, position % len(of_type)
+            if number not in passes:
+                passes[number] = _shuffle(len(of_type), photo_seed(seed, number, f"order of {body_type}"))
+            chosen.append((int(of_type[passes[number][place]]), number))
+    chosen.sort()
+    return [chosen[k][::-1] for k in _shuffle(len(chosen), photo_seed(seed, epoch, "order"))]
+
+
+def _quotas(counts: pd.Series, class_balance: float) -> dict[str, int]:
+    """Whole numbers with the sum of the counts, by largest remainder."""
+    wanted = counts.astype(float) ** (1 - class_balance)
+    wanted *= counts.sum() / wanted.sum()
+    quotas = np.floor(wanted + 1e-9).astype(int)
+    rest = int(counts.sum() - quotas.sum())
+    for body_type in (wanted - quotas).sort_values(ascending=False, kind="stable").index[:rest]:
+        quotas[body_type] += 1
+    return quotas.to_dict()
+
+
+def _shuffle(n: int, seed: int) -> np.ndarray:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).numpy()
+
+
+class Batches(Sampler):
+    """Batches of indices for one process of several; all processes know the same global batches and share each.
+
+    Batches have `batch_size` photos, or one or a few fewer where that does not divide their number: a last batch of a
+    few photos would weigh them more than the others.
+
+    Args:
+        order: the indices of `CarPhotos`.
+        batch_size: photos per step over all processes, at most.
+        rank: this process.
+        processes: how many there are.
+    """
+
+    def __init__(self, order: Sequence[tuple[int, int]], batch_size: int, rank: int = 0, processes: int = 1):
+        places = np.array_split(np.arange(len(order)), max(-(-len(order) // batch_size), 1))
+        self.smallest = len(places[-1])
+        self.batches = [[order[k] for k in batch[rank::processes]] for batch in places]
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
+    """Photos of one size → images (B, 3, H, W), channels last, and their targets; no photos → no images."""
+    if not items:  # validation shared by more processes than its last batch has photos
+        return torch.empty(0), []
+    images, targets = zip(*items, strict=True)
+    batch = torch.stack([image.permute(1, 2, 0) for image in images])
+    return batch.permute(0, 3, 1, 2), list(targets)
+
+
+def make_loader(dataset: CarPhotos, batches: Batches, workers: int = 0) -> DataLoader:
+    """A loader of the given batches; `workers` read photos ahead in processes of their own."""
+    options = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
+    return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

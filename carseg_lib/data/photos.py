@@ -1,0 +1,192 @@
+"""Reading photos as people keep them: any orientation, colour model or depth, and broken ones said so.
+
+`read_photo` is the one way by which the project opens a photo. `describe_photo` reduces a photo to the few
+numbers and hashes that the catalogue keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageStat, UnidentifiedImageError
+
+MAX_MEGAPIXELS = 100
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
+_ORIENTATION_TAG = 0x0112
+_TURNS = {  # EXIF orientation → what makes the stored picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_HASHED_AT_ONCE = 4_000_000  # pixels
+
+
+class BadPhoto(Exception):  # noqa: N818 - a state of the photo; its reason stands in tables
+    """A photo that cannot be used.
+
+    Attributes:
+        reason: A short fixed phrase, for counting: "empty file", "missing file", "unreadable", "truncated",
+            "too large", and those of the annotations (see `carseg_lib.data.loader`).
+        detail: What exactly, in one line.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class PhotoFacts:
+    """What the catalogue keeps of a photo's pixels.
+
+    Attributes:
+        width: Pixels, after EXIF orientation.
+        height: Pixels, after EXIF orientation.
+        orientation: EXIF orientation, 1 (upright) to 8; 5 to 8 swap width and height.
+        brightness: Mean luma, 0 (black) to 1 (white).
+        file_sha256: Of the file's bytes.
+        pixel_sha256: Of the size and the decoded RGB bytes: equal for copies in another lossless file.
+        phash: Perceptual hash (DCT, 64 bits), 16 hex digits; see `carseg_lib.data.duplicates`.
+    """
+
+    width: int
+    height: int
+    orientation: int
+    brightness: float
+    file_sha256: str
+    pixel_sha256: str
+    phash: str
+
+
+def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
+    """Open a photo as upright 8-bit RGB.
+
+    EXIF orientation is applied. Grey, palette and CMYK become RGB; 16-bit grey is scaled by 255/65535, not
+    clipped; transparency is laid on white; of an animation the first frame is taken. Nothing is printed and
+    no warning is raised.
+
+    Args:
+        path: The file; its format is recognised by content, not by name.
+        max_side: Shrink so that the longer side is at most this many pixels (never enlarge). JPEGs are then
+            decoded at a reduced size, which keeps the memory low.
+
+    Returns:
+        An RGB image with all pixels loaded, its file closed, and no metadata.
+
+    Raises:
+        BadPhoto: Missing, empty, unreadable, truncated, or above 100 megapixels.
+    """
+    return _read(Path(path), max_side)[0]
+
+
+def describe_photo(path: Path) -> PhotoFacts:
+    """Read a photo once, in full, and keep its size, brightness and hashes.
+
+    Raises:
+        BadPhoto: As `read_photo`.
+    """
+    photo, orientation = _read(Path(path), None)
+    with path.open("rb") as file:
+        file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return PhotoFacts(
+        width=photo.width,
+        height=photo.height,
+        orientation=orientation,
+        brightness=ImageStat.Stat(photo.convert("L")).mean[0] / 255,
+        file_sha256=file_sha256,
+        pixel_sha256=_pixel_sha256(photo),
+        phash=str(imagehash.phash(photo, hash_size=8)),
+    )
+
+
+def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
+    """The upright RGB photo and the EXIF orientation that it was stored in."""
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise BadPhoto("unreadable", "not a file")
+        if size == 0:
+            raise BadPhoto("empty file", "0 bytes")
+        _check_webp_length(path, size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; real faults raise
+            return _decode(path, max_side)
+    except BadPhoto:
+        raise
+    except FileNotFoundError:
+        raise BadPhoto("missing file", "there is no such file") from None
+    except Image.DecompressionBombError:
+        raise BadPhoto("too large", f"more than {MAX_MEGAPIXELS} megapixels") from None
+    except UnidentifiedImageError:
+        raise BadPhoto("unreadable", "not a JPEG, PNG, WebP, BMP or GIF") from None
+    except Exception as error:  # decoders raise almost anything on broken files
+        message = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
+        cut_short = any(word in message.lower() for word in ("truncat", "broken data stream", "end of file"))
+        raise BadPhoto("truncated" if cut_short else "unreadable", message) from None
+
+
+def _decode(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
+    with Image.open(path, formats=_FORMATS) as photo:
+        megapixels = photo.width * photo.height / 1e6
+        if megapixels > MAX_MEGAPIXELS:
+            raise BadPhoto("too large", f"{photo.width}×{photo.height} is above {MAX_MEGAPIXELS} megapixels")
+        if max_side is not None:
+            shrink = max_side / max(photo.size)
+            if shrink < 1:  # the JPEG decoder stops at twice the final size; the rest is filtered below
+                photo.draft(None, (round(2 * shrink * photo.width), round(2 * shrink * photo.height)))
+        photo.load()
+        orientation = _orientation(photo)
+        upright = _to_rgb(photo)
+    if max_side is not None and max(upright.size) > max_side:
+        upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    if orientation != 1:
+        upright = upright.transpose(_TURNS[orientation])
+    upright.info = {}  # an orientation tag left in would turn the photo twice
+    return upright, orientation
+
+
+def _to_rgb(photo: Image.Image) -> Image.Image:
+    """A new 8-bit RGB image of any Pillow image."""
+    if photo.mode.startswith("I"):  # 16-bit grey
+        levels = np.asarray(photo).astype(np.int64).clip(0, 65535)
+        return Image.fromarray(((levels * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+    if photo.has_transparency_data:
+        coloured = photo.convert("RGBA")
+        paper = Image.new("RGB", photo.size, "white")
+        paper.paste(coloured, mask=coloured.getchannel("A"))
+        return paper
+    return photo.convert("RGB")
+
+
+def _orientation(photo: Image.Image) -> int:
+    try:
+        orientation = photo.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # damaged metadata beside good pixels: as if there were none
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
+def _check_webp_length(path: Path, file_size: int) -> None:
+    """The WebP decoder does not say that a file is cut short; its header does."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 > file_size:
+        raise BadPhoto("truncated", f"{file_size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
+
+
+def _pixel_sha256(photo: Image.Image) -> str:
+    digest = hashlib.sha256(f"{photo.width}x{photo.height}".encode())
+    rows = max(1, _HASHED_AT_ONCE // photo.width)
+    for top in range(0, photo.height, rows):
+        digest.update(photo.crop((0, top, photo.width, min(top + rows, photo.height))).tobytes())
+    return digest.hexdigest()

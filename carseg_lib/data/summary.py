@@ -1,0 +1,115 @@
+"""What a data set holds, as plain text: what `make catalogue` shows before anything is trained. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from carseg_lib.core.classes import TypeNames
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.formats.base import Listing
+from carseg_lib.data.formats.detect import list_photos
+from carseg_lib.data.loader import check_catalogue, read_listing
+from carseg_lib.data.splits import assign_splits
+
+_SHOWN = 3  # examples, and sizes
+_WIDEST = 100  # characters of an example
+
+
+def show_contents(
+    data: Path, types: TypeNames, seed: int, say: Callable[[str], None], progress: Callable[[int, int], None]
+) -> None:
+    """Open every photo of a data set once and say what is there.
+
+    Args:
+        data: As for `load_catalogue`.
+        types: The study's body types.
+        seed: Of the splits that a run would make, where the data lack some.
+        say: Is given each line.
+        progress: Is called after each photo with (photos read, photos in all).
+
+    Raises:
+        CarsegError: The data cannot be listed; or no study can be made of them, told after all that was found.
+    """
+    listing = list_photos(data, types)
+    catalogue = read_listing(listing, progress=progress)
+    for line in found_lines(listing, catalogue):
+        say(line)
+    check_catalogue(data, listing, catalogue)
+    for line in split_lines(catalogue, assign_splits(catalogue, seed)):
+        say(line)
+
+
+def found_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
+    """Source, photos by type and split, sizes, boxes, masks, and what is left out."""
+    photos, cars = catalogue.photos, catalogue.instances
+    yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars"
+    yield ""
+    yield from _count_lines(catalogue.counts())
+    yield ""
+    yield f"sizes     {_sizes(catalogue)}"
+    yield f"boxes     {_origins(cars['box_origin'])}"
+    yield f"masks     {_origins(cars['mask_origin'])}"
+    yield "left out" if len(catalogue.excluded) else "left out  nothing"
+    for reason, rows in _by_reason(catalogue.excluded):
+        yield f"  {reason}: {len(rows):,}"
+        for row in rows.head(_SHOWN).itertuples():
+            yield f"    {_cut(f'{row.photo_id}: {row.detail}')}"
+        if len(rows) > _SHOWN:
+            yield "    …"
+
+
+def split_lines(catalogue: Catalogue, dataset: Catalogue) -> Iterator[str]:
+    """What a run makes of it: the splits, where they are not those of the data, and types of few photos."""
+    if not catalogue.counts().equals(dataset.counts()):
+        yield ""
+        yield "as a run divides them, copies kept together and taken out of splits that are judged less:"
+        yield from _count_lines(dataset.counts())
+    for warning in dataset.warnings():
+        yield f"warning: {warning}"
+
+
+def _count_lines(counts: pd.DataFrame) -> Iterator[str]:
+    """A table of counts, with sums."""
+    whole = pd.concat([counts, counts.sum().to_frame("all").T])
+    whole["all"] = whole.sum(axis=1)
+    first = max(len(str(name)) for name in ["photos", *whole.index])
+    widths = {name: max(len(str(name)), 7) for name in whole.columns}
+    yield "  ".join([f"{'photos':{first}}", *(f"{name:>{width}}" for name, width in widths.items())])
+    for name, row in whole.iterrows():
+        yield "  ".join(
+            [f"{name:{first}}", *(f"{row[column]:>{width},}" for column, width in widths.items())]
+        )
+
+
+def _sizes(catalogue: Catalogue) -> str:
+    table = catalogue.size_table()
+    if table.empty:
+        return "none"
+    shown = ", ".join(
+        f"{row.width} × {row.height}: {row.photos:,}" for row in table.head(_SHOWN).itertuples()
+    )
+    more = f", … ({len(table):,} different)" if len(table) > _SHOWN else ""
+    areas = (table["width"] * table["height"]).sort_values()
+    small, large = (table.loc[areas.index[k], ["width", "height"]].tolist() for k in (0, -1))
+    ends = (
+        f"; from {small[0]} × {small[1]} to {large[0]} × {large[1]} pixels" if len(table) > 1 else " pixels"
+    )
+    return shown + more + ends
+
+
+def _origins(origins: pd.Series) -> str:
+    return ", ".join(f"{origin}: {n:,}" for origin, n in origins.value_counts().items()) or "none"
+
+
+def _by_reason(excluded: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each reason, most frequent first."""
+    return [
+        (reason, excluded[excluded["reason"] == reason]) for reason in excluded["reason"].value_counts().index
+    ]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

@@ -1,0 +1,227 @@
+"""The steps of the paper's preprocessing (§III, §V), each on a photo with its boxes and masks together.
+
+A step takes and returns (image, target). Its random numbers come from a generator that it is given: torch's own state
+is neither read nor moved. On photos this small an operation takes a tenth of a millisecond, and which library does it
+matters more than how many threads: a training step waits for eight photos.
+
+Shapes: image (H, W, 3) uint8, float32 after `Normalise`; target: boxes (N, 4) float32 pixels, masks (N, H, W) uint8 of
+0 and 1, labels (N,) int64.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Generator
+from torch.nn import functional as F
+
+from carseg_lib.data.masks import box_of_mask
+
+LEAST_CAR = 0.6  # a crop that keeps less than this share of the car's pixels is drawn again
+CROP_TRIES = 10
+LUMA = np.array([0.299, 0.587, 0.114])  # a colour's brightness, ITU-R BT.601, as Pillow has it
+LEAST_SIDE = 2.0  # pixels; a box narrower than this after a transform has no regions to learn from
+
+Target = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RandomCarCrop:
+    """Crops to a random part of the photo that still shows its cars.
+
+    The crop's aspect ratio is the photo's within a factor of 0.8 to 1.25. After `CROP_TRIES` draws that keep less than
+    `LEAST_CAR` of the largest car, the photo stays whole: a car is never lost to a crop.
+
+    Attributes:
+        scale: smallest share of the photo's area that is kept, in (0, 1]; 1 keeps the whole photo.
+    """
+
+    scale: float
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """Draws until the car is in the crop, at most `CROP_TRIES` times."""
+        masks = target["masks"]
+        height, width = masks.shape[-2:]
+        areas = [np.count_nonzero(mask) for mask in masks]
+        car, least = masks[int(np.argmax(areas))], LEAST_CAR * max(areas)
+        for _ in range(CROP_TRIES):
+            share, stretch, y, x = torch.rand(4, generator=generator).tolist()
+            area = self.scale + (1 - self.scale) * share
+            aspect = 0.8 * (1.25 / 0.8) ** stretch
+            h = min(height, max(1, round(height * (area / aspect) ** 0.5)))
+            w = min(width, max(1, round(width * (area * aspect) ** 0.5)))
+            top, left = round(y * (height - h)), round(x * (width - w))
+            if np.count_nonzero(car[top : top + h, left : left + w]) >= least:
+                return _crop(image, target, top, left, h, w)
+        return image, target
+
+
+def _crop(
+    image: np.ndarray, target: Target, top: int, left: int, height: int, width: int
+) -> tuple[np.ndarray, Target]:
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    shift = np.array([left, top, left, top], np.float32)
+    boxes = (target["boxes"] - shift).clip(0, np.array([width, height, width, height], np.float32))
+    return image[rows, columns], target | {"boxes": boxes, "masks": target["masks"][:, rows, columns]}
+
+
+@dataclass(frozen=True)
+class Resize:
+    """Resizes photo, boxes and masks to one size, whatever the photo's proportions.
+
+    Attributes:
+        size: height and width, pixels.
+    """
+
+    size: tuple[int, int]
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """Bilinear with antialiasing for the photo, nearest pixel for masks; nothing is random."""
+        height, width = image.shape[:2]
+        scale = np.array([self.size[1] / width, self.size[0] / height] * 2, np.float32)
+        return self.resize_photo(image), target | {
+            "boxes": target["boxes"] * scale,
+            "masks": resize_masks(target["masks"], self.size),
+        }
+
+    def resize_photo(self, image: np.ndarray) -> np.ndarray:
+        """The photo alone: torch's resizing of bytes is Pillow's, within one of 255, in a third of the time."""
+        planes = torch.from_numpy(np.require(image, requirements="CW")).permute(2, 0, 1)[None]
+        return cv2.merge(list(F.interpolate(planes, self.size, mode="bilinear", antialias=True)[0].numpy()))
+
+
+def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N, h, w) → (N, H, W): each pixel is the one of the old mask that its centre lies in."""
+    rows, columns = (
+        ((np.arange(new) + 0.5) * (old / new)).astype(int)
+        for new, old in zip(size, masks.shape[-2:], strict=True)
+    )
+    return masks.take(rows, axis=1).take(columns, axis=2)
+
+
+@dataclass(frozen=True)
+class RandomRotation:
+    """Turns the photo about its centre; corners that nothing covers are black.
+
+    Boxes are those of the turned masks: a turned box would be larger than the car.
+
+    Attributes:
+        angles: degrees, one of which is drawn; or, with `between`, the two ends of an interval.
+        between: draw evenly from the interval.
+    """
+
+    angles: tuple[float, ...]
+    between: bool = False
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """Nearest pixel, as torchvision's rotations have it by default."""
+        draw = float(torch.rand(1, generator=generator))
+        if self.between:
+            angle = self.angles[0] + (self.angles[1] - self.angles[0]) * draw
+        else:
+            angle = self.angles[int(draw * len(self.angles))]
+        if angle == 0:
+            return image, target
+        masks = np.stack([_turn(mask, angle) for mask in target["masks"]])
+        return _turn(image, angle), target | {"boxes": boxes_of_masks(masks), "masks": masks}
+
+
+def _turn(pixels: np.ndarray, angle: float) -> np.ndarray:
+    return np.asarray(Image.fromarray(pixels).rotate(angle, Image.Resampling.NEAREST))
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirrors left and right.
+
+    Attributes:
+        probability: chance of it, 0..1.
+    """
+
+    probability: float
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """Mirrors all or nothing."""
+        if float(torch.rand(1, generator=generator)) >= self.probability:
+            return image, target
+        boxes = target["boxes"].copy()
+        boxes[:, [0, 2]] = image.shape[1] - boxes[:, [2, 0]]
+        return cv2.flip(image, 1), target | {"boxes": boxes, "masks": target["masks"][..., ::-1]}
+
+
+@dataclass(frozen=True)
+class ColourJitter:
+    """Changes brightness, contrast and saturation, each by a factor of its own; a car's type is not in its paint.
+
+    Attributes:
+        strength: factors are drawn evenly from 1 - strength to 1 + strength.
+    """
+
+    strength: float
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """The photo alone changes.
+
+        The three changes are those of Pillow's `ImageEnhance`, each linear in a pixel's colours: together they are one
+        matrix, within one of 255 of what Pillow makes of it, in a quarter of the time. Values are cut to 0..255 once,
+        at the end.
+        """
+        draws = torch.rand(3, generator=generator).tolist()
+        brightness, contrast, saturation = (1 + self.strength * (2 * draw - 1) for draw in draws)
+        grey = brightness * (LUMA @ cv2.mean(image)[:3])
+        matrix = np.empty((3, 4))
+        matrix[:, :3] = brightness * contrast * (saturation * np.eye(3) + (1 - saturation) * LUMA)
+        matrix[:, 3] = (1 - contrast) * grey
+        return cv2.transform(image, matrix), target
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """8-bit values to 0..1, then minus a mean and over a standard deviation for each channel.
+
+    Attributes:
+        mean: of red, green and blue, 0..1.
+        std: the same.
+    """
+
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
+        """The photo alone changes; nothing is random."""
+        return self.normalise_photo(image), target
+
+    def normalise_photo(self, image: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 → float32."""
+        height, width, _ = image.shape
+        std = np.array(self.std, np.float32)
+        scale, shift = 1 / (255 * std), np.array(self.mean, np.float32) / std
+        # whole rows at a time: NumPy works on three channels at a time ten times slower
+        rows = np.multiply(image.reshape(height, -1), np.tile(scale, width), dtype=np.float32)
+        return np.subtract(rows, np.tile(shift, width), out=rows).reshape(height, width, 3)
+
+
+Step = RandomCarCrop | Resize | RandomRotation | RandomFlip | ColourJitter | Normalise
+
+
+def tidy_boxes(target: Target) -> Target:
+    """Boxes cut to the photo, without the cars that left it.
+
+    Args:
+        target: boxes (N, 4), masks (N, H, W), labels (N,).
+    """
+    masks = target["masks"]
+    height, width = masks.shape[-2:]
+    boxes = target["boxes"].clip(0, np.array([width, height, width, height], np.float32))
+    wide = ((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(1)
+    keep = wide & np.array([mask.any() for mask in masks], bool)
+    return {"boxes": boxes[keep], "masks": masks[keep], "labels": target["labels"][keep]}
+
+
+def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
+    """The extent of each mask (N, H, W) to the pixel: (N, 4) float32, far edges exclusive; zeros for an empty mask."""
+    empty = (0.0, 0.0, 0.0, 0.0)
+    return np.array([box_of_mask(mask) if mask.any() else empty for mask in masks], np.float32).reshape(-1, 4)

@@ -1,0 +1,1 @@
+"""Training and inference: the loop, optimiser, checkpoints, processes, predictions."""

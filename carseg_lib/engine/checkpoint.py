@@ -1,0 +1,113 @@
+"""Checkpoints of a training run: tensors in .pt files, everything else in one JSON that names them.
+
+The JSON is written last and by renaming, so a run that is killed at any moment leaves the last whole epoch behind.
+"""
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.engine.ema import WeightAverage
+from carseg_lib.models.weights import read_checkpoint
+
+
+@dataclass
+class TrainingState:
+    """How far a run has come: its history, a dict an epoch (see `training.train`)."""
+
+    history: list[dict] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the highest validation accuracy; of equals, the one with the lowest validation loss."""
+        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))[
+            "epoch"
+        ]
+
+    def add(self, row: dict) -> None:
+        """Adds an epoch."""
+        self.history.append(row)
+
+
+class Checkpoints:
+    """The checkpoints of one recipe in a folder: the last epoch's, with the optimizer, and the best epoch's weights."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.index = folder / "state.json"
+
+    def save(
+        self,
+        state: TrainingState,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage,
+    ) -> None:
+        """Saves the epoch that `state` ends with, then removes what is no longer needed.
+
+        The averaged weights are what others read; the others are what the run goes on from.
+        """
+        files.make_folder(self.folder)
+        last = self.folder / f"epoch-{state.epoch:03d}.pt"
+        with average.applied():
+            weights = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
+        trained = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
+        content = {"model": weights, "trained": trained, "average": average.state_dict()}
+        _save(content | {"optimizer": optimizer.state_dict()}, last)
+        if state.best_epoch == state.epoch:
+            _save(weights, self.best(state))
+        files.write_json(
+            self.index, {"last": last.name, "best": self.best(state).name, "history": state.history}
+        )
+        for path in self.folder.glob("*.pt"):
+            if path not in (last, self.best(state)):
+                path.unlink()
+
+    def best(self, state: TrainingState) -> Path:
+        """The file of the best epoch's weights."""
+        return self.folder / f"best-{state.best_epoch:03d}.pt"
+
+    def resume(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+    ) -> TrainingState:
+        """Puts model, optimizer and average where the last whole epoch left them; an empty state if there is none."""
+        if not self.index.is_file():
+            return TrainingState()
+        index = files.read_json(self.index)
+        path = self.folder / index["last"]
+        try:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # a missing or damaged file, in any of torch's ways
+            raise CarsegError(
+                f"checkpoint {path} can't be read ({type(error).__name__}); remove {self.folder} to train anew"
+            ) from None
+        model.load_state_dict(checkpoint["trained"])
+        average.load_state_dict(checkpoint["average"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        return TrainingState(index["history"])
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A copy: what it was taken from goes on changing."""
+    return tensor.detach().cpu().contiguous().clone()
+
+
+def _save(content: dict, path: Path) -> None:
+    buffer = io.BytesIO()  # torch tells a full disk in its own words; our files say it in one line
+    torch.save(content, buffer)
+    files.write_bytes(path, buffer.getbuffer())
+
+
+def last_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights after the last epoch of a recipe whose checkpoints lie in `folder`."""
+    return read_checkpoint(folder / files.read_json(folder / "state.json")["last"])

@@ -1,0 +1,196 @@
+"""A trained model and what it finds in photos: detections in each photo's own pixels, and the photo's one answer."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import Study
+from carseg_lib.data.masks import encode_mask
+from carseg_lib.engine.postprocess import keep_detections
+from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
+from carseg_lib.models.weights import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One car found in one photo.
+
+    Attributes:
+        body_type: its name.
+        score: 0..1.
+        box: x1, y1, x2, y2 in pixels of the photo.
+        mask: COCO run-length counts over the whole photo; "" if the model has no mask branch.
+    """
+
+    body_type: str
+    score: float
+    box: tuple[float, float, float, float]
+    mask: str
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device of a study's `device`; "auto" takes a GPU where there is one.
+
+    Raises:
+        CarsegError: the device asked for is not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, available in there.items() if available)
+    if not there[device]:
+        raise CarsegError(
+            f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu"
+        )
+    return torch.device(device)
+
+
+def load_trained(study: Study) -> tuple[MaskRCNN, dict]:
+    """The best epoch's model of a run, in evaluation mode on the study's device, and its card (model/best.json).
+
+    Raises:
+        CarsegError: the run has no trained model, or its file is not the one its card describes.
+    """
+    if not study.best_card.is_file() or not study.best_weights.is_file():
+        raise CarsegError(f"run {study.run!r} has no trained model yet; run make train RUN={study.run} first")
+    card = files.read_json(study.best_card)
+    if files.sha256(study.best_weights) != card["sha256"]:
+        raise CarsegError(
+            f"{study.best_weights} is not the file that best.json describes; run make train again"
+        )
+    model = build_model(study, len(card["body_types"]) + 1, card["with_masks"])
+    try:
+        model.load_state_dict(read_checkpoint(study.best_weights))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CarsegError(
+            f"{study.best_weights} does not fit the run's settings ({reason}); run make train again"
+        ) from None
+    model = model.to(choose_device(study.device), memory_format=torch.channels_last)
+    return model.eval(), card
+
+
+def photo_detections(
+    found: dict[str, Tensor],
+    size: tuple[int, int],
+    image_size: tuple[int, int],
+    body_types: Iterable[str],
+    study: Study,
+) -> list[Detection]:
+    """Turns the model's output for one photo into detections, best first; the first is the photo's answer.
+
+    Args:
+        found: boxes (D, 4) in pixels of the network's input, labels (D,), scores (D,), masks (D, 1, 28, 28).
+        size: width and height of the photo, pixels.
+        image_size: height and width of the network's input, pixels.
+        body_types: names of classes 1, 2, ...
+        study: thresholds.
+    """
+    kept = keep_detections(
+        found["boxes"],
+        found["scores"],
+        found["labels"],
+        score_threshold=study.score_threshold,
+        nms_threshold=study.nms_threshold,
+    )
+    width, height = size
+    across, down = width / image_size[1], height / image_size[0]
+    scale = found["boxes"].new_tensor([across, down, across, down])
+    boxes = found["boxes"][kept] * scale
+    codes = [""] * len(kept)
+    if "masks" in found and len(kept):  # masks are pasted for detections that are kept only
+        probabilities = found["masks"][kept, 0].float().cpu().numpy()
+        codes = [
+            encode_mask(paste_mask(of_car, box, height, width))
+            for of_car, box in zip(probabilities, boxes.tolist(), strict=True)
+        ]
+    names = list(body_types)
+    return [
+        Detection(names[int(label) - 1], float(score), tuple(box.tolist()), code)
+        for label, score, box, code in zip(
+            found["labels"][kept], found["scores"][kept], boxes, codes, strict=True
+        )
+    ]
+
+
+def paste_mask(probabilities: np.ndarray, box: Sequence[float], height: int, width: int) -> np.ndarray:
+    """The pixels of a photo that a mask covers: those at whose centre its probability is at least 0.5.
+
+    Args as for `mask_window`.
+
+    Returns:
+        bool array (height, width), False outside the box.
+    """
+    mask = np.zeros((height, width), bool)
+    window, soft = mask_window(probabilities, box, height, width)
+    mask[window] = soft >= 0.5
+    return mask
+
+
+def mask_window(
+    probabilities: np.ndarray, box: Sequence[float], height: int, width: int
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The probabilities of a mask at the centres of the photo's pixels that lie in its box.
+
+    Cells hold the probability at their centres, and between them it is interpolated bilinearly; beyond the outermost
+    centres it stays as it is there. (torchvision rounds the box to whole pixels first, which moves small masks.)
+
+    Args:
+        probabilities: (M, M) of the box, 0..1.
+        box: x1, y1, x2, y2 in pixels of the photo.
+        height: of the photo, pixels.
+        width: of the photo, pixels.
+
+    Returns:
+        The rows and columns of the photo that the box covers, and the probabilities there.
+    """
+    x1, y1, x2, y2 = box
+    rows, down = _interpolation(y1, y2, probabilities.shape[0], height)
+    columns, across = _interpolation(x1, x2, probabilities.shape[1], width)
+    # by torch: NumPy's products have threads of their own, which wait for torch's four times as long as they work
+    soft = torch.from_numpy(down) @ torch.from_numpy(probabilities) @ torch.from_numpy(across).T
+    return (rows, columns), soft.numpy()
+
+
+def _interpolation(start: float, end: float, cells: int, size: int) -> tuple[slice, np.ndarray]:
+    """The pixels whose centres lie between two edges, and each cell's weight (pixels, cells) at each of them."""
+    first, last = max(math.ceil(start - 0.5), 0), min(math.ceil(end - 0.5), size)
+    centres = np.arange(first, max(last, first)) + 0.5
+    at = ((centres - start) / max(end - start, 1e-6) * cells - 0.5).clip(0, cells - 1)
+    weights = (1 - np.abs(at[:, None] - np.arange(cells))).clip(0).astype(np.float32)
+    return slice(first, max(last, first)), weights
+
+
+@torch.inference_mode()
+def detect(
+    model: MaskRCNN,
+    batches: Iterable[tuple[Tensor, list[tuple[int, int]]]],
+    body_types: Iterable[str],
+    study: Study,
+) -> Iterator[list[Detection]]:
+    """Runs the model over batches of photos and yields each photo's detections in turn.
+
+    Args:
+        model: in evaluation mode.
+        batches: images (B, 3, H, W) float normalised, and the width and height of each photo.
+        body_types: names of classes 1, 2, ...
+        study: thresholds.
+    """
+    device = next(model.parameters()).device
+    for images, sizes in batches:
+        _, found = model(images.to(device))
+        for one, size in zip(found, sizes, strict=True):
+            yield photo_detections(one, size, tuple(images.shape[-2:]), body_types, study)
+
+
+def as_columns(detection: Detection | None) -> dict:
+    """A detection as the columns that predictions.csv and detections.csv share; empty ones for "no car found"."""
+    if detection is None:
+        return {"score": None, "x1": None, "y1": None, "x2": None, "y2": None, "mask": ""}
+    x1, y1, x2, y2 = detection.box
+    return {"score": detection.score, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "mask": detection.mask}

@@ -1,0 +1,68 @@
+"""The lines that training prints: what it starts, an epoch, time left."""
+
+import time
+from collections.abc import Callable
+
+from carseg_lib.core.run import Study
+from carseg_lib.engine.inference import choose_device
+from carseg_lib.models.mask_rcnn import LOSS_TERMS
+from carseg_lib.models.precision import number_format
+from carseg_lib.models.weights import WeightsRecord
+
+
+def opening_line(
+    study: Study, record: WeightsRecord, n_train: int, n_validation: int, with_masks: bool, done: int
+) -> str:
+    """What is trained, from which weights, on how many photos, in which number format.
+
+    `done` epochs of a former session are told.
+    """
+    resumed = f", going on after epoch {done}" if done else ""
+    numbers = number_format(study.precision, choose_device(study.device))
+    mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
+    return (
+        f"training {study.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
+        f"validating on {n_validation:,}, {study.epochs} epochs in {numbers}{resumed}{mask_loss}"
+    )
+
+
+class Clock:
+    """Tells how long training has left."""
+
+    def __init__(self, epochs: int, done: int, say: Callable[[str], None]):
+        self.epochs, self.first, self.say = epochs, done, say
+        self.started = time.monotonic()
+
+    def within(self, epoch: int, started: float) -> Callable[[int, int], None]:
+        """A callback for batches: after the first tenth of the first epoch of a session it gives an estimate."""
+
+        def progress(batch: int, batches: int) -> None:
+            if epoch == self.first + 1 and batch == max(batches // 10, 1):
+                left = (time.monotonic() - started) / batch * batches * (self.epochs - self.first)
+                self.say(
+                    f"first {batch} of {batches} batches: about {duration(left)} of training ahead, and validation"
+                )
+
+        return progress
+
+    def line(self, row: dict) -> str:
+        """The line of an epoch: losses, accuracies, speed, time left."""
+        done = row["epoch"] - self.first
+        left = (time.monotonic() - self.started) / done * (self.epochs - row["epoch"])
+        terms = " ".join(f"{name[5:]} {row[f'train_{name}']:.3f}" for name in LOSS_TERMS)
+        right = f"{row['validation_correct']}/{row['validation_photos']}"
+        return (
+            f"epoch {row['epoch']}/{self.epochs}: train loss {row['train_loss']:.3f} ({terms}), "
+            f"validation loss {row['validation_loss']:.3f}, "
+            f"validation accuracy {row['validation_accuracy']:.1%} ({right}), "
+            f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, "
+            f"{duration(left)} left"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,122 @@
+"""Masks for a study's photos by its teacher, in one process or several, on one machine or several (torchrun)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import Study
+from carseg_lib.data.catalogue import Catalogue, table
+from carseg_lib.engine import distributed
+from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.progress import duration
+from carseg_lib.engine.pseudo_labels.annotators import load_teacher
+from carseg_lib.engine.pseudo_labels.grabcut import GrabCutTeacher
+from carseg_lib.engine.pseudo_labels.selection import (
+    DOUBTFUL_COLUMNS,
+    AnyTeacher,
+    ask_teacher,
+    with_proposed_masks,
+)
+
+NONE, GRABCUT = "none", "grabcut"  # of the setting `teacher`; with none, photos without masks stay so
+
+
+def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
+    """Gives the photos of a study's data set the masks, and where there are none the boxes, that its teacher sees.
+
+    Changes nothing if the photos have masks, or if the study wants no teacher. Otherwise the data set of the run's
+    folder is replaced. The cars of photos that are left out stand in `doubtful.csv` in either case.
+
+    Args:
+        study: its `dataset` is there, with splits.
+        say: told how far it is.
+
+    Returns:
+        The data set as it is then, and the cars left out (`proposed_masks.DOUBTFUL_COLUMNS`).
+
+    Raises:
+        BadPhoto: a photo can no longer be read.
+        CarsegError: the teacher cannot be had, or nothing is left of a split.
+    """
+    dataset = Catalogue.load(study.dataset)
+    if study.teacher == NONE or dataset.has_masks:
+        doubtful = table([], DOUBTFUL_COLUMNS)
+        files.write_csv(study.doubtful, doubtful)
+        return dataset, doubtful
+    teacher = teacher_of(study)
+    if teacher.uses_boxes and (dataset.instances.box_origin == "whole frame").any():
+        raise CarsegError(
+            f"{study.data_as_given}: teacher={study.teacher} draws inside boxes, and these photos have none; "
+            "take teacher=shipped"
+        )
+    if study.workers > 1:
+        distributed.run_module("carseg_lib.engine.pseudo_labels.run", study.run, study.workers)
+    else:
+        ask(study, dataset, teacher, say)
+    taught, doubtful = with_proposed_masks(dataset, teacher, _folder(study), study.least_mask_quality)
+    for split in dataset.photos.split.unique():
+        left = set(taught.photos.body_type[taught.photos.split == split])
+        if gone := [t for t in dataset.body_types if t not in left]:
+            raise CarsegError(
+                f"{study.data_as_given}: {teacher.name} is sure of no {split} photo of {', '.join(gone)} "
+                f"(least_mask_quality={study.least_mask_quality:g}); lower it, give masks, or set teacher=none"
+            )
+    files.write_csv(study.doubtful, doubtful)
+    taught.save(study.dataset)
+    return taught, doubtful
+
+
+def ask(study: Study, dataset: Catalogue, teacher: AnyTeacher, say: Callable[[str], None] = print) -> None:
+    """Has this process's share of the photos looked at, its progress told a dozen times."""
+    rank, processes = distributed.place()
+    batch = np.arange(len(dataset.photos)) // study.batch_size
+    # whole batches, as one process would see them: what a teacher says is then the same to the last digit
+    photos, cars = dataset.photos[batch % processes == rank], dataset.instances
+    share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(photos.photo_id)])
+    started, told = time.monotonic(), 0
+
+    def progress(done: int, all_: int) -> None:
+        nonlocal told
+        if done == all_ or done >= told + all_ / 12:
+            told = done
+            left = (time.monotonic() - started) / done * (all_ - done)
+            say(f"masks by {teacher.name}: {done:,} of {all_:,} photos, {duration(left)} left")
+
+    ask_teacher(share, teacher, _folder(study), study.batch_size, progress)
+
+
+def teacher_of(study: Study) -> AnyTeacher:
+    """The teacher that a study names.
+
+    Raises:
+        CarsegError: it cannot be had.
+    """
+    if study.teacher == GRABCUT:
+        return GrabCutTeacher()
+    return load_teacher(study.teacher, choose_device(study.device))
+
+
+def _folder(study: Study) -> Path:
+    return study.caches / "teacher"
+
+
+def _main(run: str) -> None:
+    study = Study.open(run)
+    ask(study, Catalogue.load(study.dataset), teacher_of(study))
+
+
+if __name__ == "__main__":
+    try:
+        _main(sys.argv[1])
+    except CarsegError as error:
+        print(f"carseg: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,346 @@
+"""Fine-tuning, step by step as the paper describes it (§V): one epoch, one run, a checkpoint after each epoch.
+
+The loop runs on Lightning Fabric: one process on a laptop, several under torchrun, the same code. What is random
+follows from (seed, epoch, photo), and every loss is a mean over the whole batch wherever its photos are: several
+processes learn what one would, and a run that was killed goes on as if it had not been.
+"""
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pandas as pd
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from carseg_lib.core import files
+from carseg_lib.core.code_fingerprint import reached_files
+from carseg_lib.core.config import project_folder
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import Study
+from carseg_lib.data.cache import PhotoCache
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.dataset import CarPhotos, cache_of
+from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.engine import distributed
+from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
+from carseg_lib.engine.ema import WeightAverage
+from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.optim import learning_rate, make_optimizer
+from carseg_lib.engine.postprocess import answer_photo
+from carseg_lib.engine.progress import Clock, opening_line
+from carseg_lib.models.mask_rcnn import LOSS_TERMS, MaskRCNN, build_model
+from carseg_lib.models.precision import number_format
+from carseg_lib.models.weights import WeightsRecord, load_weights
+
+RECIPE_SECTIONS = ("preprocessing", "model", "training")
+
+
+@dataclass
+class Sums:
+    """Sums over photos, from which an epoch's means follow; they add up over batches and over processes."""
+
+    losses: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSS_TERMS, 0.0))
+    counts: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("anchors", "regions", "positives"), 0.0)
+    )
+    correct: float = 0.0
+    photos: float = 0.0
+
+    def add_losses(self, losses: dict[str, Tensor], counts: dict[str, int]) -> None:
+        """Adds a batch: its mean losses, each times what it is a mean over."""
+        values = torch.stack(
+            [loss.detach().float() for loss in losses.values()]
+        ).tolist()  # one wait for a GPU
+        for name, loss in zip(losses, values, strict=True):
+            self.losses[name] += loss * counts[LOSS_TERMS[name]]
+        for name, count in counts.items():
+            self.counts[name] += count
+
+    def over_processes(self, fabric: Fabric) -> "Sums":
+        """The same sums over all processes."""
+        values = [*self.losses.values(), *self.counts.values(), self.correct, self.photos]
+        if fabric.world_size > 1:
+            values = fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum").tolist()
+        n = len(self.losses)
+        return Sums(
+            dict(zip(self.losses, values[:n], strict=True)),
+            dict(zip(self.counts, values[n : n + 3], strict=True)),
+            *values[n + 3 :],
+        )
+
+    def means(self, prefix: str) -> dict[str, float]:
+        """The five terms and their sum, as columns of the history."""
+        terms = {name: self.losses[name] / max(self.counts[LOSS_TERMS[name]], 1) for name in LOSS_TERMS}
+        return {f"{prefix}_loss": sum(terms.values())} | {
+            f"{prefix}_{name}": value for name, value in terms.items()
+        }
+
+
+def make_fabric(study: Study) -> Fabric:
+    """Fabric for the study's device and number of processes; the model sees to its precision itself."""
+    fabric = Fabric(
+        accelerator=choose_device(study.device).type,
+        devices=study.workers,
+        strategy="ddp" if study.workers > 1 else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+def seed_everything(seed: int, device: torch.device) -> None:
+    """Seeds torch (initial heads) and asks for deterministic kernels where all have one: on the CPU."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    # Deterministic mode fills every new tensor with NaN, in case a kernel reads what it has not written: a tenth to a
+    # quarter of a step here, and the numbers are the same without.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
+    """Scales this process's mean losses so that their mean over processes is the mean over the whole batch.
+
+    Processes sample different numbers of anchors and regions: a plain mean of means would depend on who got which
+    photo.
+    """
+    if fabric.world_size == 1:
+        return losses
+    local = torch.tensor(list(counts.values()), dtype=torch.float64)
+    whole = fabric.all_reduce(local.clone(), reduce_op="sum").cpu().clamp(min=1)
+    scale = dict(zip(counts, (local * fabric.world_size / whole).tolist(), strict=True))
+    return {name: loss * scale[LOSS_TERMS[name]] for name, loss in losses.items()}
+
+
+def train_epoch(
+    fabric: Fabric,
+    model: MaskRCNN,
+    optimizer: torch.optim.Optimizer,
+    dataset: CarPhotos,
+    batches: Batches,
+    study: Study,
+    first_step: int,
+    steps: int,
+    average: WeightAverage,
+    progress: Callable[[int, int], None],
+) -> Sums:
+    """One pass over the training photos: losses, gradients, step, for each batch.
+
+    Raises:
+        CarsegError: a loss is not finite; the message names the photos of the batch, and no weight was changed by it.
+    """
+    bare = model.module
+    model.train()
+    sums = Sums()
+    for i, (images, targets) in enumerate(make_loader(dataset, batches, study.loader_workers)):
+        for group in optimizer.param_groups:
+            group["lr"] = group["share"] * learning_rate(study, first_step + i, steps)
+        images, targets = fabric.to_device((images, targets))
+        losses, _ = model(images, targets)
+        counts = bare.loss_counts()
+        total = sum(global_losses(fabric, losses, counts).values())
+        if not torch.isfinite(total):
+            ids = [dataset.photos.photo_id[int(t["index"])] for t in targets]
+            terms = ", ".join(f"{name[5:]} {loss.item():g}" for name, loss in losses.items())
+            raise CarsegError(
+                f"the loss is not finite ({terms}) in the batch of {', '.join(ids)}; lower lr, or look at these photos"
+            )
+        fabric.backward(total)
+        if study.clip_norm:
+            fabric.clip_gradients(model, optimizer, max_norm=study.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        average.update()
+        sums.add_losses(losses, counts)
+        sums.photos += len(images)
+        progress(i + 1, len(batches))
+    return sums.over_processes(fabric)
+
+
+@torch.no_grad()
+def validate(
+    fabric: Fabric, model: MaskRCNN, dataset: CarPhotos, study: Study, with_losses: bool = True
+) -> Sums:
+    """Evaluation mode, no gradients: losses, and the number of photos whose one answer is right (§V)."""
+    bare = model.module
+    model.eval()
+    sums = Sums()
+    batches = Batches(dataset.in_order(), study.batch_size, fabric.global_rank, fabric.world_size)
+    for images, targets in make_loader(dataset, batches, study.loader_workers):
+        if not targets:
+            continue
+        images, targets = fabric.to_device((images, targets))
+        losses, detections = bare(images, targets if with_losses else None, with_masks=False)
+        if with_losses:
+            sums.add_losses(losses, bare.loss_counts())
+        for target, found in zip(targets, detections, strict=True):
+            answer = answer_photo(
+                found["boxes"],
+                found["scores"],
+                found["labels"],
+                score_threshold=study.score_threshold,
+                nms_threshold=study.nms_threshold,
+            )
+            truth = dataset.truth(int(target["index"]))
+            sums.correct += answer is not None and int(found["labels"][answer]) == truth
+            sums.photos += 1
+    return sums.over_processes(fabric)
+
+
+def recipe_fingerprint(study: Study, dataset: Catalogue, weights: WeightsRecord) -> str:
+    """What a training run computes follows from this: settings, data, first weights, code, lock.
+
+    Checkpoints lie in a folder of this name.
+    """
+    settings = study.settings(RECIPE_SECTIONS)
+    settings["precision"] = number_format(study.precision, choose_device(study.device))
+    lock = project_folder() / "requirements.lock"
+    code = (recipe_code(), files.sha256(lock) if lock.is_file() else "")
+    recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
+    return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def recipe_code() -> dict[str, str]:
+    """Digest of every module of the library that training reaches, by path.
+
+    A checkpoint that was made by other code is not resumed.
+    """
+    return reached_files(project_folder(), "carseg_lib", f"import {__spec__.name}", "training")
+
+
+def train(study: Study) -> pd.DataFrame:
+    """Trains the study's model on its data set, in one process or in `workers` of them.
+
+    A run that was killed goes on after its last whole epoch; one that is finished is not trained again.
+    Leaves history.csv, model/best.pt and model/best.json in the run's folder.
+
+    Returns:
+        The history: a row an epoch.
+    """
+    if study.workers > 1 and not distributed.inside():
+        distributed.run_module("carseg_lib.engine.trainer", study.run, study.workers)
+    else:
+        _train_here(study)
+    return pd.read_csv(study.history)
+
+
+def _train_here(study: Study) -> None:
+    dataset = Catalogue.load(study.dataset)
+    with_masks = dataset.has_masks
+    fabric = make_fabric(study)
+    seed_everything(study.seed, fabric.device)
+    say = print if fabric.is_global_zero else _nothing
+    # Each epoch is judged by one look at a photo: two would make its validation cost half as much as its training.
+    model = build_model(study.model_copy(update={"views": 1}), len(dataset.body_types) + 1, with_masks)
+    record = load_weights(model, study.backbone, study.weights)
+    model = model.to(fabric.device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(model, study)
+    checkpoints = Checkpoints(study.checkpoints / recipe_fingerprint(study, dataset, record))
+    average = WeightAverage(model, study.average_decay)
+    state = checkpoints.resume(model, optimizer, average)
+    model, optimizer = fabric.setup(model, optimizer)
+
+    cache = _shared_cache(fabric, dataset, study, say)
+    train_photos = CarPhotos(dataset, "train", study, augment=True, cache=cache)
+    train_sample = CarPhotos(dataset, "train", study, augment=False, cache=cache).sample(
+        study.training_sample
+    )
+    validation_photos = CarPhotos(dataset, "validation", study, augment=False, cache=cache)
+    say(opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
+    clock = Clock(study.epochs, state.epoch, say)
+    for epoch in range(state.epoch + 1, study.epochs + 1):
+        order = epoch_order(train_photos.photos.body_type, epoch, study.seed, study.class_balance)
+        batches = Batches(order, study.batch_size, fabric.global_rank, fabric.world_size)
+        steps = len(batches)
+        if batches.smallest < study.workers:
+            raise CarsegError(
+                f"batches of {batches.smallest} photos ({len(train_photos)} in training, "
+                f"batch_size={study.batch_size}) can't be shared by WORKERS={study.workers}; take fewer workers"
+            )
+        started = time.monotonic()
+        progress = clock.within(epoch, started)
+        trained = train_epoch(
+            fabric,
+            model,
+            optimizer,
+            train_photos,
+            batches,
+            study,
+            (epoch - 1) * steps,
+            study.epochs * steps,
+            average,
+            progress,
+        )
+        seconds = time.monotonic() - started
+        with average.applied():
+            validated = validate(fabric, model, validation_photos, study)
+            sampled = validate(fabric, model, train_sample, study, with_losses=False)
+        row = {
+            "epoch": epoch,
+            "lr": optimizer.param_groups[-1]["lr"],
+            "seconds": round(time.monotonic() - started, 3),
+            "photos_per_second": round(trained.photos / seconds, 3),
+            **trained.means("train"),
+            **validated.means("validation"),
+            "train_accuracy": sampled.correct / sampled.photos,
+            "train_sample": int(sampled.photos),
+            "validation_correct": int(validated.correct),
+            "validation_photos": int(validated.photos),
+            "validation_accuracy": validated.correct / validated.photos,
+        }
+        state.add(row)
+        if fabric.is_global_zero:
+            checkpoints.save(state, model.module, optimizer, average)
+        fabric.barrier()
+        say(clock.line(row))
+    if fabric.is_global_zero:
+        card = {
+            "body_types": list(dataset.body_types),
+            "with_masks": with_masks,
+            "device": fabric.device.type,
+            "precision": number_format(study.precision, fabric.device),
+        }
+        _publish(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
+
+
+def _shared_cache(fabric: Fabric, dataset: Catalogue, study: Study, say: Callable[[str], None]) -> PhotoCache:
+    """One process decodes the photos, the others wait and read."""
+    if not fabric.is_global_zero:
+        fabric.barrier()
+        return cache_of(dataset, study, say)
+    cache = cache_of(dataset, study, say)
+    fabric.barrier()
+    return cache
+
+
+def _publish(
+    study: Study, state: TrainingState, checkpoints: Checkpoints, dataset: Catalogue, card: dict
+) -> None:
+    best = checkpoints.best(state)
+    history = pd.DataFrame(state.history)
+    history["best"] = history.epoch == state.best_epoch
+    files.write_bytes(study.best_weights, best.read_bytes())
+    card |= {
+        "epoch": state.best_epoch,
+        "epochs": study.epochs,
+        "validation_accuracy": state.history[state.best_epoch - 1]["validation_accuracy"],
+        "settings": study.settings((*RECIPE_SECTIONS, "evaluation")),
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
+        "sha256": files.sha256(study.best_weights),
+    }
+    files.write_json(study.best_card, card)
+    files.write_csv(study.history, history)
+
+
+def _nothing(_: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    try:
+        _train_here(Study.open(sys.argv[1]))
+    except CarsegError as error:
+        print(f"carseg: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""What predictions are worth: classification metrics, average precision, intervals, slices."""

@@ -1,0 +1,1 @@
+"""Studies of many trainings: ablation, synthetic to real, benchmark, the segmenter; each built of trials."""

@@ -1,0 +1,185 @@
+"""What a reader would use instead: torchvision's Mask R-CNN with its reference recipe, and an image classifier.
+
+Both take the batches that our model takes, so that the same photos, resized and augmented in the same way, can be given
+to all of them.
+"""
+
+import pandas as pd
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import resnet50
+from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.models.detection.transform import resize_boxes
+from torchvision.ops import FrozenBatchNorm2d
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import Study
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.dataset import CarPhotos, cache_of
+from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.optim import learning_rate
+from carseg_lib.engine.trainer import seed_everything
+from carseg_lib.models.backbones import find_architecture
+from carseg_lib.models.precision import FLOAT32, autocast, spare_strided_depthwise
+from carseg_lib.models.weights import IMAGENET_PACKAGES, imagenet_state
+
+# Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
+REFERENCE_LR_PER_PHOTO = 0.02 / 16
+REFERENCE = {"momentum": 0.9, "weight_decay": 1e-4}
+
+
+class StockMaskRCNN(nn.Module):
+    """`torchvision.models.detection.maskrcnn_resnet50_fpn`, called as our model is.
+
+    Args:
+        num_classes: body types + 1.
+        image_size: height and width of what it is given, pixels: it is told not to resize. None: it resizes as it comes
+            from torchvision, to 800 pixels on the shorter side, or to 1,333 on the longer one if that is less. What it
+            is given is normalised; it does not do so again.
+        weights: "imagenet" (downloaded), "none" (from scratch, all layers trained), or "shape": an untrained one with
+            the layers frozen as they are with ImageNet weights and activations of usual sizes, for measuring speed.
+    """
+
+    def __init__(self, num_classes: int, image_size: tuple[int, int] | None, weights: str):
+        super().__init__()
+        scratch = weights == "none"
+        backbone = resnet_fpn_backbone(
+            backbone_name="resnet50",
+            weights=None,
+            norm_layer=nn.BatchNorm2d if scratch else FrozenBatchNorm2d,
+            trainable_layers=5 if scratch else 3,
+        )
+        if weights == "imagenet":
+            state, _ = imagenet_state("resnet50")
+            state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+            backbone.body.load_state_dict(state)
+        elif weights == "shape":
+            backbone.body.load_state_dict(settled_resnet50())
+        sides = {"min_size": min(image_size), "max_size": max(image_size)} if image_size else {}
+        self.network = TorchvisionMaskRCNN(
+            backbone, num_classes, image_mean=[0.0] * 3, image_std=[1.0] * 3, **sides
+        )
+
+    def forward(
+        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
+    ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
+        """Losses in training mode, detections in evaluation mode; as `carseg_lib.models.mask_rcnn.MaskRCNN.forward`."""
+        net = self.network
+        if self.training:
+            return net(list(images), [{k: t[k] for k in ("boxes", "labels", "masks")} for t in targets]), []
+        # torchvision's own forward pass, but for the masks, which stay 28 x 28 as ours are
+        batch, _ = net.transform(list(images))
+        features = net.backbone(batch.tensors)
+        proposals, _ = net.rpn(batch, features)
+        found = net.roi_heads(features, proposals, batch.image_sizes)[0]
+        for one, size in zip(found, batch.image_sizes, strict=True):
+            one["boxes"] = resize_boxes(one["boxes"], size, tuple(images.shape[-2:]))
+        return {}, found
+
+    def predict(self, images: Tensor) -> list[dict[str, Tensor]]:
+        """What torchvision gives its users: detections with masks of the photo's size."""
+        return self.network(list(images))
+
+    def make_optimizer(self, batch_size: int) -> torch.optim.Optimizer:
+        """Of torchvision's reference recipe, its rate scaled to the batch."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return torch.optim.SGD(trained, lr=REFERENCE_LR_PER_PHOTO * batch_size, **REFERENCE)
+
+
+def settled_resnet50() -> dict[str, Tensor]:
+    """A random ResNet-50 whose normalisation knows its activations, as a trained one's does; without its classifier.
+
+    With frozen normalisation that knows nothing, random activations grow from layer to layer until they are no numbers:
+    no region is proposed then, and a step takes a fraction of its time.
+    """
+    network = resnet50(weights=None).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean over what it has seen, not a moving average
+    with torch.no_grad():
+        network(torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("fc.")}
+
+
+class Classifier(nn.Module):
+    """A plain softmax classifier of photos, which the paper's text may have meant.
+
+    Args:
+        backbone: a name of `BACKBONES` from timm.
+        num_types: body types; there is no background.
+        weights: "imagenet" or "none".
+        precision: as for our model.
+
+    Raises:
+        CarsegError: the backbone's ImageNet weights do not come as a package.
+    """
+
+    def __init__(self, backbone: str, num_types: int, weights: str, precision: str = FLOAT32):
+        super().__init__()
+        name = find_architecture(backbone).name
+        self.network = timm.create_model(name, pretrained=False)
+        if weights == "imagenet":
+            if backbone not in IMAGENET_PACKAGES:
+                raise CarsegError(
+                    f"the classifier's backbone must be one of {', '.join(IMAGENET_PACKAGES)}, not {backbone}"
+                )
+            self.network.load_state_dict(imagenet_state(backbone)[0])
+        self.network.reset_classifier(num_types)
+        spare_strided_depthwise(self.network)
+        self.precision = precision
+
+    def forward(self, images: Tensor, types: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
+        """The loss of a batch if its types (B,), 0..C-1, are given; else class scores (B, C) before softmax."""
+        with autocast(self.precision, images.device):
+            scores = self.network(images).float()
+        return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
+
+
+def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
+    """Trains a classifier on the study's backbone, by the study's recipe; all of it is trained."""
+    device = choose_device(study.device)
+    seed_everything(study.seed, device)
+    model = Classifier(study.backbone, len(dataset.body_types), study.weights, study.precision)
+    model = model.to(device, memory_format=torch.channels_last).train()
+    head = list(model.network.get_classifier().parameters())
+    of_head = {id(p) for p in head}
+    body = [p for p in model.parameters() if id(p) not in of_head]
+    groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
+    optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
+    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
+    steps = study.epochs * -(-len(photos) // study.batch_size)
+    step = 0
+    for epoch in range(1, study.epochs + 1):
+        order = epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
+        for images, targets in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
+            for group in optimizer.param_groups:
+                group["lr"] = group["share"] * learning_rate(study, step, steps)
+            types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
+            model(images.to(device), types.to(device), study.type_smoothing).backward()
+            if study.clip_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            step += 1
+    return model.eval()
+
+
+@torch.inference_mode()
+def classify(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
+    """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
+    photos = CarPhotos(judged, "validation", study, augment=False)
+    names = list(photos.class_ids)
+    answers: list[Tensor] = []
+    for images, _ in make_loader(photos, Batches(photos.in_order(), study.batch_size), study.loader_workers):
+        images = images.to(next(model.parameters()).device)
+        seen = [images, images.flip(3)][: study.views]
+        answers.append(torch.stack([model(view).softmax(1) for view in seen]).mean(0).cpu())
+    scores, found = torch.cat(answers).max(1)
+    table = photos.photos[["photo_id", "body_type"]].copy()
+    table["predicted"] = [names[i] for i in found.tolist()]
+    table["score"] = scores.tolist()
+    return table.assign(box_iou=float("nan"), mask_iou=float("nan"))

@@ -1,0 +1,135 @@
+"""Figures of the benchmark: how many times better, where a step's time goes, and accuracy over training time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from carseg_lib.reporting.plots.style import (
+    INK,
+    PAPER_COLOUR,
+    QUIET,
+    SPLIT_COLOURS,
+    Picture,
+    finish,
+    message,
+    new_figure,
+    percent_axis,
+    save_figure,
+    themed,
+)
+
+OURS_COLOUR, STOCK_COLOUR = SPLIT_COLOURS["train"], PAPER_COLOUR
+# Kinds of work in a step, from the most useful to the least; others follow.
+SHADES = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00", "#999999", "#C8CCD1", "#E3E6EA")
+
+
+def draw_bench(results: Mapping[str, Any], folder: Path) -> None:
+    """Draws all figures of bench.json into its folder."""
+    for name, draw in (("ratios", ratios), ("step", step_times), ("quality", learning)):
+        save_figure(draw(results), folder / f"{name}.png")
+
+
+@themed
+def ratios(results: Mapping[str, Any]) -> Picture:
+    """How many times better each measurement is than torchvision's.
+
+    Args:
+        results: bench.json.
+    """
+    title = "How many times better than torchvision's Mask R-CNN"
+    rows = [row for row in results["rows"] if row["ratio"]]
+    if not rows:
+        return message(title, "Nothing was compared.")
+    figure = new_figure(8.4, 0.5 + 0.36 * len(rows))
+    axes = figure.add_subplot()
+    values = [row["ratio"] for row in rows]
+    axes.barh(range(len(rows)), [v - 1 for v in values], left=1, color=OURS_COLOUR, height=0.6)
+    axes.axvline(1, color=INK, linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(rows)), [row["what"] for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(min(*values, 1) / 1.6, max(*values, 1) * 3)
+    for place, (row, value) in enumerate(zip(rows, values, strict=True)):
+        text = f" {value:.3g}×  ({row['stock']:.3g} → {row['ours']:.3g} {row['unit']})"
+        axes.text(max(value, 1), place, text, va="center", size=8, color=QUIET)
+    axes.set_xlabel("ratio, larger is better; 1: as good")
+    hardware = results["hardware"]
+    note = (
+        f"{', '.join([hardware['processor'], str(hardware['cores']) + ' cores', *hardware['gpus']])}; "
+        f"profile {results['profile']}, photos of {results['data']}; medians of {results['plan']['repeats']} "
+        "interleaved repeats."
+    )
+    return finish(figure, title, note)
+
+
+@themed
+def step_times(results: Mapping[str, Any]) -> Picture:
+    """Where the time of a training step goes, ours and torchvision's.
+
+    Args:
+        results: bench.json.
+    """
+    where = results["where_time_goes"]
+    kinds = sorted({k for kinds in where.values() for k in kinds}, key=lambda k: -where["ours"].get(k, 0.0))
+    figure = new_figure(8.4, 2.6)
+    axes = figure.add_subplot()
+    names = ["ours", "stock"]
+    left = [0.0, 0.0]
+    for kind, colour in zip(kinds, SHADES * 2, strict=False):
+        shares = [where[name].get(kind, 0.0) / sum(where[name].values()) for name in names]
+        axes.barh(names, shares, left=left, color=colour, label=kind, height=0.6)
+        for place, share in enumerate(shares):
+            if share > 0.05:
+                axes.text(
+                    left[place] + share / 2, place, f"{100 * share:.0f}%", ha="center", va="center", size=8
+                )
+            left[place] += share
+    percent_axis(axes.xaxis, "share of a training step")
+    axes.set_xlim(0, 1)
+    axes.set_yticks(range(2), [f"{name}, {sum(where[name].values()):.2f} s" for name in names])
+    axes.invert_yaxis()
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    return finish(
+        figure,
+        "Where the time of a training step goes",
+        f"Profiled; profile {results['profile']}, mean of 3 steps.",
+    )
+
+
+@themed
+def learning(results: Mapping[str, Any]) -> Picture:
+    """Validation accuracy over training time, ours and torchvision's.
+
+    Args:
+        results: bench.json.
+    """
+    title = "Validation accuracy over training time"
+    if "quality" not in results:
+        return message(title, "The quality part was left out (photos=0).")
+    figure = new_figure(8.4, 3.8)
+    axes = figure.add_subplot()
+    looks = {
+        "stock": ("torchvision's Mask R-CNN", STOCK_COLOUR, "o-"),
+        "equal epochs": ("ours, as many epochs", OURS_COLOUR, "o--"),
+        "equal time": ("ours, as much time", OURS_COLOUR, "-"),
+        "classifier": ("a classifier, as much time", INK, "s"),
+        "yolo": ("YOLO, as much time", QUIET, "D"),
+    }
+    for name, (label, colour, line) in looks.items():
+        if name not in results["quality"]:
+            continue
+        quality = results["quality"][name]
+        seconds, accuracy = zip(*quality["curve"], strict=True)
+        label = f"{label} ({quality['epochs']} epochs)"
+        axes.plot([s / 60 for s in seconds], accuracy, line, color=colour, label=label)
+    axes.set_xlabel("training time, minutes (validation not counted)")
+    percent_axis(axes.yaxis, "validation accuracy")
+    axes.set_ylim(0, 1)
+    axes.grid(True, axis="y")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+    plan = results["plan"]
+    start = "from scratch" if plan["weights"] == "none" else "from ImageNet"
+    note = f"{plan['photos']} training and {plan['photos']} validation photos of {results['data']}, both {start}."
+    return finish(figure, title, note)

@@ -1,0 +1,1 @@
+"""The car segmenter that comes with carseg: trained, measured and described."""

@@ -1,0 +1,1 @@
+"""What a model learns from rendered cars, measured on photographs."""

@@ -1,0 +1,210 @@
+"""Cells: trainings on some photos of a data set, each measured on the same other photos, for studies of several.
+
+A cell is a folder laid out as a run is; its `cell.json`, written last, says what it was made by. A cell that is done is
+not made again, and one that was killed goes on after its last whole epoch. No epoch is chosen: the last one's network
+is measured, as a choice by the photos that are measured would flatter it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from carseg_lib.core import code_fingerprint, files
+from carseg_lib.core.config import project_folder
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import MONITOR, Study
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.dataset import CarPhotos
+from carseg_lib.data.fingerprint import signature
+from carseg_lib.data.loader import load_catalogue
+from carseg_lib.data.splits import assign_splits
+from carseg_lib.engine.checkpoint import last_weights
+from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.trainer import recipe_fingerprint, train
+from carseg_lib.evaluation.evaluate import answer_split
+from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
+from carseg_lib.models.weights import WeightsRecord, load_weights, read_checkpoint
+
+NOT_DRAWN = "not drawn"
+# The code that decides answers, and that makes catalogues, with all that it imports.
+ANSWERING = "from carseg_lib.evaluation import evaluate"
+CATALOGUING = "from carseg_lib.data import loader, splits"
+
+
+def nested_subset(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+    """Draw n photos, each body type by its share; what a smaller n gives is part of what a larger one does.
+
+    The photos of each type are shuffled and spread evenly from 0 to 1; the first n of all types together are taken.
+    The order follows from seed and photo_id alone, so that versions of a data set give the same pictures.
+
+    Args:
+        photos: with photo_id and body_type.
+        n: at most as many as there are.
+        seed: of the shuffle.
+
+    Returns:
+        The rows, in the order of `photos`. With T types, a type with the share s has n·s photos, give or take
+        (1 + s·T) / 2.
+    """
+    shuffled = photos.photo_id.map(lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
+    rank = shuffled.groupby(photos.body_type).rank(method="first")
+    size = photos.body_type.map(photos.body_type.value_counts())
+    order = pd.DataFrame({"place": (rank - 0.5) / size, "tie": shuffled}).sort_values(["place", "tie"])
+    return photos.loc[order.index[:n].sort_values()]
+
+
+def cell_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
+    """The data set of one training: some training photos, and a few validation photos to watch it by.
+
+    Raises:
+        CarsegError: so few photos that a body type has none.
+    """
+    chosen = nested_subset(source.split("train").photos, photos, seed)
+    if absent := [t for t in source.body_types if t not in set(chosen.body_type)]:
+        raise CarsegError(f"{source.root}: among {photos} training photos is no {absent[0]}; ask for more.")
+    watched = nested_subset(source.split("validation").photos, MONITOR, seed)
+    return _only(source, pd.concat([chosen.photo_id, watched.photo_id]))
+
+
+def judged_photos(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
+    """The validation photos that every cell answers: n of them, or all if n is 0."""
+    validation = catalogue.split("validation")
+    return _only(validation, nested_subset(validation.photos, n or len(validation.photos), seed).photo_id)
+
+
+def make_cell(
+    study: Study,
+    dataset: Catalogue | None,
+    judged: Catalogue,
+    facts: dict[str, Any],
+    say: Callable[[str], None],
+    *,
+    with_masks: bool,
+    whole: bool = False,
+) -> str:
+    """Bring one cell up to date: train its network, answer the photos by which cells are compared.
+
+    Args:
+        study: the cell's, its folder among the reports.
+        dataset: what it is trained on; None measures its first weights as they are.
+        judged: the photos that it answers.
+        facts: what `cell.json` says of it beside its numbers.
+        say: is given each line for the terminal.
+        with_masks: whether it has a mask branch.
+        whole: its first weights must give every part of the network.
+
+    Returns:
+        What came of it, in words.
+    """
+    model, record = first_model(study, with_masks, whole)
+    needs = {
+        "training": recipe_fingerprint(study, dataset, record) if dataset else record.sha256,
+        "photos": judged.fingerprint,
+        "answering": digest_of(ANSWERING),
+        "views": study.views,
+    }
+    before = read_cell(study.folder)
+    if before.get("needs") == needs:
+        return "is up to date"
+    study.save()
+    kept = study.folder / "model.pt"
+    seconds = before.get("seconds", 0.0)
+    photos = 0
+    if dataset:
+        photos = len(dataset.split("train").photos)
+        if before.get("needs", {}).get("training") != needs["training"]:
+            say(f"{study.run}: {photos:,} photos of {dataset.name}, {study.epochs} epochs")
+            started = time.monotonic()
+            dataset.save(study.dataset)
+            train(study)
+            _keep_last_epoch(study.checkpoints / needs["training"], kept)
+            seconds = round(time.monotonic() - started, 1)
+        model.load_state_dict(read_checkpoint(kept))
+    model = model.to(choose_device(study.device), memory_format=torch.channels_last).eval()
+    asked = CarPhotos(judged, "validation", study, augment=False)
+    predictions, _ = answer_split(model, asked, "validation", study)
+    files.write_csv(study.predictions, predictions)
+    made = [study.predictions, *([kept] if dataset else [])]
+    card = facts | {
+        "steps": study.epochs * -(-photos // study.batch_size),
+        "seconds": seconds,
+        "weights": record.as_dict(),
+        "needs": needs,
+        "sha256": {path.name: files.sha256(path) for path in made},
+    }
+    files.write_json(study.folder / "cell.json", card)
+    shutil.rmtree(study.checkpoints, ignore_errors=True)  # what is measured is in model.pt
+    right = int((predictions.predicted == predictions.body_type).sum())
+    return f"{right:,} of {len(predictions):,} validation photos are answered right"
+
+
+def first_model(study: Study, with_masks: bool, whole: bool = False) -> tuple[MaskRCNN, WeightsRecord]:
+    """The study's model with its first weights, as training will have it.
+
+    Raises:
+        CarsegError: the weights do not fit, or, where they must be `whole`, leave a part at its random start.
+    """
+    model = build_model(study, len(Catalogue.body_types) + 1, with_masks)
+    record = load_weights(model, study.backbone, study.weights)
+    if whole and record.fresh:
+        raise CarsegError(
+            f"start {study.weights} lacks {record.fresh} of the network's tensors, or has them for other classes: "
+            "take a checkpoint trained on the four body types, with masks if the real photos have them."
+        )
+    return model, record
+
+
+def read_cell(folder: Path) -> dict[str, Any]:
+    """What `cell.json` says of a finished cell; empty if there is none, or its files are not those it left."""
+    path = folder / "cell.json"
+    if not path.is_file():
+        return {}
+    card = files.read_json(path)
+    made = card["sha256"].items()
+    whole = all((folder / name).is_file() and files.sha256(folder / name) == digest for name, digest in made)
+    return card if whole else {}
+
+
+def catalogued(study: Study, folder: Path) -> Catalogue:
+    """A study's photos with splits; kept in `folder`, read again if they or the code that reads them change."""
+    place = study.locate_photos()
+    folder = folder / hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
+    made_from = {"data": signature(place), "seed": study.seed, "code": digest_of(CATALOGUING)}
+    note = folder / "made_from.json"
+    if not note.is_file() or files.read_json(note) != made_from:
+        assign_splits(load_catalogue(place), study.seed).save(folder)
+        files.write_json(note, made_from)
+    return Catalogue.load(folder)
+
+
+def _keep_last_epoch(checkpoints: Path, path: Path) -> None:
+    buffer = io.BytesIO()
+    torch.save(last_weights(checkpoints), buffer)
+    files.write_bytes(path, buffer.getvalue())
+
+
+def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:
+    """The same catalogue with some of its photos; the others are listed as left out."""
+    others = catalogue.photos.photo_id[~catalogue.photos.photo_id.isin(photo_ids)]
+    return catalogue.without(
+        others, NOT_DRAWN, pd.Series("belongs to no part of this training", others.index)
+    )
+
+
+@functools.cache
+def digest_of(code: str) -> str:
+    """A digest of all modules of the library that a piece of code reaches."""
+    return files.sha256_text(
+        str(code_fingerprint.reached_files(project_folder(), "carseg_lib", code, "a study of cells"))
+    )

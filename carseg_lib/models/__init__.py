@@ -1,0 +1,1 @@
+"""Mask R-CNN: backbones, feature pyramid, region proposals, heads, losses, initial weights."""

@@ -1,0 +1,265 @@
+"""Mask R-CNN for body types, with the paper's four parts visible (§IV): features, proposals, boxes and classes, masks.
+
+The parts are torchvision's, under torchvision's state-dict names, so that its COCO weights load. What differs from
+`torchvision.models.detection.MaskRCNN`: photos arrive resized and normalised (once, in preprocessing), random sampling
+is seeded per photo, photos are worked on together, and one forward pass can give losses and detections both.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
+
+from carseg_lib.core.run import Study
+from carseg_lib.models.backbones import PyramidBackbone, freeze_depthwise, freeze_stages
+from carseg_lib.models.matching import Truth
+from carseg_lib.models.precision import FLOAT32, autocast
+from carseg_lib.models.roi_align import RegionFeatures
+from carseg_lib.models.roi_heads import (
+    TOP,
+    AnyTypeMasks,
+    HeadSizes,
+    RegionHeads,
+    TwoHeads,
+    TwoPredictors,
+    TwoViews,
+)
+from carseg_lib.models.rpn import RegionProposals, Scored
+
+# The five terms of Mask R-CNN's loss (He et al. 2017, §3; Ren et al. 2015, eq. 1), each with what it is a mean over.
+LOSS_TERMS = {
+    "loss_objectness": "anchors",
+    "loss_rpn_box_reg": "anchors",
+    "loss_classifier": "regions",
+    "loss_box_reg": "regions",
+    "loss_mask": "positives",
+}
+
+
+NMS_THRESHOLD = 0.5  # between detections of one type; between types see `carseg_lib.engine.postprocess`
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The values that say how much work a photo is given, each with torchvision's default and why ours may differ."""
+
+    rpn_samples: int  # anchors per photo in the proposal loss; 256 for COCO's crowds
+    proposals: (
+        int  # kept per photo; torchvision 1,000 (2,000 in training), a photo here holds one car or a few
+    )
+    roi_samples: int  # regions per photo in the heads' losses; torchvision 512
+    box_jitter: float  # torchvision 0: proposals come near enough to a car by themselves
+    type_smoothing: float  # of labels; torchvision 0. A few thousand photos are soon known by heart
+    roi_positive_fraction: float  # torchvision 0.25; higher where a photo has few regions to learn types from
+    detections: int  # kept per photo; torchvision 100
+
+
+class MaskRCNN(nn.Module):
+    """Mask R-CNN over any backbone; see the module's text for what differs from torchvision's.
+
+    Args:
+        backbone: the feature extractor with its pyramid.
+        num_classes: body types + 1 for the background, which is class 0.
+        sizes: sampling and proposals.
+        box_head_width: units of the two fully connected layers of the box head.
+        mask_head: channels of each convolution of the mask head; empty: no mask branch and no mask loss.
+        score_threshold: detections below it are dropped, 0..1.
+        views: 2: photos are looked at mirrored too before they are answered, at twice the cost.
+        precision: the number format it works in, see `carseg_lib.models.precision`.
+    """
+
+    def __init__(
+        self,
+        backbone: PyramidBackbone,
+        num_classes: int,
+        sizes: Sizes,
+        box_head_width: int,
+        mask_head: tuple[int, ...],
+        score_threshold: float,
+        views: int = 1,
+        precision: str = FLOAT32,
+    ):
+        super().__init__()
+        self.views, self.precision = views, precision
+        self.backbone = backbone
+        channels, strides = backbone.out_channels, backbone.strides
+        # torchvision: one anchor size a level, 8 x stride. Three levels only: two sizes a level cover 32 to 181 px.
+        stock = strides[0] == 4
+        anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
+        anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
+        self.rpn = RegionProposals(
+            anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), sizes.rpn_samples
+        )
+        self.proposals = sizes.proposals
+        # Which level a region is read from: torchvision has one 224 px wide read from stride 16. With three levels, one
+        # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
+        # what things are. Masks want the finer level.
+        levels = [stride for stride in strides if stride <= 32]
+        box_pool = RegionFeatures(levels, output_size=7, canonical_scale=224 if stock else 96)
+        box_head = TwoMLPHead(channels * 7 * 7, box_head_width)
+        box_predictor = FastRCNNPredictor(box_head_width, num_classes)
+        if backbone.top is not None:
+            box_pool, box_head = TwoViews(box_pool, levels[-1]), TwoHeads(box_head)
+            box_predictor = TwoPredictors(box_head_width, backbone.top_channels, num_classes)
+        mask_parts = {}
+        if mask_head:
+            mask_parts = {
+                "mask_roi_pool": RegionFeatures(levels, output_size=14, canonical_scale=224),
+                "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
+                "mask_predictor": MaskRCNNPredictor(mask_head[-1], mask_head[-1], num_classes),
+            }
+            if backbone.top is not None:
+                mask_parts["mask_predictor"] = AnyTypeMasks(mask_head[-1], num_classes)
+        head_sizes = HeadSizes(
+            sizes.roi_samples,
+            sizes.roi_positive_fraction,
+            sizes.box_jitter,
+            sizes.type_smoothing,
+            score_threshold,
+            NMS_THRESHOLD,
+            sizes.detections,
+        )
+        self.roi_heads = RegionHeads(head_sizes, box_pool, box_head, box_predictor, **mask_parts)
+        self._counts: dict[str, Tensor] = {}
+
+    def forward(
+        self, images: Tensor, targets: list[dict[str, Tensor]] | None = None, with_masks: bool = True
+    ) -> tuple[dict[str, Tensor], list[dict[str, Tensor]]]:
+        """Losses, detections, or both, from one pass through the backbone.
+
+        Args:
+            images: (B, 3, H, W) float, normalised.
+            targets: one dict a photo: boxes (N, 4) float pixels of the network's input, labels (N,) int64 1..C,
+                masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses.
+            with_masks: draw the detections' masks; a photo's answer does not need them.
+
+        Returns:
+            In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): a
+            dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
+            each box.
+        """
+        with autocast(self.precision, images.device):
+            pyramid, features = self._features(images)
+            scored = self.rpn(pyramid, images)
+            losses = {} if targets is None else self._losses(features, scored, targets)
+            if self.training:
+                return losses, []
+            boxes, there = self.rpn.propose(scored, self.proposals)
+            mirrored = self._features(images.flip(3))[1] if self.views == 2 else None
+            found = self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks, mirrored)
+        return losses, found
+
+    def _features(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """The pyramid's maps, and those that regions are read from: the backbone's last layer may be one of them."""
+        pyramid, top = self.backbone(images)
+        return pyramid, pyramid if top is None else OrderedDict(pyramid, **{TOP: top})
+
+    def _losses(
+        self, features: Mapping[str, Tensor], scored: Scored, targets: list[dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        truth = Truth.of(targets)
+        of_proposals, anchors = self.rpn.losses(scored, truth)
+        # twice as many to draw from as are looked at in evaluation, as torchvision has it
+        boxes, there = self.rpn.propose(scored, 2 * self.proposals)
+        masks = [target["masks"] for target in targets]
+        of_heads, regions, positives = self.roi_heads.losses(features, boxes, there, truth, masks)
+        self._counts = {"anchors": anchors, "regions": regions, "positives": positives}
+        return of_proposals | of_heads
+
+    def loss_counts(self) -> dict[str, int]:
+        """What each loss of the last pass was a mean over (see `LOSS_TERMS`)."""
+        return dict(zip(self._counts, torch.stack(list(self._counts.values())).int().tolist(), strict=True))
+
+
+def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
+    """Builds the study's Mask R-CNN without weights (see `carseg_lib.models.weights.load_weights`).
+
+    Args:
+        study: its model settings are used.
+        num_classes: body types + 1.
+        with_masks: whether the data have masks to learn from; without, there is no mask branch.
+    """
+    # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
+    backbone = PyramidBackbone(
+        study.backbone,
+        study.fpn_channels,
+        study.fpn_finest_stride,
+        freeze_norm=study.weights != "none",
+        with_top=study.type_features == "backbone",
+    )
+    if study.weights != "none":  # random layers are of no use frozen
+        freeze_stages(backbone.body, study.backbone, study.frozen_stages)
+    if study.weights != "none" and study.depthwise == "frozen":
+        for part in backbone.pretrained_parts():
+            freeze_depthwise(part)
+    sizes = Sizes(
+        study.rpn_samples,
+        study.proposals,
+        study.roi_samples,
+        study.box_jitter,
+        study.type_smoothing,
+        study.roi_positive_fraction,
+        study.detections_per_photo,
+    )
+    mask_head = (study.mask_head_channels,) * study.mask_head_layers if with_masks else ()
+    return MaskRCNN(
+        backbone,
+        num_classes,
+        sizes,
+        study.box_head_width,
+        mask_head,
+        study.score_threshold,
+        study.views,
+        study.precision,
+    )
+
+
+def summarise(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
+    """Parameters and FLOPs of each part, for one photo in evaluation mode.
+
+    Args:
+        model: of any weights.
+        image_size: height and width of the network's input, pixels.
+
+    Returns:
+        A row a part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations; a
+        multiply-add counts as two, as `torch.utils.flop_counter` has it).
+    """
+    parts = {
+        "feature extraction: backbone": model.backbone.pretrained_parts(),
+        "feature extraction: pyramid": model.backbone.fpn,
+        "region proposals": model.rpn,
+        "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],
+    }
+    if model.roi_heads.has_masks:
+        parts["mask head"] = [model.roi_heads.mask_head, model.roi_heads.mask_predictor]
+    names = {module: name for name, module in model.named_modules()}
+    was_training = model.training
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode(), FlopCounterMode(display=False, depth=None) as counter:
+        model(torch.zeros(1, 3, *image_size, device=device))
+    model.train(was_training)
+    by_module = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+    rows = []
+    for part, modules in parts.items():
+        modules = modules if isinstance(modules, list) else [modules]
+        parameters = [p for module in modules for p in module.parameters()]
+        rows.append(
+            {
+                "part": part,
+                "parameters": sum(p.numel() for p in parameters),
+                "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+                "gflop": sum(by_module.get(f"MaskRCNN.{names[m]}", 0) for m in modules) / 1e9,
+            }
+        )
+    table = pd.DataFrame(rows).set_index("part")
+    table.loc["all"] = table.sum()
+    return table.astype({"parameters": int, "trainable": int})

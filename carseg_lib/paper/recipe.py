@@ -1,0 +1,134 @@
+"""The paper's recipe beside that of a run: what is the same, what differs, what the paper does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib.core.formatting import percent
+from carseg_lib.paper import claims
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting as the paper has it and as this run has it."""
+
+    what: str
+    paper: str
+    ours: str
+    state: str  # same | differs | not said
+
+
+def augmentation(settings: Mapping[str, Any]) -> tuple[str, bool]:
+    """The random steps of training in words, and whether they are the paper's: turned, flipped and cropped.
+
+    Args:
+        settings: augmentation, rotation_degrees, crop_scale and flip_probability of a study.
+    """
+    kind, degrees = settings["augmentation"], settings["rotation_degrees"]
+    if kind == "none":
+        return "none", False
+    steps = []
+    if settings["crop_scale"] < 1:
+        steps.append(f"crop to {percent(settings['crop_scale'], 0)} of the photo's area or more")
+    if kind == "rotate_and_flip" and degrees > 0:
+        steps.append(f"rotation within ±{degrees:g}°")
+    elif kind == "quarter_turns":
+        steps.append("quarter turns by −90°, 0° or 90°")
+    if settings["flip_probability"] > 0:
+        steps.append(f"horizontal flip with probability {settings['flip_probability']:g}")
+    turned = kind == "quarter_turns" or (kind == "rotate_and_flip" and degrees == 90)
+    same = turned and settings["crop_scale"] < 1 and settings["flip_probability"] > 0
+    return ", ".join(steps) or "none", same
+
+
+def differences(
+    study: Mapping[str, Any] | None, metrics: Mapping[str, Any], photos: pd.DataFrame | None
+) -> list[Difference]:
+    """Every setting that the paper gives, beside this run's; computed from study.json, metrics.json, the catalogue."""
+    data, run = metrics["data"], metrics["run"]
+    settings = {**run, **(study or {})}
+    rows: list[Difference] = []
+
+    def add(what: str, claimed: str, ours: str, same: bool | None) -> None:
+        state = "not said" if same is None else ("same" if same else "differs")
+        rows.append(Difference(what, claimed, ours, state))
+
+    add("Data", "a set from Kaggle, neither named nor linked", str(data["name"]), None)
+    for split, what in (
+        ("train", "training photos"),
+        ("validation", "validation photos"),
+        ("test", "test photos"),
+    ):
+        counts = data.get("counts", {}).get(split) or {}
+        n = sum(counts.values())
+        add(what.capitalize(), claims.claim(what).printed, f"{n:,}", n == claims.claim(what).value)
+    if photos is not None and len(photos):
+        sizes = (photos["width"].astype(str) + " × " + photos["height"].astype(str)).value_counts()
+        share = sizes.iloc[0] / len(photos)
+        text = (
+            f"{sizes.index[0]}, all"
+            if share == 1
+            else f"{sizes.index[0]} for {percent(share, 0)}, {len(sizes):,} sizes"
+        )
+        add("Photo size, pixels", "240 × 160, all", text, share == 1 and sizes.index[0] == "240 × 160")
+    add("Boxes", "not said", str(data["boxes"]), None)
+    add("Masks", "not said", str(data["masks"]), None)
+
+    def setting(name: str, what: str, claimed: str, *, form: str = "{}") -> None:
+        if name in settings:
+            value = settings[name]
+            add(
+                what,
+                claimed,
+                form.format(value),
+                value == claims.claim(_CLAIM[name]).value if name in _CLAIM else None,
+            )
+
+    if "image_width" in settings:
+        width, height = settings["image_width"], settings["image_height"]
+        claimed = claims.claim("input size")
+        same = width == height == claimed.value
+        add("Image size, pixels", claimed.printed, f"{width} × {height}", same)
+    if study is not None and "augmentation" in study:
+        text, same = augmentation(study)
+        add("Augmentation", "crop, rotation within ±90° (or a flip “in” it), horizontal flip", text, same)
+    setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
+    if "weights" in settings:
+        kinds = {
+            "coco": "Mask R-CNN trained on COCO",
+            "imagenet": "backbone trained on ImageNet, the rest untrained",
+            "none": "none, from scratch",
+        }
+        ours = kinds.get(settings["weights"], "a checkpoint of the user's")
+        known = {"coco": True, "imagenet": False, "none": False}
+        add("First weights", "a pre-trained Mask R-CNN", ours, known.get(settings["weights"]))
+    if "class_balance" in settings:
+        balance = settings["class_balance"]
+        add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)
+    setting("batch_size", "Batch size", claims.claim("batch size").printed)
+    if "optimizer" in settings:
+        name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}.get(
+            settings["optimizer"], settings["optimizer"]
+        )
+        add("Optimiser", "Adam", name, name == "Adam")
+    setting("lr", "Learning rate", claims.claim("learning rate").printed, form="{:g}")
+    if "backbone_lr_share" in settings:
+        share = settings["backbone_lr_share"]
+        add(
+            "Backbone's learning rate",
+            "not said",
+            "the same" if share == 1 else f"{percent(share, 0)} of it",
+            None,
+        )
+    setting("schedule", "Schedule of the learning rate", "not said")
+    setting("weight_decay", "Weight decay", "not said", form="{:g}")
+    setting("epochs", "Epochs", claims.claim("epochs").printed)
+    add("Number format", "not said", str(run["precision"]), None)
+    return rows
+
+
+_CLAIM = {"batch_size": "batch size", "lr": "learning rate", "epochs": "epochs"}

@@ -1,0 +1,99 @@
+"""What all pages are made with: templates filled in, pictures inlined, numbers written out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image, UnidentifiedImageError
+
+from carseg_lib.core import formatting
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.reporting.palette import colours_of
+
+
+@dataclass(frozen=True)
+class FigureOnPage:
+    """A picture of the run, inlined; `split` is "" where it shows no evaluated split."""
+
+    name: str
+    split: str
+    caption: str
+    alt: str
+    uri: str
+    width: int
+    height: int
+
+
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """A page from a template of this package, with its style, script and content security policy inlined."""
+    environment = Environment(
+        loader=PackageLoader("carseg_lib.reporting.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": formatting.percent,
+        "interval": formatting.interval,
+        "number": number,
+        "share": share,
+        "short_claim": formatting.short_claim,
+    }
+    folder = resources.files("carseg_lib.reporting.html") / "templates"
+    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    tones = colours_of(tuple(context.get("body_types", BODY_TYPES))).values()
+    style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
+    return environment.get_template(template).render(context | assets)
+
+
+def _csp_hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A cell of a table: whole numbers with separators, others rounded, a dash for none, texts as they are."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1):
+        return f"{int(value):,}"
+    return f"{value:.{digits}f}" if abs(value) >= 10**-digits or value == 0 else f"{value:.1e}"
+
+
+def share(value: float) -> int:
+    """A fraction in eleven steps, 0 to 10, for shades."""
+    return round(10 * value)
+
+
+def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
+    """A PNG file, inlined; its text in other words is the one that it carries, else the caption.
+
+    Raises:
+        CarsegError: The file is not a readable PNG.
+    """
+    content = path.read_bytes()
+    try:
+        with Image.open(path) as picture:
+            width, height = picture.size
+            alt = str(picture.info.get("Description") or caption)
+    except (UnidentifiedImageError, OSError) as error:
+        raise CarsegError(f"{path} is not a readable PNG. Delete it and run again.") from error
+    uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+    return FigureOnPage(path.stem, split, caption, alt, uri, width, height)

@@ -1,0 +1,327 @@
+"""Figures of the data: how many photos, how large, how bright, where the cars stand in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
+from PIL import Image
+
+from carseg_lib.data import masks
+from carseg_lib.paper.claims import claim
+from carseg_lib.reporting.plots import style
+from carseg_lib.reporting.plots.style import (
+    QUIET,
+    Picture,
+    colour_of,
+    finish,
+    message,
+    new_figure,
+    percent,
+    percent_axis,
+    themed,
+    thousands,
+)
+
+if TYPE_CHECKING:
+    from carseg_lib.data.catalogue import Catalogue
+
+PAPER_SPLITS = {
+    "train": int(claim("training photos").value),
+    "validation": int(claim("validation photos").value),
+    "test": int(claim("test photos").value),
+}
+PAPER_SIZE = claim("photo size").value[::-1]  # width, height
+_SHAPE = (60, 90)  # height, width of the mean silhouettes, in cells
+
+
+@themed
+def split_counts(catalogue: Catalogue) -> Picture:
+    """Photos in each split beside the paper's, and of each type in each split.
+
+    Args:
+        catalogue: photos whose splits are assigned.
+
+    Returns:
+        A figure with two panels. The paper gives no counts of types.
+    """
+    counts = catalogue.counts()
+    splits = [split for split in PAPER_SPLITS if split in counts.columns]
+    ours, paper = counts[splits].sum(), pd.Series(PAPER_SPLITS)
+    figure = new_figure(8.4, 3.1)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
+
+    at = np.arange(len(splits))
+    rows = (
+        (-0.2, ours, "these data", "#4A6B8A", int(ours.sum())),
+        (0.2, paper, "the paper", "white", int(paper.sum())),
+    )
+    for shift, numbers, name, colour, total in rows:
+        edge = style.PAPER_COLOUR if colour == "white" else colour
+        label = f"{name} (n = {total:,})"
+        bars = left.barh(at + shift, numbers[splits], 0.36, color=colour, edgecolor=edge, label=label)
+        labels = [f"{n:,} ({percent(n / max(total, 1))})" for n in numbers[splits]]
+        left.bar_label(bars, labels, padding=3, size=8, color=QUIET)
+    left.set_yticks(at, splits)
+    left.invert_yaxis()
+    left.set_xlim(0, 1.5 * max(ours.max(), paper.max()))
+    thousands(left.xaxis, "photos")
+    left.set_title("Splits")
+    left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.0))
+
+    width = 0.8 / len(counts.index)
+    for k, body_type in enumerate(counts.index):
+        place = at + (k - (len(counts.index) - 1) / 2) * width
+        bars = right.bar(
+            place,
+            counts.loc[body_type, splits],
+            width * 0.92,
+            color=colour_of(body_type, catalogue.body_types),
+            label=body_type,
+        )
+        right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=QUIET)
+    right.set_xticks(at, splits)
+    thousands(right.yaxis, "photos")
+    right.set_title("Body types")
+    right.margins(y=0.12)
+    right.legend(ncols=2, loc="upper right")
+    alt = "; ".join(f"{split}: {ours[split]:,} photos, the paper {paper[split]:,}" for split in splits)
+    return finish(
+        figure,
+        "Photos in each split",
+        f"n = {ours.sum():,} photos. The paper has {paper.sum():,} and gives no counts of types.",
+        f"Bar charts of the photos in each split and of each type. {alt}.",
+    )
+
+
+@themed
+def photo_sizes(catalogue: Catalogue) -> Picture:
+    """Width against height, and the aspect ratio, of all photos; the paper's 240 by 160 pixels marked."""
+    photos = catalogue.photos
+    if photos.empty:
+        return message("Sizes of the photos", "There are no photos.")
+    sizes = photos.groupby(["width", "height"]).size().reset_index(name="n").sort_values("n", ascending=False)
+    aspect = photos["width"] / photos["height"]
+    figure = new_figure(8.4, 3.0)
+    left, right = figure.subplots(1, 2)
+    area = 30 + 370 * sizes["n"] / sizes["n"].max()
+    left.scatter(sizes["width"], sizes["height"], s=area, color="#4A6B8A", alpha=0.55, linewidth=0)
+    left.scatter(
+        *PAPER_SIZE,
+        marker="+",
+        s=160,
+        color=style.PAPER_COLOUR,
+        linewidth=1.6,
+        label="the paper: 240 × 160",
+        zorder=3,
+    )
+    if len(sizes) <= 3:
+        for row in sizes.itertuples():
+            text = f"{row.width} × {row.height}: {row.n:,} photos"
+            left.annotate(
+                text, (row.width, row.height), (0, 15), textcoords="offset points", ha="center", size=8.5
+            )
+    for limits, side in ((left.set_xlim, "width"), (left.set_ylim, "height")):
+        low, high = (
+            min(photos[side].min(), PAPER_SIZE[side == "height"]),
+            max(photos[side].max(), PAPER_SIZE[side == "height"]),
+        )
+        room = max(0.12 * (high - low), 0.25 * high if low == high else 0)
+        limits(max(0, low - room), high + room)
+    left.set_xlabel("width (pixels)")
+    left.set_ylabel("height (pixels)")
+    left.set_title(f"{len(sizes):,} different sizes" if len(sizes) > 1 else "All of one size")
+    left.legend(loc="lower right")
+    left.grid(True)
+
+    low, high = min(aspect.min(), 1.5), max(aspect.max(), 1.5)
+    room = max(0.1 * (high - low), 0.1)
+    step = (high - low + 2 * room) / 40
+    bins = 1.5 + step * (np.arange(np.floor((low - 1.5) / step), np.ceil((high - 1.5) / step) + 2) - 0.5)
+    right.hist(aspect, bins=bins, color="#4A6B8A", alpha=0.85)
+    right.set_xlim(low - room, high + room)
+    right.axvline(1.5, color=style.PAPER_COLOUR, linestyle=(0, (4, 3)), label="the paper: 1.5")
+    right.set_xlabel("aspect ratio (width / height)")
+    thousands(right.yaxis, "photos")
+    right.set_title(f"Aspect ratio: median {aspect.median():.2f}")
+    right.margins(y=0.18)
+    right.legend(loc="upper left")
+    top = sizes.iloc[0]
+    note = (
+        f"n = {len(photos):,} photos; the commonest size is {top['width']} × {top['height']} "
+        f"({percent(top['n'] / len(photos))} of the photos). "
+        "Area of a dot: number of photos of that size."
+    )
+    return finish(figure, "Sizes of the photos", note)
+
+
+@themed
+def brightness(catalogue: Catalogue) -> Picture:
+    """Mean brightness of the photos, one small histogram a type on one scale, the median marked."""
+    photos, types = catalogue.photos, list(catalogue.body_types)
+    figure = new_figure(8.4, 2.2 * style.lines_of(len(types)))
+    panels = style.type_panels(figure, len(types), sharex=True, sharey=True)
+    for axes, body_type in zip(panels, types, strict=True):
+        values = photos.loc[photos["body_type"] == body_type, "brightness"].astype(float)
+        axes.set_title(f"{body_type} (n = {len(values):,})")
+        if values.empty:
+            axes.set_xlabel("mean luma (0–1)")
+            continue
+        bins, colour = np.linspace(0, 1, 26), colour_of(body_type, catalogue.body_types)
+        sns.histplot(values, bins=bins, stat="proportion", color=colour, alpha=0.85, linewidth=0, ax=axes)
+        axes.set(xlabel="mean luma (0–1)", ylabel="")
+        axes.axvline(values.median(), color=style.INK, linewidth=1.1)
+        axes.annotate(
+            f"median {values.median():.2f}",
+            (values.median(), 1),
+            (4, -2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            size=8,
+            color=QUIET,
+        )
+    panels[0].set_xlim(0, 1)
+    panels[0].set_xticks([0, 0.5, 1])
+    panels[0].margins(y=0.2)
+    percent_axis(panels[0].yaxis, "photos of the type")
+    note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A model could use a difference."
+    return finish(figure, "Brightness of the photos", note)
+
+
+def _placed(catalogue: Catalogue) -> pd.DataFrame:
+    """Instances with the size of their photo, and what follows from both."""
+    sizes = catalogue.photos[["photo_id", "width", "height"]]
+    table = catalogue.instances.merge(sizes, on="photo_id", how="inner")
+    wide, high = table["x2"] - table["x1"], table["y2"] - table["y1"]
+    return table.assign(
+        share=wide * high / (table["width"] * table["height"]),
+        aspect=wide / high,
+        centre_x=(table["x1"] + table["x2"]) / 2 / table["width"],
+        centre_y=(table["y1"] + table["y2"]) / 2 / table["height"],
+    )
+
+
+@themed
+def box_statistics(catalogue: Catalogue) -> Picture:
+    """Share of the photo that a box covers, its aspect ratio, and where its centre lies."""
+    table = _placed(catalogue)
+    if table.empty or (table["box_origin"] == "whole frame").all():
+        return message(
+            "The boxes", "These data have no boxes: the whole frame of each photo stands in for one."
+        )
+    types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
+    figure = new_figure(8.4, 2.7 + 0.4 * max(0, len(types) - 4))
+    panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
+    for axes, column, label in (
+        (panels[0], "share", "share of the photo"),
+        (panels[1], "aspect", "width / height"),
+    ):
+        values = [table.loc[table["body_type"] == t, column] for t in types]
+        _boxes_by_type(axes, values, types, catalogue.body_types)
+        axes.set_xlabel(label)
+        axes.grid(True, axis="x")
+        axes.invert_yaxis()
+    panels[0].set_yticks(
+        range(1, len(types) + 1), [f"{t}\nn = {(table['body_type'] == t).sum():,}" for t in types]
+    )
+    panels[1].set_yticks(range(1, len(types) + 1), [""] * len(types))
+    percent_axis(panels[0].xaxis, "share of the photo's area")
+    panels[0].set_title("Size of the box")
+    panels[1].set_title("Shape of the box")
+    places, _, _ = np.histogram2d(table["centre_y"], table["centre_x"], bins=(16, 24), range=[(0, 1), (0, 1)])
+    shown = panels[2].imshow(places / len(table), cmap=_fade("#4A6B8A"), extent=(0, 1, 1, 0), aspect="auto")
+    bar = figure.colorbar(shown, ax=panels[2], pad=0.03)
+    bar.outline.set_visible(False)
+    percent_axis(bar.ax.yaxis, "boxes")
+    percent_axis(panels[2].xaxis, "from the left")
+    percent_axis(panels[2].yaxis, "from the top")
+    panels[2].set_title("Centre of the box")
+    origins = ", ".join(f"{n:,} {origin}" for origin, n in table["box_origin"].value_counts().items())
+    note = f"n = {len(table):,} boxes ({origins}). Bar: middle half; line: median; whiskers: 5% to 95%."
+    return finish(figure, "The boxes", note)
+
+
+@themed
+def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
+    """The mean silhouette of each type, and how much of its box a mask fills.
+
+    Args:
+        catalogue: photos with masks; a message is drawn where there are none.
+        limit: masks decoded for a silhouette, at most, evenly over the table.
+
+    Returns:
+        A figure with one panel a type and one for the shares.
+    """
+    table = _placed(catalogue)
+    table = table[table["mask"].fillna("") != ""]
+    if table.empty:
+        return message("The masks", "These data have no masks: nothing is drawn, and no mask is learned.")
+    types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
+    lines = style.lines_of(len(types))
+    figure = new_figure(8.4, 3.6 + 1.67 * (lines - 1) + 0.25 * max(0, len(types) - 4))
+    top, bottom = figure.subfigures(2, 1, height_ratios=[lines, 1.15 + 0.15 * max(0, len(types) - 4)])
+    panels = style.type_panels(top, len(types))
+    fills: dict[str, np.ndarray] = {}
+    for axes, body_type in zip(panels, types, strict=True):
+        rows = table[table["body_type"] == body_type]
+        rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))]
+        shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
+        fills[body_type] = np.array(share)
+        axes.imshow(
+            np.mean(shapes, axis=0), cmap=_fade(colour_of(body_type, catalogue.body_types)), vmin=0, vmax=1
+        )
+        axes.set_title(f"{body_type} (n = {len(rows):,})")
+        style.plain_image(axes)
+    axes = bottom.subplots()
+    _boxes_by_type(axes, [fills[t] for t in types], types, catalogue.body_types)
+    axes.set_yticks(range(1, len(types) + 1), types)
+    axes.invert_yaxis()
+    axes.grid(True, axis="x")
+    axes.set_title("How much of the box the mask fills")
+    percent_axis(axes.xaxis, "mask's area / box's area")
+    note = (
+        f"n = {len(table):,} masks, up to {limit:,} a type drawn. Above: share of the masks that cover a "
+        "place of their box, from white (none) to full colour (all). Below: bar: middle half; line: median; "
+        "whiskers: 5% to 95%."
+    )
+    return finish(figure, "The masks: mean silhouette of each type", note)
+
+
+def _boxes_by_type(
+    axes: Axes, values: Sequence[pd.Series | np.ndarray], types: Sequence[str], body_types: tuple[str, ...]
+) -> None:
+    """A horizontal box a type in its colour: quartiles and median, whiskers from the 5th to the 95th percentile."""
+    drawn = axes.boxplot(
+        values,
+        orientation="horizontal",
+        widths=0.6,
+        patch_artist=True,
+        whis=(5, 95),
+        showfliers=False,
+        medianprops={"color": style.INK, "linewidth": 1.4},
+        whiskerprops={"color": "#AEB6BF"},
+        capprops={"color": "#AEB6BF"},
+        boxprops={"linewidth": 0},
+    )
+    for patch, body_type in zip(drawn["boxes"], types, strict=True):
+        patch.set_facecolor(colour_of(body_type, body_types))
+
+
+def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:
+    """A mask cut to its box and brought to one size, and the share of the box that it fills."""
+    mask = masks.decode_mask(row.mask, int(row.height), int(row.width))
+    box = (int(np.floor(row.x1)), int(np.floor(row.y1)), int(np.ceil(row.x2)), int(np.ceil(row.y2)))
+    cut = Image.fromarray(mask.astype(np.uint8) * 255).crop(box).resize(_SHAPE[::-1], Image.Resampling.BOX)
+    area = (row.x2 - row.x1) * (row.y2 - row.y1)
+    return np.asarray(cut, dtype=np.float64) / 255, float(mask.sum() / area) if area > 0 else 0.0
+
+
+def _fade(colour: str) -> LinearSegmentedColormap:
+    """White to a colour."""
+    return LinearSegmentedColormap.from_list("fade", [(1, 1, 1), to_rgb(colour)])

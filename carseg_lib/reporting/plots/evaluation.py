@@ -1,0 +1,305 @@
+"""Figures of the evaluation: confusion, precision and recall, Table 1 beside ours, average precision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.colors import LinearSegmentedColormap
+from sklearn.metrics import precision_recall_curve
+
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.reporting.plots import style
+from carseg_lib.reporting.plots.style import (
+    PAPER_COLOUR,
+    QUIET,
+    Picture,
+    colour_of,
+    finish,
+    message,
+    new_figure,
+    percent,
+    percent_axis,
+    themed,
+)
+
+MEASURES = ("precision", "recall", "f1", "accuracy")
+
+
+@themed
+def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Picture:
+    """Truth against answer: counts and the share of each row, with a column for photos without an answer.
+
+    Args:
+        confusion: {"labels": types and "no car found", "matrix": rows = truth, columns = answers}, from
+            metrics.json.
+        split: its name, for the title.
+    """
+    labels = list(confusion["labels"])
+    matrix = np.asarray(confusion["matrix"], dtype=int)  # (types, types + 1)
+    types, total = labels[: len(matrix)], int(matrix.sum())
+    sums = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)
+    room = max(0, len(types) - 4)
+    figure = new_figure(7.0 + 0.7 * room, 4.0 + 0.55 * room)
+    axes = figure.subplots()
+    cells = [
+        [f"{n:,}\n{percent(share, 0)}" for n, share in zip(*row, strict=True)]
+        for row in zip(matrix, shares, strict=True)
+    ]
+    sns.heatmap(
+        shares,
+        annot=np.array(cells),
+        fmt="",
+        annot_kws={"size": 9.5, "linespacing": 1.3},
+        cmap=LinearSegmentedColormap.from_list("quiet", ["#FFFFFF", "#1F5C8B"]),
+        vmin=0,
+        vmax=1,
+        linewidths=2,
+        xticklabels=[label.replace("no car ", "no car\n") for label in labels],
+        yticklabels=[f"{t}\nn = {n:,}" for t, n in zip(types, sums[:, 0], strict=True)],
+        cbar_kws={"shrink": 0.8, "pad": 0.02},
+        ax=axes,
+    )
+    axes.tick_params(which="both", length=0, labelrotation=0)
+    axes.axvline(len(types), color="#AEB6BF", linewidth=1)
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+    percent_axis(axes.collections[0].colorbar.ax.yaxis, "share of the row")
+    right = int(np.trace(matrix[:, : len(types)]))
+    none = int(matrix[:, len(types) :].sum())
+    note = (
+        f"n = {total:,} {split} photos, {right:,} on the diagonal ({percent(right / max(total, 1))}); "
+        f"no car found in {none:,}."
+    )
+    rows = "; ".join(
+        f"of {sums[i, 0]} {t}, "
+        + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
+        for i, t in enumerate(types)
+    )
+    return finish(
+        figure, f"Confusion matrix, {split}", note, f"Confusion matrix, {split}. {note} Answers: {rows}."
+    )
+
+
+@themed
+def pr_curves(
+    predictions: pd.DataFrame,
+    detections: pd.DataFrame | None = None,
+    body_types: Sequence[str] = BODY_TYPES,
+    table1: Mapping[str, Mapping[str, float]] | None = None,
+    split: str = "test",
+) -> Picture:
+    """Precision against recall for each type, one type against the rest, over the score of a photo.
+
+    A photo's score for a type is the highest score of its detections of that type (of its one answer without
+    `detections`). A curve ends where no photo with such a score is left.
+
+    Args:
+        predictions: predictions.csv of one split.
+        detections: detections.csv of the same split, if kept.
+        body_types: the types, in order.
+        table1: {type: {"precision": ..., "recall": ...}} of the paper, drawn as a cross.
+        split: its name, for the title.
+    """
+    if predictions.empty:
+        return message(f"Precision and recall, {split}", "There are no predictions.")
+    source = predictions[["photo_id", "predicted", "score"]].rename(columns={"predicted": "body_type"})
+    if detections is not None:
+        source = detections[["photo_id", "body_type", "score"]]
+    figure = new_figure(8.4, 2.3 * style.lines_of(len(body_types)))
+    panels = style.type_panels(figure, len(body_types), sharex=True, sharey=True)
+    for axes, body_type in zip(panels, body_types, strict=True):
+        best = source[source["body_type"] == body_type].groupby("photo_id")["score"].max()
+        scores = predictions["photo_id"].map(best)
+        truth = (predictions["body_type"] == body_type).to_numpy()
+        axes.set_title(f"{body_type} (n = {truth.sum():,})")
+        axes.axhline(truth.mean(), color="#AEB6BF", linewidth=1, linestyle=(0, (1, 2)))
+        if truth.any() and scores.notna().any():
+            precision, recall, threshold = precision_recall_curve(truth, scores.fillna(-1).to_numpy())
+            keep = np.append(threshold >= 0, True)
+            precision, recall = precision[keep], recall[keep]
+            area = -float(np.sum(np.diff(recall) * precision[:-1]))
+            axes.step(recall, precision, where="post", color=colour_of(body_type, tuple(body_types)))
+            axes.fill_between(
+                recall,
+                precision,
+                step="post",
+                color=colour_of(body_type, tuple(body_types)),
+                alpha=0.1,
+                linewidth=0,
+            )
+            axes.text(
+                0.06,
+                0.08,
+                f"area {area:.2f}",
+                transform=axes.transAxes,
+                size=8.5,
+                color=QUIET,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+            )
+        if table1 and body_type in table1:
+            place = (table1[body_type]["recall"], table1[body_type]["precision"])
+            axes.plot(
+                *place,
+                marker="x",
+                markersize=8,
+                markeredgewidth=2,
+                color=PAPER_COLOUR,
+                linestyle="none",
+                clip_on=False,
+                zorder=4,
+            )
+        axes.grid(True)
+        axes.set_xlim(0, 1.02)
+        axes.set_ylim(0, 1.03)
+        axes.set_aspect("equal")
+        percent_axis(axes.xaxis, "recall")
+        axes.set_xticks([0, 0.5, 1])
+    percent_axis(panels[0].yaxis, "precision")
+    note = f"n = {len(predictions):,} {split} photos, one type against the rest. Dotted: a guess."
+    if table1 and set(table1) & set(body_types):
+        note += " Cross: the paper's Table 1."
+    return finish(figure, f"Precision and recall of each type, {split}", note)
+
+
+@themed
+def table_bars(
+    comparison: pd.DataFrame,
+    body_types: Sequence[str] = BODY_TYPES,
+    split: str = "test",
+) -> Picture:
+    """Precision, recall, F1 and accuracy of each type with intervals, beside Table 1's numbers.
+
+    Args:
+        comparison: columns what, paper, ours, low, high, n (fractions); rows whose `what` names a body type
+            and a measure are drawn, others left out.
+        body_types: the types, in order.
+        split: whose numbers they are, for the title.
+    """
+    figure = new_figure(8.4, 2.7 + 0.45 * max(0, len(body_types) - 4))
+    panels = figure.subplots(1, len(MEASURES), sharey=True)
+    at = np.arange(len(body_types))
+    drawn: list[str] = []
+    for axes, measure in zip(panels, MEASURES, strict=True):
+        for k, body_type in enumerate(body_types):
+            row = _find(comparison, body_type, measure)
+            if row is None:
+                continue
+            if pd.notna(row["ours"]):
+                axes.barh(k, row["ours"], 0.62, color=colour_of(body_type, tuple(body_types)), alpha=0.85)
+                if pd.notna(row["low"]) and pd.notna(row["high"]):
+                    axes.plot(
+                        [row["low"], row["high"]],
+                        [k, k],
+                        color=style.INK,
+                        linewidth=1.4,
+                        solid_capstyle="butt",
+                    )
+            if pd.notna(row["paper"]):
+                axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=PAPER_COLOUR, linewidth=2.4)
+            drawn.append(f"{body_type} {measure} {_said(row)}")
+        axes.set_title("F1" if measure == "f1" else measure)
+        axes.set_xlim(0, 1.02)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.tick_params(axis="x", labelsize=7.5)
+        axes.grid(True, axis="x")
+        percent_axis(axes.xaxis, "")
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    support = {t: _support(comparison, t) for t in body_types}
+    panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
+    panels[0].set_ylim(len(body_types) - 0.45, -0.55)
+    rows = [row for t in body_types if (row := _find(comparison, t, "recall")) is not None]
+    beside = any(pd.notna(row["paper"]) for row in rows)
+    title = f"Each type beside Table 1, {split}" if beside else f"Each type, {split}"
+    marked = "; red mark: the paper's Table 1" if beside else ""
+    note = (
+        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}. Accuracy: a "
+        "type against the rest."
+    )
+    return finish(figure, title, note, f"{title}. Bars of each type beside the paper. {'; '.join(drawn)}.")
+
+
+def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
+    """The row whose `what` is the type and the measure, or has both words."""
+    exact = comparison[comparison["what"] == f"{body_type} {measure}"]
+    if len(exact):
+        return exact.iloc[0]
+    what = comparison["what"].str.lower().str.replace("f1-score", "f1").str.findall(r"[a-z0-9]+")
+    hits = comparison[what.map(lambda words: body_type in words and measure in words)]
+    return hits.iloc[0] if len(hits) else None
+
+
+def _support(comparison: pd.DataFrame, body_type: str) -> int:
+    """Photos of a type: the n of its recall."""
+    row = _find(comparison, body_type, "recall")
+    return int(row["n"]) if row is not None and pd.notna(row["n"]) else 0
+
+
+def _said(row: pd.Series) -> str:
+    ours = f"{row['ours']:.3f}" if pd.notna(row["ours"]) else "none"
+    return f"{ours}, paper {row['paper']:.3f}" if pd.notna(row["paper"]) else ours
+
+
+@themed
+def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture:
+    """COCO average precision of boxes and masks: AP, AP50, AP75 and AP of each type, with 95% intervals.
+
+    Args:
+        scores: {"box": {...}, "mask": {...} or None} of one split of metrics.json.
+        split: its name, for the title.
+    """
+    kinds = [kind for kind in ("box", "mask") if scores.get(kind)]
+    if not kinds:
+        return message(f"Average precision, {split}", "There is no box and no mask to judge.")
+    figure = new_figure(8.4, 2.5)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 4])
+    types = list(scores[kinds[0]].get("per_type", {}))
+    n = 0
+    for k, kind in enumerate(kinds):
+        part = scores[kind]
+        rows = (
+            (left, ("AP", "AP50", "AP75"), [part.get(name) for name in ("AP", "AP50", "AP75")]),
+            (right, types, [part.get("per_type", {}).get(t, {}).get("AP") for t in types]),
+        )
+        for axes, names, values in rows:
+            for x, (name, estimate) in enumerate(zip(names, values, strict=True)):
+                if not estimate or estimate.get("value") is None:
+                    continue
+                n = max(n, estimate.get("n") or 0)
+                place = x + (k - (len(kinds) - 1) / 2) * 0.4
+                tone = colour_of(name, tuple(types)) if name in types else "#4A6B8A"
+                axes.bar(
+                    place,
+                    estimate["value"],
+                    0.36,
+                    color=tone,
+                    alpha=0.85 if kind == "box" else 0.45,
+                    hatch="" if kind == "box" else "///",
+                    edgecolor="white",
+                    linewidth=0,
+                )
+                if estimate.get("low") is not None:
+                    axes.plot(
+                        [place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4
+                    )
+                top = max(estimate["value"], estimate.get("high") or 0)
+                axes.text(place, top + 0.02, percent(estimate["value"], 0), ha="center", size=8, color=QUIET)
+            crowded = {"rotation": 30, "ha": "right"} if len(names) > 5 else {}
+            axes.set_xticks(range(len(names)), names, **crowded)
+            axes.grid(True, axis="y")
+    percent_axis(left.yaxis, "average precision")
+    left.set_ylim(0, 1.12)
+    left.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    left.set_title("All types")
+    right.set_title("AP of each type")
+    note = f"n = {n:,} {split} photos. Line: 95% interval. " + (
+        "Plain: boxes; hatched: masks."
+        if len(kinds) == 2
+        else f"Only {kinds[0]} AP: the other kind has no truth here."
+    )
+    return finish(figure, f"COCO average precision, {split}", note)

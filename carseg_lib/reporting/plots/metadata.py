@@ -1,0 +1,307 @@
+"""Figures of what is known of rendered photos: a page of samples, views, parameters, shapes, what each one does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
+
+from carseg_lib.data.metadata import SHAPE, meaning, strips, told_by
+from carseg_lib.data.photos import read_photo
+from carseg_lib.reporting.palette import colours_of
+from carseg_lib.reporting.plots import style
+from carseg_lib.reporting.plots.style import (
+    Picture,
+    colour_of,
+    finish,
+    new_figure,
+    percent,
+    percent_axis,
+    themed,
+)
+
+if TYPE_CHECKING:
+    from carseg_lib.data.catalogue import Catalogue
+
+VARIETY = ("view", "light", "ground", "background", "occluder", "colour")  # by which samples should differ
+NUMBERS = {  # parameter → label of its axis; shares are in percent
+    "camera_height": "camera's height (m)",
+    "focal_length": "focal length (mm)",
+    "car_share": "car's box / photo",
+    "occlusion": "share of the car hidden",
+    "cut_off": "share beyond the frame",
+    "sun_elevation": "sun's elevation (degrees)",
+}
+KINDS = ("view", "light", "ground", "background", "occluder", "paint")
+SHAPES = (("shape_length", "shape_height"), ("shape_hood_length", "shape_nose_height"))
+_SHARES = ("car_share", "occlusion", "cut_off")
+_COLUMNS, _SAMPLES = 3, 3  # samples: in a row, and of each type
+_LOOKED_AT = 300  # photos of a type that the samples are chosen from
+_WIDEST = 1240  # pixels of a strip in its figure
+
+
+def parameter_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Picture]:
+    """Every figure that the catalogue's parameters allow, by name; none without parameters.
+
+    Args:
+        catalogue: Where the photos and their parameters are.
+        seed: Of the choice of samples.
+    """
+    known = catalogue.parameters
+    if known.empty:
+        return {}
+    figures: dict[str, tuple[bool, Callable[[], Picture]]] = {
+        "gallery": (True, lambda: gallery(catalogue, seed)),
+        "strips": (bool(_strips(catalogue, False)), lambda: parameter_strips(catalogue, of_shape=False)),
+        "shape_strips": (bool(_strips(catalogue, True)), lambda: parameter_strips(catalogue, of_shape=True)),
+        "views": ("view_angle" in known, lambda: view_angles(catalogue)),
+        "numbers": (bool(_numbers(known)), lambda: number_histograms(catalogue)),
+        "kinds": (bool(_kinds(known)), lambda: kind_shares(catalogue)),
+        "shapes": (bool(_pairs(known)), lambda: shape_overlap(catalogue)),
+    }
+    return {name: draw() for name, (possible, draw) in figures.items() if possible}
+
+
+@themed
+def gallery(catalogue: Catalogue, seed: int = 0) -> Picture:
+    """Large photos of each type, chosen to differ in view, light and place, each with what is known of it."""
+    known = catalogue.parameters.set_index("photo_id")
+    shown = [name for name in VARIETY if name in known and known[name].dtype != "float64"]
+    rng = np.random.default_rng(seed)
+    seen: set[tuple[str, str]] = set()
+    chosen: list[tuple[str, str]] = []
+    for body_type in catalogue.body_types:
+        of_type = catalogue.photos.loc[catalogue.photos["body_type"] == body_type, "photo_id"].to_numpy()
+        left = list(rng.permutation(of_type)[:_LOOKED_AT])
+        for _ in range(min(_SAMPLES, len(left))):
+            traits = {photo: {(name, known.at[photo, name]) for name in shown} for photo in left}
+            best = max(left, key=lambda photo: len(traits[photo] - seen))  # the first of equals
+            left.remove(best)
+            seen |= traits[best]
+            chosen.append((body_type, best))
+    lines = -(-len(chosen) // _COLUMNS)
+    figure = new_figure(8.4, lines * (8.4 / _COLUMNS * 2 / 3 + 0.3))
+    for k, (body_type, photo_id) in enumerate(chosen):
+        axes = figure.add_subplot(lines, _COLUMNS, k + 1)
+        axes.imshow(read_photo(catalogue.root / photo_id))
+        style.plain_image(axes)
+        axes.set_title(
+            body_type, size=9, color=colour_of(body_type, catalogue.body_types), weight="bold", pad=3
+        )
+        words = [known.at[photo_id, name] for name in shown[:4]]
+        axes.set_xlabel(", ".join(word for word in words if word and word != "none"), size=7.5, loc="left")
+    note = (
+        f"{len(chosen)} of {len(catalogue.photos):,} pictures, chosen (seed {seed}) to differ in {', '.join(shown)}: "
+        "an impression of the range, not of how often each thing occurs."
+    )
+    return finish(figure, "A page of samples", note)
+
+
+@themed
+def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> Picture:
+    """What each parameter does: rows of one car with one parameter varied, as the data set's folder has them.
+
+    Args:
+        catalogue: Whose data set's folder has them.
+        of_shape: The parameters of the car's shape, or all the others.
+    """
+    pictures = {name: read_photo(path, _WIDEST) for name, path in _strips(catalogue, of_shape).items()}
+    heights = [8.2 * picture.height / picture.width for picture in pictures.values()]
+    figure = new_figure(8.4, sum(heights) + 0.34 * len(heights))
+    panels = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (name, picture) in zip(panels, pictures.items(), strict=True):
+        axes.imshow(picture, aspect="auto")
+        style.plain_image(axes)
+        title = meaning(name)
+        axes.set_title(f"{name}: {title}" if title else name, size=8.5, pad=3)
+    title = "What each measure of the body does" if of_shape else "What each parameter does"
+    note = f"{len(pictures)} parameters, a row each: one car, the parameter varied from left to right, the rest kept."
+    return finish(figure, title, note)
+
+
+@themed
+def view_angles(catalogue: Catalogue) -> Picture:
+    """Directions from which the cars of each type are seen, around a car that looks up."""
+    table = _with_types(catalogue)
+    types = list(catalogue.body_types)
+    lines = style.lines_of(len(types))
+    figure = new_figure(8.4, 2.5 * lines)
+    for k, body_type in enumerate(types):
+        angles = table.loc[table["body_type"] == body_type, "view_angle"].dropna()
+        axes = figure.add_subplot(lines, -(-len(types) // lines), k + 1, projection="polar")
+        counts, edges = np.histogram((angles + 7.5) % 360, bins=np.arange(0, 361, 15))
+        middles = np.deg2rad(edges[:-1])
+        axes.bar(
+            middles,
+            counts / max(len(angles), 1),
+            np.deg2rad(13.5),
+            color=colour_of(body_type, catalogue.body_types),
+            alpha=0.85,
+        )
+        dial(axes)
+        axes.set_title(f"{body_type} (n = {len(angles):,})", loc="center")
+    note = (
+        f"n = {len(table):,} photos. The car looks up, seen from above; length of a bar: share of the type's photos "
+        "taken from there, in steps of 15°."
+    )
+    return finish(figure, "From where the cars are seen", note)
+
+
+def dial(axes: Axes) -> None:
+    """Make polar axes a dial around a car that looks up: 0° in front of it, 90° at its left."""
+    axes.set_theta_zero_location("N")
+    low, high = axes.get_ylim()
+    axes.set_rorigin(low - 0.45 * (high - low))
+    axes.set_xticks(np.deg2rad([0, 90, 180, 270]), ["front", "left", "rear", "right"], size=7.5)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", pad=-3)
+    axes.grid(False)
+    axes.spines["polar"].set_visible(False)
+    axes.spines["inner"].set_visible(False)
+    car = axes.inset_axes((0.44, 0.41, 0.12, 0.18))
+    car.set_axis_off()
+    car.set(xlim=(0, 2), ylim=(0, 3))
+    round_box = "round,pad=0,rounding_size=0.55"
+    car.add_patch(FancyBboxPatch((0.35, 0.05), 1.3, 2.9, round_box, color="#AEB6BF", linewidth=0))
+    glass = "round,pad=0,rounding_size=0.2"
+    car.add_patch(FancyBboxPatch((0.55, 1.7), 0.9, 0.4, glass, color="white", linewidth=0))  # windscreen
+
+
+@themed
+def number_histograms(catalogue: Catalogue) -> Picture:
+    """Distribution of the main numbers, the types over each other: could a model use a difference?"""
+    table, names = _with_types(catalogue), _numbers(catalogue.parameters)
+    lines = -(-len(names) // 3)
+    figure = new_figure(8.4, 1.9 * lines)
+    for k, name in enumerate(names):
+        axes = figure.add_subplot(lines, 3, k + 1)
+        values = table[name].dropna()
+        low, high = np.percentile(values, [0, 99.5]) if len(values) else (0, 1)
+        bins = np.linspace(low, high if high > low else low + 1, 19)
+        for body_type in catalogue.body_types:
+            part = values[table["body_type"] == body_type].clip(upper=bins[-1])
+            if len(part):
+                heights = np.histogram(part, bins)[0] / len(part)
+                axes.stairs(
+                    heights,
+                    bins,
+                    color=colour_of(body_type, catalogue.body_types),
+                    linewidth=1.5,
+                    label=body_type,
+                )
+        axes.set_xlabel(NUMBERS[name])
+        axes.margins(y=0.08)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        if name in _SHARES:
+            percent_axis(axes.xaxis, NUMBERS[name])
+        percent_axis(axes.yaxis, "photos of the type" if k % 3 == 0 else "")
+    _legend(figure, catalogue)
+    note = f"n = {len(table):,} photos; what lies beyond the 99.5th percentile stands in the last step."
+    return finish(figure, "Camera, size and occlusion, type by type", note)
+
+
+@themed
+def kind_shares(catalogue: Catalogue) -> Picture:
+    """Share of each view, light, ground and so on among the photos of each type."""
+    table, names = _with_types(catalogue), _kinds(catalogue.parameters)
+    order = {name: table[name].replace("", "not known").value_counts().index for name in names}
+    rows = [names[start : start + 3] for start in range(0, len(names), 3)]
+    heights = [0.75 + 0.2 * max(len(order[name]) for name in row) for row in rows]
+    figure = new_figure(8.4, sum(heights))
+    for subfigure, row in zip(
+        np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights)), rows, strict=True
+    ):
+        for axes, name in zip(np.atleast_1d(subfigure.subplots(1, 3)), [*row, "", ""][:3], strict=True):
+            if not name:
+                axes.set_axis_off()
+                continue
+            at = np.arange(len(order[name]))
+            for k, body_type in enumerate(catalogue.body_types):
+                part = table.loc[table["body_type"] == body_type, name].replace("", "not known")
+                shares = part.value_counts(normalize=True).reindex(order[name], fill_value=0)
+                axes.plot(
+                    shares,
+                    at + 0.48 / len(catalogue.body_types) * (k - (len(catalogue.body_types) - 1) / 2),
+                    "o",
+                    color=colour_of(body_type, catalogue.body_types),
+                    markersize=4.5,
+                )
+            axes.set_yticks(at, order[name])
+            axes.set_ylim(len(at) - 0.5, -0.5)
+            axes.set_xlim(0, 1.08 * axes.dataLim.x1)
+            axes.grid(True, axis="x")
+            axes.set_title(name.replace("_", " "))
+            percent_axis(axes.xaxis, "photos of the type")
+    _legend(figure, catalogue)
+    note = f"n = {len(table):,} photos. Where a type's dot stands apart, a model could learn the place for the car."
+    return finish(figure, "Views, lights and places, type by type", note)
+
+
+@themed
+def shape_overlap(catalogue: Catalogue) -> Picture:
+    """Measures of the cars against each other: how far the shapes of the types overlap."""
+    table, pairs = _with_types(catalogue), _pairs(catalogue.parameters)
+    figure = new_figure(8.4, 3.4)
+    told = []
+    for axes, (across, up) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
+        mixed = table.sample(frac=1, random_state=0)  # no type lies on top of the others
+        axes.scatter(
+            mixed[across],
+            mixed[up],
+            s=9,
+            c=mixed["body_type"].map(colours_of(catalogue.body_types)),
+            alpha=0.45,
+            linewidth=0,
+        )
+        axes.set_xlabel(f"{_label(across)} (m)")
+        axes.set_ylabel(f"{_label(up)} (m)")
+        axes.grid(True)
+        if table["body_type"].value_counts().min() >= 5:
+            told.append(f"{_label(across)} and {_label(up)}, {percent(told_by(catalogue, (across, up)), 0)}")
+    _legend(figure, catalogue)
+    note = f"n = {len(table):,} cars."
+    if told:
+        note += f" Types told rightly by two measures alone (a linear rule): {'; '.join(told)}."
+    return finish(figure, "How far the shapes of the types overlap", note)
+
+
+def _strips(catalogue: Catalogue, of_shape: bool) -> dict[str, Path]:
+    return {name: path for name, path in strips(catalogue).items() if name.startswith(SHAPE) == of_shape}
+
+
+def _with_types(catalogue: Catalogue) -> pd.DataFrame:
+    return catalogue.parameters.merge(catalogue.photos[["photo_id", "body_type"]], on="photo_id")
+
+
+def _numbers(known: pd.DataFrame) -> list[str]:
+    return [name for name in NUMBERS if name in known and known[name].dtype == "float64"]
+
+
+def _kinds(known: pd.DataFrame) -> list[str]:
+    return [name for name in KINDS if name in known and known[name].dtype != "float64"]
+
+
+def _pairs(known: pd.DataFrame) -> list[tuple[str, str]]:
+    return [pair for pair in SHAPES if all(name in known and known[name].dtype == "float64" for name in pair)]
+
+
+def _label(name: str) -> str:
+    return name.removeprefix(SHAPE).replace("_", " ")
+
+
+def _legend(figure: Picture, catalogue: Catalogue) -> None:
+    """The types and their colours, below the panels."""
+    handles = [
+        Line2D([], [], marker="o", linestyle="none", color=colour_of(t, catalogue.body_types), label=t)
+        for t in catalogue.body_types
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=min(8, len(handles)))
+    figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.3)

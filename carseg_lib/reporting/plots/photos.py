@@ -1,0 +1,309 @@
+"""Figures that show photos: samples, duplicates, preprocessing step by step, answers, masks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch, Rectangle
+from PIL import Image
+
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.data import masks
+from carseg_lib.data.photos import read_photo
+from carseg_lib.reporting.palette import colours_of
+from carseg_lib.reporting.plots import style
+from carseg_lib.reporting.plots.overlay import Box
+from carseg_lib.reporting.plots.style import Picture, colour_of, finish, message, new_figure, percent, themed
+
+if TYPE_CHECKING:
+    from carseg_lib.data.catalogue import Catalogue
+
+Photos = Path | Mapping[str, Image.Image]
+Step = tuple[str, Image.Image | np.ndarray, Box | None, np.ndarray | None]
+# The colours of Okabe and Ito's palette that stand for no body type.
+AGREEMENT_COLOURS = {"both": "#F0E442", "only ours": "#D55E00", "only the truth": "#56B4E9"}
+_EXAMPLE = "#00B8CC"  # stands for no body type
+_LARGEST = 640  # pixels; photos are read no larger than a panel can show
+_RIGHT, _WRONG = "#0B7A55", "#B3261E"
+
+
+@themed
+def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 0) -> Picture:
+    """A grid of photos of one body type, chosen by seed, boxes and masks drawn (Figures 1 to 4 of the paper).
+
+    Args:
+        catalogue: where the photos are.
+        body_type: one of its types.
+        n: photos shown, at most.
+        seed: of the choice; the same seed shows the same photos.
+    """
+    photos = catalogue.photos[catalogue.photos["body_type"] == body_type].sort_values("photo_id")
+    if photos.empty:
+        return message(f"Photos of the type {body_type}", "There are none.")
+    chosen = np.random.default_rng(seed).choice(len(photos), size=min(n, len(photos)), replace=False)
+    figure, panels = _grid(len(chosen), columns=4)
+    tones = colours_of(catalogue.body_types)
+    for axes, row in zip(panels, photos.iloc[sorted(chosen)].itertuples(), strict=True):
+        _show(axes, read_photo(catalogue.root / row.photo_id, _LARGEST), (row.width, row.height))
+        for car in catalogue.instances[catalogue.instances["photo_id"] == row.photo_id].itertuples():
+            mask = masks.decode_mask(car.mask, int(row.height), int(row.width)) if _given(car.mask) else None
+            whole = getattr(car, "box_origin", "") == "whole frame"
+            _draw(
+                axes,
+                None if whole else (car.x1, car.y1, car.x2, car.y2),
+                mask,
+                tones.get(car.body_type, style.NO_CAR_COLOUR),
+            )
+        axes.set_title(_short(row.photo_id), size=7, color=style.QUIET, pad=3)
+    note = f"{len(chosen)} of {len(photos):,} photos, drawn at random (seed {seed}). "
+    note += "Frame: labelled box; shade: mask." if catalogue.has_masks else "These data have no masks."
+    return finish(figure, f"Photos of the type {body_type}", note)
+
+
+@themed
+def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -> Picture:
+    """Pairs of photos that look the same, side by side, the closest first.
+
+    Args:
+        catalogue: where the photos are.
+        pairs: columns photo_a, photo_b, distance (bits of the perceptual hash that differ), split_a, split_b.
+        limit: pairs shown, at most; those across splits come first.
+    """
+    if pairs.empty:
+        return message("Near duplicates", "No two photos are near duplicates.")
+    crossing = pairs["split_a"] != pairs["split_b"]
+    order = pairs.assign(crossing=crossing).sort_values(
+        ["crossing", "distance", "photo_a", "photo_b"], ascending=[False, True, True, True]
+    )
+    shown = order.head(limit)
+    figure, panels = _grid(2 * len(shown), columns=4)
+    for k, pair in enumerate(shown.itertuples()):
+        for axes, photo_id, split in (
+            (panels[2 * k], pair.photo_a, pair.split_a),
+            (panels[2 * k + 1], pair.photo_b, pair.split_b),
+        ):
+            photo = read_photo(catalogue.root / photo_id, _LARGEST)
+            _show(axes, photo, photo.size)
+            axes.set_title(f"{split or 'no split'}: {_short(photo_id, 24)}", size=7, color=style.QUIET, pad=3)
+        panels[2 * k].set_xlabel(f"pair {k + 1}: {pair.distance} of 64 bits differ", size=7.5, loc="left")
+    note = (
+        f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, "
+        "left and right of each other."
+    )
+    return finish(figure, "Near duplicates", note)
+
+
+@themed
+def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by step") -> Picture:
+    """One photo through the preprocessing, a panel a step, its box and mask drawn.
+
+    Args:
+        steps: (title, PIL image or uint8 array (height, width, 3), box or None, bool mask (height, width) or
+                None); box in pixels of that image.
+        title: of the figure.
+
+    A step named "rotate" is a rotation: it is said then where the box comes from.
+    """
+    if not steps:
+        raise ValueError("transform_steps needs at least one step")
+    figure, panels = _grid(len(steps), columns=min(len(steps), 5), shape=(1, 1))
+    for axes, (name, image, box, mask) in zip(panels, steps, strict=True):
+        width, height = _size(image)
+        _show(axes, image, (width, height))
+        _draw(axes, box, mask, _EXAMPLE)
+        axes.set_title(name, size=8.5)
+        axes.set_xlabel(f"{width} × {height} pixels", size=7.5, loc="left")
+    masked = any(mask is not None for *_, mask in steps)
+    parts = "Photo, box (frame) and mask (shade)" if masked else "Photo and box (frame)"
+    note = f"{parts} are transformed together"
+    if any(name == "rotate" for name, *_ in steps):
+        note += (
+            f"; from the rotation on, the box is drawn anew around the turned {'mask' if masked else 'box'}"
+        )
+    return finish(figure, title, note + ".")
+
+
+@themed
+def augmentation_grid(
+    original: tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None],
+    augmented: Sequence[tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]],
+    title: str = "Augmentation",
+) -> Picture:
+    """A photo and several random versions of it, as training sees them.
+
+    Args:
+        original: (image, box or None, bool mask or None), the image PIL or uint8 array (height, width, 3).
+        augmented: the same triple for each version.
+        title: of the figure; name the augmentation in it.
+    """
+    figure, panels = _grid(1 + len(augmented), columns=5, shape=(1, 1))
+    for k, (axes, (image, box, mask)) in enumerate(zip(panels, [original, *augmented], strict=True)):
+        _show(axes, image, _size(image))
+        _draw(axes, box, mask, _EXAMPLE)
+        axes.set_title("as it is" if k == 0 else f"version {k}", size=8, color=style.QUIET, pad=3)
+    masked = any(mask is not None for *_, mask in (original, *augmented))
+    note = f"{len(augmented)} random versions of one photo; frame: box" + (
+        "; shade: mask." if masked else "."
+    )
+    return finish(figure, title, note)
+
+
+@themed
+def answers_grid(
+    rows: pd.DataFrame,
+    photos: Photos,
+    *,
+    title: str = "Answers",
+    columns: int = 4,
+    limit: int = 16,
+    body_types: Sequence[str] = BODY_TYPES,
+) -> Picture:
+    """Photos with the answer drawn on them: box, mask, type and score; the truth named if it differs.
+
+    Args:
+        rows: rows of predictions.csv, shown in their order.
+        photos: the folder that photo_id is relative to, or photos by photo_id.
+        title: of the figure.
+        columns: photos in a row of the grid.
+        limit: photos shown, at most.
+        body_types: the study's, which choose the colours.
+    """
+    if rows.empty:
+        return message(title, "There are none.")
+    shown = rows.head(limit)
+    figure, panels = _grid(len(shown), columns)
+    for axes, row in zip(panels, shown.itertuples(), strict=True):
+        width, height = int(row.width), int(row.height)
+        _show(axes, _photo(photos, row.photo_id), (width, height))
+        answer = row.predicted if _given(row.predicted) else ""
+        if answer:
+            mask = masks.decode_mask(row.mask, height, width) if _given(row.mask) else None
+            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, colour_of(answer, tuple(body_types)))
+        right = answer == row.body_type
+        said = f"{answer} {row.score:.2f}" if answer else "no car found"
+        text = f"✓ {said}" if right else f"✗ {said}, is {row.body_type}"
+        axes.set_title(text, size=8, color=_RIGHT if right else _WRONG, pad=3)
+    right = (shown["predicted"].fillna("") == shown["body_type"]).sum()
+    note = (
+        f"{len(shown)} of {len(rows):,} photos: {right} right (✓), {len(shown) - right} wrong (✗). "
+        "The number is the model's score (0 to 1)."
+    )
+    return finish(figure, title, note)
+
+
+@themed
+def masks_against_truth(
+    rows: pd.DataFrame,
+    photos: Photos,
+    instances: pd.DataFrame,
+    *,
+    title: str = "Masks against the truth",
+    limit: int = 12,
+) -> Picture:
+    """Predicted masks over the given ones, in three colours of agreement.
+
+    Args:
+        rows: rows of predictions.csv, shown in their order; those without a predicted mask are shown too.
+        photos: the folder that photo_id is relative to, or photos by photo_id.
+        instances: the catalogue's instances (photo_id, x1 ... y2, mask); the largest of a photo is the truth.
+        title: of the figure.
+        limit: photos shown, at most.
+    """
+    given = instances[instances["mask"].fillna("") != ""]
+    size = (given["x2"] - given["x1"]) * (given["y2"] - given["y1"])
+    truth = given.assign(size=size).sort_values("size").groupby("photo_id")["mask"].last()
+    rows = rows[rows["photo_id"].isin(truth.index)]
+    if rows.empty:
+        return message(title, "These data have no masks: there is nothing to compare.")
+    shown = rows.head(limit)
+    figure, panels = _grid(len(shown), columns=4)
+    for axes, row in zip(panels, shown.itertuples(), strict=True):
+        width, height = int(row.width), int(row.height)
+        true = masks.decode_mask(truth[row.photo_id], height, width)
+        ours = masks.decode_mask(row.mask, height, width) if _given(row.mask) else np.zeros_like(true)
+        _show(axes, _photo(photos, row.photo_id).convert("L").convert("RGB"), (width, height))
+        for name, where in (
+            ("both", ours & true),
+            ("only ours", ours & ~true),
+            ("only the truth", true & ~ours),
+        ):
+            _shade(axes, where, AGREEMENT_COLOURS[name], 0.6)
+        iou = "no car found" if pd.isna(row.mask_iou) or not _given(row.mask) else f"IoU {row.mask_iou:.2f}"
+        axes.set_title(f"{row.body_type}: {iou}", size=8, pad=3)
+    handles = [Patch(color=colour, label=name) for name, colour in AGREEMENT_COLOURS.items()]
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
+    figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.35)
+    mean = rows["mask_iou"].mean()
+    note = f"{len(shown)} of {len(rows):,} photos with a given mask"
+    note += f"; mean IoU of all of them {percent(mean)}." if pd.notna(mean) else "."
+    return finish(figure, title, note)
+
+
+def _grid(cells: int, columns: int, shape: tuple[float, float] = (3, 2)) -> tuple[Picture, list[Axes]]:
+    """Empty panels for photos of about `shape` (width, height); those beyond `cells` are left out."""
+    columns = max(1, min(columns, cells))
+    lines = math.ceil(cells / columns)
+    wide = 8.4 / max(columns, 3)
+    figure = new_figure(8.4, lines * ((wide - 0.17) * shape[1] / shape[0] + 0.3))
+    panels = [
+        figure.add_subplot(lines, max(columns, 3), (k // columns) * max(columns, 3) + k % columns + 1)
+        for k in range(cells)
+    ]
+    for axes in panels:
+        style.plain_image(axes)
+        axes.set_anchor("NW")
+    return figure, panels
+
+
+def _size(image: Image.Image | np.ndarray) -> tuple[int, int]:
+    """Width and height of an image."""
+    return image.size if isinstance(image, Image.Image) else image.shape[1::-1]
+
+
+def _show(axes: Axes, image: Image.Image | np.ndarray, size: tuple[float, float]) -> None:
+    """An image, however far reduced, on a panel whose units are the pixels of the photo's full `size`."""
+    axes.imshow(image, extent=(0, size[0], size[1], 0))
+
+
+def _shade(axes: Axes, mask: np.ndarray, colour: str, strength: float) -> np.ndarray:
+    """Colour the inside of a mask; returns the mask as drawn, thinned out if it is a large one."""
+    step = max(1, max(mask.shape) // _LARGEST)
+    thin = mask[::step, ::step]
+    shade = np.zeros((*thin.shape, 4))
+    shade[thin] = (*to_rgb(colour), strength)
+    axes.imshow(shade, interpolation="nearest", extent=(0, mask.shape[1], mask.shape[0], 0))
+    return thin
+
+
+def _draw(axes: Axes, box: Box | None, mask: np.ndarray | None, colour: str) -> None:
+    """Box as a frame, mask as a shade with an outline, on a panel that shows their photo."""
+    if mask is not None and mask.any():
+        thin = _shade(axes, mask.astype(bool), colour, 0.35)
+        if min(thin.shape) > 1 and not thin.all():
+            extent = (0, mask.shape[1], 0, mask.shape[0])
+            axes.contour(thin.astype(float), [0.5], colors=[colour], linewidths=1.1, extent=extent)
+    if box is not None:
+        x1, y1, x2, y2 = (float(v) for v in box)
+        axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6))
+
+
+def _photo(photos: Photos, photo_id: str) -> Image.Image:
+    return photos[photo_id] if isinstance(photos, Mapping) else read_photo(Path(photos) / photo_id, _LARGEST)
+
+
+def _given(value: object) -> bool:
+    """Whether a cell of a table holds a text (an empty one comes back from CSV as NaN)."""
+    return isinstance(value, str) and value != ""
+
+
+def _short(photo_id: str, most: int = 30) -> str:
+    """The end of a long photo id, its dollar signs kept from meaning mathematics."""
+    text = photo_id if len(photo_id) <= most else "…" + photo_id[-(most - 1) :]
+    return text.replace("$", r"\$")

@@ -1,0 +1,235 @@
+"""Figures of the answers against what is known of rendered photos: what makes a type hard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+from carseg_lib.evaluation.slices import ALL, FACTORS, SECTORS, VIEW, KnownTruth
+from carseg_lib.reporting.plots import style
+from carseg_lib.reporting.plots.metadata import dial
+from carseg_lib.reporting.plots.style import (
+    SPLIT_COLOURS,
+    Picture,
+    colour_of,
+    finish,
+    new_figure,
+    percent,
+    percent_axis,
+    themed,
+)
+
+FEW = 10  # photos below which a level is drawn pale
+
+
+def truth_figures(known: KnownTruth) -> dict[str, Picture]:
+    """Every figure that the answers and the parameters allow, by name; none without parameters."""
+    figures: dict[str, Picture] = {}
+    titles = set(known.accuracy["factor"])
+    if titles & {factor.title for factor in FACTORS}:
+        figures["factors"] = accuracy_by_factor(known.accuracy)
+    if VIEW.title in titles:
+        figures["types_by_view"] = types_by_view(known.accuracy, known.body_types)
+    if SECTORS.title in titles:
+        figures["directions"] = accuracy_by_direction(known.accuracy)
+    if len(known.hardness):
+        figures["odds"] = odds(known.hardness, known.body_types)
+    return figures
+
+
+@themed
+def accuracy_by_factor(table: pd.DataFrame) -> Picture:
+    """Accuracy and mean mask IoU of each level of each factor, with 95% intervals, a row a level.
+
+    Args:
+        table: As `known_truth.accuracy_by` returns it.
+    """
+    titles = [factor.title for factor in FACTORS if (table["factor"] == factor.title).any()]
+    levels = table[table["body_type"] == ""]
+    rows = [
+        (title, level)
+        for title in titles
+        for level in levels.loc[levels["factor"] == title, "level"].unique()
+    ]
+    places = np.arange(len(rows)) + np.array([titles.index(title) for title, _ in rows]) * 1.3 + 0.9
+    splits = list(levels["split"].unique())
+    masks = levels["mask_iou"].notna().any()
+    figure = new_figure(8.4, 0.22 * (places[-1] + 1.5))
+    panels = np.atleast_1d(figure.subplots(1, 1 + masks, sharey=True))
+    for axes, name in zip(panels, ("accuracy", "mask_iou"), strict=False):
+        low, high = ("low", "high") if name == "accuracy" else ("mask_iou_low", "mask_iou_high")
+        for k, split in enumerate(splits):
+            part = levels[levels["split"] == split].set_index(["factor", "level"])
+            overall = part.loc[(ALL, ALL), name]
+            axes.axvline(overall, color=SPLIT_COLOURS[split], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+            for place, key in zip(places, rows, strict=True):
+                if key in part.index:
+                    row = part.loc[key]
+                    pale = 0.35 if row["n"] < FEW else 1.0
+                    y = place + 0.3 * (k - (len(splits) - 1) / 2)
+                    axes.plot(
+                        [row[low], row[high]],
+                        [y, y],
+                        color=SPLIT_COLOURS[split],
+                        alpha=0.5 * pale,
+                        linewidth=2,
+                    )
+                    axes.plot(row[name], y, "o", color=SPLIT_COLOURS[split], alpha=pale)
+        axes.grid(True, axis="x")
+        axes.tick_params(axis="y", length=0)
+        axes.set_title("Accuracy" if name == "accuracy" else "Mean mask IoU")
+        percent_axis(axes.xaxis, "")
+    numbers = {
+        split: levels[levels["split"] == split].set_index(["factor", "level"])["n"] for split in splits
+    }
+    labels = [
+        f"{level}  (n = {', '.join(f'{numbers[s].get((title, level), 0):,}' for s in splits)})"
+        for title, level in rows
+    ]
+    panels[0].set_yticks(places, labels, size=8)
+    panels[0].set_ylim(places[-1] + 0.8, -0.6)
+    heads = {title: min(p for p, (t, _) in zip(places, rows, strict=True) if t == title) for title in titles}
+    for title, place in heads.items():
+        where = panels[0].get_yaxis_transform()
+        panels[0].text(
+            -0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold"
+        )
+    for split in splits:
+        n = int(levels.loc[(levels["split"] == split) & (levels["factor"] == ALL), "n"].iloc[0])
+        panels[0].plot([], [], "o", color=SPLIT_COLOURS[split], label=f"{split} (n = {n:,})")
+    figure.legend(loc="outside lower left", ncols=len(splits))
+    figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.3)
+    note = (
+        f"Line: 95% interval; dashed: all photos of the split; pale: fewer than {FEW} photos. n: {', '.join(splits)}. "
+        f"Of {len(rows)} levels about one in twenty lies apart by chance, and levels go together: see the odds."
+    )
+    found = levels[(levels["split"] == splits[0]) & (levels["factor"] != ALL) & levels["factor"].isin(titles)]
+    said = "; ".join(
+        f"{row.factor} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples()
+    )
+    return finish(
+        figure, "Accuracy by what is known of a photo", note, f"Accuracy by factor, {splits[0]}. {said}."
+    )
+
+
+@themed
+def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
+    """Accuracy of each type from each side, a panel a split."""
+    part = table[(table["factor"] == VIEW.title) & (table["body_type"] != "")]
+    splits = list(part["split"].unique())
+    views = VIEW.ordered(part["level"])
+    types = [t for t in body_types if (part["body_type"] == t).any()]
+    figure = new_figure(8.4, 0.6 + 0.52 * len(types))
+    panels = np.atleast_1d(figure.subplots(1, len(splits), sharey=True))
+    shades = LinearSegmentedColormap.from_list("quiet", ["#FFFFFF", "#1F5C8B"])
+    for axes, split in zip(panels, splits, strict=True):
+        cells = part[part["split"] == split].set_index(["body_type", "level"])
+        values = np.full((len(types), len(views)), np.nan)
+        for i, body_type in enumerate(types):
+            for j, view in enumerate(views):
+                if (body_type, view) not in cells.index:
+                    continue
+                cell = cells.loc[(body_type, view)]
+                values[i, j] = cell["accuracy"]
+                tone = "white" if cell["accuracy"] > 0.55 else style.INK
+                text = f"{percent(cell['accuracy'], 0)}\nn = {cell['n']:,}"
+                axes.text(j, i, text, ha="center", va="center", size=7.5, color=tone, linespacing=1.2)
+        axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(views)), [view.replace(" ", "\n") for view in views], size=8)
+        axes.set_yticks(range(len(types)), types)
+        axes.tick_params(length=0)
+        axes.set_title(split.capitalize())
+    sums = part.groupby("split")["n"].sum()
+    note = (
+        f"n = {' and '.join(f'{sums[split]:,} {split}' for split in splits)} photos. Share answered right; a cell of "
+        "few photos says little (20 photos: ±20 points)."
+    )
+    return finish(figure, "Each type from each side", note)
+
+
+@themed
+def accuracy_by_direction(table: pd.DataFrame) -> Picture:
+    """Accuracy by the direction from which the car is seen, around a car that looks up."""
+    part = table[table["factor"] == SECTORS.title]
+    splits = list(part["split"].unique())
+    figure = new_figure(8.4, 3.3)
+    for k, split in enumerate(splits):
+        rows = part[part["split"] == split]
+        axes = figure.add_subplot(1, max(2, len(splits)), k + 1, projection="polar")
+        angles = np.deg2rad(rows["level"].str.rstrip("°").astype(float))
+        _rings(axes)
+        pale = np.where(rows["n"] < FEW, 0.3, 0.75)
+        for angle, row, alpha in zip(angles, rows.itertuples(), pale, strict=True):
+            axes.bar(angle, row.accuracy, np.deg2rad(27), color=SPLIT_COLOURS[split], alpha=alpha)
+            axes.plot([angle, angle], [row.low, row.high], color=style.INK, linewidth=1.1)
+            axes.text(angle, 0.13, f"{row.n}", ha="center", va="center", size=7.5)
+        axes.set_ylim(0, 1.03)
+        dial(axes)
+        axes.set_title(f"{split.capitalize()} (n = {rows['n'].sum():,})", loc="center")
+    note = (
+        "The car looks up, seen from above. Length of a bar: share answered right when seen from there, rings at 50% "
+        f"and 100%; line: 95% interval; number: photos; pale: fewer than {FEW}."
+    )
+    return finish(figure, "Accuracy by direction", note)
+
+
+def _rings(axes: Axes) -> None:
+    around = np.linspace(0, 2 * np.pi, 181)
+    for share in (0.5, 1.0):
+        axes.plot(around, np.full(181, share), color="#AEB6BF", linewidth=0.8, zorder=0)
+
+
+@themed
+def odds(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
+    """How each measure of a photo, the others being equal, changes the odds of a right answer.
+
+    Args:
+        table: As `known_truth.hardness` returns it, with rows.
+        body_types: the study's, which choose the colours.
+    """
+    groups = list(table["group"].unique())
+    measures = list(table.loc[table["group"] == groups[0], "measure"])
+    measures += [m for m in table["measure"].unique() if m not in measures]
+    figure = new_figure(8.4, 0.9 + 0.2 * len(measures))
+    panels = np.atleast_1d(figure.subplots(1, len(groups), sharey=True, sharex=True))
+    for axes, group in zip(panels, groups, strict=True):
+        rows = table[table["group"] == group]
+        colour = colour_of(group, tuple(body_types)) if group in body_types else "#4A6B8A"
+        axes.axvline(1, color="#AEB6BF", linewidth=1)
+        for row in rows.itertuples():
+            y = measures.index(row.measure)
+            clear = row.low > 1 or row.high < 1
+            axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, alpha=0.9 if clear else 0.4)
+            axes.plot(row.odds_ratio, y, "o", color=colour, alpha=1 if clear else 0.5)
+        axes.set_title(f"{group}\nn = {rows['n'].iloc[0]:,}\n{rows['wrong'].iloc[0]:,} wrong")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xscale("log")
+        axes.grid(True, axis="x")
+        axes.set_xlabel("odds ratio" if axes is panels[0] else "")
+    axes.set_xticks(*_ticks(table, 5 if len(groups) < 3 else 3))
+    axes.minorticks_off()
+    panels[0].set_yticks(range(len(measures)), measures, size=8)
+    panels[0].set_ylim(len(measures) - 0.4, -0.6)
+    note = (
+        "Odds of a right answer for one standard deviation more of a measure, the others being equal: left of 1 "
+        "harder, right of 1 easier. Line: 95% interval (bootstrap over photos), pale where it holds 1. Validation and "
+        "test together; a type has a panel if at least 20 of its answers are right and 20 wrong."
+    )
+    strong = table[(table["low"] > 1) | (table["high"] < 1)]
+    said = "; ".join(
+        f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})"
+        for r in strong.itertuples()
+    )
+    return finish(figure, "What makes a type hard", note, f"{note} Apart from 1: {said or 'none'}.")
+
+
+def _ticks(table: pd.DataFrame, most: int) -> tuple[list[float], list[str]]:
+    """Powers of two around 1, as far as the intervals reach."""
+    reach = max(1.0, np.log2(table["high"].max()), -np.log2(table["low"].min()))
+    step = max(1, int(reach) // (most // 2))
+    powers = np.arange(-(most // 2), most // 2 + 1) * step
+    return [2.0**p for p in powers], [f"{2.0**p:g}" if p >= 0 else f"1/{2.0**-p:g}" for p in powers]

@@ -1,0 +1,208 @@
+"""What all figures share: a quiet theme, one colour for each body type, a title, a PNG that repeats.
+
+Figures are made without pyplot: no window, no global state, no backend is chosen or changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+
+from carseg_lib.core import files
+from carseg_lib.reporting.palette import BODY_TYPE_COLOURS as BODY_TYPE_COLOURS
+from carseg_lib.reporting.palette import NO_CAR_COLOUR as NO_CAR_COLOUR
+from carseg_lib.reporting.palette import colour_of as colour_of
+
+SPLIT_COLOURS = {"train": "#4A6B8A", "validation": "#D55E00", "test": "#56B4E9"}
+PAPER_COLOUR = "#8A1C3B"  # whatever the paper says, in every figure
+INK, QUIET, GRID, FAINT = "#1F2328", "#59636E", "#E3E6EA", "#F3F4F6"
+
+DPI = 150
+P = ParamSpec("P")
+R = TypeVar("R")
+_THEME: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 6,
+    "axes.labelsize": 9,
+    "axes.labelcolor": QUIET,
+    "axes.edgecolor": "#AEB6BF",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": "#AEB6BF",
+    "ytick.color": "#AEB6BF",
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "text.color": INK,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "image.interpolation": "antialiased",
+    "hatch.linewidth": 0.6,
+}
+
+
+class Picture(Figure):
+    """A matplotlib Figure that notebooks show under every backend, and that says in words what it shows."""
+
+    alt: str = ""  # what a reader who cannot see the figure is told
+
+    def _repr_png_(self) -> bytes:
+        return png_bytes(self)
+
+
+def themed(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run a drawing function under the theme, and leave matplotlib's settings as they were."""
+
+    @functools.wraps(draw)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with mpl.rc_context(_THEME):
+            return draw(*args, **kwargs)
+
+    return run
+
+
+def new_figure(width: float, height: float) -> Picture:
+    """An empty figure of `width` by `height` inches, its layout kept free of overlaps."""
+    return Picture(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def finish(figure: Picture, title: str, note: str = "", alt: str = "") -> Picture:
+    """Put the title and a quieter note under it at the top left, and the text for readers who cannot see it.
+
+    Args:
+        figure: the figure, its panels drawn.
+        title: what is shown.
+        note: how many, and how to read it; wrapped to the figure's width.
+        alt: the finding in words; the title and the note where empty.
+    """
+    width, height = figure.get_size_inches()
+    titles = textwrap.wrap(title, max(24, int(width * 10.5))) or [""]
+    lines = textwrap.wrap(note, max(30, int(width * 14.6)))
+    head = 0.18 + 0.22 * len(titles)  # inches
+    top = head + 0.17 * len(lines) + (0.06 if lines else 0.0)
+    figure.set_size_inches(width, height + top)
+    whole = height + top
+    figure.get_layout_engine().set(rect=(0.008, 0.01, 0.984, height / whole - 0.01), w_pad=0.07, h_pad=0.07)
+    for drawn in figure.findobj(Text):
+        if "$" in drawn.get_text() and "\\math" not in drawn.get_text():  # a name, not a formula
+            drawn.set_parse_math(False)
+    left = 0.12 / width
+    heading = {"size": 11.5, "weight": "bold", "color": INK, "linespacing": 1.2}
+    figure.text(left, 1 - 0.12 / whole, "\n".join(titles), ha="left", va="top", **heading)
+    if lines:
+        text = "\n".join(lines)
+        figure.text(left, 1 - head / whole, text, ha="left", va="top", size=8.5, color=QUIET, linespacing=1.3)
+    figure.alt = alt or ". ".join(part.rstrip(".") for part in (title, note) if part) + "."
+    return figure
+
+
+def message(title: str, text: str) -> Picture:
+    """A figure that says why there is nothing to draw."""
+    figure = new_figure(7.5, 0.9)
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, wrap=True)
+    return finish(figure, title)
+
+
+def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
+    """A panel for each type, four in a row; `lines_of` says how many rows that makes.
+
+    Args:
+        figure: Or a part of one.
+        number: Of panels.
+        **shared: As `subplots` takes it.
+    """
+    lines = lines_of(number)
+    panels = figure.subplots(lines, -(-number // lines), squeeze=False, **shared).flatten()
+    for axes in panels[number:]:
+        axes.set_axis_off()
+    return list(panels[:number])
+
+
+def lines_of(number: int) -> int:
+    """Rows of panels, four in a row."""
+    return -(-number // 4)
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A fraction as a percentage, 0.5 -> "50.0%"."""
+    return f"{100 * share:.{digits}f}%"
+
+
+def percent_axis(axis: Any, label: str) -> None:
+    """Label an axis of fractions in percent."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axis.set_label_text(label)
+
+
+def thousands(axis: Any, label: str) -> None:
+    """Label an axis of counts, with separators and no more ticks than fit."""
+    axis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter("{x:,.0f}")
+    axis.set_label_text(label)
+
+
+def plain_image(axes: Axes) -> None:
+    """Take ticks and frame from a panel that shows a photo."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
+    """A figure as PNG; the same figure gives the same bytes (no date, no version of the software in it)."""
+    buffer = io.BytesIO()
+    metadata: dict[str, Any] = {"Software": None}
+    if alt := getattr(figure, "alt", ""):
+        metadata["Description"] = alt
+    with mpl.rc_context(_THEME):
+        figure.savefig(buffer, format="png", dpi=dpi, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
+    """Write a figure as PNG, whole or not at all; its words for blind readers go along as `Description`.
+
+    Args:
+        figure: any matplotlib figure.
+        path: the file, ending in .png; its folder is created.
+        dpi: pixels an inch.
+
+    Returns:
+        The path.
+
+    Raises:
+        CarsegError: the disk is full or the folder cannot be written.
+    """
+    return files.write_bytes(path, png_bytes(figure, dpi))
+
+
+def keep_figure(figure: Picture, path: Path | str) -> Picture:
+    """Save a figure and give it back, so that the last line of a notebook's cell both keeps and shows it."""
+    save_figure(figure, path)
+    return figure

@@ -1,0 +1,211 @@
+"""Figures of the training: losses and accuracies per epoch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from scipy.stats import binomtest
+
+from carseg_lib.paper.claims import claim
+from carseg_lib.reporting.plots import style
+from carseg_lib.reporting.plots.style import (
+    QUIET,
+    Picture,
+    finish,
+    message,
+    new_figure,
+    percent,
+    percent_axis,
+    themed,
+)
+
+PAPER_ACCURACY = {  # section VI
+    "validation": claim("average validation accuracy").value,
+    "train": claim("average training accuracy").value,
+}
+TERMS = {
+    "objectness": "objectness (proposals)",
+    "rpn_box_reg": "box (proposals)",
+    "classifier": "body type",
+    "box_reg": "box (head)",
+    "mask": "mask",
+}
+
+
+@themed
+def loss_curves(history: pd.DataFrame) -> Picture:
+    """The sum of the losses per epoch on train and validation, the best epoch marked.
+
+    Args:
+        history: history.csv, a row an epoch.
+    """
+    if history.empty:
+        return message("Loss", "No epoch has ended yet.")
+    figure = new_figure(7.6, 3.1)
+    axes = figure.subplots()
+    for split in ("train", "validation"):
+        _curve(axes, history, f"{split}_loss", split)
+    best = _best(history)
+    if best is not None:
+        axes.axvline(best, color="#AEB6BF", linewidth=1, zorder=0)
+        _note_best(axes, best, history)
+    _epochs(axes, history)
+    axes.set_ylabel("loss (sum of the five terms)")
+    axes.set_ylim(bottom=0)
+    axes.grid(True, axis="y")
+    figure.legend(loc="outside lower left", ncols=2)
+    last = history.iloc[-1]
+    note = (
+        f"n = {len(history)} epochs; the last: train {last['train_loss']:.3f}, "
+        f"validation {last['validation_loss']:.3f}."
+    )
+    return finish(figure, "Loss per epoch", note)
+
+
+@themed
+def loss_terms(history: pd.DataFrame) -> Picture:
+    """The five terms of the loss, a small panel each; a term that is off is said to be."""
+    if history.empty:
+        return message("Terms of the loss", "No epoch has ended yet.")
+    figure = new_figure(8.4, 2.1)
+    panels = figure.subplots(1, len(TERMS))
+    for axes, (term, name) in zip(panels, TERMS.items(), strict=True):
+        columns = {split: f"{split}_loss_{term}" for split in ("train", "validation")}
+        present = [c for c in columns.values() if c in history and history[c].notna().any()]
+        axes.set_title(name, size=8.5)
+        _epochs(axes, history)
+        axes.tick_params(labelsize=7.5)
+        if not present or (term == "mask" and (history[present] == 0).all(axis=None)):
+            axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center", color=QUIET)
+            axes.set_yticks([])
+            continue
+        for split, column in columns.items():
+            if column in present:
+                _curve(axes, history, column, split)
+        axes.set_ylim(bottom=0)
+        axes.grid(True, axis="y")
+    panels[0].set_ylabel("loss")
+    handles, labels = next(
+        (a.get_legend_handles_labels() for a in panels if a.get_legend_handles_labels()[0]), ([], [])
+    )
+    figure.legend(handles, labels, loc="outside lower left", ncols=2)
+    return finish(
+        figure,
+        "The five terms of the loss",
+        f"n = {len(history)} epochs. Each panel has its own scale, from 0.",
+    )
+
+
+@themed
+def accuracy_curves(history: pd.DataFrame) -> Picture:
+    """Accuracy per epoch with 95% intervals, the best epoch marked, the paper's averages as dashed lines.
+
+    Args:
+        history: history.csv, a row an epoch; accuracies are fractions.
+    """
+    if history.empty:
+        return message("Accuracy", "No epoch has ended yet.")
+    figure = new_figure(7.6, 3.3)
+    axes = figure.subplots()
+    numbers = {"train": "train_sample", "validation": "validation_photos"}
+    for split, column in numbers.items():
+        _curve(axes, history, f"{split}_accuracy", split, " (fixed sample)" if split == "train" else "")
+        if column in history and history[column].min() > 0:
+            low, high = _wilson(history[f"{split}_accuracy"], history[column])
+            axes.fill_between(
+                history["epoch"], low, high, color=style.SPLIT_COLOURS[split], alpha=0.13, linewidth=0
+            )
+        axes.axhline(
+            PAPER_ACCURACY[split], color=style.SPLIT_COLOURS[split], linewidth=1.1, linestyle=(0, (5, 3))
+        )
+    for split, value in PAPER_ACCURACY.items():
+        above = split == "validation"
+        axes.annotate(
+            f"paper, {split}: {percent(value)}",
+            (0, value),
+            (5, 3 if above else -3),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            va="bottom" if above else "top",
+            size=8,
+            color=style.SPLIT_COLOURS[split],
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
+        )
+    best = _best(history)
+    if best is not None:
+        row = history[history["epoch"] == best].iloc[0]
+        axes.axvline(best, color="#AEB6BF", linewidth=1, zorder=0)
+        axes.plot(
+            best,
+            row["validation_accuracy"],
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            color=style.INK,
+            markeredgewidth=1.3,
+        )
+        _note_best(axes, best, history, f": {percent(row['validation_accuracy'])}")
+    _epochs(axes, history)
+    lowest = min(history["train_accuracy"].min(), history["validation_accuracy"].min())
+    axes.set_ylim(max(0, min(0.8, np.floor(10 * (lowest - 0.06)) / 10)), 1.0)
+    percent_axis(axes.yaxis, "photos answered right")
+    axes.grid(True, axis="y")
+    figure.legend(loc="outside lower left", ncols=2)
+    sample, photos = (int(history[c].iloc[-1]) if c in history else 0 for c in numbers.values())
+    note = (
+        f"n = {photos:,} validation photos, {sample:,} training photos. Band: 95% interval (Wilson). "
+        "Dashed: the paper's averages."
+    )
+    return finish(figure, "Accuracy per epoch", note)
+
+
+def _curve(axes: Axes, history: pd.DataFrame, column: str, split: str, more: str = "") -> None:
+    marker = "o" if split == "train" else "s"
+    points = marker if len(history) <= 40 else ""
+    axes.margins(y=0.12)
+    axes.plot(
+        history["epoch"], history[column], marker=points, color=style.SPLIT_COLOURS[split], label=split + more
+    )
+
+
+def _epochs(axes: Axes, history: pd.DataFrame) -> None:
+    """Whole numbers on the epoch axis."""
+    first, last = int(history["epoch"].min()), int(history["epoch"].max())
+    axes.set_xlim(first - 0.5, last + 0.5)
+    step = max(1, round((last - first) / (8 if axes.get_subplotspec().get_geometry()[1] == 1 else 3)))
+    axes.set_xticks(range(first, last + 1, step))
+    axes.set_xlabel("epoch")
+
+
+def _best(history: pd.DataFrame) -> int | None:
+    """The epoch chosen on validation; the last one marked."""
+    marked = history.loc[history["best"].astype(bool), "epoch"] if "best" in history else []
+    return int(marked.iloc[-1]) if len(marked) else None
+
+
+def _note_best(axes: Axes, best: int, history: pd.DataFrame, more: str = "") -> None:
+    """Name the best epoch at the foot of its line, on the side that has room."""
+    right = best <= history["epoch"].median()
+    axes.annotate(
+        f"best epoch {best}{more}",
+        (best, 0),
+        (5 if right else -5, 6),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        ha="left" if right else "right",
+        size=8,
+        color=QUIET,
+    )
+
+
+def _wilson(shares: pd.Series, numbers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """95% Wilson intervals of shares of `numbers`."""
+    ends = [
+        binomtest(round(share * n), int(n)).proportion_ci(0.95, method="wilson")
+        if pd.notna(share)
+        else (np.nan, np.nan)
+        for share, n in zip(shares, numbers, strict=True)
+    ]
+    low, high = np.array(ends, dtype=float).T
+    return low, high

@@ -1,0 +1,222 @@
+"""Running a notebook with papermill, refusing a run that did not get through, and exporting it to HTML."""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+KERNEL = "carseg"
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# Blocks of nbconvert's page that load scripts from the web: MathJax, RequireJS, Mermaid.
+_OFFLINE_PAGE = """{% extends 'lab/index.html.j2' %}
+{%- block html_head_js -%}{%- endblock -%}
+{%- block html_head_js_mathjax -%}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{%- endblock -%}
+{%- block jupyter_widgets -%}{%- endblock -%}
+"""
+_LOADS_FROM_THE_WEB = re.compile(
+    r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^\s\"'>]*", re.I
+)
+
+
+class NotebookFailedError(Exception):
+    """A cell raised something that is not a CarsegError; the text is the traceback."""
+
+
+class MemoryWatch:
+    """Measures the peak memory of this process and all it starts, and can end what it started.
+
+    Attributes:
+        peak_mb: the largest sum of resident memory seen, MB (1e6 bytes); shared pages count in each process.
+    """
+
+    def __init__(self, interval: float = 0.25):
+        self.peak_mb = 0.0
+        self._interval = interval
+        self._started: dict[int, psutil.Process] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> MemoryWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        here = psutil.Process()
+        while not self._stop.wait(self._interval):
+            total = 0
+            for process in [here, *here.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    total += process.memory_info().rss
+                if process.pid != here.pid:
+                    self._started.setdefault(process.pid, process)
+            self.peak_mb = max(self.peak_mb, total / 1e6)
+
+    def end_processes(self) -> None:
+        """End every process seen that still lives, the kernel's own children too."""
+        # psutil compares the time of creation: another program that got the same number is left alone.
+        alive = [process for process in self._started.values() if process.is_running()]
+        for process in alive:
+            with suppress(psutil.Error):
+                process.terminate()
+        for process in psutil.wait_procs(alive, timeout=3)[1]:
+            with suppress(psutil.Error):
+                process.kill()
+
+
+def declared_parameters(path: Path) -> set[str]:
+    """The names that the cell tagged "parameters" of a notebook gives a value.
+
+    Raises:
+        CarsegError: there is no such cell.
+    """
+    cells = files.read_json(path).get("cells", [])
+    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+    if not tagged:
+        raise CarsegError(f"{path} has no cell tagged 'parameters': tag the cell that says run = \"quick\".")
+    tree = ast.parse("".join(tagged[0]["source"]))
+    targets = [t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets]
+    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
+
+
+def run_notebook(
+    path: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[NotebookNode, float]:
+    """Execute a notebook in a fresh kernel of this Python; what it prints appears on the terminal as it comes.
+
+    Args:
+        path: the notebook; its folder is the kernel's working folder.
+        parameters: values for its parameters cell.
+        environment: variables for the kernel, besides those of this process.
+
+    Returns:
+        The executed notebook, all cells run, without paths of this machine in its metadata; and the peak memory of
+        this process and all it started, MB.
+
+    Raises:
+        CarsegError: a parameter is not one of the notebook's, or a cell raised a CarsegError (its text).
+        NotebookFailedError: a cell failed otherwise, was not run, or the kernel died.
+    """
+    if unknown := set(parameters) - declared_parameters(path):
+        raise CarsegError(f"{path}: its parameters cell has no {', '.join(sorted(unknown))}.")
+    import nbformat
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # its reading of the parameters is not ours
+    source = nbformat.read(path, as_version=4)
+    with _own_kernel(environment), MemoryWatch() as watch:
+        try:
+            # No output path: what is written is written below, once the run is known to be whole.
+            executed = papermill.execute_notebook(
+                source,
+                None,
+                parameters=dict(parameters),
+                kernel_name=KERNEL,
+                language="python",
+                cwd=path.parent,
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
+                start_timeout=120,
+            )
+        except papermill.PapermillExecutionError as error:
+            if error.ename == "CarsegError":
+                raise CarsegError(" ".join(str(error.evalue).split())) from error
+            trace = _ANSI.sub("", "\n".join(error.traceback) or f"{error.ename}: {error.evalue}")
+            raise NotebookFailedError(f"{path.name}, cell [{error.exec_count}]:\n{trace}") from error
+        except DeadKernelError as error:
+            peak = f"{watch.peak_mb:,.0f} MB"
+            raise NotebookFailedError(
+                f"{path.name}: its kernel died, perhaps for want of memory (peak seen: {peak}). "
+                "The same command goes on from the last epoch."
+            ) from error
+        finally:
+            watch.end_processes()
+    _check_whole(executed, path.name)
+    executed.metadata["papermill"].update(input_path=f"notebooks/{path.name}", output_path=None)
+    return executed, round(watch.peak_mb, 1)
+
+
+def _check_whole(notebook: NotebookNode, name: str) -> None:
+    """Refuse a notebook with a cell that failed or never ran: sys.exit(0) in a cell ends papermill without error."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.cell_type != "code":
+            continue
+        status = cell.metadata.get("papermill", {}).get("status")
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        if failed or status != "completed":
+            what = "ended the notebook early" if failed else "was not run"
+            raise NotebookFailedError(f"{name}: cell {number} {what}; the cells after it were not run.")
+
+
+def export_html(notebook: NotebookNode, title: str) -> str:
+    """The notebook as one HTML page that loads nothing from anywhere.
+
+    Raises:
+        CarsegError: the page would load something from the web (an image by its address in a markdown cell).
+    """
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(raw_template=_OFFLINE_PAGE, embed_images=True)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    if found := _LOADS_FROM_THE_WEB.search(page):
+        raise CarsegError(f"{title}: the page would load from the web: {found.group(0)[:200]}")
+    return page
+
+
+@contextmanager
+def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
+    """A kernel of this very Python, found before any registered one; the user's IPython settings stay out."""
+    with tempfile.TemporaryDirectory(prefix="carseg-", ignore_cleanup_errors=True) as folder:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
+        spec = {"argv": argv, "display_name": KERNEL, "language": "python"}
+        files.write_json(Path(folder, "kernels", KERNEL, "kernel.json"), spec)
+        changed = {
+            **environment,
+            "JUPYTER_PATH": folder,
+            "IPYTHONDIR": str(Path(folder, "ipython")),
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # "agg" would drop every figure
+            "TQDM_DISABLE": "1",  # progress bars would fill the notebook
+            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, which would put a path into the notebook
+        }
+        before = {name: os.environ.get(name) for name in changed}
+        os.environ.update(changed)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def write_executed(notebook: NotebookNode, folder: Path, name: str) -> list[Path]:
+    """Write an executed notebook and its HTML page, each atomically; returns their paths."""
+    page = export_html(notebook, name)
+    text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+    return [files.write_text(folder / f"{name}.ipynb", text), files.write_text(folder / f"{name}.html", page)]

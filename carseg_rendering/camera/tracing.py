@@ -1,0 +1,183 @@
+"""The path tracer: parts become Mitsuba shapes, a scene becomes a picture and a map of what is seen where.
+
+The only module that holds a Mitsuba scene. Everything runs in one thread, so that the same seed gives the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from carseg_lib.core.errors import CarsegError
+from carseg_rendering.geometry.meshes import Array, Mesh, Part, merged, vertex_normals
+
+WIDTH, HEIGHT = 240, 160  # pixels, the paper's size
+MAX_DEPTH = 7  # bounces; two panes of glass and what is behind them
+
+
+@cache
+def mitsuba() -> ModuleType:
+    """Mitsuba with its variant set, one thread, quiet.
+
+    Raises:
+        CarsegError: It is not installed.
+    """
+    try:
+        import mitsuba as mi
+    except ImportError:
+        raise CarsegError(
+            "rendering needs Mitsuba 3, which is not installed: run `make dataset`, which installs it"
+        ) from None
+    mi.set_variant("scalar_rgb")
+    mi.set_log_level(mi.LogLevel.Error)
+    import drjit
+
+    drjit.set_thread_count(1)
+    return mi
+
+
+def load_scene(content: dict[str, Any]) -> Any:
+    """A Mitsuba scene whose parts are in the order of `content`.
+
+    Mitsuba's optimisation of scenes puts lamps in a chance order, and in another order they draw other paths.
+    """
+    return mitsuba().load_dict(content, parallel=False, optimize=False)
+
+
+def shape_of(mesh: Mesh, bsdf: object) -> Any:
+    """A Mitsuba mesh.
+
+    Args:
+        mesh: Its triangles; smooth ones get normals at their vertices.
+        bsdf: A loaded Mitsuba BSDF.
+    """
+    mi = mitsuba()
+    properties = mi.Properties()
+    properties["bsdf"] = bsdf
+    textured = mesh.texcoords is not None
+    loaded = mi.Mesh(
+        "mesh",
+        vertex_count=len(mesh.vertices),
+        face_count=len(mesh.faces),
+        has_vertex_normals=mesh.smooth,
+        has_vertex_texcoords=textured,
+        props=properties,
+    )
+    values = mi.traverse(loaded)
+    values["vertex_positions"] = np.ascontiguousarray(mesh.vertices, dtype=np.float32).ravel()
+    values["faces"] = np.ascontiguousarray(mesh.faces, dtype=np.uint32).ravel()
+    if mesh.smooth:
+        values["vertex_normals"] = vertex_normals(mesh).astype(np.float32).ravel()
+    if textured:
+        values["vertex_texcoords"] = np.ascontiguousarray(mesh.texcoords, dtype=np.float32).ravel()
+    values.update()
+    return loaded
+
+
+class Scene:
+    """A lit scene, of which pictures can be taken.
+
+    Args:
+        parts: All that is in it.
+        emitters: Mitsuba emitters (or shapes that emit) as dictionaries, by name.
+    """
+
+    def __init__(self, parts: Sequence[Part], emitters: Mapping[str, dict[str, Any]]) -> None:
+        mi = mitsuba()
+        bsdfs: dict[int, Any] = {}
+        content: dict[str, Any] = {"type": "scene", **emitters}
+        for number, part in enumerate(parts):
+            if id(part.material) not in bsdfs:
+                bsdfs[id(part.material)] = mi.load_dict(part.material)
+            content[f"part{number}"] = shape_of(part.mesh, bsdfs[id(part.material)])
+        self._scene = load_scene(content)
+
+    def picture(self, view: Mapping[str, Any], *, samples: int, seed: int) -> Array:
+        """What a camera without faults sees.
+
+        Args:
+            view: A Mitsuba sensor without film and sampler, as `Camera.sensor` gives.
+            samples: Paths a pixel, the product of two near numbers (36, 42, 49, 56, 64), which the sampler wants.
+            seed: Of the paths.
+
+        Returns:
+            (160, 240, 3) float32, linear light; multiples of an arbitrary unit.
+        """
+        # stratified in all dimensions: a third of the noise power of independent samples
+        sampler = {"type": "multijitter", "sample_count": samples}
+        mi = mitsuba()
+        sensor = mi.load_dict({**view, "film": _film(1), "sampler": sampler})
+        integrator = mi.load_dict({"type": "path", "max_depth": MAX_DEPTH})
+        return np.array(
+            mi.render(self._scene, sensor=sensor, integrator=integrator, seed=seed), dtype=np.float32
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is seen at the points of a raster finer than the pixels (H, W).
+
+    Attributes:
+        group: (H, W) int: the number of the group of parts, -1 where there is none.
+        guide: (H, W, 6) float32: the part (two numbers of its own), the direction it faces (three, as far as the
+            shading goes) and the logarithm of its distance. 0 where there is none.
+    """
+
+    group: Array
+    guide: Array
+
+
+def look(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int) -> Seen:
+    """Which part is seen at each point of a raster finer than the pixels.
+
+    Args:
+        groups: Lists of parts; the groups are numbered in this order, from 0.
+        view: As for `Scene.picture`.
+        subsamples: Points a side of a pixel; they lie in the middles of equal squares.
+    """
+    mi = mitsuba()
+    # one mesh a group: looking up which shape was hit takes time in proportion to their number
+    solid = mi.load_dict({"type": "diffuse"})
+    content: dict[str, Any] = {"type": "scene"}
+    for number, parts in enumerate(groups):
+        content[f"group{number}"] = shape_of(_labelled(parts), solid)
+        content[f"group{number}"].set_id(f"group{number}")
+    scene = load_scene(content)
+    order = np.array([-1, *(int(shape.id().removeprefix("group")) for shape in scene.shapes())])
+    sampler = {"type": "stratified", "sample_count": 1, "jitter": False}
+    sensor = mi.load_dict({**view, "film": _film(subsamples), "sampler": sampler})
+    integrator = mi.load_dict(
+        {"type": "aov", "aovs": "shape:shape_index,part:uv,facing:sh_normal,distance:depth"}
+    )
+    found = np.array(mi.render(scene, sensor=sensor, integrator=integrator), dtype=np.float32)[..., -7:]
+    guide = np.concatenate([found[..., 1:6], np.log1p(found[..., 6:])], axis=-1)
+    return Seen(order[found[..., 0].round().astype(int)], guide)
+
+
+def _labelled(parts: Sequence[Part]) -> Mesh:
+    """Parts in one mesh, the texture coordinates of each two numbers of its own (0..1)."""
+    mesh = merged([part.mesh for part in parts])
+    golden = np.array(
+        [0.7549, 0.5698]
+    )  # spreads points over a square: multiples of the plastic number's inverses
+    labels = [
+        np.tile((number * golden) % 1, (len(part.mesh.vertices), 1)) for number, part in enumerate(parts)
+    ]
+    return replace(mesh, smooth=True, texcoords=np.concatenate(labels))
+
+
+def _film(scale: int) -> dict[str, Any]:
+    # a box filter: what is rare and bright stays in one pixel, where `camera.develop` finds it
+    size = {"width": WIDTH * scale, "height": HEIGHT * scale}
+    return {
+        "type": "hdrfilm",
+        **size,
+        "pixel_format": "rgb",
+        "component_format": "float32",
+        "rfilter": {"type": "box"},
+    }

@@ -1,0 +1,1 @@
+"""A car of any of the four types as meshes: body, glass, wheels, trim, interior, paint."""

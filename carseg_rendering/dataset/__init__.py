@@ -1,0 +1,1 @@
+"""The data set: its plan, rendered in parts, its card, and checks of what was rendered."""

@@ -1,0 +1,116 @@
+"""The card of a rendered data set: what is in it, how it was made, what it is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from carseg_lib.data.catalogue import BODY_TYPES, SPLITS
+from carseg_rendering.dataset.plan import DatasetPlan
+from carseg_rendering.dataset.shards import Part, renderer_versions
+
+_COUNTED = (
+    "view",
+    "light",
+    "ground",
+    "background",
+    "occluder",
+    "roof",
+)  # the parameters whose shares the card tells
+_CARD = """# Rendered cars
+
+{photos:,} photos that no camera took: cars of four body types, modelled by parameters and path-traced. Type, box
+and mask of every car are exact, and all that a photo was made from stands in a table. Made for carseg, a study of
+Mask R-CNN on car body types.
+
+Licence: CC0 1.0 (public domain), https://creativecommons.org/publicdomain/zero/1.0/. No photograph, texture, 3D
+model or brand of anyone is in it.
+
+## What is in it
+
+| photos | {splits} | all |
+|---|{rules}---:|
+{counts}
+
+The photos of a type are unevenly many, as in real sets. {cars:,} cars are labelled: besides each photo's main car,
+those that stand about. JPEG, {width} × {height} pixels.
+
+- `images/NNNNN.jpg`: the photos. A photo depends on its number, the seed and the version of the renderer, nothing
+  else.
+- `annotations/{{train,validation,test}}.json`: COCO instances, categories 1 to 4.
+- `parameters.csv`: a row a photo (`photo_id` is COCO's `file_name`): view, camera, light, place, paint, and the
+  car's shape (`shape_*`, in metres, degrees or shares).
+- `strips/`: one car in a row of frames, with the parameter that the file is named after varied from left to right.
+- `SHA256SUMS`: `sha256sum -c SHA256SUMS` checks it all.
+
+How many photos have which view and light, and stand where:
+
+{shares}
+
+## Boxes and masks
+
+A mask holds the pixels of which at least half is seen to be that car, at {points} × {points} points a pixel: no
+half-transparent edge. What hides a car is cut out of its mask; its shadow and its mirror image are not in it; what is
+seen through its windows is. Motion blur and the lens' blur smear the photo, not the mask, which belongs to the middle
+of the exposure. A box is its mask's extent to the pixel. A photo's type is that of its main car, which has the
+largest box.
+
+## How it was made
+
+`make dataset` of carseg ({plan}), with {packages}. Body shapes are drawn from ranges of real proportions that
+overlap between types; scenes are drawn at random, with an eye on how cars for sale are photographed. A pixel has
+{samples} light paths; a filter that is guided by the exact geometry takes their noise out (and some of the ground's
+grain with it), then a simulated camera adds blur, noise, sharpening and JPEG of its own. The same code, packages and
+platform give the same bytes.
+
+## What it is not
+
+- No real cars: no makes, no models, no wear beyond dust. What tells the types apart here is body shape alone; real
+  types are told apart by makes and fashions, too.
+- Four types, one main car a photo. Pick-ups, estates, hatchbacks, coupés, vans and lorries are absent.
+- The places are simple, few and repeated; people are shapes; there is no night, no rain, no crowd.
+- Shares of types, views, colours and light are chosen, not measured. A model that does well here has shown that it
+  can tell these shapes apart, not that it can do so in the street.
+"""
+
+
+def dataset_card(plan: DatasetPlan, parts: list[Part], splits: list[str]) -> str:
+    """The text of README.md in a data set.
+
+    Args:
+        plan: Of the set.
+        parts: Its photos, by index.
+        splits: Of each photo.
+    """
+    counts = Counter((part["cars"][0]["body_type"], split) for part, split in zip(parts, splits, strict=True))
+    rows = [[body_type, *(counts[body_type, split] for split in SPLITS)] for body_type in BODY_TYPES]
+    rows.append(["all", *(sum(row[k] for row in rows) for k in range(1, len(SPLITS) + 1))])
+    height, width = parts[0]["cars"][0]["segmentation"]["size"]
+    from carseg_rendering.camera.render import SAMPLES, SUBSAMPLES
+
+    packages = ", ".join(f"{name} {version}" for name, version in renderer_versions().items())
+    return _CARD.format(
+        photos=plan.photos,
+        splits=" | ".join(SPLITS),
+        rules="---:|" * len(SPLITS),
+        counts="\n".join(_row([name, *numbers, sum(numbers)]) for name, *numbers in rows),
+        cars=sum(len(part["cars"]) for part in parts),
+        width=width,
+        height=height,
+        shares="\n".join(_shares(parts, name) for name in _COUNTED),
+        plan=f"{plan.photos:,} photos, seed {plan.seed}, version {plan.version}",
+        packages=packages,
+        points=SUBSAMPLES,
+        samples=SAMPLES,
+    )
+
+
+def _row(cells: list[Any]) -> str:
+    return "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells) + " |"
+
+
+def _shares(parts: list[Part], name: str) -> str:
+    """A line with the share of each level of a parameter, most frequent first."""
+    found = Counter(str(part["parameters"][name]) for part in parts)
+    levels = ", ".join(f"{level} {number / len(parts):.0%}" for level, number in found.most_common())
+    return f"- {name}: {levels}"

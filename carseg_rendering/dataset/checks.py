@@ -1,0 +1,115 @@
+"""Is the stored truth what a fresh rendering says? A sample of the photos is rendered again and compared."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carseg_lib.core import files
+from carseg_lib.data.catalogue import BODY_TYPES, SPLITS
+from carseg_lib.data.masks import box_of_mask, decode_segmentation
+from carseg_rendering.dataset.build import read_plan
+from carseg_rendering.dataset.plan import DatasetPlan, photo_name
+from carseg_rendering.dataset.shards import Render, render_photo, run_all
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A stored photo against the same one rendered again.
+
+    Attributes:
+        photo: Its file name.
+        same_cars: Whether both have the same cars, by type and in the same order.
+        mask_iou: The lowest IoU of a car's two masks; 0 if the cars are not the same.
+        exact_boxes: Whether every stored box is its stored mask's extent, to the pixel.
+        same_bytes: Whether the two JPEGs are equal.
+    """
+
+    photo: str
+    same_cars: bool
+    mask_iou: float
+    exact_boxes: bool
+    same_bytes: bool
+
+
+def check_dataset(
+    data: Path,
+    photos: int = 200,
+    *,
+    render: Render = render_photo,
+    processes: int = 0,
+    say: Callable[[str], None] = print,
+) -> list[Comparison]:
+    """Render a random sample of a data set's photos again and compare.
+
+    Args:
+        data: Folder of a rendered data set.
+        photos: How many; all if it has fewer.
+        render: As for `render_parts`.
+        processes: How many work at once; 0 takes one a core.
+        say: Is given each line for the terminal.
+
+    Returns:
+        A comparison a photo, by index.
+
+    Raises:
+        CarsegError: The folder is no rendered data set.
+    """
+    plan = read_plan(data)
+    stored = _stored_cars(data)
+    sample = sorted(random.Random(plan.seed).sample(range(plan.photos), min(photos, plan.photos)))
+    tasks = [partial(_compare, render, plan, data, index, stored[photo_name(index)]) for index in sample]
+    say(f"rendering {len(tasks)} of {plan.photos:,} photos again")
+    return run_all(tasks, processes, say)
+
+
+def summary(comparisons: list[Comparison]) -> tuple[str, bool]:
+    """One line on a check, and whether all is as it should be (the bytes may differ on another platform)."""
+    n = len(comparisons)
+    good = [c for c in comparisons if c.same_cars and c.exact_boxes and c.mask_iou >= 0.99]
+    line = (
+        f"{n} photos: the same cars in {sum(c.same_cars for c in comparisons)}, lowest mask IoU "
+        f"{min(c.mask_iou for c in comparisons):.4f}, boxes are the masks' extents in "
+        f"{sum(c.exact_boxes for c in comparisons)}, "
+        f"JPEGs equal to the byte in {sum(c.same_bytes for c in comparisons)}"
+    )
+    bad = [c.photo for c in comparisons if c not in good]
+    return line + (f"; look at {', '.join(bad[:5])}" if bad else ""), not bad
+
+
+def _stored_cars(data: Path) -> dict[str, list[dict[str, Any]]]:
+    """The annotations of every photo, by file name, in the order of their ids."""
+    cars: dict[str, list[dict[str, Any]]] = {}
+    for split in SPLITS:
+        coco = files.read_json(data / "annotations" / f"{split}.json")
+        names = {image["id"]: image["file_name"] for image in coco["images"]}
+        for annotation in sorted(coco["annotations"], key=lambda row: row["id"]):
+            cars.setdefault(names[annotation["image_id"]], []).append(annotation)
+    return cars
+
+
+def _compare(
+    render: Render, plan: DatasetPlan, data: Path, index: int, stored: list[dict[str, Any]]
+) -> Comparison:
+    fresh = render(index, seed=plan.seed, version=plan.version)
+    masks = [decode_segmentation(car["segmentation"], *car["segmentation"]["size"]) for car in stored]
+    extents = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in map(box_of_mask, masks)]
+    same_cars = [BODY_TYPES[car["category_id"] - 1] for car in stored] == [
+        car.body_type for car in fresh.cars
+    ]
+    pairs = zip(masks, (car.mask for car in fresh.cars), strict=True) if same_cars else []
+    ious = [float(np.sum(ours & theirs) / np.sum(ours | theirs)) for ours, theirs in pairs]
+    name = photo_name(index)
+    return Comparison(
+        photo=name,
+        same_cars=same_cars,
+        mask_iou=min(ious, default=0.0),
+        exact_boxes=[tuple(car["bbox"]) for car in stored] == extents,
+        same_bytes=(data / "images" / name).read_bytes() == fresh.jpeg,
+    )

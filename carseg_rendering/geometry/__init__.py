@@ -1,0 +1,1 @@
+"""Meshes and materials, which everything is built of."""

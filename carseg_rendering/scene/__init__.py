@@ -1,0 +1,1 @@
+"""What stands around a car: grounds, buildings, plants, people, what hides it."""

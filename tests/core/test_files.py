@@ -1,0 +1,120 @@
+"""carseg_lib.core.files: a reader never meets half a file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+
+
+def test_write_json_keeps_order_and_ends_with_a_newline(tmp_path):
+    path = files.write_json(tmp_path / "new" / "folder" / "a.json", {"b": 1, "a": [0.1, "é", None]})
+    assert (
+        path.read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": [\n    0.1,\n    "é",\n    null\n  ]\n}\n'
+    )
+    assert files.read_json(path) == {"b": 1, "a": [0.1, "é", None]}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_write_json_refuses_numbers_that_json_lacks_and_keeps_the_old_file(tmp_path, value):
+    path = files.write_json(tmp_path / "a.json", {"kept": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(path, {"x": value})
+    assert files.read_json(path) == {"kept": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_takes_its_place_as_a_whole(tmp_path):
+    for content in ("first", "second"):
+        with files.atomic_folder(tmp_path / "set") as folder:
+            (folder / "a.txt").write_text(content)
+            assert folder != tmp_path / "set"
+    with pytest.raises(ZeroDivisionError), files.atomic_folder(tmp_path / "set") as folder:
+        (folder / "a.txt").write_text(str(1 / 0))
+    assert (tmp_path / "set" / "a.txt").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_write_csv_round_trips_floats_to_the_bit_and_leaves_missing_empty(tmp_path):
+    table = pd.DataFrame({"x": [0.1 + 0.2, float("nan"), 1e-300], "name": ["a,b", 'q"', ""]})
+    path = files.write_csv(tmp_path / "t.csv", table)
+    assert path.read_text().splitlines()[:3] == ["x,name", '0.30000000000000004,"a,b"', ',"q"""']
+    back = pd.read_csv(path, keep_default_na=False, na_values={"x": [""]})
+    pd.testing.assert_frame_equal(back, table, check_dtype=False)
+
+
+@given(content=st.binary(max_size=2000))
+def test_write_bytes_and_sha256(tmp_path_factory, content):
+    path = files.write_bytes(tmp_path_factory.mktemp("b") / "x.bin", content)
+    assert path.read_bytes() == content
+    assert files.sha256(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_atomic_leaves_nothing_when_the_block_fails(tmp_path):
+    path = tmp_path / "figure.png"
+    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
+        assert temporary.suffix == ".tmp"  # no pattern for results matches it
+        assert temporary.parent == tmp_path
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["é" * 100 + ".png", "a.b.json", "x"])
+def test_what_a_killed_process_left_is_removed(tmp_path, name):
+    for folder in (tmp_path / "run" / "figures", tmp_path / "run" / "answers"):
+        with files.atomic(folder / name) as temporary:
+            temporary.write_bytes(b"half")
+            assert list(folder.glob(f"*{Path(name).suffix or '.png'}")) == []
+            left = temporary.with_name(temporary.name)
+            content = left.read_bytes()
+        left.write_bytes(content)  # as after a SIGKILL
+    (tmp_path / "run" / ".notes.tmp").write_text("not ours")
+    files.remove_leftovers(tmp_path / "run", keep="answers")
+    assert [p.name for p in (tmp_path / "run" / "figures").iterdir()] == [name]
+    assert len(list((tmp_path / "run" / "answers").iterdir())) == 2
+    assert (tmp_path / "run" / ".notes.tmp").is_file()
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path, monkeypatch):
+    path = files.write_text(tmp_path / "a.txt", "old")
+
+    def full(self: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(CarsegError, match=r"^The disk is full: .*a\.txt was not written\. [^\n]+$"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_file_where_a_folder_should_be_is_one_line(tmp_path):
+    (tmp_path / "reports").write_text("not a folder")
+    with pytest.raises(CarsegError, match="reports"):
+        files.write_text(tmp_path / "reports" / "a.txt", "new")
+
+
+def test_an_unwritable_folder_is_one_line(tmp_path, monkeypatch):
+    def refused(self: Path, content: bytes) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    with pytest.raises(CarsegError, match=r"a\.txt cannot be written \(Permission denied\)"):
+        files.write_text(tmp_path / "a.txt", "new")
+
+
+def test_read_json_names_the_file(tmp_path):
+    with pytest.raises(CarsegError, match=r"missing\.json cannot be read"):
+        files.read_json(tmp_path / "missing.json")
+    (tmp_path / "half.json").write_text('{"a": ')
+    with pytest.raises(CarsegError, match=r"half\.json does not hold valid JSON"):
+        files.read_json(tmp_path / "half.json")

@@ -1,0 +1,108 @@
+"""carseg_lib.core.paths: where a run's files lie, and the names that runs may have."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import check_run_name, reports_folder, reports_in
+from carseg_lib.core.run import Study
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
+    return photos(tmp_path / "photos")
+
+
+def photos(folder):
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"x")
+    return folder
+
+
+def finished(study: Study) -> Study:
+    """The study, saved and with a finished step."""
+    study.save()
+    (study.folder / "stamps").mkdir()
+    (study.folder / "stamps" / "01.json").write_text("{}")
+    return study
+
+
+def test_the_default_name_of_a_run_is_one_that_holds_no_other_data(data, tmp_path):
+    finished(Study.create(data=data))
+    assert Study.create(data=data).run == "quick"
+    assert Study.create(data=data, profile="smoke").run == "smoke"
+    second = finished(Study.create(data=photos(tmp_path / "set" / "my images.html")))
+    assert second.run == "quick-my-images-html"
+    assert "RUN=quick-my-images-html" in second.command()
+    assert Study.create(data=second.data).run == second.run
+    third = finished(Study.create(data=photos(tmp_path / "other" / "my images.html")))
+    assert re.fullmatch(r"quick-my-images-html-[0-9a-f]{6}", third.run)
+    assert Study.create(data=third.data).run == third.run
+    assert re.fullmatch(r"quick-[0-9a-f]{6}", Study.create(data=photos(tmp_path / "фото")).run)
+    table = tmp_path / "set" / "cars.json"
+    table.write_text("{}")
+    assert Study.create(data=table).run == "quick-cars"
+
+
+def test_a_named_run_that_holds_other_data_is_refused(data, tmp_path):
+    first = Study.create(run="mine", data=data)
+    first.save()
+    others = photos(tmp_path / "others")
+    assert Study.create(run="mine", data=others).run == "mine"  # nothing is finished: nothing is lost
+    finished(first)
+    assert Study.create(run="mine", data=data, seed=1).seed == 1
+    with pytest.raises(CarsegError) as refused:
+        Study.create(run="mine", data=others)
+    assert f"RUN=mine: this run holds the results of DATA={data}" in str(refused.value)
+    assert f"those of DATA={others} need a name of their own: RUN=another" in str(refused.value)
+    (first.folder / "study.json").write_text("{")
+    assert Study.create(run="mine", data=others).data == str(others)
+
+
+@pytest.mark.parametrize("run", ["index.html", "Index.HTML", "a.json", "reference"])
+def test_names_of_files_are_no_names_of_runs(data, run):
+    with pytest.raises(CarsegError, match="this name is kept for carseg's own files"):
+        Study.create(run=run, data=data)
+
+
+def test_paths_stay_in_the_runs_folder(data, tmp_path):
+    study = Study.create(run="mine", data=data)
+    assert study.folder == (tmp_path / "reports" / "mine").resolve()
+    for name in (
+        "catalogue",
+        "dataset",
+        "checkpoints",
+        "best_weights",
+        "best_card",
+        "history",
+        "predictions",
+    ):
+        assert getattr(study, name).is_relative_to(study.folder)
+    assert (study.metrics.name, study.page.name, study.provenance.name) == (
+        "metrics.json",
+        "index.html",
+        "provenance.json",
+    )
+
+
+def test_reports_lie_elsewhere_for_a_while(tmp_path, monkeypatch):
+    for before in (str(tmp_path / "usual"), None):
+        monkeypatch.delenv("CARSEG_REPORTS", raising=False)
+        if before:
+            monkeypatch.setenv("CARSEG_REPORTS", before)
+        with pytest.raises(RuntimeError), reports_in(tmp_path / "parts"):
+            assert reports_folder() == (tmp_path / "parts").resolve()
+            raise RuntimeError
+        assert os.environ.get("CARSEG_REPORTS") == before
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "a/b", "a b", "x" * 81, "bench", "Reference"])
+def test_names_that_no_folder_of_a_run_may_have(name):
+    with pytest.raises(CarsegError, match="RUN="):
+        check_run_name(name)
+    assert check_run_name("x" * 80) == "x" * 80

@@ -1,0 +1,230 @@
+"""The embedded data set: unpacked once, whole or not at all, and nothing but what was packed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from carseg_lib.core import files
+from carseg_lib.core.config import project_folder
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import Study
+from carseg_lib.data import builtin
+from carseg_lib.data.builtin import checksum_path, unpack
+from carseg_rendering.dataset import card
+from carseg_rendering.dataset.build import write_archive
+from carseg_rendering.dataset.plan import DatasetPlan
+from tests.helpers import fake_renderer
+
+PHOTO = "images/00000.jpg"
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """An archive of drawn cars; read it, never write into it."""
+    folder = tmp_path_factory.mktemp("packed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(card, "renderer_versions", lambda: fake_renderer.VERSIONS)
+        write_archive(fake_renderer.drawn_contents(DatasetPlan(200), folder / "work"), folder / "cars.zip")
+    return folder / "cars.zip"
+
+
+@pytest.fixture
+def archive(packed, tmp_path, monkeypatch):
+    """A copy of it in the place of the packaged one; runs go to a folder of their own."""
+    copy = tmp_path / "package" / "cars.zip"
+    copy.parent.mkdir()
+    for source, target in ((packed, copy), (checksum_path(packed), checksum_path(copy))):
+        target.write_bytes(source.read_bytes())
+    monkeypatch.setattr(builtin, "archive_path", lambda: copy)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
+    return copy
+
+
+def repack(archive, change):
+    """The archive with other contents, and a checksum that fits."""
+    with zipfile.ZipFile(archive) as packed:
+        members = [(info, packed.read(info)) for info in packed.infolist()]
+    with zipfile.ZipFile(archive, "w") as packed:
+        for info, content in change(members):
+            packed.writestr(info, content)
+    files.write_text(checksum_path(archive), f"{files.sha256(archive)}  {archive.name}\n")
+
+
+def test_it_is_unpacked_once_and_read_only(archive, tmp_path):
+    folder = unpack(archive, tmp_path / "a" / "cars")
+    with zipfile.ZipFile(archive) as packed:
+        assert len(packed.namelist()) == len([path for path in folder.rglob("*") if path.is_file()])
+        for name in packed.namelist():
+            assert (folder / name).read_bytes() == packed.read(name)
+            assert not (folder / name).stat().st_mode & 0o222
+    made = (folder / PHOTO).stat().st_mtime_ns
+    assert unpack(archive, folder) == folder
+    assert (folder / PHOTO).stat().st_mtime_ns == made
+    assert sorted(path.name for path in folder.parent.iterdir()) == [".cars.lock", "cars"]
+
+
+def test_another_archive_takes_the_place_of_the_old(archive, tmp_path):
+    folder = unpack(archive, tmp_path / "cars")
+
+    def without_a_strip(members):
+        sums = {info.filename: content for info, content in members}[builtin.SUMS]
+        kept = [line for line in sums.decode().splitlines(keepends=True) if "strips/" not in line]
+        for info, content in members:
+            if not info.filename.startswith("strips/"):
+                yield info, "".join(kept).encode() if info.filename == builtin.SUMS else content
+
+    repack(archive, without_a_strip)
+    unpack(archive, folder)
+    assert not (folder / "strips").exists()
+    assert (folder / PHOTO).is_file()
+    assert [path.name for path in tmp_path.iterdir() if path.suffix in (".tmp", ".old")] == []
+
+
+def test_several_may_ask_at_once(archive, tmp_path):
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: unpack(archive, tmp_path / "cars"), range(4)))
+    assert len(set(folders)) == 1
+    assert len(list((folders[0] / "images").iterdir())) == 200
+
+
+@pytest.mark.parametrize("gone", ["archive", "checksum"])
+def test_a_missing_archive_is_one_line(archive, gone):
+    path = archive if gone == "archive" else checksum_path(archive)
+    path.unlink()
+    with pytest.raises(CarsegError, match=r"the embedded data set is missing; .*make dataset") as refused:
+        Study.create()
+    assert str(refused.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("damage", ["a byte", "the end", "no checksum in it"])
+def test_a_damaged_archive_is_one_line_and_leaves_nothing(archive, damage, tmp_path):
+    content = bytearray(archive.read_bytes())
+    if damage == "a byte":
+        content[len(content) // 2] ^= 1
+    elif damage == "the end":
+        content = content[:-100]
+    else:
+        checksum_path(archive).write_text("")
+    archive.write_bytes(content)
+    for ask in (Study.create, lambda: unpack(archive, tmp_path / "cars")):
+        with pytest.raises(CarsegError, match=r"damaged, .* restore it from git") as refused:
+            ask()
+        assert "\n" not in str(refused.value)
+    assert not (tmp_path / "cars").exists()
+    assert not (tmp_path / "reports").exists()
+
+
+def named(name, mode=0o100644):
+    info = zipfile.ZipInfo(name)
+    info.external_attr = mode << 16
+    return info
+
+
+STRANGE = {
+    "out of it": lambda members: [*members, (named("../broken"), b"x")],
+    "absolute": lambda members: [*members, (named("/tmp/broken"), b"x")],
+    "a backslash": lambda members: [*members, (named("images\\..\\broken"), b"x")],
+    "not normal": lambda members: [*members, (named("images/./x.jpg"), b"x")],
+    "a link": lambda members: [*members, (named("images/link.jpg", 0o120777), b"/etc/passwd")],
+    "a folder": lambda members: [*members, (named("images/x/"), b"")],
+    "more": lambda members: [*members, (named("more.txt"), b"x")],
+    "less": lambda members: [m for m in members if m[0].filename != PHOTO],
+    "other bytes": lambda members: [(i, b"x" if i.filename == PHOTO else c) for i, c in members],
+    "no sums": lambda members: [m for m in members if m[0].filename != builtin.SUMS],
+}
+
+
+@pytest.mark.parametrize("change", STRANGE.values(), ids=STRANGE.keys())
+def test_an_archive_of_other_things_is_refused_whole(archive, change, tmp_path):
+    repack(archive, change)
+    with pytest.raises(CarsegError, match="not a data set of carseg"):
+        unpack(archive, tmp_path / "a" / "cars")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == [".cars.lock"]
+    assert not (tmp_path / "broken").exists()
+
+
+@pytest.mark.parametrize("limit", ["_MOST_FILES", "_MOST_BYTES"])
+def test_a_huge_archive_is_refused(archive, limit, tmp_path, monkeypatch):
+    monkeypatch.setattr(builtin, limit, 100)
+    with pytest.raises(CarsegError, match="too large"):
+        unpack(archive, tmp_path / "cars")
+
+
+def test_a_file_in_the_folders_place_is_one_line(archive, tmp_path):
+    (tmp_path / "reports").write_text("x")
+    with pytest.raises(CarsegError, match="reports"):
+        Study.create().locate_photos()
+
+
+def test_no_data_named_means_the_embedded_ones(archive, tmp_path):
+    study = Study.create()
+    assert (study.data, study.data_as_given, study.run) == ("rendered", "rendered", "quick")
+    assert study == Study.create(data="rendered")
+    assert study.command() == "make reproduce"
+    assert Study.create(profile="smoke").command() == "make reproduce PROFILE=smoke"
+    assert not (tmp_path / "reports").exists()  # unpacked when somebody looks
+    folder = study.locate_photos()
+    assert folder == tmp_path / "reports" / ".data" / "rendered"
+    assert (folder / "annotations" / "train.json").is_file()
+    study.save()
+    assert Study.open("quick").locate_photos() == folder
+
+
+def test_a_run_of_other_photos_keeps_its_name(archive, tmp_path):
+    (tmp_path / "cars").mkdir()
+    (tmp_path / "cars" / "a.jpg").write_bytes(b"x")
+    theirs = Study.create(data=tmp_path / "cars")
+    theirs.save()
+    (theirs.folder / "stamps").mkdir()
+    (theirs.folder / "stamps" / "01.json").write_text("{}")
+    ours = Study.create()
+    assert (theirs.run, ours.run) == ("quick", "quick-rendered")
+    assert ours.command() == "make reproduce RUN=quick-rendered"
+    with pytest.raises(CarsegError, match="those of DATA=rendered need a name of their own"):
+        Study.create(run="quick")
+
+
+def test_a_folder_of_that_name_is_asked_for_by_its_path(archive, tmp_path, monkeypatch):
+    (tmp_path / "rendered").mkdir()
+    (tmp_path / "rendered" / "a.jpg").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    assert Study.create(data="rendered").data == "rendered"
+    assert Study.create(data="./rendered").data == str(tmp_path / "rendered")
+
+
+def test_the_catalogue_of_the_embedded_set(archive):
+    from carseg_lib.data.loader import load_catalogue
+
+    catalogue = load_catalogue(Study.create().locate_photos())
+    assert (catalogue.name, len(catalogue.photos), len(catalogue.parameters)) == ("rendered", 200, 200)
+
+
+def test_asking_for_it_imports_nothing_heavy(archive, tmp_path):
+    code = (
+        "import sys; from carseg_lib.core import run; from carseg_lib.data import builtin;"
+        "print([m for m in sys.argv[1:] if m in sys.modules])"
+    )
+    heavy = ["pandas", "numpy", "PIL", "carseg_rendering"]
+    out = subprocess.run([sys.executable, "-c", code, *heavy], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(
+    not (project_folder() / "carseg_lib/data/assets/rendered-cars.zip").exists(),
+    reason="not rendered yet: make dataset",
+)
+def test_the_packaged_archive_is_whole_and_small():
+    path = builtin.archive_path()
+    builtin.check_archive(path)
+    assert path.stat().st_size <= 25e6
+    with zipfile.ZipFile(path) as packed:
+        sums = dict(line.split("  ")[::-1] for line in packed.read(builtin.SUMS).decode().splitlines())
+        assert sum(name.startswith("images/") for name in sums) == 2109
+        for name, digest in sums.items():
+            assert hashlib.sha256(packed.read(name)).hexdigest() == digest

@@ -1,0 +1,218 @@
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.catalogue import (
+    BODY_TYPES,
+    INSTANCE_COLUMNS,
+    PAPER_COUNTS,
+    PHOTO_COLUMNS,
+    SPLITS,
+    Catalogue,
+    table,
+)
+from carseg_lib.data.splits import assign_splits, split_sizes
+
+# Perceptual hashes far from each other: 16 equal hex digits each.
+FAR = [f"{digit:x}" * 16 for digit in range(16)]
+
+
+def catalogue_of(rows: list[tuple[str, str, str]]) -> Catalogue:
+    """A catalogue of (split, body type, pixels); every photo's perceptual hash is far from the others'."""
+    photos, cars = [], []
+    for k, (split, body_type, pixels) in enumerate(rows):
+        # The number k in the even bits, twice and inverted: two photos differ in at least three bits.
+        spread = sum(1 << (4 * bit) for bit in range(12) if k >> bit & 1)
+        row = {"photo_id": f"{k:05d}.jpg", "split": split, "body_type": body_type, "width": 8, "height": 8}
+        row |= {
+            "brightness": 0.5,
+            "file_sha256": pixels,
+            "pixel_sha256": pixels,
+            "phash": f"{spread * 7:016x}",
+        }
+        photos.append(row)
+        box = {
+            "x1": 0,
+            "y1": 0,
+            "x2": 8,
+            "y2": 8,
+            "mask": "",
+            "box_origin": "whole frame",
+            "mask_origin": "none",
+        }
+        cars.append({"photo_id": row["photo_id"], "body_type": body_type, **box})
+    return Catalogue("made", Path("/photos"), table(photos, PHOTO_COLUMNS), table(cars, INSTANCE_COLUMNS))
+
+
+def plain(per_type: dict[str, int], split: str = "") -> list[tuple[str, str, str]]:
+    return [(split, t, f"{split}{t}{k}") for t, n in per_type.items() for k in range(n)]
+
+
+def splits_of(catalogue: Catalogue) -> dict[str, str]:
+    return dict(zip(catalogue.photos["photo_id"], catalogue.photos["split"], strict=True))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    # per type: sizes of the groups of equal photos
+    st.tuples(*[st.lists(st.integers(1, 4), min_size=3, max_size=12) for _ in BODY_TYPES]),
+    st.integers(0, 2**32),
+    st.randoms(),
+)
+def test_division_of_photos_without_splits(groups, seed, random):
+    rows = [
+        ("", body_type, f"{body_type}{g}")
+        for body_type, sizes in zip(BODY_TYPES, groups, strict=True)
+        for g, size in enumerate(sizes)
+        for _ in range(size)
+    ]
+    catalogue = catalogue_of(rows)
+    divided = assign_splits(catalogue, seed)
+
+    assert (
+        divided.photos["photo_id"].tolist() == catalogue.photos["photo_id"].tolist()
+    )  # none lost, none twice
+    assert divided.excluded.empty
+    assert set(divided.photos["split"]) == set(SPLITS)
+    assert (divided.photos.groupby("pixel_sha256")["split"].nunique() == 1).all()  # groups together
+    counts = divided.counts()
+    for body_type, sizes in zip(BODY_TYPES, groups, strict=True):
+        wanted = split_sizes(sum(sizes), list(PAPER_COUNTS.values()))
+        for split, number in zip(SPLITS, wanted, strict=True):
+            assert counts.loc[body_type, split] >= 1
+            assert abs(counts.loc[body_type, split] - number) <= (0 if max(sizes) == 1 else max(sizes) + 1)
+
+    order = random.sample(range(len(rows)), len(rows))
+    shuffled = replace(catalogue, photos=catalogue.photos.iloc[order].reset_index(drop=True))
+    assert splits_of(assign_splits(shuffled, seed)) == splits_of(divided)
+
+
+def test_the_paper_s_own_number_gives_the_paper_s_own_split():
+    assert split_sizes(8434, [4957, 2887, 590]) == [4957, 2887, 590]
+    divided = assign_splits(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 100))), 0)
+    assert divided.counts().values.tolist() == [[59, 34, 7]] * 4
+
+
+@given(st.integers(3, 10_000))
+def test_sizes_sum_and_stay_within_one_of_the_proportion(number):
+    weights = list(PAPER_COUNTS.values())
+    sizes = split_sizes(number, weights)
+    assert sum(sizes) == number
+    assert min(sizes) >= 1
+    assert (
+        all(abs(size - number * w / 8434) < 1 for size, w in zip(sizes, weights, strict=True)) or number < 15
+    )
+
+
+def test_three_photos_of_a_type_go_one_to_each_split():
+    divided = assign_splits(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 3))), 0)
+    assert (divided.counts() == 1).all(axis=None)
+
+
+def test_seed_0_is_a_seed_and_seeds_differ():
+    catalogue = catalogue_of(plain(dict.fromkeys(BODY_TYPES, 20)))
+    zero, again, one = (splits_of(assign_splits(catalogue, seed)) for seed in (0, 0, 1))
+    assert zero == again
+    assert zero != one
+
+
+def test_near_duplicates_stay_together():
+    catalogue = catalogue_of(plain(dict.fromkeys(BODY_TYPES, 30)))
+    near = catalogue.photos["body_type"] == "sedan"
+    pairs = catalogue.photos["phash"].where(
+        ~near, [f"{k // 2 * 0x700 + 2**40 + k % 2:016x}" for k in range(120)]
+    )
+    catalogue = replace(catalogue, photos=catalogue.photos.assign(phash=pairs))
+    for seed in range(5):
+        photos = assign_splits(catalogue, seed).photos
+        sedans = photos[photos["body_type"] == "sedan"]["split"].tolist()
+        assert sedans[::2] == sedans[1::2]
+        assert set(sedans) == set(SPLITS)
+
+
+def test_given_splits_are_kept():
+    rows = plain(dict.fromkeys(BODY_TYPES, 3), "train") + plain(dict.fromkeys(BODY_TYPES, 2), "validation")
+    rows += plain(dict.fromkeys(BODY_TYPES, 1), "test")
+    catalogue = catalogue_of(rows)
+    assert (
+        splits_of(assign_splits(catalogue, 0))
+        == splits_of(catalogue)
+        == splits_of(assign_splits(catalogue, 9))
+    )
+
+
+def test_the_split_that_is_judged_more_keeps_the_copy():
+    rows = [(split, t, f"{split}{t}{k}") for split in SPLITS for t in BODY_TYPES for k in range(2)]
+    rows += [
+        ("train", "suv", "validationsuv0"),
+        ("train", "suv", "trainsuv0"),
+        ("validation", "suv", "testsuv1"),
+    ]
+    rows += [("train", "sedan", "testsuv1")]
+    catalogue = catalogue_of(rows)
+    divided = assign_splits(catalogue, 0)
+    test = catalogue.photos.query("pixel_sha256 == 'testsuv1' and split == 'test'")["photo_id"].item()
+    validation = catalogue.photos.query("pixel_sha256 == 'validationsuv0' and split == 'validation'")[
+        "photo_id"
+    ].item()
+    assert divided.excluded.values.tolist() == [
+        ["00024.jpg", "train", "suv", "duplicate in another split", f"same pixels as {validation}"],
+        ["00026.jpg", "validation", "suv", "duplicate in another split", f"same pixels as {test}"],
+        ["00027.jpg", "train", "sedan", "duplicate in another split", f"same pixels as {test}"],
+    ]
+    assert Counter(divided.photos["split"]) == {
+        "train": 9,
+        "validation": 8,
+        "test": 8,
+    }  # 00025 stays in train
+    assert not set(divided.excluded["photo_id"]) & set(divided.instances["photo_id"])
+
+
+@pytest.mark.parametrize(
+    ("given_splits", "expected"),
+    [
+        ({"train": 100}, [59, 34, 7]),
+        ({"train": 100, "test": 5}, [63, 37, 5]),  # 4957 : 2887 of 100
+        ({"train": 100, "validation": 30}, [89, 30, 11]),  # 4957 : 590 of 100
+    ],
+)
+def test_missing_splits_are_cut_from_train(given_splits, expected):
+    rows = [row for split, n in given_splits.items() for row in plain(dict.fromkeys(BODY_TYPES, n), split)]
+    catalogue = catalogue_of(rows)
+    divided = assign_splits(catalogue, 3)
+    assert divided.counts().values.tolist() == [expected] * 4
+    before, after = splits_of(catalogue), splits_of(divided)
+    assert all(after[photo] == split for photo, split in before.items() if split != "train")
+
+
+def test_photos_without_a_split_beside_given_ones_count_as_train():
+    rows = [row for split in ("", "validation", "test") for row in plain(dict.fromkeys(BODY_TYPES, 2), split)]
+    assert assign_splits(catalogue_of(rows), 0).counts().values.tolist() == [[2, 2, 2]] * 4
+
+
+def test_what_cannot_be_divided_is_said():
+    with pytest.raises(CarsegError, match="no training photos, only test and validation"):
+        assign_splits(catalogue_of(plain({"suv": 3}, "test") + plain({"suv": 3}, "validation")), 0)
+    copies = [("", "minivan", "same")] * 4 + [("", "minivan", "other")]
+    with pytest.raises(
+        CarsegError, match=r"minivan has 2 different photos .* 3 are needed for train, validation, test"
+    ):
+        assign_splits(catalogue_of(plain({"suv": 5, "sedan": 5, "convertible": 5}) + copies), 0)
+    rows = [row for split in SPLITS for row in plain(dict.fromkeys(BODY_TYPES, 2), split)]
+    without = [row for row in rows if row[:2] != ("test", "minivan")]
+    with pytest.raises(CarsegError, match="the test split has no minivan"):
+        assign_splits(catalogue_of(without), 0)
+
+
+def test_instances_follow_and_types_are_plain():
+    divided = assign_splits(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 4))), 0)
+    assert divided.photos.dtypes.astype(str).to_dict() == {
+        c: str(pd.Series([], dtype=d).dtype) for c, d in PHOTO_COLUMNS.items()
+    }
+    assert divided.instances["photo_id"].tolist() == divided.photos["photo_id"].tolist()

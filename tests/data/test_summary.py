@@ -1,0 +1,115 @@
+"""make catalogue: what a data set holds, on the terminal, before anything is trained; nothing is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from carseg_lib.workflow.cli import main
+from tests.helpers.dataset_formats import make_voc
+from tests.helpers.drawn_cars import make_car_photos
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch, tmp_path):
+    for name in ("DATA", "TYPES", "SEED", "PROFILE", "RUN"):
+        monkeypatch.delenv(f"CARSEG_{name}", raising=False)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.chdir(tmp_path)
+
+
+def shown(capsys, *words: str) -> list[str]:
+    assert main(["catalogue", *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_type_folders_without_splits(tmp_path, capsys):
+    folder = make_car_photos(tmp_path / "cars", {"suv": 60, "sedan": 12}, (24, 16), layout="folder")
+    (folder / "suv" / "00001.jpg").write_bytes(b"")
+    (folder / "bus").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / "bus" / name).write_bytes(b"x")
+    before = sorted(tmp_path.rglob("*"))
+    lines = shown(capsys, "--data", "cars", "--types", "suv sedan")
+    assert lines[:9] == [
+        "cars: type folders, 71 photos, 71 labelled cars",
+        "",
+        "photos    train  validation     test  unassigned      all",
+        "suv           0           0        0          59       59",
+        "sedan         0           0        0          12       12",
+        "all           0           0        0          71       71",
+        "",
+        "sizes     24 × 16: 71 pixels",
+        "boxes     whole frame: 71",
+    ]
+    assert lines[9:15] == [
+        "masks     none: 71",
+        "left out",
+        "  empty file: 1",
+        "    suv/00001.jpg: 0 bytes",
+        "  other type: 1",
+        "    bus/: 2 photos",
+    ]
+    assert (
+        lines[16]
+        == "as a run divides them, copies kept together and taken out of splits that are judged less:"
+    )
+    assert lines[-1].startswith("warning: sedan has 7 training photos: fewer than 30 teach a type badly")
+    assert sum(line.startswith("warning") for line in lines) == 1
+    assert sorted(tmp_path.rglob("*")) == before  # not even a folder of reports
+
+
+def test_splits_boxes_and_masks_that_are_given(tmp_path, capsys):
+    make_car_photos(tmp_path / "cars", {"train": 31, "validation": 2, "test": 1}, (24, 16))
+    lines = shown(capsys, "--data", "cars")
+    assert lines[0] == "cars: COCO annotations, 136 photos, 136 labelled cars"
+    assert lines[3].split() == ["suv", "31", "2", "1", "34"]
+    assert lines[-3:] == ["boxes     given: 136", "masks     given: 136", "left out  nothing"]
+
+
+def test_many_of_a_kind_are_counted_and_the_first_shown(tmp_path, capsys):
+    voc = make_voc(tmp_path / "voc", lists={"train": [f"{k:06d}" for k in range(1, 8)]}, masks=False)
+    lines = shown(capsys, "--data", str(voc), "--types", "suv=minivan sedan=convertible")
+    at = lines.index("  in no split: 5")
+    reason = "no list in ImageSets/Main names it"
+    assert lines[at + 1 : at + 5] == [
+        *(f"    00000{k}.jpg: {reason}" for k in (8, 9)),
+        f"    000010.jpg: {reason}",
+        "    …",
+    ]
+
+
+def test_what_no_study_can_be_made_of_is_shown_and_then_refused(tmp_path, capsys):
+    folder = make_car_photos(tmp_path / "cars", 4, (24, 16), layout="folder")
+    for path in sorted((folder / "suv").iterdir())[:2]:
+        path.write_bytes(b"")
+    assert main(["catalogue", "--data", "cars"]) == 2
+    said = capsys.readouterr()
+    assert "  empty file: 2" in said.out.splitlines()
+    assert said.err.startswith("carseg: ") and said.err.count("\n") == 1
+    assert "2 of 16 photos (12.5%, more than 5%) cannot be used: 2 empty file" in said.err
+    (folder / "suv").rename(folder / "jeep")
+    assert main(["catalogue", "--data", "cars", "--types", "suv sedan"]) == 2
+    said = capsys.readouterr()
+    assert "  other type: 3" in said.out.splitlines()
+    assert "suv has 0 photos that can be used, 3 are needed" in said.err
+
+
+def test_the_embedded_set_is_shown_and_leaves_nothing_behind(tmp_path, capsys):
+    lines = shown(capsys)
+    assert lines[0].startswith("rendered: COCO annotations, ") and lines[-1] == "left out  nothing"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "gone"], "DATA='gone' does not exist"),
+        (["--types", "suv suv"], "TYPES=suv suv: the type 'suv' stands twice"),
+        (["--types", "gone.yaml"], "TYPES=gone.yaml: the file cannot be read"),
+        (["--seed", "x"], "seed = 'x' (SEED): must be a whole number"),
+    ],
+)
+def test_a_mistake_is_one_line(capsys, words, message):
+    assert main(["catalogue", *words]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and message in said.err and said.err.count("\n") == 1

@@ -1,0 +1,152 @@
+"""requirements.in, requirements.lock, environment.yml and pyproject.toml say the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from carseg_lib.core.config import project_folder
+
+ROOT = project_folder()
+CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
+# What pip installs in the conda environment needs these, which conda-forge has.
+FOR_PIP = {"fsspec", "lightning-utilities"}
+IMPORT_NAMES = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+    "lightning_fabric": "lightning-fabric",
+    "faster_coco_eval": "faster-coco-eval",
+}
+# By requirements-rendering.lock, for who renders the data set again.
+FOR_RENDERING = {"mitsuba", "drjit"}
+# Asked for by an extra of pyproject.toml; imported for DATA=kaggle:... alone.
+FOR_KAGGLE = {"kagglehub"}
+# Parts of packages that are named: papermill brings nbclient, jinja2 markupsafe, pytest packaging.
+COME_ALONG = {"nbclient", "markupsafe", "packaging"}
+
+
+def direct() -> dict[str, Requirement]:
+    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines())
+    return {requirement.name: requirement for requirement in map(Requirement, filter(None, lines))}
+
+
+def locked(python: str = "3.11.9") -> dict[str, str]:
+    """Version by name of all that the lock installs on Linux with some Python."""
+    text = re.sub(r" \\\n +--hash=\S+", "", (ROOT / "requirements.lock").read_text())
+    where = {"python_version": python[:4], "python_full_version": python, "sys_platform": "linux"}
+    where |= {"platform_machine": "x86_64", "implementation_name": "cpython"}
+    pins = map(Requirement, text.splitlines())
+    return {
+        pin.name: str(pin.specifier)[2:] for pin in pins if pin.marker is None or pin.marker.evaluate(where)
+    }
+
+
+@pytest.fixture(scope="module")
+def conda() -> dict:
+    return yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def test_every_line_of_the_lock_is_one_version_with_hashes():
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) > 100
+    for entry in entries:
+        assert re.match(r"[a-z0-9._-]+==[0-9][^ ]*( ; [^\\]+)? \\\n    --hash=sha256:[0-9a-f]{64}", entry), (
+            entry[:80]
+        )
+    assert "://" not in text  # names and hashes only
+
+
+def test_the_lock_holds_what_is_asked_for():
+    pins = locked()
+    for name, requirement in direct().items():
+        assert name in pins
+        assert requirement.specifier.contains(pins[name])
+
+
+@pytest.mark.parametrize("name", ["requirements.in", "environment.yml"])
+def test_every_dependency_says_what_it_is_for(name):
+    listing = [line for line in (ROOT / name).read_text().splitlines() if re.match(r" *- \S+=|[a-z]", line)]
+    listing = [line for line in listing if not re.match(r"(name|channels|dependencies):", line)]
+    assert len(listing) >= len(direct()) - 1
+    assert all(re.search(r"\S +# \S", line) for line in listing)
+
+
+def test_conda_has_the_versions_of_the_lock_from_conda_forge_alone(conda):
+    assert set(conda["channels"]) == {"conda-forge", "nodefaults"}
+    assert conda["name"] == "carseg"
+    pip = next(item["pip"] for item in conda["dependencies"] if isinstance(item, dict))
+    named = dict(item.split("=") for item in conda["dependencies"] if isinstance(item, str) and "=" in item)
+    by_pip = dict(item.split("==") for item in pip)
+    python = named.pop("python")
+    pins = locked(f"{python}.9")
+    to_pypi = {conda_name: name for name, conda_name in CONDA_NAMES.items()}
+    versions = {to_pypi.get(name, name): version for name, version in named.items()} | by_pip
+    assert {name: pins[name] for name in versions} == versions
+    assert set(versions) - FOR_PIP == set(direct()) - {"uv"}  # conda takes the place of uv
+
+
+def test_conda_python_is_one_that_the_package_allows(conda):
+    python = next(item.split("=")[1] for item in conda["dependencies"] if str(item).startswith("python="))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(Version(python))
+
+
+def test_this_environment_is_the_locked_one():
+    from importlib import metadata
+
+    pins = locked(".".join(map(str, sys.version_info[:3])))
+    for name in set(direct()) - {"uv"}:
+        assert Version(metadata.version(name)).public == Version(pins[name]).public, name
+
+
+def imported(folder: str) -> set[str]:
+    names = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split(".")[0])
+    own = {"carseg_lib", "tests", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    return names - own - set(sys.stdlib_module_names)
+
+
+def test_what_the_code_imports_is_asked_for():
+    names = {IMPORT_NAMES.get(name, name) for name in imported("carseg_lib") | imported("tests")}
+    assert names - set(direct()) - FOR_RENDERING - FOR_KAGGLE <= COME_ALONG
+
+
+def test_the_renderer_is_asked_for_in_one_version():
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
+        "rendering"
+    ]
+    asked = re.search(r"^mitsuba==\S+", (ROOT / "requirements-rendering.in").read_text(), re.M).group()
+    lock = (ROOT / "requirements-rendering.lock").read_text()
+    assert extra == [asked]
+    assert f"{asked} \\\n    --hash=sha256:" in lock
+    assert "://" not in lock
+
+
+def test_packages_of_the_project_are_all_installed():
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    found = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "carseg_lib").rglob("__init__.py")}
+    assert set(packages) == found
+
+
+def test_licence_and_citation_agree_with_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) carseg contributors\n")
+    assert project["license"] == citation["license"] == "MIT"
+    assert citation["version"] == project["version"]
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)

@@ -1,0 +1,24 @@
+import pytest
+import torch
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.engine.preflight import check
+from tests.helpers.small_run import small_study
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone": "resnet5O"}, "did you mean resnet50"),
+        ({"backbone": "vit_tiny_patch16_224"}, "feature maps|stride"),
+        ({"device": "cuda"}, "DEVICE=cuda: this machine has none"),
+        ({"weights": "coco"}, "resnet50 only"),
+        ({"weights": "no-such-file.pt"}, "no such file"),
+    ],
+)
+def test_what_training_could_not_do_is_told_first(change, message, monkeypatch, tmp_path, synthetic_cars):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    check(study)
+    with pytest.raises(CarsegError, match=message):
+        check(study.model_copy(update=change))

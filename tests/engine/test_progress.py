@@ -1,0 +1,51 @@
+from types import SimpleNamespace
+
+import pytest
+
+from carseg_lib.engine import progress
+from carseg_lib.engine.progress import Clock, duration, opening_line
+from carseg_lib.models.mask_rcnn import LOSS_TERMS
+from carseg_lib.models.weights import WeightsRecord
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5.4, "5 s"), (89, "89 s"), (90, "2 min"), (3000, "50 min"), (11100, "3 h 05 min")]
+)
+def test_durations_read_as_a_person_says_them(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_a_clock_tells_the_time_left_of_this_sessions_epochs(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    said = []
+    clock = Clock(epochs=5, done=1, say=said.append)
+    now[0] = 110.0
+    clock.within(2, started=100.0)(10, 100)  # 10 s for a tenth of an epoch, 4 epochs to go
+    assert said == ["first 10 of 100 batches: about 7 min of training ahead, and validation"]
+    clock.within(3, started=100.0)(10, 100)
+    assert len(said) == 1
+    now[0] = 220.0
+    row = {
+        "epoch": 2,
+        "train_loss": 1.5,
+        "validation_loss": 1.25,
+        "validation_accuracy": 0.5,
+        "validation_correct": 4,
+    }
+    row |= {"validation_photos": 8, "train_accuracy": 0.75, "photos_per_second": 12.34}
+    line = clock.line(row | {f"train_{name}": 0.3 for name in LOSS_TERMS})
+    assert line.startswith("epoch 2/5: train loss 1.500 (objectness 0.300 ")
+    assert line.endswith(
+        "validation accuracy 50.0% (4/8), training accuracy 75.0%, 12.3 photos/s, 6 min left"
+    )
+
+
+def test_the_opening_line_tells_weights_photos_and_what_is_off():
+    study = SimpleNamespace(backbone="resnet18", epochs=3, precision="32-true", device="cpu")
+    record = WeightsRecord("imagenet", "a package", "", 1, 1)
+    line = opening_line(study, record, 1950, 1138, with_masks=False, done=2)
+    assert line == (
+        "training resnet18 from imagenet weights (a package) on 1,950 photos, validating on 1,138, 3 epochs in "
+        "32-true, going on after epoch 2; no masks in this data set: the mask loss is off"
+    )

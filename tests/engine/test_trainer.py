@@ -1,0 +1,257 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.engine import trainer
+from carseg_lib.engine.checkpoint import Checkpoints
+from carseg_lib.engine.inference import load_trained
+from carseg_lib.engine.optim import learning_rate, make_optimizer
+from carseg_lib.engine.trainer import recipe_code, recipe_fingerprint, train
+from carseg_lib.models import precision
+from carseg_lib.models.mask_rcnn import LOSS_TERMS, build_model
+from carseg_lib.models.precision import BFLOAT16, FLOAT32
+from carseg_lib.models.weights import WeightsRecord, hash_tensors
+from tests.helpers.small_run import small_study, with_dataset
+
+TIMES = ["seconds", "photos_per_second"]
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path, synthetic_cars):
+    study = small_study(monkeypatch, tmp_path / "a", synthetic_cars)
+    with_dataset(study)
+    return study
+
+
+def weights_of(study):
+    return hash_tensors(torch.load(study.best_weights, weights_only=True))
+
+
+def test_a_run_leaves_its_history_card_and_best_weights(study, capsys):
+    history = train(study)
+    assert list(history.epoch) == [1, 2] and history.best.sum() == 1
+    assert history.train_sample.eq(4).all() and history.validation_photos.eq(8).all()
+    assert (history.validation_accuracy == history.validation_correct / 8).all()
+    for prefix in ("train", "validation"):
+        terms = history[[f"{prefix}_{name}" for name in LOSS_TERMS]]
+        assert (terms > 0).all(axis=None)
+        assert terms.sum(axis=1).to_numpy() == pytest.approx(history[f"{prefix}_loss"].to_numpy())
+    best = history[history.best].iloc[0]
+    assert best.validation_accuracy == history.validation_accuracy.max()
+    card = json.loads(study.best_card.read_text())
+    assert card["epoch"] == best.epoch and card["with_masks"] and card["weights"]["source"] == "imagenet"
+    assert card["body_types"] == ["suv", "sedan", "convertible", "minivan"]
+    lines = capsys.readouterr().out
+    assert (
+        "epoch 2/2" in lines and "validation accuracy" in lines and " left" in lines and "objectness" in lines
+    )
+    assert "first 1 of 2 batches" in lines
+
+
+def test_a_finished_run_is_not_trained_again(study, monkeypatch):
+    first = train(study)
+    monkeypatch.setattr(trainer, "train_epoch", None)
+    assert train(study).equals(first)
+
+
+def test_mirror_images_are_asked_once_training_is_over(study, monkeypatch):
+    monkeypatch.setattr(
+        trainer, "build_model", lambda study, *args: asked.append(study.views) or first(study, *args)
+    )
+    asked, first = [], build_model
+    mirrored = study.model_copy(update={"views": 2})
+    history = train(mirrored)
+    monkeypatch.setattr(trainer, "train_epoch", None)
+    assert train(study).equals(history) and asked == [1, 1]
+    assert load_trained(mirrored)[0].views == 2
+
+
+@pytest.mark.parametrize("numbers", [FLOAT32, BFLOAT16])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
+    numbers, monkeypatch, tmp_path, synthetic_cars
+):
+    study = small_study(monkeypatch, tmp_path / "a", synthetic_cars, precision=numbers)
+    with_dataset(study)
+    first = train(study)
+    again = small_study(monkeypatch, tmp_path / "b", synthetic_cars, precision=numbers)
+    with_dataset(again)
+    assert train(again).drop(columns=TIMES).equals(first.drop(columns=TIMES))
+    other = small_study(monkeypatch, tmp_path / "c", synthetic_cars, seed=1, precision=numbers)
+    with_dataset(other)
+    assert not train(other).train_loss.equals(first.train_loss)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "a"))
+    first_weights = weights_of(study)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "b"))
+    assert weights_of(again) == first_weights
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", ["in epoch 1", "in epoch 2", "while saving", "before publishing"])
+def test_killed_and_resumed_gives_the_same_bits(moment, study, monkeypatch, tmp_path, synthetic_cars):
+    whole = train(study)
+    whole_weights = weights_of(study)
+    killed = small_study(monkeypatch, tmp_path / "b", synthetic_cars)
+    with_dataset(killed)
+    calls = {"epochs": 0}
+    real_epoch, real_save = trainer.train_epoch, Checkpoints.save
+
+    def epoch(*arguments):
+        calls["epochs"] += 1
+        sums = real_epoch(*arguments)
+        if moment == f"in epoch {calls['epochs']}":
+            raise Killed
+        return sums
+
+    def save(self, state, model, optimizer, average):
+        if moment == "while saving" and state.epoch == 2:
+            (self.folder / "epoch-002.pt").write_bytes(b"half written")
+            raise Killed
+        real_save(self, state, model, optimizer, average)
+
+    def publish(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "train_epoch", epoch)
+        patch.setattr(Checkpoints, "save", save)
+        if moment == "before publishing":
+            patch.setattr(trainer, "_publish", publish)
+        with pytest.raises(Killed):
+            train(killed)
+    assert not killed.history.exists()
+    resumed = train(killed)
+    assert resumed.drop(columns=TIMES).equals(whole.drop(columns=TIMES))
+    assert weights_of(killed) == whole_weights
+    assert len(list(killed.checkpoints.glob("*/*.pt"))) <= 2
+
+
+def test_two_processes_learn_what_one_does(study, monkeypatch, tmp_path, synthetic_cars):
+    one = train(study)
+    two = small_study(monkeypatch, tmp_path / "b", synthetic_cars, workers=2)
+    with_dataset(two)
+    history = train(two)
+    losses = [c for c in one.columns if "loss" in c]
+    assert len(losses) == 12
+    # the order of the sums differs, and Adam's first steps, of one size whatever the gradient, make that larger
+    for epoch, tolerance in ((0, 1e-4), (1, 1e-3)):
+        assert history[losses].iloc[epoch].to_numpy() == pytest.approx(
+            one[losses].iloc[epoch].to_numpy(), rel=tolerance, abs=1e-6
+        )
+    assert history.validation_photos.eq(8).all()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_photos_of_the_batch(study, monkeypatch):
+    real = trainer.MaskRCNN.forward
+
+    def broken(self, images, targets=None):
+        losses, detections = real(self, images, targets)
+        return {
+            name: loss * math.nan if name == "loss_mask" else loss for name, loss in losses.items()
+        }, detections
+
+    monkeypatch.setattr(trainer.MaskRCNN, "forward", broken)
+    with pytest.raises(
+        CarsegError, match=r"not finite \(.*mask nan.*\) in the batch of train/\w+/\d+\.jpg, .*lower lr"
+    ):
+        train(study)
+
+
+def test_without_masks_the_mask_loss_is_off_and_said_to_be(monkeypatch, tmp_path, synthetic_cars, capsys):
+    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
+    dataset = with_dataset(study)
+    assert not dataset.has_masks and set(dataset.instances.box_origin) == {"whole frame"}
+    history = train(study)
+    assert history.train_loss_mask.eq(0).all() and history.train_loss.gt(0).all()
+    assert "the mask loss is off" in capsys.readouterr().out
+
+
+def test_fingerprint_changes_with_what_decides_the_numbers(study):
+    dataset = with_dataset(study)
+    record = WeightsRecord("file", "mine.pt", "0123", 1, 1)
+    same = recipe_fingerprint(study, dataset, record)
+    assert recipe_fingerprint(study, dataset, replace(record, sha256="4567")) != same
+    assert (
+        recipe_fingerprint(study.model_copy(update={"run": "x", "bootstrap_samples": 999}), dataset, record)
+        == same
+    )
+    for change in (
+        {"lr": 0.1},
+        {"seed": 5},
+        {"epochs": 9},
+        {"backbone": "resnet18"},
+        {"crop_scale": 0.9},
+        {"workers": 2},
+        {"score_threshold": 0.3},
+    ):
+        assert recipe_fingerprint(study.model_copy(update=change), dataset, record) != same
+
+
+def test_the_fingerprint_covers_every_module_that_training_loads():
+    code = "import sys, carseg_lib.engine.trainer; print(*(n for n in sys.modules if n.split('.')[0] == 'carseg_lib'))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.replace(".", "/") for name in ran.stdout.split()}
+    covered = {path.removesuffix(".py").removesuffix("/__init__") for path in recipe_code()}
+    assert "carseg_lib/model" in loaded and loaded <= covered
+
+
+def test_the_fingerprint_knows_what_auto_means_on_a_machine(study, monkeypatch):
+    dataset, record = with_dataset(study), WeightsRecord("file", "mine.pt", "0123", 1, 1)
+    found = {}
+    for capable in (False, True):
+        monkeypatch.setattr(precision, "multiplies_bfloat16", lambda _, capable=capable: capable)
+        found[capable] = recipe_fingerprint(study.model_copy(update={"precision": "auto"}), dataset, record)
+    assert found[False] == recipe_fingerprint(study, dataset, record) != found[True]
+
+
+def test_learning_rate_warms_up_and_falls(study):
+    study = study.model_copy(update={"lr": 1.0, "warmup_fraction": 0.1, "schedule": "cosine"})
+    rates = [learning_rate(study, step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * k for k in range(1, 11)])
+    assert rates[10] == 1.0 and rates[55] == pytest.approx(0.5) and rates[99] < 0.001
+    constant = study.model_copy(update={"schedule": "constant", "warmup_fraction": 0.0})
+    assert {learning_rate(constant, step, 100) for step in range(100)} == {1.0}
+
+
+def test_weight_decay_spares_biases(study):
+    model = build_model(study, 5, with_masks=True)
+    study = study.model_copy(update={"backbone_lr_share": 0.3})
+    groups = make_optimizer(model, study).param_groups
+    assert [(g["weight_decay"], g["share"]) for g in groups if g["weight_decay"]] == [
+        (study.weight_decay, 0.3),
+        (study.weight_decay, 1.0),
+    ]
+    assert all(p.ndim > 1 if g["weight_decay"] else p.ndim == 1 for g in groups for p in g["params"])
+    known = {id(p) for part in (model.backbone.body, model.backbone.top) for p in part.parameters()}
+    assert all((id(p) in known) == (g["share"] == 0.3) for g in groups for p in g["params"])
+    assert sum(len(g["params"]) for g in groups) == sum(p.requires_grad for p in model.parameters())
+
+
+def test_a_damaged_checkpoint_says_which_and_what_to_do(study, monkeypatch):
+    real_publish = trainer._publish
+    monkeypatch.setattr(trainer, "_publish", lambda *a: None)
+    with pytest.raises(FileNotFoundError):
+        train(study)
+    (last,) = study.checkpoints.glob("*/epoch-002.pt")
+    last.write_bytes(b"damaged")
+    monkeypatch.setattr(trainer, "_publish", real_publish)
+    with pytest.raises(CarsegError, match=r"epoch-002\.pt can't be read.*remove"):
+        train(study)
+
+
+def test_the_module_runs_under_torchrun_and_gives_one_line_for_a_mistake(study):
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"CARSEG_REPORTS": str(study.folder.parent)}
+    command = [sys.executable, "-m", "carseg_lib.engine.trainer", "no-such-run"]
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and result.stderr.startswith("carseg: ") and "no-such-run" in result.stderr

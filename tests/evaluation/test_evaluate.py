@@ -1,0 +1,195 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.masks import decode_mask, encode_mask
+from carseg_lib.engine.inference import Detection, choose_device, load_trained, photo_detections
+from carseg_lib.engine.trainer import train
+from carseg_lib.evaluation import evaluate as evaluation
+from carseg_lib.evaluation.evaluate import box_iou, evaluate, largest_instance, mask_iou, training_facts
+from tests.helpers.small_run import small_study, with_dataset
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, synthetic_cars):
+    with pytest.MonkeyPatch.context() as patch:
+        study = small_study(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
+        with_dataset(study)
+        train(study)
+        yield study, evaluate(study)
+
+
+def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(trained):
+    study, metrics = trained
+    assert metrics == json.loads(study.metrics.read_text())
+    names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "box_ap", "mask_ap", "mask_iou")
+    for split, n in (("train", 4), ("validation", 8), ("test", 4)):
+        scores = metrics["splits"][split]
+        for name in names:
+            estimate = scores[name]
+            assert 0 <= estimate["low"] <= estimate["value"] <= estimate["high"] <= 1
+        assert scores["accuracy"]["n"] == n == np.sum(scores["confusion"]["matrix"])
+        assert set(scores["per_type"]) == {"suv", "sedan", "convertible", "minivan"}
+    assert metrics["data"]["counts"]["train"] == {
+        "suv": 2,
+        "sedan": 2,
+        "convertible": 2,
+        "minivan": 2,
+    }  # of those used
+    assert metrics["data"]["masks"] == "given" and metrics["run"]["device"] == "cpu"
+    assert metrics["run"]["precision"] == "32-true"  # profile smoke
+    assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
+
+
+def test_accuracy_is_the_share_of_right_answers_and_files_agree(trained):
+    study, metrics = trained
+    predictions = pd.read_csv(study.predictions, keep_default_na=False)
+    for split, part in predictions.groupby("split"):
+        accuracy = metrics["splits"][split]["accuracy"]["value"]
+        assert accuracy == pytest.approx((part.predicted == part.body_type).mean())
+    detections = pd.read_csv(study.detections, keep_default_na=False)
+    best = detections.groupby("photo_id").score.max()
+    answered = predictions[predictions.predicted != ""].set_index("photo_id")
+    assert (answered.score.astype(float) == best.reindex(answered.index)).all()
+    report = pd.read_csv(study.folder / "classification_report.csv")
+    assert set(report.split) == {"train", "validation", "test"}
+    assert "## Validation" in (study.folder / "classification_report.md").read_text()
+
+
+def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(trained):
+    """COCO's average precision is over all of them; suppression between types is for the answer alone."""
+    study, _ = trained
+    predictions = pd.read_csv(study.predictions, keep_default_na=False).set_index("photo_id")
+    detections = pd.read_csv(study.detections, keep_default_na=False)
+    of_box = detections.groupby(["photo_id", "x1", "y1", "x2", "y2"]).body_type
+    assert of_box.nunique().max() > 1 and (of_box.nunique() == of_box.size()).all()
+    first = detections.sort_values("score", ascending=False, kind="stable").drop_duplicates("photo_id")
+    assert (first.set_index("photo_id").body_type == predictions.predicted[first.photo_id]).all()
+
+
+def test_evaluating_again_gives_the_same_bytes(trained):
+    study, _ = trained
+    first = study.metrics.read_bytes(), study.predictions.read_bytes(), study.detections.read_bytes()
+    evaluate(study)
+    assert first == (
+        study.metrics.read_bytes(),
+        study.predictions.read_bytes(),
+        study.detections.read_bytes(),
+    )
+
+
+def test_the_training_accuracy_of_the_best_epoch_is_measured_again(trained):
+    """Training and evaluation measure the same sample with the same weights by two paths."""
+    study, metrics = trained
+    best = pd.read_csv(study.history).query("best").iloc[0]
+    assert metrics["splits"]["train"]["accuracy"]["value"] == pytest.approx(best.train_accuracy)
+    assert metrics["splits"]["validation"]["accuracy"]["value"] == pytest.approx(best.validation_accuracy)
+    assert metrics["training"]["train_accuracy"]["n"] == study.training_sample == best.train_sample
+
+
+def test_changed_weights_are_refused(trained, tmp_path):
+    study, _ = trained
+    kept = study.best_weights.read_bytes()
+    try:
+        study.best_weights.write_bytes(kept[:-1] + b"x")
+        with pytest.raises(CarsegError, match=r"best\.json describes"):
+            load_trained(study)
+    finally:
+        study.best_weights.write_bytes(kept)
+
+
+def test_a_run_without_a_model_says_what_to_do(monkeypatch, tmp_path, synthetic_cars):
+    with pytest.raises(CarsegError, match="no trained model yet; run make train RUN=smoke"):
+        load_trained(small_study(monkeypatch, tmp_path, synthetic_cars))
+
+
+def test_detections_are_in_the_photos_own_pixels_best_first():
+    found = {
+        "boxes": torch.tensor([[0.0, 0.0, 50.0, 100.0], [10.0, 20.0, 90.0, 80.0], [12.0, 20.0, 90.0, 80.0]]),
+        "labels": torch.tensor([1, 2, 3]),
+        "scores": torch.tensor([0.3, 0.9, 0.6]),
+        "masks": torch.ones(3, 1, 28, 28),
+    }
+    study = SimpleNamespace(score_threshold=0.05, nms_threshold=0.5)
+    image_size = (100, 200)  # height and width
+    types = ("suv", "sedan", "convertible", "minivan")
+    first, second = photo_detections(found, (240, 160), image_size, types, study)
+    assert (first.body_type, second.body_type) == ("sedan", "suv")  # the third overlaps the first: one car
+    assert first.box == pytest.approx((12, 32, 108, 128))
+    mask = decode_mask(first.mask, 160, 240)
+    ys, xs = np.where(mask)
+    assert (xs.min(), ys.min()) == pytest.approx((12, 32), abs=3)
+    assert (xs.max() + 1, ys.max() + 1) == pytest.approx((108, 128), abs=3)
+    assert mask.mean() == pytest.approx(96 * 96 / 240 / 160, rel=0.05)
+
+
+def test_overlaps_by_hand():
+    true_mask = np.zeros((10, 10), bool)
+    true_mask[:5] = True
+    half = np.zeros((10, 10), bool)
+    half[:5, :5] = True
+    truth = SimpleNamespace(x1=0.0, y1=0.0, x2=10.0, y2=5.0, mask=encode_mask(true_mask))
+    answer = Detection("suv", 0.9, (0.0, 0.0, 5.0, 5.0), encode_mask(half))
+    assert box_iou(answer, truth) == pytest.approx(25 / 50)
+    assert mask_iou(answer, truth, 10, 10) == pytest.approx(25 / 50)
+    assert (box_iou(None, truth), mask_iou(None, truth, 10, 10)) == (0.0, 0.0)
+    assert np.isnan(mask_iou(answer, SimpleNamespace(mask=""), 10, 10))
+
+
+def test_a_photos_truth_is_its_largest_car_of_its_type():
+    cars = pd.DataFrame(
+        {
+            "body_type": ["suv", "sedan", "suv"],
+            "x1": 0.0,
+            "y1": 0.0,
+            "x2": [5.0, 90.0, 20.0],
+            "y2": 10.0,
+            "mask": "",
+        }
+    )
+    assert largest_instance(cars, "suv").x2 == 20.0
+
+
+def test_training_facts_by_hand():
+    history = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "best": [False, True],
+            "train_sample": 50,
+            "train_accuracy": [0.5, 0.9],
+            "validation_accuracy": [0.4, 0.8],
+            "train_loss": [2.0, 1.0],
+        }
+    )
+    facts = training_facts(history, SimpleNamespace(bootstrap_samples=200, seed=0))
+    assert facts["best_epoch"] == 2 and facts["final_train_loss"] == 1.0
+    assert facts["mean_train_accuracy"] == pytest.approx(0.7) and facts[
+        "mean_validation_accuracy"
+    ] == pytest.approx(0.6)
+    assert facts["train_accuracy"]["value"] == 0.9 and 0.75 < facts["train_accuracy"]["low"] < 0.9
+
+
+def test_devices(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(CarsegError, match="DEVICE=cuda: this machine has none"):
+        choose_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto").type == "cuda"
+
+
+def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_cars):
+    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
+    with_dataset(study)
+    train(study)
+    metrics = evaluate(study)
+    assert metrics["data"]["masks"] == "none" and metrics["data"]["boxes"] == "whole frame"
+    for scores in metrics["splits"].values():
+        assert scores["mask"] is None and scores["mask_ap"] is None and scores["mask_iou"] is None
+    assert evaluation.SPLITS == ("train", "validation", "test")

@@ -1,0 +1,90 @@
+"""Takes the renderer's place: drawn cars instead of rendered ones, at once and without Mitsuba."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from carseg_rendering.dataset.build import Contents, dataset_contents
+from carseg_rendering.dataset.card import _COUNTED
+from carseg_rendering.dataset.plan import SHARES, DatasetPlan, body_type_of, photo_name
+from carseg_rendering.dataset.shards import as_part
+from tests.helpers.drawn_cars import draw_car
+
+SIZE = (60, 40)
+VERSIONS = {"mitsuba": "0", "numpy": "0"}
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnCar:
+    body_type: str
+    mask: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnPhoto:
+    jpeg: bytes
+    cars: list[DrawnCar]
+    parameters: dict[str, float | int | str]
+
+
+def render(index: int, *, seed: int, version: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
+    """One car, or with every third photo a small second one in the corner."""
+    rng = np.random.default_rng([seed, index, len(version), *json.dumps(dict(changes or {})).encode()])
+    body_type = body_type_of(index, seed)
+    photo, mask = draw_car(body_type, SIZE, rng)
+    cars = [DrawnCar(body_type, mask)]
+    if index % 3 == 0:
+        corner = np.zeros_like(mask)
+        corner[:3, : 2 + index % 5] = True
+        cars.append(DrawnCar(list(SHARES)[index % 4], corner))
+    encoded = io.BytesIO()
+    photo.save(encoded, "JPEG", quality=80)
+    words = {name: f"{name} {rng.integers(2)}" for name in _COUNTED}
+    return DrawnPhoto(
+        encoded.getvalue(), cars, words | {"view_angle": rng.uniform(-180, 180), "other_cars": 1}
+    )
+
+
+def render_counted(
+    index: int, *, seed: int, version: str, changes: Mapping[str, Any] | None = None
+) -> DrawnPhoto:
+    """The same, with a line in a file for every call."""
+    with Path(os.environ["RENDERED_LOG"]).open("a") as log:
+        log.write(f"{index}\n")
+    return render(index, seed=seed, version=version, changes=changes)
+
+
+def render_slowly(index: int, *, seed: int, version: str) -> DrawnPhoto:
+    """The same, slow enough to be killed."""
+    time.sleep(0.15)
+    return render_counted(index, seed=seed, version=version)
+
+
+def render_badly(index: int, *, seed: int, version: str) -> DrawnPhoto:
+    """Photo 7 shows another type than it should."""
+    return render(index + (index == 7), seed=seed, version=version)
+
+
+def end_the_process(index: int, *, seed: int, version: str) -> DrawnPhoto:
+    """As if the system had ended the process."""
+    os._exit(9)
+
+
+def drawn_contents(plan: DatasetPlan, work: Path) -> Contents:
+    """A whole data set without any rendering process."""
+    work.mkdir(parents=True, exist_ok=True)
+    for index in range(plan.photos):
+        photo = render(index, seed=plan.seed, version=plan.version)
+        part = as_part(plan, index, photo)
+        (work / photo_name(index)).write_bytes(photo.jpeg)
+        (work / photo_name(index)).with_suffix(".json").write_text(json.dumps(part))
+    return dataset_contents(plan, work, {"view_angle": photo.jpeg})

@@ -1,0 +1,41 @@
+"""A small study for tests: settings that make every module run in a second, and a data set of drawn cars."""
+
+from pathlib import Path
+
+from carseg_lib.core.run import Study
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.loader import load_catalogue
+from carseg_lib.data.splits import assign_splits
+
+SETTINGS = {
+    "image_height": "96",
+    "image_width": "96",
+    "fpn_channels": "16",
+    "box_head_width": "16",
+    "mask_head_channels": "8",
+    "proposals": "16",
+    "roi_samples": "8",
+    "rpn_samples": "32",
+    "photos_per_split": "8",
+    "training_sample": "4",
+    "epochs": "2",
+    "batch_size": "4",
+    "bootstrap_samples": "100",
+}
+
+
+def small_study(monkeypatch, folder: Path, photos: Path, **overrides: object) -> Study:
+    """A saved study of profile smoke, made smaller, in a reports folder of its own."""
+    monkeypatch.setenv("CARSEG_REPORTS", str(folder))
+    settings = SETTINGS | {name: str(value) for name, value in overrides.items()}
+    known = {name: settings.pop(name) for name in ("workers", "seed", "run", "weights") if name in settings}
+    study = Study.create(profile="smoke", data=photos, overrides=settings, device="cpu", **known)
+    study.save()
+    return study
+
+
+def with_dataset(study: Study) -> Catalogue:
+    """Fills the run's dataset folder as notebooks 01 and 02 do."""
+    dataset = assign_splits(load_catalogue(Path(study.data)), study.seed)
+    dataset.save(study.dataset)
+    return Catalogue.load(study.dataset)

@@ -1,0 +1,75 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from carseg_lib.models import precision
+from carseg_lib.models.mask_rcnn import build_model
+from carseg_lib.models.precision import BFLOAT16, FLOAT32, autocast, number_format, spare_strided_depthwise
+from tests.helpers.small_run import small_study
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"), [({"avx512_bf16": True}, BFLOAT16), ({"avx2": True}, FLOAT32)]
+)
+def test_auto_follows_what_the_processor_multiplies_in(monkeypatch, features, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
+    precision.multiplies_bfloat16.cache_clear()
+    assert number_format("auto", CPU) == expected
+    assert [number_format(given, CPU) for given in (FLOAT32, BFLOAT16)] == [FLOAT32, BFLOAT16]
+    precision.multiplies_bfloat16.cache_clear()
+
+
+def test_a_kind_of_device_without_such_instructions_stays_in_float32():
+    assert number_format("auto", torch.device("mps")) == FLOAT32
+
+
+def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a_gradient():
+    torch.manual_seed(0)
+    strided = nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8)
+    body = nn.Sequential(nn.Conv2d(3, 8, 1), strided, nn.Conv2d(8, 8, 3, padding=1, groups=8))
+    before = copy.deepcopy(body)
+    assert spare_strided_depthwise(body) == 1 and spare_strided_depthwise(body) == 0
+    assert list(body.state_dict()) == list(before.state_dict())
+    photos = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(body(photos), before(photos), rtol=0, atol=0)
+    seen = []
+    strided.weight.register_hook(lambda gradient: seen.append(gradient.dtype))
+    maps = torch.randn(2, 8, 8, 8).bfloat16()
+    with autocast(BFLOAT16, CPU):
+        rounded = strided(maps)
+        kept = strided(maps.requires_grad_())
+    assert rounded.dtype == kept.dtype == torch.bfloat16
+    exact = nn.functional.conv2d(maps.float(), strided.weight, strided.bias, 2, 1, 1, 8)
+    torch.testing.assert_close(kept, exact.bfloat16(), rtol=0, atol=0)  # rounded once, at its end
+    kept.float().sum().backward()
+    assert seen == [torch.float32] and maps.grad.dtype == torch.bfloat16
+
+
+def test_a_model_in_bfloat16_gives_float32_and_nearly_the_same(monkeypatch, tmp_path, synthetic_cars):
+    exact = small_study(monkeypatch, tmp_path, synthetic_cars, precision=FLOAT32, score_threshold=0.0)
+    torch.manual_seed(0)
+    model = build_model(exact, 5, with_masks=True).eval()
+    rounded = build_model(exact.model_copy(update={"precision": BFLOAT16}), 5, with_masks=True).eval()
+    rounded.load_state_dict(model.state_dict())
+    photos = torch.randn(2, 3, 96, 96)
+    cars = {
+        "boxes": torch.tensor([[20.0, 20.0, 70.0, 60.0]]),
+        "labels": torch.tensor([1]),
+        "masks": torch.ones(1, 96, 96, dtype=torch.uint8),
+        "seed": 0,
+    }
+    losses, found = {}, {}
+    for name, one in (("exact", model), ("rounded", rounded)):
+        losses[name], found[name] = one(photos, [cars, cars])
+        sum(losses[name].values()).backward()
+        assert all(p.grad is None or p.grad.dtype == torch.float32 for p in one.parameters())
+    for term, loss in losses["exact"].items():
+        assert losses["rounded"][term].dtype == torch.float32
+        assert losses["rounded"][term].item() == pytest.approx(loss.item(), rel=0.05), term
+    assert losses["rounded"] != losses["exact"]
+    for name, values in found["rounded"][0].items():
+        assert values.dtype == found["exact"][0][name].dtype

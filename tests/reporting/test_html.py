@@ -1,0 +1,621 @@
+"""The page of a run: it says every number, whatever is missing, and trusts no text."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carseg_lib.core import files, formatting
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.catalogue import BODY_TYPES
+from carseg_lib.paper import audit, claims, recipe
+from carseg_lib.reporting.html import findings, page, render
+from carseg_lib.reporting.html.page import write_index, write_report
+from carseg_lib.reporting.plots import data, evaluation, photos, pseudo_labels, training
+from tests.helpers.drawn_cars import make_car_photos
+from tests.helpers.fake_run import make_run
+from tests.helpers.metadata import add_parameters
+
+EVIL = "<script>alert('carseg')</script>"
+
+
+class Reader(HTMLParser):
+    """Texts, elements and their attributes of a page; fails on tags that are not closed."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "line", "circle"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(html)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, synthetic_cars: Path) -> Path:
+    """A complete run; read it, never write into it."""
+    return make_run(tmp_path_factory.mktemp("reports") / "fake", synthetic_cars)
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "reports" / "fake"))
+
+
+def read(run: Path) -> Reader:
+    return Reader(write_report(run).read_text(encoding="utf-8"))
+
+
+def change(path: Path, **values: object) -> None:
+    files.write_json(path, files.read_json(path) | values)
+
+
+def estimates(value: object) -> list[dict]:
+    """Every {"value", "low", "high", "n"} inside."""
+    if isinstance(value, dict):
+        if {"value", "low", "high"} <= set(value):
+            return [value]
+        return [found for part in value.values() for found in estimates(part)]
+    return []
+
+
+def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
+    text = read(run).text
+    metrics = files.read_json(run / "metrics.json")
+    found = estimates(metrics)
+    assert len(found) > 60
+    for estimate in found:
+        assert formatting.percent(estimate["value"]) in text
+        assert formatting.interval(estimate) in text
+    for part in metrics["splits"].values():
+        assert f"Confusion matrix of {part['accuracy']['n']}" in text
+    for value in (
+        metrics["run"]["parameters"],
+        metrics["data"]["fingerprint"],
+        metrics["training"]["best_epoch"],
+    ):
+        assert render.number(value) in text
+    for claim in claims.compare_with_paper(metrics, "test").itertuples():
+        assert formatting.percent(claim.paper) in text
+
+
+def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> None:
+    text = read(run).text
+    for value in pd.read_csv(run / "history.csv")["validation_accuracy"]:
+        assert render.number(value) in text
+    for row in audit.audit().itertuples():
+        for cell in (
+            formatting.short_claim(row.claim),
+            row.printed,
+            row.check,
+            row.implied,
+            row.verdict,
+            row.why,
+            row.working,
+            row.place,
+        ):
+            assert cell in text
+    provenance = files.read_json(run / "provenance.json")
+    for value in (
+        provenance["command"],
+        provenance["carseg"]["commit"],
+        provenance["lock"],
+        provenance["data"]["sha256"],
+        provenance["weights"]["sha256"],
+        provenance["hardware"]["processor"],
+        "torch",
+        "2.15.0",
+        "1101.8",
+        "2.35",
+    ):
+        assert value in text, value
+    assert "with changes that are not committed" in text
+    assert "crop_scale" in text
+
+
+def test_the_page_holds_no_path_of_the_machine(run: Path) -> None:
+    html = write_report(run).read_text(encoding="utf-8")
+    assert "/secret/place" not in html
+    assert str(run.parent) not in html
+
+
+def test_it_is_one_file_with_a_strict_policy(run: Path) -> None:
+    reader = read(run)
+    policy = next(
+        m["content"] for m in reader.all("meta") if m.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+    for tag, attributes in reader.tags:
+        assert "style" not in attributes, "the policy forbids style attributes"
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "srcset", "data", "action"):
+            target = attributes.get(name)
+            if target:
+                assert target.startswith(("data:", "#", "notebooks/")), (tag, target[:80])
+
+
+def test_every_figure_is_there_with_words(run: Path) -> None:
+    reader = read(run)
+    pictures = reader.all("img")
+    assert len(pictures) == len(list((run / "figures").glob("*.png")))
+    for picture in pictures:
+        assert len(picture["alt"]) > 15
+        assert int(picture["width"]) > 100
+    assert "More figures" not in reader.text
+
+
+def test_an_unknown_figure_is_shown_too(run: Path) -> None:
+    shutil.copy(run / "figures" / "brightness.png", run / "figures" / "my_own_figure.png")
+    text = read(run).text
+    assert "More figures" in text
+    assert "My own figure." in text
+
+
+def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
+    reader = read(run)
+    levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in pairwise(levels))
+    assert len(reader.all("table")) == len(reader.all("caption"))
+    ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for link in reader.all("a"):
+        if link["href"].startswith("#"):
+            assert link["href"][1:] in ids
+    assert all(cell.get("scope") in ("col", "row") for cell in reader.all("th"))
+
+
+def test_only_notebooks_that_exist_are_linked(run: Path) -> None:
+    links = [a["href"] for a in read(run).all("a") if a["href"].startswith("notebooks/")]
+    assert links == ["notebooks/01_data_exploration.html"]
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    data = make_car_photos(
+        tmp_path / "cars", per_type={"train": 1, "validation": 1, "test": 1}, size=(60, 40)
+    )
+    run = make_run(tmp_path / "run", data, name=EVIL, figures=False)
+    predictions = pd.read_csv(run / "predictions.csv")
+    predictions["photo_id"], predictions["predicted"] = f'"><img src=x>{EVIL}', EVIL
+    predictions.to_csv(run / "predictions.csv", index=False)
+    change(run / "provenance.json", command=EVIL, system=EVIL)
+    change(run / "study.json", backbone=EVIL, augmentation=EVIL)
+    excluded = {"photo_id": EVIL, "split": "train", "body_type": "suv", "reason": EVIL, "detail": '"' + EVIL}
+    pd.DataFrame([excluded]).to_csv(run / "dataset" / "excluded.csv", index=False)
+    metrics = files.read_json(run / "metrics.json")
+    metrics["data"]["excluded"] = {EVIL: 1}
+    files.write_json(run / "metrics.json", metrics)
+    html = write_report(run).read_text(encoding="utf-8")
+    assert EVIL not in html
+    assert "<img src=x>" not in html
+    reader = Reader(html)
+    assert len(reader.all("script")) == 1
+    assert reader.text.count(EVIL) >= 8
+    assert not reader.all("img")
+
+
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ("study.json", "What differs from the paper"),
+        ("provenance.json", "provenance.json is missing"),
+        ("history.csv", "Epoch 8 was chosen"),
+        ("predictions.csv", "The commonest mistakes"),
+        ("classification_report.csv", "classification_report.csv is missing"),
+        ("dataset", "The catalogue (dataset/) is missing"),
+        ("figures", "Headline numbers"),
+        ("notebooks", "The command that made this run"),
+    ],
+)
+def test_a_page_without_one_of_the_files(run: Path, missing: str, says: str) -> None:
+    path = run / missing
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert says in " ".join(read(run).text.split())
+
+
+def test_a_page_of_the_metrics_alone(run: Path) -> None:
+    for path in run.iterdir():
+        if path.name != "metrics.json":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    metrics = files.read_json(run / "metrics.json")
+    files.write_json(run / "metrics.json", metrics | {"training": None})
+    assert "This run was not trained here" in read(run).text
+
+
+def test_without_boxes_and_masks_the_page_names_the_stand_ins(tmp_path: Path) -> None:
+    data = make_car_photos(
+        tmp_path / "cars",
+        per_type={"train": 2, "validation": 2, "test": 2},
+        size=(60, 40),
+        layout="folder-splits",
+    )
+    run = make_run(tmp_path / "run", data)
+    assert files.read_json(run / "metrics.json")["splits"]["test"]["mask"] is None
+    text = " ".join(read(run).text.split())
+    assert "the whole frame stands in for each box" in text
+    assert "the mask loss is off" in text
+    assert "Mask AP" not in text
+    assert "No mask figures: these data have no masks." in text
+
+
+def test_a_run_without_a_type_in_the_test_split(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    part = metrics["splits"]["test"]
+    part["per_type"]["minivan"] |= {"precision": None, "recall": None, "f1": None, "support": 0}
+    part["box"]["per_type"]["minivan"] = {"AP": None}
+    part["confusion"]["matrix"][3] = [0, 0, 0, 0, 0]
+    files.write_json(run / "metrics.json", metrics)
+    assert "minivan" in read(run).text
+
+
+def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
+    rows = [
+        {
+            "photo_id": f"p{i}.jpg",
+            "split": "train",
+            "body_type": "suv",
+            "reason": "truncated",
+            "detail": "3 bytes",
+        }
+        for i in range(page.LISTED + 7)
+    ]
+    pd.DataFrame(rows).to_csv(run / "dataset" / "excluded.csv", index=False)
+    metrics = files.read_json(run / "metrics.json")
+    metrics["data"]["excluded"] = {"truncated": len(rows)}
+    files.write_json(run / "metrics.json", metrics)
+    text = read(run).text
+    assert f"{len(rows)} × truncated." in text
+    assert "p0.jpg" in text
+    assert f"p{page.LISTED - 1}.jpg" in text
+    assert f"p{page.LISTED}.jpg" not in text
+    assert f"the first {page.LISTED}; all in dataset/excluded.csv" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "value", "high", "word", "says"),
+    [
+        (0.90, 0.91, 0.92, "holds", "lies inside"),
+        (0.85, 0.87, 0.89, "does not hold", "lies above"),
+        (0.93, 0.95, 0.97, "holds, exceeded", "lies below"),
+        (0.912, 0.93, 0.95, "holds", "lies inside"),
+        (None, 0.93, None, "not judged", "cannot be judged"),
+    ],
+)
+def test_the_verdict_follows_the_interval(
+    low: float | None, value: float, high: float | None, word: str, says: str
+) -> None:
+    accuracy = {"value": value, "low": low, "high": high, "n": 590}
+    verdict = findings.verdict({"data": {"name": "d"}, "splits": {"test": {"accuracy": accuracy}}}, [])
+    assert verdict.word == word
+    assert says in verdict.sentences[1]
+    assert (
+        f"590 test photos of “d” the model names the body type of {100 * value:.1f}% rightly"
+        in verdict.sentences[0]
+    )
+
+
+def test_a_smoke_run_judges_no_claim() -> None:
+    accuracy = {"value": 0.25, "low": 0.1, "high": 0.4, "n": 16}
+    metrics = {"data": {"name": "d"}, "run": {"profile": "smoke"}, "splits": {"test": {"accuracy": accuracy}}}
+    verdict = findings.verdict(metrics, [])
+    assert verdict.word == "not judged" and verdict.tone == "unsure"
+
+
+def test_differences_are_computed(run: Path) -> None:
+    metrics, study = files.read_json(run / "metrics.json"), files.read_json(run / "study.json")
+    states = {d.what: d.state for d in recipe.differences(study, metrics, None)}
+    assert states["Image size, pixels"] == "same"
+    assert states["Batch size"] == "same"
+    assert states["Augmentation"] == "differs"
+    assert states["Optimiser"] == "differs"
+    assert states["Learning rate"] == "differs"
+    assert states["Epochs"] == "differs"
+    assert states["Backbone"] == "not said"
+    papers = study | {
+        "optimizer": "adam",
+        "lr": 0.002,
+        "epochs": 30,
+        "augmentation": "rotate_and_flip",
+        "rotation_degrees": 90.0,
+        "weights": "coco",
+    }
+    metrics["data"]["counts"] = {"train": {"suv": 4957}, "validation": {"suv": 2887}, "test": {"suv": 590}}
+    photos = pd.DataFrame({"width": [240, 240], "height": [160, 160]})
+    differing = [d.what for d in recipe.differences(papers, metrics, photos) if d.state == "differs"]
+    assert differing == []
+    small = recipe.differences(papers | {"rotation_degrees": 10.0}, metrics, photos.assign(height=[160, 100]))
+    assert [d.what for d in small if d.state == "differs"] == ["Photo size, pixels", "Augmentation"]
+
+
+def test_missing_metrics_are_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(CarsegError, match=r"metrics\.json is missing: make the run first"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("metrics.json", "{", "valid JSON"),
+        ("predictions.csv", "", "not a readable table"),
+        ("figures/brightness.png", "no picture", "not a readable PNG"),
+    ],
+)
+def test_broken_files_are_clear_errors_and_keep_the_old_page(
+    run: Path, name: str, content: str, message: str
+) -> None:
+    old = write_report(run).read_bytes()
+    (run / name).write_text(content)
+    with pytest.raises(CarsegError, match=message) as raised:
+        write_report(run)
+    assert "\n" not in str(raised.value)
+    assert (run / "index.html").read_bytes() == old
+
+
+def test_the_same_run_gives_the_same_page(run: Path) -> None:
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
+    assert not list(run.glob(".index*"))
+
+
+def test_the_list_of_runs_is_newest_first(run: Path) -> None:
+    write_report(run)
+    for name, made in (("older", "2025-01-01T00:00:00Z"), ("newer", "2027-01-01T00:00:00Z"), ("broken", "")):
+        other = Path(shutil.copytree(run, run.parent / name))
+        change(other / "provenance.json", made=made)
+    (run.parent / "broken" / "index.html").unlink()
+    (run.parent / "reference").mkdir()
+    path = write_index(run.parent)
+    assert path == run.parent / "index.html"
+    links = [
+        a["href"] for a in Reader(path.read_text(encoding="utf-8")).all("a") if "index.html" in a["href"]
+    ]
+    assert links == ["newer/index.html", "fake/index.html", "older/index.html"]
+
+
+def test_the_list_without_runs(tmp_path: Path) -> None:
+    assert "There is no finished run yet." in write_index(tmp_path).read_text(encoding="utf-8")
+
+
+def test_commonest_confusions_of_a_hand_made_matrix() -> None:
+    confusion = {"labels": ["suv", "sedan", "no car found"], "matrix": [[7, 2, 1], [5, 5, 0]]}
+    assert findings.commonest_confusions(confusion, 2) == [
+        {"truth": "sedan", "answer": "suv", "n": 5, "share": 0.5},
+        {"truth": "suv", "answer": "sedan", "n": 2, "share": 0.2},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (float("nan"), "–"), (1234567, "1,234,567"), (0.12345, "0.123"), (0.00005, "5.0e-05"), (0.0, "0.000"),
+     (3.0, "3"), ("suv", "suv"), (-2.5, "-2.500")],
+)  # fmt: skip
+def test_numbers_in_tables(value: object, shown: str) -> None:
+    assert render.number(value) == shown
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+def test_the_place_of_a_claim(claimed: float, a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    place, _ = findings.place_of(claimed, low, high)
+    assert (place == "inside") == (low <= claimed <= high)
+
+
+@pytest.mark.parametrize(
+    ("claim", "shown"),
+    [
+        ("headline recall, headline accuracy", "headline recall, headline accuracy"),
+        ("suv f1", "suv: f1"),
+        ("suv precision, suv recall, sedan recall", "suv: precision, recall; sedan: recall"),
+        (", ".join(f"{t} {m}" for t in BODY_TYPES for m in ("recall", "f1")), "all types: recall, f1"),
+    ],
+)
+def test_claims_are_gathered_by_type(claim: str, shown: str) -> None:
+    assert formatting.short_claim(claim) == shown
+
+
+def test_percent_of_nothing() -> None:
+    assert formatting.percent(None) == formatting.percent(np.nan) == "–"
+
+
+def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None:
+    names = {name.partition("_{")[0] for section in page.FIGURES.values() for name in section}
+    drawn_by = {
+        "samples": "sample_photos",
+        "augmentation": "augmentation_grid",
+        "confusion": "confusion_matrix",
+        "answers_right": "answers_grid",
+        "answers_wrong": "answers_grid",
+        "near_duplicates": "duplicate_pairs",
+    }
+    for name in names:
+        if name.startswith(("known_", "hard_")):
+            continue  # the test of known truth holds these against what is drawn
+        drawn = drawn_by.get(name, name)
+        assert any(
+            hasattr(module, drawn) for module in (data, evaluation, photos, pseudo_labels, training)
+        ), name
+
+
+@pytest.fixture(scope="module")
+def known_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on data with a table of parameters."""
+    folder = tmp_path_factory.mktemp("known")
+    cars = make_car_photos(folder / "cars", {"train": 1, "validation": 30, "test": 12}, size=(60, 40))
+    add_parameters(cars)
+    return make_run(folder / "reports" / "fake", cars)
+
+
+def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path) -> None:
+    reader = read(known_run)
+    text = " ".join(reader.text.split())
+    drawn = {path.stem for path in (known_run / "figures").glob("*.png")}
+    assert {name for name in drawn if name.startswith(("known_", "hard_"))} == {
+        *page.FIGURES["known"],
+        *page.FIGURES["hard"],
+    }
+    assert "More figures" not in text
+    truth = pd.read_csv(known_run / "known_truth.csv")
+    for row in truth.itertuples():
+        assert formatting.percent(row.accuracy) in text
+        assert f"{100 * row.low:.1f}–{100 * row.high:.1f}%" in text
+    for row in pd.read_csv(known_run / "hardness.csv").itertuples():
+        assert row.measure in text and render.number(row.odds_ratio, 2) in text
+    whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
+    assert f"Of the 120 validation photos {formatting.percent(whole.accuracy)} are answered right." in text
+    assert "Of every one of the 172 photos 25 parameters are known" in text
+    assert "These pictures are rendered" in text
+
+
+def test_without_known_truth_the_page_says_so(run: Path) -> None:
+    text = " ".join(read(run).text.split())
+    assert "How these photos were made is not known: accuracy is not divided" in text
+    assert "the data have no parameters.csv" in text
+    assert "These pictures are rendered" not in text
+    (run / "known_truth.csv").unlink()
+    assert "known_truth.csv is missing in this run's folder." in read(run).text
+
+
+def test_levels_that_lie_apart_are_named() -> None:
+    def row(factor: str, level: str, n: int, low: float, value: float, high: float) -> dict:
+        names = {"split": "validation", "factor": factor, "body_type": np.nan, "level": level, "n": n}
+        return names | {"accuracy": value, "low": low, "high": high}
+
+    accuracy = pd.DataFrame(
+        [
+            row("all photos", "all photos", 700, 0.87, 0.9, 0.92),
+            row("light", "dusk", 80, 0.6, 0.7, 0.8),
+            row("light", "clear", 80, 0.8, 0.88, 0.93),
+            row("direction", "90°", 80, 0.1, 0.2, 0.3),
+        ]
+    )
+    effect = {"group": "all types", "measure": "more noise", "odds_ratio": 0.5, "low": 0.4, "high": 0.6}
+    texts = " ".join(findings.hard_levels(accuracy, pd.DataFrame([effect])))
+    assert "Below it with its whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
+    assert "clear" not in texts and "90°" not in texts and "Above" not in texts
+    assert "more noise (odds × 0.50, 0.40–0.60)" in texts
+    none = " ".join(findings.hard_levels(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}])))
+    assert "No level lies apart" in none and "no measure changes the odds" in none
+    assert findings.hard_levels(accuracy.iloc[:0], pd.DataFrame()) == []
+
+
+def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    headline, averages, types = findings.comparison(metrics)
+    assert headline[0].what == "Accuracy"
+    assert [row.paper for row in averages] == [0.876, 0.912]
+    assert set(types) == set(BODY_TYPES)
+    for split in ("validation", "test"):
+        ours = metrics["splits"][split]["accuracy"]
+        side = headline[0].sides[split]
+        assert side.estimate == ours
+        assert side.place == findings.place_of(0.912, ours["low"], ours["high"])[0]
+        assert (
+            types["suv"][0].sides[split].estimate["n"]
+            == metrics["splits"][split]["per_type"]["suv"]["precision"]["n"]
+        )
+    text = " ".join(read(run).text.split())
+    assert "The verdict is drawn on the test split, by which nothing was chosen." in text
+    assert "Ours, validation" in text
+    assert "Ours, test" in text
+
+
+def test_captions_name_split_and_number_of_photos(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    n = {split: part["accuracy"]["n"] for split, part in metrics["splits"].items()}
+    sections = page._figures(run / "figures", BODY_TYPES, n)
+    shown = sections["evaluation"] + sections["pictures"]
+    assert {"table_bars_test", "table_bars_validation", "answers_wrong_test"} <= {p.name for p in shown}
+    for picture in shown:
+        assert picture.name.endswith(picture.split)
+        assert f"{n[picture.split]} {picture.split} photos" in picture.caption
+
+
+def test_leftovers_of_a_killed_write_are_passed_over(run: Path) -> None:
+    (run / "figures" / ".brightness.x1.png").write_text("half a picture")
+    assert "More figures" not in read(run).text
+
+
+def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    metrics["run"]["device"] = "cuda"
+    files.write_json(run / "metrics.json", metrics)
+    assert re.search(r"Device\s*cuda\b", read(run).text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "same"),
+    [
+        ({}, "crop to 60% of the photo's area or more, rotation within ±90°, horizontal flip with probability 0.5",
+         True),
+        ({"crop_scale": 1.0}, "rotation within ±90°, horizontal flip with probability 0.5", False),
+        ({"flip_probability": 0.0}, "crop to 60% of the photo's area or more, rotation within ±90°", False),
+        ({"rotation_degrees": 30.0, "crop_scale": 1.0, "flip_probability": 0.0}, "rotation within ±30°", False),
+        ({"augmentation": "flip_only", "crop_scale": 1.0}, "horizontal flip with probability 0.5", False),
+        ({"augmentation": "flip_only", "crop_scale": 1.0, "flip_probability": 0.0}, "none", False),
+        ({"augmentation": "none"}, "none", False),
+    ],
+)  # fmt: skip
+def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool) -> None:
+    papers = {
+        "augmentation": "rotate_and_flip",
+        "rotation_degrees": 90.0,
+        "crop_scale": 0.6,
+        "flip_probability": 0.5,
+    }
+    assert recipe.augmentation(papers | changes) == (words, same)
+
+
+def test_other_types_than_the_papers_are_shown_and_judge_no_claim(run: Path) -> None:
+    """The run's type names are replaced; what the page makes of them is looked at."""
+    names = dict(zip(BODY_TYPES, ("St. Wagon", "軽 <i>", "pickup", "suv"), strict=True))
+    text = (run / "metrics.json").read_text(encoding="utf-8")
+    for old, new in names.items():
+        text = text.replace(f'"{old}"', json.dumps(f"@{new}", ensure_ascii=False))
+    (run / "metrics.json").write_text(text.replace("@", ""), encoding="utf-8")
+    html = write_report(run).read_text(encoding="utf-8")
+    assert "not judged" in html and "These are other types (St. Wagon, 軽 &lt;i&gt;, pickup, suv)" in html
+    assert "tell 4 other body types apart" in html and "<i>" not in html
+    assert '<span class="dot type-2"></span>軽 &lt;i&gt;' in html
+    assert ".dot.type-4 { background: #0072B2; }" in html  # suv keeps its colour
+    assert "not in the paper" in html
+
+
+def test_few_training_photos_are_a_limit(run: Path) -> None:
+    metrics = files.read_json(run / "metrics.json")
+    metrics["data"]["counts"] = {"train": {"suv": 29, "sedan": 30, "convertible": 400, "minivan": 3}}
+    files.write_json(run / "metrics.json", metrics)
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "Few training photos of some types (29 of suv, 3 of minivan): they are learned badly." in page

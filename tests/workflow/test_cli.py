@@ -1,0 +1,181 @@
+"""The command line: one line for a user's mistake, and nothing written before everything is checked."""
+
+from __future__ import annotations
+
+import pytest
+
+from carseg_lib.core.run import Study
+from carseg_lib.workflow import pipeline, predict
+from carseg_lib.workflow.cli import main
+from carseg_lib.workflow.notebooks import NotebookFailedError
+
+
+@pytest.fixture
+def reports(tmp_path, monkeypatch):
+    for name in ("DATA", "TYPES", "PROFILE", "RUN", "SEED", "DEVICE", "WEIGHTS", "WORKERS", "SET", "PHOTO"):
+        monkeypatch.delenv(f"CARSEG_{name}", raising=False)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "reports"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: command"),
+        (["fly"], "argument command: invalid choice: 'fly'"),
+        (["run", "--dat", "photos"], "unrecognized arguments: --dat"),
+        (["run", "--data", "nowhere"], "DATA='nowhere' does not exist"),
+        (["run", "--data", "photos", "--profile", "quik"], "did you mean 'quick'?"),
+        (["run", "--data", "photos", "--set", "epoch=3"], "did you mean 'epochs'?"),
+        (["run", "--data", "photos", "--seed", "1.5"], "seed = '1.5' (SEED): must be a whole number"),
+        (["run", "--data", "photos", "--run", "../x"], "RUN='../x'"),
+        (["run", "--data", "photos", "--types", "suv"], "TYPES=suv: a study needs two body types or more"),
+        (["catalogue", "--data", "nowhere"], "DATA='nowhere' does not exist"),
+        (["report"], "There is no run 'quick'"),
+        (["verify", "--profile", "smoke"], "There is no run 'smoke'"),
+        (["predict"], "by PHOTO=path"),
+        (["report", "--run", "index.html"], "RUN='index.html'"),
+        (["lab", "--run", "mine"], "There is no run 'mine'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_2(reports, capsys, words, message):
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("carseg: ")
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert not reports.exists()
+
+
+def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(pipeline, "make_run", lambda study, until: asked.append((study, until)) or ["01"])
+    for name, value in {
+        "DATA": "photos",
+        "PROFILE": "smoke",
+        "SEED": "0",
+        "SET": "epochs=3",
+        "RUN": "mine",
+    }.items():
+        monkeypatch.setenv(f"CARSEG_{name}", value)
+    assert main(["run", "--until", "03_training", "--seed", "4"]) == 0
+    (study, until) = asked[0]
+    assert (study.run, study.profile, study.seed, study.epochs, until) == (
+        "mine",
+        "smoke",
+        4,
+        3,
+        "03_training",
+    )
+    assert capsys.readouterr().out.splitlines()[0] == "run mine: smoke profile, photos, seed 4, device auto"
+
+
+def test_nothing_to_be_done_is_said(reports, capsys, monkeypatch):
+    monkeypatch.setattr(pipeline, "make_run", lambda study, until: [])
+    assert main(["run", "--data", "photos"]) == 0
+    assert (
+        capsys.readouterr().out.splitlines()[-1]
+        == "nothing to be done: reports/quick/index.html is up to date"
+    )
+
+
+def test_a_failure_that_is_no_mistake_is_1(reports, capsys, monkeypatch):
+    def fail(study: object, until: str) -> None:
+        raise NotebookFailedError("03_training.ipynb, cell [4]:\nZeroDivisionError: division by zero")
+
+    monkeypatch.setattr(pipeline, "make_run", fail)
+    assert main(["run", "--data", "photos"]) == 1
+    assert "ZeroDivisionError: division by zero" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line(reports, capsys, monkeypatch):
+    def fail(study: object, until: str) -> None:
+        raise OSError(28, "No space left on device", "/reports/x")
+
+    monkeypatch.setattr(pipeline, "make_run", fail)
+    assert main(["run", "--data", "photos"]) == 2
+    assert capsys.readouterr().err == (
+        "carseg: The disk is full: /reports/x was not written. Free some space and run again.\n"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_not_told_as_one_that_cannot_be_written(reports, capsys, monkeypatch):
+    def fail(study: object, until: str) -> None:
+        raise PermissionError(13, "Permission denied", "/photos/a.jpg")
+
+    monkeypatch.setattr(pipeline, "make_run", fail)
+    assert main(["run", "--data", "photos"]) == 2
+    assert capsys.readouterr().err == (
+        "carseg: /photos/a.jpg: Permission denied. Check the permissions of it and of its folder.\n"
+    )
+
+
+def test_other_data_get_a_run_of_their_own_and_the_first_line_says_so(reports, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(pipeline, "make_run", lambda study, until: study.save() and ["01"])
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "b.jpg").write_bytes(b"x")
+    assert main(["run", "--data", "photos"]) == 0
+    (reports / "quick" / "stamps").mkdir()
+    (reports / "quick" / "stamps" / "01.json").write_text("{}")
+    capsys.readouterr()
+    assert main(["run", "--data", "others"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("run quick-others (run quick holds other photos): quick profile, others, ")
+    assert main(["run", "--data", "others", "--run", "quick"]) == 2
+    said = capsys.readouterr().err
+    assert f"holds the results of DATA={tmp_path / 'photos'}" in said
+    assert "DATA=others" in said
+    assert said.count("\n") == 1
+
+
+def test_predict_takes_another_device(reports, monkeypatch, capsys):
+    monkeypatch.setattr(pipeline, "make_run", lambda study, until: study.save() and ["01"])
+    assert main(["run", "--data", "photos", "--device", "cuda"]) == 0
+    seen = []
+    monkeypatch.setattr(predict, "predict_path", lambda study, photo, folder: seen.append(study.device))
+    assert main(["predict", "--photo", "a.jpg"]) == 0
+    assert main(["predict", "--photo", "a.jpg", "--device", "cpu"]) == 0
+    assert seen == ["cuda", "cpu"]
+    capsys.readouterr()
+    assert main(["predict", "--photo", "a.jpg", "--device", "gpu"]) == 2
+    assert "device = 'gpu' (DEVICE)" in capsys.readouterr().err
+
+
+def test_the_lab_opens_without_a_run(reports, capsys, monkeypatch):
+    opened = []
+    monkeypatch.setattr("os.execv", lambda program, words: opened.append(words))
+    main(["lab"])
+    assert capsys.readouterr().out == (
+        "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one\n"
+    )
+    assert not reports.exists()
+    main(["lab", "--data", "photos"])
+    assert 'say run = "quick"' in capsys.readouterr().out
+    assert (reports / "quick" / "study.json").is_file()
+    main(["lab"])
+    assert 'say run = "quick"' in capsys.readouterr().out
+    assert [words[1:3] for words in opened] == [["-m", "jupyterlab"]] * 3
+    with pipeline.run_lock(Study.open("quick")):
+        assert main(["lab", "--data", "photos"]) == 2
+    assert "is being made already" in capsys.readouterr().err
+    assert len(opened) == 3
+
+
+def test_settings_are_listed_with_their_ranges(reports, capsys):
+    assert main(["settings", "--profile", "paper"]) == 0
+    listed = capsys.readouterr().out
+    assert "epochs                 30 " in listed
+    assert "(a whole number from 1 up to 1,000)" in listed
+
+
+@pytest.mark.parametrize("command", ["transfer", "bench", "ablate", "segmenter", "teacher"])
+def test_types_are_refused_where_they_would_change_nothing(reports, capsys, monkeypatch, command):
+    monkeypatch.setenv("CARSEG_TYPES", "suv sedan")
+    assert main([command]) == 2
+    assert capsys.readouterr().err == (
+        f"carseg: TYPES: {command} knows the paper's four body types alone; leave TYPES out.\n"
+    )

@@ -1,0 +1,69 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.masks import decode_mask
+from carseg_lib.engine.trainer import train
+from carseg_lib.workflow.predict import LARGEST_SIDE, predict_path
+from tests.helpers.small_run import small_study, with_dataset
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, synthetic_cars):
+    with pytest.MonkeyPatch.context() as patch:
+        study = small_study(
+            patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0
+        )
+        with_dataset(study)
+        train(study)
+        yield study
+
+
+def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path):
+    photo = next((synthetic_cars / "images").rglob("*.jpg"))
+    lines = []
+    ((path, answer),) = predict_path(trained, photo, tmp_path / "out", lines.append)
+    content = json.loads((tmp_path / "out" / f"{photo.name}.json").read_text())
+    assert path == photo and content["photo"] == photo.name and content["answer"] == answer
+    assert (content["width"], content["height"]) == (240, 160)
+    first = content["detections"][0]
+    assert first["body_type"] == answer and 0 <= first["score"] <= 1
+    assert decode_mask(first["mask"]["counts"], *first["mask"]["size"]).shape == (160, 240)
+    x1, y1, x2, y2 = first["box"]
+    assert 0 <= x1 < x2 <= 240 and 0 <= y1 < y2 <= 160
+    with Image.open(tmp_path / "out" / f"{photo.name}.png") as overlay, Image.open(photo) as original:
+        assert overlay.size == (240, 160)
+        assert not np.array_equal(np.array(overlay.convert("RGB")), np.array(original))
+    assert answer in lines[0]
+
+
+def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path):
+    photos = tmp_path / "photos"
+    (photos / "trip").mkdir(parents=True)
+    Image.new("RGB", (2000, 1000), "red").save(photos / "large.png")
+    Image.new("L", (90, 120), 128).save(photos / "trip" / "grey.jpg")
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    (photos / "notes.txt").write_text("not looked at")
+    lines = []
+    answers = predict_path(trained, photos, tmp_path / "out", lines.append)
+    assert sorted(p.name for p, _ in answers) == ["grey.jpg", "large.png"]
+    assert (tmp_path / "out" / "trip" / "grey.jpg.json").is_file()
+    assert any("broken.jpg" in line and "left out" in line for line in lines)
+    assert not (tmp_path / "out" / "broken.jpg.json").exists()
+    with Image.open(tmp_path / "out" / "large.png.png") as overlay:
+        assert overlay.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
+    assert json.loads((tmp_path / "out" / "large.png.json").read_text())["width"] == 2000
+
+
+def test_mistakes_get_one_line(trained, tmp_path):
+    with pytest.raises(CarsegError, match="no such file or folder"):
+        predict_path(trained, tmp_path / "nothing", tmp_path / "out")
+    with pytest.raises(CarsegError, match="holds no photo"):
+        predict_path(trained, tmp_path, tmp_path / "out")
+    (tmp_path / "bad.jpg").write_bytes(b"")
+    with pytest.raises(CarsegError, match="no photo in it can be read"):
+        predict_path(trained, tmp_path / "bad.jpg", tmp_path / "out", lambda _: None)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,89 @@
+"""carseg_lib.workflow.provenance: what a run says of its making."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from carseg_lib.core import files
+from carseg_lib.core.run import Study
+from carseg_lib.workflow import provenance
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
+    return Study.create(run="mine", data=tmp_path / "photos", seed=3)
+
+
+def test_the_record(study, tmp_path):
+    (tmp_path / "requirements.lock").write_text("numpy==1\n")
+    files.write_json(study.best_card, {"weights": {"source": "imagenet", "sha256": "ab"}, "sha256": "cd"})
+    steps = [
+        {"name": "01", "seconds": 1.5, "peak_memory_mb": 100.0, "made": "2024-01-01T00:00:00Z"},
+        {"name": "02", "seconds": 2.5, "peak_memory_mb": 200.0, "made": "2024-01-02T00:00:00Z"},
+    ]
+    record = provenance.record(study, tmp_path, steps, "ef")
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert (record["made"], record["seconds"], record["steps"]) == ("2024-01-02T00:00:00Z", 4.0, steps)
+    assert record["command"] == study.command()
+    assert (record["seed"], record["device"], record["workers"]) == (3, "auto", 1)
+    assert record["data"] == {"name": "photos", "sha256": "ef"}
+    assert record["weights"] == {"source": "imagenet", "sha256": "ab", "model_sha256": "cd"}
+    assert record["lock"] == files.sha256(tmp_path / "requirements.lock")
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", record["packages"]["torch"])
+    assert record["hardware"]["cores"] >= 1
+    assert 0.1 < record["hardware"]["memory_gb"] < 100_000
+    assert record["hardware"]["processor"]
+
+
+def test_before_anything_ran(study, tmp_path):
+    record = provenance.record(study, tmp_path, [], None)
+    assert (record["steps"], record["seconds"], record["weights"], record["carseg"]["commit"]) == (
+        [],
+        0,
+        None,
+        None,
+    )
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record["made"])
+
+
+def test_the_commit_and_whether_files_differ_from_it(tmp_path):
+    assert provenance.code_version(tmp_path)["commit"] is None
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@example.org", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "a.txt").write_text("1")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    version = provenance.code_version(tmp_path)
+    assert (version["commit"], version["modified"]) == (git("rev-parse", "HEAD"), False)
+    (tmp_path / "b.txt").write_text("untracked files do not count")
+    assert provenance.code_version(tmp_path)["modified"] is False
+    (tmp_path / "a.txt").write_text("2")
+    assert provenance.code_version(tmp_path)["modified"] is True
+
+
+def test_a_program_that_is_not_there_is_no_error():
+    assert provenance._run(["no-such-program-here"]) is None
+    assert provenance._run(["git", "no-such-command"]) is None
+
+
+def test_whether_it_is_current(study, tmp_path):
+    steps = [{"name": "01", "seconds": 1.5, "made": "2024-01-01T00:00:00Z"}]
+    assert not provenance.is_current(study, steps, "ef")
+    files.write_json(study.provenance, provenance.record(study, tmp_path, steps, "ef"))
+    assert provenance.is_current(study, steps, "ef")
+    assert not provenance.is_current(study, [*steps, *steps], "ef")
+    assert not provenance.is_current(study, steps, "0")
+    assert not provenance.is_current(study.model_copy(update={"seed": 4}), steps, "ef")
+    study.provenance.write_text("{")
+    assert not provenance.is_current(study, steps, "ef")

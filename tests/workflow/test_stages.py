@@ -1,0 +1,27 @@
+"""carseg_lib.workflow.stages: what each step of the study reads, an earlier one writes."""
+
+import itertools
+
+from carseg_lib.core.config import project_folder
+from carseg_lib.workflow.stages import STEPS, Project
+
+
+def test_the_steps_of_the_study_fit_together():
+    assert [step.name for step in STEPS] == [
+        "01_data_exploration",
+        "02_preprocessing",
+        "03_training",
+        "04_evaluation",
+        "report",
+    ]
+    written: set[str] = {"study.json", "provenance.json", "figures/*"}
+    for step in STEPS:
+        assert set(step.reads) <= written, step.name
+        written |= set(step.writes)
+    for earlier, later in itertools.pairwise(STEPS[:4]):
+        assert set(earlier.sections) <= set(later.sections)
+
+
+def test_a_steps_notebook_is_the_repositorys():
+    notebook = Project().notebook(STEPS[0])
+    assert notebook == project_folder() / "notebooks" / "01_data_exploration.ipynb" and notebook.is_file()
