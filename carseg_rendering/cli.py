@@ -83,7 +83,7 @@ def _whole(text: str, name: str) -> int:
 
 
 def _data(asked: argparse.Namespace) -> Path:
-    return Study.create(data=asked.data or builtin.RENDERED).locate_photos()
+    return Study.create(data=asked.data or builtin.BUILTIN).locate_photos()
 
 
 def _dataset(asked: argparse.Namespace) -> int:

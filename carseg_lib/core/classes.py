@@ -36,14 +36,14 @@ _TAKEN = {"nocarfound", "alltypes", "macroavg", "weightedavg", "overallaccuracy"
 _NO_TEXT = {"na", "n/a", "#n/a", "nan", "none", "null", "<na>", "true", "false"}
 
 
-def letters(name: str) -> str:
+def normalize_name(name: str) -> str:
     """A name without what does not matter: case, the form of its letters, spaces, hyphens and underscores."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return re.sub(r"[\s_-]+", "", folded)
 
 
 @dataclass(frozen=True)
-class TypeNames:
+class ClassMap:
     """The body types of a study and what data may call them. Checked when made: a ValueError says what is wrong.
 
     Attributes:
@@ -74,9 +74,9 @@ class TypeNames:
         given: dict[str, tuple[str, str]] = {}  # spelling: the type, the name as it was written
         for body_type, others in groups:
             for name in (body_type, *others) if body_type else others:
-                if not letters(name):
+                if not normalize_name(name):
                     raise ValueError(f"{name!r} is an empty name; leave it out")
-                _refuse_two(given.setdefault(letters(name), (body_type, name)), (body_type, name))
+                _refuse_two(given.setdefault(normalize_name(name), (body_type, name)), (body_type, name))
         for spelling, meant in given.items():
             _refuse_two(given.get(spelling + "s", meant), meant)
         plurals = {spelling + "s": body_type for spelling, (body_type, _) in given.items()}
@@ -87,12 +87,14 @@ class TypeNames:
 
         Case, a plural s, and spaces, hyphens and underscores do not matter: "Mini-Vans" is minivan.
         """
-        return (not self.from_folders and self._meanings.get(letters(name))) or None
+        return (not self.from_folders and self._meanings.get(normalize_name(name))) or None
 
     def why_not(self, name: str) -> str:
         """The reason by which something of another name is left out: "left out" on purpose, or "other type"."""
         return (
-            "left out" if not self.from_folders and self._meanings.get(letters(name)) == "" else "other type"
+            "left out"
+            if not self.from_folders and self._meanings.get(normalize_name(name)) == ""
+            else "other type"
         )
 
     @property
@@ -120,7 +122,7 @@ class TypeNames:
     def _all_names(self) -> list[str]:
         return [*self.names, *(name for others in self.aliases for name in others), *self.left_out]
 
-    def among(self, found: Iterable[str]) -> TypeNames:
+    def among(self, found: Iterable[str]) -> ClassMap:
         """The types of data whose type folders have these names: each, in the order of the alphabet, is a type.
 
         Folders whose names differ by case, a plural s or separators alone are one type; the first spelling names it.
@@ -129,8 +131,10 @@ class TypeNames:
             CarsegError: A folder's name cannot be a type's, or there are fewer than two.
         """
         names: list[str] = []
-        for name in sorted(found, key=lambda name: (letters(name), name)):
-            if not {letters(name), letters(name).removesuffix("s")} & {letters(other) for other in names}:
+        for name in sorted(found, key=lambda name: (normalize_name(name), name)):
+            if not {normalize_name(name), normalize_name(name).removesuffix("s")} & {
+                normalize_name(other) for other in names
+            }:
                 names.append(name.strip())
         return _checked(f"TYPES={FOLDERS}", tuple(names), ((),) * len(names))
 
@@ -190,14 +194,14 @@ class TypeNames:
 
 def _checked(
     where: str, names: tuple[str, ...], aliases: tuple[tuple[str, ...], ...], left_out: tuple[str, ...] = ()
-) -> TypeNames:
+) -> ClassMap:
     try:
         if len(names) < 2:
             found = ", ".join(names) or "none"
             raise ValueError(
                 f"a study needs two body types or more (found: {found}); separate them by spaces"
             )
-        return TypeNames(names, aliases, left_out)
+        return ClassMap(names, aliases, left_out)
     except ValueError as error:
         raise CarsegError(f"{where}: {error}") from None
 
@@ -211,13 +215,13 @@ def _refuse_two(one: tuple[str, str], other: tuple[str, str]) -> None:
 
 
 def _check_type(name: str) -> None:
-    if not letters(name):
+    if not normalize_name(name):
         raise ValueError(f"{name!r} is an empty type; give it a name")
     if not name.isprintable() or "/" in name or len(name) > LONGEST:
         raise ValueError(
             f"the type {_short(name)!r} is not printable text without / of at most {LONGEST} characters"
         )
-    if letters(name) in _TAKEN:
+    if normalize_name(name) in _TAKEN:
         raise ValueError(f"the type {name!r} has a name that the tables of a run use; choose another")
     if _is_number(name) or name.lower() in _NO_TEXT:
         raise ValueError(f"the type {name!r} would be read as a number or as missing; write it in words")
@@ -231,7 +235,7 @@ def _is_number(name: str) -> bool:
     return True
 
 
-def _from_yaml(where: str, text: str) -> TypeNames:
+def _from_yaml(where: str, text: str) -> ClassMap:
     """Types from `types: {suv: [jeep], sedan: []}` or `types: [suv, sedan]`, and an optional `leave_out: [...]`."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -275,4 +279,4 @@ def _short(text: str) -> str:
 
 
 # What the car segmenter learns from: one type, by any name that COCO, VOC or a study of cars gives it.
-ANY_CAR = TypeNames(("car",), ((*BODY_TYPES, "truck", "bus", "van", "vehicle"),))
+ANY_CAR = ClassMap(("car",), ((*BODY_TYPES, "truck", "bus", "van", "vehicle"),))

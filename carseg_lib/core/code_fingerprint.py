@@ -72,7 +72,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def reached_files(root: Path, package: str, source: str, name: str) -> dict[str, str]:
+def imported_files(root: Path, package: str, source: str, name: str) -> dict[str, str]:
     """Digests of the package's files that some code reaches by imports, directly or through other modules.
 
     Follows import statements everywhere, functions included, but not those for type checkers alone. A package
@@ -180,11 +180,11 @@ def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
         data: folder or COCO file.
         known: an earlier answer; contents are read only if names, sizes or times differ from it.
     """
-    from carseg_lib.data.fingerprint import content_signature, signature
+    from carseg_lib.data.fingerprint import content_fingerprint, stat_fingerprint
 
-    quick = signature(data)
+    quick = stat_fingerprint(data)
     same = known.get("quick") == quick
-    return {"quick": quick, "content": known["content"] if same else content_signature(data)}
+    return {"quick": quick, "content": known["content"] if same else content_fingerprint(data)}
 
 
 def read_stamp(path: Path) -> Stamp:

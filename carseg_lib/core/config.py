@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from carseg_lib.core.errors import CarsegError
 
 # Settings with a variable of their own; a profile (or SET) gives the others.
-OWN_VARIABLE = {
+CLI_SETTINGS = {
     "run": "RUN",
     "profile": "PROFILE",
     "data": "DATA",
@@ -196,10 +196,10 @@ SECTIONS = _sections()
 
 def profile_names() -> list[str]:
     """The settings that a profile gives."""
-    return [name for name in Settings.model_fields if name not in OWN_VARIABLE]
+    return [name for name in Settings.model_fields if name not in CLI_SETTINGS]
 
 
-def near_match(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest known one, or all of them."""
     known = list(known)
     lowered = {other.lower(): other for other in known}
@@ -207,7 +207,7 @@ def near_match(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {lowered[near[0]]!r}?" if near else f"; known are: {', '.join(known)}."
 
 
-def parse_settings(text: str) -> dict[str, str]:
+def parse_overrides(text: str) -> dict[str, str]:
     """Read the text of SET, `"epochs=3 lr=0.001"`, into names and values; quotes work as in a shell.
 
     Raises:
@@ -236,7 +236,7 @@ def profile_path(profile: str) -> Path:
     """
     known = sorted(path.stem for path in profiles_folder().glob("*.yaml"))
     if profile not in known:
-        raise CarsegError(f"PROFILE={profile!r}: there is no such profile{near_match(profile, known)}")
+        raise CarsegError(f"PROFILE={profile!r}: there is no such profile{did_you_mean(profile, known)}")
     return profiles_folder() / f"{profile}.yaml"
 
 
@@ -262,7 +262,7 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
         if name in rows:
             raise CarsegError(f"{shown} row {row}: {name} stands twice (first in row {rows[name]}).")
         if name not in profile_names():
-            near = near_match(name, profile_names())
+            near = did_you_mean(name, profile_names())
             raise CarsegError(f"{shown} row {row}: there is no parameter {name!r}{near}")
         rows[name] = row
     if missing := [name for name in profile_names() if name not in rows]:
@@ -285,7 +285,7 @@ def read_as(field: FieldInfo, value: Any) -> Any:
     return value
 
 
-def allowed(field: FieldInfo) -> str:
+def describe_range(field: FieldInfo) -> str:
     """What values a setting takes, in words: "a whole number from 1 to 1000"."""
     if choices := get_args(field.annotation):
         return "one of " + ", ".join(str(choice) for choice in choices)
@@ -303,7 +303,7 @@ def allowed(field: FieldInfo) -> str:
 _AnySettings = TypeVar("_AnySettings", bound=Settings)
 
 
-def validated(kind: type[_AnySettings], values: Mapping[str, Any], where: Mapping[str, str]) -> _AnySettings:
+def validate(kind: type[_AnySettings], values: Mapping[str, Any], where: Mapping[str, str]) -> _AnySettings:
     """Check the values of all settings.
 
     Args:
@@ -323,6 +323,6 @@ def validated(kind: type[_AnySettings], values: Mapping[str, Any], where: Mappin
             if not name:  # a check of several settings together
                 problems.append(problem["msg"].removeprefix("Value error, "))
                 continue
-            limits = allowed(Settings.model_fields[name])
+            limits = describe_range(Settings.model_fields[name])
             problems.append(f"{name} = {values[name]!r} ({where.get(name, 'study')}): must be {limits}")
         raise CarsegError("; ".join(problems) + ".") from error

@@ -17,14 +17,14 @@ RESERVED_RUNS = ("reference", "bench")
 _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
 
 
-def reports_folder() -> Path:
+def runs_root() -> Path:
     """Where the runs live: the environment variable CARSEG_REPORTS, else `reports` in the repository."""
     named = os.environ.get("CARSEG_REPORTS")
     return Path(named).resolve() if named else project_folder() / "reports"
 
 
 @contextmanager
-def reports_in(folder: Path) -> Iterator[None]:
+def use_runs_root(folder: Path) -> Iterator[None]:
     """Runs are made in this folder, by this process and by those that it starts: parts of a larger study."""
     before = os.environ.get("CARSEG_REPORTS")
     os.environ["CARSEG_REPORTS"] = str(folder)
@@ -37,7 +37,7 @@ def reports_in(folder: Path) -> Iterator[None]:
             os.environ["CARSEG_REPORTS"] = before
 
 
-class RunFolder:
+class RunPaths:
     """The paths of what a run leaves."""
 
     run: str
@@ -45,12 +45,12 @@ class RunFolder:
     @property
     def folder(self) -> Path:
         """`reports/<run>`, which holds all the run leaves."""
-        return reports_folder() / self.run
+        return runs_root() / self.run
 
     @property
     def caches(self) -> Path:
         """Folder of decoded photos, which runs on the same data share."""
-        return reports_folder() / ".cache"
+        return runs_root() / ".cache"
 
     @property
     def catalogue(self) -> Path:
@@ -136,9 +136,9 @@ def check_run_name(run: str) -> str:
     return run
 
 
-def held_data(run: str) -> str:
+def data_of_run(run: str) -> str:
     """The data whose results a run holds, as the setting `data` says; "" if it has no finished step."""
-    folder = reports_folder() / run
+    folder = runs_root() / run
     if not any(folder.glob("stamps/*.json")):
         return ""
     try:
@@ -147,7 +147,7 @@ def held_data(run: str) -> str:
         return ""
 
 
-def default_run(profile: str, data: str) -> str:
+def default_run_name(profile: str, data: str) -> str:
     """The name of a run that the user did not name: the first of these that is free or holds the same data.
 
     The profile's name, `<profile>-<name of the data>`, and that with a short hash of the data's place.
@@ -160,4 +160,4 @@ def default_run(profile: str, data: str) -> str:
         *([f"{profile}-{name}"] if name else []),
         "-".join(filter(None, (profile, name, place))),
     ]
-    return next((run for run in names if held_data(run) in ("", data)), names[-1])
+    return next((run for run in names if data_of_run(run) in ("", data)), names[-1])

@@ -15,20 +15,20 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import (
-    OWN_VARIABLE,
+    CLI_SETTINGS,
     SECTIONS,
     Settings,
-    near_match,
+    did_you_mean,
     profile_names,
     profile_path,
     read_as,
     read_profile,
-    validated,
+    validate,
 )
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import RunFolder, check_run_name, default_run, held_data, reports_folder
+from carseg_lib.core.paths import RunPaths, check_run_name, data_of_run, default_run_name, runs_root
 from carseg_lib.data import builtin, kaggle
 
 TEACHERS = ("shipped", "coco", "grabcut", "none")
@@ -36,7 +36,7 @@ WEIGHTS = ("coco", "imagenet", "segmenter", "none")
 MONITOR = 16  # photos by which a training whose epochs are not chosen shows that it goes well
 
 
-class Study(Settings, RunFolder):
+class Study(Settings, RunPaths):
     """Everything one run was told, checked, and the paths of what it leaves."""
 
     @classmethod
@@ -56,8 +56,8 @@ class Study(Settings, RunFolder):
         """Check everything a user asked for and return it as a Study; writes nothing.
 
         Args:
-            run: name of the run; empty takes the profile's name, or one with the data's name in it (`default_run`) if
-                that run holds the results of other data.
+            run: name of the run; empty takes the profile's name, or one with the data's name in it
+                (`default_run_name`) if that run holds the results of other data.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
             data: `rendered` or empty for the embedded data set; `kaggle:<owner>/<slug>@<version>`; else a folder of
                 photos, a COCO .json file or a .csv table, relative to the current folder.
@@ -66,7 +66,7 @@ class Study(Settings, RunFolder):
             device: auto, cpu, cuda or mps.
             workers: training processes.
             weights: as the setting of that name; empty keeps the profile's.
-            types: the body types, as `TypeNames.read` takes them; empty for the paper's four.
+            types: the body types, as `ClassMap.read` takes them; empty for the paper's four.
 
         Raises:
             CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights, types
@@ -80,26 +80,26 @@ class Study(Settings, RunFolder):
         values, rows = read_profile(profile)
         where = {name: f"{profile_path(profile).name} row {row}" for name, row in rows.items()}
         for name, value in overrides.items():
-            if name in OWN_VARIABLE:
-                raise CarsegError(f"SET: {name} has its own variable: write {OWN_VARIABLE[name]}={value}.")
+            if name in CLI_SETTINGS:
+                raise CarsegError(f"SET: {name} has its own variable: write {CLI_SETTINGS[name]}={value}.")
             if name not in cls.model_fields:
-                raise CarsegError(f"SET: there is no parameter {name!r}{near_match(name, profile_names())}")
+                raise CarsegError(f"SET: there is no parameter {name!r}{did_you_mean(name, profile_names())}")
             values[name] = read_as(cls.model_fields[name], value)
             where[name] = "WEIGHTS" if name == "weights" and weights else "SET"
         for name, value in (("seed", seed), ("device", device), ("workers", workers)):
             values[name] = read_as(cls.model_fields[name], value)
-            where[name] = OWN_VARIABLE[name]
-        data = str(data) or builtin.RENDERED
+            where[name] = CLI_SETTINGS[name]
+        data = str(data) or builtin.BUILTIN
         place = _existing_data(data)
         values |= {"data": place, "data_as_given": data, "profile": profile}
-        values |= {"types": TypeNames.read(types).text, "types_as_given": types}
-        values["run"] = check_run_name(run) if run else default_run(check_run_name(profile), place)
-        if (held := held_data(values["run"])) not in ("", place):
+        values |= {"types": ClassMap.read(types).text, "types_as_given": types}
+        values["run"] = check_run_name(run) if run else default_run_name(check_run_name(profile), place)
+        if (held := data_of_run(values["run"])) not in ("", place):
             raise CarsegError(
                 f"RUN={run}: this run holds the results of DATA={held}; those of DATA={data} need a name of their own: "
                 "RUN=another."
             )
-        study = validated(cls, values, where)
+        study = validate(cls, values, where)
         named = {
             "weights": _existing_file("weights", study.weights, WEIGHTS, where["weights"]),
             "teacher": _existing_file("teacher", study.teacher, TEACHERS, where["teacher"]),
@@ -117,9 +117,9 @@ class Study(Settings, RunFolder):
         Raises:
             CarsegError: there is no such run, its `study.json` is not readable as a Study, or no such device.
         """
-        path = reports_folder() / check_run_name(run) / "study.json"
+        path = runs_root() / check_run_name(run) / "study.json"
         if not path.is_file():
-            runs = sorted(found.parent.name for found in reports_folder().glob("*/study.json"))
+            runs = sorted(found.parent.name for found in runs_root().glob("*/study.json"))
             known = f"; the runs are: {', '.join(runs)}" if runs else ""
             raise CarsegError(f"There is no run {run!r} ({path} is missing){known}.")
         values = files.read_json(path)
@@ -127,8 +127,8 @@ class Study(Settings, RunFolder):
             raise CarsegError(f"{path} is of another version of carseg: run make reproduce RUN={run} again.")
         where = dict.fromkeys(values, str(path))
         if device:
-            values["device"], where["device"] = device, OWN_VARIABLE["device"]
-        return validated(cls, values, where)
+            values["device"], where["device"] = device, CLI_SETTINGS["device"]
+        return validate(cls, values, where)
 
     def save(self) -> Path:
         """Write `study.json` into the run's folder, unless it holds the same already; returns its path."""
@@ -149,8 +149,8 @@ class Study(Settings, RunFolder):
 
     def command(self) -> str:
         """The shell command that makes this run."""
-        variables: dict[str, Any] = {} if self.data == builtin.RENDERED else {"DATA": self.data_as_given}
-        if self.types != TypeNames().text:
+        variables: dict[str, Any] = {} if self.data == builtin.BUILTIN else {"DATA": self.data_as_given}
+        if self.types != ClassMap().text:
             variables["TYPES"] = self.types_as_given
         if self.profile != "quick":
             variables["PROFILE"] = self.profile
@@ -175,9 +175,9 @@ class Study(Settings, RunFolder):
             CarsegError: the embedded data set is missing or damaged, or cannot be unpacked; those of Kaggle cannot be
                 had, or are not what they were.
         """
-        kept = reports_folder() / ".data"
-        if self.data == builtin.RENDERED:
-            return builtin.unpack(builtin.archive_path(), kept / builtin.RENDERED)
+        kept = runs_root() / ".data"
+        if self.data == builtin.BUILTIN:
+            return builtin.unpack(builtin.archive_path(), kept / builtin.BUILTIN)
         if kaggle.is_kaggle(self.data):
             return kaggle.fetch(kaggle.parse(self.data), kept / "kaggle")
         return Path(self.data)
@@ -185,16 +185,16 @@ class Study(Settings, RunFolder):
     @contextmanager
     def photos_for_a_look(self) -> Iterator[Path]:
         """As `locate_photos`, but the embedded ones lie in a folder that is removed afterwards: nothing is left."""
-        if self.data != builtin.RENDERED:
+        if self.data != builtin.BUILTIN:
             yield self.locate_photos()
             return
         with tempfile.TemporaryDirectory() as folder:
-            yield builtin.unpack(builtin.archive_path(), Path(folder) / builtin.RENDERED)
+            yield builtin.unpack(builtin.archive_path(), Path(folder) / builtin.BUILTIN)
 
     @property
-    def type_names(self) -> TypeNames:
+    def type_names(self) -> ClassMap:
         """The body types, and what the data may call them."""
-        return TypeNames.parse(self.types)
+        return ClassMap.parse(self.types)
 
     @property
     def weights_file(self) -> Path | None:
@@ -221,7 +221,7 @@ def _existing_data(data: str) -> str:
 
     Data of Kaggle stay a word too: they are fetched when they are needed.
     """
-    if data == builtin.RENDERED:
+    if data == builtin.BUILTIN:
         builtin.check_archive(builtin.archive_path())
         return data
     if kaggle.is_kaggle(data):

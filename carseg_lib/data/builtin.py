@@ -18,7 +18,7 @@ from carseg_lib.core import files
 from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
 
-RENDERED = "rendered"  # what DATA says for this data set, and its name
+BUILTIN = "rendered"  # what DATA says for this data set, and its name
 SUMS = "SHA256SUMS"  # in the data set: a line a file, as sha256sum -c reads it
 _MOST_FILES = 20_000
 _MOST_BYTES = 200_000_000  # unpacked

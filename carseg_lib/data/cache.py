@@ -1,8 +1,8 @@
 """Photos decoded once: a file of pixels and masks, of bounded size, that every epoch reads instead of the JPEGs.
 
 Decoding a phone's photo takes longer than a training step spends on it. Photos are kept at no more than twice the size
-that the network sees, which loses nothing a crop of `transforms.RandomCarCrop` would show. A photo is the same whether
-it comes from the cache or from its file: a cache changes the time a run takes, never its numbers.
+that the network sees, which loses nothing that a crop of `transforms.RandomObjectCrop` would show. A photo is the same
+whether it comes from the cache or from its file: a cache changes the time a run takes, never its numbers.
 
 The file is mapped a photo at a time, so that a process's memory does not grow with the data set.
 """
@@ -30,7 +30,7 @@ FREE_SHARE = 0.5  # of the disk's free space that a cache may take
 Pixels = tuple[np.ndarray, np.ndarray]
 
 
-def stored_side(image_size: tuple[int, int]) -> int:
+def cache_side(image_size: tuple[int, int]) -> int:
     """The longest side, in pixels, at which photos are kept for a network that sees `image_size` (height, width)."""
     return 2 * max(image_size)
 
@@ -72,7 +72,7 @@ def _filled_box(car: tuple, size: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-class PhotoCache:
+class DecodedImageCache:
     """Decoded photos by photo_id.
 
     Args:
@@ -116,7 +116,7 @@ def open_cache(
     gigabytes: float,
     folder: Path,
     say: Callable[[str], None] = print,
-) -> PhotoCache:
+) -> DecodedImageCache:
     """The cache of a data set: the one that is there, if its bytes are what its index says; else a new one.
 
     Args:
@@ -134,12 +134,14 @@ def open_cache(
     key = f"{VERSION} {catalogue.fingerprint} {splits} {side} {gigabytes}"
     path = folder / f"photos-{files.sha256_text(key)[:16]}.bin"
     if gigabytes == 0:
-        return PhotoCache(path, {})
+        return DecodedImageCache(path, {})
     index = path.with_suffix(".json")
     if index.is_file() and path.is_file():
         known = files.read_json(index)
         if known["blake2b"] == _digest(path):
-            return PhotoCache(path, {photo_id: tuple(place) for photo_id, place in known["places"].items()})
+            return DecodedImageCache(
+                path, {photo_id: tuple(place) for photo_id, place in known["places"].items()}
+            )
         say(f"{path} is damaged: the photos are decoded again")
     limit = min(gigabytes * 1e9, FREE_SHARE * shutil.disk_usage(files.make_folder(folder)).free)
     places, digest, size = _write(catalogue, splits, side, int(limit), path)
@@ -150,7 +152,7 @@ def open_cache(
         f"; {photos - len(places):,} more are read from their files each time" if len(places) < photos else ""
     )
     say(f"{len(places):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
-    return PhotoCache(path, places)
+    return DecodedImageCache(path, places)
 
 
 def _write(

@@ -15,18 +15,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from carseg_lib.core.run import Study
-from carseg_lib.data.cache import PhotoCache, decode, open_cache, stored_side
+from carseg_lib.data.cache import DecodedImageCache, cache_side, decode, open_cache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.transforms import (
-    ColourJitter,
-    Normalise,
-    RandomCarCrop,
-    RandomFlip,
+    ColorJitter,
+    Normalize,
+    RandomHorizontalFlip,
+    RandomObjectCrop,
     RandomRotation,
     Resize,
-    Step,
     Target,
-    tidy_boxes,
+    Transform,
+    sanitize_boxes,
 )
 from carseg_lib.models.backbones import MEAN, STD
 
@@ -39,26 +39,26 @@ READINGS = {
 }
 
 
-def augmentation(study: Study) -> list[tuple[str, Step]]:
+def augmentation(study: Study) -> list[tuple[str, Transform]]:
     """The random steps of training, in the paper's order, by name; empty for the reading "none"."""
     if study.augmentation == "none":
         return []
     steps = []
     if study.crop_scale < 1:
-        steps.append(("crop", RandomCarCrop(study.crop_scale)))
+        steps.append(("crop", RandomObjectCrop(study.crop_scale)))
     steps.append(("resize", Resize(study.image_size)))
     if study.augmentation == "rotate_and_flip":
         limits = (-study.rotation_degrees, study.rotation_degrees)
         steps.append(("rotate", RandomRotation(limits, between=True)))
     elif study.augmentation == "quarter_turns":
         steps.append(("rotate", RandomRotation((-90.0, 0.0, 90.0))))
-    steps.append(("flip", RandomFlip(study.flip_probability)))
+    steps.append(("flip", RandomHorizontalFlip(study.flip_probability)))
     if study.colour_jitter:
-        steps.append(("colour", ColourJitter(study.colour_jitter)))
+        steps.append(("colour", ColorJitter(study.colour_jitter)))
     return steps
 
 
-def network_input(photo: np.ndarray, study: Study) -> Tensor:
+def preprocess(photo: np.ndarray, study: Study) -> Tensor:
     """A photo without boxes as the model wants it, by the same steps as validation and test.
 
     Args:
@@ -69,15 +69,15 @@ def network_input(photo: np.ndarray, study: Study) -> Tensor:
         (1, 3, H, W) float32, channels last.
     """
     resized = Resize(study.image_size).resize_photo(photo)
-    return torch.from_numpy(Normalise(MEAN, STD).normalise_photo(resized)).permute(2, 0, 1)[None]
+    return torch.from_numpy(Normalize(MEAN, STD).normalise_photo(resized)).permute(2, 0, 1)[None]
 
 
-def photo_seed(seed: int, epoch: int, photo_id: str) -> int:
+def sample_seed(seed: int, epoch: int, photo_id: str) -> int:
     """A seed for all that is random about one photo in one epoch, independent of batches, workers and processes."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{epoch}/{photo_id}".encode(), digest_size=7).digest())
 
 
-class CarPhotos(Dataset):
+class CarDataset(Dataset):
     """One split of a catalogue as tensors.
 
     An index is a pair (epoch, i), so that what is random follows from (seed, epoch, photo) and from nothing else.
@@ -92,21 +92,26 @@ class CarPhotos(Dataset):
     """
 
     def __init__(
-        self, catalogue: Catalogue, split: str, study: Study, augment: bool, cache: PhotoCache | None = None
+        self,
+        catalogue: Catalogue,
+        split: str,
+        study: Study,
+        augment: bool,
+        cache: DecodedImageCache | None = None,
     ):
         part = catalogue.split(split)
         photos = part.photos.sort_values("photo_id", kind="stable")
         if study.photos_per_split:
-            photos = spread(photos, study.photos_per_split, study.seed)
+            photos = stratified_sample(photos, study.photos_per_split, study.seed)
         self.photos = photos.reset_index(drop=True)
         self.instances = dict(list(part.instances.groupby("photo_id")))
         self.root, self.seed = catalogue.root, study.seed
-        self.side, self.cache = stored_side(study.image_size), cache
+        self.side, self.cache = cache_side(study.image_size), cache
         self.class_ids = {body_type: i + 1 for i, body_type in enumerate(catalogue.body_types)}
         self.steps = augmentation(study) if augment else []
         if not any(name == "resize" for name, _ in self.steps):
             self.steps.append(("resize", Resize(study.image_size)))
-        self.steps.append(("normalise", Normalise(MEAN, STD)))
+        self.steps.append(("normalise", Normalize(MEAN, STD)))
         self._labels = self._labels_of_photos()
 
     def _labels_of_photos(self) -> list[tuple[str, tuple[int, int], np.ndarray, np.ndarray]]:
@@ -131,10 +136,10 @@ class CarPhotos(Dataset):
         """The index of every photo, none of them random."""
         return [(0, i) for i in range(len(self))]
 
-    def sample(self, n: int) -> "CarPhotos":
+    def sample(self, n: int) -> "CarDataset":
         """The same, restricted to a fixed sample of about n photos, each body type by its share."""
         part = copy.copy(self)
-        part.photos = spread(self.photos, n, self.seed).reset_index(drop=True)
+        part.photos = stratified_sample(self.photos, n, self.seed).reset_index(drop=True)
         part._labels = part._labels_of_photos()
         return part
 
@@ -152,35 +157,35 @@ class CarPhotos(Dataset):
         """Photo i after each step: (step, image (h, w, 3), target). The last is what the model is given."""
         image, target = self.raw(i)
         yield "photo", image, target
-        generator = torch.Generator().manual_seed(photo_seed(self.seed, epoch, self._labels[i][0]))
+        generator = torch.Generator().manual_seed(sample_seed(self.seed, epoch, self._labels[i][0]))
         for name, step in self.steps:
             image, target = step(image, target, generator)
-            yield name, image, tidy_boxes(target)
+            yield name, image, sanitize_boxes(target)
 
     def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor | int]]:
         """(epoch, i) → image (3, H, W) float32 normalised, and target: boxes, labels, masks, seed, index i."""
         epoch, i = index
-        seed = photo_seed(self.seed, epoch, self._labels[i][0])
+        seed = sample_seed(self.seed, epoch, self._labels[i][0])
         generator = torch.Generator().manual_seed(seed)
         image, target = self.raw(i)
         for _, step in self.steps:
             image, target = step(image, target, generator)
-        tensors = {name: torch.from_numpy(values) for name, values in tidy_boxes(target).items()}
+        tensors = {name: torch.from_numpy(values) for name, values in sanitize_boxes(target).items()}
         return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
 
 
-def cache_of(catalogue: Catalogue, study: Study, say: Callable[[str], None] = print) -> PhotoCache:
+def cache_of(catalogue: Catalogue, study: Study, say: Callable[[str], None] = print) -> DecodedImageCache:
     """The decoded photos of what a study trains and validates on; studies of the same data share them.
 
     Raises:
         BadPhoto: a photo can no longer be read.
         CarsegError: the folder for it cannot be written.
     """
-    splits, side = ("train", "validation"), stored_side(study.image_size)
+    splits, side = ("train", "validation"), cache_side(study.image_size)
     return open_cache(catalogue, splits, side, study.photo_cache_gb, study.caches, say)
 
 
-def spread(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+def stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     """About n rows of a table of photos, the same share of each body type and at least one; drawn by seed."""
     shares = photos.body_type.value_counts() / len(photos)
     parts = [

@@ -17,7 +17,7 @@ from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import SPLITS, Catalogue, read_table
 from carseg_lib.data.masks import mask_area
 from carseg_lib.data.photos import read_photo
-from carseg_lib.engine.pseudo_labels.selection import DOUBTFUL_COLUMNS
+from carseg_lib.engine.pseudo_labels.selection import REJECTED_COLUMNS
 
 LINK = "images"
 
@@ -57,7 +57,7 @@ def coco_of(dataset: Catalogue, doubtful: pd.DataFrame, split: str) -> dict[str,
 
     Args:
         dataset: with splits.
-        doubtful: the cars of the photos left out (`carseg_lib.engine.pseudo_labels.selection.DOUBTFUL_COLUMNS`).
+        doubtful: the cars of the photos left out (`carseg_lib.engine.pseudo_labels.selection.REJECTED_COLUMNS`).
         split: its name.
     """
     part = dataset.split(split)
@@ -110,7 +110,7 @@ def _annotation(
 
 def _read_doubtful(study: Study) -> pd.DataFrame:
     try:
-        return read_table(study.doubtful, DOUBTFUL_COLUMNS)
+        return read_table(study.doubtful, REJECTED_COLUMNS)
     except FileNotFoundError:
         raise CarsegError(
             f"{study.doubtful}: there is no such file; run make preprocess RUN={study.run} first"

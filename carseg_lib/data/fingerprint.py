@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 _UNREADABLE = "unreadable"  # stands for what a file's size or content would say
 
 
-def signature(data: Path) -> str:
+def stat_fingerprint(data: Path) -> str:
     """Quick signature of a data set: over (relative path, size, modification time) of its files.
 
     Args:
@@ -21,7 +21,7 @@ def signature(data: Path) -> str:
 
     Returns:
         sha256, hex. It changes when a file is added, removed, renamed or written; a file rewritten with the
-        same bytes changes it too (`content_signature` tells). A path that does not exist has one as well, and
+        same bytes changes it too (`content_fingerprint` tells). A path that does not exist has one as well, and
         so has a file that cannot be read: whether it may be left out is for the source to say.
     """
     digest = hashlib.sha256()
@@ -35,11 +35,11 @@ def signature(data: Path) -> str:
     return digest.hexdigest()
 
 
-def content_signature(data: Path) -> str:
+def content_fingerprint(data: Path) -> str:
     """Signature of a data set over (relative path, sha256 of the contents) of its files.
 
     Args:
-        data: As for `signature`.
+        data: As for `stat_fingerprint`.
 
     Returns:
         sha256, hex; the same for a copy elsewhere.

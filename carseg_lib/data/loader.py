@@ -18,40 +18,28 @@ from typing import Any
 
 import pandas as pd
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue
 from carseg_lib.data.catalogue import table as table_of  # `table` is a source
-from carseg_lib.data.fingerprint import content_signature, signature
-from carseg_lib.data.formats.base import ListedPhoto, Listing, as_text, is_text
-from carseg_lib.data.formats.detect import list_photos
-from carseg_lib.data.formats.instances import cars_of
-from carseg_lib.data.photos import BadPhoto, describe_photo
-
-__all__ = [
-    "MAX_BAD_SHARE",
-    "MIN_PER_TYPE",
-    "check_catalogue",
-    "content_signature",
-    "list_photos",
-    "load_catalogue",
-    "read_listing",
-    "signature",
-]
+from carseg_lib.data.formats.base import ImageRecord, Listing, as_text, is_text
+from carseg_lib.data.formats.detect import detect_and_list
+from carseg_lib.data.formats.instances import validate_instances
+from carseg_lib.data.photos import ImageError, inspect_image
 
 MAX_BAD_SHARE = 0.05  # of the photos that the source names
 MIN_PER_TYPE = 3  # one for each split
 
 
 def load_catalogue(
-    data: Path, types: TypeNames | None = None, *, progress: Callable[[int, int], None] | None = None
+    data: Path, types: ClassMap | None = None, *, progress: Callable[[int, int], None] | None = None
 ) -> Catalogue:
     """Read a data set: choose its source, open every photo once, keep what is good and list what is not.
 
     Photos are held one at a time; of each only numbers, hashes and the coded mask stay.
 
     Args:
-        data: A folder, or an annotation file; see `list_photos`.
+        data: A folder, or an annotation file; see `detect_and_list`.
         types: The study's body types; the paper's four if not given.
         progress: Called after each photo with (photos read, photos in all).
 
@@ -62,21 +50,21 @@ def load_catalogue(
         CarsegError: No such data, none of the types, a type with fewer than three photos, a broken
             annotation file, or more than 5% bad photos.
     """
-    listing = list_photos(data, types)
+    listing = detect_and_list(data, types)
     _check_types(data, listing.types.names, _types_named(listing.photos), "")
     catalogue = read_listing(listing, progress=progress)
-    check_catalogue(data, listing, catalogue)
+    validate_catalogue(data, listing, catalogue)
     return catalogue
 
 
 def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
-    """Open every photo of a listing, whatever comes of it: `check_catalogue` says whether a study can use it."""
+    """Open every photo of a listing, whatever comes of it: `validate_catalogue` says whether a study can use it."""
     root = listing.root.resolve()
     photos, cars, bad = [], [], []
     for done, listed in enumerate(listing.photos, start=1):
         try:
             row, its_cars = _read_photo(root, listed)
-        except BadPhoto as error:
+        except ImageError as error:
             bad.append(_bad_row(listed, error))
         else:
             photos.append(row)
@@ -97,7 +85,7 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
     return replace(catalogue, excluded=excluded)
 
 
-def check_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> None:
+def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> None:
     """Refuse what no study can be made of.
 
     Raises:
@@ -108,15 +96,15 @@ def check_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> None:
     _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
-def _read_photo(root: Path, listed: ListedPhoto) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _read_photo(root: Path, listed: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A photo's row and its cars' rows."""
     path = root / listed.photo_id
     if not is_text(listed.photo_id):
-        raise BadPhoto("unreadable name", "not UTF-8, or with control characters; rename it")
+        raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
     if path.exists() and not path.resolve().is_relative_to(root):
-        raise BadPhoto("link", "the link leaves the folder")
-    facts = describe_photo(path)
-    cars = cars_of(listed, facts)
+        raise ImageError("link", "the link leaves the folder")
+    facts = inspect_image(path)
+    cars = validate_instances(listed, facts)
     row = {
         "photo_id": listed.photo_id,
         "split": listed.split,
@@ -142,12 +130,12 @@ def _largest(cars: list[dict[str, Any]]) -> str:
     return max(cars, key=lambda car: (car["x2"] - car["x1"]) * (car["y2"] - car["y1"]))["body_type"]
 
 
-def _types_named(photos: list[ListedPhoto]) -> Counter[str]:
+def _types_named(photos: list[ImageRecord]) -> Counter[str]:
     """Photos that show a car of each type: known before any is opened, so that nobody waits for this error."""
     return Counter(t for photo in photos for t in {a.body_type for a in photo.annotations})
 
 
-def _bad_row(listed: ListedPhoto, error: BadPhoto) -> dict[str, str]:
+def _bad_row(listed: ImageRecord, error: ImageError) -> dict[str, str]:
     return {
         "photo_id": as_text(listed.photo_id),
         "split": listed.split,

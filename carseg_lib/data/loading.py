@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from carseg_lib.data.dataset import CarPhotos, photo_seed
+from carseg_lib.data.dataset import CarDataset, sample_seed
 
 
-def epoch_order(body_types: pd.Series, epoch: int, seed: int, class_balance: float) -> list[tuple[int, int]]:
+def balanced_epoch_order(
+    body_types: pd.Series, epoch: int, seed: int, class_balance: float
+) -> list[tuple[int, int]]:
     """The photos of one training epoch, as many as there are, shuffled.
 
     Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. The
@@ -25,23 +27,23 @@ def epoch_order(body_types: pd.Series, epoch: int, seed: int, class_balance: flo
         class_balance: 0: every photo comes once; 1: every type comes as often as the others.
 
     Returns:
-        Pairs (pass, i) of photo i: indices of `CarPhotos`.
+        Pairs (pass, i) of photo i: indices of `CarDataset`.
     """
     counts = body_types.value_counts().sort_index()
     chosen = []
-    for body_type, quota in _quotas(counts, class_balance).items():
+    for body_type, quota in class_quotas(counts, class_balance).items():
         of_type = np.flatnonzero(body_types == body_type)
         passes: dict[int, np.ndarray] = {}
         for position in range((epoch - 1) * quota, epoch * quota):
             number, place = position // len(of_type) + 1, position % len(of_type)
             if number not in passes:
-                passes[number] = _shuffle(len(of_type), photo_seed(seed, number, f"order of {body_type}"))
+                passes[number] = _shuffle(len(of_type), sample_seed(seed, number, f"order of {body_type}"))
             chosen.append((int(of_type[passes[number][place]]), number))
     chosen.sort()
-    return [chosen[k][::-1] for k in _shuffle(len(chosen), photo_seed(seed, epoch, "order"))]
+    return [chosen[k][::-1] for k in _shuffle(len(chosen), sample_seed(seed, epoch, "order"))]
 
 
-def _quotas(counts: pd.Series, class_balance: float) -> dict[str, int]:
+def class_quotas(counts: pd.Series, class_balance: float) -> dict[str, int]:
     """Whole numbers with the sum of the counts, by largest remainder."""
     wanted = counts.astype(float) ** (1 - class_balance)
     wanted *= counts.sum() / wanted.sum()
@@ -56,14 +58,14 @@ def _shuffle(n: int, seed: int) -> np.ndarray:
     return torch.randperm(n, generator=torch.Generator().manual_seed(seed)).numpy()
 
 
-class Batches(Sampler):
+class DistributedBatchSampler(Sampler):
     """Batches of indices for one process of several; all processes know the same global batches and share each.
 
     Batches have `batch_size` photos, or one or a few fewer where that does not divide their number: a last batch of a
     few photos would weigh them more than the others.
 
     Args:
-        order: the indices of `CarPhotos`.
+        order: the indices of `CarDataset`.
         batch_size: photos per step over all processes, at most.
         rank: this process.
         processes: how many there are.
@@ -90,7 +92,7 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
     return batch.permute(0, 3, 1, 2), list(targets)
 
 
-def make_loader(dataset: CarPhotos, batches: Batches, workers: int = 0) -> DataLoader:
+def make_loader(dataset: CarDataset, batches: DistributedBatchSampler, workers: int = 0) -> DataLoader:
     """A loader of the given batches; `workers` read photos ahead in processes of their own."""
     options = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

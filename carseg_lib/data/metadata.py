@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from carseg_lib.data.catalogue import Catalogue
 
-MEANINGS = {
+ATTRIBUTE_DESCRIPTIONS = {
     "view": "side of the car that is seen",
     "view_angle": "direction from the car to the camera: 0 in front of it, 90 at its left side (degrees)",
     "camera_height": "height of the camera above the ground (m)",
@@ -54,7 +54,7 @@ MEANINGS = {
 SHAPE = "shape_"  # begins the names of the parameters of the car's shape
 
 
-def what_is_known(catalogue: Catalogue) -> str:
+def describe_metadata(catalogue: Catalogue) -> str:
     """One sentence: how many parameters are known of every photo, or that none is."""
     names = list(catalogue.parameters.columns[1:])
     if catalogue.parameters.empty:
@@ -66,7 +66,7 @@ def what_is_known(catalogue: Catalogue) -> str:
     )
 
 
-def parameter_table(catalogue: Catalogue) -> pd.DataFrame:
+def metadata_table(catalogue: Catalogue) -> pd.DataFrame:
     """The parameters with what they mean and the values that they take; those of the shape in one row.
 
     Returns:
@@ -76,7 +76,7 @@ def parameter_table(catalogue: Catalogue) -> pd.DataFrame:
     known = catalogue.parameters.drop(columns="photo_id")
     shape = [name for name in known if name.startswith(SHAPE)]
     rows = [
-        {"parameter": name, "meaning": meaning(name), "values": _values(column)}
+        {"parameter": name, "meaning": attribute_description(name), "values": _values(column)}
         for name, column in known.drop(columns=shape).items()
         if len(column)
     ]
@@ -92,24 +92,24 @@ def parameter_table(catalogue: Catalogue) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "meaning", "values"]).set_index("parameter")
 
 
-def meaning(name: str) -> str:
+def attribute_description(name: str) -> str:
     """What a parameter means, in words; "" for one that carseg does not know."""
     if name.startswith(SHAPE):
         return f"shape of the car: {name.removeprefix(SHAPE).replace('_', ' ')}"
-    return MEANINGS.get(name, "")
+    return ATTRIBUTE_DESCRIPTIONS.get(name, "")
 
 
-def strips(catalogue: Catalogue) -> dict[str, Path]:
+def attribute_strips(catalogue: Catalogue) -> dict[str, Path]:
     """Pictures of what a parameter does, one car with that parameter varied, by the parameter's name.
 
-    They are JPEGs in `strips/` of the data set's folder; empty where there are none.
+    They are JPEGs in `attribute_strips/` of the data set's folder; empty where there are none.
     """
     root = catalogue.root
     folder = root.parent if root.name == "images" else root
     return {path.stem: path for path in sorted((folder / "strips").glob("*.jpg"))}
 
 
-def told_by(catalogue: Catalogue, names: tuple[str, ...]) -> float:
+def linear_separability(catalogue: Catalogue, names: tuple[str, ...]) -> float:
     """Share of the photos whose type a linear rule tells from some parameters alone, five-fold cross-validated.
 
     Args:

@@ -1,6 +1,6 @@
 """Reading photos as people keep them: any orientation, colour model or depth, and broken ones said so.
 
-`read_photo` is the one way by which the project opens a photo. `describe_photo` reduces a photo to the few
+`read_photo` is the one way by which the project opens a photo. `inspect_image` reduces a photo to the few
 numbers and hashes that the catalogue keeps.
 """
 
@@ -30,7 +30,7 @@ _TURNS = {  # EXIF orientation → what makes the stored picture upright
 _HASHED_AT_ONCE = 4_000_000  # pixels
 
 
-class BadPhoto(Exception):  # noqa: N818 - a state of the photo; its reason stands in tables
+class ImageError(Exception):
     """A photo that cannot be used.
 
     Attributes:
@@ -46,7 +46,7 @@ class BadPhoto(Exception):  # noqa: N818 - a state of the photo; its reason stan
 
 
 @dataclass(frozen=True)
-class PhotoFacts:
+class ImageInfo:
     """What the catalogue keeps of a photo's pixels.
 
     Attributes:
@@ -89,7 +89,7 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
     return _read(Path(path), max_side)[0]
 
 
-def describe_photo(path: Path) -> PhotoFacts:
+def inspect_image(path: Path) -> ImageInfo:
     """Read a photo once, in full, and keep its size, brightness and hashes.
 
     Raises:
@@ -98,7 +98,7 @@ def describe_photo(path: Path) -> PhotoFacts:
     photo, orientation = _read(Path(path), None)
     with path.open("rb") as file:
         file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return PhotoFacts(
+    return ImageInfo(
         width=photo.width,
         height=photo.height,
         orientation=orientation,
@@ -114,32 +114,34 @@ def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise BadPhoto("unreadable", "not a file")
+            raise ImageError("unreadable", "not a file")
         if size == 0:
-            raise BadPhoto("empty file", "0 bytes")
+            raise ImageError("empty file", "0 bytes")
         _check_webp_length(path, size)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; real faults raise
             return _decode(path, max_side)
-    except BadPhoto:
+    except ImageError:
         raise
     except FileNotFoundError:
-        raise BadPhoto("missing file", "there is no such file") from None
+        raise ImageError("missing file", "there is no such file") from None
     except Image.DecompressionBombError:
-        raise BadPhoto("too large", f"more than {MAX_MEGAPIXELS} megapixels") from None
+        raise ImageError("too large", f"more than {MAX_MEGAPIXELS} megapixels") from None
     except UnidentifiedImageError:
-        raise BadPhoto("unreadable", "not a JPEG, PNG, WebP, BMP or GIF") from None
+        raise ImageError("unreadable", "not a JPEG, PNG, WebP, BMP or GIF") from None
     except Exception as error:  # decoders raise almost anything on broken files
         message = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
         cut_short = any(word in message.lower() for word in ("truncat", "broken data stream", "end of file"))
-        raise BadPhoto("truncated" if cut_short else "unreadable", message) from None
+        raise ImageError("truncated" if cut_short else "unreadable", message) from None
 
 
 def _decode(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
     with Image.open(path, formats=_FORMATS) as photo:
         megapixels = photo.width * photo.height / 1e6
         if megapixels > MAX_MEGAPIXELS:
-            raise BadPhoto("too large", f"{photo.width}×{photo.height} is above {MAX_MEGAPIXELS} megapixels")
+            raise ImageError(
+                "too large", f"{photo.width}×{photo.height} is above {MAX_MEGAPIXELS} megapixels"
+            )
         if max_side is not None:
             shrink = max_side / max(photo.size)
             if shrink < 1:  # the JPEG decoder stops at twice the final size; the rest is filtered below
@@ -181,7 +183,7 @@ def _check_webp_length(path: Path, file_size: int) -> None:
     with path.open("rb") as file:
         head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 > file_size:
-        raise BadPhoto("truncated", f"{file_size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
+        raise ImageError("truncated", f"{file_size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
 
 
 def _pixel_sha256(photo: Image.Image) -> str:

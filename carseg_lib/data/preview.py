@@ -7,38 +7,38 @@ import pandas as pd
 
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos
+from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.transforms import Target
 
 Step = tuple[str, np.ndarray, Sequence[float] | None, np.ndarray | None]  # title, picture, box, mask
 
 
-def example_photos(dataset: Catalogue, study: Study, **changes: object) -> CarPhotos:
+def example_dataset(dataset: Catalogue, study: Study, **changes: object) -> CarDataset:
     """The training photos under the study's preprocessing, or under a variant of it (`augmentation="..."`)."""
-    return CarPhotos(dataset, "train", study.model_copy(update=changes), augment=True)
+    return CarDataset(dataset, "train", study.model_copy(update=changes), augment=True)
 
 
-def median_photo(photos: CarPhotos, body_type: str) -> int:
+def median_sample(photos: CarDataset, body_type: str) -> int:
     """Index of an ordinary photo of a type: the one whose largest box has the median area."""
     of_type = photos.photos[photos.photos.body_type == body_type]
     areas = of_type.photo_id.map(lambda photo_id: _largest_box(photos.instances[photo_id]))
     return int(areas.sort_values(kind="stable").index[len(areas) // 2])
 
 
-def steps_of(photos: CarPhotos, i: int, epoch: int = 1) -> list[Step]:
+def preprocessing_steps(photos: CarDataset, i: int, epoch: int = 1) -> list[Step]:
     """Photo i after each step of the preprocessing, normalised values shown as they are: cut to 0..1 after shifting."""
     given = photos.instances[photos.photos.photo_id[i]]["mask"].ne("").all()
     return [(name, *_drawn(image, target, name, given)) for name, image, target in photos.stages(i, epoch)]
 
 
-def original_of(photos: CarPhotos, i: int) -> tuple:
+def original(photos: CarDataset, i: int) -> tuple:
     """Photo i as stored: picture, box, mask."""
-    return steps_of(photos, i)[0][1:]
+    return preprocessing_steps(photos, i)[0][1:]
 
 
-def versions_of(photos: CarPhotos, i: int, n: int = 7) -> list[tuple]:
+def augmented_versions(photos: CarDataset, i: int, n: int = 7) -> list[tuple]:
     """Photo i as training would see it in n epochs: picture, box, mask."""
-    return [steps_of(photos, i, epoch)[-2][1:] for epoch in range(1, n + 1)]
+    return [preprocessing_steps(photos, i, epoch)[-2][1:] for epoch in range(1, n + 1)]
 
 
 def _largest_box(instances: pd.DataFrame) -> float:

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.formats.base import Listing
-from carseg_lib.data.formats.detect import list_photos
-from carseg_lib.data.loader import check_catalogue, read_listing
+from carseg_lib.data.formats.detect import detect_and_list
+from carseg_lib.data.loader import read_listing, validate_catalogue
 from carseg_lib.data.splits import assign_splits
 
 _SHOWN = 3  # examples, and sizes
 _WIDEST = 100  # characters of an example
 
 
-def show_contents(
-    data: Path, types: TypeNames, seed: int, say: Callable[[str], None], progress: Callable[[int, int], None]
+def print_summary(
+    data: Path, types: ClassMap, seed: int, say: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> None:
     """Open every photo of a data set once and say what is there.
 
@@ -33,16 +33,16 @@ def show_contents(
     Raises:
         CarsegError: The data cannot be listed; or no study can be made of them, told after all that was found.
     """
-    listing = list_photos(data, types)
+    listing = detect_and_list(data, types)
     catalogue = read_listing(listing, progress=progress)
-    for line in found_lines(listing, catalogue):
+    for line in summary_lines(listing, catalogue):
         say(line)
-    check_catalogue(data, listing, catalogue)
+    validate_catalogue(data, listing, catalogue)
     for line in split_lines(catalogue, assign_splits(catalogue, seed)):
         say(line)
 
 
-def found_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
+def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
     """Source, photos by type and split, sizes, boxes, masks, and what is left out."""
     photos, cars = catalogue.photos, catalogue.instances
     yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars"

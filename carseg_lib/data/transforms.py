@@ -4,7 +4,7 @@ A step takes and returns (image, target). Its random numbers come from a generat
 is neither read nor moved. On photos this small an operation takes a tenth of a millisecond, and which library does it
 matters more than how many threads: a training step waits for eight photos.
 
-Shapes: image (H, W, 3) uint8, float32 after `Normalise`; target: boxes (N, 4) float32 pixels, masks (N, H, W) uint8 of
+Shapes: image (H, W, 3) uint8, float32 after `Normalize`; target: boxes (N, 4) float32 pixels, masks (N, H, W) uint8 of
 0 and 1, labels (N,) int64.
 """
 
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from carseg_lib.data.masks import box_of_mask
 
-LEAST_CAR = 0.6  # a crop that keeps less than this share of the car's pixels is drawn again
+MIN_VISIBLE = 0.6  # a crop that keeps less than this share of the car's pixels is drawn again
 CROP_TRIES = 10
 LUMA = np.array([0.299, 0.587, 0.114])  # a colour's brightness, ITU-R BT.601, as Pillow has it
 LEAST_SIDE = 2.0  # pixels; a box narrower than this after a transform has no regions to learn from
@@ -29,11 +29,11 @@ Target = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class RandomCarCrop:
+class RandomObjectCrop:
     """Crops to a random part of the photo that still shows its cars.
 
     The crop's aspect ratio is the photo's within a factor of 0.8 to 1.25. After `CROP_TRIES` draws that keep less than
-    `LEAST_CAR` of the largest car, the photo stays whole: a car is never lost to a crop.
+    `MIN_VISIBLE` of the largest car, the photo stays whole: a car is never lost to a crop.
 
     Attributes:
         scale: smallest share of the photo's area that is kept, in (0, 1]; 1 keeps the whole photo.
@@ -46,7 +46,7 @@ class RandomCarCrop:
         masks = target["masks"]
         height, width = masks.shape[-2:]
         areas = [np.count_nonzero(mask) for mask in masks]
-        car, least = masks[int(np.argmax(areas))], LEAST_CAR * max(areas)
+        car, least = masks[int(np.argmax(areas))], MIN_VISIBLE * max(areas)
         for _ in range(CROP_TRIES):
             share, stretch, y, x = torch.rand(4, generator=generator).tolist()
             area = self.scale + (1 - self.scale) * share
@@ -134,7 +134,7 @@ def _turn(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class RandomFlip:
+class RandomHorizontalFlip:
     """Mirrors left and right.
 
     Attributes:
@@ -153,7 +153,7 @@ class RandomFlip:
 
 
 @dataclass(frozen=True)
-class ColourJitter:
+class ColorJitter:
     """Changes brightness, contrast and saturation, each by a factor of its own; a car's type is not in its paint.
 
     Attributes:
@@ -179,7 +179,7 @@ class ColourJitter:
 
 
 @dataclass(frozen=True)
-class Normalise:
+class Normalize:
     """8-bit values to 0..1, then minus a mean and over a standard deviation for each channel.
 
     Attributes:
@@ -204,10 +204,10 @@ class Normalise:
         return np.subtract(rows, np.tile(shift, width), out=rows).reshape(height, width, 3)
 
 
-Step = RandomCarCrop | Resize | RandomRotation | RandomFlip | ColourJitter | Normalise
+Transform = RandomObjectCrop | Resize | RandomRotation | RandomHorizontalFlip | ColorJitter | Normalize
 
 
-def tidy_boxes(target: Target) -> Target:
+def sanitize_boxes(target: Target) -> Target:
     """Boxes cut to the photo, without the cars that left it.
 
     Args:

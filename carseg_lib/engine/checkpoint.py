@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.engine.ema import WeightAverage
+from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.models.weights import read_checkpoint
 
 
@@ -51,7 +51,7 @@ class Checkpoints:
         state: TrainingState,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        average: WeightAverage,
+        average: ModelEMA,
     ) -> None:
         """Saves the epoch that `state` ends with, then removes what is no longer needed.
 
@@ -77,9 +77,7 @@ class Checkpoints:
         """The file of the best epoch's weights."""
         return self.folder / f"best-{state.best_epoch:03d}.pt"
 
-    def resume(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
-    ) -> TrainingState:
+    def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer, average: ModelEMA) -> TrainingState:
         """Puts model, optimizer and average where the last whole epoch left them; an empty state if there is none."""
         if not self.index.is_file():
             return TrainingState()

@@ -15,7 +15,7 @@ EVERY = 4  # steps; the average soon moves so slowly that a quarter of the work 
 FIRST = 40  # steps after each of which it is moved
 
 
-class WeightAverage:
+class ModelEMA:
     """An exponential moving average of the weights that are trained.
 
     Args:

@@ -12,7 +12,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.data.masks import encode_mask
-from carseg_lib.engine.postprocess import keep_detections
+from carseg_lib.engine.postprocess import filter_detections
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
 from carseg_lib.models.weights import read_checkpoint
 
@@ -91,7 +91,7 @@ def photo_detections(
         body_types: names of classes 1, 2, ...
         study: thresholds.
     """
-    kept = keep_detections(
+    kept = filter_detections(
         found["boxes"],
         found["scores"],
         found["labels"],

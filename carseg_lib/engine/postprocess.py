@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-NO_CAR_FOUND = "no car found"  # how the answer None is written in matrices and reports; "" in predictions.csv
+NO_DETECTION = "no car found"  # how the answer None is written in matrices and reports; "" in predictions.csv
 
 
-def keep_detections(
+def filter_detections(
     boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_threshold: float
 ) -> Tensor:
     """The instances of one photo that count as its detections (steps 1 and 2).
@@ -53,13 +53,13 @@ def keep_detections(
     return candidates[kept.sort().values]
 
 
-def answer_photo(
+def predict_class(
     boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_threshold: float
 ) -> int | None:
     """The instance that answers for a photo (step 3).
 
     Args:
-        boxes: as for `keep_detections`, like the other arguments.
+        boxes: as for `filter_detections`, like the other arguments.
         scores: see there.
         labels: see there.
         score_threshold: see there.
@@ -68,7 +68,7 @@ def answer_photo(
     Returns:
         Index of the winning instance, or None for "no car found".
     """
-    kept = keep_detections(
+    kept = filter_detections(
         boxes, scores, labels, score_threshold=score_threshold, nms_threshold=nms_threshold
     )
     return int(kept[0]) if len(kept) else None

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from carseg_lib.core.run import Study
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.models.mask_rcnn import LOSS_TERMS
-from carseg_lib.models.precision import number_format
-from carseg_lib.models.weights import WeightsRecord
+from carseg_lib.models.precision import resolve_precision
+from carseg_lib.models.weights import PretrainedInfo
 
 
-def opening_line(
-    study: Study, record: WeightsRecord, n_train: int, n_validation: int, with_masks: bool, done: int
+def describe_run(
+    study: Study, record: PretrainedInfo, n_train: int, n_validation: int, with_masks: bool, done: int
 ) -> str:
     """What is trained, from which weights, on how many photos, in which number format.
 
     `done` epochs of a former session are told.
     """
     resumed = f", going on after epoch {done}" if done else ""
-    numbers = number_format(study.precision, choose_device(study.device))
+    numbers = resolve_precision(study.precision, choose_device(study.device))
     mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
     return (
         f"training {study.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
@@ -26,7 +26,7 @@ def opening_line(
     )
 
 
-class Clock:
+class ProgressTimer:
     """Tells how long training has left."""
 
     def __init__(self, epochs: int, done: int, say: Callable[[str], None]):

@@ -17,30 +17,30 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from carseg_lib.core import files
-from carseg_lib.core.code_fingerprint import reached_files
+from carseg_lib.core.code_fingerprint import imported_files
 from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
-from carseg_lib.data.cache import PhotoCache
+from carseg_lib.data.cache import DecodedImageCache
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos, cache_of
-from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.data.dataset import CarDataset, cache_of
+from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine import distributed
 from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
-from carseg_lib.engine.ema import WeightAverage
+from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.engine.optim import learning_rate, make_optimizer
-from carseg_lib.engine.postprocess import answer_photo
-from carseg_lib.engine.progress import Clock, opening_line
+from carseg_lib.engine.postprocess import predict_class
+from carseg_lib.engine.progress import ProgressTimer, describe_run
 from carseg_lib.models.mask_rcnn import LOSS_TERMS, MaskRCNN, build_model
-from carseg_lib.models.precision import number_format
-from carseg_lib.models.weights import WeightsRecord, load_weights
+from carseg_lib.models.precision import resolve_precision
+from carseg_lib.models.weights import PretrainedInfo, load_weights
 
 RECIPE_SECTIONS = ("preprocessing", "model", "training")
 
 
 @dataclass
-class Sums:
+class LossMeter:
     """Sums over photos, from which an epoch's means follow; they add up over batches and over processes."""
 
     losses: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSS_TERMS, 0.0))
@@ -60,13 +60,13 @@ class Sums:
         for name, count in counts.items():
             self.counts[name] += count
 
-    def over_processes(self, fabric: Fabric) -> "Sums":
+    def over_processes(self, fabric: Fabric) -> "LossMeter":
         """The same sums over all processes."""
         values = [*self.losses.values(), *self.counts.values(), self.correct, self.photos]
         if fabric.world_size > 1:
             values = fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum").tolist()
         n = len(self.losses)
-        return Sums(
+        return LossMeter(
             dict(zip(self.losses, values[:n], strict=True)),
             dict(zip(self.counts, values[n : n + 3], strict=True)),
             *values[n + 3 :],
@@ -100,7 +100,7 @@ def seed_everything(seed: int, device: torch.device) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False
 
 
-def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
+def rescale_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
     """Scales this process's mean losses so that their mean over processes is the mean over the whole batch.
 
     Processes sample different numbers of anchors and regions: a plain mean of means would depend on who got which
@@ -114,18 +114,18 @@ def global_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, i
     return {name: loss * scale[LOSS_TERMS[name]] for name, loss in losses.items()}
 
 
-def train_epoch(
+def train_one_epoch(
     fabric: Fabric,
     model: MaskRCNN,
     optimizer: torch.optim.Optimizer,
-    dataset: CarPhotos,
-    batches: Batches,
+    dataset: CarDataset,
+    batches: DistributedBatchSampler,
     study: Study,
     first_step: int,
     steps: int,
-    average: WeightAverage,
+    average: ModelEMA,
     progress: Callable[[int, int], None],
-) -> Sums:
+) -> LossMeter:
     """One pass over the training photos: losses, gradients, step, for each batch.
 
     Raises:
@@ -133,14 +133,14 @@ def train_epoch(
     """
     bare = model.module
     model.train()
-    sums = Sums()
+    sums = LossMeter()
     for i, (images, targets) in enumerate(make_loader(dataset, batches, study.loader_workers)):
         for group in optimizer.param_groups:
             group["lr"] = group["share"] * learning_rate(study, first_step + i, steps)
         images, targets = fabric.to_device((images, targets))
         losses, _ = model(images, targets)
         counts = bare.loss_counts()
-        total = sum(global_losses(fabric, losses, counts).values())
+        total = sum(rescale_losses(fabric, losses, counts).values())
         if not torch.isfinite(total):
             ids = [dataset.photos.photo_id[int(t["index"])] for t in targets]
             terms = ", ".join(f"{name[5:]} {loss.item():g}" for name, loss in losses.items())
@@ -161,13 +161,15 @@ def train_epoch(
 
 @torch.no_grad()
 def validate(
-    fabric: Fabric, model: MaskRCNN, dataset: CarPhotos, study: Study, with_losses: bool = True
-) -> Sums:
+    fabric: Fabric, model: MaskRCNN, dataset: CarDataset, study: Study, with_losses: bool = True
+) -> LossMeter:
     """Evaluation mode, no gradients: losses, and the number of photos whose one answer is right (§V)."""
     bare = model.module
     model.eval()
-    sums = Sums()
-    batches = Batches(dataset.in_order(), study.batch_size, fabric.global_rank, fabric.world_size)
+    sums = LossMeter()
+    batches = DistributedBatchSampler(
+        dataset.in_order(), study.batch_size, fabric.global_rank, fabric.world_size
+    )
     for images, targets in make_loader(dataset, batches, study.loader_workers):
         if not targets:
             continue
@@ -176,7 +178,7 @@ def validate(
         if with_losses:
             sums.add_losses(losses, bare.loss_counts())
         for target, found in zip(targets, detections, strict=True):
-            answer = answer_photo(
+            answer = predict_class(
                 found["boxes"],
                 found["scores"],
                 found["labels"],
@@ -189,25 +191,25 @@ def validate(
     return sums.over_processes(fabric)
 
 
-def recipe_fingerprint(study: Study, dataset: Catalogue, weights: WeightsRecord) -> str:
+def training_fingerprint(study: Study, dataset: Catalogue, weights: PretrainedInfo) -> str:
     """What a training run computes follows from this: settings, data, first weights, code, lock.
 
     Checkpoints lie in a folder of this name.
     """
     settings = study.settings(RECIPE_SECTIONS)
-    settings["precision"] = number_format(study.precision, choose_device(study.device))
+    settings["precision"] = resolve_precision(study.precision, choose_device(study.device))
     lock = project_folder() / "requirements.lock"
-    code = (recipe_code(), files.sha256(lock) if lock.is_file() else "")
+    code = (training_code(), files.sha256(lock) if lock.is_file() else "")
     recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
-def recipe_code() -> dict[str, str]:
+def training_code() -> dict[str, str]:
     """Digest of every module of the library that training reaches, by path.
 
     A checkpoint that was made by other code is not resumed.
     """
-    return reached_files(project_folder(), "carseg_lib", f"import {__spec__.name}", "training")
+    return imported_files(project_folder(), "carseg_lib", f"import {__spec__.name}", "training")
 
 
 def train(study: Study) -> pd.DataFrame:
@@ -237,22 +239,22 @@ def _train_here(study: Study) -> None:
     record = load_weights(model, study.backbone, study.weights)
     model = model.to(fabric.device, memory_format=torch.channels_last)
     optimizer = make_optimizer(model, study)
-    checkpoints = Checkpoints(study.checkpoints / recipe_fingerprint(study, dataset, record))
-    average = WeightAverage(model, study.average_decay)
+    checkpoints = Checkpoints(study.checkpoints / training_fingerprint(study, dataset, record))
+    average = ModelEMA(model, study.average_decay)
     state = checkpoints.resume(model, optimizer, average)
     model, optimizer = fabric.setup(model, optimizer)
 
     cache = _shared_cache(fabric, dataset, study, say)
-    train_photos = CarPhotos(dataset, "train", study, augment=True, cache=cache)
-    train_sample = CarPhotos(dataset, "train", study, augment=False, cache=cache).sample(
+    train_photos = CarDataset(dataset, "train", study, augment=True, cache=cache)
+    train_sample = CarDataset(dataset, "train", study, augment=False, cache=cache).sample(
         study.training_sample
     )
-    validation_photos = CarPhotos(dataset, "validation", study, augment=False, cache=cache)
-    say(opening_line(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
-    clock = Clock(study.epochs, state.epoch, say)
+    validation_photos = CarDataset(dataset, "validation", study, augment=False, cache=cache)
+    say(describe_run(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
+    clock = ProgressTimer(study.epochs, state.epoch, say)
     for epoch in range(state.epoch + 1, study.epochs + 1):
-        order = epoch_order(train_photos.photos.body_type, epoch, study.seed, study.class_balance)
-        batches = Batches(order, study.batch_size, fabric.global_rank, fabric.world_size)
+        order = balanced_epoch_order(train_photos.photos.body_type, epoch, study.seed, study.class_balance)
+        batches = DistributedBatchSampler(order, study.batch_size, fabric.global_rank, fabric.world_size)
         steps = len(batches)
         if batches.smallest < study.workers:
             raise CarsegError(
@@ -261,7 +263,7 @@ def _train_here(study: Study) -> None:
             )
         started = time.monotonic()
         progress = clock.within(epoch, started)
-        trained = train_epoch(
+        trained = train_one_epoch(
             fabric,
             model,
             optimizer,
@@ -300,12 +302,14 @@ def _train_here(study: Study) -> None:
             "body_types": list(dataset.body_types),
             "with_masks": with_masks,
             "device": fabric.device.type,
-            "precision": number_format(study.precision, fabric.device),
+            "precision": resolve_precision(study.precision, fabric.device),
         }
-        _publish(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
+        _export_best(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
 
 
-def _shared_cache(fabric: Fabric, dataset: Catalogue, study: Study, say: Callable[[str], None]) -> PhotoCache:
+def _shared_cache(
+    fabric: Fabric, dataset: Catalogue, study: Study, say: Callable[[str], None]
+) -> DecodedImageCache:
     """One process decodes the photos, the others wait and read."""
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -315,7 +319,7 @@ def _shared_cache(fabric: Fabric, dataset: Catalogue, study: Study, say: Callabl
     return cache
 
 
-def _publish(
+def _export_best(
     study: Study, state: TrainingState, checkpoints: Checkpoints, dataset: Catalogue, card: dict
 ) -> None:
     best = checkpoints.best(state)

@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.engine.postprocess import NO_CAR_FOUND
+from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.average_precision import average_precision
 from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate
 
@@ -120,7 +120,7 @@ def headline_table(splits: dict[str, dict]) -> pd.DataFrame:
 def confusion_matrix(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> np.ndarray:
     """Photos by truth (rows, C) and answer (columns, C and "no car found"): int array (C, C + 1)."""
     answers = _answers(predictions)
-    return sklearn_confusion_matrix(predictions["body_type"], answers, labels=[*body_types, NO_CAR_FOUND])[
+    return sklearn_confusion_matrix(predictions["body_type"], answers, labels=[*body_types, NO_DETECTION])[
         :-1
     ]
 
@@ -198,7 +198,7 @@ def report_markdown(report: pd.DataFrame) -> str:
 
 
 def _answers(predictions: pd.DataFrame) -> pd.Series:
-    return predictions["predicted"].fillna("").replace("", NO_CAR_FOUND)
+    return predictions["predicted"].fillna("").replace("", NO_DETECTION)
 
 
 def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str, ...]) -> None:
@@ -210,7 +210,7 @@ def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str
         raise CarsegError(
             f"predictions: the photo {twice.iloc[0]!r} is listed twice. Run the evaluation again."
         )
-    for column, allowed in (("body_type", body_types), ("predicted", (*body_types, NO_CAR_FOUND))):
+    for column, allowed in (("body_type", body_types), ("predicted", (*body_types, NO_DETECTION))):
         given = _answers(predictions) if column == "predicted" else predictions[column]
         if len(strange := given[~given.isin(allowed)]):
             photo = predictions.loc[strange.index[0], "photo_id"]
@@ -267,5 +267,5 @@ def _answer_metrics(
         "weighted": average("weighted"),
         "per_type": per_type,
         "no_car_found": int(matrix[:, -1].sum()),
-        "confusion": {"labels": [*body_types, NO_CAR_FOUND], "matrix": matrix.tolist()},
+        "confusion": {"labels": [*body_types, NO_DETECTION], "matrix": matrix.tolist()},
     }

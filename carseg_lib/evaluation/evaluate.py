@@ -9,8 +9,8 @@ from torchvision.ops import box_iou as torchvision_box_iou
 from carseg_lib.core import files
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import SPLITS, Catalogue
-from carseg_lib.data.dataset import CarPhotos
-from carseg_lib.data.loading import Batches, make_loader
+from carseg_lib.data.dataset import CarDataset
+from carseg_lib.data.loading import DistributedBatchSampler, make_loader
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.masks import mask_iou as iou_of_masks
 from carseg_lib.engine.inference import Detection, as_columns, detect, load_trained
@@ -34,9 +34,9 @@ def evaluate(study: Study) -> dict:
     """
     dataset = Catalogue.load(study.dataset)
     model, card = load_trained(study)
-    photos = {split: CarPhotos(dataset, split, study, augment=False) for split in SPLITS}
+    photos = {split: CarDataset(dataset, split, study, augment=False) for split in SPLITS}
     photos["train"] = photos["train"].sample(study.training_sample)
-    tables = [answer_split(model, photos[split], split, study) for split in SPLITS]
+    tables = [predict_split(model, photos[split], split, study) for split in SPLITS]
     predictions = pd.concat([table for table, _ in tables], ignore_index=True)
     detections = pd.concat([table for _, table in tables], ignore_index=True)
     splits = {
@@ -67,8 +67,8 @@ def evaluate(study: Study) -> dict:
     return metrics
 
 
-def answer_split(
-    model: MaskRCNN, photos: CarPhotos, split: str, study: Study
+def predict_split(
+    model: MaskRCNN, photos: CarDataset, split: str, study: Study
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The model's answers and detections for one split.
 
@@ -102,9 +102,9 @@ def answer_split(
     return pd.DataFrame(answers), pd.DataFrame(found_rows, columns=columns)
 
 
-def _batches(photos: CarPhotos, study: Study) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
+def _batches(photos: CarDataset, study: Study) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
-    batches = Batches(photos.in_order(), study.batch_size)
+    batches = DistributedBatchSampler(photos.in_order(), study.batch_size)
     for images, _ in make_loader(photos, batches, study.loader_workers):
         yield images, [next(sizes) for _ in images]
 
@@ -154,7 +154,7 @@ def _run_facts(study: Study, card: dict, parameters: int) -> dict:
 
 
 def _data_facts(dataset: Catalogue, study: Study) -> dict:
-    used = {split: CarPhotos(dataset, split, study, augment=False).photos.body_type for split in SPLITS}
+    used = {split: CarDataset(dataset, split, study, augment=False).photos.body_type for split in SPLITS}
     cars = dataset.instances
     boxes = next((o for o in ("whole frame", "teacher") if (cars.box_origin == o).any()), "given")
     masks = next((o for o in ("none", "teacher") if (cars.mask_origin == o).any()), "given")

@@ -5,7 +5,7 @@ Accuracy and mask IoU are given for each level of the main factors (Wilson's int
 over photos for a mean IoU). Levels differ in more than their name (cars seen from behind may also be smaller), so a
 logistic regression of "answered right" on all factors together says which one it is, as far as the photos can tell.
 
-Without such a table every function here returns no rows, and `KnownTruth.said` says why.
+Without such a table every function here returns no rows, and `SliceReport.said` says why.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Factor:
+class Attribute:
     """A parameter by whose levels accuracy is given.
 
     Attributes:
@@ -58,29 +58,31 @@ class Factor:
         return named + sorted(present - set(named))
 
 
-VIEW = Factor("view", "seen from", ("front", "front three-quarter", "side", "rear three-quarter", "rear"))
-SECTORS = Factor(  # from the car to the camera: 0° in front, 90° at its left
+VIEW = Attribute("view", "seen from", ("front", "front three-quarter", "side", "rear three-quarter", "rear"))
+SECTORS = Attribute(  # from the car to the camera: 0° in front, 90° at its left
     "view_angle",
     "direction",
     ("180°", *(f"{centre}°" for centre in range(-150, 181, 30))),
     tuple(float(centre - 15) for centre in range(-150, 181, 30)),
 )
-FACTORS = (
+ATTRIBUTES = (
     VIEW,
-    Factor(
+    Attribute(
         "car_share", "car's box in the photo", ("under 20%", "20–35%", "35–50%", "over 50%"), (0.2, 0.35, 0.5)
     ),
-    Factor("occlusion", "car hidden", ("not at all", "under 5%", "5–15%", "over 15%"), (0.005, 0.05, 0.15)),
-    Factor("cut_off", "car beyond the frame", ("not at all", "under 10%", "over 10%"), (0.005, 0.1)),
-    Factor("light", "light", ("clear", "low sun", "overcast", "dusk", "showroom")),
-    Factor(
+    Attribute(
+        "occlusion", "car hidden", ("not at all", "under 5%", "5–15%", "over 15%"), (0.005, 0.05, 0.15)
+    ),
+    Attribute("cut_off", "car beyond the frame", ("not at all", "under 10%", "over 10%"), (0.005, 0.1)),
+    Attribute("light", "light", ("clear", "low sun", "overcast", "dusk", "showroom")),
+    Attribute(
         "camera_height", "camera's height", ("under 1 m", "1–1.5 m", "1.5–2 m", "over 2 m"), (1.0, 1.5, 2.0)
     ),
-    Factor("background", "background"),
-    Factor("other_cars", "other cars", ("none", "one", "two or more"), (0.5, 1.5)),
-    Factor("roof", "roof", ("closed", "open", "soft top")),
+    Attribute("background", "background"),
+    Attribute("other_cars", "other cars", ("none", "one", "two or more"), (0.5, 1.5)),
+    Attribute("roof", "roof", ("closed", "open", "soft top")),
 )
-ACCURACY_COLUMNS = {
+SLICE_COLUMNS = {
     "split": "str",
     "factor": "str",  # title of a factor; "all photos" for the split as a whole
     "body_type": "str",  # "" for all types
@@ -109,7 +111,7 @@ _MEASURES = {
     "dirt": "dirtier car",
 }
 _RELATIVE = {"shape_length": "longer than its type", "shape_height": "taller than its type"}
-HARDNESS_COLUMNS = {
+ERROR_ODDS_COLUMNS = {
     "group": "str",  # "all types" or a type
     "measure": "str",
     "odds_ratio": "float64",  # of a right answer, for one standard deviation more; under 1: harder
@@ -123,23 +125,23 @@ _REFITS = 400
 
 
 @dataclass(frozen=True, eq=False)
-class KnownTruth:
+class SliceReport:
     """The answers against the parameters.
 
     Attributes:
         said: What there is to say, or why there is nothing.
-        accuracy: As `accuracy_by` returns it.
-        hardness: As `hardness` returns it.
+        accuracy: As `slice_metrics` returns it.
+        hardness: As `error_odds` returns it.
         body_types: Of the study, in order.
     """
 
     said: str
     accuracy: pd.DataFrame
-    hardness: pd.DataFrame
+    error_odds: pd.DataFrame
     body_types: tuple[str, ...] = BODY_TYPES
 
 
-def judge(catalogue: Catalogue, predictions: pd.DataFrame, study: Study) -> KnownTruth:
+def analyse_slices(catalogue: Catalogue, predictions: pd.DataFrame, study: Study) -> SliceReport:
     """Hold the answers on validation and test against the parameters; leaves known_truth.csv and hardness.csv.
 
     Args:
@@ -148,17 +150,17 @@ def judge(catalogue: Catalogue, predictions: pd.DataFrame, study: Study) -> Know
         study: Gives the seed, the number of bootstrap samples, and the folder.
     """
     judged = predictions[predictions["split"] != "train"]
-    accuracy = accuracy_by(catalogue, judged, bootstrap_samples=study.bootstrap_samples, seed=study.seed)
-    effects = hardness(catalogue, judged, seed=study.seed)
+    accuracy = slice_metrics(catalogue, judged, bootstrap_samples=study.bootstrap_samples, seed=study.seed)
+    effects = error_odds(catalogue, judged, seed=study.seed)
     files.write_csv(study.folder / "known_truth.csv", accuracy)
     files.write_csv(study.folder / "hardness.csv", effects)
-    return KnownTruth(_said(accuracy, effects, catalogue), accuracy, effects, catalogue.body_types)
+    return SliceReport(_said(accuracy, effects, catalogue), accuracy, effects, catalogue.body_types)
 
 
-def accuracy_by(
+def slice_metrics(
     catalogue: Catalogue, predictions: pd.DataFrame, *, bootstrap_samples: int, seed: int
 ) -> pd.DataFrame:
-    """Accuracy and mean mask IoU of each split, of each level of `FACTORS`, and of each type from each view.
+    """Accuracy and mean mask IoU of each split, of each level of `ATTRIBUTES`, and of each type from each view.
 
     Args:
         catalogue: Its parameters name the levels; a factor that they lack is left out.
@@ -189,7 +191,7 @@ def accuracy_by(
         part = answers[answers["split"] == split]
         add(part, split=split, factor=ALL, body_type="", level=ALL)
         known = parameters.loc[part["photo_id"]].set_index(part.index)
-        for factor in (*FACTORS, SECTORS):
+        for factor in (*ATTRIBUTES, SECTORS):
             if not _usable(factor, known):
                 continue
             levels = factor.level_of(known[factor.column])
@@ -199,10 +201,10 @@ def accuracy_by(
                 for level in factor.ordered(levels[of_type]):
                     chosen = part[of_type & (levels == level)]
                     add(chosen, split=split, factor=factor.title, body_type=body_type, level=level)
-    return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS)).astype(ACCURACY_COLUMNS)
+    return pd.DataFrame(rows, columns=list(SLICE_COLUMNS)).astype(SLICE_COLUMNS)
 
 
-def hardness(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+def error_odds(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """How much each measure of a photo, the others being equal, changes the odds of a right answer.
 
     A logistic regression on the standardised measures, for all types together (each with a level of its own) and for
@@ -211,7 +213,7 @@ def hardness(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) -> p
 
     Args:
         catalogue: With parameters; measures that they lack, or that never vary, are left out.
-        predictions: As for `accuracy_by`; splits are taken together.
+        predictions: As for `slice_metrics`; splits are taken together.
         seed: The same seed gives the same intervals.
 
     Returns:
@@ -231,11 +233,11 @@ def hardness(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) -> p
         effects = _effects(values[inside], right[inside], pd.get_dummies(types[inside], dtype=float), seed)
         rows.append(effects.assign(group=group, n=int(inside.sum()), wrong=wrong))
     if not rows:
-        return pd.DataFrame(columns=list(HARDNESS_COLUMNS)).astype(HARDNESS_COLUMNS)
-    return pd.concat(rows, ignore_index=True)[list(HARDNESS_COLUMNS)].astype(HARDNESS_COLUMNS)
+        return pd.DataFrame(columns=list(ERROR_ODDS_COLUMNS)).astype(ERROR_ODDS_COLUMNS)
+    return pd.concat(rows, ignore_index=True)[list(ERROR_ODDS_COLUMNS)].astype(ERROR_ODDS_COLUMNS)
 
 
-def _usable(factor: Factor, parameters: pd.DataFrame) -> bool:
+def _usable(factor: Attribute, parameters: pd.DataFrame) -> bool:
     """Whether the table has the factor, as a number or as a text."""
     return factor.column in parameters and bool(factor.edges) == (
         parameters[factor.column].dtype == "float64"

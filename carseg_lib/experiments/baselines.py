@@ -9,8 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models import resnet50
-from torchvision.models.detection import MaskRCNN as TorchvisionMaskRCNN
+from torchvision.models import detection, resnet50
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import FrozenBatchNorm2d
@@ -18,13 +17,13 @@ from torchvision.ops import FrozenBatchNorm2d
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos, cache_of
-from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.data.dataset import CarDataset, cache_of
+from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.engine.optim import learning_rate
 from carseg_lib.engine.trainer import seed_everything
-from carseg_lib.models.backbones import find_architecture
-from carseg_lib.models.precision import FLOAT32, autocast, spare_strided_depthwise
+from carseg_lib.models.backbones import resolve_backbone
+from carseg_lib.models.precision import FLOAT32, autocast, keep_depthwise_fp32
 from carseg_lib.models.weights import IMAGENET_PACKAGES, imagenet_state
 
 # Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
@@ -32,7 +31,7 @@ REFERENCE_LR_PER_PHOTO = 0.02 / 16
 REFERENCE = {"momentum": 0.9, "weight_decay": 1e-4}
 
 
-class StockMaskRCNN(nn.Module):
+class TorchvisionMaskRCNN(nn.Module):
     """`torchvision.models.detection.maskrcnn_resnet50_fpn`, called as our model is.
 
     Args:
@@ -58,9 +57,9 @@ class StockMaskRCNN(nn.Module):
             state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
             backbone.body.load_state_dict(state)
         elif weights == "shape":
-            backbone.body.load_state_dict(settled_resnet50())
+            backbone.body.load_state_dict(calibrated_random_resnet50())
         sides = {"min_size": min(image_size), "max_size": max(image_size)} if image_size else {}
-        self.network = TorchvisionMaskRCNN(
+        self.network = detection.MaskRCNN(
             backbone, num_classes, image_mean=[0.0] * 3, image_std=[1.0] * 3, **sides
         )
 
@@ -90,7 +89,7 @@ class StockMaskRCNN(nn.Module):
         return torch.optim.SGD(trained, lr=REFERENCE_LR_PER_PHOTO * batch_size, **REFERENCE)
 
 
-def settled_resnet50() -> dict[str, Tensor]:
+def calibrated_random_resnet50() -> dict[str, Tensor]:
     """A random ResNet-50 whose normalisation knows its activations, as a trained one's does; without its classifier.
 
     With frozen normalisation that knows nothing, random activations grow from layer to layer until they are no numbers:
@@ -120,7 +119,7 @@ class Classifier(nn.Module):
 
     def __init__(self, backbone: str, num_types: int, weights: str, precision: str = FLOAT32):
         super().__init__()
-        name = find_architecture(backbone).name
+        name = resolve_backbone(backbone).name
         self.network = timm.create_model(name, pretrained=False)
         if weights == "imagenet":
             if backbone not in IMAGENET_PACKAGES:
@@ -129,7 +128,7 @@ class Classifier(nn.Module):
                 )
             self.network.load_state_dict(imagenet_state(backbone)[0])
         self.network.reset_classifier(num_types)
-        spare_strided_depthwise(self.network)
+        keep_depthwise_fp32(self.network)
         self.precision = precision
 
     def forward(self, images: Tensor, types: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
@@ -139,7 +138,7 @@ class Classifier(nn.Module):
         return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
 
 
-def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
+def train_baseline_classifier(study: Study, dataset: Catalogue) -> Classifier:
     """Trains a classifier on the study's backbone, by the study's recipe; all of it is trained."""
     device = choose_device(study.device)
     seed_everything(study.seed, device)
@@ -150,12 +149,14 @@ def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
     body = [p for p in model.parameters() if id(p) not in of_head]
     groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
     optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
-    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
+    photos = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
     steps = study.epochs * -(-len(photos) // study.batch_size)
     step = 0
     for epoch in range(1, study.epochs + 1):
-        order = epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
-        for images, targets in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
+        order = balanced_epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
+        for images, targets in make_loader(
+            photos, DistributedBatchSampler(order, study.batch_size), study.loader_workers
+        ):
             for group in optimizer.param_groups:
                 group["lr"] = group["share"] * learning_rate(study, step, steps)
             types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
@@ -169,12 +170,14 @@ def train_classifier(study: Study, dataset: Catalogue) -> Classifier:
 
 
 @torch.inference_mode()
-def classify(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
+def predict_classes(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
     """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
-    photos = CarPhotos(judged, "validation", study, augment=False)
+    photos = CarDataset(judged, "validation", study, augment=False)
     names = list(photos.class_ids)
     answers: list[Tensor] = []
-    for images, _ in make_loader(photos, Batches(photos.in_order(), study.batch_size), study.loader_workers):
+    for images, _ in make_loader(
+        photos, DistributedBatchSampler(photos.in_order(), study.batch_size), study.loader_workers
+    ):
         images = images.to(next(model.parameters()).device)
         seen = [images, images.flip(3)][: study.views]
         answers.append(torch.stack([model(view).softmax(1) for view in seen]).mean(0).cpu())

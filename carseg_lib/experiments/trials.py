@@ -25,24 +25,24 @@ from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import MONITOR, Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos
-from carseg_lib.data.fingerprint import signature
+from carseg_lib.data.dataset import CarDataset
+from carseg_lib.data.fingerprint import stat_fingerprint
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.inference import choose_device
-from carseg_lib.engine.trainer import recipe_fingerprint, train
-from carseg_lib.evaluation.evaluate import answer_split
+from carseg_lib.engine.trainer import train, training_fingerprint
+from carseg_lib.evaluation.evaluate import predict_split
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
-from carseg_lib.models.weights import WeightsRecord, load_weights, read_checkpoint
+from carseg_lib.models.weights import PretrainedInfo, load_weights, read_checkpoint
 
-NOT_DRAWN = "not drawn"
+NOT_SAMPLED = "not drawn"
 # The code that decides answers, and that makes catalogues, with all that it imports.
 ANSWERING = "from carseg_lib.evaluation import evaluate"
 CATALOGUING = "from carseg_lib.data import loader, splits"
 
 
-def nested_subset(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
+def nested_stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     """Draw n photos, each body type by its share; what a smaller n gives is part of what a larger one does.
 
     The photos of each type are shuffled and spread evenly from 0 to 1; the first n of all types together are taken.
@@ -64,26 +64,28 @@ def nested_subset(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
     return photos.loc[order.index[:n].sort_values()]
 
 
-def cell_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
+def trial_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
     """The data set of one training: some training photos, and a few validation photos to watch it by.
 
     Raises:
         CarsegError: so few photos that a body type has none.
     """
-    chosen = nested_subset(source.split("train").photos, photos, seed)
+    chosen = nested_stratified_sample(source.split("train").photos, photos, seed)
     if absent := [t for t in source.body_types if t not in set(chosen.body_type)]:
         raise CarsegError(f"{source.root}: among {photos} training photos is no {absent[0]}; ask for more.")
-    watched = nested_subset(source.split("validation").photos, MONITOR, seed)
+    watched = nested_stratified_sample(source.split("validation").photos, MONITOR, seed)
     return _only(source, pd.concat([chosen.photo_id, watched.photo_id]))
 
 
-def judged_photos(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
+def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
     """The validation photos that every cell answers: n of them, or all if n is 0."""
     validation = catalogue.split("validation")
-    return _only(validation, nested_subset(validation.photos, n or len(validation.photos), seed).photo_id)
+    return _only(
+        validation, nested_stratified_sample(validation.photos, n or len(validation.photos), seed).photo_id
+    )
 
 
-def make_cell(
+def run_trial(
     study: Study,
     dataset: Catalogue | None,
     judged: Catalogue,
@@ -107,14 +109,14 @@ def make_cell(
     Returns:
         What came of it, in words.
     """
-    model, record = first_model(study, with_masks, whole)
+    model, record = initial_model(study, with_masks, whole)
     needs = {
-        "training": recipe_fingerprint(study, dataset, record) if dataset else record.sha256,
+        "training": training_fingerprint(study, dataset, record) if dataset else record.sha256,
         "photos": judged.fingerprint,
         "answering": digest_of(ANSWERING),
         "views": study.views,
     }
-    before = read_cell(study.folder)
+    before = read_trial(study.folder)
     if before.get("needs") == needs:
         return "is up to date"
     study.save()
@@ -132,8 +134,8 @@ def make_cell(
             seconds = round(time.monotonic() - started, 1)
         model.load_state_dict(read_checkpoint(kept))
     model = model.to(choose_device(study.device), memory_format=torch.channels_last).eval()
-    asked = CarPhotos(judged, "validation", study, augment=False)
-    predictions, _ = answer_split(model, asked, "validation", study)
+    asked = CarDataset(judged, "validation", study, augment=False)
+    predictions, _ = predict_split(model, asked, "validation", study)
     files.write_csv(study.predictions, predictions)
     made = [study.predictions, *([kept] if dataset else [])]
     card = facts | {
@@ -149,7 +151,7 @@ def make_cell(
     return f"{right:,} of {len(predictions):,} validation photos are answered right"
 
 
-def first_model(study: Study, with_masks: bool, whole: bool = False) -> tuple[MaskRCNN, WeightsRecord]:
+def initial_model(study: Study, with_masks: bool, whole: bool = False) -> tuple[MaskRCNN, PretrainedInfo]:
     """The study's model with its first weights, as training will have it.
 
     Raises:
@@ -165,7 +167,7 @@ def first_model(study: Study, with_masks: bool, whole: bool = False) -> tuple[Ma
     return model, record
 
 
-def read_cell(folder: Path) -> dict[str, Any]:
+def read_trial(folder: Path) -> dict[str, Any]:
     """What `cell.json` says of a finished cell; empty if there is none, or its files are not those it left."""
     path = folder / "cell.json"
     if not path.is_file():
@@ -176,11 +178,11 @@ def read_cell(folder: Path) -> dict[str, Any]:
     return card if whole else {}
 
 
-def catalogued(study: Study, folder: Path) -> Catalogue:
+def cached_catalogue(study: Study, folder: Path) -> Catalogue:
     """A study's photos with splits; kept in `folder`, read again if they or the code that reads them change."""
     place = study.locate_photos()
     folder = folder / hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
-    made_from = {"data": signature(place), "seed": study.seed, "code": digest_of(CATALOGUING)}
+    made_from = {"data": stat_fingerprint(place), "seed": study.seed, "code": digest_of(CATALOGUING)}
     note = folder / "made_from.json"
     if not note.is_file() or files.read_json(note) != made_from:
         assign_splits(load_catalogue(place), study.seed).save(folder)
@@ -198,7 +200,7 @@ def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:
     """The same catalogue with some of its photos; the others are listed as left out."""
     others = catalogue.photos.photo_id[~catalogue.photos.photo_id.isin(photo_ids)]
     return catalogue.without(
-        others, NOT_DRAWN, pd.Series("belongs to no part of this training", others.index)
+        others, NOT_SAMPLED, pd.Series("belongs to no part of this training", others.index)
     )
 
 
@@ -206,5 +208,5 @@ def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:
 def digest_of(code: str) -> str:
     """A digest of all modules of the library that a piece of code reaches."""
     return files.sha256_text(
-        str(code_fingerprint.reached_files(project_folder(), "carseg_lib", code, "a study of cells"))
+        str(code_fingerprint.imported_files(project_folder(), "carseg_lib", code, "a study of cells"))
     )

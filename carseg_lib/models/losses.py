@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carseg_lib.models.roi_align import area_weights, read_regions
+from carseg_lib.models.roi_align import area_weights, roi_align
 
 
 def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -70,7 +70,7 @@ def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, which: T
         maps[i, : len(of_photo)] = of_photo
     number = photo * most + which
     order = number.argsort(stable=True)
-    found = read_regions(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[
+    found = roi_align(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[
         ..., 0
     ]
     return torch.empty_like(found).index_copy_(0, order, found)

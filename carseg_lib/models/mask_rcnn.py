@@ -19,19 +19,19 @@ from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
 
 from carseg_lib.core.run import Study
 from carseg_lib.models.backbones import PyramidBackbone, freeze_depthwise, freeze_stages
-from carseg_lib.models.matching import Truth
+from carseg_lib.models.matching import PaddedTargets
 from carseg_lib.models.precision import FLOAT32, autocast
-from carseg_lib.models.roi_align import RegionFeatures
+from carseg_lib.models.roi_align import MultiScaleRoIAlign
 from carseg_lib.models.roi_heads import (
-    TOP,
-    AnyTypeMasks,
+    LAST_FEATURE,
+    ClassAgnosticMaskPredictor,
+    DualBoxHead,
+    DualFeaturePool,
     HeadSizes,
-    RegionHeads,
-    TwoHeads,
-    TwoPredictors,
-    TwoViews,
+    ObjectnessClassPredictor,
+    RoIHeads,
 )
-from carseg_lib.models.rpn import RegionProposals, Scored
+from carseg_lib.models.rpn import AnchorScores, RegionProposalNetwork
 
 # The five terms of Mask R-CNN's loss (He et al. 2017, §3; Ren et al. 2015, eq. 1), each with what it is a mean over.
 LOSS_TERMS = {
@@ -94,7 +94,7 @@ class MaskRCNN(nn.Module):
         stock = strides[0] == 4
         anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
         anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
-        self.rpn = RegionProposals(
+        self.rpn = RegionProposalNetwork(
             anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), sizes.rpn_samples
         )
         self.proposals = sizes.proposals
@@ -102,21 +102,21 @@ class MaskRCNN(nn.Module):
         # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
         # what things are. Masks want the finer level.
         levels = [stride for stride in strides if stride <= 32]
-        box_pool = RegionFeatures(levels, output_size=7, canonical_scale=224 if stock else 96)
+        box_pool = MultiScaleRoIAlign(levels, output_size=7, canonical_scale=224 if stock else 96)
         box_head = TwoMLPHead(channels * 7 * 7, box_head_width)
         box_predictor = FastRCNNPredictor(box_head_width, num_classes)
         if backbone.top is not None:
-            box_pool, box_head = TwoViews(box_pool, levels[-1]), TwoHeads(box_head)
-            box_predictor = TwoPredictors(box_head_width, backbone.top_channels, num_classes)
+            box_pool, box_head = DualFeaturePool(box_pool, levels[-1]), DualBoxHead(box_head)
+            box_predictor = ObjectnessClassPredictor(box_head_width, backbone.top_channels, num_classes)
         mask_parts = {}
         if mask_head:
             mask_parts = {
-                "mask_roi_pool": RegionFeatures(levels, output_size=14, canonical_scale=224),
+                "mask_roi_pool": MultiScaleRoIAlign(levels, output_size=14, canonical_scale=224),
                 "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
                 "mask_predictor": MaskRCNNPredictor(mask_head[-1], mask_head[-1], num_classes),
             }
             if backbone.top is not None:
-                mask_parts["mask_predictor"] = AnyTypeMasks(mask_head[-1], num_classes)
+                mask_parts["mask_predictor"] = ClassAgnosticMaskPredictor(mask_head[-1], num_classes)
         head_sizes = HeadSizes(
             sizes.roi_samples,
             sizes.roi_positive_fraction,
@@ -126,7 +126,7 @@ class MaskRCNN(nn.Module):
             NMS_THRESHOLD,
             sizes.detections,
         )
-        self.roi_heads = RegionHeads(head_sizes, box_pool, box_head, box_predictor, **mask_parts)
+        self.roi_heads = RoIHeads(head_sizes, box_pool, box_head, box_predictor, **mask_parts)
         self._counts: dict[str, Tensor] = {}
 
     def forward(
@@ -159,12 +159,12 @@ class MaskRCNN(nn.Module):
     def _features(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
         """The pyramid's maps, and those that regions are read from: the backbone's last layer may be one of them."""
         pyramid, top = self.backbone(images)
-        return pyramid, pyramid if top is None else OrderedDict(pyramid, **{TOP: top})
+        return pyramid, pyramid if top is None else OrderedDict(pyramid, **{LAST_FEATURE: top})
 
     def _losses(
-        self, features: Mapping[str, Tensor], scored: Scored, targets: list[dict[str, Tensor]]
+        self, features: Mapping[str, Tensor], scored: AnchorScores, targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        truth = Truth.of(targets)
+        truth = PaddedTargets.of(targets)
         of_proposals, anchors = self.rpn.losses(scored, truth)
         # twice as many to draw from as are looked at in evaluation, as torchvision has it
         boxes, there = self.rpn.propose(scored, 2 * self.proposals)
@@ -221,7 +221,7 @@ def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
     )
 
 
-def summarise(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
+def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
     """Parameters and FLOPs of each part, for one photo in evaluation mode.
 
     Args:

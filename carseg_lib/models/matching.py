@@ -17,7 +17,7 @@ BACKGROUND, BETWEEN = 0, -1  # states of a box that stands for no car; that stan
 
 
 @dataclass(frozen=True)
-class Truth:
+class PaddedTargets:
     """The labelled cars of a batch.
 
     Attributes:
@@ -33,7 +33,7 @@ class Truth:
     seeds: tuple[int, ...]
 
     @classmethod
-    def of(cls, targets: Sequence[dict[str, Tensor]]) -> "Truth":
+    def of(cls, targets: Sequence[dict[str, Tensor]]) -> "PaddedTargets":
         """The cars of `targets`: a dict a photo with boxes (N, 4), labels (N,) and seed."""
         device = targets[0]["boxes"].device
         most = max(1, *(len(target["labels"]) for target in targets))
@@ -46,7 +46,7 @@ class Truth:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledBoxes:
     """The boxes of each photo that a loss looks at: those that stand for a car first, then background.
 
     Attributes:
@@ -65,7 +65,9 @@ class Sampled:
         return values.gather(1, index.expand(*self.index.shape, *values.shape[2:]))
 
 
-def match(truth: Truth, boxes: Tensor, high: float, low: float, best_always: bool) -> tuple[Tensor, Tensor]:
+def match_boxes(
+    truth: PaddedTargets, boxes: Tensor, high: float, low: float, best_always: bool
+) -> tuple[Tensor, Tensor]:
     """Finds the car that each box overlaps most.
 
     Args:
@@ -92,7 +94,7 @@ def match(truth: Truth, boxes: Tensor, high: float, low: float, best_always: boo
     return which, state
 
 
-def jittered(truth: Truth, share: float) -> Tensor:
+def jitter_boxes(truth: PaddedTargets, share: float) -> Tensor:
     """The labelled boxes, each edge moved at random by at most a share of the box's side.
 
     Args:
@@ -118,14 +120,14 @@ def _iou(some: Tensor, others: Tensor) -> Tensor:
     return shared / (areas[0] + areas[1] - shared).clamp(min=1e-9)
 
 
-def sample(state: Tensor, seeds: Sequence[int], size: int, positive_fraction: float) -> Sampled:
+def sample_boxes(state: Tensor, seeds: Sequence[int], size: int, positive_fraction: float) -> SampledBoxes:
     """Draws boxes for a loss, each photo's by a seed of its own.
 
     A photo's sample then depends on the photo and the epoch alone: not on the other photos of its batch, on the number
     of processes, or on where a run was resumed.
 
     Args:
-        state: (B, N), see `match`.
+        state: (B, N), see `match_boxes`.
         seeds: of each photo.
         size: places a photo, S.
         positive_fraction: largest share of them that stand for a car.
@@ -147,4 +149,4 @@ def sample(state: Tensor, seeds: Sequence[int], size: int, positive_fraction: fl
         drawn[0].gather(1, place.clamp(max=drawn[0].shape[1] - 1)),
         drawn[1].gather(1, (place - n_positive).clamp(0, drawn[1].shape[1] - 1)),
     )
-    return Sampled(index, place < n_positive + n_negative, place < n_positive)
+    return SampledBoxes(index, place < n_positive + n_negative, place < n_positive)

@@ -14,15 +14,15 @@ FLOAT32, BFLOAT16 = "32-true", "bf16-mixed"
 CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # as torch names them on x86 and ARM
 
 
-def number_format(precision: str, device: torch.device) -> str:
+def resolve_precision(precision: str, device: torch.device) -> str:
     """What a study's `precision` means on a device: "auto" is bf16-mixed where it multiplies in it, else 32-true."""
     if precision != "auto":
         return precision
-    return BFLOAT16 if multiplies_bfloat16(device.type) else FLOAT32
+    return BFLOAT16 if supports_bf16(device.type) else FLOAT32
 
 
 @functools.cache
-def multiplies_bfloat16(device_type: str) -> bool:
+def supports_bf16(device_type: str) -> bool:
     """Whether a kind of device ("cpu", "cuda", "mps") has instructions for products of bfloat16."""
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -34,7 +34,7 @@ def multiplies_bfloat16(device_type: str) -> bool:
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """The context in which a network of that precision is run."""
-    enabled = number_format(precision, device) == BFLOAT16
+    enabled = resolve_precision(precision, device) == BFLOAT16
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
@@ -53,7 +53,7 @@ def _in_float32(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
     return type(f"{kind.__name__}InFloat32", (_InFloat32, kind), {})
 
 
-def spare_strided_depthwise(body: nn.Module) -> int:
+def keep_depthwise_fp32(body: nn.Module) -> int:
     """Lets the depthwise convolutions that have a stride do their sums in float32.
 
     Their gradient has no fast bfloat16 kernel on a CPU: measured with 144 channels of 56 × 56, a batch of 8, 37 ms

@@ -69,6 +69,6 @@ def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return state, card
 
 
-def read_shipped() -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_builtin() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """`read_segmenter` of the one in the package."""
     return read_segmenter(segmenter_path())

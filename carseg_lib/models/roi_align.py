@@ -18,7 +18,7 @@ SAMPLES = 2  # a side of a bin of features, as torchvision's Mask R-CNN has it
 Weigh = Callable[[Tensor, Tensor, int, int], Tensor]
 
 
-class RegionFeatures(nn.Module):
+class MultiScaleRoIAlign(nn.Module):
     """What `torchvision.ops.MultiScaleRoIAlign` computes.
 
     Args:
@@ -54,7 +54,7 @@ class RegionFeatures(nn.Module):
         if len(boxes) == 0:
             return maps[0].new_zeros(0, maps[0].shape[1], self.bins, self.bins)
         if len(maps) == 1:
-            of_map = read_regions(maps[0], boxes / self.strides[0], photo, self.bins, self.weigh)
+            of_map = roi_align(maps[0], boxes / self.strides[0], photo, self.bins, self.weigh)
             return of_map.permute(0, 3, 1, 2)
         level = self.level_of([boxes])
         found, places = [], []
@@ -62,12 +62,12 @@ class RegionFeatures(nn.Module):
             place = torch.where(level == i)[0]
             if len(place):
                 boxes_here = boxes[place] / stride
-                found.append(read_regions(map_, boxes_here, photo[place], self.bins, self.weigh))
+                found.append(roi_align(map_, boxes_here, photo[place], self.bins, self.weigh))
                 places.append(place)
         return torch.cat(found)[torch.cat(places).argsort()].permute(0, 3, 1, 2)
 
 
-def read_regions(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weigh) -> Tensor:
+def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weigh) -> Tensor:
     """Features of regions on one map.
 
     Args:

@@ -4,8 +4,8 @@ After He et al. 2017, §3 (arXiv:1703.06870), with torchvision's layers under to
 sampled stands in a rectangle (photos, places): the heads, their losses and targets work on all photos at once.
 
 A pyramid's channels are made for finding and outlining things, and start from random weights; the last layer of a
-backbone was trained to name them. With `TwoViews` a region is read from both: whether it is a car, and its box, from
-the pyramid, which tells a car from a part of one; its type from the last layer, averaged over the region, which
+backbone was trained to name them. With `DualFeaturePool` a region is read from both: whether it is a car, and its box,
+from the pyramid, which tells a car from a part of one; its type from the last layer, averaged over the region, which
 tells cars apart. (That the two tasks want different features: Wu et al. 2020, "Rethinking Classification and
 Localization for Object Detection", arXiv:1904.06493; the product of objectness and conditional class: Redmon et al.
 2016, "You Only Look Once", §2, arXiv:1506.02640.)
@@ -22,18 +22,18 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from carseg_lib.models.losses import class_loss, mask_loss, mask_targets
-from carseg_lib.models.matching import Truth, jittered, match, sample
-from carseg_lib.models.roi_align import RegionFeatures
-from carseg_lib.models.rpn import SMOOTH, rank_in_photo
+from carseg_lib.models.matching import PaddedTargets, jitter_boxes, match_boxes, sample_boxes
+from carseg_lib.models.roi_align import MultiScaleRoIAlign
+from carseg_lib.models.rpn import SMOOTH, rank_within_image
 
-TOP = "top"  # the name, among the pyramid's maps, of the backbone's last layer
+LAST_FEATURE = "top"  # the name, among the pyramid's maps, of the backbone's last layer
 TYPE_SAMPLES = 6  # a side of a region; their mean is what a type is read from
 CAR_IOU = 0.5  # a region stands for a car from this overlap on, and is background below it
-LEAST_SIDE = 1e-2  # pixels, of a detection
+MIN_SIZE = 1e-2  # pixels, of a detection
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the offsets, torchvision's
 
 
-class TwoViews(nn.Module):
+class DualFeaturePool(nn.Module):
     """Reads each region twice: from the pyramid, and from the backbone's last layer.
 
     Args:
@@ -41,17 +41,19 @@ class TwoViews(nn.Module):
         top_stride: of the last layer, pixels.
     """
 
-    def __init__(self, pyramid: RegionFeatures, top_stride: int):
+    def __init__(self, pyramid: MultiScaleRoIAlign, top_stride: int):
         super().__init__()
         self.pyramid = pyramid
-        self.top = RegionFeatures([top_stride], 1, canonical_scale=224, samples=TYPE_SAMPLES)
+        self.top = MultiScaleRoIAlign([top_stride], 1, canonical_scale=224, samples=TYPE_SAMPLES)
 
     def forward(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> tuple[Tensor, Tensor]:
         """→ (regions, C, P, P) of the pyramid and (regions, D, 1, 1) of the last layer."""
-        return self.pyramid(features, boxes, photo), self.top({TOP: features[TOP]}, boxes, photo)
+        return self.pyramid(features, boxes, photo), self.top(
+            {LAST_FEATURE: features[LAST_FEATURE]}, boxes, photo
+        )
 
 
-class TwoHeads(nn.Module):
+class DualBoxHead(nn.Module):
     """The box head for what the pyramid shows; what the last layer shows is a mean over the region already."""
 
     def __init__(self, box_head: nn.Module):
@@ -64,7 +66,7 @@ class TwoHeads(nn.Module):
         return self.box_head(of_pyramid), of_top.flatten(1)
 
 
-class TwoPredictors(nn.Module):
+class ObjectnessClassPredictor(nn.Module):
     """Car or background, and its box, from the box head's features; of a car its type from the last layer's.
 
     The class scores are log probabilities, P(background) and P(car) · P(type | car): cross entropy of them trains
@@ -92,7 +94,7 @@ class TwoPredictors(nn.Module):
         return scores, self.bbox_pred(of_pyramid).repeat(1, self.num_classes)
 
 
-class AnyTypeMasks(MaskRCNNPredictor):
+class ClassAgnosticMaskPredictor(MaskRCNNPredictor):
     """torchvision's mask predictor with one mask for all types: a car's outline is the same whatever it is called.
 
     (He et al. 2017, Table 2b and §4.1: a class-agnostic mask is nearly as good on 80 classes as one for each.)
@@ -134,12 +136,12 @@ class HeadSizes:
     detections: int
 
 
-class RegionHeads(nn.Module):
+class RoIHeads(nn.Module):
     """The box and class head and, if there are masks to learn, the mask head.
 
     Args:
         sizes: see there.
-        box_roi_pool: reads regions for the box head, `RegionFeatures` or `TwoViews`.
+        box_roi_pool: reads regions for the box head, `MultiScaleRoIAlign` or `DualFeaturePool`.
         box_head: of what is read, features.
         box_predictor: of features, class scores and box offsets.
         mask_roi_pool: the same for masks; None without a mask head.
@@ -173,7 +175,7 @@ class RegionHeads(nn.Module):
         features: Mapping[str, Tensor],
         boxes: Tensor,
         there: Tensor,
-        truth: Truth,
+        truth: PaddedTargets,
         masks: Sequence[Tensor],
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Class, box and mask losses of proposals.
@@ -190,11 +192,11 @@ class RegionHeads(nn.Module):
         """
         cars = [truth.boxes]  # the cars' own boxes are proposals too
         if self.sizes.jitter:
-            cars += [jittered(truth, self.sizes.jitter)]
+            cars += [jitter_boxes(truth, self.sizes.jitter)]
         boxes = torch.cat([boxes, *cars], 1)
-        which, state = match(truth, boxes, CAR_IOU, CAR_IOU, best_always=False)
+        which, state = match_boxes(truth, boxes, CAR_IOU, CAR_IOU, best_always=False)
         state = torch.where(torch.cat([there, *[truth.present] * len(cars)], 1), state, -1)
-        drawn = sample(state, truth.seeds, self.sizes.samples, self.sizes.positive_fraction)
+        drawn = sample_boxes(state, truth.seeds, self.sizes.samples, self.sizes.positive_fraction)
         boxes, which = drawn.gather(boxes), drawn.gather(which)
         scores, offsets = self._classify(features, boxes)
         labels = torch.where(drawn.positive, truth.labels.gather(1, which), 0).flatten()
@@ -208,7 +210,7 @@ class RegionHeads(nn.Module):
         }
         if self.has_masks:
             place = torch.where(labels > 0)[0]
-            of_cars, photo = boxes.reshape(-1, 4)[place], photos_of(boxes)[place]
+            of_cars, photo = boxes.reshape(-1, 4)[place], image_index(boxes)[place]
             logits = self._mask_logits(features, of_cars, photo)
             wanted = mask_targets(masks, of_cars, photo, which.flatten()[place], logits.shape[-1])
             losses["loss_mask"] = mask_loss(logits, labels[place], wanted)
@@ -241,17 +243,17 @@ class RegionHeads(nn.Module):
         scores, found = self._read(features, boxes)
         if mirrored is not None:
             width = image_size[1]
-            others = self._read(mirrored, mirror_boxes(boxes, width))
-            scores, found = (scores + others[0]) / 2, (found + mirror_boxes(others[1], width)) / 2
+            others = self._read(mirrored, hflip_boxes(boxes, width))
+            scores, found = (scores + others[0]) / 2, (found + hflip_boxes(others[1], width)) / 2
         scores = scores[:, 1:] * there.view(-1, 1)
         types = scores.shape[1]
         found = clip_boxes_to_image(found[:, 1:].reshape(-1, 4), image_size)
-        wide = ((found[:, 2:] - found[:, :2]) >= LEAST_SIDE).all(1)
+        wide = ((found[:, 2:] - found[:, :2]) >= MIN_SIZE).all(1)
         usable = torch.where((scores.flatten() > self.sizes.score_threshold) & wide)[0]
         photo, label = usable // (places * types), usable % types + 1
         found, score = found[usable], scores.flatten()[usable]
         kept = batched_nms(found, score, photo * (types + 1) + label, self.sizes.nms_threshold)
-        kept = kept[rank_in_photo(photo[kept], photos) < self.sizes.detections]
+        kept = kept[rank_within_image(photo[kept], photos) < self.sizes.detections]
         kept = kept[photo[kept].argsort(stable=True)]
         columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept]}
         photo = photo[kept]
@@ -259,7 +261,7 @@ class RegionHeads(nn.Module):
             region = usable[kept] // types
             masks = self._masks(features, columns, photo, region)
             if mirrored is not None:
-                others = columns | {"boxes": mirror_boxes(columns["boxes"], image_size[1])}
+                others = columns | {"boxes": hflip_boxes(columns["boxes"], image_size[1])}
                 masks = (masks + self._masks(mirrored, others, photo, region).flip(3)) / 2
             columns["masks"] = masks
         counts = torch.bincount(photo, minlength=photos).tolist()
@@ -271,7 +273,9 @@ class RegionHeads(nn.Module):
     ) -> Tensor:
         """Probabilities (D, 1, M, M) in the boxes of detections; of which photo (ascending) and region each is."""
         place = torch.arange(len(region), device=region.device)
-        if isinstance(self.mask_predictor, AnyTypeMasks):  # the types of a region have one box and one mask
+        if isinstance(
+            self.mask_predictor, ClassAgnosticMaskPredictor
+        ):  # the types of a region have one box and one mask
             regions, place = region.unique(return_inverse=True)
             first = torch.full_like(regions, len(region)).scatter_reduce(
                 0, place, torch.arange(len(region), device=region.device), "amin"
@@ -283,7 +287,7 @@ class RegionHeads(nn.Module):
 
     def _classify(self, features: Mapping[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """(B, P, 4) boxes → (B · P, classes) scores before softmax, (B · P, 4 · classes) offsets, both float32."""
-        pooled = self.box_roi_pool(features, boxes.reshape(-1, 4), photos_of(boxes))
+        pooled = self.box_roi_pool(features, boxes.reshape(-1, 4), image_index(boxes))
         scores, offsets = self.box_predictor(self.box_head(pooled))
         return scores.float(), offsets.float()
 
@@ -294,7 +298,7 @@ class RegionHeads(nn.Module):
         return logits.softmax(1), found.view(*logits.shape, 4)
 
     def _box_loss(
-        self, offsets: Tensor, boxes: Tensor, truth: Truth, which: Tensor, labels: Tensor
+        self, offsets: Tensor, boxes: Tensor, truth: PaddedTargets, which: Tensor, labels: Tensor
     ) -> Tensor:
         positive = labels > 0
         boxes = boxes.reshape(-1, 4)
@@ -311,12 +315,12 @@ class RegionHeads(nn.Module):
         return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, photo))).float()
 
 
-def photos_of(boxes: Tensor) -> Tensor:
+def image_index(boxes: Tensor) -> Tensor:
     """(B, P, 4) → (B · P,), of which photo each box is."""
     return torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
 
 
-def mirror_boxes(boxes: Tensor, width: int) -> Tensor:
+def hflip_boxes(boxes: Tensor, width: int) -> Tensor:
     """Boxes (..., 4) of photos of a width in pixels → where they are in the photos' mirror images."""
     x1, y1, x2, y2 = boxes.unbind(-1)
     return torch.stack([width - x2, y1, width - x1, y2], -1)

@@ -15,17 +15,17 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead, concat_box_prediction_layers
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from carseg_lib.models.matching import Truth, match, sample
+from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
 
 FOREGROUND_IOU, BACKGROUND_IOU = 0.7, 0.3
 POSITIVE_FRACTION = 0.5
 NMS_IOU = 0.7
-LEAST_SIDE = 1e-3  # pixels
+MIN_SIZE = 1e-3  # pixels
 SMOOTH = 1 / 9  # where smooth L1 turns from square to straight; torchvision's
 
 
 @dataclass(frozen=True)
-class Scored:
+class AnchorScores:
     """Every anchor of a batch with what the head says of it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Scored:
     image_size: tuple[int, int]
 
 
-class RegionProposals(nn.Module):
+class RegionProposalNetwork(nn.Module):
     """The region proposal network.
 
     Args:
@@ -59,18 +59,18 @@ class RegionProposals(nn.Module):
         self.samples = samples
         self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
 
-    def forward(self, pyramid: Mapping[str, Tensor], images: Tensor) -> Scored:
+    def forward(self, pyramid: Mapping[str, Tensor], images: Tensor) -> AnchorScores:
         """Scores the anchors of all photos of a batch (B, 3, H, W)."""
         maps, size = list(pyramid.values()), tuple(images.shape[-2:])
         objectness, offsets = self.head(maps)
         per_level = [scores[0].numel() for scores in objectness]
         objectness, offsets = (x.float() for x in concat_box_prediction_layers(objectness, offsets))
         anchors = self.anchor_generator(ImageList(images[:1], [size]), maps)[0]
-        return Scored(
+        return AnchorScores(
             anchors, per_level, objectness.view(len(images), -1), offsets.view(len(images), -1, 4), size
         )
 
-    def propose(self, scored: Scored, most: int) -> tuple[Tensor, Tensor]:
+    def propose(self, scored: AnchorScores, most: int) -> tuple[Tensor, Tensor]:
         """The best boxes of each photo, after non-maximum suppression on each level; no gradient goes through them.
 
         Args:
@@ -88,10 +88,10 @@ class RegionProposals(nn.Module):
         boxes = clip_boxes_to_image(boxes, scored.image_size)
         scores = objectness.gather(1, best).sigmoid().flatten()
         photo = torch.arange(photos, device=boxes.device).repeat_interleave(best.shape[1])
-        wide = torch.where(((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(1))[0]
+        wide = torch.where(((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIZE).all(1))[0]
         group = photo * len(scored.per_level) + level.repeat(photos)
         kept = wide[batched_nms(boxes[wide], scores[wide], group[wide], NMS_IOU)]
-        return places_of_photos(boxes[kept], photo[kept], photos, most)
+        return pad_per_image(boxes[kept], photo[kept], photos, most)
 
     @staticmethod
     def _best_of_levels(objectness: Tensor, per_level: list[int], most: int) -> tuple[Tensor, Tensor]:
@@ -104,10 +104,10 @@ class RegionProposals(nn.Module):
             first += scores.shape[1]
         return torch.cat(found, 1), torch.tensor(levels, device=objectness.device)
 
-    def losses(self, scored: Scored, truth: Truth) -> tuple[dict[str, Tensor], Tensor]:
+    def losses(self, scored: AnchorScores, truth: PaddedTargets) -> tuple[dict[str, Tensor], Tensor]:
         """Objectness and box losses (Ren et al. 2015, eq. 1), and over how many anchors they are means."""
-        which, state = match(truth, scored.anchors, FOREGROUND_IOU, BACKGROUND_IOU, best_always=True)
-        drawn = sample(state, truth.seeds, self.samples, POSITIVE_FRACTION)
+        which, state = match_boxes(truth, scored.anchors, FOREGROUND_IOU, BACKGROUND_IOU, best_always=True)
+        drawn = sample_boxes(state, truth.seeds, self.samples, POSITIVE_FRACTION)
         taken = drawn.taken.float()
         count = taken.sum().clamp(min=1)
         logits = drawn.gather(scored.objectness)
@@ -126,7 +126,7 @@ class RegionProposals(nn.Module):
         }, taken.sum()
 
 
-def places_of_photos(boxes: Tensor, photo: Tensor, photos: int, most: int) -> tuple[Tensor, Tensor]:
+def pad_per_image(boxes: Tensor, photo: Tensor, photos: int, most: int) -> tuple[Tensor, Tensor]:
     """Puts boxes of all photos into a rectangle.
 
     Args:
@@ -138,7 +138,7 @@ def places_of_photos(boxes: Tensor, photo: Tensor, photos: int, most: int) -> tu
     Returns:
         (photos, most, 4), zeros where there is no box, and (photos, most) bool.
     """
-    rank = rank_in_photo(photo, photos)
+    rank = rank_within_image(photo, photos)
     kept = rank < most
     found = boxes.new_zeros(photos, most, 4)
     there = torch.zeros(photos, most, dtype=torch.bool, device=boxes.device)
@@ -146,7 +146,7 @@ def places_of_photos(boxes: Tensor, photo: Tensor, photos: int, most: int) -> tu
     return found.index_put_(place, boxes[kept]), there.index_put_(place, there.new_ones(()))
 
 
-def rank_in_photo(photo: Tensor, photos: int) -> Tensor:
+def rank_within_image(photo: Tensor, photos: int) -> Tensor:
     """(K,) photo numbers → (K,) how many of the same photo come before."""
     order = photo.argsort(stable=True)
     counts = torch.bincount(photo, minlength=photos)

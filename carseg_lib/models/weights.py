@@ -16,7 +16,7 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.builtin import segmenter_path
 from carseg_lib.models import pretrained
-from carseg_lib.models.backbones import find_architecture
+from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 # ImageNet weights that come as ordinary pinned packages, so that no run needs a download:
@@ -35,7 +35,7 @@ NORM_EPS = 1e-5  # of torch's batch normalisation, which torchvision's backbones
 
 
 @dataclass(frozen=True)
-class WeightsRecord:
+class PretrainedInfo:
     """Which weights a model started from; goes into the report.
 
     Attributes:
@@ -57,7 +57,7 @@ class WeightsRecord:
         return asdict(self)
 
 
-def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
+def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo:
     """Loads weights into a freshly built model.
 
     Args:
@@ -70,7 +70,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
         CarsegError: the weights cannot be had, fit another architecture, or differ from the hash in their name.
     """
     if weights == "none":
-        return WeightsRecord("none", "random", "", 0, len(model.state_dict()))
+        return PretrainedInfo("none", "random", "", 0, len(model.state_dict()))
     if weights == "coco":
         if backbone != "resnet50":
             raise CarsegError(
@@ -82,7 +82,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> WeightsRecord:
     elif weights == "imagenet":
         record = _load_imagenet(model, backbone)
     elif weights == "segmenter":
-        record = load_detector(model, pretrained.read_shipped()[0], "segmenter", segmenter_path().name)
+        record = load_detector(model, pretrained.read_builtin()[0], "segmenter", segmenter_path().name)
     else:
         path = Path(weights)
         record = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)
@@ -132,7 +132,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin: str) -> WeightsRecord:
+def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin: str) -> PretrainedInfo:
     """Loads a detector's tensors; predictors made for other classes keep their random start, all else must fit.
 
     Raises:
@@ -173,7 +173,7 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
                 "set backbone and fpn_channels to match them"
             )
     model.load_state_dict(own | taken)
-    return WeightsRecord(source, origin, hash_tensors(taken), len(taken), len(fresh))
+    return PretrainedInfo(source, origin, hash_tensors(taken), len(taken), len(fresh))
 
 
 def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
@@ -185,7 +185,7 @@ def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
     Raises:
         CarsegError: they cannot be had.
     """
-    architecture = find_architecture(backbone)
+    architecture = resolve_backbone(backbone)
     if backbone in IMAGENET_PACKAGES:
         package, class_name = IMAGENET_PACKAGES[backbone]
         path = Path(getattr(importlib.import_module(package), class_name).get_model_file_path())
@@ -203,7 +203,7 @@ def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
     return state, origin
 
 
-def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
+def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
     state, origin = imagenet_state(backbone)
     parts = model.backbone.pretrained_parts()
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
@@ -222,7 +222,7 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> WeightsRecord:
     taken = {name: tensor for name, tensor in taken.items() if tensor is not None}
     for part in parts:
         part.load_state_dict({name: taken.get(name, tensor) for name, tensor in part.state_dict().items()})
-    return WeightsRecord(
+    return PretrainedInfo(
         "imagenet", origin, hash_tensors(taken), len(taken), len(model.state_dict()) - len(taken)
     )
 

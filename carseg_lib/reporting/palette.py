@@ -9,30 +9,30 @@ from collections.abc import Iterator
 from carseg_lib.core.classes import BODY_TYPES
 
 # Okabe and Ito's palette: told apart with the common forms of colour blindness, and in grey.
-BODY_TYPE_COLOURS = {"suv": "#0072B2", "sedan": "#E69F00", "convertible": "#009E73", "minivan": "#CC79A7"}
-NO_CAR_COLOUR = "#767676"
+CLASS_COLORS = {"suv": "#0072B2", "sedan": "#E69F00", "convertible": "#009E73", "minivan": "#CC79A7"}
+NO_DETECTION_COLOR = "#767676"
 # For further types: as far from those, and from each other, as can be; told apart by names where they are many.
 _FURTHER = ("#56B4E9", "#D55E00", "#6A4FB3", "#8C6D1F", "#00A6A6", "#B8336A", "#7FB800", "#3B4A9E")
 
 
 @functools.lru_cache(maxsize=64)
-def colours_of(body_types: tuple[str, ...]) -> dict[str, str]:
+def class_colors(body_types: tuple[str, ...]) -> dict[str, str]:
     """The colour of each type of a study, as "#RRGGBB".
 
     The paper's types have their own wherever they occur; the others take, in order, those that are left.
     """
-    known = {t: BODY_TYPE_COLOURS[t] for t in body_types if t in BODY_TYPE_COLOURS}
+    known = {t: CLASS_COLORS[t] for t in body_types if t in CLASS_COLORS}
     free = (colour for colour in _all_colours() if colour not in known.values())
     return {t: known.get(t) or next(free) for t in body_types}
 
 
-def colour_of(body_type: str, body_types: tuple[str, ...] | list[str] = BODY_TYPES) -> str:
+def class_color(body_type: str, body_types: tuple[str, ...] | list[str] = BODY_TYPES) -> str:
     """The colour of a type among those of its study; grey for "no car found" and for what is none of them."""
-    return colours_of(tuple(body_types)).get(body_type, NO_CAR_COLOUR)
+    return class_colors(tuple(body_types)).get(body_type, NO_DETECTION_COLOR)
 
 
 def _all_colours() -> Iterator[str]:
-    yield from BODY_TYPE_COLOURS.values()
+    yield from CLASS_COLORS.values()
     yield from _FURTHER
     hue = 0.0
     while True:  # each as far round the circle of hues from all before it as the golden ratio brings it

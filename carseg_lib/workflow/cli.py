@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import reports_folder
+from carseg_lib.core.paths import runs_root
 from carseg_lib.workflow import commands
 
 VARIABLES = {
@@ -83,7 +83,7 @@ def run_command(parser: argparse.ArgumentParser, arguments: list[str] | None = N
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        refused = files.access_error(error, Path(os.fsdecode(error.filename or reports_folder())))
+        refused = files.access_error(error, Path(os.fsdecode(error.filename or runs_root())))
         if not refused:
             raise
         print(f"carseg: {refused}", file=sys.stderr)

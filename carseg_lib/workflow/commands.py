@@ -13,7 +13,7 @@ from pathlib import Path
 
 from carseg_lib.core import config as profiles
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import reports_folder
+from carseg_lib.core.paths import runs_root
 from carseg_lib.core.run import Study
 
 
@@ -22,7 +22,7 @@ def _study(asked: argparse.Namespace) -> Study:
         run=asked.run,
         profile=asked.profile or "quick",
         data=asked.data,
-        overrides=profiles.parse_settings(asked.set),
+        overrides=profiles.parse_overrides(asked.set),
         seed=asked.seed or "0",
         device=asked.device or "auto",
         workers=asked.workers or "1",
@@ -80,14 +80,14 @@ def run(asked: argparse.Namespace) -> int:
 def catalogue(asked: argparse.Namespace) -> int:
     """Shows what a data set holds."""
     study = Study.create(data=asked.data, types=asked.types, seed=asked.seed or "0")
-    from carseg_lib.data.summary import show_contents
+    from carseg_lib.data.summary import print_summary
 
     def progress(done: int, total: int) -> None:
         if sys.stderr.isatty():
             print(f"\r{done:,} of {total:,} photos read", end="\n" if done == total else "", file=sys.stderr)
 
     with study.photos_for_a_look() as place:
-        show_contents(place, study.type_names, study.seed, print, progress)
+        print_summary(place, study.type_names, study.seed, print, progress)
     return 0
 
 
@@ -102,10 +102,10 @@ def report(asked: argparse.Namespace) -> int:
 def verify(asked: argparse.Namespace) -> int:
     """Compares a run with its reference; 1 if it differs."""
     study = _open(asked)
-    from carseg_lib.workflow.reference import failures, verify_run
+    from carseg_lib.workflow.reference import compare_run, mismatches
 
-    table = verify_run(study.folder, reports_folder() / "reference")
-    lines = failures(table)
+    table = compare_run(study.folder, runs_root() / "reference")
+    lines = mismatches(table)
     print(
         "\n".join(lines)
         or f"run {study.run} is like its reference: {len(table)} comparisons, all within tolerance"
@@ -117,7 +117,7 @@ def reference(asked: argparse.Namespace) -> int:
     """Makes a run the reference of its profile and data."""
     from carseg_lib.workflow.reference import write_reference
 
-    print(f"done: {_shown(write_reference(_open(asked).folder, reports_folder() / 'reference'))}")
+    print(f"done: {_shown(write_reference(_open(asked).folder, runs_root() / 'reference'))}")
     return 0
 
 
@@ -141,7 +141,7 @@ def transfer(asked: argparse.Namespace) -> int:
 
     _refuse_types("transfer")
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    given = profiles.parse_settings(asked.set) | ({"weights": asked.weights} if asked.weights else {})
+    given = profiles.parse_overrides(asked.set) | ({"weights": asked.weights} if asked.weights else {})
     plan = config.create_plan(
         asked.real,
         asked.rendered,
@@ -152,7 +152,7 @@ def transfer(asked: argparse.Namespace) -> int:
         device=asked.device or "auto",
         workers=asked.workers or "1",
     )
-    print(f"done: {_shown(transfer.make_transfer(plan))}")
+    print(f"done: {_shown(transfer.run_sim2real(plan))}")
     return 0
 
 
@@ -160,7 +160,7 @@ def bench(asked: argparse.Namespace) -> int:
     """Measures ours beside torchvision's."""
     _refuse_types("bench")
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    plan = run.create_plan(profiles.parse_settings(asked.set))
+    plan = run.create_plan(profiles.parse_overrides(asked.set))
     page = run.run_bench(asked.profile or "quick", asked.data, asked.device or "auto", plan)
     print(f"done: {_shown(page)}")
     return 0
@@ -172,11 +172,11 @@ def ablate(asked: argparse.Namespace) -> int:
 
     _refuse_types("ablate")
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    given = profiles.parse_settings(asked.set)
+    given = profiles.parse_overrides(asked.set)
     plan = config.create_plan(asked.data, asked.run, asked.device or "auto", given)
-    from carseg_lib.experiments.ablation.run import make_ablation
+    from carseg_lib.experiments.ablation.run import run_ablation
 
-    print(f"done: {_shown(make_ablation(plan))}")
+    print(f"done: {_shown(run_ablation(plan))}")
     return 0
 
 
@@ -197,13 +197,13 @@ def teacher(asked: argparse.Namespace) -> int:
         run="teacher",
         profile=asked.profile or "quick",
         data=asked.data,
-        overrides=profiles.parse_settings(asked.set),
+        overrides=profiles.parse_overrides(asked.set),
         seed=asked.seed or "0",
         device=asked.device or "auto",
     )
-    from carseg_lib.experiments.segmenter.evaluate import check_teacher
+    from carseg_lib.experiments.segmenter.evaluate import evaluate_annotator
 
-    check_teacher(study)
+    evaluate_annotator(study)
     return 0
 
 
@@ -229,7 +229,7 @@ def lab(asked: argparse.Namespace) -> int:
         with pipeline.run_lock(study):
             study.save()
         run = study.run
-    elif asked.run or (reports_folder() / (asked.profile or "quick") / "study.json").is_file():
+    elif asked.run or (runs_root() / (asked.profile or "quick") / "study.json").is_file():
         run = _open(asked).run
     else:
         run = ""
@@ -247,5 +247,5 @@ def settings(asked: argparse.Namespace) -> int:
     values, _ = profiles.read_profile(asked.profile or "quick")
     for name, value in values.items():
         field = profiles.Settings.model_fields[name]
-        print(f"{name:22} {value!s:18} {field.description} ({profiles.allowed(field)})")
+        print(f"{name:22} {value!s:18} {field.description} ({profiles.describe_range(field)})")
     return 0

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import code_fingerprint, files
-from carseg_lib.core.config import near_match
+from carseg_lib.core.config import did_you_mean
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import reports_folder
+from carseg_lib.core.paths import runs_root
 from carseg_lib.core.run import Study
 from carseg_lib.workflow import notebooks, provenance
-from carseg_lib.workflow.stages import Project, Step
+from carseg_lib.workflow.stages import Project, Stage
 
 
 def make_run(
@@ -50,7 +50,7 @@ def make_run(
     project = project or Project()
     names = [step.name for step in project.steps]
     if until not in names:
-        raise CarsegError(f"There is no step {until!r}{near_match(until, names)}")
+        raise CarsegError(f"There is no step {until!r}{did_you_mean(until, names)}")
     steps = project.steps[: names.index(until) + 1]
     ran = []
     with run_lock(study):
@@ -58,7 +58,7 @@ def make_run(
             study.folder, keep="answers"
         )  # where `predict` may be writing, without the lock
         for step in steps:
-            if step.check and _Work(study, project, step).reason():
+            if step.check and StageRun(study, project, step).reason():
                 _check(step.check, study)
         study.save()
         for number, step in enumerate(steps, start=1):
@@ -66,7 +66,7 @@ def make_run(
                 _update_provenance(
                     study, project
                 )  # what a run killed after its last notebook did not come to
-            work = _Work(study, project, step)
+            work = StageRun(study, project, step)
             reason = work.reason()
             if reason:
                 say(f"[{number}/{len(steps)}] {step.name} ({reason})")
@@ -85,7 +85,7 @@ def make_report(study: Study, project: Project | None = None) -> Path:
     project = project or Project()
     with run_lock(study):
         _update_provenance(study, project)
-        _Work(study, project, project.steps[-1]).run("asked for")
+        StageRun(study, project, project.steps[-1]).run("asked for")
     return study.page
 
 
@@ -116,10 +116,10 @@ def run_lock(study: Study) -> Iterator[None]:
         yield
 
 
-class _Work:
+class StageRun:
     """One step of one run: whether it must run, running it, and its stamp."""
 
-    def __init__(self, study: Study, project: Project, step: Step):
+    def __init__(self, study: Study, project: Project, step: Stage):
         self.study, self.project, self.step = study, project, step
         self.folder = study.folder
         self.stamp_path = self.folder / "stamps" / f"{step.name}.json"
@@ -138,7 +138,7 @@ class _Work:
                 return f"{name} is missing"
             if outputs[name]["sha256"] != before["sha256"]:
                 return f"{name} was altered"
-        if self.step.index and not (reports_folder() / "index.html").is_file():
+        if self.step.index and not (runs_root() / "index.html").is_file():
             return "the list of runs is missing"
         return code_fingerprint.difference(self.stamp["needs"], self._needs())
 
@@ -208,7 +208,7 @@ class _Work:
         needs: dict[str, Any] = {shown: code_fingerprint.code_digest(source, shown)}
         if not step.function:
             needs[f"the prose of {shown}"] = code_fingerprint.notebook_prose(self.project.notebook(step))
-        needs |= code_fingerprint.reached_files(root, self.project.package, source, shown)
+        needs |= code_fingerprint.imported_files(root, self.project.package, source, shown)
         needs |= {f"setting {name}": value for name, value in self.study.settings(step.sections).items()}
         if (lock := root / "requirements.lock").is_file():
             needs["requirements.lock"] = files.sha256(lock)

@@ -10,13 +10,13 @@ from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
-from carseg_lib.data.cache import stored_side
-from carseg_lib.data.dataset import network_input
+from carseg_lib.data.cache import cache_side
+from carseg_lib.data.dataset import preprocess
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.masks import decode_mask
-from carseg_lib.data.photos import BadPhoto, read_photo
+from carseg_lib.data.photos import ImageError, read_photo
 from carseg_lib.engine.inference import Detection, detect, load_trained
-from carseg_lib.reporting.palette import colour_of
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.overlay import overlay
 
 LARGEST_SIDE = (
@@ -55,11 +55,11 @@ def predict_path(
     for path in paths:
         try:
             image = read_photo(path)
-            seen = np.array(read_photo(path, stored_side(study.image_size)))
-        except BadPhoto as bad:
+            seen = np.array(read_photo(path, cache_side(study.image_size)))
+        except ImageError as bad:
             progress(f"{path}: left out ({bad})")
             continue
-        found = next(detect(model, [(network_input(seen, study), [image.size])], card["body_types"], study))
+        found = next(detect(model, [(preprocess(seen, study), [image.size])], card["body_types"], study))
         stem = folder / path.relative_to(root)
         files.make_folder(stem.parent)
         write_prediction(path, image, found, stem, tuple(card["body_types"]))
@@ -84,7 +84,7 @@ def write_prediction(
     picture = image
     if best:
         mask = decode_mask(best.mask, height, width) if best.mask else None
-        tone = colour_of(best.body_type, body_types)
+        tone = class_color(best.body_type, body_types)
         picture = overlay(image, best.box, mask, f"{best.body_type} {best.score:.2f}", colour=tone)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:

@@ -46,7 +46,7 @@ def reference_path(metrics: dict[str, Any], folder: Path) -> Path:
     return folder / f"{metrics['run']['profile']}--{metrics['data']['name']}.json"
 
 
-def make_reference(
+def build_reference(
     metrics: dict[str, Any], made: dict[str, Any], least_tolerance: float = LEAST_TOLERANCE
 ) -> dict[str, Any]:
     """The reference that later runs are compared with.
@@ -83,12 +83,12 @@ def make_reference(
     }
 
 
-def verify(metrics: dict[str, Any], reference: dict[str, Any]) -> pd.DataFrame:
+def compare_to_reference(metrics: dict[str, Any], reference: dict[str, Any]) -> pd.DataFrame:
     """Compare a run with a reference.
 
     Args:
         metrics: metrics.json of the run.
-        reference: As :func:`make_reference` returns it.
+        reference: As :func:`build_reference` returns it.
 
     Returns:
         A row per comparison: metric (path in metrics.json), run, reference, difference (run - reference),
@@ -116,8 +116,8 @@ def verify(metrics: dict[str, Any], reference: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def failures(table: pd.DataFrame) -> list[str]:
-    """What is not ok in a table of :func:`verify`, a line each; empty if the run is like its reference."""
+def mismatches(table: pd.DataFrame) -> list[str]:
+    """What is not ok in a table of :func:`compare_to_reference`, a line each; empty if all is within tolerance."""
     lines = []
     for row in table[~table["ok"]].itertuples():
         if not math.isnan(row.tolerance) and not math.isfinite(row.run):
@@ -132,7 +132,7 @@ def failures(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def verify_run(run_folder: Path, reference_folder: Path) -> pd.DataFrame:
+def compare_run(run_folder: Path, reference_folder: Path) -> pd.DataFrame:
     """Compare a run's folder with the committed reference of its profile and data.
 
     Args:
@@ -140,7 +140,7 @@ def verify_run(run_folder: Path, reference_folder: Path) -> pd.DataFrame:
         reference_folder: ``reports/reference``.
 
     Returns:
-        As :func:`verify`; see :func:`failures`. Differences do not raise.
+        As :func:`compare_to_reference`; see :func:`mismatches`. Differences do not raise.
 
     Raises:
         CarsegError: The run has no metrics.json, or there is no (readable) reference for it; the message
@@ -157,7 +157,7 @@ def verify_run(run_folder: Path, reference_folder: Path) -> pd.DataFrame:
     reference = files.read_json(path)
     if not isinstance(reference, dict) or not {"profile", "data", "recipe", "metrics"} <= reference.keys():
         raise CarsegError(f"{path}: not a reference (profile, data, recipe, metrics); restore it from git")
-    return verify(metrics, reference)
+    return compare_to_reference(metrics, reference)
 
 
 def write_reference(run_folder: Path, reference_folder: Path) -> Path:
@@ -177,7 +177,7 @@ def write_reference(run_folder: Path, reference_folder: Path) -> Path:
     made = {key: provenance[key] for key in MADE if key in provenance}
     made |= {key: metrics["run"][key] for key in ("seed", "device") if key in metrics["run"]}
     path = reference_path(metrics, reference_folder)
-    files.write_json(path, make_reference(metrics, made))
+    files.write_json(path, build_reference(metrics, made))
     return path
 
 

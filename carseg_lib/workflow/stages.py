@@ -9,7 +9,7 @@ from carseg_lib.core.config import project_folder
 
 
 @dataclass(frozen=True)
-class Step:
+class Stage:
     """One step: what it depends on and what it leaves; patterns are relative to the run's folder.
 
     Attributes:
@@ -55,16 +55,16 @@ _RESULTS = (
     "known_truth.csv",
     "hardness.csv",
 )
-STEPS = (
-    Step("01_data_exploration", ("data",), (), _catalogue("catalogue"), reads_data=True),
-    Step(
+STAGES = (
+    Stage("01_data_exploration", ("data",), (), _catalogue("catalogue"), reads_data=True),
+    Stage(
         "02_preprocessing",
         ("data", "preprocessing"),
         _catalogue("catalogue"),
         (*_catalogue("dataset"), "doubtful.csv"),
         reads_teacher=True,
     ),
-    Step(
+    Stage(
         "03_training",
         ("data", "preprocessing", "model", "training"),
         _catalogue("dataset"),
@@ -72,13 +72,13 @@ STEPS = (
         reads_weights=True,
         check="carseg_lib.engine.preflight.check",
     ),
-    Step(
+    Stage(
         "04_evaluation",
         ("data", "preprocessing", "model", "training", "evaluation"),
         (*_catalogue("dataset"), *_MODEL),
         _RESULTS,
     ),
-    Step(
+    Stage(
         "report",
         (),
         (
@@ -109,8 +109,8 @@ class Project:
 
     root: Path = field(default_factory=project_folder)
     package: str = "carseg_lib"
-    steps: tuple[Step, ...] = STEPS
+    steps: tuple[Stage, ...] = STAGES
 
-    def notebook(self, step: Step) -> Path:
+    def notebook(self, step: Stage) -> Path:
         """The notebook of a step."""
         return self.root / "notebooks" / f"{step.name}.ipynb"

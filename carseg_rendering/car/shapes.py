@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carseg_lib.data.catalogue import BODY_TYPES
+from carseg_lib.core.classes import BODY_TYPES
 
 # Metres, degrees from the vertical, or shares 0..1. Columns: suv, sedan, convertible, minivan (BODY_TYPES' order).
 RANGES: dict[str, tuple[tuple[float, float], ...]] = {

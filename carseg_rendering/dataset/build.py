@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.builtin import SUMS, archive_path, checksum_path
-from carseg_lib.data.catalogue import BODY_TYPES, SPLITS
+from carseg_lib.data.catalogue import SPLITS
 from carseg_rendering.dataset.card import dataset_card
 from carseg_rendering.dataset.parameter_strips import render_strips
 from carseg_rendering.dataset.plan import DatasetPlan

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from carseg_lib.data.catalogue import BODY_TYPES, SPLITS
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.data.catalogue import SPLITS
 from carseg_rendering.dataset.plan import DatasetPlan
 from carseg_rendering.dataset.shards import Part, renderer_versions
 

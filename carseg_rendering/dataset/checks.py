@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from carseg_lib.core import files
-from carseg_lib.data.catalogue import BODY_TYPES, SPLITS
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.data.catalogue import SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
 from carseg_rendering.dataset.build import read_plan
 from carseg_rendering.dataset.plan import DatasetPlan, photo_name

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
-from carseg_lib.core.code_fingerprint import reached_files
+from carseg_lib.core.code_fingerprint import imported_files
 from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import box_of_mask, encode_mask
@@ -74,7 +74,7 @@ def renderer_versions() -> dict[str, str]:
 
 def renderer_fingerprint() -> str:
     """sha256 (hex) over all code that a photo depends on, and the versions of the packages it uses."""
-    code = reached_files(
+    code = imported_files(
         project_folder(), "carseg_lib", "from carseg_rendering.camera.render import render_photo", "a photo"
     )
     return files.sha256_text(json.dumps([code, renderer_versions()]))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carseg_lib.core.classes import BODY_TYPES, LONGEST, TypeNames, letters
+from carseg_lib.core.classes import BODY_TYPES, LONGEST, ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.reporting.palette import BODY_TYPE_COLOURS, NO_CAR_COLOUR, colour_of, colours_of
+from carseg_lib.reporting.palette import CLASS_COLORS, NO_DETECTION_COLOR, class_color, class_colors
 
 WORDS = st.text("abcdefghijklmnopqrtuvwxyzäöüßéλЖ車", min_size=2, max_size=12).filter(  # no plural s
     lambda word: word not in ("na", "nan", "inf", "none", "null", "true", "infinity")
@@ -19,14 +19,14 @@ WORDS = st.text("abcdefghijklmnopqrtuvwxyzäöüßéλЖ車", min_size=2, max_si
 
 def test_the_default_is_the_papers_four():
     for text in ("", "  ", "suv sedan convertible minivan"):
-        assert TypeNames.parse(text) == TypeNames()
-    assert TypeNames().names == BODY_TYPES == ("suv", "sedan", "convertible", "minivan")
-    assert TypeNames().text == "suv sedan convertible minivan"
-    assert TypeNames().said == "suv, sedan, convertible or minivan"
+        assert ClassMap.parse(text) == ClassMap()
+    assert ClassMap().names == BODY_TYPES == ("suv", "sedan", "convertible", "minivan")
+    assert ClassMap().text == "suv sedan convertible minivan"
+    assert ClassMap().said == "suv, sedan, convertible or minivan"
 
 
 def test_a_list_with_names_in_other_languages():
-    types = TypeNames.parse("suv=geländewagen,4x4 sedan=limousine,berline 'station wagon'=kombi")
+    types = ClassMap.parse("suv=geländewagen,4x4 sedan=limousine,berline 'station wagon'=kombi")
     assert types.names == ("suv", "sedan", "station wagon")
     named = {"Gelände-Wagen": "suv", "4X4s": "suv", "BERLINE": "sedan", "StationWagons": "station wagon"}
     assert {name: types.of(name) for name in named} == named
@@ -37,13 +37,13 @@ def test_a_list_with_names_in_other_languages():
 
 @given(st.lists(st.lists(WORDS, min_size=1, max_size=3), min_size=2, max_size=6), st.booleans())
 def test_the_text_says_the_same_and_every_name_is_understood(groups, in_yaml):
-    spelled = [letters(word) for group in groups for word in group]
+    spelled = [normalize_name(word) for group in groups for word in group]
     plurals = {word + "s" for word in spelled}
     if len(set(spelled)) < len(spelled) or plurals & set(spelled):
         return
     left_out = ("a thing, apart",) if in_yaml else ()
-    types = TypeNames(tuple(g[0] for g in groups), tuple(tuple(g[1:]) for g in groups), left_out)
-    again = TypeNames.parse(types.text)
+    types = ClassMap(tuple(g[0] for g in groups), tuple(tuple(g[1:]) for g in groups), left_out)
+    again = ClassMap.parse(types.text)
     assert again == types and again.text == types.text
     for group in groups:
         for word in group:
@@ -54,12 +54,12 @@ def test_the_text_says_the_same_and_every_name_is_understood(groups, in_yaml):
 @given(st.text(max_size=60))
 def test_any_text_is_types_or_one_line(text):
     try:
-        types = TypeNames.parse(text)
+        types = ClassMap.parse(text)
     except CarsegError as error:
         assert "\n" not in " ".join(str(error).split())
     else:
         assert types.from_folders or len(types.names) >= 2
-        assert TypeNames.parse(types.text) == types
+        assert ClassMap.parse(types.text) == types
 
 
 YAML = """
@@ -74,7 +74,7 @@ leave_out: [van, 'coupé']
 def test_a_yaml_file(tmp_path):
     path = tmp_path / "types.yaml"
     path.write_text(YAML, encoding="utf-8")
-    types = TypeNames.read(str(path))
+    types = ClassMap.read(str(path))
     assert types.names == ("suv", "sedan", "pick, up=")
     assert (types.of("Sport-Utility Vehicles"), types.of("limousine"), types.of("van")) == (
         "suv",
@@ -86,9 +86,9 @@ def test_a_yaml_file(tmp_path):
         "left out",
         "other type",
     )
-    assert TypeNames.parse(types.text) == types
+    assert ClassMap.parse(types.text) == types
     path.write_text("types: [hatchback, wagon]")
-    assert TypeNames.read(str(path)) == TypeNames.parse("hatchback wagon")
+    assert ClassMap.read(str(path)) == ClassMap.parse("hatchback wagon")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_yaml_file(tmp_path):
 )
 def test_what_is_refused(text, message):
     with pytest.raises(CarsegError) as caught:
-        TypeNames.parse(text)
+        ClassMap.parse(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -138,29 +138,29 @@ def test_a_small_file_that_stands_for_an_endless_one_is_refused_at_once(tmp_path
     path = tmp_path / "types.yml"
     path.write_text("\n".join([*levels, "types: *a59"]))
     with pytest.raises(CarsegError, match=r"types\.yml: must hold types"):
-        TypeNames.read(str(path))
+        ClassMap.read(str(path))
     with pytest.raises(CarsegError, match="a list among types is not a text"):
-        TypeNames.parse("{types: [&a [&b [x, x], *b], *a], leave_out: [x]}")
+        ClassMap.parse("{types: [&a [&b [x, x], *b], *a], leave_out: [x]}")
 
 
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(CarsegError, match=r"TYPES=gone\.yaml: the file cannot be read \(No such file"):
-        TypeNames.read("gone.yaml")
+        ClassMap.read("gone.yaml")
     (tmp_path / "large.yaml").write_text("#" * 100_001)
     with pytest.raises(CarsegError, match=r"large\.yaml: larger than 100,000 bytes"):
-        TypeNames.read(str(tmp_path / "large.yaml"))
+        ClassMap.read(str(tmp_path / "large.yaml"))
     (tmp_path / "bytes.yaml").write_bytes(b"types: [\xff]")
     with pytest.raises(CarsegError, match=r"bytes\.yaml: not UTF-8 text"):
-        TypeNames.read(str(tmp_path / "bytes.yaml"))
+        ClassMap.read(str(tmp_path / "bytes.yaml"))
 
 
 def test_the_longest_and_strangest_names_that_are_allowed():
     names = ("é" * LONGEST, "St. Wagon $5 & <b>", "軽自動車", "4x4")
-    assert TypeNames.parse(TypeNames(names, ((),) * 4).text).names == names
+    assert ClassMap.parse(ClassMap(names, ((),) * 4).text).names == names
 
 
 def test_folders_become_types_in_the_order_of_the_alphabet():
-    waiting = TypeNames.parse("folders")
+    waiting = ClassMap.parse("folders")
     assert waiting.from_folders and waiting.text == "folders" and waiting.of("suv") is None
     types = waiting.among({"Wagons", "wagon", "Hatch-Back", "hatchback", "SUV", "suvs"})
     assert types.names == ("Hatch-Back", "SUV", "wagon")
@@ -172,12 +172,12 @@ def test_folders_become_types_in_the_order_of_the_alphabet():
 
 
 def test_every_type_has_a_colour_of_its_own():
-    assert colours_of(BODY_TYPES) == BODY_TYPE_COLOURS
+    assert class_colors(BODY_TYPES) == CLASS_COLORS
     many = tuple(f"type {k}" for k in range(40))
-    assert len(set(colours_of(many).values())) == 40
+    assert len(set(class_colors(many).values())) == 40
     mixed = ("wagon", "suv", "hatchback", "minivan", "pickup")
-    colours = colours_of(mixed)
+    colours = class_colors(mixed)
     assert len(set(colours.values())) == 5
-    assert (colours["suv"], colours["minivan"]) == (BODY_TYPE_COLOURS["suv"], BODY_TYPE_COLOURS["minivan"])
-    assert colour_of("wagon", mixed) == colours["wagon"] == BODY_TYPE_COLOURS["sedan"]
-    assert colour_of("no car found", mixed) == colour_of("wagon") == NO_CAR_COLOUR
+    assert (colours["suv"], colours["minivan"]) == (CLASS_COLORS["suv"], CLASS_COLORS["minivan"])
+    assert class_color("wagon", mixed) == colours["wagon"] == CLASS_COLORS["sedan"]
+    assert class_color("no car found", mixed) == class_color("wagon") == NO_DETECTION_COLOR

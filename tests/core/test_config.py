@@ -13,7 +13,7 @@ from carseg_lib.core import config
 from carseg_lib.core.config import (
     SECTIONS,
     Settings,
-    parse_settings,
+    parse_overrides,
     profile_names,
     profiles_folder,
     read_profile,
@@ -81,7 +81,7 @@ def test_the_paper_profile_is_the_papers_recipe(data):
 def test_overrides_are_read_as_the_type_of_their_setting(data):
     study = Study.create(
         data=data,
-        overrides=parse_settings("epochs=3 lr=1e-3 fpn_finest_stride=4 optimizer=sgd"),
+        overrides=parse_overrides("epochs=3 lr=1e-3 fpn_finest_stride=4 optimizer=sgd"),
         seed="7",
         workers="2",
     )
@@ -214,16 +214,16 @@ def test_1e_3_in_yaml_is_a_number(data, own_profiles):
 @pytest.mark.parametrize(("text", "message"), [("epochs", "is not name=value"), ("=3", "is not name=value")])
 def test_set_that_cannot_be_read(text, message):
     with pytest.raises(CarsegError, match=message):
-        parse_settings(text)
+        parse_overrides(text)
 
 
 def test_set_is_split_as_in_a_shell():
-    assert parse_settings("  weights='my file.pt'  epochs=3 ") == {"weights": "my file.pt", "epochs": "3"}
-    assert parse_settings("") == {}
+    assert parse_overrides("  weights='my file.pt'  epochs=3 ") == {"weights": "my file.pt", "epochs": "3"}
+    assert parse_overrides("") == {}
     with pytest.raises(CarsegError, match="given twice"):
-        parse_settings("epochs=3 epochs=4")
+        parse_overrides("epochs=3 epochs=4")
     with pytest.raises(CarsegError, match="cannot be read"):
-        parse_settings("weights='open")
+        parse_overrides("weights='open")
 
 
 def test_save_and_open_give_the_same_study(data):
@@ -265,7 +265,7 @@ def test_the_command_makes_the_same_study(data):
         run=given["RUN"],
         profile=given["PROFILE"],
         data=given["DATA"],
-        overrides=parse_settings(given["SET"]),
+        overrides=parse_overrides(given["SET"]),
         seed=given["SEED"],
         weights=given["WEIGHTS"],
     )

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import check_run_name, reports_folder, reports_in
+from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
 from carseg_lib.core.run import Study
 
 
@@ -95,8 +95,8 @@ def test_reports_lie_elsewhere_for_a_while(tmp_path, monkeypatch):
         monkeypatch.delenv("CARSEG_REPORTS", raising=False)
         if before:
             monkeypatch.setenv("CARSEG_REPORTS", before)
-        with pytest.raises(RuntimeError), reports_in(tmp_path / "parts"):
-            assert reports_folder() == (tmp_path / "parts").resolve()
+        with pytest.raises(RuntimeError), use_runs_root(tmp_path / "parts"):
+            assert runs_root() == (tmp_path / "parts").resolve()
             raise RuntimeError
         assert os.environ.get("CARSEG_REPORTS") == before
 

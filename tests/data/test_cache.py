@@ -4,15 +4,15 @@ import json
 import numpy as np
 import pytest
 
-from carseg_lib.data.cache import decode, open_cache, stored_side
-from tests.helpers.small_run import small_study, with_dataset
+from carseg_lib.data.cache import cache_side, decode, open_cache
+from tests.helpers.small_run import small_run, with_dataset
 
 BOTH = ("train", "validation")
 
 
 @pytest.fixture
 def dataset(monkeypatch, tmp_path, synthetic_cars):
-    return with_dataset(small_study(monkeypatch, tmp_path / "reports", synthetic_cars))
+    return with_dataset(small_run(monkeypatch, tmp_path / "reports", synthetic_cars))
 
 
 def made(dataset, folder, gigabytes=1.0, side=480, said=None):
@@ -116,4 +116,4 @@ def test_the_index_says_where_each_photo_is(dataset, tmp_path):
 
 
 def test_photos_are_kept_at_twice_the_size_the_network_sees():
-    assert stored_side((160, 224)) == 448
+    assert cache_side((160, 224)) == 448

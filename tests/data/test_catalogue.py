@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import (
-    BODY_TYPES,
     EXCLUDED_COLUMNS,
     INSTANCE_COLUMNS,
     PAPER_COUNTS,

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS
-from carseg_lib.data.fingerprint import content_signature, signature
+from carseg_lib.data.fingerprint import content_fingerprint, stat_fingerprint
 from carseg_lib.data.formats.csv_table import _corners
-from carseg_lib.data.formats.detect import list_photos
+from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import box_of_mask, decode_mask
 from tests.helpers.dataset_formats import SIZE, make_table, write_csv
@@ -24,7 +24,7 @@ from tests.helpers.dataset_formats import SIZE, make_table, write_csv
 def test_boxes_masks_and_splits_are_those_that_were_written(tmp_path):
     folder = make_table(tmp_path / "cars", masks=True, splits=True)
     catalogue = load_catalogue(folder)
-    assert (catalogue.name, list_photos(folder).source, catalogue.root) == (
+    assert (catalogue.name, detect_and_list(folder).source, catalogue.root) == (
         "cars",
         "CSV table",
         folder.resolve(),
@@ -65,7 +65,7 @@ def test_several_cars_in_a_photo_and_cells_that_are_empty(tmp_path):
         [],
     ]
     write_csv(folder / "photos.csv", rows)
-    catalogue = load_catalogue(folder, TypeNames.parse("suv sedan"))
+    catalogue = load_catalogue(folder, ClassMap.parse("suv sedan"))
     first = catalogue.instances[catalogue.instances["photo_id"] == "images/000.jpg"]
     assert first[["body_type", "x1", "y1", "x2", "y2", "box_origin"]].values.tolist() == [
         ["suv", 0.0, 0.0, 60.0, 40.0, "whole frame"],
@@ -115,17 +115,17 @@ def test_a_mask_drawn_on_a_photo_stored_on_its_side_is_turned_with_it(tmp_path):
 def test_the_signature_of_a_table_covers_its_photos_and_masks_alone(tmp_path):
     folder = make_table(tmp_path / "cars", masks=True)
     table = folder / "photos.csv"
-    quick, content = signature(table), content_signature(table)
+    quick, content = stat_fingerprint(table), content_fingerprint(table)
     (folder / "notes.txt").write_text("x")
-    assert (signature(table), content_signature(table)) == (quick, content)
+    assert (stat_fingerprint(table), content_fingerprint(table)) == (quick, content)
     for name in ("images/003.jpg", "masks/003.png", "photos.csv"):
         os.utime(folder / name, ns=(0, 5))
-        assert signature(table) != quick
-        quick = signature(table)
+        assert stat_fingerprint(table) != quick
+        quick = stat_fingerprint(table)
     (folder / "masks" / "003.png").write_bytes(b"")
-    assert content_signature(table) != content
+    assert content_fingerprint(table) != content
     table.write_bytes(b"\xff\xfe,")
-    assert len({signature(table), content_signature(table)}) == 2
+    assert len({stat_fingerprint(table), content_fingerprint(table)}) == 2
 
 
 def test_splits_are_kept_and_named_as_usual(tmp_path):
@@ -138,7 +138,7 @@ def test_splits_are_kept_and_named_as_usual(tmp_path):
 def test_no_row_of_the_types(tmp_path):
     folder = make_table(tmp_path / "cars")
     with pytest.raises(CarsegError) as caught:
-        list_photos(folder, TypeNames.parse("bus truck"))
+        detect_and_list(folder, ClassMap.parse("bus truck"))
     assert str(caught.value) == (
         f"{folder / 'photos.csv'}: no row is of type bus or truck (found: convertible, minivan, sedan, suv); say by "
         "TYPES what they mean"

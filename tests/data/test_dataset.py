@@ -8,21 +8,21 @@ from PIL import Image
 
 from carseg_lib.data.dataset import (
     READINGS,
-    CarPhotos,
+    CarDataset,
     augmentation,
     cache_of,
-    network_input,
-    photo_seed,
-    spread,
+    preprocess,
+    sample_seed,
+    stratified_sample,
 )
 from carseg_lib.data.transforms import boxes_of_masks
 from carseg_lib.models.backbones import MEAN, STD
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars)
+    return small_run(monkeypatch, tmp_path, synthetic_cars)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def dataset(study):
 
 
 def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, study):
-    photos = CarPhotos(dataset, "validation", study, augment=False)
+    photos = CarDataset(dataset, "validation", study, augment=False)
     raw, raw_target = photos.raw(0)
     image, target = photos[(1, 0)]
     assert image.shape == (3, 96, 96) and image.dtype == torch.float32
@@ -39,7 +39,7 @@ def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, stud
     expected = torch.from_numpy(small / 255).permute(2, 0, 1)
     mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
     torch.testing.assert_close(image, ((expected - mean) / std).float())
-    assert torch.equal(network_input(raw, study)[0], image)
+    assert torch.equal(preprocess(raw, study)[0], image)
     assert raw.shape == (128, 192, 3)  # of 160 x 240: twice what the network sees is enough
     scale = np.array([96 / 192, 96 / 128] * 2, np.float32)
     np.testing.assert_allclose(target["boxes"].numpy(), raw_target["boxes"] * scale, rtol=1e-6)
@@ -48,7 +48,7 @@ def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, stud
 
 
 def test_what_is_random_follows_from_seed_epoch_and_photo_alone(dataset, study):
-    photos = CarPhotos(dataset, "train", study, augment=True)
+    photos = CarDataset(dataset, "train", study, augment=True)
     torch.manual_seed(1)
     first = photos[(3, 2)]
     torch.manual_seed(2)
@@ -57,7 +57,7 @@ def test_what_is_random_follows_from_seed_epoch_and_photo_alone(dataset, study):
     assert torch.equal(first[0], again[0]) and torch.equal(first[1]["boxes"], again[1]["boxes"])
     assert torch.equal(torch.get_rng_state(), random_state)
     assert any(not torch.equal(photos[(epoch, 2)][0], first[0]) for epoch in (4, 5, 6))
-    assert photo_seed(0, 1, "a") != photo_seed(1, 0, "a") != photo_seed(0, 1, "b")
+    assert sample_seed(0, 1, "a") != sample_seed(1, 0, "a") != sample_seed(0, 1, "b")
 
 
 @pytest.mark.parametrize("reading", READINGS)
@@ -72,7 +72,7 @@ def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, study):
     study = study.model_copy(
         update={"augmentation": "rotate_and_flip", "rotation_degrees": 90.0, "crop_scale": 1.0}
     )
-    photos = CarPhotos(dataset, "train", study, augment=True)
+    photos = CarDataset(dataset, "train", study, augment=True)
     tighter = 0
     for i in range(len(photos)):
         _, target = photos[(1, i)]
@@ -83,14 +83,14 @@ def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, study):
 
 def test_cars_without_a_mask_get_their_box_in_its_place(dataset, study):
     dataset.instances["mask"] = ""
-    photos = CarPhotos(dataset, "train", study, augment=False)
+    photos = CarDataset(dataset, "train", study, augment=False)
     _, target = photos.raw(0)
     assert np.abs(boxes_of_masks(target["masks"]) - target["boxes"]).max() <= 0.5
 
 
 def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, study):
     study = study.model_copy(update={"image_height": 64, "image_width": 64})  # photos are 240 x 160
-    photos = CarPhotos(dataset, "train", study, augment=False)
+    photos = CarDataset(dataset, "train", study, augment=False)
     image, target = photos.raw(0)
     assert image.shape == (85, 128, 3) and target["masks"].shape == (1, 85, 128)
     stored = photos.instances[photos.photos.photo_id[0]][["x1", "y1", "x2", "y2"]].to_numpy()
@@ -100,8 +100,8 @@ def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, study
 
 def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, study):
     cache = cache_of(dataset, study, say=lambda _: None)
-    from_file = CarPhotos(dataset, "train", study, augment=True)
-    from_cache = CarPhotos(dataset, "train", study, augment=True, cache=cache)
+    from_file = CarDataset(dataset, "train", study, augment=True)
+    from_cache = CarDataset(dataset, "train", study, augment=True, cache=cache)
     for i in range(len(from_file)):
         (image, target), (kept, kept_target) = from_file[(2, i)], from_cache[(2, i)]
         assert torch.equal(image, kept)
@@ -117,9 +117,9 @@ def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, study):
 @settings(max_examples=50, deadline=None)
 def test_a_sample_keeps_every_type_and_its_share(counts, n, seed):
     photos = pd.DataFrame({"body_type": np.repeat(list(counts), list(counts.values()))})
-    sample = spread(photos, n, seed)
+    sample = stratified_sample(photos, n, seed)
     assert set(sample.body_type) == set(counts)
-    assert sample.index.is_unique and sample.equals(spread(photos, n, seed))
+    assert sample.index.is_unique and sample.equals(stratified_sample(photos, n, seed))
     for body_type, count in counts.items():
         share = n * count / len(photos)
         assert abs((sample.body_type == body_type).sum() - min(share, count)) <= 1

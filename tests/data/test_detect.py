@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import inside, name_of
-from carseg_lib.data.formats.detect import list_photos
+from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.splits import assign_splits
@@ -26,7 +26,7 @@ def test_every_kind_of_data_is_known_by_what_lies_there(tmp_path):
     make_voc(tmp_path / "voc")
     make_table(tmp_path / "table")
     make_devkit(tmp_path / "devkit")
-    said = {path.name: list_photos(path).source for path in tmp_path.iterdir()}
+    said = {path.name: detect_and_list(path).source for path in tmp_path.iterdir()}
     assert said == {
         "coco": "COCO annotations",
         "folder": "type folders",
@@ -40,12 +40,12 @@ def test_two_kinds_in_one_folder_are_refused_and_one_of_their_files_is_not(tmp_p
     folder = make_table(tmp_path / "cars")
     make_voc(folder)
     with pytest.raises(CarsegError) as caught:
-        list_photos(folder)
+        detect_and_list(folder)
     assert str(caught.value) == (
         f"{folder}: has VOC annotations (Annotations/*.xml) and CSV table (photos.csv), and it is not clear which are "
         "meant; take one of them out of the folder, or give a .json or .csv file as DATA"
     )
-    assert len(list_photos(folder / "photos.csv").photos) == 12
+    assert len(detect_and_list(folder / "photos.csv").photos) == 12
 
 
 def test_a_table_of_photos_in_type_folders_is_a_table(tmp_path):
@@ -53,7 +53,7 @@ def test_a_table_of_photos_in_type_folders_is_a_table(tmp_path):
     photos = sorted(folder.rglob("*.jpg"))
     rows = [f"{p.relative_to(folder).as_posix()},{p.parent.name}" for p in photos]
     (folder / "photos.csv").write_text("\n".join(["photo,type", *rows]))
-    assert list_photos(folder).source == "CSV table"
+    assert detect_and_list(folder).source == "CSV table"
 
 
 def test_coco_categories_go_through_the_types(tmp_path):
@@ -78,7 +78,7 @@ def test_coco_categories_go_through_the_types(tmp_path):
                     length += 1
                 one["segmentation"] = {"size": [160, 240], "counts": [*runs, length]}
         path.write_text(json.dumps(table))
-    types = TypeNames.parse(
+    types = ClassMap.parse(
         "{types: {suv: [geländewagen], sedan: [limousine], open: [cabrio]}, leave_out: [van]}"
     )
     catalogue = load_catalogue(folder, types)
@@ -90,7 +90,7 @@ def test_coco_categories_go_through_the_types(tmp_path):
     with pytest.raises(
         CarsegError, match=r"no category is bus or truck \(found: Cabrio, Geländewagen, Limousine, Van\)"
     ):
-        list_photos(folder, TypeNames.parse("bus truck"))
+        detect_and_list(folder, ClassMap.parse("bus truck"))
 
 
 @pytest.mark.parametrize("layout", ["folder", "folder-splits"])
@@ -101,7 +101,7 @@ def test_every_type_folder_is_a_type(tmp_path, layout):
         (place / "suv").rename(place / "Kei Car 軽")
         (place / "__MACOSX").mkdir()
         shutil.copy(next((place / "sedan").iterdir()), place / "__MACOSX" / "x.jpg")
-    catalogue = load_catalogue(folder, TypeNames.parse("folders"))
+    catalogue = load_catalogue(folder, ClassMap.parse("folders"))
     assert catalogue.body_types == ("convertible", "Kei Car 軽", "minivan", "sedan")
     assert catalogue.counts().sum(axis=1).tolist() == [6] * 4
     assert set(catalogue.excluded["reason"]) == {"other type"}
@@ -115,13 +115,13 @@ def test_folders_are_for_type_folders_alone(tmp_path):
     with pytest.raises(
         CarsegError, match=r"TYPES=folders is for photos in type folders, these have VOC annotations"
     ):
-        list_photos(make_voc(tmp_path / "voc"), TypeNames.parse("folders"))
+        detect_and_list(make_voc(tmp_path / "voc"), ClassMap.parse("folders"))
 
 
 def test_other_types_give_other_fingerprints_in_their_order(tmp_path):
     folder = make_car_photos(tmp_path / "cars", 3, layout="folder")
     texts = ("suv sedan", "sedan suv", "suv=sedan minivan=convertible", "")
-    catalogues = [load_catalogue(folder, TypeNames.parse(text)) for text in texts]
+    catalogues = [load_catalogue(folder, ClassMap.parse(text)) for text in texts]
     assert len({catalogue.fingerprint for catalogue in catalogues}) == 4
     assert catalogues[0].excluded[["photo_id", "reason", "detail"]].values.tolist() == [
         ["convertible/", "other type", "3 photos"],
@@ -130,9 +130,9 @@ def test_other_types_give_other_fingerprints_in_their_order(tmp_path):
     with pytest.raises(
         CarsegError, match=r"no photos in folders named bus or truck \(folders with photos: conv"
     ):
-        load_catalogue(folder, TypeNames.parse("bus truck"))
+        load_catalogue(folder, ClassMap.parse("bus truck"))
     with pytest.raises(CarsegError, match=r"bus has 0 photos, 3 are needed.*\(found: suv 3, bus 0\)"):
-        load_catalogue(folder, TypeNames.parse("suv bus"))
+        load_catalogue(folder, ClassMap.parse("suv bus"))
 
 
 @settings(max_examples=12, deadline=None)
@@ -145,7 +145,7 @@ def test_small_and_lopsided_sets_are_divided_with_a_warning_and_no_crash(tmp_pat
         (24, 16),
         layout="folder",
     )
-    catalogue = load_catalogue(folder, TypeNames.parse(" ".join(types)))
+    catalogue = load_catalogue(folder, ClassMap.parse(" ".join(types)))
     divided = assign_splits(catalogue, 0)
     counts = divided.counts()
     assert (counts > 0).all(axis=None)

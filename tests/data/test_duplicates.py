@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups, exact_duplicates, near_duplicates
-from carseg_lib.data.photos import describe_photo
+from carseg_lib.data.photos import inspect_image
 
 
 def photos_of(
@@ -104,7 +104,7 @@ def test_a_copy_saved_again_is_near_and_another_car_is_not(synthetic_cars, tmp_p
         with Image.open(path) as photo:
             photo.resize((120, 80)).save(tmp_path / path.name, quality=70)
         copies.append(tmp_path / path.name)
-    facts = [describe_photo(path) for path in [*paths, *copies]]
+    facts = [inspect_image(path) for path in [*paths, *copies]]
     photos = photos_of([int(f.phash, 16) for f in facts], [f.pixel_sha256 for f in facts])
     near = near_duplicates(photos, NEAR_DISTANCE)
     n = len(paths)

@@ -12,15 +12,15 @@ from carseg_lib.data.catalogue import Catalogue, table
 from carseg_lib.data.export_coco import export_coco
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
-from carseg_lib.engine.pseudo_labels.selection import DOUBTFUL_COLUMNS
-from tests.helpers.small_run import small_study, with_dataset
+from carseg_lib.engine.pseudo_labels.selection import REJECTED_COLUMNS
+from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
     with_dataset(study)
-    files.write_csv(study.doubtful, table([], DOUBTFUL_COLUMNS))
+    files.write_csv(study.doubtful, table([], REJECTED_COLUMNS))
     return study
 
 
@@ -31,7 +31,7 @@ def leave_out(study, photo_id, mask):
     split = dataset.photos.set_index("photo_id").split[photo_id]
     row = car | {"mask": mask, "mask_origin": "teacher", "mask_quality": 0.3}
     row |= {"split": split, "reason": "doubtful mask", "detail": "quality 0.30"}
-    files.write_csv(study.doubtful, table([row], DOUBTFUL_COLUMNS))
+    files.write_csv(study.doubtful, table([row], REJECTED_COLUMNS))
     dataset.without(pd.Series([photo_id]), "doubtful mask", pd.Series(["quality 0.30"])).save(study.dataset)
     return car
 

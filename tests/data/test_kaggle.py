@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carseg_lib.core.config import parse_settings
+from carseg_lib.core.config import parse_overrides
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.data import kaggle
-from carseg_lib.data.formats.detect import list_photos
+from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.kaggle import KaggleData, fetch, parse
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.workflow.cli import main
@@ -159,7 +159,7 @@ def test_a_version_that_comes_back_with_other_files_is_refused(monkeypatch, tmp_
 def test_what_was_fetched_is_listed_by_the_source_that_fits(monkeypatch, tmp_path, make, source):
     make(tmp_path / "made")
     make_kaggle_hub(monkeypatch, tmp_path / "cache", tmp_path / "made")
-    listing = list_photos(fetch(DATA, tmp_path / "notes"))
+    listing = detect_and_list(fetch(DATA, tmp_path / "notes"))
     assert (listing.source, listing.name) == (source, "cars@3")
 
 
@@ -236,7 +236,7 @@ def test_a_download_that_left_nothing_and_a_broken_note(monkeypatch, tmp_path):
 
 def test_a_run_is_named_and_remade_like_that_of_a_folder(monkeypatch, tmp_path, photos):
     make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
-    study = Study.create(data="kaggle:someone/cars@3", overrides=parse_settings("epochs=3"))
+    study = Study.create(data="kaggle:someone/cars@3", overrides=parse_overrides("epochs=3"))
     assert study.command() == "make reproduce DATA=kaggle:someone/cars@3 SET=epochs=3"
     study.save()
     (study.folder / "stamps").mkdir()

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import BODY_TYPES, ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import BODY_TYPES, EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS
-from carseg_lib.data.fingerprint import content_signature, signature
+from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS
+from carseg_lib.data.fingerprint import content_fingerprint, stat_fingerprint
 from carseg_lib.data.formats.base import split_of
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import box_of_mask, decode_mask
@@ -46,7 +46,7 @@ def cars(synthetic_cars, tmp_path) -> Path:
     ],
 )
 def test_type_names(names, body_type):
-    assert [TypeNames().of(name) for name in names] == [body_type] * len(names)
+    assert [ClassMap().of(name) for name in names] == [body_type] * len(names)
 
 
 def test_split_names():
@@ -275,49 +275,49 @@ def test_the_fingerprint_does_not_depend_on_the_place(synthetic_cars, cars):
 
 def test_drawn_cars_are_the_same_for_the_same_seed(tmp_path):
     once, again, other = (make_car_photos(tmp_path / n, 3, seed=s) for n, s in (("a", 0), ("b", 0), ("c", 1)))
-    assert content_signature(once) == content_signature(again) != content_signature(other)
+    assert content_fingerprint(once) == content_fingerprint(again) != content_fingerprint(other)
 
 
 def test_signatures(cars, tmp_path):
     copy = Path(shutil.copytree(cars, tmp_path / "copy"))  # keeps the times
-    assert signature(cars) == signature(copy)
-    assert content_signature(cars) == content_signature(copy)
+    assert stat_fingerprint(cars) == stat_fingerprint(copy)
+    assert content_fingerprint(cars) == content_fingerprint(copy)
     photo = sorted((copy / "images").rglob("*.jpg"))[0]
     os.utime(photo, ns=(0, 123))
-    assert signature(copy) != signature(cars)
-    assert content_signature(copy) == content_signature(cars)
+    assert stat_fingerprint(copy) != stat_fingerprint(cars)
+    assert content_fingerprint(copy) == content_fingerprint(cars)
     photo.write_bytes(photo.read_bytes() + b"x")
-    assert content_signature(copy) != content_signature(cars)
-    before = signature(cars)
+    assert content_fingerprint(copy) != content_fingerprint(cars)
+    before = stat_fingerprint(cars)
     (cars / ".DS_Store").touch()
-    assert signature(cars) == before
+    assert stat_fingerprint(cars) == before
     (cars / "images" / "new.jpg").touch()
-    assert signature(cars) != before
+    assert stat_fingerprint(cars) != before
 
 
 def test_the_signature_of_an_annotation_file_covers_its_photos(cars):
     shutil.copy(cars / "annotations" / "train.json", cars / "mine.json")
-    before = signature(cars / "mine.json")
+    before = stat_fingerprint(cars / "mine.json")
     os.utime(next((cars / "images" / "train").rglob("*.jpg")), ns=(0, 123))
-    changed = signature(cars / "mine.json")
+    changed = stat_fingerprint(cars / "mine.json")
     assert changed != before
     os.utime(cars / "mine.json", ns=(0, 123))
-    assert signature(cars / "mine.json") not in (before, changed)
+    assert stat_fingerprint(cars / "mine.json") not in (before, changed)
 
 
 def test_the_signature_of_an_annotation_file_covers_no_other_file(cars):
     place = cars / "annotations" / "train.json"
-    quick, content = signature(place), content_signature(place)
+    quick, content = stat_fingerprint(place), content_fingerprint(place)
     (cars / "thesis.pdf").write_bytes(b"x")
     (cars / "images" / "holiday.jpg").write_bytes(b"x")
     os.utime(cars / "annotations" / "test.json", ns=(0, 123))
-    assert (signature(place), content_signature(place)) == (quick, content)
+    assert (stat_fingerprint(place), content_fingerprint(place)) == (quick, content)
     photo = next((cars / "images" / "train").rglob("*.jpg"))
     photo.write_bytes(photo.read_bytes() + b"x")
-    assert signature(place) != quick
-    assert content_signature(place) != content
+    assert stat_fingerprint(place) != quick
+    assert content_fingerprint(place) != content
     photo.unlink()
-    assert content_signature(place) != content
+    assert content_fingerprint(place) != content
 
 
 @pytest.mark.parametrize(
@@ -326,11 +326,11 @@ def test_the_signature_of_an_annotation_file_covers_no_other_file(cars):
 )
 def test_a_broken_annotation_file_has_a_signature(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
-    assert len({signature(tmp_path / "a.json"), content_signature(tmp_path / "a.json")}) == 2
+    assert len({stat_fingerprint(tmp_path / "a.json"), content_fingerprint(tmp_path / "a.json")}) == 2
 
 
 def test_files_that_cannot_be_read_do_not_stop_a_signature(cars, monkeypatch):
-    quick, content = signature(cars), content_signature(cars)
+    quick, content = stat_fingerprint(cars), content_fingerprint(cars)
     photo = next((cars / "images").rglob("*.jpg"))
 
     def refuse(method):
@@ -343,13 +343,13 @@ def test_files_that_cannot_be_read_do_not_stop_a_signature(cars, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", refuse(Path.open))
-        unreadable = content_signature(cars)
-        assert unreadable == content_signature(cars) != content
+        unreadable = content_fingerprint(cars)
+        assert unreadable == content_fingerprint(cars) != content
         patch.setattr(Path, "stat", refuse(Path.stat))  # it vanished between listing and reading
-        assert signature(cars) != quick
-    assert content_signature(cars) == content
+        assert stat_fingerprint(cars) != quick
+    assert content_fingerprint(cars) == content
     photo.unlink()
-    assert content_signature(cars) not in (content, unreadable)
+    assert content_fingerprint(cars) not in (content, unreadable)
 
 
 def test_signing_needs_no_heavy_import():

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from carseg_lib.data.dataset import CarPhotos
-from carseg_lib.data.loading import Batches, collate, epoch_order, make_loader
-from tests.helpers.small_run import small_study, with_dataset
+from carseg_lib.data.dataset import CarDataset
+from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, collate, make_loader
+from tests.helpers.small_run import small_run, with_dataset
 
 SIX_OF_TEN = pd.Series(["a"] * 60 + ["b"] * 30 + ["c"] * 10)
 tables = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 40), min_size=1).map(
@@ -19,13 +19,13 @@ tables = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 40), min_size=1
 
 
 def order_of(n, epoch=1, seed=0):
-    return epoch_order(pd.Series(["car"] * n), epoch, seed, 0.0)
+    return balanced_epoch_order(pd.Series(["car"] * n), epoch, seed, 0.0)
 
 
 def test_every_process_takes_its_share_of_the_same_batches():
     order = order_of(22, epoch=3)
-    whole = Batches(order, 8)
-    parts = [Batches(order, 8, rank=r, processes=2) for r in range(2)]
+    whole = DistributedBatchSampler(order, 8)
+    parts = [DistributedBatchSampler(order, 8, rank=r, processes=2) for r in range(2)]
     assert [len(batch) for batch in whole] == [8, 7, 7] and whole.smallest == 7
     assert [index for batch in whole for index in batch] == order
     for batch, a, b in zip(whole, *parts, strict=True):
@@ -35,21 +35,21 @@ def test_every_process_takes_its_share_of_the_same_batches():
 @given(st.integers(1, 200), st.integers(1, 16), st.integers(1, 4))
 def test_every_photo_comes_once_whatever_the_batches(n, batch_size, processes):
     order = order_of(n)
-    batches = [b for r in range(processes) for b in Batches(order, batch_size, r, processes)]
+    batches = [b for r in range(processes) for b in DistributedBatchSampler(order, batch_size, r, processes)]
     assert sorted(i for batch in batches for _, i in batch) == list(range(n))
-    assert all(len(batch) <= batch_size for batch in Batches(order, batch_size))
+    assert all(len(batch) <= batch_size for batch in DistributedBatchSampler(order, batch_size))
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch():
-    assert [len(batch) for batch in Batches(order_of(3), 8)] == [3]
+    assert [len(batch) for batch in DistributedBatchSampler(order_of(3), 8)] == [3]
 
 
 @given(tables, st.integers(1, 5), st.integers(0, 9))
 @settings(max_examples=50, deadline=None)
 def test_unbalanced_epochs_hold_every_photo_once_in_an_order_of_their_own(body_types, epoch, seed):
-    order = epoch_order(body_types, epoch, seed, 0.0)
+    order = balanced_epoch_order(body_types, epoch, seed, 0.0)
     assert sorted(order) == [(epoch, i) for i in range(len(body_types))]
-    assert order == epoch_order(body_types, epoch, seed, 0.0)
+    assert order == balanced_epoch_order(body_types, epoch, seed, 0.0)
 
 
 def test_orders_differ_by_epoch_and_by_seed():
@@ -67,7 +67,7 @@ def test_orders_differ_by_epoch_and_by_seed():
 )
 def test_class_balance_sets_how_often_each_type_comes(class_balance, expected):
     for epoch in (1, 2, 7):
-        order = epoch_order(SIX_OF_TEN, epoch, 0, class_balance)
+        order = balanced_epoch_order(SIX_OF_TEN, epoch, 0, class_balance)
         assert SIX_OF_TEN[[i for _, i in order]].value_counts().to_dict() == expected
 
 
@@ -76,7 +76,7 @@ def test_class_balance_sets_how_often_each_type_comes(class_balance, expected):
 def test_within_a_type_photos_come_equally_often_and_never_twice_in_a_pass(
     body_types, class_balance, epochs, seed
 ):
-    orders = [epoch_order(body_types, e, seed, class_balance) for e in range(1, epochs + 1)]
+    orders = [balanced_epoch_order(body_types, e, seed, class_balance) for e in range(1, epochs + 1)]
     assert all(len(order) == len(body_types) for order in orders)
     together = [index for order in orders for index in order]
     assert len(set(together)) == len(together)
@@ -87,9 +87,9 @@ def test_within_a_type_photos_come_equally_often_and_never_twice_in_a_pass(
 
 
 def test_loader_processes_change_nothing(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
-    photos = CarPhotos(with_dataset(study), "train", study, augment=True)
-    batches = Batches(epoch_order(photos.photos.body_type, 1, 0, 0.5), 4)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
+    photos = CarDataset(with_dataset(study), "train", study, augment=True)
+    batches = DistributedBatchSampler(balanced_epoch_order(photos.photos.body_type, 1, 0, 0.5), 4)
     alone = [images for images, _ in make_loader(photos, batches, 0)]
     with_worker = [images for images, _ in make_loader(photos, batches, 1)]
     assert len(alone) == len(with_worker) == 2
@@ -99,9 +99,11 @@ def test_loader_processes_change_nothing(monkeypatch, tmp_path, synthetic_cars):
 
 
 def test_unaugmented_photos_come_in_their_order(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
-    photos = CarPhotos(with_dataset(study), "validation", study, augment=False)
-    assert [i for batch in Batches(photos.in_order(), 3) for _, i in batch] == list(range(len(photos)))
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
+    photos = CarDataset(with_dataset(study), "validation", study, augment=False)
+    assert [i for batch in DistributedBatchSampler(photos.in_order(), 3) for _, i in batch] == list(
+        range(len(photos))
+    )
 
 
 def test_an_empty_share_is_an_empty_batch():

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.formats.detect import list_photos
-from carseg_lib.data.formats.pascal_voc import _corners, list_voc
+from carseg_lib.data.formats.detect import detect_and_list
+from carseg_lib.data.formats.pascal_voc import _corners, read_pascal_voc
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import box_of_mask, decode_mask
 from tests.helpers.dataset_formats import SIZE, make_voc, palette_png, voc_object, voc_xml
@@ -29,7 +29,7 @@ def excluded(catalogue: Catalogue) -> list[list[str]]:
 
 def test_boxes_masks_and_types_are_those_that_were_drawn(voc):
     catalogue = load_catalogue(voc)
-    assert (catalogue.name, list_photos(voc).source) == ("my-voc", "VOC annotations")
+    assert (catalogue.name, detect_and_list(voc).source) == ("my-voc", "VOC annotations")
     assert catalogue.root == (voc / "JPEGImages").resolve()
     assert catalogue.counts().sum(axis=1).to_dict() == dict.fromkeys(catalogue.body_types, 3)
     assert catalogue.has_masks and catalogue.excluded.empty
@@ -103,7 +103,7 @@ def test_two_lists_may_not_have_one_photo(tmp_path):
     with pytest.raises(
         CarsegError, match=r"train\.txt: '000002' stands in test\.txt too; a photo belongs to one split"
     ):
-        list_photos(voc)
+        detect_and_list(voc)
 
 
 def test_other_folders_names_and_photos_are_understood_or_listed(voc):
@@ -137,10 +137,10 @@ def test_without_boxes_masks_give_them_and_without_either_the_frame(tmp_path):
 
 
 def test_types_are_those_of_the_study(voc):
-    types = TypeNames.parse("pkw=sedan,convertible kasten=suv,minivan")
-    listing = list_voc(voc, types)
+    types = ClassMap.parse("pkw=sedan,convertible kasten=suv,minivan")
+    listing = read_pascal_voc(voc, types)
     assert {a.body_type for photo in listing.photos for a in photo.annotations} == {"pkw", "kasten"}
     with pytest.raises(
         CarsegError, match=r"no object is truck or bus \(found: convertible, minivan, sedan, suv\)"
     ):
-        list_voc(voc, TypeNames.parse("truck bus"))
+        read_pascal_voc(voc, ClassMap.parse("truck bus"))

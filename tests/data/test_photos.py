@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from carseg_lib.data.photos import BadPhoto, describe_photo, read_photo
+from carseg_lib.data.photos import ImageError, inspect_image, read_photo
 
 # A picture of 6 × 4 whose corner tells its orientation, in flat 2 × 2 blocks so that JPEG hardly changes it.
 PIXELS = np.kron(np.array([[250, 40, 90], [140, 190, 10]], dtype=np.uint8), np.ones((16, 16), dtype=np.uint8))
@@ -128,7 +128,7 @@ def test_exif_orientation_is_applied_once(tmp_path, orientation, suffix):
     photo = read_photo(path)
     np.testing.assert_allclose(np.asarray(photo)[..., 0].astype(int), PIXELS, atol=5)
     assert photo.getexif().get(0x0112) is None
-    assert (describe_photo(path).orientation, describe_photo(path).width) == (orientation, WIDTH)
+    assert (inspect_image(path).orientation, inspect_image(path).width) == (orientation, WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_60_megapixels_are_read(tmp_path):
 )
 def test_above_100_megapixels_is_too_large_without_decoding(tmp_path, width, height):
     (tmp_path / "a.png").write_bytes(png(width, height, 8, 2))
-    with pytest.raises(BadPhoto) as caught:
+    with pytest.raises(ImageError) as caught:
         read_photo(tmp_path / "a.png")
     assert caught.value.reason == "too large"
     assert "100 megapixels" in caught.value.detail
@@ -177,7 +177,7 @@ def test_a_truncated_photo_says_so(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(BadPhoto) as caught:
+    with pytest.raises(ImageError) as caught:
         read_photo(path)
     assert caught.value.reason == "truncated"
 
@@ -189,7 +189,7 @@ def test_bad_files_by_reason(tmp_path):
     (tmp_path / "head.jpg").write_bytes(b"\xff\xd8\xff")
     reasons = {}
     for name in ("empty", "text", "folder", "head", "gone"):
-        with pytest.raises(BadPhoto) as caught:
+        with pytest.raises(ImageError) as caught:
             read_photo(tmp_path / f"{name}.jpg")
         reasons[name] = caught.value.reason
         assert "\n" not in str(caught.value)
@@ -216,7 +216,7 @@ def test_no_damage_raises_anything_but_bad_photo(tmp_path, suffix):
         path.write_bytes(damaged[: len(whole) - trial % 3 * rng.integers(0, len(whole) // 2)].tobytes())
         try:
             assert read_photo(path).mode == "RGB"
-        except BadPhoto as error:
+        except ImageError as error:
             assert error.reason in ("unreadable", "truncated", "too large")
 
 
@@ -226,7 +226,7 @@ def test_facts(tmp_path):
     Image.new("RGB", (20, 30), (255, 255, 255)).save(tmp_path / "tall.png")
     Image.new("L", (30, 20), 51).save(tmp_path / "dark.png")
     white, bmp, tall, dark = (
-        describe_photo(tmp_path / n) for n in ("white.png", "white.bmp", "tall.png", "dark.png")
+        inspect_image(tmp_path / n) for n in ("white.png", "white.bmp", "tall.png", "dark.png")
     )
     assert (white.width, white.height, white.orientation, white.brightness) == (30, 20, 1, 1.0)
     assert dark.brightness == pytest.approx(0.2)
@@ -239,9 +239,9 @@ def test_facts(tmp_path):
 def test_the_pixel_hash_is_of_all_rows(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (50, 40, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png")
-    whole = describe_photo(tmp_path / "a.png").pixel_sha256
+    whole = inspect_image(tmp_path / "a.png").pixel_sha256
     monkeypatch.setattr("carseg_lib.data.photos._HASHED_AT_ONCE", 123)
-    assert describe_photo(tmp_path / "a.png").pixel_sha256 == whole
+    assert inspect_image(tmp_path / "a.png").pixel_sha256 == whole
     noise[-1, -1, 0] ^= 1
     Image.fromarray(noise).save(tmp_path / "a.png")
-    assert describe_photo(tmp_path / "a.png").pixel_sha256 != whole
+    assert inspect_image(tmp_path / "a.png").pixel_sha256 != whole

@@ -1,18 +1,24 @@
 import numpy as np
 import pytest
 
-from carseg_lib.data.preview import example_photos, median_photo, original_of, steps_of, versions_of
-from tests.helpers.small_run import small_study, with_dataset
+from carseg_lib.data.preview import (
+    augmented_versions,
+    example_dataset,
+    median_sample,
+    original,
+    preprocessing_steps,
+)
+from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture
 def photos(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
-    return example_photos(with_dataset(study), study, augmentation="rotate_and_flip", rotation_degrees=90.0)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
+    return example_dataset(with_dataset(study), study, augmentation="rotate_and_flip", rotation_degrees=90.0)
 
 
 def test_steps_are_named_pictures_with_box_and_mask(photos):
-    steps = steps_of(photos, 0)
+    steps = preprocessing_steps(photos, 0)
     assert [s[0] for s in steps] == ["photo", "crop", "resize", "rotate", "flip", "colour", "normalise"]
     for _, picture, box, mask in steps:
         assert picture.dtype == np.uint8 and picture.shape[2] == 3
@@ -30,10 +36,10 @@ def test_steps_are_named_pictures_with_box_and_mask(photos):
 
 
 def test_versions_differ_and_original_is_the_photo(photos):
-    versions = versions_of(photos, 0, 4)
+    versions = augmented_versions(photos, 0, 4)
     assert len(versions) == 4
     assert any(not np.array_equal(versions[0][0], other[0]) for other in versions[1:])
-    assert original_of(photos, 0)[0].shape == (
+    assert original(photos, 0)[0].shape == (
         128,
         192,
         3,
@@ -41,7 +47,7 @@ def test_versions_differ_and_original_is_the_photo(photos):
 
 
 def test_median_photo_is_of_its_type_and_size(photos):
-    i = median_photo(photos, "minivan")
+    i = median_sample(photos, "minivan")
     assert photos.photos.body_type[i] == "minivan"
     of_type = photos.photos[photos.photos.body_type == "minivan"].photo_id
     areas = sorted(float(((t.x2 - t.x1) * (t.y2 - t.y1)).max()) for t in map(photos.instances.get, of_type))
@@ -50,6 +56,6 @@ def test_median_photo_is_of_its_type_and_size(photos):
 
 
 def test_a_stand_in_is_not_shown_as_a_mask(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images")
-    photos = example_photos(with_dataset(study), study)
-    assert all(box is not None and mask is None for _, _, box, mask in steps_of(photos, 0))
+    study = small_run(monkeypatch, tmp_path, synthetic_cars / "images")
+    photos = example_dataset(with_dataset(study), study)
+    assert all(box is not None and mask is None for _, _, box, mask in preprocessing_steps(photos, 0))

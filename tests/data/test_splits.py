@@ -7,16 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import (
-    BODY_TYPES,
-    INSTANCE_COLUMNS,
-    PAPER_COUNTS,
-    PHOTO_COLUMNS,
-    SPLITS,
-    Catalogue,
-    table,
-)
+from carseg_lib.data.catalogue import INSTANCE_COLUMNS, PAPER_COUNTS, PHOTO_COLUMNS, SPLITS, Catalogue, table
 from carseg_lib.data.splits import assign_splits, split_sizes
 
 # Perceptual hashes far from each other: 16 equal hex digits each.

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.formats.detect import list_photos
+from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.stanford_cars import _type_of
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
@@ -38,7 +38,7 @@ def excluded(catalogue: Catalogue) -> list[list[str]]:
 
 def test_the_devkit(devkit):
     catalogue = load_catalogue(devkit)
-    assert (catalogue.name, list_photos(devkit).source) == ("cars", "Stanford Cars")
+    assert (catalogue.name, detect_and_list(devkit).source) == ("cars", "Stanford Cars")
     counts = catalogue.counts()
     assert counts["train"].tolist() == counts["test"].tolist() == [3] * 4
     assert set(catalogue.instances["box_origin"]) == {"given"}
@@ -106,8 +106,8 @@ def test_every_form_in_which_it_circulates_gives_the_same(devkit, tmp_path, form
 
 
 def test_the_studys_types_decide_which_classes_are_used(devkit):
-    listing = list_photos(
-        devkit, TypeNames.parse("pickup='extended cab' open=convertible closed=coupe,sedan")
+    listing = detect_and_list(
+        devkit, ClassMap.parse("pickup='extended cab' open=convertible closed=coupe,sedan")
     )
     assert {a.body_type for photo in listing.photos for a in photo.annotations} == {
         "pickup",
@@ -115,7 +115,7 @@ def test_the_studys_types_decide_which_classes_are_used(devkit):
         "closed",
     }
     assert [row["photo_id"] for row in listing.ignored] == [CLASSES[k] for k in (0, 3, 5, 7)]
-    listing = list_photos(devkit, TypeNames.parse("{types: [suv, sedan], leave_out: [van, coupe]}"))
+    listing = detect_and_list(devkit, ClassMap.parse("{types: [suv, sedan], leave_out: [van, coupe]}"))
     reasons = {row["photo_id"]: row["reason"] for row in listing.ignored}
     assert reasons[CLASSES[7]] == reasons[CLASSES[4]] == "left out"
     assert reasons[CLASSES[5]] == "other type"
@@ -127,8 +127,8 @@ def test_the_studys_types_decide_which_classes_are_used(devkit):
     st.text("AbSUV-14 ", max_size=20),
 )
 def test_the_last_word_before_the_year_is_the_type(word, year, make):
-    assert _type_of(f"{make} {word} {year}", TypeNames()) == word.lower()
-    assert _type_of(f"{word} {make} Coupe {year}", TypeNames()) is None
+    assert _type_of(f"{make} {word} {year}", ClassMap()) == word.lower()
+    assert _type_of(f"{word} {make} Coupe {year}", ClassMap()) is None
 
 
 def test_two_annotation_files_of_a_split_are_told(devkit, tmp_path):
@@ -151,4 +151,4 @@ def test_a_test_split_without_classes_leaves_the_training_photos(devkit, tmp_pat
     ]
     (cars / "devkit" / "cars_train_annos.mat").unlink()
     with pytest.raises(CarsegError, match=r"cars_test_annos\.mat name no classes; add cars_train_annos\.mat"):
-        list_photos(cars)
+        detect_and_list(cars)

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from carseg_lib.data.transforms import (
-    LEAST_CAR,
     LEAST_SIDE,
-    ColourJitter,
-    Normalise,
-    RandomCarCrop,
-    RandomFlip,
+    MIN_VISIBLE,
+    ColorJitter,
+    Normalize,
+    RandomHorizontalFlip,
+    RandomObjectCrop,
     RandomRotation,
     Resize,
     boxes_of_masks,
     resize_masks,
-    tidy_boxes,
+    sanitize_boxes,
 )
 
 
@@ -58,10 +58,10 @@ def test_angles_between_two_ends_fill_the_interval():
 def test_flip_mirrors_image_box_and_mask_together():
     image, target = car(box=(5, 12, 50, 30))
     image[:, :5] = 0
-    flipped, moved = RandomFlip(1.0)(image, target, seeded())
+    flipped, moved = RandomHorizontalFlip(1.0)(image, target, seeded())
     assert (flipped[:, -5:] == 0).all() and (flipped[:, :5] == 200).all()
     assert moved["boxes"].tolist() == [[10.0, 12.0, 55.0, 30.0]] == boxes_of_masks(moved["masks"]).tolist()
-    same, kept = RandomFlip(0.0)(image, target, seeded())
+    same, kept = RandomHorizontalFlip(0.0)(image, target, seeded())
     assert same is image and kept is target
 
 
@@ -77,16 +77,16 @@ def test_flip_mirrors_image_box_and_mask_together():
 def test_a_crop_never_loses_the_car(height, width, scale, seed, x, y):
     box = (int(x * (width - 4)), int(y * (height - 4)), int(x * (width - 4)) + 4, int(y * (height - 4)) + 4)
     image, target = car(height, width, box)
-    cropped, moved = RandomCarCrop(scale)(image, target, seeded(seed))
+    cropped, moved = RandomObjectCrop(scale)(image, target, seeded(seed))
     assert cropped.shape[:2] == moved["masks"].shape[-2:]
-    assert moved["masks"].sum() >= LEAST_CAR * 16
+    assert moved["masks"].sum() >= MIN_VISIBLE * 16
     assert np.array_equal(boxes_of_masks(moved["masks"]), moved["boxes"])
     assert cropped.shape[0] * cropped.shape[1] >= 0.5 * scale * height * width
 
 
 def test_a_crop_keeps_between_its_scale_and_the_whole_photo():
     image, target = car(100, 150, (70, 45, 80, 55))
-    generator, crop = seeded(1), RandomCarCrop(0.4)
+    generator, crop = seeded(1), RandomObjectCrop(0.4)
     shares = [crop(image, target, generator)[0].size / image.size for _ in range(300)]
     assert min(shares) == pytest.approx(0.4, abs=0.03) and 0.9 < max(shares) <= 1
     assert np.mean(shares) == pytest.approx(0.7, abs=0.03)
@@ -130,7 +130,7 @@ def test_colours_change_within_their_strength_and_nothing_else():
     image, target = car()
     image[:20] = (200, 100, 50)
     image[20:] = (90, 100, 110)
-    generator, jitter = seeded(2), ColourJitter(0.3)
+    generator, jitter = seeded(2), ColorJitter(0.3)
     seen = []
     for _ in range(100):
         changed, same = jitter(image, target, generator)
@@ -138,7 +138,7 @@ def test_colours_change_within_their_strength_and_nothing_else():
         assert len(np.unique(changed[:20].reshape(-1, 3), axis=0)) == 1  # what was of one colour still is
         seen.append(changed.mean() / image.mean())
     assert 0.68 < min(seen) < 0.75 and 1.25 < max(seen) < 1.32  # of a mean brightness of 1
-    unchanged, _ = ColourJitter(0.0)(image, target, generator)
+    unchanged, _ = ColorJitter(0.0)(image, target, generator)
     assert np.array_equal(unchanged, image)
 
 
@@ -147,7 +147,7 @@ def test_colours_change_as_by_pillows_enhancers_one_after_the_other(seed):
     noise = np.random.default_rng(seed).integers(
         90, 130, (8, 8, 3), np.uint8
     )  # nothing is cut to 0..255 on the way
-    found, _ = ColourJitter(0.3)(noise, {}, seeded(seed))
+    found, _ = ColorJitter(0.3)(noise, {}, seeded(seed))
     factors = 1 + 0.3 * (2 * torch.rand(3, generator=seeded(seed)) - 1)
     expected = Image.fromarray(noise)
     for enhancer, factor in zip(("Brightness", "Contrast", "Color"), factors.tolist(), strict=True):
@@ -158,7 +158,7 @@ def test_colours_change_as_by_pillows_enhancers_one_after_the_other(seed):
 def test_normalised_values_are_those_of_the_definition():
     image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    found = Normalise(mean, std).normalise_photo(image)
+    found = Normalize(mean, std).normalise_photo(image)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, (image / 255 - mean) / std, atol=1e-6)
 
@@ -176,10 +176,10 @@ def test_boxes_of_masks_are_their_extent_to_the_pixel(corners):
 
 def test_a_car_that_left_the_photo_is_dropped_and_empty_targets_keep_their_shapes():
     _, target = car()
-    tidied = tidy_boxes(target | {"masks": np.zeros((1, 40, 60), np.uint8)})
+    tidied = sanitize_boxes(target | {"masks": np.zeros((1, 40, 60), np.uint8)})
     assert tidied["boxes"].shape == (0, 4) and tidied["masks"].shape == (0, 40, 60)
     assert tidied["labels"].shape == (0,)
     thin = target | {"boxes": np.array([[5.0, 5.0, 5.0 + LEAST_SIDE - 0.5, 30.0]], np.float32)}
-    assert len(tidy_boxes(thin)["boxes"]) == 0
-    over = tidy_boxes(target | {"boxes": np.array([[-5.0, 2.0, 70.0, 45.0]], np.float32)})
+    assert len(sanitize_boxes(thin)["boxes"]) == 0
+    over = sanitize_boxes(target | {"boxes": np.array([[-5.0, 2.0, 70.0, 45.0]], np.float32)})
     assert over["boxes"].tolist() == [[0.0, 2.0, 60.0, 40.0]]

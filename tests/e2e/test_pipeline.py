@@ -156,11 +156,11 @@ def test_a_second_call_does_nothing_and_a_setting_only_what_depends_on_it(done, 
 def test_a_run_equals_its_own_reference_and_not_a_worse_one(done, tmp_path):
     folder, _ = done
     path = verify.write_reference(folder, tmp_path)
-    assert verify.failures(verify.verify_run(folder, tmp_path)) == []
+    assert verify.mismatches(verify.compare_run(folder, tmp_path)) == []
     reference = json.loads(path.read_text())
     reference["metrics"]["splits.validation.accuracy.value"] = {"value": 1.5, "tolerance": 0.01}
     path.write_text(json.dumps(reference))
-    assert len(verify.failures(verify.verify_run(folder, tmp_path))) == 1
+    assert len(verify.mismatches(verify.compare_run(folder, tmp_path))) == 1
 
 
 def test_predict_answers_with_the_run(done, data, tmp_path):

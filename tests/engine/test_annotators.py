@@ -8,9 +8,9 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn_v2
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.pseudo_labels import annotators
-from carseg_lib.engine.pseudo_labels.annotators import LEAST_SCORE, Instance, Teacher, load_teacher
+from carseg_lib.engine.pseudo_labels.annotators import MIN_SCORE, Instance, NetworkAnnotator, load_annotator
 from carseg_lib.models.mask_rcnn import build_model
-from tests.helpers.small_run import small_study
+from tests.helpers.small_run import small_run
 
 CPU = torch.device("cpu")
 PHOTOS = [np.random.default_rng(0).integers(0, 256, (h, w, 3), np.uint8) for h, w in ((80, 120), (90, 60))]
@@ -27,7 +27,7 @@ def looking(*found):
     """A teacher that sees the same in every photo: (box, score, probabilities)."""
     boxes, scores, masks = zip(*found, strict=True)
     seen = (torch.tensor(boxes), torch.tensor(scores), torch.stack(masks))
-    return Teacher("a test", "00", lambda photos: [seen] * len(photos))
+    return NetworkAnnotator("a test", "00", lambda photos: [seen] * len(photos))
 
 
 def test_instances_are_pasted_into_their_photos_and_rated():
@@ -47,7 +47,7 @@ def test_one_car_is_seen_once_and_faint_ones_not_at_all():
         ((10.0, 20.0, 60.0, 60.0), 0.6, full),
         ((11.0, 20.0, 61.0, 60.0), 0.8, full),
         ((70.0, 5.0, 110.0, 30.0), 0.3, full),
-        ((0.0, 0.0, 9.0, 9.0), LEAST_SCORE / 2, full),
+        ((0.0, 0.0, 9.0, 9.0), MIN_SCORE / 2, full),
     ).instances(PHOTOS[:1], [[]])[0]
     assert [round(one.score, 2) for one in seen] == [0.8, 0.3]
 
@@ -59,7 +59,7 @@ def test_a_mask_that_is_nowhere_sure_has_no_quality():
 @pytest.fixture
 def run(monkeypatch, tmp_path, synthetic_cars):
     """A run with a model of random weights and its card."""
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
     torch.manual_seed(0)
     model = build_model(study, 5, with_masks=True)
     study.checkpoints.mkdir(parents=True)
@@ -74,13 +74,13 @@ def run(monkeypatch, tmp_path, synthetic_cars):
 
 
 def test_a_runs_model_teaches_what_it_finds(run):
-    from carseg_lib.data.dataset import network_input
+    from carseg_lib.data.dataset import preprocess
 
     study, model = run
-    asked = load_teacher(str(study.best_weights), CPU)
+    asked = load_annotator(str(study.best_weights), CPU)
     boxes, scores, masks = asked.look(PHOTOS)[1]
     with torch.no_grad():
-        _, (alone,) = model(network_input(PHOTOS[1], study))
+        _, (alone,) = model(preprocess(PHOTOS[1], study))
     scale = torch.tensor([60 / 96, 90 / 96] * 2)  # of 60 x 90 pixels, seen as 96 x 96
     torch.testing.assert_close(boxes, alone["boxes"] * scale, atol=1e-3, rtol=1e-4)
     torch.testing.assert_close(scores, alone["scores"], atol=1e-5, rtol=1e-4)
@@ -102,7 +102,7 @@ def test_what_cannot_teach_says_so(run, change, message):
     study, _ = run
     change(study)
     with pytest.raises(CarsegError, match=message):
-        load_teacher(str(study.best_weights), CPU)
+        load_annotator(str(study.best_weights), CPU)
 
 
 def _change_card(study, **values):
@@ -121,10 +121,10 @@ def test_of_cocos_classes_car_bus_and_truck_teach(monkeypatch):
         return state
 
     monkeypatch.setattr(annotators, "download", fetch)
-    coco = load_teacher("coco", CPU)
+    coco = load_annotator("coco", CPU)
     assert "COCO_V1" in asked[0][0] and asked[0][1].endswith(".pth")
     photo = PHOTOS[0]
-    model.roi_heads.score_thresh = LEAST_SCORE
+    model.roi_heads.score_thresh = MIN_SCORE
     with torch.no_grad():
         expected = model.eval()([torch.from_numpy(photo).permute(2, 0, 1) / 255])[0]
     is_car = torch.isin(expected["labels"], torch.tensor([3, 6, 8]))  # COCO's car, bus and truck

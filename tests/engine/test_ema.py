@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from carseg_lib.engine.ema import EVERY, FIRST, WeightAverage
+from carseg_lib.engine.ema import EVERY, FIRST, ModelEMA
 
 
 def moved(model, value):
@@ -18,7 +18,7 @@ def one_weight():
 
 def test_the_average_is_the_exponential_one_after_its_warm_up():
     model = one_weight()
-    average = WeightAverage(model, 0.9)
+    average = ModelEMA(model, 0.9)
     expected = 0.0
     for step in range(1, 201):
         moved(model, float(step))
@@ -36,7 +36,7 @@ def test_the_average_is_the_exponential_one_after_its_warm_up():
 
 def test_a_training_of_a_few_steps_is_not_forgotten():
     model = one_weight()
-    average = WeightAverage(model, 0.995)
+    average = ModelEMA(model, 0.995)
     moved(model, 1.0)
     for _ in range(3):
         average.update()
@@ -45,7 +45,7 @@ def test_a_training_of_a_few_steps_is_not_forgotten():
 
 def test_it_is_put_back_after_an_error_too():
     model = one_weight()
-    average = WeightAverage(model, 0.5)
+    average = ModelEMA(model, 0.5)
     moved(model, 3.0)
     with pytest.raises(RuntimeError), average.applied():
         assert model.weight.item() == 0
@@ -55,7 +55,7 @@ def test_it_is_put_back_after_an_error_too():
 
 def test_without_decay_the_weights_are_used_as_they_are():
     model = one_weight()
-    average = WeightAverage(model, 0.0)
+    average = ModelEMA(model, 0.0)
     moved(model, 3.0)
     average.update()
     with average.applied():
@@ -65,12 +65,12 @@ def test_without_decay_the_weights_are_used_as_they_are():
 def test_what_is_not_trained_is_not_averaged():
     model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
     model[0].requires_grad_(False)
-    assert set(WeightAverage(model, 0.9).values) == {"1.weight", "1.bias"}
+    assert set(ModelEMA(model, 0.9).values) == {"1.weight", "1.bias"}
 
 
 def test_it_goes_on_from_where_it_was_taken():
     model = one_weight()
-    average = WeightAverage(model, 0.9)
+    average = ModelEMA(model, 0.9)
 
     def go_on(of, first, last):
         for step in range(first, last):
@@ -80,7 +80,7 @@ def test_it_goes_on_from_where_it_was_taken():
     go_on(average, 1, 7)
     state = {"steps": average.state_dict()["steps"], "values": {"weight": average.values["weight"].clone()}}
     go_on(average, 7, 30)
-    other = WeightAverage(model, 0.9)
+    other = ModelEMA(model, 0.9)
     other.load_state_dict(state)
     go_on(other, 7, 30)
     assert torch.equal(other.values["weight"], average.values["weight"])

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
-from carseg_lib.engine.postprocess import answer_photo, keep_detections
+from carseg_lib.engine.postprocess import filter_detections, predict_class
 
 RULE = {"score_threshold": 0.5, "nms_threshold": 0.5}
 LEFT, LEFT_SHIFTED, RIGHT = (
@@ -37,25 +37,25 @@ def instances(*rows):
 )
 def test_the_rule_by_hand(rows, kept, answer):
     arguments = instances(*rows)
-    assert keep_detections(*arguments, **RULE).tolist() == kept
-    assert answer_photo(*arguments, **RULE) == answer
+    assert filter_detections(*arguments, **RULE).tolist() == kept
+    assert predict_class(*arguments, **RULE) == answer
 
 
 def test_nms_threshold_is_the_largest_overlap_that_stays():
     arguments = instances((LEFT, 0.9, 1), (LEFT_SHIFTED, 0.8, 1))
-    assert keep_detections(*arguments, score_threshold=0.0, nms_threshold=0.82).tolist() == [0, 1]
-    assert keep_detections(*arguments, score_threshold=0.0, nms_threshold=0.81).tolist() == [0]
+    assert filter_detections(*arguments, score_threshold=0.0, nms_threshold=0.82).tolist() == [0, 1]
+    assert filter_detections(*arguments, score_threshold=0.0, nms_threshold=0.81).tolist() == [0]
 
 
 def test_half_precision_is_accepted():
     boxes, scores, labels = instances((LEFT, 0.9, 1), (RIGHT, 0.95, 1))
-    assert keep_detections(boxes.bfloat16(), scores.bfloat16(), labels, **RULE).tolist() == [1, 0]
+    assert filter_detections(boxes.bfloat16(), scores.bfloat16(), labels, **RULE).tolist() == [1, 0]
 
 
 def test_shapes_that_disagree_are_refused():
     boxes, scores, labels = instances((LEFT, 0.9, 1), (RIGHT, 0.95, 1))
     with pytest.raises(ValueError, match=r"got \(2, 4\), \(1,\), \(2,\)"):
-        answer_photo(boxes, scores[:1], labels, **RULE)
+        predict_class(boxes, scores[:1], labels, **RULE)
 
 
 corner = st.integers(0, 40).map(float)
@@ -72,7 +72,7 @@ row = st.tuples(
 def test_properties(rows, nms_threshold):
     boxes, scores, labels = instances(*rows)
     rule = {"score_threshold": 0.5, "nms_threshold": nms_threshold}
-    kept = keep_detections(boxes, scores, labels, **rule)
+    kept = filter_detections(boxes, scores, labels, **rule)
     candidates = [i for i in range(len(rows)) if scores[i] >= 0.5]
     assert set(kept.tolist()) <= set(candidates)
     # Highest score first, equal scores in the model's order.
@@ -85,6 +85,6 @@ def test_properties(rows, nms_threshold):
         else:
             assert any(scores[k] >= scores[i] for k in rivals)
     # The labels do not matter, and the answer is the best candidate.
-    assert torch.equal(kept, keep_detections(boxes, scores, torch.ones_like(labels), **rule))
+    assert torch.equal(kept, filter_detections(boxes, scores, torch.ones_like(labels), **rule))
     best = min(candidates, key=lambda i: (-scores[i].item(), i), default=None)
-    assert answer_photo(boxes, scores, labels, **rule) == best
+    assert predict_class(boxes, scores, labels, **rule) == best

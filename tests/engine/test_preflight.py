@@ -3,7 +3,7 @@ import torch
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.preflight import check
-from tests.helpers.small_run import small_study
+from tests.helpers.small_run import small_run
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from tests.helpers.small_run import small_study
 )
 def test_what_training_could_not_do_is_told_first(change, message, monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
     check(study)
     with pytest.raises(CarsegError, match=message):
         check(study.model_copy(update=change))

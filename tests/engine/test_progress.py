@@ -3,9 +3,9 @@ from types import SimpleNamespace
 import pytest
 
 from carseg_lib.engine import progress
-from carseg_lib.engine.progress import Clock, duration, opening_line
+from carseg_lib.engine.progress import ProgressTimer, describe_run, duration
 from carseg_lib.models.mask_rcnn import LOSS_TERMS
-from carseg_lib.models.weights import WeightsRecord
+from carseg_lib.models.weights import PretrainedInfo
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_a_clock_tells_the_time_left_of_this_sessions_epochs(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     said = []
-    clock = Clock(epochs=5, done=1, say=said.append)
+    clock = ProgressTimer(epochs=5, done=1, say=said.append)
     now[0] = 110.0
     clock.within(2, started=100.0)(10, 100)  # 10 s for a tenth of an epoch, 4 epochs to go
     assert said == ["first 10 of 100 batches: about 7 min of training ahead, and validation"]
@@ -43,8 +43,8 @@ def test_a_clock_tells_the_time_left_of_this_sessions_epochs(monkeypatch):
 
 def test_the_opening_line_tells_weights_photos_and_what_is_off():
     study = SimpleNamespace(backbone="resnet18", epochs=3, precision="32-true", device="cpu")
-    record = WeightsRecord("imagenet", "a package", "", 1, 1)
-    line = opening_line(study, record, 1950, 1138, with_masks=False, done=2)
+    record = PretrainedInfo("imagenet", "a package", "", 1, 1)
+    line = describe_run(study, record, 1950, 1138, with_masks=False, done=2)
     assert line == (
         "training resnet18 from imagenet weights (a package) on 1,950 photos, validating on 1,138, 3 epochs in "
         "32-true, going on after epoch 2; no masks in this data set: the mask loss is off"

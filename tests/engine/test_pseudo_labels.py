@@ -8,18 +8,18 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.engine.pseudo_labels import run
-from carseg_lib.engine.pseudo_labels.annotators import Instance, load_teacher
-from carseg_lib.engine.pseudo_labels.run import teach
-from carseg_lib.experiments.segmenter.evaluate import in_words, measure
+from carseg_lib.engine.pseudo_labels.annotators import Instance, load_annotator
+from carseg_lib.engine.pseudo_labels.run import pseudo_label
+from carseg_lib.experiments.segmenter.evaluate import format_scores, measure
 from carseg_lib.experiments.segmenter.train import NAME, make_segmenter
 from carseg_lib.models.pretrained import CAR, read_segmenter
-from carseg_lib.reporting.plots.pseudo_labels import teacher_figures
-from tests.helpers.small_run import small_study, with_dataset
+from carseg_lib.reporting.plots.pseudo_labels import pseudo_label_figures
+from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars, least_mask_quality=0.5)
+    return small_run(monkeypatch, tmp_path, synthetic_cars, least_mask_quality=0.5)
 
 
 def without_masks(study, boxes="whole frame"):
@@ -56,14 +56,14 @@ class Knowing:
 
 def test_photos_with_masks_are_left_as_they_are(study):
     dataset = with_dataset(study)
-    taught, doubtful = teach(study)
+    taught, doubtful = pseudo_label(study)
     assert taught.fingerprint == dataset.fingerprint and doubtful.empty and study.doubtful.is_file()
-    assert teacher_figures(taught, doubtful, 0.5) == {}
+    assert pseudo_label_figures(taught, doubtful, 0.5) == {}
 
 
 def test_without_a_teacher_photos_stay_without_masks(study):
     without_masks(study)
-    taught, _ = teach(study.model_copy(update={"teacher": "none"}))
+    taught, _ = pseudo_label(study.model_copy(update={"teacher": "none"}))
     assert not taught.has_masks and (taught.instances.box_origin == "whole frame").all()
 
 
@@ -72,13 +72,13 @@ def test_a_teachers_masks_and_doubts_are_saved_and_shown(study, monkeypatch):
     in_training = int((Catalogue.load(study.dataset).photos.split == "train").argmax())
     monkeypatch.setattr(run, "teacher_of", lambda _: Knowing(doubted={in_training}))
     said = []
-    taught, doubtful = teach(study, said.append)
+    taught, doubtful = pseudo_label(study, said.append)
     saved = Catalogue.load(study.dataset)
     assert saved.fingerprint == taught.fingerprint and saved.has_masks
     assert (saved.instances.mask_quality == 0.9).all() and len(doubtful) == 1
     assert doubtful.mask_quality.tolist() == [0.2] and saved.excluded_counts() == {"doubtful mask": 1}
     assert "0 s left" in said[-1] and "photos" in said[0]
-    figures = teacher_figures(taught, doubtful, 0.5)
+    figures = pseudo_label_figures(taught, doubtful, 0.5)
     assert set(figures) == {"mask_qualities", "doubtful_photos"}
     assert f"1 of {len(taught.photos) + 1} photos left out" in figures["mask_qualities"].alt
     (panel, *others) = figures["doubtful_photos"].axes
@@ -90,16 +90,16 @@ def test_a_teacher_that_doubts_a_whole_type_is_refused(study, monkeypatch):
     without_masks(study)
     monkeypatch.setattr(run, "teacher_of", lambda _: Knowing(doubted=set(range(1000))))
     with pytest.raises(CarsegError, match=r"sure of no .* photo of .*least_mask_quality=0\.5\); lower it"):
-        teach(study)
+        pseudo_label(study)
 
 
 def test_grabcut_draws_inside_given_boxes_only(study):
     study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
     without_masks(study)
     with pytest.raises(CarsegError, match="draws inside boxes, and these photos have none"):
-        teach(study)
+        pseudo_label(study)
     truth = without_masks(study, boxes="given")
-    taught, _ = teach(study)
+    taught, _ = pseudo_label(study)
     overlaps = [
         mask_iou(decode_mask(car["mask"], 160, 240), decode_mask(truth[car.photo_id], 160, 240))
         for _, car in taught.instances.iterrows()
@@ -111,13 +111,13 @@ def test_two_processes_give_what_one_gives(study):
     study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
     study.save()
     without_masks(study, boxes="given")
-    alone, _ = teach(study)
+    alone, _ = pseudo_label(study)
     for path in study.caches.rglob("*.json"):
         path.unlink()
     without_masks(study, boxes="given")
     together = study.model_copy(update={"workers": 2})
     together.save()
-    shared, _ = teach(together)
+    shared, _ = pseudo_label(together)
     assert shared.fingerprint == alone.fingerprint and shared.instances.equals(alone.instances)
 
 
@@ -130,8 +130,8 @@ def test_a_segmenter_is_trained_measured_and_can_teach(study, synthetic_cars, tm
     assert card["body_types"] == [CAR] and Catalogue.load(study.dataset).body_types == (CAR,)
     (scores,) = card["metrics"].values()
     assert 0 <= scores["mask_iou"]["value"] <= 1 and scores["photos"] == scores["mask_iou"]["n"] > 0
-    assert in_words(scores) in said[-1]
-    teacher = load_teacher(str(study.best_weights), "cpu")
+    assert format_scores(scores) in said[-1]
+    teacher = load_annotator(str(study.best_weights), "cpu")
     dataset = with_dataset(study).split("validation")
     again = measure(teacher, dataset, study)
     assert again["mask_iou"] == scores["mask_iou"]

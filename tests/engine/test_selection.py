@@ -11,21 +11,21 @@ from carseg_lib.engine.pseudo_labels.annotators import Instance
 from carseg_lib.engine.pseudo_labels.selection import (
     DOUBTFUL,
     NO_CAR,
-    Seen,
-    ask_teacher,
-    choose,
-    prominence,
-    read_seen,
-    with_proposed_masks,
+    CachedInstance,
+    annotate,
+    read_cached,
+    saliency_score,
+    select_instance,
+    with_pseudo_masks,
 )
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 WHOLE = {"box_origin": "whole frame"}
 SIZE = (240, 160)
 
 
 def seen(x1, y1, x2, y2, score=0.9, stability=1.0):
-    return Seen((x1, y1, x2, y2), "", score, stability)
+    return CachedInstance((x1, y1, x2, y2), "", score, stability)
 
 
 class FakeTeacher:
@@ -53,7 +53,7 @@ def box_mask(box, size=(160, 240)):
 
 @pytest.fixture
 def dataset(monkeypatch, tmp_path, synthetic_cars):
-    catalogue = with_dataset(small_study(monkeypatch, tmp_path / "reports", synthetic_cars))
+    catalogue = with_dataset(small_run(monkeypatch, tmp_path / "reports", synthetic_cars))
     cars = catalogue.instances
     cars[["mask", "mask_origin", "box_origin"]] = ["", "none", "whole frame"]
     cars[["x1", "y1", "x2", "y2"]] = [0.0, 0.0, 240.0, 160.0]
@@ -67,30 +67,32 @@ def part_of(dataset, rows):
 
 
 def taught(dataset, teacher, folder, least=0.5):
-    ask_teacher(dataset, teacher, folder, 8)
-    return with_proposed_masks(dataset, teacher, folder, least)
+    annotate(dataset, teacher, folder, 8)
+    return with_pseudo_masks(dataset, teacher, folder, least)
 
 
 def test_the_label_is_of_the_large_car_in_the_middle():
     large, corner, unsure = seen(60, 40, 180, 120), seen(0, 0, 130, 80), seen(60, 40, 180, 121, score=0.3)
-    assert choose(WHOLE, [corner, unsure, large], SIZE) is large
-    assert choose(WHOLE, [seen(110, 75, 130, 85, 1.0), corner], SIZE) is corner  # tiny, though in the middle
-    assert choose(WHOLE, [], SIZE) is None
+    assert select_instance(WHOLE, [corner, unsure, large], SIZE) is large
+    assert (
+        select_instance(WHOLE, [seen(110, 75, 130, 85, 1.0), corner], SIZE) is corner
+    )  # tiny, though in the middle
+    assert select_instance(WHOLE, [], SIZE) is None
 
 
 def test_with_a_box_the_car_is_the_one_that_fills_it():
     car = {"box_origin": "given", "x1": 0, "y1": 0, "x2": 100, "y2": 80}
     right, larger = seen(5, 0, 100, 78, score=0.4), seen(20, 10, 220, 150, score=1.0)
-    assert choose(car, [larger, right], SIZE) is right
-    assert choose(car, [larger], SIZE) is None
+    assert select_instance(car, [larger, right], SIZE) is right
+    assert select_instance(car, [larger], SIZE) is None
 
 
 @given(st.floats(0, 239), st.floats(0, 159), st.floats(1, 240), st.floats(1, 160))
 def test_prominence_is_a_share_and_grows_with_the_box_in_the_middle(x, y, width, height):
     box = (x, y, min(x + width, 240), min(y + height, 160))
-    assert 0 <= prominence(box, SIZE) <= 1
+    assert 0 <= saliency_score(box, SIZE) <= 1
     centred = (120 - width / 4, 80 - height / 4, 120 + width / 4, 80 + height / 4)
-    assert prominence(centred, SIZE) == pytest.approx((width * height / 4 / (240 * 160)) ** 0.5)
+    assert saliency_score(centred, SIZE) == pytest.approx((width * height / 4 / (240 * 160)) ** 0.5)
 
 
 def test_masks_boxes_origins_and_qualities_reach_the_catalogue(dataset, tmp_path):
@@ -137,7 +139,7 @@ def test_nothing_is_asked_twice_and_a_killed_run_goes_on(dataset, tmp_path, monk
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ask_teacher(dataset, first, tmp_path / "kept", 4, stop_after_two)
+        annotate(dataset, first, tmp_path / "kept", 4, stop_after_two)
     assert first.asked == 8 and told == [(4, len(dataset.photos)), (8, len(dataset.photos))]
     second = FakeTeacher(((30.0, 20.0, 210.0, 140.0), 0.9, 1.0))
     made, _ = taught(dataset, second, tmp_path / "kept")
@@ -146,15 +148,15 @@ def test_nothing_is_asked_twice_and_a_killed_run_goes_on(dataset, tmp_path, monk
     assert taught(dataset, third, tmp_path / "kept")[0].fingerprint == made.fingerprint and third.asked == 0
     other = FakeTeacher()
     other.sha256 = "cd" * 32
-    ask_teacher(dataset, other, tmp_path / "kept", 4)
+    annotate(dataset, other, tmp_path / "kept", 4)
     assert other.asked == len(dataset.photos)
 
 
 def test_shares_of_several_processes_give_what_one_gives(dataset, tmp_path):
     teacher = FakeTeacher(((30.0, 20.0, 210.0, 140.0), 0.9, 1.0))
     for rank in range(3):
-        ask_teacher(part_of(dataset, slice(rank, None, 3)), teacher, tmp_path / "shared", 4)
-    shared, _ = with_proposed_masks(dataset, teacher, tmp_path / "shared", 0.5)
+        annotate(part_of(dataset, slice(rank, None, 3)), teacher, tmp_path / "shared", 4)
+    shared, _ = with_pseudo_masks(dataset, teacher, tmp_path / "shared", 0.5)
     alone, _ = taught(dataset, teacher, tmp_path / "alone")
     assert shared.fingerprint == alone.fingerprint
     assert shared.instances.equals(alone.instances)
@@ -163,15 +165,15 @@ def test_shares_of_several_processes_give_what_one_gives(dataset, tmp_path):
 
 def test_an_instance_without_a_pixel_is_not_kept(dataset, tmp_path):
     teacher = FakeTeacher(((10.0, 10.0, 10.2, 10.2), 0.9, 1.0))
-    ask_teacher(part_of(dataset, slice(1)), teacher, tmp_path, 4)
-    assert read_seen(tmp_path, teacher, dataset.photos.file_sha256[0], []) == []
+    annotate(part_of(dataset, slice(1)), teacher, tmp_path, 4)
+    assert read_cached(tmp_path, teacher, dataset.photos.file_sha256[0], []) == []
 
 
 def test_a_new_version_of_the_files_is_asked_anew(dataset, tmp_path, monkeypatch):
     teacher = FakeTeacher()
-    ask_teacher(part_of(dataset, slice(2)), teacher, tmp_path, 4)
+    annotate(part_of(dataset, slice(2)), teacher, tmp_path, 4)
     monkeypatch.setattr(selection, "VERSION", 99)
-    ask_teacher(part_of(dataset, slice(2)), teacher, tmp_path, 4)
+    annotate(part_of(dataset, slice(2)), teacher, tmp_path, 4)
     assert teacher.asked == 4
 
 
@@ -179,16 +181,16 @@ def test_a_teacher_that_uses_boxes_is_asked_again_for_others(dataset, tmp_path):
     teacher = FakeTeacher(((30.0, 20.0, 210.0, 140.0), 0.9, 1.0))
     teacher.uses_boxes = True
     dataset.instances["box_origin"] = "given"
-    ask_teacher(part_of(dataset, slice(2)), teacher, tmp_path, 4)
-    ask_teacher(part_of(dataset, slice(2)), teacher, tmp_path, 4)
+    annotate(part_of(dataset, slice(2)), teacher, tmp_path, 4)
+    annotate(part_of(dataset, slice(2)), teacher, tmp_path, 4)
     assert teacher.asked == 2
     dataset.instances["x1"] += 1
-    ask_teacher(part_of(dataset, slice(2)), teacher, tmp_path, 4)
+    annotate(part_of(dataset, slice(2)), teacher, tmp_path, 4)
     assert teacher.asked == 4
 
 
 def test_a_batch_that_is_known_in_part_is_asked_whole(dataset, tmp_path):
     first = FakeTeacher(((30.0, 20.0, 210.0, 140.0), 0.9, 1.0))
-    ask_teacher(part_of(dataset, slice(0, 2)), first, tmp_path, 4)
-    ask_teacher(dataset, first, tmp_path, 4)
+    annotate(part_of(dataset, slice(0, 2)), first, tmp_path, 4)
+    annotate(dataset, first, tmp_path, 4)
     assert first.asked == 2 + len(dataset.photos)

@@ -14,19 +14,19 @@ from carseg_lib.engine import trainer
 from carseg_lib.engine.checkpoint import Checkpoints
 from carseg_lib.engine.inference import load_trained
 from carseg_lib.engine.optim import learning_rate, make_optimizer
-from carseg_lib.engine.trainer import recipe_code, recipe_fingerprint, train
+from carseg_lib.engine.trainer import train, training_code, training_fingerprint
 from carseg_lib.models import precision
 from carseg_lib.models.mask_rcnn import LOSS_TERMS, build_model
 from carseg_lib.models.precision import BFLOAT16, FLOAT32
-from carseg_lib.models.weights import WeightsRecord, hash_tensors
-from tests.helpers.small_run import small_study, with_dataset
+from carseg_lib.models.weights import PretrainedInfo, hash_tensors
+from tests.helpers.small_run import small_run, with_dataset
 
 TIMES = ["seconds", "photos_per_second"]
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path / "a", synthetic_cars)
+    study = small_run(monkeypatch, tmp_path / "a", synthetic_cars)
     with_dataset(study)
     return study
 
@@ -58,7 +58,7 @@ def test_a_run_leaves_its_history_card_and_best_weights(study, capsys):
 
 def test_a_finished_run_is_not_trained_again(study, monkeypatch):
     first = train(study)
-    monkeypatch.setattr(trainer, "train_epoch", None)
+    monkeypatch.setattr(trainer, "train_one_epoch", None)
     assert train(study).equals(first)
 
 
@@ -69,7 +69,7 @@ def test_mirror_images_are_asked_once_training_is_over(study, monkeypatch):
     asked, first = [], build_model
     mirrored = study.model_copy(update={"views": 2})
     history = train(mirrored)
-    monkeypatch.setattr(trainer, "train_epoch", None)
+    monkeypatch.setattr(trainer, "train_one_epoch", None)
     assert train(study).equals(history) and asked == [1, 1]
     assert load_trained(mirrored)[0].views == 2
 
@@ -78,13 +78,13 @@ def test_mirror_images_are_asked_once_training_is_over(study, monkeypatch):
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
     numbers, monkeypatch, tmp_path, synthetic_cars
 ):
-    study = small_study(monkeypatch, tmp_path / "a", synthetic_cars, precision=numbers)
+    study = small_run(monkeypatch, tmp_path / "a", synthetic_cars, precision=numbers)
     with_dataset(study)
     first = train(study)
-    again = small_study(monkeypatch, tmp_path / "b", synthetic_cars, precision=numbers)
+    again = small_run(monkeypatch, tmp_path / "b", synthetic_cars, precision=numbers)
     with_dataset(again)
     assert train(again).drop(columns=TIMES).equals(first.drop(columns=TIMES))
-    other = small_study(monkeypatch, tmp_path / "c", synthetic_cars, seed=1, precision=numbers)
+    other = small_run(monkeypatch, tmp_path / "c", synthetic_cars, seed=1, precision=numbers)
     with_dataset(other)
     assert not train(other).train_loss.equals(first.train_loss)
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "a"))
@@ -101,10 +101,10 @@ class Killed(BaseException):
 def test_killed_and_resumed_gives_the_same_bits(moment, study, monkeypatch, tmp_path, synthetic_cars):
     whole = train(study)
     whole_weights = weights_of(study)
-    killed = small_study(monkeypatch, tmp_path / "b", synthetic_cars)
+    killed = small_run(monkeypatch, tmp_path / "b", synthetic_cars)
     with_dataset(killed)
     calls = {"epochs": 0}
-    real_epoch, real_save = trainer.train_epoch, Checkpoints.save
+    real_epoch, real_save = trainer.train_one_epoch, Checkpoints.save
 
     def epoch(*arguments):
         calls["epochs"] += 1
@@ -123,10 +123,10 @@ def test_killed_and_resumed_gives_the_same_bits(moment, study, monkeypatch, tmp_
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "train_epoch", epoch)
+        patch.setattr(trainer, "train_one_epoch", epoch)
         patch.setattr(Checkpoints, "save", save)
         if moment == "before publishing":
-            patch.setattr(trainer, "_publish", publish)
+            patch.setattr(trainer, "_export_best", publish)
         with pytest.raises(Killed):
             train(killed)
     assert not killed.history.exists()
@@ -138,7 +138,7 @@ def test_killed_and_resumed_gives_the_same_bits(moment, study, monkeypatch, tmp_
 
 def test_two_processes_learn_what_one_does(study, monkeypatch, tmp_path, synthetic_cars):
     one = train(study)
-    two = small_study(monkeypatch, tmp_path / "b", synthetic_cars, workers=2)
+    two = small_run(monkeypatch, tmp_path / "b", synthetic_cars, workers=2)
     with_dataset(two)
     history = train(two)
     losses = [c for c in one.columns if "loss" in c]
@@ -168,7 +168,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_photos_of_the_batch(study, mon
 
 
 def test_without_masks_the_mask_loss_is_off_and_said_to_be(monkeypatch, tmp_path, synthetic_cars, capsys):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
     dataset = with_dataset(study)
     assert not dataset.has_masks and set(dataset.instances.box_origin) == {"whole frame"}
     history = train(study)
@@ -178,11 +178,11 @@ def test_without_masks_the_mask_loss_is_off_and_said_to_be(monkeypatch, tmp_path
 
 def test_fingerprint_changes_with_what_decides_the_numbers(study):
     dataset = with_dataset(study)
-    record = WeightsRecord("file", "mine.pt", "0123", 1, 1)
-    same = recipe_fingerprint(study, dataset, record)
-    assert recipe_fingerprint(study, dataset, replace(record, sha256="4567")) != same
+    record = PretrainedInfo("file", "mine.pt", "0123", 1, 1)
+    same = training_fingerprint(study, dataset, record)
+    assert training_fingerprint(study, dataset, replace(record, sha256="4567")) != same
     assert (
-        recipe_fingerprint(study.model_copy(update={"run": "x", "bootstrap_samples": 999}), dataset, record)
+        training_fingerprint(study.model_copy(update={"run": "x", "bootstrap_samples": 999}), dataset, record)
         == same
     )
     for change in (
@@ -194,24 +194,24 @@ def test_fingerprint_changes_with_what_decides_the_numbers(study):
         {"workers": 2},
         {"score_threshold": 0.3},
     ):
-        assert recipe_fingerprint(study.model_copy(update=change), dataset, record) != same
+        assert training_fingerprint(study.model_copy(update=change), dataset, record) != same
 
 
 def test_the_fingerprint_covers_every_module_that_training_loads():
     code = "import sys, carseg_lib.engine.trainer; print(*(n for n in sys.modules if n.split('.')[0] == 'carseg_lib'))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.replace(".", "/") for name in ran.stdout.split()}
-    covered = {path.removesuffix(".py").removesuffix("/__init__") for path in recipe_code()}
+    covered = {path.removesuffix(".py").removesuffix("/__init__") for path in training_code()}
     assert "carseg_lib/model" in loaded and loaded <= covered
 
 
 def test_the_fingerprint_knows_what_auto_means_on_a_machine(study, monkeypatch):
-    dataset, record = with_dataset(study), WeightsRecord("file", "mine.pt", "0123", 1, 1)
+    dataset, record = with_dataset(study), PretrainedInfo("file", "mine.pt", "0123", 1, 1)
     found = {}
     for capable in (False, True):
-        monkeypatch.setattr(precision, "multiplies_bfloat16", lambda _, capable=capable: capable)
-        found[capable] = recipe_fingerprint(study.model_copy(update={"precision": "auto"}), dataset, record)
-    assert found[False] == recipe_fingerprint(study, dataset, record) != found[True]
+        monkeypatch.setattr(precision, "supports_bf16", lambda _, capable=capable: capable)
+        found[capable] = training_fingerprint(study.model_copy(update={"precision": "auto"}), dataset, record)
+    assert found[False] == training_fingerprint(study, dataset, record) != found[True]
 
 
 def test_learning_rate_warms_up_and_falls(study):
@@ -238,13 +238,13 @@ def test_weight_decay_spares_biases(study):
 
 
 def test_a_damaged_checkpoint_says_which_and_what_to_do(study, monkeypatch):
-    real_publish = trainer._publish
-    monkeypatch.setattr(trainer, "_publish", lambda *a: None)
+    real_publish = trainer._export_best
+    monkeypatch.setattr(trainer, "_export_best", lambda *a: None)
     with pytest.raises(FileNotFoundError):
         train(study)
     (last,) = study.checkpoints.glob("*/epoch-002.pt")
     last.write_bytes(b"damaged")
-    monkeypatch.setattr(trainer, "_publish", real_publish)
+    monkeypatch.setattr(trainer, "_export_best", real_publish)
     with pytest.raises(CarsegError, match=r"epoch-002\.pt can't be read.*remove"):
         train(study)
 

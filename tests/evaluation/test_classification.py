@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import encode_mask
-from carseg_lib.engine.postprocess import NO_CAR_FOUND
+from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.classification import (
     SCORES,
     classification_report,
@@ -95,7 +95,7 @@ def test_scores_by_hand():
     assert weighted["accuracy"]["value"] == pytest.approx((10 * 0.7 + 5 * 0.8 + 4 * 0.95 + 0.9) / 20)
 
     assert result["no_car_found"] == 1
-    assert result["confusion"] == {"labels": [*TYPES, NO_CAR_FOUND], "matrix": MATRIX}
+    assert result["confusion"] == {"labels": [*TYPES, NO_DETECTION], "matrix": MATRIX}
     assert value(result["mask_iou"]) == value(result["box_iou"]) == (19 / 20, 20)
     # Every convertible has its box at score 0.9, and one sedan is taken for one: 4 true among 5.
     assert result["box"]["per_type"]["convertible"]["AP"]["n"] == 4
@@ -246,7 +246,7 @@ matrices = arrays(np.int64, (4, 5), elements=st.integers(0, 6)).filter(lambda ma
 @given(matrices)
 def test_vectorised_scores_are_scikit_learns(matrix):
     predictions, _, _ = tables(matrix)
-    answers = predictions["predicted"].replace("", NO_CAR_FOUND)
+    answers = predictions["predicted"].replace("", NO_DETECTION)
     scores = scores_of_matrices(matrix[None])
     support = matrix.sum(axis=1)
     present = [body_type for body_type, photos in zip(TYPES, support, strict=True) if photos]

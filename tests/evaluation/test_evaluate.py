@@ -12,13 +12,13 @@ from carseg_lib.engine.inference import Detection, choose_device, load_trained, 
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation import evaluate as evaluation
 from carseg_lib.evaluation.evaluate import box_iou, evaluate, largest_instance, mask_iou, training_facts
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
-        study = small_study(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
+        study = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
         with_dataset(study)
         train(study)
         yield study, evaluate(study)
@@ -105,7 +105,7 @@ def test_changed_weights_are_refused(trained, tmp_path):
 
 def test_a_run_without_a_model_says_what_to_do(monkeypatch, tmp_path, synthetic_cars):
     with pytest.raises(CarsegError, match="no trained model yet; run make train RUN=smoke"):
-        load_trained(small_study(monkeypatch, tmp_path, synthetic_cars))
+        load_trained(small_run(monkeypatch, tmp_path, synthetic_cars))
 
 
 def test_detections_are_in_the_photos_own_pixels_best_first():
@@ -185,7 +185,7 @@ def test_devices(monkeypatch):
 
 
 def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
     with_dataset(study)
     train(study)
     metrics = evaluate(study)

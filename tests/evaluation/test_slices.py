@@ -12,21 +12,29 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from carseg_lib.data.catalogue import (
-    BODY_TYPES,
-    INSTANCE_COLUMNS,
-    PARAMETER_COLUMNS,
-    PHOTO_COLUMNS,
-    Catalogue,
-    table,
-)
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.data.catalogue import INSTANCE_COLUMNS, PARAMETER_COLUMNS, PHOTO_COLUMNS, Catalogue, table
 from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.metadata import MEANINGS, meaning, parameter_table, strips, told_by, what_is_known
+from carseg_lib.data.metadata import (
+    ATTRIBUTE_DESCRIPTIONS,
+    attribute_description,
+    attribute_strips,
+    describe_metadata,
+    linear_separability,
+    metadata_table,
+)
 from carseg_lib.evaluation import slices
 from carseg_lib.evaluation.bootstrap import wilson_interval
-from carseg_lib.evaluation.slices import ACCURACY_COLUMNS, FACTORS, HARDNESS_COLUMNS, SECTORS, VIEW, Factor
+from carseg_lib.evaluation.slices import (
+    ATTRIBUTES,
+    ERROR_ODDS_COLUMNS,
+    SECTORS,
+    SLICE_COLUMNS,
+    VIEW,
+    Attribute,
+)
 from carseg_lib.reporting.plots.metadata import parameter_figures
-from carseg_lib.reporting.plots.slices import truth_figures
+from carseg_lib.reporting.plots.slices import slice_figures
 from carseg_lib.reporting.plots.style import png_bytes
 from carseg_rendering.scene.scenes import SceneParameters
 from tests.helpers.drawn_cars import make_car_photos
@@ -62,13 +70,13 @@ def cars(tmp_path_factory) -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory) -> tuple[Path, slices.KnownTruth]:
+def judged(tmp_path_factory) -> tuple[Path, slices.SliceReport]:
     folder = tmp_path_factory.mktemp("run")
-    return folder, slices.judge(*made(), SimpleNamespace(folder=folder, **SETTINGS))
+    return folder, slices.analyse_slices(*made(), SimpleNamespace(folder=folder, **SETTINGS))
 
 
 def test_levels_of_numbers_and_texts():
-    hidden = next(factor for factor in FACTORS if factor.column == "occlusion")
+    hidden = next(factor for factor in ATTRIBUTES if factor.column == "occlusion")
     values = pd.Series([0.0, 0.004, 0.005, 0.1, 0.9, np.nan])
     assert hidden.level_of(values).tolist() == [
         "not at all",
@@ -80,7 +88,7 @@ def test_levels_of_numbers_and_texts():
     ]
     assert hidden.ordered(hidden.level_of(values)) == list(hidden.levels)
     assert VIEW.ordered(pd.Series(["rear", "odd", "", "front"])) == ["front", "rear", "odd"]
-    assert Factor("x", "x").ordered(pd.Series(["b", "a"])) == ["a", "b"]
+    assert Attribute("x", "x").ordered(pd.Series(["b", "a"])) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -102,9 +110,9 @@ def test_sectors_close_behind_the_car(angle, level):
 
 def test_accuracy_by_hand():
     catalogue, predictions = made(600)
-    result = slices.accuracy_by(catalogue, predictions, **SETTINGS)
+    result = slices.slice_metrics(catalogue, predictions, **SETTINGS)
     assert result.dtypes.astype(str).to_dict() == {
-        name: str(pd.Series([], dtype=kind).dtype) for name, kind in ACCURACY_COLUMNS.items()
+        name: str(pd.Series([], dtype=kind).dtype) for name, kind in SLICE_COLUMNS.items()
     }
     merged = predictions.merge(catalogue.parameters, on="photo_id")
     merged["right"] = merged["predicted"] == merged["body_type"]
@@ -119,7 +127,7 @@ def test_accuracy_by_hand():
     assert (row["low"].item(), row["high"].item()) == wilson_interval(part["right"].mean(), len(part))
     assert row["mask_iou"].item() == pytest.approx(part["mask_iou"].mean())
     assert (result["low"] <= result["accuracy"]).all() and (result["accuracy"] <= result["high"]).all()
-    for title in {factor.title for factor in (*FACTORS, SECTORS)}:
+    for title in {factor.title for factor in (*ATTRIBUTES, SECTORS)}:
         for split, n in merged["split"].value_counts().items():
             levels = result[
                 (result["factor"] == title) & (result["split"] == split) & (result["body_type"] == "")
@@ -131,20 +139,20 @@ def test_accuracy_by_hand():
 def test_factors_that_the_table_lacks_or_means_otherwise_are_left_out():
     catalogue, predictions = made(60)
     known = catalogue.parameters.drop(columns=["view", "view_angle"]).assign(occlusion="much", predicted="x")
-    result = slices.accuracy_by(replace(catalogue, parameters=known), predictions, **SETTINGS)
+    result = slices.slice_metrics(replace(catalogue, parameters=known), predictions, **SETTINGS)
     assert not {VIEW.title, SECTORS.title, "car hidden"} & set(result["factor"])
     assert "light" in set(result["factor"])
 
 
 def test_masks_that_nobody_gave_have_no_iou():
     catalogue, predictions = made(60)
-    result = slices.accuracy_by(catalogue, predictions.assign(mask_iou=np.nan), **SETTINGS)
+    result = slices.slice_metrics(catalogue, predictions.assign(mask_iou=np.nan), **SETTINGS)
     assert result["mask_iou"].isna().all() and result["accuracy"].notna().all()
 
 
 def test_the_regression_finds_what_was_built_in_and_little_else(judged):
     _, known = judged
-    effects = known.hardness
+    effects = known.error_odds
     pooled = effects[effects["group"] == "all types"].set_index("measure")
     assert pooled.index[0] == "more of the car hidden"  # the strongest first
     assert pooled.iloc[0]["high"] < 0.6
@@ -158,71 +166,71 @@ def test_the_regression_finds_what_was_built_in_and_little_else(judged):
 def test_too_few_wrong_answers_are_not_fitted():
     catalogue, predictions = made(200)
     right = predictions.assign(predicted=predictions["body_type"])
-    assert slices.hardness(catalogue, right, seed=0).empty
+    assert slices.error_odds(catalogue, right, seed=0).empty
     wrong = right.copy()
     wrong.loc[wrong.index[:25], "predicted"] = ""
-    groups = set(slices.hardness(catalogue, wrong, seed=0)["group"])
+    groups = set(slices.error_odds(catalogue, wrong, seed=0)["group"])
     assert groups == {"all types"}
 
 
 def test_columns_with_gaps_or_without_variation_are_left_out():
     catalogue, predictions = made(400)
     known = catalogue.parameters.assign(noise=np.nan, dirt=0.5)
-    measures = set(slices.hardness(replace(catalogue, parameters=known), predictions, seed=0)["measure"])
+    measures = set(slices.error_odds(replace(catalogue, parameters=known), predictions, seed=0)["measure"])
     assert not {"more noise", "dirtier car"} & measures and "softer picture" in measures
 
 
 def test_judging_writes_the_same_tables_twice(judged, tmp_path):
     folder, known = judged
-    slices.judge(*made(), SimpleNamespace(folder=tmp_path, **SETTINGS))
+    slices.analyse_slices(*made(), SimpleNamespace(folder=tmp_path, **SETTINGS))
     for name in ("known_truth.csv", "hardness.csv"):
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
-    assert list(pd.read_csv(folder / "hardness.csv").columns) == list(HARDNESS_COLUMNS)
+    assert list(pd.read_csv(folder / "hardness.csv").columns) == list(ERROR_ODDS_COLUMNS)
     assert "1,000 validation photos and 200 test photos, each with 25 known parameters" in known.said
 
 
 def test_training_answers_are_not_judged(tmp_path):
     catalogue, predictions = made(60)
     study = SimpleNamespace(folder=tmp_path, **SETTINGS)
-    known = slices.judge(catalogue, predictions.assign(split="train"), study)
+    known = slices.analyse_slices(catalogue, predictions.assign(split="train"), study)
     assert known.accuracy.empty
 
 
 def test_data_without_parameters_say_so_in_one_sentence(tmp_path):
     catalogue, predictions = made(60)
     bare = replace(catalogue, parameters=table([], PARAMETER_COLUMNS))
-    known = slices.judge(bare, predictions, SimpleNamespace(folder=tmp_path, **SETTINGS))
-    assert known.accuracy.empty and known.hardness.empty
+    known = slices.analyse_slices(bare, predictions, SimpleNamespace(folder=tmp_path, **SETTINGS))
+    assert known.accuracy.empty and known.error_odds.empty
     assert "not known (the data have no parameters.csv)" in known.said and known.said.count(". ") == 0
-    assert (tmp_path / "known_truth.csv").read_text().strip() == ",".join(ACCURACY_COLUMNS)
-    assert truth_figures(known) == {} and parameter_figures(bare) == {}
-    assert "no parameters.csv" in what_is_known(bare)
-    assert parameter_table(bare).empty and strips(bare) == {}
+    assert (tmp_path / "known_truth.csv").read_text().strip() == ",".join(SLICE_COLUMNS)
+    assert slice_figures(known) == {} and parameter_figures(bare) == {}
+    assert "no parameters.csv" in describe_metadata(bare)
+    assert metadata_table(bare).empty and attribute_strips(bare) == {}
 
 
 def test_parameters_in_words(cars):
-    assert what_is_known(cars) == (
+    assert describe_metadata(cars) == (
         "Of every one of the 48 photos 25 parameters are known, 4 of them of the car's shape."
     )
-    rows = parameter_table(cars)
+    rows = metadata_table(cars)
     assert list(rows.index) == [*cars.parameters.columns[1:-4], "shape_…"]
     assert rows.loc["roof", "values"] == "closed 75%, open 25%"
     assert rows.loc["shape_…", "meaning"] == "shape of the car: length, height, hood length, nose height"
-    assert meaning("shape_hood_length") == "shape of the car: hood length"
-    assert rows["meaning"].ne("").all() and meaning("of my own") == ""
+    assert attribute_description("shape_hood_length") == "shape of the car: hood length"
+    assert rows["meaning"].ne("").all() and attribute_description("of my own") == ""
     drawn = {field.name for field in fields(SceneParameters)} - {"sky_seed"}  # what the renderer draws
-    assert drawn | set(cars.parameters.columns[1:]) >= set(MEANINGS) >= drawn
-    assert list(strips(cars)) == ["camera_height", "shape_length", "sun_elevation"]
+    assert drawn | set(cars.parameters.columns[1:]) >= set(ATTRIBUTE_DESCRIPTIONS) >= drawn
+    assert list(attribute_strips(cars)) == ["camera_height", "shape_length", "sun_elevation"]
 
 
 def test_two_measures_tell_as_many_types_as_they_can():
     catalogue, _ = made(400)
-    assert 0.6 < told_by(catalogue, ("shape_length", "shape_height")) < 0.95
-    assert told_by(catalogue, ("shape_hood_length", "shape_nose_height")) < 0.35
+    assert 0.6 < linear_separability(catalogue, ("shape_length", "shape_height")) < 0.95
+    assert linear_separability(catalogue, ("shape_hood_length", "shape_nose_height")) < 0.35
 
 
 def test_every_figure_stands_alone_and_repeats(cars, judged):
-    figures = parameter_figures(cars) | truth_figures(judged[1])
+    figures = parameter_figures(cars) | slice_figures(judged[1])
     assert list(figures) == [
         "gallery", "strips", "shape_strips", "views", "numbers", "kinds", "shapes",
         "factors", "types_by_view", "directions", "odds",
@@ -267,9 +275,9 @@ def test_a_table_of_other_parameters_gives_the_figures_it_can(cars):
 
 def test_a_handful_of_photos_can_be_drawn():
     catalogue, predictions = made(12)
-    accuracy = slices.accuracy_by(catalogue, predictions, **SETTINGS)
-    known = slices.KnownTruth("", accuracy, slices.hardness(catalogue, predictions, seed=0))
-    figures = truth_figures(known)
+    accuracy = slices.slice_metrics(catalogue, predictions, **SETTINGS)
+    known = slices.SliceReport("", accuracy, slices.error_odds(catalogue, predictions, seed=0))
+    figures = slice_figures(known)
     assert set(figures) == {"factors", "types_by_view", "directions"}
     for figure in figures.values():
         assert png_bytes(figure, 50)

@@ -16,9 +16,14 @@ from carseg_lib.experiments import baselines, trials
 from carseg_lib.experiments.ablation import config, run
 from carseg_lib.experiments.ablation.config import BASELINE, create_plan, study_of
 from carseg_lib.experiments.ablation.plots import effects
-from carseg_lib.experiments.ablation.run import classify, macro_f1, make_ablation, train_classifier
+from carseg_lib.experiments.ablation.run import (
+    macro_f1,
+    predict_classes,
+    run_ablation,
+    train_baseline_classifier,
+)
 from carseg_lib.models.weights import hash_tensors
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 SMALL = {
     "image_height": 64, "image_width": 64, "fpn_channels": 16, "box_head_width": 16, "mask_head_channels": 8,
@@ -120,13 +125,13 @@ def test_macro_f1_by_hand():
 
 
 def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(
+    study = small_run(
         monkeypatch, tmp_path, synthetic_cars, photos_per_split=0, epochs=12, lr=0.005, crop_scale=1.0
     )
     dataset = with_dataset(study)
-    model = train_classifier(study, dataset)
-    again = train_classifier(study, dataset)
-    answers, same = classify(model, dataset, study), classify(again, dataset, study)
+    model = train_baseline_classifier(study, dataset)
+    again = train_baseline_classifier(study, dataset)
+    answers, same = predict_classes(model, dataset, study), predict_classes(again, dataset, study)
     assert answers.equals(same)
     assert set(answers.predicted) <= set(dataset.body_types) and answers.mask_iou.isna().all()
     assert len(answers) == len(dataset.split("validation").photos)
@@ -137,19 +142,19 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     profile = config.study_of
     monkeypatch.setattr(config, "study_of", lambda *a: profile(*a).model_copy(update=SMALL))
     monkeypatch.setattr(run, "study_of", config.study_of)
-    data, real_catalogued = listed(), run.catalogued
+    data, real_catalogued = listed(), run.cached_catalogue
     monkeypatch.setattr(  # drawn cars in place of the rendered ones, which are many
         run,
-        "catalogued",
+        "cached_catalogue",
         lambda study, folder: real_catalogued(study.model_copy(update={"data": data}), folder),
     )
     plan = create_plan(data)
     said: list[str] = []
-    page = make_ablation(plan, said.append)
+    page = run_ablation(plan, said.append)
     results = json.loads((page.parent / "ablation.json").read_text())
     assert [row["name"] for row in results["variants"]] == list(LISTED["variants"])
     base, crop, classifier, rendered = results["variants"]
-    started = trials.read_cell(plan.folder / "from_rendered-seed1")["weights"]
+    started = trials.read_trial(plan.folder / "from_rendered-seed1")["weights"]
     assert started["source"] == "file" and started["fresh"] == 0
     start = torch.load(plan.folder / run.RENDERED_START / "model.pt", weights_only=True)
     counted = {name: tensor for name, tensor in start.items() if not name.endswith("num_batches_tracked")}
@@ -183,12 +188,12 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     monkeypatch.setattr(trials, "train", None)
     monkeypatch.setattr(baselines.Classifier, "forward", None)
     said.clear()
-    make_ablation(plan, said.append)
+    run_ablation(plan, said.append)
     assert sum("is up to date" in line for line in said) == 8
     # another way to answer trains nothing
     said.clear()
     mirrored = {"question": "no crop, mirrored", "settings": {"crop_scale": 1.0, "views": 2}}
-    make_ablation(create_plan(listed(variants=LISTED["variants"] | {"no_crop": mirrored})), said.append)
+    run_ablation(create_plan(listed(variants=LISTED["variants"] | {"no_crop": mirrored})), said.append)
     assert sum("is up to date" in line for line in said) == 6
     again = pd.read_csv(plan.folder / "no_crop-seed0" / "predictions.csv", keep_default_na=False)
     assert not again.score.equals(tables["no_crop", 0].score)

@@ -3,7 +3,7 @@ import torch
 from torchvision.models import ResNet50_Weights, resnet50
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.experiments.baselines import Classifier, StockMaskRCNN
+from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN
 
 SIZE = (64, 96)
 
@@ -17,7 +17,7 @@ def target():
 
 def test_the_stock_model_is_torchvisions_and_changes_neither_size_nor_values():
     torch.manual_seed(0)
-    model = StockMaskRCNN(5, SIZE, "shape")
+    model = TorchvisionMaskRCNN(5, SIZE, "shape")
     photos = torch.randn(1, 3, *SIZE)
     batch, _ = model.network.transform(list(photos))
     assert batch.image_sizes == [SIZE]
@@ -40,7 +40,7 @@ def test_the_stock_model_is_torchvisions_and_changes_neither_size_nor_values():
 
 def test_an_untrained_stock_model_has_activations_of_usual_sizes_and_proposes_regions():
     torch.manual_seed(0)
-    model = StockMaskRCNN(5, SIZE, "shape").train()
+    model = TorchvisionMaskRCNN(5, SIZE, "shape").train()
     photos = torch.randn(2, 3, *SIZE)
     with torch.no_grad():
         maps = model.network.backbone(photos)
@@ -58,7 +58,7 @@ def _batch_and_features(model, photos):
 
 def test_as_it_comes_it_enlarges_photos_and_gives_boxes_in_their_own_pixels():
     torch.manual_seed(0)
-    model = StockMaskRCNN(5, None, "shape").eval()
+    model = TorchvisionMaskRCNN(5, None, "shape").eval()
     photos = torch.randn(1, 3, 32, 64)
     batch, _ = model.network.transform(list(photos))
     assert batch.image_sizes == [(666, 1333)]
@@ -70,10 +70,10 @@ def test_as_it_comes_it_enlarges_photos_and_gives_boxes_in_their_own_pixels():
 
 
 def test_what_is_trained_follows_the_start():
-    frozen = StockMaskRCNN(5, SIZE, "shape").network.backbone.body
+    frozen = TorchvisionMaskRCNN(5, SIZE, "shape").network.backbone.body
     assert not any(p.requires_grad for p in frozen.layer1.parameters())
     assert all(p.requires_grad for p in frozen.layer2.parameters())
-    scratch = StockMaskRCNN(5, SIZE, "none").network.backbone.body
+    scratch = TorchvisionMaskRCNN(5, SIZE, "none").network.backbone.body
     assert all(p.requires_grad for p in scratch.parameters())
 
 
@@ -81,9 +81,9 @@ def test_the_stock_models_weights_are_torchvisions(monkeypatch):
     torch.manual_seed(1)
     state = resnet50(weights=None).state_dict()
     monkeypatch.setattr(ResNet50_Weights.IMAGENET1K_V1.__class__, "get_state_dict", lambda *_, **__: state)
-    body = StockMaskRCNN(5, SIZE, "imagenet").network.backbone.body
+    body = TorchvisionMaskRCNN(5, SIZE, "imagenet").network.backbone.body
     assert torch.equal(body.layer4[2].conv3.weight, state["layer4.2.conv3.weight"])
-    assert StockMaskRCNN(5, SIZE, "shape").make_optimizer(8).param_groups[0]["lr"] == 0.01
+    assert TorchvisionMaskRCNN(5, SIZE, "shape").make_optimizer(8).param_groups[0]["lr"] == 0.01
 
 
 def test_the_classifier_learns_from_imagenet_weights():

@@ -19,7 +19,7 @@ from carseg_lib.experiments.benchmark.run import BenchPlan, create_plan, quality
 from carseg_lib.experiments.benchmark.speed import detections_a_photo, inference_speed
 from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System, finite_sum
 from carseg_lib.experiments.benchmark.timing import interleaved, medians
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 FACTS = {
     "made": "2026-01-01T00:00:00Z",
@@ -154,7 +154,7 @@ def test_photos_without_masks_or_too_few_are_refused(monkeypatch, tmp_path, synt
 
 
 def test_the_stock_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
     dataset = with_dataset(study)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     rates, said = [], []
@@ -172,7 +172,7 @@ def test_the_stock_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_path, syn
 
 
 def test_a_stock_training_that_ends_early_is_measured_and_said_to(monkeypatch, tmp_path, synthetic_cars):
-    study = small_study(monkeypatch, tmp_path, synthetic_cars)
+    study = small_run(monkeypatch, tmp_path, synthetic_cars)
     steps = []
 
     def step(_):

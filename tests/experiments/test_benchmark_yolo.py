@@ -9,7 +9,7 @@ import pytest
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.experiments.benchmark import yolo
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 # Does what `yolo` does with the same words, but knows the answers: it gives each photo its label back.
 STAND_IN = """#!{python}
@@ -35,7 +35,7 @@ else:
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars, weights="none")
+    return small_run(monkeypatch, tmp_path, synthetic_cars, weights="none")
 
 
 def install(monkeypatch, tmp_path, script):

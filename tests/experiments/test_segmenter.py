@@ -14,18 +14,18 @@ from carseg_lib.engine.pseudo_labels.annotators import Instance
 from carseg_lib.experiments.segmenter import evaluate
 from carseg_lib.experiments.segmenter.evaluate import (
     cars_with_masks,
-    check_teacher,
+    evaluate_annotator,
     measure,
     photos_per_second,
 )
-from tests.helpers.small_run import small_study
+from tests.helpers.small_run import small_run
 
 REAL = project_folder().parent / "shared" / "data" / "stanford-cars-4"
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars, least_mask_quality=0.5)
+    return small_run(monkeypatch, tmp_path, synthetic_cars, least_mask_quality=0.5)
 
 
 @pytest.fixture
@@ -82,16 +82,16 @@ def test_speed_is_of_all_batches_but_the_first(cars, monkeypatch):
 def test_grabcut_is_given_the_boxes(study, cars, monkeypatch):
     said = []
     study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
-    scores = check_teacher(study, said.append)
+    scores = evaluate_annotator(study, said.append)
     assert scores["mask_iou"]["value"] > 0.7 and scores["left_out"] == 0
     assert said[0].startswith("GrabCut on ") and "photos a second and process" in said[1]
 
 
 def test_no_teacher_and_no_masks_are_refused(study, synthetic_cars):
     with pytest.raises(CarsegError, match="teacher=none draws nothing"):
-        check_teacher(study.model_copy(update={"teacher": "none"}))
+        evaluate_annotator(study.model_copy(update={"teacher": "none"}))
     with pytest.raises(CarsegError, match="no masks"):
-        check_teacher(study.model_copy(update={"data": str(synthetic_cars / "images")}))
+        evaluate_annotator(study.model_copy(update={"data": str(synthetic_cars / "images")}))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"needs real photos with masks in {Path('../shared/data')}")

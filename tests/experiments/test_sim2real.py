@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import points
+from carseg_lib.core.paths import use_runs_root
 from carseg_lib.core.run import Study
-from carseg_lib.data.catalogue import BODY_TYPES, Catalogue
+from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine import trainer
@@ -33,8 +35,8 @@ from carseg_lib.experiments.sim2real.config import (
 )
 from carseg_lib.experiments.sim2real.report import sentences, write_transfer_report
 from carseg_lib.experiments.sim2real.results import difference, finding
-from carseg_lib.experiments.sim2real.run import make_transfer
-from carseg_lib.experiments.trials import cell_dataset, judged_photos, nested_subset, read_cell
+from carseg_lib.experiments.sim2real.run import run_sim2real
+from carseg_lib.experiments.trials import eval_images, nested_stratified_sample, read_trial, trial_dataset
 from carseg_lib.models.weights import hash_tensors
 from carseg_lib.workflow import pipeline
 from tests.helpers.drawn_cars import make_car_photos
@@ -95,7 +97,7 @@ def tables(draw) -> pd.DataFrame:
 def test_subsets_are_nested_stratified_and_of_the_size_asked_for(photos, data, seed):
     larger = data.draw(st.integers(0, len(photos)))
     smaller = data.draw(st.integers(0, larger))
-    large, small = (nested_subset(photos, n, seed) for n in (larger, smaller))
+    large, small = (nested_stratified_sample(photos, n, seed) for n in (larger, smaller))
     assert (len(large), len(small)) == (larger, smaller)
     assert set(small.photo_id) <= set(large.photo_id) <= set(photos.photo_id)
     assert large.index.is_monotonic_increasing
@@ -110,19 +112,23 @@ def test_subsets_are_nested_stratified_and_of_the_size_asked_for(photos, data, s
 def test_a_subset_does_not_depend_on_the_order_of_the_rows(photos, seed):
     n = len(photos) // 2
     turned = photos.iloc[::-1].reset_index(drop=True)
-    assert set(nested_subset(photos, n, seed).photo_id) == set(nested_subset(turned, n, seed).photo_id)
+    assert set(nested_stratified_sample(photos, n, seed).photo_id) == set(
+        nested_stratified_sample(turned, n, seed).photo_id
+    )
 
 
 def test_another_seed_gives_another_subset():
     photos = pd.DataFrame({"photo_id": [f"{i}.jpg" for i in range(100)], "body_type": ["suv", "sedan"] * 50})
-    assert set(nested_subset(photos, 20, 0).photo_id) != set(nested_subset(photos, 20, 1).photo_id)
+    assert set(nested_stratified_sample(photos, 20, 0).photo_id) != set(
+        nested_stratified_sample(photos, 20, 1).photo_id
+    )
 
 
 def test_the_data_of_a_training_hold_no_test_photo(places):
     real = splits_of(places["real"])
-    dataset = cell_dataset(real, 8, seed=0)
+    dataset = trial_dataset(real, 8, seed=0)
     assert dataset.photos.split.value_counts().to_dict() == {"train": 8, "validation": 8}
-    left_out = dataset.excluded[dataset.excluded.reason == trials.NOT_DRAWN]
+    left_out = dataset.excluded[dataset.excluded.reason == trials.NOT_SAMPLED]
     assert set(left_out.split) == {"train", "test"} and len(left_out) == 8 + 4
     assert set(dataset.instances.photo_id) == set(dataset.photos.photo_id)
 
@@ -222,14 +228,14 @@ def test_more_photos_than_there_are_are_refused_before_training(
 ):
     monkeypatch.setattr(run, "make_cell", None)
     with pytest.raises(CarsegError, match=re.escape(message)):
-        make_transfer(plan_of(places, **changed), say=print)
+        run_sim2real(plan_of(places, **changed), say=print)
 
 
 def test_rendered_photos_that_judge_are_refused(places, reports, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "make_cell", None)
     copy = make_car_photos(tmp_path / "copy", NUMBERS, seed=1)  # the real photos
     with pytest.raises(CarsegError, match="of its photos are validation photos of REAL="):
-        make_transfer(plan_of(places, rendered=str(copy)))
+        run_sim2real(plan_of(places, rendered=str(copy)))
 
 
 def test_rendered_photos_without_masks_are_refused_where_real_ones_have_them(
@@ -238,7 +244,7 @@ def test_rendered_photos_without_masks_are_refused_where_real_ones_have_them(
     monkeypatch.setattr(run, "make_cell", None)
     bare = make_car_photos(tmp_path / "bare", NUMBERS, seed=4, with_masks=False)
     with pytest.raises(CarsegError, match="has no masks, and REAL="):
-        make_transfer(plan_of(places, rendered=str(bare)))
+        run_sim2real(plan_of(places, rendered=str(bare)))
 
 
 @pytest.mark.parametrize(
@@ -255,13 +261,13 @@ def test_a_start_that_does_not_fit_whole_is_refused_before_training(
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith(drop)}, path)
     monkeypatch.setattr(run, "make_cell", None)
     with pytest.raises(CarsegError, match=message):
-        make_transfer(plan_of(places, start=str(path)))
+        run_sim2real(plan_of(places, start=str(path)))
 
 
 def test_another_process_that_makes_it_is_told_of(places, reports):
     plan = plan_of(places)
     with pipeline.run_lock(plan), pytest.raises(CarsegError, match="Run 'transfer' is being made already"):
-        make_transfer(plan)
+        run_sim2real(plan)
 
 
 # Cells, end to end
@@ -273,7 +279,7 @@ def made(places, tmp_path_factory) -> TransferPlan:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CARSEG_REPORTS", str(tmp_path_factory.mktemp("reports")))
         plan = plan_of(places)
-        assert make_transfer(plan) == plan.folder / "index.html"
+        assert run_sim2real(plan) == plan.folder / "index.html"
         assert os.environ["CARSEG_REPORTS"] == str(plan.folder.parent)
     return plan
 
@@ -282,7 +288,7 @@ def test_each_cell_leaves_its_answers_its_last_network_and_its_card(made):
     cells = [path.parent for path in sorted(made.folder.glob("*/cell.json"))]
     assert len(cells) == 2 + 2 * 2
     for folder in cells:
-        card = read_cell(folder)
+        card = read_trial(folder)
         history = pd.read_csv(folder / "history.csv")
         assert card["cell"]["name"] == folder.name and len(history) == card["cell"]["epochs"]
         assert card["steps"] == card["cell"]["epochs"] * -(-card["cell"]["photos"] // 4)
@@ -295,7 +301,7 @@ def test_each_cell_leaves_its_answers_its_last_network_and_its_card(made):
 def test_both_starts_learn_from_the_same_photos_in_the_same_steps(made):
     for photos in (8, 16):
         pair = [made.folder / f"curve-{photos}-{start}-seed0" for start in ("imagenet", "rendered")]
-        assert read_cell(pair[0])["steps"] == read_cell(pair[1])["steps"]
+        assert read_trial(pair[0])["steps"] == read_trial(pair[1])["steps"]
         ids = [list(Catalogue.load(folder / "dataset").photos.photo_id) for folder in pair]
         assert ids[0] == ids[1]
     few, all_ = (Catalogue.load(made.folder / f"curve-{n}-imagenet-seed0" / "dataset") for n in (8, 16))
@@ -304,23 +310,23 @@ def test_both_starts_learn_from_the_same_photos_in_the_same_steps(made):
 
 def test_the_rendered_start_is_the_last_versions_network_whole(made):
     start = torch.load(made.folder / "version-full" / "model.pt", weights_only=True)
-    record = read_cell(made.folder / "curve-8-rendered-seed0")["weights"]
+    record = read_trial(made.folder / "curve-8-rendered-seed0")["weights"]
     assert record["source"] == "file" and record["fresh"] == 0
     counted = {name: tensor for name, tensor in start.items() if not name.endswith("num_batches_tracked")}
     assert record["sha256"] == hash_tensors(counted)
-    assert read_cell(made.folder / "curve-8-imagenet-seed0")["weights"]["source"] == "imagenet"
+    assert read_trial(made.folder / "curve-8-imagenet-seed0")["weights"]["source"] == "imagenet"
 
 
 def test_the_network_measured_is_the_last_epochs(made):
     """Its answers follow from model.pt, and it is not the one that training would have chosen."""
     folder = made.folder / "curve-8-imagenet-seed0"
-    with run.reports_in(made.folder):
+    with use_runs_root(made.folder):
         study = Study.open(folder.name)
         model = trials.build_model(study, 5, True)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
-        judged = judged_photos(splits_of(Path(made.real)), 0, made.seed)
-        photos = trials.CarPhotos(judged, "validation", study, augment=False)
-        predictions, _ = trials.answer_split(model.eval(), photos, "validation", study)
+        judged = eval_images(splits_of(Path(made.real)), 0, made.seed)
+        photos = trials.CarDataset(judged, "validation", study, augment=False)
+        predictions, _ = trials.predict_split(model.eval(), photos, "validation", study)
     stored = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     assert list(predictions.predicted) == list(stored.predicted)
     assert not study.best_weights.exists()
@@ -366,7 +372,7 @@ def test_what_is_done_is_not_made_again(made, monkeypatch, capsys):
     monkeypatch.setattr(trials, "load_catalogue", None)  # the photos are not read again either
     before = (made.folder / "transfer.json").read_bytes()
     said: list[str] = []
-    make_transfer(made, say=said.append)
+    run_sim2real(made, say=said.append)
     assert sum("is up to date" in line for line in said) == 6
     assert (made.folder / "transfer.json").read_bytes() == before
 
@@ -398,13 +404,13 @@ def part_of(places: dict[str, Path], **changed: str) -> TransferPlan:
 @pytest.fixture
 def trained(monkeypatch) -> list[str]:
     """The cells that are trained, by name, once an epoch."""
-    names, real_epoch = [], trainer.train_epoch
+    names, real_epoch = [], trainer.train_one_epoch
 
     def epoch(*arguments):
         names.append(arguments[5].run)
         return real_epoch(*arguments)
 
-    monkeypatch.setattr(trainer, "train_epoch", epoch)
+    monkeypatch.setattr(trainer, "train_one_epoch", epoch)
     return names
 
 
@@ -415,7 +421,7 @@ LAST = "curve-16-rendered-seed0"
 def test_a_killed_cell_goes_on_with_the_same_numbers(moment, again, part, trained, monkeypatch):
     whole = (part.folder / LAST / "predictions.csv").read_bytes()
     shutil.rmtree(part.folder / LAST)
-    real_epoch = trainer.train_epoch
+    real_epoch = trainer.train_one_epoch
 
     def stop(*arguments):
         if LAST not in trained:  # the epoch before
@@ -426,21 +432,21 @@ def test_a_killed_cell_goes_on_with_the_same_numbers(moment, again, part, traine
         place = (trainer, "train_epoch") if moment == "in epoch 2" else (trials, "answer_split")
         patch.setattr(*place, stop)
         with pytest.raises(Killed):
-            make_transfer(part)
+            run_sim2real(part)
     assert len(json.loads((part.folder / "transfer.json").read_text())["cells"]) == 2
     trained.clear()
-    make_transfer(part)
+    run_sim2real(part)
     assert trained == again
     assert (part.folder / LAST / "predictions.csv").read_bytes() == whole
 
 
 def test_what_depends_on_a_change_is_made_again_and_nothing_else(part, places, trained):
-    make_transfer(part_of(places, version_photos="12"))
+    run_sim2real(part_of(places, version_photos="12"))
     assert trained == ["version-full", LAST, LAST]
 
 
 def test_other_photos_to_answer_need_no_training(part, places, trained):
-    make_transfer(part_of(places, validation_photos="4"))
+    run_sim2real(part_of(places, validation_photos="4"))
     assert trained == []
     results = json.loads((part.folder / "transfer.json").read_text())
     assert {cell["accuracy"]["n"] for cell in results["cells"]} == {4}
@@ -448,7 +454,7 @@ def test_other_photos_to_answer_need_no_training(part, places, trained):
 
 def test_a_damaged_network_is_made_again_with_the_same_bits(part, trained):
     (part.folder / "version-full" / "model.pt").write_bytes(b"damaged")
-    make_transfer(part)
+    run_sim2real(part)
     assert trained == ["version-full"]  # the same bits: what starts from them stays
 
 
@@ -458,11 +464,11 @@ def test_a_start_of_ones_own_is_measured_and_learned_from(mine, places, trained,
     assert [cell.name for cell in cells_of(own)] == [
         "version-plain", "start", "curve-8-imagenet-seed0", "curve-8-rendered-seed0",
     ]  # fmt: skip
-    make_transfer(own)
+    run_sim2real(own)
     assert trained == ["curve-8-rendered-seed0"]  # its start is named otherwise
     results = json.loads((own.folder / "transfer.json").read_text())
     assert next((p["photos"], p["start"]) for p in results["curve"]) == (0, "rendered")
-    assert results["plan"]["start"] == "start.pt" and read_cell(own.folder / "start")["steps"] == 0
+    assert results["plan"]["start"] == "start.pt" and read_trial(own.folder / "start")["steps"] == 0
     answers = [(own.folder / name / "predictions.csv").read_bytes() for name in ("start", "version-full")]
     assert answers[0] == answers[1]
 
@@ -473,7 +479,7 @@ def test_real_photos_without_masks_are_compared_without_them(places, reports, tm
     plan = create_plan(
         str(bare), f"full={places['rendered-full']}", profile="smoke", settings=settings_, device="cpu"
     )
-    page = make_transfer(plan).read_text()
+    page = run_sim2real(plan).read_text()
     results = json.loads((plan.folder / "transfer.json").read_text())
     assert {cell["mask_iou"] is None for cell in results["cells"]} == {True}
     assert results["differences"][0]["mask_iou"] is None and "–" in page

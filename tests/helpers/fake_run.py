@@ -17,7 +17,7 @@ from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import box_of_mask, decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.evaluation.classification import classification_report, split_metrics
-from carseg_lib.evaluation.slices import KnownTruth, judge
+from carseg_lib.evaluation.slices import SliceReport, analyse_slices
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
 from carseg_lib.reporting.plots.data import (
     box_statistics,
@@ -29,14 +29,14 @@ from carseg_lib.reporting.plots.data import (
 from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
 from carseg_lib.reporting.plots.metadata import parameter_figures
 from carseg_lib.reporting.plots.photos import (
-    answers_grid,
     augmentation_grid,
     duplicate_pairs,
-    masks_against_truth,
+    mask_comparison_grid,
+    prediction_grid,
     sample_photos,
     transform_steps,
 )
-from carseg_lib.reporting.plots.slices import truth_figures
+from carseg_lib.reporting.plots.slices import slice_figures
 from carseg_lib.reporting.plots.style import save_figure
 from carseg_lib.reporting.plots.training import accuracy_curves, loss_curves, loss_terms
 
@@ -224,7 +224,7 @@ def make_figures(
     detections: pd.DataFrame,
     metrics: dict,
     history: pd.DataFrame,
-    known: KnownTruth,
+    known: SliceReport,
 ) -> None:
     """Every figure that the page knows."""
     photos = {
@@ -260,15 +260,17 @@ def make_figures(
         made[f"pr_curves_{split}"] = pr_curves(answers, found, catalogue.body_types, table1, split)
         made[f"average_precision_{split}"] = average_precision(part, split)
         wrong = answers[answers["predicted"] != answers["body_type"]]
-        made[f"answers_wrong_{split}"] = answers_grid(wrong, catalogue.root, title=f"Wrong answers ({split})")
+        made[f"answers_wrong_{split}"] = prediction_grid(
+            wrong, catalogue.root, title=f"Wrong answers ({split})"
+        )
     test = predictions[predictions["split"] == "test"]
     right = test[test["predicted"] == test["body_type"]]
-    made["answers_right_test"] = answers_grid(right, catalogue.root, title="Right answers (test)")
-    made["masks_against_truth_test"] = masks_against_truth(
+    made["answers_right_test"] = prediction_grid(right, catalogue.root, title="Right answers (test)")
+    made["masks_against_truth_test"] = mask_comparison_grid(
         test, catalogue.root, catalogue.instances, title="Masks against the truth (test)"
     )
     made |= {f"known_{name}": figure for name, figure in parameter_figures(catalogue).items()}
-    made |= {f"hard_{name}": figure for name, figure in truth_figures(known).items()}
+    made |= {f"hard_{name}": figure for name, figure in slice_figures(known).items()}
     for name, figure in made.items():
         save_figure(figure, folder / f"{name}.png")
 
@@ -291,7 +293,9 @@ def make_run(folder: Path, data: Path, *, name: str | None = None, figures: bool
     files.write_csv(folder / "history.csv", history)
     files.write_csv(folder / "predictions.csv", predictions)
     files.write_csv(folder / "detections.csv", detections)
-    known = judge(catalogue, predictions, SimpleNamespace(bootstrap_samples=100, seed=0, folder=folder))
+    known = analyse_slices(
+        catalogue, predictions, SimpleNamespace(bootstrap_samples=100, seed=0, folder=folder)
+    )
     report = pd.concat(
         {s: classification_report(part) for s, part in metrics["splits"].items()}, names=["split"]
     )

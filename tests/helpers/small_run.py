@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 
-def small_study(monkeypatch, folder: Path, photos: Path, **overrides: object) -> Study:
+def small_run(monkeypatch, folder: Path, photos: Path, **overrides: object) -> Study:
     """A saved study of profile smoke, made smaller, in a reports folder of its own."""
     monkeypatch.setenv("CARSEG_REPORTS", str(folder))
     settings = SETTINGS | {name: str(value) for name, value in overrides.items()}

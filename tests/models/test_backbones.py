@@ -7,10 +7,10 @@ from carseg_lib.models.backbones import (
     MEAN,
     STD,
     PyramidBackbone,
-    build_body,
-    find_architecture,
+    build_backbone,
     freeze_stages,
-    input_rescaling,
+    input_normalization,
+    resolve_backbone,
 )
 
 
@@ -58,7 +58,7 @@ def test_from_scratch_normalisation_is_trained():
     ],
 )
 def test_two_frozen_stages_end_at_stride_4(backbone, frozen, free):
-    body, _ = build_body(backbone, [8, 16, 32])
+    body, _ = build_backbone(backbone, [8, 16, 32])
     count = freeze_stages(body, backbone, 2)
     parameters = dict(body.named_parameters())
     assert not parameters[frozen].requires_grad
@@ -67,28 +67,28 @@ def test_two_frozen_stages_end_at_stride_4(backbone, frozen, free):
 
 
 def test_no_frozen_stage_leaves_all_trainable():
-    body, _ = build_body("resnet18", [8, 16, 32])
+    body, _ = build_backbone("resnet18", [8, 16, 32])
     assert freeze_stages(body, "resnet18", 0) == 0
     assert all(p.requires_grad for p in body.parameters())
 
 
 def test_inputs_are_rescaled_to_what_a_backbones_weights_expect():
-    assert input_rescaling("resnet50") is None and input_rescaling("efficientnet_lite0") is None
+    assert input_normalization("resnet50") is None and input_normalization("efficientnet_lite0") is None
     pixels = torch.rand(3, 4, 4)
     mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
-    scale, shift = input_rescaling("googlenet")
+    scale, shift = input_normalization("googlenet")
     torch.testing.assert_close((pixels - mean) / std * scale + shift, (pixels - 0.5) / 0.5)
-    scale, shift = input_rescaling("mobilevitv2")  # trained on values in 0..1
+    scale, shift = input_normalization("mobilevitv2")  # trained on values in 0..1
     torch.testing.assert_close((pixels - mean) / std * scale + shift, pixels)
     assert not any("input" in name for name in PyramidBackbone("googlenet", 8, 8, True).state_dict())
 
 
 def test_unknown_backbone_names_the_near_match():
     with pytest.raises(CarsegError, match=r"resnet5O.*did you mean resnet50"):
-        find_architecture("resnet5O")
+        resolve_backbone("resnet5O")
 
 
 def test_any_timm_name_works_and_one_without_the_strides_is_refused():
-    assert find_architecture("mobilenetv2_050").library == "timm"
+    assert resolve_backbone("mobilenetv2_050").library == "timm"
     with pytest.raises(CarsegError, match=r"vit_tiny_patch16_224.*(stride|feature maps)"):
-        build_body("vit_tiny_patch16_224", [8, 16, 32])
+        build_backbone("vit_tiny_patch16_224", [8, 16, 32])

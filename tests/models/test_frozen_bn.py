@@ -5,8 +5,8 @@ import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
-from carseg_lib.models.backbones import build_body
-from carseg_lib.models.frozen_bn import fold_frozen_norms
+from carseg_lib.models.backbones import build_backbone
+from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
 
 PAIRS = {
     "resnet18": 20,
@@ -21,7 +21,7 @@ PHOTO = torch.zeros(1, 3, 64, 64)
 def frozen_body(backbone):
     """A backbone with statistics and weights as training might have left them."""
     generator = torch.Generator().manual_seed(0)
-    body, _ = build_body(backbone, [8, 16, 32])
+    body, _ = build_backbone(backbone, [8, 16, 32])
     for norm in body.modules():
         if isinstance(norm, nn.BatchNorm2d):
             for tensor, low, high in (
@@ -44,7 +44,7 @@ def maps_of(body, photos):
 def test_values_gradients_and_names_are_those_of_the_plain_backbone(backbone):
     plain = frozen_body(backbone)
     folded = copy.deepcopy(plain)
-    found = fold_frozen_norms(folded.float(), PHOTO)
+    found = fuse_frozen_batchnorm(folded.float(), PHOTO)
     folded.double()
     assert found == PAIRS[backbone]
     assert list(folded.state_dict()) == list(plain.state_dict())
@@ -70,7 +70,7 @@ def test_values_gradients_and_names_are_those_of_the_plain_backbone(backbone):
 
 def test_a_copy_of_a_folded_backbone_is_independent():
     body = frozen_body("efficientnet_lite0").float()
-    fold_frozen_norms(body, PHOTO)
+    fuse_frozen_batchnorm(body, PHOTO)
     other = copy.deepcopy(body)
     photos = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(2))
     before = body(photos)[0]
@@ -92,4 +92,4 @@ def test_what_goes_past_a_block_is_not_folded():
             return x + self.norm(x)
 
     body = nn.Sequential(nn.Conv2d(3, 4, 3), Block())
-    assert fold_frozen_norms(body, PHOTO) == 0
+    assert fuse_frozen_batchnorm(body, PHOTO) == 0

@@ -2,14 +2,14 @@ import pytest
 import torch
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
-from carseg_lib.models.mask_rcnn import LOSS_TERMS, build_model, summarise
-from carseg_lib.models.roi_heads import mirror_boxes
-from tests.helpers.small_run import small_study
+from carseg_lib.models.mask_rcnn import LOSS_TERMS, build_model, summarize
+from carseg_lib.models.roi_heads import hflip_boxes
+from tests.helpers.small_run import small_run
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars)
+    return small_run(monkeypatch, tmp_path, synthetic_cars)
 
 
 def batch(n=2, size=96):
@@ -85,8 +85,8 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(study):
         scored = model.rpn(pyramid, images)
         boxes, _ = model.rpn.propose(scored, model.proposals)
         seen, there = heads._read(features, boxes)
-        other, elsewhere = heads._read(mirrored, mirror_boxes(boxes, 96))
-        scores, mean = (seen + other) / 2, (there + mirror_boxes(elsewhere, 96)) / 2
+        other, elsewhere = heads._read(mirrored, hflip_boxes(boxes, 96))
+        scores, mean = (seen + other) / 2, (there + hflip_boxes(elsewhere, 96)) / 2
         mean = mean.clamp(0, 96)
     assert losses == {} and not torch.allclose(seen, other)
     for i, one in enumerate(found):
@@ -99,7 +99,7 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(study):
             assert torch.allclose(mean[region][place, label], box, atol=1e-4)
             views = [
                 heads._mask_logits(maps, at[None], torch.tensor([i]))[0, label].sigmoid()
-                for maps, at in ((features, box), (mirrored, mirror_boxes(box, 96)))
+                for maps, at in ((features, box), (mirrored, hflip_boxes(box, 96)))
             ]
             assert torch.allclose(mask[0], (views[0] + views[1].flip(1)) / 2, atol=1e-5)
 
@@ -213,7 +213,7 @@ def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_p
 
 def test_summary_counts_parameters_and_flops_of_each_part(study):
     model = build_model(study, 5, with_masks=True)
-    summary = summarise(model, study.image_size)
+    summary = summarize(model, study.image_size)
     assert summary.loc["all", "parameters"] == sum(p.numel() for p in model.parameters())
     assert summary.loc["all", "trainable"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert (summary.gflop > 0).all()

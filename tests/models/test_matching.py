@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, Matcher
 from torchvision.ops import box_iou
 
-from carseg_lib.models.matching import BACKGROUND, BETWEEN, Truth, jittered, match, sample
+from carseg_lib.models.matching import (
+    BACKGROUND,
+    BETWEEN,
+    PaddedTargets,
+    jitter_boxes,
+    match_boxes,
+    sample_boxes,
+)
 
 
 def some_boxes(n, generator, size=100.0):
@@ -22,7 +29,7 @@ def truth_of(counts, generator):
         }
         for i, n in enumerate(counts)
     ]
-    return Truth.of(targets), targets
+    return PaddedTargets.of(targets), targets
 
 
 def test_the_cars_of_a_batch_stand_in_a_rectangle():
@@ -41,7 +48,7 @@ def test_cars_are_matched_as_torchvision_matches_them(seed, counts, same_boxes):
     of_all = [some_boxes(30, generator) for _ in counts]
     boxes = of_all[0] if same_boxes else torch.stack(of_all)
     for high, low, best_always in ((0.7, 0.3, True), (0.5, 0.5, False)):
-        which, state = match(truth, boxes, high, low, best_always)
+        which, state = match_boxes(truth, boxes, high, low, best_always)
         matcher = Matcher(high, low, allow_low_quality_matches=best_always)
         for i, target in enumerate(targets):
             if not len(target["boxes"]):
@@ -61,7 +68,7 @@ def test_cars_are_matched_as_torchvision_matches_them(seed, counts, same_boxes):
 def test_as_many_are_sampled_as_torchvision_samples(seed, n, size, fraction):
     generator = torch.Generator().manual_seed(seed)
     state = torch.randint(-1, 2, (3, n), generator=generator)
-    drawn = sample(state, (4, 5, 6), size, fraction)
+    drawn = sample_boxes(state, (4, 5, 6), size, fraction)
     positive, negative = BalancedPositiveNegativeSampler(size, fraction)(list(state))
     for i in range(3):
         taken = drawn.index[i][drawn.taken[i]]
@@ -75,17 +82,17 @@ def test_as_many_are_sampled_as_torchvision_samples(seed, n, size, fraction):
 
 def test_a_photos_sample_follows_from_its_seed_alone():
     state = torch.tensor([[1] * 10 + [BACKGROUND] * 40 + [BETWEEN] * 10])
-    alone = sample(state, (7,), 16, 0.5)
-    together = sample(state.repeat(3, 1), (1, 7, 7), 16, 0.5)
+    alone = sample_boxes(state, (7,), 16, 0.5)
+    together = sample_boxes(state.repeat(3, 1), (1, 7, 7), 16, 0.5)
     assert torch.equal(together.index[1], alone.index[0]) and torch.equal(together.index[2], alone.index[0])
     assert not torch.equal(together.index[0], alone.index[0])
     torch.manual_seed(3)
-    assert torch.equal(sample(state, (7,), 16, 0.5).index, alone.index)
+    assert torch.equal(sample_boxes(state, (7,), 16, 0.5).index, alone.index)
 
 
 def test_every_candidate_is_as_likely_as_the_others():
     state = torch.tensor([[1] * 8 + [BACKGROUND] * 12]).repeat(4000, 1)
-    drawn = sample(state, range(4000), 6, 0.5)
+    drawn = sample_boxes(state, range(4000), 6, 0.5)
     counts = torch.bincount(drawn.index.flatten(), minlength=20).float() / 4000
     assert counts[:8].tolist() == pytest.approx([3 / 8] * 8, abs=0.04)
     assert counts[8:].tolist() == pytest.approx([3 / 12] * 12, abs=0.04)
@@ -95,7 +102,7 @@ def test_every_candidate_is_as_likely_as_the_others():
 @settings(max_examples=60, deadline=None)
 def test_jittered_boxes_keep_near_the_cars_and_their_shape(seed, counts, share):
     truth, _ = truth_of(counts, torch.Generator().manual_seed(seed))
-    moved = jittered(truth, share)
+    moved = jitter_boxes(truth, share)
     assert moved.shape == truth.boxes.shape
     assert torch.equal(moved[~truth.present], torch.zeros(int((~truth.present).sum()), 4))
     sides = (truth.boxes[..., 2:] - truth.boxes[..., :2]).repeat(1, 1, 2)
@@ -105,6 +112,6 @@ def test_jittered_boxes_keep_near_the_cars_and_their_shape(seed, counts, share):
 
 def test_a_photos_jitter_is_its_own():
     truth, targets = truth_of((2, 1, 2), torch.Generator().manual_seed(0))
-    alone = Truth.of(targets[2:])
-    assert torch.equal(jittered(truth, 0.2)[2], jittered(alone, 0.2)[0])
-    assert not torch.equal(jittered(truth, 0.2)[truth.present], truth.boxes[truth.present])
+    alone = PaddedTargets.of(targets[2:])
+    assert torch.equal(jitter_boxes(truth, 0.2)[2], jitter_boxes(alone, 0.2)[0])
+    assert not torch.equal(jitter_boxes(truth, 0.2)[truth.present], truth.boxes[truth.present])

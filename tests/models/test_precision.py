@@ -6,8 +6,8 @@ from torch import nn
 
 from carseg_lib.models import precision
 from carseg_lib.models.mask_rcnn import build_model
-from carseg_lib.models.precision import BFLOAT16, FLOAT32, autocast, number_format, spare_strided_depthwise
-from tests.helpers.small_run import small_study
+from carseg_lib.models.precision import BFLOAT16, FLOAT32, autocast, keep_depthwise_fp32, resolve_precision
+from tests.helpers.small_run import small_run
 
 CPU = torch.device("cpu")
 
@@ -17,14 +17,14 @@ CPU = torch.device("cpu")
 )
 def test_auto_follows_what_the_processor_multiplies_in(monkeypatch, features, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
-    precision.multiplies_bfloat16.cache_clear()
-    assert number_format("auto", CPU) == expected
-    assert [number_format(given, CPU) for given in (FLOAT32, BFLOAT16)] == [FLOAT32, BFLOAT16]
-    precision.multiplies_bfloat16.cache_clear()
+    precision.supports_bf16.cache_clear()
+    assert resolve_precision("auto", CPU) == expected
+    assert [resolve_precision(given, CPU) for given in (FLOAT32, BFLOAT16)] == [FLOAT32, BFLOAT16]
+    precision.supports_bf16.cache_clear()
 
 
 def test_a_kind_of_device_without_such_instructions_stays_in_float32():
-    assert number_format("auto", torch.device("mps")) == FLOAT32
+    assert resolve_precision("auto", torch.device("mps")) == FLOAT32
 
 
 def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a_gradient():
@@ -32,7 +32,7 @@ def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a
     strided = nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8)
     body = nn.Sequential(nn.Conv2d(3, 8, 1), strided, nn.Conv2d(8, 8, 3, padding=1, groups=8))
     before = copy.deepcopy(body)
-    assert spare_strided_depthwise(body) == 1 and spare_strided_depthwise(body) == 0
+    assert keep_depthwise_fp32(body) == 1 and keep_depthwise_fp32(body) == 0
     assert list(body.state_dict()) == list(before.state_dict())
     photos = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(body(photos), before(photos), rtol=0, atol=0)
@@ -50,7 +50,7 @@ def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a
 
 
 def test_a_model_in_bfloat16_gives_float32_and_nearly_the_same(monkeypatch, tmp_path, synthetic_cars):
-    exact = small_study(monkeypatch, tmp_path, synthetic_cars, precision=FLOAT32, score_threshold=0.0)
+    exact = small_run(monkeypatch, tmp_path, synthetic_cars, precision=FLOAT32, score_threshold=0.0)
     torch.manual_seed(0)
     model = build_model(exact, 5, with_masks=True).eval()
     rounded = build_model(exact.model_copy(update={"precision": BFLOAT16}), 5, with_masks=True).eval()

@@ -54,7 +54,7 @@ def test_a_damaged_one_is_refused_in_a_line_that_says_what_to_do(path, damage):
 def test_the_one_in_the_package_is_small_whole_and_says_what_it_is():
     path = segmenter_path()
     assert path.stat().st_size <= 20e6
-    state, card = pretrained.read_shipped()
+    state, card = pretrained.read_builtin()
     assert card["body_types"] == ["car"] and card["with_masks"]
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
     assert card["metrics"]["rendered"]["mask_iou"]["value"] > 0.85

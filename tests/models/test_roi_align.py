@@ -4,9 +4,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.ops import MultiScaleRoIAlign, roi_align
+from torchvision.ops import MultiScaleRoIAlign as TorchvisionRoIAlign
+from torchvision.ops import roi_align as torchvision_roi_align
 
-from carseg_lib.models.roi_align import RegionFeatures, area_weights, point_weights, read_regions
+from carseg_lib.models.roi_align import MultiScaleRoIAlign, area_weights, point_weights, roi_align
 
 
 def some_boxes(n, generator, size=224.0):
@@ -23,8 +24,8 @@ def test_values_and_gradients_are_those_of_roi_align(seed, bins, n, samples):
     map_ = torch.randn(3, 5, 9, 13, dtype=torch.float64, generator=generator, requires_grad=True)
     boxes = some_boxes(n, generator, size=14.0).double() - 1
     photo = torch.randint(0, 3, (n,), generator=generator).sort().values
-    ours = read_regions(map_, boxes, photo, bins, partial(point_weights, samples=samples)).permute(0, 3, 1, 2)
-    theirs = roi_align(map_, torch.cat([photo[:, None], boxes], 1), bins, 1.0, samples)
+    ours = roi_align(map_, boxes, photo, bins, partial(point_weights, samples=samples)).permute(0, 3, 1, 2)
+    theirs = torchvision_roi_align(map_, torch.cat([photo[:, None], boxes], 1), bins, 1.0, samples)
     torch.testing.assert_close(ours, theirs)
     weights = torch.randn(ours.shape, dtype=torch.float64, generator=generator)
     torch.testing.assert_close(
@@ -41,10 +42,10 @@ def test_levels_and_order_are_those_of_torchvision(strides, canonical_scale):
         for i, stride in enumerate((*strides, 64))  # the last is for proposals only
     }
     boxes = [some_boxes(n, generator) for n in (5, 0, 1, 12)]
-    stock = MultiScaleRoIAlign(
+    stock = TorchvisionRoIAlign(
         [str(i) for i in range(len(strides))], 7, sampling_ratio=2, canonical_scale=canonical_scale
     )
-    ours = RegionFeatures(strides, 7, canonical_scale)
+    ours = MultiScaleRoIAlign(strides, 7, canonical_scale)
     photo = torch.arange(4).repeat_interleave(torch.tensor([5, 0, 1, 12]))
     torch.testing.assert_close(
         ours(maps, torch.cat(boxes), photo), stock(maps, boxes, [(224, 224)] * 4), atol=1e-5, rtol=1e-5
@@ -53,7 +54,7 @@ def test_levels_and_order_are_those_of_torchvision(strides, canonical_scale):
 
 def test_no_regions_give_no_features():
     maps = {"0": torch.zeros(2, 3, 28, 28)}
-    found = RegionFeatures((8,), 7, 224)(maps, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
+    found = MultiScaleRoIAlign((8,), 7, 224)(maps, torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64))
     assert found.shape == (0, 3, 7, 7)
 
 

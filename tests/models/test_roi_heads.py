@@ -3,13 +3,13 @@ import torch
 
 from carseg_lib.models.backbones import PyramidBackbone
 from carseg_lib.models.mask_rcnn import build_model
-from carseg_lib.models.roi_heads import mirror_boxes
-from tests.helpers.small_run import small_study
+from carseg_lib.models.roi_heads import hflip_boxes
+from tests.helpers.small_run import small_run
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars)
+    return small_run(monkeypatch, tmp_path, synthetic_cars)
 
 
 def test_a_type_is_read_from_the_last_layer_and_car_and_box_from_the_pyramid(study):
@@ -53,5 +53,5 @@ def test_the_last_layer_is_what_the_classifier_reads(backbone, channels):
 
 def test_mirrored_boxes_are_where_the_cars_are_in_the_mirror_image():
     boxes = torch.tensor([[[2.0, 3.0, 5.0, 9.0], [0.0, 0.0, 20.0, 4.0]]])
-    assert mirror_boxes(boxes, 20).tolist() == [[[15.0, 3.0, 18.0, 9.0], [0.0, 0.0, 20.0, 4.0]]]
-    assert torch.equal(mirror_boxes(mirror_boxes(boxes, 20), 20), boxes)
+    assert hflip_boxes(boxes, 20).tolist() == [[[15.0, 3.0, 18.0, 9.0], [0.0, 0.0, 20.0, 4.0]]]
+    assert torch.equal(hflip_boxes(hflip_boxes(boxes, 20), 20), boxes)

@@ -2,10 +2,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.rpn import AnchorGenerator, RegionProposalNetwork, RPNHead
+from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
+from torchvision.models.detection.rpn import RegionProposalNetwork as TorchvisionRPN
 
-from carseg_lib.models.matching import Truth, match, sample
-from carseg_lib.models.rpn import RegionProposals, places_of_photos
+from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
+from carseg_lib.models.rpn import RegionProposalNetwork, pad_per_image
 
 MOST = 40
 
@@ -19,8 +20,8 @@ def networks():
     for part in (head.cls_logits, head.bbox_pred):  # scores that differ, boxes that are not their anchors
         torch.nn.init.normal_(part.weight, std=0.5)
     counts = {"training": MOST, "testing": MOST}
-    theirs = RegionProposalNetwork(anchors, head, 0.7, 0.3, 16, 0.5, counts, counts, 0.7)
-    return RegionProposals(anchors, head, 16), theirs
+    theirs = TorchvisionRPN(anchors, head, 0.7, 0.3, 16, 0.5, counts, counts, 0.7)
+    return RegionProposalNetwork(anchors, head, 16), theirs
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def test_proposals_are_torchvisions(networks, maps):
 def test_losses_are_torchvisions_of_the_same_anchors(networks, maps):
     ours, theirs = networks
     scored = ours(maps, IMAGES)
-    losses, counted = ours.losses(scored, Truth.of(TARGETS))
-    truth = Truth.of(TARGETS)
-    _, state = match(truth, scored.anchors, 0.7, 0.3, best_always=True)
-    drawn = sample(state, truth.seeds, 16, 0.5)
+    losses, counted = ours.losses(scored, PaddedTargets.of(TARGETS))
+    truth = PaddedTargets.of(TARGETS)
+    _, state = match_boxes(truth, scored.anchors, 0.7, 0.3, best_always=True)
+    drawn = sample_boxes(state, truth.seeds, 16, 0.5)
 
     def same(_):
         def mask(of):
@@ -87,16 +88,16 @@ def test_losses_are_torchvisions_of_the_same_anchors(networks, maps):
 def test_photos_without_cars_teach_background_alone(networks, maps):
     ours, _ = networks
     scored = ours(maps, IMAGES)
-    losses, counted = ours.losses(scored, Truth.of([TARGETS[1] | {"seed": i} for i in range(3)]))
+    losses, counted = ours.losses(scored, PaddedTargets.of([TARGETS[1] | {"seed": i} for i in range(3)]))
     assert losses["loss_rpn_box_reg"] == 0 and counted == 48
-    drawn = sample(torch.zeros(3, len(scored.anchors)), (0, 1, 2), 16, 0.5)
+    drawn = sample_boxes(torch.zeros(3, len(scored.anchors)), (0, 1, 2), 16, 0.5)
     expected = F.softplus(drawn.gather(scored.objectness)).mean()
     assert losses["loss_objectness"].item() == pytest.approx(expected.item())
 
 
 def test_boxes_take_their_places_photo_by_photo():
     boxes = torch.arange(20.0).view(5, 4)
-    found, there = places_of_photos(boxes, torch.tensor([2, 0, 2, 2, 0]), 3, 2)
+    found, there = pad_per_image(boxes, torch.tensor([2, 0, 2, 2, 0]), 3, 2)
     assert there.tolist() == [[True, True], [False, False], [True, True]]
     assert torch.equal(found[0], boxes[[1, 4]]) and torch.equal(found[2], boxes[[0, 2]])
     assert (found[1] == 0).all()

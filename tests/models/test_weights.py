@@ -12,12 +12,12 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import IMAGENET_PACKAGES, load_weights, read_checkpoint, rename_in_order
-from tests.helpers.small_run import small_study
+from tests.helpers.small_run import small_run
 
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_study(monkeypatch, tmp_path, synthetic_cars)
+    return small_run(monkeypatch, tmp_path, synthetic_cars)
 
 
 @pytest.fixture

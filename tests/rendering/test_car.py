@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carseg_lib.data.catalogue import BODY_TYPES
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.body import BodySurface, inward, outline
 from carseg_rendering.car.greenhouse import drawn

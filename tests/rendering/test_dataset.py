@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from carseg_lib.core import files
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import BODY_TYPES, PAPER_COUNTS, SPLITS
+from carseg_lib.data.catalogue import PAPER_COUNTS, SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
 from carseg_rendering.cli import main
 from carseg_rendering.dataset import build, card, shards

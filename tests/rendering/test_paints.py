@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carseg_lib.data.catalogue import BODY_TYPES
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_rendering.car.paints import COLOURS, FINISHES, sample_look
 
 

@@ -16,10 +16,10 @@ from carseg_rendering.camera.render import LARGEST_OTHER, render_photo
 from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.paints import sample_look
 from carseg_rendering.car.shapes import sample_shape
-from carseg_rendering.dataset.plan import body_type_of
+from carseg_rendering.dataset.plan import VERSIONS, body_type_of
 from carseg_rendering.geometry.materials import matte
 from carseg_rendering.geometry.meshes import Part, box
-from carseg_rendering.scene.scenes import VERSIONS, sample_scene
+from carseg_rendering.scene.scenes import sample_scene
 
 
 @pytest.fixture(scope="module")

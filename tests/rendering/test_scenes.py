@@ -4,13 +4,13 @@ from dataclasses import asdict, fields
 import numpy as np
 import pytest
 
+from carseg_rendering.dataset.plan import VERSIONS
 from carseg_rendering.scene.scenes import (
     BACKGROUNDS,
     GROUNDS,
     LIGHTS,
     OCCLUDERS,
     SUN_ELEVATIONS,
-    VERSIONS,
     VIEWS,
     SceneParameters,
     sample_scene,

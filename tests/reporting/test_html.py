@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carseg_lib.core import files, formatting
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import BODY_TYPES
 from carseg_lib.paper import audit, claims, recipe
 from carseg_lib.reporting.html import findings, page, render
 from carseg_lib.reporting.html.page import write_index, write_report
@@ -522,13 +522,15 @@ def test_levels_that_lie_apart_are_named() -> None:
         ]
     )
     effect = {"group": "all types", "measure": "more noise", "odds_ratio": 0.5, "low": 0.4, "high": 0.6}
-    texts = " ".join(findings.hard_levels(accuracy, pd.DataFrame([effect])))
+    texts = " ".join(findings.significant_slices(accuracy, pd.DataFrame([effect])))
     assert "Below it with its whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
     assert "clear" not in texts and "90°" not in texts and "Above" not in texts
     assert "more noise (odds × 0.50, 0.40–0.60)" in texts
-    none = " ".join(findings.hard_levels(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}])))
+    none = " ".join(
+        findings.significant_slices(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}]))
+    )
     assert "No level lies apart" in none and "no measure changes the odds" in none
-    assert findings.hard_levels(accuracy.iloc[:0], pd.DataFrame()) == []
+    assert findings.significant_slices(accuracy.iloc[:0], pd.DataFrame()) == []
 
 
 def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:

@@ -20,11 +20,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from carseg_lib.data.catalogue import BODY_TYPES, Catalogue
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.duplicates import near_duplicates
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
+from carseg_lib.reporting.palette import CLASS_COLORS
 from carseg_lib.reporting.plots.data import (
     box_statistics,
     brightness,
@@ -35,14 +37,14 @@ from carseg_lib.reporting.plots.data import (
 from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
 from carseg_lib.reporting.plots.overlay import overlay
 from carseg_lib.reporting.plots.photos import (
-    answers_grid,
     augmentation_grid,
     duplicate_pairs,
-    masks_against_truth,
+    mask_comparison_grid,
+    prediction_grid,
     sample_photos,
     transform_steps,
 )
-from carseg_lib.reporting.plots.style import BODY_TYPE_COLOURS, png_bytes, save_figure
+from carseg_lib.reporting.plots.style import png_bytes, save_figure
 from carseg_lib.reporting.plots.training import accuracy_curves, loss_curves, loss_terms
 from tests.helpers.fake_run import make_history, make_metrics, make_predictions
 
@@ -95,8 +97,8 @@ def figures(cars: Catalogue, answers: tuple[pd.DataFrame, pd.DataFrame], metrics
         "pr_curves": pr_curves(predictions, detections, table1=TABLE_1.to_dict("index")),
         "table_bars": table_bars(compare_with_paper(metrics, "validation"), split="validation"),
         "average_precision": average_precision(part, "validation"),
-        "answers_grid": answers_grid(predictions, cars.root),
-        "masks_against_truth": masks_against_truth(predictions, cars.root, cars.instances),
+        "answers_grid": prediction_grid(predictions, cars.root),
+        "masks_against_truth": mask_comparison_grid(predictions, cars.root, cars.instances),
     }
 
 
@@ -190,8 +192,8 @@ def test_empty_tables_give_a_message(cars: Catalogue, answers: tuple[pd.DataFram
     none = answers[0].iloc[:0]
     history = make_history().iloc[:0]
     for figure in (
-        answers_grid(none, cars.root),
-        masks_against_truth(none, cars.root, cars.instances),
+        prediction_grid(none, cars.root),
+        mask_comparison_grid(none, cars.root, cars.instances),
         pr_curves(none),
         duplicate_pairs(cars, near_duplicates(cars.photos.iloc[:1])),
         *(draw(history) for draw in (loss_curves, loss_terms, accuracy_curves)),
@@ -318,8 +320,8 @@ def test_answers_come_back_from_csv_the_same(
 ) -> None:
     answers[0].to_csv(tmp_path / "predictions.csv", index=False)
     again = pd.read_csv(tmp_path / "predictions.csv")
-    assert texts(answers_grid(again, cars.root)) == texts(answers_grid(answers[0], cars.root))
-    assert "no car found" in texts(answers_grid(again[again["predicted"].isna()], cars.root))
+    assert texts(prediction_grid(again, cars.root)) == texts(prediction_grid(answers[0], cars.root))
+    assert "no car found" in texts(prediction_grid(again[again["predicted"].isna()], cars.root))
 
 
 def test_photo_names_are_not_read_as_mathematics(cars: Catalogue) -> None:
@@ -351,7 +353,7 @@ def test_overlay_marks_box_and_mask_and_nothing_else() -> None:
 
 def test_overlay_takes_the_colour_of_the_type() -> None:
     photo = Image.new("L", (200, 150), 90)
-    for body_type, colour in BODY_TYPE_COLOURS.items():
+    for body_type, colour in CLASS_COLORS.items():
         picture = overlay(photo, (20, 60, 180, 140), None, f"{body_type} 0.93")
         assert picture.mode == "RGB"
         assert picture.getpixel((20, 100)) == tuple(round(255 * part) for part in to_rgb(colour))
@@ -384,7 +386,7 @@ DEUTERANOPIA = [[0.2920, 0.7054, -0.0003], [0.2934, 0.7089, 0.0000], [-0.0210, 0
 
 @pytest.mark.parametrize("sight", [np.eye(3), PROTANOPIA, DEUTERANOPIA])
 def test_colours_of_the_types_are_told_apart_by_everybody(sight: np.ndarray) -> None:
-    linear = [np.array(to_rgb(BODY_TYPE_COLOURS[t])) ** 2.2 for t in BODY_TYPES]
+    linear = [np.array(to_rgb(CLASS_COLORS[t])) ** 2.2 for t in BODY_TYPES]
     seen = [(np.asarray(sight) @ colour).clip(0, 1) ** (1 / 2.2) for colour in linear]
     for i, a in enumerate(seen):
         for b in seen[:i]:
@@ -397,7 +399,7 @@ def test_agreement_of_masks_is_drawn_in_three_colours(cars: Catalogue) -> None:
     assert decode_mask(car["mask"], photo["height"], photo["width"]).any()
     row = {"photo_id": photo["photo_id"], "body_type": car["body_type"], "mask": car["mask"], "mask_iou": 1.0}
     row |= {"width": photo["width"], "height": photo["height"]}
-    shown = texts(masks_against_truth(pd.DataFrame([row]), cars.root, cars.instances))
+    shown = texts(mask_comparison_grid(pd.DataFrame([row]), cars.root, cars.instances))
     for text in ("both", "only ours", "only the truth", "IoU 1.00", "mean IoU of all of them 100.0%"):
         assert text in shown
 

@@ -17,18 +17,18 @@ import psutil
 import pytest
 
 from carseg_lib.core import code_fingerprint
-from carseg_lib.core.config import parse_settings, project_folder
+from carseg_lib.core.config import parse_overrides, project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.workflow import notebooks, pipeline
 from carseg_lib.workflow.notebooks import NotebookFailedError
-from carseg_lib.workflow.stages import Project, Step
+from carseg_lib.workflow.stages import Project, Stage
 
 STEPS = (
-    Step("01_read", ("data",), (), ("table.csv",), reads_data=True),
-    Step("02_train", ("data", "training"), ("table.csv",), ("model/*.pt",), reads_weights=True),
-    Step("03_score", ("data", "training", "evaluation"), ("model/*.pt",), ("metrics.json",)),
-    Step("page", (), ("metrics.json", "figures/*"), ("index.html",), function="fakelib.page.write_page"),
+    Stage("01_read", ("data",), (), ("table.csv",), reads_data=True),
+    Stage("02_train", ("data", "training"), ("table.csv",), ("model/*.pt",), reads_weights=True),
+    Stage("03_score", ("data", "training", "evaluation"), ("model/*.pt",), ("metrics.json",)),
+    Stage("page", (), ("metrics.json", "figures/*"), ("index.html",), function="fakelib.page.write_page"),
 )
 MODULES = {
     "__init__": '"""A library."""\n',
@@ -72,7 +72,7 @@ class Lab:
         self.fail = None
 
     def study(self, settings: str = "", **asked) -> Study:
-        return Study.create(run="mine", data=self.data, overrides=parse_settings(settings), **asked)
+        return Study.create(run="mine", data=self.data, overrides=parse_overrides(settings), **asked)
 
     def make(self, settings: str = "", until: str = "page", **asked) -> list[str]:
         self.said = []
@@ -401,7 +401,7 @@ def reach(folder: Path, source: str, **modules: str) -> list[str]:
         path.write_text(text)
     (folder / "lib" / "__init__.py").touch()
     return [
-        name.removeprefix("lib/") for name in code_fingerprint.reached_files(folder, "lib", source, "test")
+        name.removeprefix("lib/") for name in code_fingerprint.imported_files(folder, "lib", source, "test")
     ]
 
 

@@ -8,13 +8,13 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.engine.trainer import train
 from carseg_lib.workflow.predict import LARGEST_SIDE, predict_path
-from tests.helpers.small_run import small_study, with_dataset
+from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
-        study = small_study(
+        study = small_run(
             patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0
         )
         with_dataset(study)

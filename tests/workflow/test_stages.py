@@ -3,11 +3,11 @@
 import itertools
 
 from carseg_lib.core.config import project_folder
-from carseg_lib.workflow.stages import STEPS, Project
+from carseg_lib.workflow.stages import STAGES, Project
 
 
 def test_the_steps_of_the_study_fit_together():
-    assert [step.name for step in STEPS] == [
+    assert [step.name for step in STAGES] == [
         "01_data_exploration",
         "02_preprocessing",
         "03_training",
@@ -15,13 +15,13 @@ def test_the_steps_of_the_study_fit_together():
         "report",
     ]
     written: set[str] = {"study.json", "provenance.json", "figures/*"}
-    for step in STEPS:
+    for step in STAGES:
         assert set(step.reads) <= written, step.name
         written |= set(step.writes)
-    for earlier, later in itertools.pairwise(STEPS[:4]):
+    for earlier, later in itertools.pairwise(STAGES[:4]):
         assert set(earlier.sections) <= set(later.sections)
 
 
 def test_a_steps_notebook_is_the_repositorys():
-    notebook = Project().notebook(STEPS[0])
+    notebook = Project().notebook(STAGES[0])
     assert notebook == project_folder() / "notebooks" / "01_data_exploration.ipynb" and notebook.is_file()

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from carseg_lib.core.classes import TypeNames, letters
+from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
-from carseg_lib.data.formats.mask_png import MaskFile
+from carseg_lib.data.formats.mask_png import MaskPng
 
 _SPLIT_NAMES = {
     "train": "train",
@@ -47,11 +47,11 @@ class Annotation:
     bbox: Any = None
     corners: tuple[float, float, float, float] | None = None
     box_text: str = ""
-    segmentation: Any | MaskFile = None
+    segmentation: Any | MaskPng = None
 
 
 @dataclass(frozen=True)
-class ListedPhoto:
+class ImageRecord:
     """A photo that a source names.
 
     Attributes:
@@ -84,8 +84,8 @@ class Listing:
     name: str
     root: Path
     source: str = ""
-    types: TypeNames = field(default_factory=TypeNames)
-    photos: list[ListedPhoto] = field(default_factory=list)
+    types: ClassMap = field(default_factory=ClassMap)
+    photos: list[ImageRecord] = field(default_factory=list)
     ignored: list[dict[str, str]] = field(default_factory=list)
     parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
 
@@ -128,7 +128,7 @@ def split_of(name: str) -> str | None:
 
     Besides case and separators, COCO's "instances_train2017" is understood.
     """
-    return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", letters(name)))
+    return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", normalize_name(name)))
 
 
 def is_text(name: str) -> bool:

@@ -12,14 +12,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import photo_root
-from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, inside, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
 from carseg_lib.data.metadata_table import check_parameters, read_parameters
 
 
-def list_coco(data: Path, types: TypeNames) -> Listing:
+def read_coco(data: Path, types: ClassMap) -> Listing:
     """List the photos of one COCO file, or of a folder's annotations/*.json.
 
     Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of
@@ -105,7 +105,7 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
             continue
         size = row.get("width"), row.get("height")
         stated = size if all(type(v) is int and v > 0 for v in size) else None
-        listing.photos.append(ListedPhoto(photo_id, split, labelled[image_id], stated))
+        listing.photos.append(ImageRecord(photo_id, split, labelled[image_id], stated))
     return set(names.values())
 
 

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, inside, name_of, split_of
-from carseg_lib.data.formats.mask_png import MaskFile
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
+from carseg_lib.data.formats.mask_png import MaskPng
 
 NAME = "photos.csv"  # of the table in a folder
 _EDGES = ("x1", "y1", "x2", "y2")
@@ -25,7 +25,7 @@ _COLUMNS = ("photo", "type", *_EDGES, "mask", "split")
 _Row = dict[str, str]
 
 
-def list_table(data: Path, types: TypeNames) -> Listing:
+def read_csv_table(data: Path, types: ClassMap) -> Listing:
     """List the photos of a table, in the order of its rows.
 
     Rows of other types, photos without a car of the types and columns of other names are noted in `ignored`.
@@ -65,7 +65,7 @@ def list_table(data: Path, types: TypeNames) -> Listing:
         if not row["type"]:
             raise CarsegError(f"{where}: the type of {photo_id!r} is empty; name it, or remove the row")
         corners, text = _corners(where, row)
-        mask = MaskFile(root, _inside(where, row, "mask", root)) if row["mask"] else None
+        mask = MaskPng(root, _inside(where, row, "mask", root)) if row["mask"] else None
         annotations = cars.setdefault(photo_id, [])
         body_type = types.of(row["type"])
         if body_type is None:
@@ -77,7 +77,7 @@ def list_table(data: Path, types: TypeNames) -> Listing:
     for photo_id, annotations in cars.items():
         split = splits[photo_id][0]
         if annotations:
-            listing.photos.append(ListedPhoto(photo_id, split, annotations))
+            listing.photos.append(ImageRecord(photo_id, split, annotations))
         else:
             listing.ignore(photo_id, "no labelled car", "no row of the study's types", split)
     if not listing.photos:

@@ -6,27 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carseg_lib.core.classes import FOLDERS, TypeNames
+from carseg_lib.core.classes import FOLDERS, ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats import csv_table, pascal_voc, stanford_cars
 from carseg_lib.data.formats.base import Listing
-from carseg_lib.data.formats.coco import list_coco
-from carseg_lib.data.formats.image_folder import list_folder
+from carseg_lib.data.formats.coco import read_coco
+from carseg_lib.data.formats.image_folder import read_image_folder
 
 
 @dataclass(frozen=True)
-class Source:
+class Format:
     """One kind of data set.
 
     Attributes:
         name: In words.
         mark: What makes a folder one of these, relative to it; "" if the folder is none.
-        list_photos: Lists the photos of a folder.
+        read: Lists the photos of a folder.
     """
 
     name: str
     mark: Callable[[Path], str]
-    list_photos: Callable[[Path, TypeNames], Listing]
+    read: Callable[[Path, ClassMap], Listing]
 
 
 def _coco_mark(data: Path) -> str:
@@ -50,19 +50,19 @@ def _table_mark(data: Path) -> str:
     return csv_table.NAME if (data / csv_table.NAME).is_file() else ""
 
 
-COCO = Source("COCO annotations", _coco_mark, list_coco)
-TABLE = Source("CSV table", _table_mark, csv_table.list_table)
+COCO = Format("COCO annotations", _coco_mark, read_coco)
+TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
 ANNOTATED = (
     COCO,
-    Source("VOC annotations", _voc_mark, pascal_voc.list_voc),
-    Source("Stanford Cars", _stanford_mark, stanford_cars.list_stanford_cars),
+    Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc),
+    Format("Stanford Cars", _stanford_mark, stanford_cars.read_stanford_cars),
     TABLE,
 )
-TYPE_FOLDERS = Source("type folders", lambda data: "", list_folder)  # of what has no annotations
+TYPE_FOLDERS = Format("type folders", lambda data: "", read_image_folder)  # of what has no annotations
 FILES = {".json": COCO, ".csv": TABLE}  # that DATA may name
 
 
-def list_photos(data: Path, types: TypeNames | None = None) -> Listing:
+def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
     """Choose the source of a data set and list its photos without opening them.
 
     Args:
@@ -74,18 +74,18 @@ def list_photos(data: Path, types: TypeNames | None = None) -> Listing:
     Raises:
         CarsegError: No such data, two sources would fit, or what the source refuses.
     """
-    data, types = Path(data), types or TypeNames()
+    data, types = Path(data), types or ClassMap()
     source = _source_of(data)
     if types.from_folders and source is not TYPE_FOLDERS:
         raise CarsegError(
             f"{data}: TYPES={FOLDERS} is for photos in type folders, these have {source.name}; name the types in TYPES"
         )
-    listing = source.list_photos(data, types)
+    listing = source.read(data, types)
     listing.source = source.name
     return listing
 
 
-def _source_of(data: Path) -> Source:
+def _source_of(data: Path) -> Format:
     if not data.exists():
         raise CarsegError(f"{data}: there is no such folder or file; give the photos' place as DATA=path")
     if data.is_file():

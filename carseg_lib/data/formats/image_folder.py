@@ -10,19 +10,19 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, is_text, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_text, name_of, split_of
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 _NO_TYPES = {"__MACOSX"}  # what unpacking a Mac's archive leaves
 _OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jfif", ".jp2")
 
 
-def list_folder(data: Path, types: TypeNames) -> Listing:
+def read_image_folder(data: Path, types: ClassMap) -> Listing:
     """List the photos of the study's types under a folder, in the order of their names.
 
-    Spelling is tolerated (`TypeNames.of`, `split_of`); folders inside a type folder belong to it. Photos in
+    Spelling is tolerated (`ClassMap.of`, `split_of`); folders inside a type folder belong to it. Photos in
     other folders (a row a folder), pictures in other formats and links to folders (not followed) are noted in
     `ignored`. Hidden files and folders are not looked at.
 
@@ -52,14 +52,14 @@ def list_folder(data: Path, types: TypeNames) -> Listing:
                 elsewhere[here.as_posix()] += 1
             else:
                 split, body_type = place
-                listing.photos.append(ListedPhoto(photo_id, split, [Annotation(body_type)]))
+                listing.photos.append(ImageRecord(photo_id, split, [Annotation(body_type)]))
     for name, photos in sorted(elsewhere.items()):
         listing.ignore(f"{name}/", types.why_not(Path(name).name), f"{photos} photos")
     _check(data, listing, elsewhere)
     return listing
 
 
-def _place(parts: tuple[str, ...], types: TypeNames) -> tuple[str, str] | None:
+def _place(parts: tuple[str, ...], types: ClassMap) -> tuple[str, str] | None:
     """(split, body type) of a folder given by its parts, or None if it is no type folder."""
     if parts and (body_type := types.of(parts[0])):
         return "", body_type

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from carseg_lib.data.formats.base import Annotation, ListedPhoto
-from carseg_lib.data.formats.mask_png import MaskFile
+from carseg_lib.data.formats.base import Annotation, ImageRecord
+from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.masks import box_of_mask, decode_segmentation, encode_mask
-from carseg_lib.data.photos import BadPhoto, PhotoFacts
+from carseg_lib.data.photos import ImageError, ImageInfo
 
 _SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 
 
-def cars_of(listed: ListedPhoto, facts: PhotoFacts) -> list[dict[str, Any]]:
+def validate_instances(listed: ImageRecord, facts: ImageInfo) -> list[dict[str, Any]]:
     """Check a photo's annotations against its pixels and turn them into rows of the catalogue's instances.
 
     A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the
@@ -41,7 +41,7 @@ def cars_of(listed: ListedPhoto, facts: PhotoFacts) -> list[dict[str, Any]]:
     as_stored = (facts.height, facts.width) if facts.orientation in _SWAPPING else size
     frame = listed.stated_size or _drawn_size(listed.annotations) or size
     if frame not in (size, as_stored):
-        raise BadPhoto(
+        raise ImageError(
             "size mismatch", f"annotated as {frame[0]}×{frame[1]}, the photo has {facts.width}×{facts.height}"
         )
     turn = facts.orientation if frame != size else 1
@@ -54,7 +54,7 @@ def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: in
     if annotation.segmentation:  # a missing, null or empty one is no mask
         mask = _mask_of(annotation.segmentation, height, width)
         if not mask.any():
-            raise BadPhoto("zero-area mask", f"the mask of the {annotation.body_type} has no pixels inside")
+            raise ImageError("zero-area mask", f"the mask of the {annotation.body_type} has no pixels inside")
     if annotation.corners:
         box, origin = _cut_box(annotation.corners, frame, annotation.box_text), "given"
     elif annotation.bbox:
@@ -79,28 +79,30 @@ def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: in
 
 def _drawn_size(annotations: list[Annotation]) -> tuple[int, int] | None:
     """Width and height of the first mask that lies in a file: boxes beside it are taken to be drawn on the same."""
-    masks = [one.segmentation for one in annotations if isinstance(one.segmentation, MaskFile)]
+    masks = [one.segmentation for one in annotations if isinstance(one.segmentation, MaskPng)]
     return masks[0].size() if masks else None
 
 
 def _mask_of(segmentation: Any, height: int, width: int) -> np.ndarray:
-    if isinstance(segmentation, MaskFile):
+    if isinstance(segmentation, MaskPng):
         mask = segmentation.read()
         if mask.shape != (height, width):
             size = f"{mask.shape[1]}×{mask.shape[0]}"
-            raise BadPhoto("bad mask", f"{segmentation.name}: has {size} pixels, the photo {width}×{height}")
+            raise ImageError(
+                "bad mask", f"{segmentation.name}: has {size} pixels, the photo {width}×{height}"
+            )
         return mask
     try:
         return decode_segmentation(segmentation, height, width)
     except ValueError as error:
-        raise BadPhoto("bad mask", str(error)) from None
+        raise ImageError("bad mask", str(error)) from None
 
 
 def _checked_box(bbox: Any, frame: tuple[int, int]) -> tuple[float, float, float, float]:
     """COCO [x, y, width, height] → (x1, y1, x2, y2) cut at the frame."""
     numbers = isinstance(bbox, list) and len(bbox) == 4 and all(type(v) in (int, float) for v in bbox)
     if not numbers or not all(math.isfinite(v) for v in bbox):
-        raise BadPhoto("bad box", f"{str(bbox)[:60]} is not [x, y, width, height]")
+        raise ImageError("bad box", f"{str(bbox)[:60]} is not [x, y, width, height]")
     x, y, w, h = map(float, bbox)
     return _cut_box((x, y, x + w, y + h), frame, str(bbox))
 
@@ -110,15 +112,15 @@ def _cut_box(
 ) -> tuple[float, float, float, float]:
     """A box cut at the frame; `written` is how the source says it."""
     if not all(map(math.isfinite, corners)):
-        raise BadPhoto("bad box", f"{written} is not four numbers")
+        raise ImageError("bad box", f"{written} is not four numbers")
     x1, y1, x2, y2 = corners
     if x2 <= x1 or y2 <= y1:
-        raise BadPhoto("zero-area box", f"{written} has no width or no height")
+        raise ImageError("zero-area box", f"{written} has no width or no height")
     box = max(x1, 0.0), max(y1, 0.0), min(x2, float(frame[0])), min(y2, float(frame[1]))
     if box[0] >= box[2] or box[1] >= box[3]:
-        raise BadPhoto("box outside the photo", f"{written} lies outside of {frame[0]}×{frame[1]}")
+        raise ImageError("box outside the photo", f"{written} lies outside of {frame[0]}×{frame[1]}")
     if min(box[2] - box[0], box[3] - box[1]) < 1:
-        raise BadPhoto("zero-area box", f"{written} is less than a pixel wide or high inside the photo")
+        raise ImageError("zero-area box", f"{written} is less than a pixel wide or high inside the photo")
     return box
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from carseg_lib.data.photos import MAX_MEGAPIXELS, BadPhoto
+from carseg_lib.data.photos import MAX_MEGAPIXELS, ImageError
 
 
 @dataclass(frozen=True)
-class MaskFile:
+class MaskPng:
     """A PNG in which a car is drawn.
 
     Attributes:
@@ -79,5 +79,5 @@ class MaskFile:
             raise self._bad(f"above {MAX_MEGAPIXELS} megapixels")
         return picture
 
-    def _bad(self, what: str) -> BadPhoto:
-        return BadPhoto("bad mask", f"{self.name}: {what}")
+    def _bad(self, what: str) -> ImageError:
+        return ImageError("bad mask", f"{self.name}: {what}")

@@ -13,11 +13,11 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from carseg_lib.core.classes import TypeNames
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, inside, is_text, name_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, is_text, name_of
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
-from carseg_lib.data.formats.mask_png import MaskFile
+from carseg_lib.data.formats.mask_png import MaskPng
 
 _MOST_BYTES = 5_000_000  # of an XML file
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -35,7 +35,7 @@ def annotation_folder(data: Path) -> Path | None:
     return next((folder for folder in folders if any(folder.glob("*.xml"))), None)
 
 
-def list_voc(data: Path, types: TypeNames) -> Listing:
+def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
     """List the photos of a VOC folder, in the order of their XML files.
 
     Objects of other types, photos without an object of the types, photos without an XML file, and photos that no
@@ -71,7 +71,7 @@ def list_voc(data: Path, types: TypeNames) -> Listing:
         elif not cars:
             listing.ignore(photo_id, "no labelled car", "no object of the study's types", split)
         else:
-            listing.photos.append(ListedPhoto(photo_id, split, cars, _stated_size(root)))
+            listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(others.items()):
         listing.ignore(f"{annotations.name}/", types.why_not(name), f"{as_text(name)}: {number} objects")
     files.note_unlabelled(listing, set(listed))
@@ -180,8 +180,8 @@ class _Files:
             return name
         return self.by_stem.get(path.stem, name)
 
-    def mask_of(self, stem: str, number: int) -> MaskFile | None:
-        return MaskFile(self.data, self.masks[stem], number) if stem in self.masks else None
+    def mask_of(self, stem: str, number: int) -> MaskPng | None:
+        return MaskPng(self.data, self.masks[stem], number) if stem in self.masks else None
 
     def note_unlabelled(self, listing: Listing, labelled: set[str]) -> None:
         if missing := [name for name in self.names if name not in labelled]:

@@ -21,9 +21,9 @@ from typing import Any
 
 from scipy.io import loadmat
 
-from carseg_lib.core.classes import TypeNames, letters
+from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ListedPhoto, Listing, as_text, inside, name_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 
 # Annotation files of each split, the first that is there is read; those after the mark have no classes.
@@ -76,7 +76,7 @@ def annotation_files(data: Path) -> dict[str, Path]:
     return found if any(name in found for name in _MARKS) else {}
 
 
-def list_stanford_cars(data: Path, types: TypeNames) -> Listing:
+def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
     """List the photos of Stanford Cars whose class names end in one of the types.
 
     Every class of another body, or without a word for one, is noted in `ignored` with its photos; so are photos whose
@@ -111,7 +111,7 @@ def list_stanford_cars(data: Path, types: TypeNames) -> Listing:
             x1, y1, x2, y2 = row.box
             text = f"x1 {x1}, y1 {y1}, x2 {x2}, y2 {y2}"
             annotation = Annotation(body_type, None, (x1 - 1.0, y1 - 1.0, float(x2), float(y2)), text)
-            listing.photos.append(ListedPhoto(photos.path_of(row), split, [annotation]))
+            listing.photos.append(ImageRecord(photos.path_of(row), split, [annotation]))
     _note_left_out(listing, classes, left)
     if not listing.photos:
         raise CarsegError(
@@ -148,7 +148,7 @@ def _without_year(name: str) -> str:
     return re.sub(r"\s+\d{4}$", "", name.strip())
 
 
-def _type_of(class_name: str, types: TypeNames) -> str | None:
+def _type_of(class_name: str, types: ClassMap) -> str | None:
     """The type that the end of a class's name means: "crew cab" before "cab"."""
     words = _without_year(class_name).split()
     ends = (" ".join(words[k:]) for k in range(len(words)))
@@ -160,7 +160,7 @@ def _note_left_out(listing: Listing, classes: list[str], left: Counter[tuple[int
     for number in sorted({number for number, _ in left}):
         name = classes[number - 1]
         last = _without_year(name).split()[-1]
-        body = letters(last) if letters(last) in _BODY_WORDS else "no body word"
+        body = normalize_name(last) if normalize_name(last) in _BODY_WORDS else "no body word"
         counts = ", ".join(f"{n} {split}" for split in _FILES if (n := left[number, split]))
         listing.ignore(name, listing.types.why_not(last), f"{body}: {counts} photos")
 

@@ -20,17 +20,17 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, maskr
 from torchvision.ops import nms
 
 from carseg_lib.core import files
-from carseg_lib.core.config import Settings, validated
+from carseg_lib.core.config import Settings, validate
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.dataset import network_input
+from carseg_lib.data.dataset import preprocess
 from carseg_lib.engine.inference import mask_window
 from carseg_lib.models import pretrained
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import download, hash_tensors, read_checkpoint
 
-SHIPPED, COCO = "shipped", "coco"
-LEAST_SCORE = 0.05  # of an instance that is looked at
-SAME_CAR = 0.5  # IoU of boxes above which two instances are one car, whatever the teacher calls them
+BUILTIN, COCO = "shipped", "coco"
+MIN_SCORE = 0.05  # of an instance that is looked at
+SAME_CAR_IOU = 0.5  # IoU of boxes above which two instances are one car, whatever the teacher calls them
 SURE, MAYBE = 0.6, 0.4  # probabilities between which a mask's edge moves; see `Instance.stability`
 
 
@@ -76,7 +76,7 @@ def one_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class NetworkAnnotator:
     """A network ready to be asked.
 
     Attributes:
@@ -97,8 +97,8 @@ class Teacher:
         with one_thread():
             looked = self.look(photos)
         for photo, (boxes, scores, masks) in zip(photos, looked, strict=True):
-            kept = nms(boxes, scores, SAME_CAR)
-            kept = kept[scores[kept] >= LEAST_SCORE]
+            kept = nms(boxes, scores, SAME_CAR_IOU)
+            kept = kept[scores[kept] >= MIN_SCORE]
             found.append([_instance(photo.shape[:2], boxes[i], scores[i], masks[i]) for i in kept.tolist()])
         return found
 
@@ -112,7 +112,7 @@ def _instance(size: tuple[int, int], box: Tensor, score: Tensor, probabilities: 
     return Instance(tuple(box.tolist()), mask, float(score), stability)
 
 
-def load_teacher(name: str, device: torch.device) -> Teacher:
+def load_annotator(name: str, device: torch.device) -> NetworkAnnotator:
     """The teacher of a name.
 
     Args:
@@ -124,8 +124,8 @@ def load_teacher(name: str, device: torch.device) -> Teacher:
     """
     if name == COCO:
         return _coco_teacher(device)
-    if name == SHIPPED:
-        state, card = pretrained.read_shipped()
+    if name == BUILTIN:
+        state, card = pretrained.read_builtin()
         return _own_teacher("carseg's car segmenter", state, card, device)
     path = Path(name)
     card_path = path.with_suffix(".json")
@@ -136,10 +136,10 @@ def load_teacher(name: str, device: torch.device) -> Teacher:
     return _own_teacher(path.name, read_checkpoint(path), files.read_json(card_path), device)
 
 
-def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.device) -> Teacher:
+def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.device) -> NetworkAnnotator:
     if not card["with_masks"]:
         raise CarsegError(f"teacher={name}: it was trained without masks; take another, or teacher=shipped")
-    settings = validated(Settings, _whole_settings(card["settings"]), {})
+    settings = validate(Settings, _whole_settings(card["settings"]), {})
     model = build_model(settings, len(card["body_types"]) + 1, with_masks=True)
     try:
         model.load_state_dict(state)
@@ -150,7 +150,7 @@ def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.
 
     @torch.inference_mode()
     def look(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        images = torch.cat([network_input(photo, settings) for photo in photos])
+        images = torch.cat([preprocess(photo, settings) for photo in photos])
         images = images.contiguous(memory_format=torch.channels_last).to(device)
         _, found = model(images)
         answers = []
@@ -160,7 +160,7 @@ def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.
             answers.append((boxes, one["scores"].float().cpu(), one["masks"][:, 0].float().cpu()))
         return answers
 
-    return Teacher(name, hash_tensors(state), look)
+    return NetworkAnnotator(name, hash_tensors(state), look)
 
 
 def _whole_settings(known: dict) -> dict:
@@ -171,12 +171,12 @@ def _whole_settings(known: dict) -> dict:
     return {name: known.get(name, other.get(name)) for name in Settings.model_fields if name in known | other}
 
 
-def _coco_teacher(device: torch.device) -> Teacher:
+def _coco_teacher(device: torch.device) -> NetworkAnnotator:
     weights = MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1
     state = download(
         lambda: weights.get_state_dict(progress=False, check_hash=True), str(weights), weights.url
     )
-    model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, box_score_thresh=LEAST_SCORE)
+    model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, box_score_thresh=MIN_SCORE)
     model.load_state_dict(state)
     model = model.to(device).eval()
     names = weights.meta["categories"]
@@ -197,4 +197,4 @@ def _coco_teacher(device: torch.device) -> Teacher:
             answers.append((boxes, one["scores"].cpu()[is_car], one["masks"][:, 0].cpu()[is_car]))
         return answers
 
-    return Teacher("torchvision's Mask R-CNN v2 (COCO)", hash_tensors(state), look)
+    return NetworkAnnotator("torchvision's Mask R-CNN v2 (COCO)", hash_tensors(state), look)

@@ -20,7 +20,7 @@ LARGEST = 640  # pixels of the longer side that GrabCut works on
 Box = tuple[float, float, float, float]
 
 
-class GrabCutTeacher:
+class GrabCutAnnotator:
     """Gives every given box a mask; its stability is how little the mask changed in the last rounds."""
 
     name = "GrabCut"

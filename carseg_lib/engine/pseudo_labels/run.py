@@ -18,19 +18,19 @@ from carseg_lib.data.catalogue import Catalogue, table
 from carseg_lib.engine import distributed
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.engine.progress import duration
-from carseg_lib.engine.pseudo_labels.annotators import load_teacher
-from carseg_lib.engine.pseudo_labels.grabcut import GrabCutTeacher
+from carseg_lib.engine.pseudo_labels.annotators import load_annotator
+from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
 from carseg_lib.engine.pseudo_labels.selection import (
-    DOUBTFUL_COLUMNS,
-    AnyTeacher,
-    ask_teacher,
-    with_proposed_masks,
+    REJECTED_COLUMNS,
+    Annotator,
+    annotate,
+    with_pseudo_masks,
 )
 
 NONE, GRABCUT = "none", "grabcut"  # of the setting `teacher`; with none, photos without masks stay so
 
 
-def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
+def pseudo_label(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
     """Gives the photos of a study's data set the masks, and where there are none the boxes, that its teacher sees.
 
     Changes nothing if the photos have masks, or if the study wants no teacher. Otherwise the data set of the run's
@@ -49,7 +49,7 @@ def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, 
     """
     dataset = Catalogue.load(study.dataset)
     if study.teacher == NONE or dataset.has_masks:
-        doubtful = table([], DOUBTFUL_COLUMNS)
+        doubtful = table([], REJECTED_COLUMNS)
         files.write_csv(study.doubtful, doubtful)
         return dataset, doubtful
     teacher = teacher_of(study)
@@ -62,7 +62,7 @@ def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, 
         distributed.run_module("carseg_lib.engine.pseudo_labels.run", study.run, study.workers)
     else:
         ask(study, dataset, teacher, say)
-    taught, doubtful = with_proposed_masks(dataset, teacher, _folder(study), study.least_mask_quality)
+    taught, doubtful = with_pseudo_masks(dataset, teacher, _folder(study), study.least_mask_quality)
     for split in dataset.photos.split.unique():
         left = set(taught.photos.body_type[taught.photos.split == split])
         if gone := [t for t in dataset.body_types if t not in left]:
@@ -75,7 +75,7 @@ def teach(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, 
     return taught, doubtful
 
 
-def ask(study: Study, dataset: Catalogue, teacher: AnyTeacher, say: Callable[[str], None] = print) -> None:
+def ask(study: Study, dataset: Catalogue, teacher: Annotator, say: Callable[[str], None] = print) -> None:
     """Has this process's share of the photos looked at, its progress told a dozen times."""
     rank, processes = distributed.place()
     batch = np.arange(len(dataset.photos)) // study.batch_size
@@ -91,18 +91,18 @@ def ask(study: Study, dataset: Catalogue, teacher: AnyTeacher, say: Callable[[st
             left = (time.monotonic() - started) / done * (all_ - done)
             say(f"masks by {teacher.name}: {done:,} of {all_:,} photos, {duration(left)} left")
 
-    ask_teacher(share, teacher, _folder(study), study.batch_size, progress)
+    annotate(share, teacher, _folder(study), study.batch_size, progress)
 
 
-def teacher_of(study: Study) -> AnyTeacher:
+def teacher_of(study: Study) -> Annotator:
     """The teacher that a study names.
 
     Raises:
         CarsegError: it cannot be had.
     """
     if study.teacher == GRABCUT:
-        return GrabCutTeacher()
-    return load_teacher(study.teacher, choose_device(study.device))
+        return GrabCutAnnotator()
+    return load_annotator(study.teacher, choose_device(study.device))
 
 
 def _folder(study: Study) -> Path:

@@ -2,8 +2,8 @@
 
 The rule, for each labelled car:
 
-1. With a box given, the car is the teacher's instance that overlaps the box most, if by an IoU of `SAME_BOX` at least;
-   its mask is cut to the box, and the box stays as it was given.
+1. With a box given, the car is the teacher's instance that overlaps the box most, if by an IoU of `SAME_BOX_IOU`
+   at least; its mask is cut to the box, and the box stays as it was given.
 2. Without a box the label is the photo's, and the car is the instance with the highest score x size x centrality: size
    is the square root of its box's share of the photo, centrality falls from 1 in the middle of the photo to 0 in its
    corners. People photograph the car they mean: large, and in the middle.
@@ -30,14 +30,14 @@ from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
 
-SAME_BOX = 0.5  # IoU
+SAME_BOX_IOU = 0.5  # IoU
 VERSION = 1  # of the files
 NO_CAR, DOUBTFUL = "no car seen by the teacher", "doubtful mask"
-DOUBTFUL_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
+REJECTED_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class CachedInstance:
     """An instance as it is kept.
 
     Attributes:
@@ -58,8 +58,8 @@ class Seen:
         return self.score * self.stability
 
 
-class AnyTeacher(Protocol):
-    """What is asked: `annotators.Teacher`, or `grabcut.GrabCutTeacher`.
+class Annotator(Protocol):
+    """What is asked: `annotators.NetworkAnnotator`, or `grabcut.GrabCutAnnotator`.
 
     Attributes:
         sha256: what it says of a photo is kept under it.
@@ -73,9 +73,9 @@ class AnyTeacher(Protocol):
         """The cars in each photo (h, w, 3) uint8."""
 
 
-def ask_teacher(
+def annotate(
     catalogue: Catalogue,
-    teacher: AnyTeacher,
+    teacher: Annotator,
     folder: Path,
     batch_size: int,
     progress: Callable[[int, int], None] = lambda done, all_: None,
@@ -113,27 +113,27 @@ def ask_teacher(
         progress(first + len(asked), len(names))
 
 
-def with_proposed_masks(
-    catalogue: Catalogue, teacher: AnyTeacher, folder: Path, least_quality: float
+def with_pseudo_masks(
+    catalogue: Catalogue, teacher: Annotator, folder: Path, least_quality: float
 ) -> tuple[Catalogue, pd.DataFrame]:
     """The catalogue with the teacher's masks, and boxes where none are given; doubtful photos are left out.
 
     Args:
         catalogue: whose cars have no masks.
-        teacher: that was asked (`ask_teacher`) about all of its photos.
+        teacher: that was asked (`annotate`) about all of its photos.
         folder: where what it said is kept.
         least_quality: 0..1.
 
     Returns:
-        The catalogue, and the cars of the photos left out (`DOUBTFUL_COLUMNS`), the best masks first: for a person.
+        The catalogue, and the cars of the photos left out (`REJECTED_COLUMNS`), the best masks first: for a person.
     """
     sizes = catalogue.photos.set_index("photo_id")[["width", "height", "file_sha256"]]
     rows, out, given = [], [], given_boxes(catalogue)
     for photo_id, of_photo in catalogue.instances.groupby("photo_id", sort=False):
         cars = of_photo.to_dict("records")
         width, height, sha = sizes.loc[photo_id]
-        seen = read_seen(folder, teacher, sha, given[photo_id])
-        chosen = [choose(car, seen, (width, height)) for car in cars]
+        seen = read_cached(folder, teacher, sha, given[photo_id])
+        chosen = [select_instance(car, seen, (width, height)) for car in cars]
         quality = min((one.quality if one else -1.0 for one in chosen), default=-1.0)
         if quality < 0:
             out.append((photo_id, NO_CAR, f"{len(seen)} others seen" if seen else "nothing seen"))
@@ -151,10 +151,12 @@ def with_proposed_masks(
     for reason, of_reason in left_out.groupby("reason"):
         made = made.without(of_reason.photo_id, reason, of_reason.detail)
     doubtful = doubtful.sort_values("mask_quality", ascending=False, kind="stable")
-    return made, doubtful[list(DOUBTFUL_COLUMNS)].astype(DOUBTFUL_COLUMNS)
+    return made, doubtful[list(REJECTED_COLUMNS)].astype(REJECTED_COLUMNS)
 
 
-def choose(car: dict, seen: Sequence[Seen], size: tuple[int, int]) -> Seen | None:
+def select_instance(
+    car: dict, seen: Sequence[CachedInstance], size: tuple[int, int]
+) -> CachedInstance | None:
     """The instance that is a labelled car, by the module's rule; None if none is.
 
     Args:
@@ -167,11 +169,11 @@ def choose(car: dict, seen: Sequence[Seen], size: tuple[int, int]) -> Seen | Non
     if car["box_origin"] != "whole frame":
         box = tuple(car[name] for name in ("x1", "y1", "x2", "y2"))
         best = max(seen, key=lambda one: _iou(one.box, box))
-        return best if _iou(best.box, box) >= SAME_BOX else None
-    return max(seen, key=lambda one: one.score * prominence(one.box, size))
+        return best if _iou(best.box, box) >= SAME_BOX_IOU else None
+    return max(seen, key=lambda one: one.score * saliency_score(one.box, size))
 
 
-def prominence(box: Sequence[float], size: tuple[int, int]) -> float:
+def saliency_score(box: Sequence[float], size: tuple[int, int]) -> float:
     """Size times centrality of a box in a photo, 0..1: the square root of its share, and how near its middle is."""
     width, height = size
     x1, y1, x2, y2 = box
@@ -189,7 +191,9 @@ def given_boxes(catalogue: Catalogue) -> dict[str, list[Box]]:
     return given
 
 
-def read_seen(folder: Path, teacher: AnyTeacher, file_sha256: str, given: Sequence[Box]) -> list[Seen]:
+def read_cached(
+    folder: Path, teacher: Annotator, file_sha256: str, given: Sequence[Box]
+) -> list[CachedInstance]:
     """What a teacher saw in a photo, best first.
 
     Args:
@@ -199,7 +203,7 @@ def read_seen(folder: Path, teacher: AnyTeacher, file_sha256: str, given: Sequen
         given: the boxes that were given with it.
     """
     return [
-        Seen(tuple(one["box"]), one["mask"], one["score"], one["stability"])
+        CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"])
         for one in files.read_json(_path(folder, teacher, file_sha256, given))
     ]
 
@@ -213,7 +217,7 @@ def _as_kept(instance: Instance) -> dict:
     }
 
 
-def _row(car: dict, one: Seen, size: tuple[int, int]) -> dict:
+def _row(car: dict, one: CachedInstance, size: tuple[int, int]) -> dict:
     row = car | {"mask": one.mask, "mask_origin": "teacher", "mask_quality": one.quality}
     if car["box_origin"] == "whole frame":
         return row | dict(zip(("x1", "y1", "x2", "y2"), one.box, strict=True)) | {"box_origin": "teacher"}
@@ -233,6 +237,6 @@ def _iou(a: Sequence[float], b: Sequence[float]) -> float:
     return shared / (sum(areas) - shared) if shared else 0.0
 
 
-def _path(folder: Path, teacher: AnyTeacher, file_sha256: str, given: Sequence[Box]) -> Path:
+def _path(folder: Path, teacher: Annotator, file_sha256: str, given: Sequence[Box]) -> Path:
     boxes = f"-{files.sha256_text(repr(list(given)))[:8]}" if teacher.uses_boxes else ""
     return folder / f"{teacher.sha256[:16]}-{VERSION}" / file_sha256[:2] / f"{file_sha256}{boxes}.json"

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from carseg_lib.core.config import near_match, profile_names, project_folder
+from carseg_lib.core.config import did_you_mean, profile_names, project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import check_run_name, reports_folder, reports_in
+from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
 from carseg_lib.core.run import MONITOR, Study
 
 BASELINE = "baseline"
@@ -104,7 +104,9 @@ def create_plan(
     for name, least in NUMBERS.items():
         listed[name] = _number(name, given.pop(name, listed[name]), least)
     for name in given:
-        raise CarsegError(f"SET: there is no setting {name!r} here{near_match(name, [*NUMBERS, 'variants'])}")
+        raise CarsegError(
+            f"SET: there is no setting {name!r} here{did_you_mean(name, [*NUMBERS, 'variants'])}"
+        )
     variants = tuple(
         _variant(name, values or {}, path.name) for name, values in listed.pop("variants").items()
     )
@@ -112,9 +114,9 @@ def create_plan(
         raise CarsegError(f"{path.name}: the first variant must be {BASELINE}, without settings.")
     for name in chosen:
         if name not in (known := [variant.name for variant in variants]):
-            raise CarsegError(f"SET: there is no variant {name!r}{near_match(name, known)}")
+            raise CarsegError(f"SET: there is no variant {name!r}{did_you_mean(name, known)}")
     kept = tuple(v for v in variants if not chosen or v.name in (*chosen, BASELINE))
-    folder = reports_folder() / check_run_name(run or "ablation")
+    folder = runs_root() / check_run_name(run or "ablation")
     if (folder / "study.json").is_file():
         raise CarsegError(f"RUN={folder.name}: this is a run of make reproduce; name another by RUN=.")
     plan = AblationPlan(folder, data, device, variants=kept, **listed)
@@ -130,7 +132,7 @@ def study_of(plan: AblationPlan, variant: Variant, seed: int) -> Study:
         "photos_per_split": 0,
         "training_sample": MONITOR,
     }
-    with reports_in(plan.folder):
+    with use_runs_root(plan.folder):
         try:
             return Study.create(
                 f"{variant.name}-seed{seed}", plan.profile, plan.data, settings, seed=seed, device=plan.device
@@ -152,7 +154,7 @@ def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
         if setting in PLANNED:
             raise CarsegError(f"{place}: variant {name}: {setting} is the same for all variants.")
         if setting not in profile_names():
-            near = near_match(setting, profile_names())
+            near = did_you_mean(setting, profile_names())
             raise CarsegError(f"{place}: variant {name}: there is no parameter {setting!r}{near}")
     if variant.start not in ("", "rendered") or variant.kind not in ("mask_rcnn", "classifier"):
         raise CarsegError(

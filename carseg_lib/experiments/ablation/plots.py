@@ -10,20 +10,20 @@ from carseg_lib.reporting.plots.style import (
     INK,
     QUIET,
     SPLIT_COLOURS,
-    Picture,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     percent,
-    themed,
+    with_theme,
 )
 
 FAR = 0.15  # a difference below minus this is named, not drawn to scale: the others would be dots on a line
 MEASURES = {"accuracy_difference": "accuracy", "mask_iou_difference": "mask IoU"}
 
 
-@themed
-def effects(results: Mapping[str, Any]) -> Picture:
+@with_theme
+def effects(results: Mapping[str, Any]) -> AccessibleFigure:
     """The difference of each variant to the baseline, with its interval.
 
     Args:
@@ -32,7 +32,7 @@ def effects(results: Mapping[str, Any]) -> Picture:
     title = "What each change does, beside the baseline"
     rows = [row for row in results["variants"] if row["accuracy_difference"]]
     if not rows:
-        return message(title, "No variant has been trained yet.")
+        return empty_figure(title, "No variant has been trained yet.")
     base = results["variants"][0]
     figure = new_figure(10.4, 1.1 + 0.34 * len(rows))
     panels = figure.subplots(1, 2, sharey=True)
@@ -64,7 +64,7 @@ def effects(results: Mapping[str, Any]) -> Picture:
         "paired; grey: not told apart; ◂: further to the left."
     )
     said = "; ".join(f"{row['name']} {100 * row['accuracy_difference']['value']:+.1f}" for row in rows)
-    return finish(figure, title, note, alt=f"{title}, accuracy in points: {said}. {note}")
+    return add_title(figure, title, note, alt=f"{title}, accuracy in points: {said}. {note}")
 
 
 def _left_end(differences: Iterable[Mapping[str, float]]) -> float:

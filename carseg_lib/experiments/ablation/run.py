@@ -18,28 +18,28 @@ import pandas as pd
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import interval, percent, points
-from carseg_lib.core.paths import reports_in
+from carseg_lib.core.paths import use_runs_root
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.evaluation.classification import confusion_matrix, scores_of_matrices
 from carseg_lib.experiments.ablation.config import BASELINE, AblationPlan, Variant, study_of
-from carseg_lib.experiments.baselines import classify, train_classifier
+from carseg_lib.experiments.baselines import predict_classes, train_baseline_classifier
 from carseg_lib.experiments.sim2real.results import difference, flat, means, per_photo, read_answers
 from carseg_lib.experiments.trials import (
-    catalogued,
-    cell_dataset,
+    cached_catalogue,
     digest_of,
-    judged_photos,
-    make_cell,
-    read_cell,
+    eval_images,
+    read_trial,
+    run_trial,
+    trial_dataset,
 )
 from carseg_lib.workflow import pipeline, provenance
 
 RENDERED_START = "rendered-start"
 
 
-def make_ablation(plan: AblationPlan, say: Callable[[str], None] = print) -> Path:
+def run_ablation(plan: AblationPlan, say: Callable[[str], None] = print) -> Path:
     """Make what is missing of a plan; the table is written after each training.
 
     Args:
@@ -56,18 +56,18 @@ def make_ablation(plan: AblationPlan, say: Callable[[str], None] = print) -> Pat
     from carseg_lib.reporting.plots.style import save_figure
 
     choose_device(plan.device)
-    with pipeline.run_lock(plan), reports_in(plan.folder):
+    with pipeline.run_lock(plan), use_runs_root(plan.folder):
         files.remove_leftovers(plan.folder)
         say("reading the photos")
-        source = catalogued(study_of(plan, plan.variants[0], 0), plan.folder / "data")
+        source = cached_catalogue(study_of(plan, plan.variants[0], 0), plan.folder / "data")
         photos = plan.photos or len(source.split("train").photos)
         if photos > (there := len(source.split("train").photos)):
             raise CarsegError(f"DATA={plan.data} has {there:,} training photos; photos asks for {photos:,}.")
-        judged = judged_photos(source, plan.validation_photos, 0)
+        judged = eval_images(source, plan.validation_photos, 0)
         cells = [(variant, seed) for seed in range(plan.seeds) for variant in plan.variants]
         done: list[tuple[Variant, int]] = []
         for number, (variant, seed) in enumerate(cells, start=1):
-            dataset = cell_dataset(source, photos, seed)
+            dataset = trial_dataset(source, photos, seed)
             outcome = _make(plan, variant, seed, dataset, judged, say)
             say(f"[{number}/{len(cells)}] {variant.name}, seed {seed}: {outcome}")
             done.append((variant, seed))
@@ -86,11 +86,11 @@ def _make(
 ) -> str:
     study = study_of(plan, variant, seed)
     if variant.kind == "classifier":
-        return make_classifier_cell(study, dataset, judged, say)
+        return run_classifier_trial(study, dataset, judged, say)
     if variant.start == "rendered":
         study = study.model_copy(update={"weights": str(_rendered_start(plan, variant, judged, say))})
     facts = {"variant": variant.name, "seed": seed}
-    return make_cell(study, dataset, judged, facts, say, with_masks=dataset.has_masks)
+    return run_trial(study, dataset, judged, facts, say, with_masks=dataset.has_masks)
 
 
 def _rendered_start(
@@ -98,13 +98,13 @@ def _rendered_start(
 ) -> Path:
     """The network that a variant with a rendered start begins from: trained on the embedded data set."""
     own = study_of(replace(plan, data=""), variant, 0).model_copy(update={"run": RENDERED_START})
-    rendered = catalogued(own, plan.folder / "data")
-    dataset = cell_dataset(rendered, len(rendered.split("train").photos), 0)
-    make_cell(own, dataset, judged, {"variant": RENDERED_START, "seed": 0}, say, with_masks=True)
+    rendered = cached_catalogue(own, plan.folder / "data")
+    dataset = trial_dataset(rendered, len(rendered.split("train").photos), 0)
+    run_trial(own, dataset, judged, {"variant": RENDERED_START, "seed": 0}, say, with_masks=True)
     return own.folder / "model.pt"
 
 
-def make_classifier_cell(
+def run_classifier_trial(
     study: Study, dataset: Catalogue, judged: Catalogue, say: Callable[[str], None]
 ) -> str:
     """The same for a classifier: photos, steps, rates and seeds as the Mask R-CNN's."""
@@ -117,12 +117,12 @@ def make_classifier_cell(
         "photos": judged.fingerprint,
         "code": digest_of("from carseg_lib.experiments.ablation import run"),
     }
-    if read_cell(study.folder).get("needs") == needs:
+    if read_trial(study.folder).get("needs") == needs:
         return "is up to date"
     started = time.monotonic()
     say(f"{study.run}: classifier, {study.epochs} epochs")
-    model = train_classifier(study, dataset)
-    predictions = classify(model, judged, study)
+    model = train_baseline_classifier(study, dataset)
+    predictions = predict_classes(model, judged, study)
     files.write_csv(study.predictions, predictions)
     card = {
         "variant": "classifier",
@@ -155,7 +155,7 @@ def write_results(
         of_seed = tables.get(variant.name, {})
         if not of_seed:
             continue
-        cards = [read_cell(plan.folder / f"{variant.name}-seed{seed}") for seed in of_seed]
+        cards = [read_trial(plan.folder / f"{variant.name}-seed{seed}") for seed in of_seed]
         row: dict[str, Any] = {"name": variant.name, "question": variant.question, "trainings": len(of_seed)}
         row |= means(list(of_seed.values()), **samples)
         row["macro_f1"] = sum(macro_f1(t, judged.body_types) for t in of_seed.values()) / len(of_seed)

@@ -13,8 +13,8 @@ import torch
 from carseg_lib.core.config import project_folder
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos, cache_of
-from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.data.dataset import CarDataset, cache_of
+from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.trainer import seed_everything
 from carseg_lib.experiments.benchmark.systems import our_system, stock_system
 
@@ -54,12 +54,14 @@ def main(run: str, system: str, photos: int, steps: int) -> float:
     study = Study.open(run).model_copy(update={"photos_per_split": photos})
     seed_everything(study.seed, torch.device("cpu"))
     dataset = Catalogue.load(study.dataset)
-    train = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say=_nothing))
+    train = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say=_nothing))
     made = (our_system if system == "ours" else stock_system)(study, dataset.body_types, *_name(system))
     done = 0
     for epoch in range(1, steps + 1):
-        order = epoch_order(train.photos.body_type, epoch, study.seed, study.class_balance)
-        for batch in make_loader(train, Batches(order, study.batch_size), study.loader_workers):
+        order = balanced_epoch_order(train.photos.body_type, epoch, study.seed, study.class_balance)
+        for batch in make_loader(
+            train, DistributedBatchSampler(order, study.batch_size), study.loader_workers
+        ):
             made.step(batch)
             done += 1
             if done == steps:

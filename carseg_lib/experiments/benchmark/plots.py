@@ -11,13 +11,13 @@ from carseg_lib.reporting.plots.style import (
     PAPER_COLOUR,
     QUIET,
     SPLIT_COLOURS,
-    Picture,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     percent_axis,
     save_figure,
-    themed,
+    with_theme,
 )
 
 OURS_COLOUR, STOCK_COLOUR = SPLIT_COLOURS["train"], PAPER_COLOUR
@@ -31,8 +31,8 @@ def draw_bench(results: Mapping[str, Any], folder: Path) -> None:
         save_figure(draw(results), folder / f"{name}.png")
 
 
-@themed
-def ratios(results: Mapping[str, Any]) -> Picture:
+@with_theme
+def ratios(results: Mapping[str, Any]) -> AccessibleFigure:
     """How many times better each measurement is than torchvision's.
 
     Args:
@@ -41,7 +41,7 @@ def ratios(results: Mapping[str, Any]) -> Picture:
     title = "How many times better than torchvision's Mask R-CNN"
     rows = [row for row in results["rows"] if row["ratio"]]
     if not rows:
-        return message(title, "Nothing was compared.")
+        return empty_figure(title, "Nothing was compared.")
     figure = new_figure(8.4, 0.5 + 0.36 * len(rows))
     axes = figure.add_subplot()
     values = [row["ratio"] for row in rows]
@@ -61,11 +61,11 @@ def ratios(results: Mapping[str, Any]) -> Picture:
         f"profile {results['profile']}, photos of {results['data']}; medians of {results['plan']['repeats']} "
         "interleaved repeats."
     )
-    return finish(figure, title, note)
+    return add_title(figure, title, note)
 
 
-@themed
-def step_times(results: Mapping[str, Any]) -> Picture:
+@with_theme
+def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
     """Where the time of a training step goes, ours and torchvision's.
 
     Args:
@@ -91,15 +91,15 @@ def step_times(results: Mapping[str, Any]) -> Picture:
     axes.set_yticks(range(2), [f"{name}, {sum(where[name].values()):.2f} s" for name in names])
     axes.invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
-    return finish(
+    return add_title(
         figure,
         "Where the time of a training step goes",
         f"Profiled; profile {results['profile']}, mean of 3 steps.",
     )
 
 
-@themed
-def learning(results: Mapping[str, Any]) -> Picture:
+@with_theme
+def learning(results: Mapping[str, Any]) -> AccessibleFigure:
     """Validation accuracy over training time, ours and torchvision's.
 
     Args:
@@ -107,7 +107,7 @@ def learning(results: Mapping[str, Any]) -> Picture:
     """
     title = "Validation accuracy over training time"
     if "quality" not in results:
-        return message(title, "The quality part was left out (photos=0).")
+        return empty_figure(title, "The quality part was left out (photos=0).")
     figure = new_figure(8.4, 3.8)
     axes = figure.add_subplot()
     looks = {
@@ -132,4 +132,4 @@ def learning(results: Mapping[str, Any]) -> Picture:
     plan = results["plan"]
     start = "from scratch" if plan["weights"] == "none" else "from ImageNet"
     note = f"{plan['photos']} training and {plan['photos']} validation photos of {results['data']}, both {start}."
-    return finish(figure, title, note)
+    return add_title(figure, title, note)

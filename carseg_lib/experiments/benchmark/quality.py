@@ -12,15 +12,15 @@ from torch import nn
 
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos, cache_of
-from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.data.dataset import CarDataset, cache_of
+from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.engine.progress import duration
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation.average_precision import coco_ap
-from carseg_lib.evaluation.evaluate import answer_split
-from carseg_lib.experiments.baselines import classify, train_classifier
+from carseg_lib.evaluation.evaluate import predict_split
+from carseg_lib.experiments.baselines import predict_classes, train_baseline_classifier
 from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System
 from carseg_lib.experiments.benchmark.timing import wait_for_gpu
 from carseg_lib.models.mask_rcnn import build_model
@@ -64,17 +64,19 @@ def train_stock(
     If its loss becomes no number, its training ends there, and the network of the step before is measured: the note of
     what is returned says so.
     """
-    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say))
+    photos = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say))
     steps = epochs * -(-len(photos) // study.batch_size)
     optimizer = system.optimizer
     peak = optimizer.param_groups[0]["lr"]
     curve, seconds, done, note = [], 0.0, 0, ""
     warmup = min(WARMUP_STEPS, steps)
     for epoch in range(1, epochs + 1):
-        order = epoch_order(photos.photos.body_type, epoch, study.seed, 0.0)
+        order = balanced_epoch_order(photos.photos.body_type, epoch, study.seed, 0.0)
         drop = 0.1 ** sum((epoch - 1) / epochs >= share for share in DROPS)
         started = time.perf_counter()
-        for batch in make_loader(photos, Batches(order, study.batch_size), study.loader_workers):
+        for batch in make_loader(
+            photos, DistributedBatchSampler(order, study.batch_size), study.loader_workers
+        ):
             for group in optimizer.param_groups:
                 group["lr"] = peak * drop * min((done + 1) / warmup, 1.0)
             try:
@@ -103,7 +105,7 @@ def train_ours(study: Study, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     dataset.save(study.dataset)
     history = train(study)
     # an epoch's seconds hold its validation too; the rate is of training alone
-    photos = len(CarPhotos(dataset, "train", study, augment=False))
+    photos = len(CarDataset(dataset, "train", study, augment=False))
     seconds = (photos / history.photos_per_second).cumsum()
     checkpoints = max(study.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
     model = build_model(study, len(dataset.body_types) + 1, dataset.has_masks)
@@ -114,7 +116,7 @@ def train_ours(study: Study, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     return model, Quality(len(history), float(seconds.iloc[-1]), accuracy, mask_ap, curve)
 
 
-def train_rival_classifier(study: Study, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
+def train_baseline(study: Study, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
     """Trains an image classifier on the study's backbone for as many whole epochs as fit into a time, at least one.
 
     Args:
@@ -126,24 +128,26 @@ def train_rival_classifier(study: Study, dataset: Catalogue, seconds: float, of_
     Returns:
         What came of it. It has no masks: its mask AP is 0.
     """
-    steps = -(-len(CarPhotos(dataset, "train", study, augment=False)) // study.batch_size)
+    steps = -(-len(CarDataset(dataset, "train", study, augment=False)) // study.batch_size)
     epochs = max(int(seconds / (steps * of_step)), 1)
     started = time.perf_counter()
-    model = train_classifier(study.model_copy(update={"epochs": epochs}), dataset)
+    model = train_baseline_classifier(study.model_copy(update={"epochs": epochs}), dataset)
     taken = time.perf_counter() - started
-    answers = classify(model, dataset, study)
+    answers = predict_classes(model, dataset, study)
     accuracy = float((answers.predicted == answers.body_type).mean())
     return Quality(epochs, taken, accuracy, 0.0, ((taken, accuracy),))
 
 
 def score(model: nn.Module, study: Study, dataset: Catalogue) -> tuple[float, float]:
     """Accuracy and mask AP on the study's validation photos."""
-    photos = CarPhotos(dataset, "validation", study, augment=False)
+    photos = CarDataset(dataset, "validation", study, augment=False)
     model.eval()
-    return judge(*answer_split(model, photos, "validation", study), dataset)
+    return score_predictions(*predict_split(model, photos, "validation", study), dataset)
 
 
-def judge(predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue) -> tuple[float, float]:
+def score_predictions(
+    predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue
+) -> tuple[float, float]:
     """Accuracy and mask AP of answers.
 
     Args:

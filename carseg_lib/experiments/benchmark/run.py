@@ -19,9 +19,9 @@ from typing import Any
 import torch
 
 from carseg_lib.core import files
-from carseg_lib.core.config import near_match
+from carseg_lib.core.config import did_you_mean
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import reports_folder, reports_in
+from carseg_lib.core.paths import runs_root, use_runs_root
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
@@ -32,7 +32,7 @@ from carseg_lib.engine.trainer import seed_everything
 from carseg_lib.experiments.benchmark import yolo
 from carseg_lib.experiments.benchmark.hardware import count_flops, peak_gflops, where_time_goes
 from carseg_lib.experiments.benchmark.memory import peak_gigabytes
-from carseg_lib.experiments.benchmark.quality import Quality, train_ours, train_rival_classifier, train_stock
+from carseg_lib.experiments.benchmark.quality import Quality, train_baseline, train_ours, train_stock
 from carseg_lib.experiments.benchmark.rows import Row, write_rows
 from carseg_lib.experiments.benchmark.speed import (
     CLASSIFIER,
@@ -54,7 +54,7 @@ from carseg_lib.experiments.benchmark.systems import (
     stock_system,
 )
 from carseg_lib.experiments.benchmark.timing import medians
-from carseg_lib.models.precision import BFLOAT16, FLOAT32, number_format
+from carseg_lib.models.precision import BFLOAT16, FLOAT32, resolve_precision
 from carseg_lib.workflow import provenance
 
 NUMBERS = {FLOAT32: "float32", BFLOAT16: "bfloat16"}  # what convolutions multiply
@@ -91,7 +91,9 @@ def create_plan(given: Mapping[str, str]) -> BenchPlan:
     values: dict[str, Any] = {}
     for name, text in given.items():
         if name not in known:
-            raise CarsegError(f"SET: there is no setting {name!r} of the benchmark{near_match(name, known)}")
+            raise CarsegError(
+                f"SET: there is no setting {name!r} of the benchmark{did_you_mean(name, known)}"
+            )
         if name == "weights":
             if text not in ("none", "imagenet"):
                 raise CarsegError(f"SET: weights = {text!r} must be none or imagenet.")
@@ -123,8 +125,8 @@ def run_bench(
     """
     from carseg_lib.experiments.benchmark.plots import draw_bench  # imports matplotlib
 
-    folder = files.make_folder(reports_folder() / "bench")
-    with reports_in(folder):  # the trainings lie in it as runs do
+    folder = files.make_folder(runs_root() / "bench")
+    with use_runs_root(folder):  # the trainings lie in it as runs do
         rows: list[Row] = []
         facts: dict[str, Any] = {}
         for part in _measure(profile, data, device, plan, facts, say):
@@ -161,7 +163,7 @@ def _measure(
         "torch": torch.__version__,
         "hardware": provenance.hardware(),
         "profile": profile,
-        "precision": number_format(study.precision, choose_device(study.device)),
+        "precision": resolve_precision(study.precision, choose_device(study.device)),
         "data": dataset.name,
         "plan": asdict(plan),
     }
@@ -263,7 +265,7 @@ def _quality(
     }
     yield quality_rows(of_stock, same_epochs, same_time, plan)
     of_step = medians(facts["step_seconds"])[CLASSIFIER]
-    of_classifier = train_rival_classifier(few, dataset, of_stock.seconds, of_step)
+    of_classifier = train_baseline(few, dataset, of_stock.seconds, of_step)
     facts["quality"]["classifier"] = asdict(of_classifier)
     note = f"{of_classifier.epochs} epochs, {duration(of_classifier.seconds)}"
     accuracy = "validation accuracy, equal time"
@@ -278,7 +280,7 @@ def _yolo_rows(
     """Another program may fail for reasons of its own: the rows then say so, and the benchmark goes on."""
     whats = [f"{what}, equal time, {yolo.MODEL}" for what in ("validation accuracy", "mask AP")]
     try:
-        found = yolo.train_yolo(study, dataset, seconds, reports_folder() / "yolo", say)
+        found = yolo.train_yolo(study, dataset, seconds, runs_root() / "yolo", say)
     except CarsegError as error:
         say(f"yolo is left out: {error}")
         reason = " ".join(str(error).split())[:200].replace("|", "/")

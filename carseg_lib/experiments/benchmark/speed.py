@@ -11,8 +11,8 @@ from torch import Tensor
 
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos, cache_of
-from carseg_lib.data.loading import Batches, epoch_order, make_loader
+from carseg_lib.data.dataset import CarDataset, cache_of
+from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.experiments.benchmark.rows import Row
 from carseg_lib.experiments.benchmark.systems import Batch, System
 from carseg_lib.experiments.benchmark.timing import interleaved, medians
@@ -31,9 +31,11 @@ UNTRAINED_SIDE = {STOCK_UNTRAINED: "stock at the same size, untrained"}
 
 def read_batches(study: Study, dataset: Catalogue) -> tuple[list[Batch], float]:
     """Some batches, and the median seconds that one took to be read and augmented."""
-    photos = CarPhotos(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
-    order = epoch_order(photos.photos.body_type, 1, study.seed, study.class_balance)
-    loader = iter(make_loader(photos, Batches(order[: study.batch_size * LOADED], study.batch_size)))
+    photos = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
+    order = balanced_epoch_order(photos.photos.body_type, 1, study.seed, study.class_balance)
+    loader = iter(
+        make_loader(photos, DistributedBatchSampler(order[: study.batch_size * LOADED], study.batch_size))
+    )
     batches, seconds = [], []
     started = time.perf_counter()
     for batch in loader:

@@ -12,7 +12,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.engine.inference import choose_device, photo_detections
 from carseg_lib.engine.optim import make_optimizer
-from carseg_lib.experiments.baselines import Classifier, StockMaskRCNN, settled_resnet50
+from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, calibrated_random_resnet50
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import load_weights
 
@@ -45,7 +45,7 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
     device = choose_device(study.device)
     model = build_model(study, len(body_types) + 1, with_masks=True)
     if study.weights != "none" and study.backbone == "resnet50":  # torchvision's weights need a download
-        model.backbone.body.load_state_dict(settled_resnet50())
+        model.backbone.body.load_state_dict(calibrated_random_resnet50())
     else:
         load_weights(model, study.backbone, study.weights)
     model = model.to(device, memory_format=torch.channels_last)
@@ -78,12 +78,12 @@ def stock_system(
     Args:
         study: whose photos it is given.
         body_types: what it tells apart.
-        weights: see `StockMaskRCNN`.
+        weights: see `TorchvisionMaskRCNN`.
         as_it_comes: it enlarges photos as torchvision has it; else it is told to take them as they are.
     """
     device = choose_device(study.device)
     size = None if as_it_comes else study.image_size
-    model = StockMaskRCNN(len(body_types) + 1, size, weights).to(device)
+    model = TorchvisionMaskRCNN(len(body_types) + 1, size, weights).to(device)
     optimizer = model.make_optimizer(study.batch_size)
     if weights == "shape":  # a network of random weights stays what it is
         for group in optimizer.param_groups:

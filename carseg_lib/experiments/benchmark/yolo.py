@@ -21,10 +21,10 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Study
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarPhotos
+from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.engine.inference import choose_device
-from carseg_lib.experiments.benchmark.quality import Quality, judge
+from carseg_lib.experiments.benchmark.quality import Quality, score_predictions
 
 COMMAND = "yolo"
 MODEL = "yolo11n-seg"  # the smallest, 2.9 million parameters; ".yaml": from scratch, ".pt": from COCO
@@ -56,7 +56,7 @@ def train_yolo(
     """
     shutil.rmtree(folder, ignore_errors=True)
     parts = {
-        split: CarPhotos(dataset, split, study, augment=False).photos for split in ("train", "validation")
+        split: CarDataset(dataset, split, study, augment=False).photos for split in ("train", "validation")
     }
     for split, photos in parts.items():
         write_split(folder / split, dataset, photos)
@@ -85,7 +85,7 @@ def train_yolo(
     )
     detections = read_answers(found / "labels", parts["validation"], dataset.body_types)
     history = pd.read_csv(folder / "trained" / "results.csv", skipinitialspace=True)
-    accuracy, mask_ap = judge(photo_answers(detections, parts["validation"]), detections, dataset)
+    accuracy, mask_ap = score_predictions(photo_answers(detections, parts["validation"]), detections, dataset)
     taken = float(history["time"].iloc[-1])
     return Quality(len(history), taken, accuracy, mask_ap, ((taken, accuracy),))
 

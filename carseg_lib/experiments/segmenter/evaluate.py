@@ -18,14 +18,20 @@ from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine.pseudo_labels.run import NONE, teacher_of
-from carseg_lib.engine.pseudo_labels.selection import AnyTeacher, ask_teacher, choose, given_boxes, read_seen
+from carseg_lib.engine.pseudo_labels.selection import (
+    Annotator,
+    annotate,
+    given_boxes,
+    read_cached,
+    select_instance,
+)
 from carseg_lib.evaluation.bootstrap import mean_estimate
 from carseg_lib.evaluation.evaluate import largest_instance
 
 TIMED = 256  # photos by which the speed is measured, at most; the first batch warms up and is not counted
 
 
-def check_teacher(study: Study, say: Callable[[str], None] = print) -> dict[str, Any]:
+def evaluate_annotator(study: Study, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Measures the study's teacher on the validation photos of data with masks; trains nothing.
 
     Args:
@@ -46,12 +52,12 @@ def check_teacher(study: Study, say: Callable[[str], None] = print) -> dict[str,
     teacher = teacher_of(study)
     rate = photos_per_second(teacher, catalogue, study.batch_size)
     scores = measure(teacher, catalogue, study) | {"photos_per_second": rate}
-    say(f"{teacher.name} on {catalogue.name}: {in_words(scores)}")
+    say(f"{teacher.name} on {catalogue.name}: {format_scores(scores)}")
     say(f"{rate:.1f} photos a second and process, from file to masks")
     return scores
 
 
-def measure(teacher: AnyTeacher, catalogue: Catalogue, study: Study) -> dict[str, Any]:
+def measure(teacher: Annotator, catalogue: Catalogue, study: Study) -> dict[str, Any]:
     """How well a teacher draws the masks of photos whose masks are known.
 
     It is told that a photo shows a car, no more; a teacher that draws inside boxes is given these too.
@@ -69,15 +75,15 @@ def measure(teacher: AnyTeacher, catalogue: Catalogue, study: Study) -> dict[str
         CarsegError: it is sure of no photo.
     """
     folder = study.caches / "teacher"
-    ask_teacher(catalogue, teacher, folder, study.batch_size)
+    annotate(catalogue, teacher, folder, study.batch_size)
     given = given_boxes(catalogue)
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     overlaps, qualities = [], []
     for photo in catalogue.photos.itertuples():
-        seen = read_seen(folder, teacher, photo.file_sha256, given[photo.photo_id])
+        seen = read_cached(folder, teacher, photo.file_sha256, given[photo.photo_id])
         car = largest_instance(cars[photo.photo_id], photo.body_type)._asdict()
         told = car if teacher.uses_boxes else {"box_origin": "whole frame"}
-        chosen = choose(told, seen, (photo.width, photo.height))
+        chosen = select_instance(told, seen, (photo.width, photo.height))
         if chosen:
             truth = decode_mask(car["mask"], photo.height, photo.width)
             overlaps.append(mask_iou(decode_mask(chosen.mask, *truth.shape), truth))
@@ -97,7 +103,7 @@ def measure(teacher: AnyTeacher, catalogue: Catalogue, study: Study) -> dict[str
     }
 
 
-def photos_per_second(teacher: AnyTeacher, catalogue: Catalogue, batch_size: int) -> float:
+def photos_per_second(teacher: Annotator, catalogue: Catalogue, batch_size: int) -> float:
     """How fast one process reads and outlines photos; what it said of them before is not used.
 
     Args:
@@ -118,7 +124,7 @@ def photos_per_second(teacher: AnyTeacher, catalogue: Catalogue, batch_size: int
     return sum(map(len, batches[1:])) / (time.perf_counter() - started)
 
 
-def in_words(scores: Mapping[str, Any]) -> str:
+def format_scores(scores: Mapping[str, Any]) -> str:
     """What `measure` gives, in a line."""
     iou = scores["mask_iou"]
     return (

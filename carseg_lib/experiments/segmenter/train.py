@@ -9,9 +9,9 @@ from typing import Any
 from carseg_lib.core import files
 from carseg_lib.core.run import Study
 from carseg_lib.engine.inference import choose_device
-from carseg_lib.engine.pseudo_labels.annotators import load_teacher
+from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.engine.trainer import train
-from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, in_words, measure
+from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, format_scores, measure
 from carseg_lib.models.pretrained import write_segmenter
 from carseg_lib.models.weights import read_checkpoint
 
@@ -38,12 +38,12 @@ def make_segmenter(study: Study, real: Path | None, say: Callable[[str], None] =
     dataset.save(study.dataset)
     train(study)
     card = files.read_json(study.best_card)
-    teacher = load_teacher(str(study.best_weights), choose_device(study.device))
+    teacher = load_annotator(str(study.best_weights), choose_device(study.device))
     card["metrics"] = {}
     for catalogue in (dataset, *judged):
         scores = measure(teacher, catalogue.split("validation"), study)
         card["metrics"][catalogue.name] = scores
-        say(f"{catalogue.name}: {in_words(scores)}")
+        say(f"{catalogue.name}: {format_scores(scores)}")
     path = write_segmenter(study.folder / NAME, read_checkpoint(study.best_weights), card)
     files.write_text(path.with_suffix(".md"), model_card(card, path))
     return path

@@ -9,9 +9,9 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from carseg_lib.core.config import near_match, profile_names
+from carseg_lib.core.config import did_you_mean, profile_names
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import check_run_name, reports_folder, reports_in
+from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
 from carseg_lib.core.run import MONITOR, WEIGHTS, Study
 from carseg_lib.data.catalogue import Catalogue
 
@@ -128,11 +128,11 @@ def create_plan(
         if name in DECIDED:
             raise CarsegError(f"SET: {name} differs from training to training; set instead: {DECIDED[name]}.")
         if name not in profile_names():
-            near = near_match(name, [*PLAN_SETTINGS, *profile_names()])
+            near = did_you_mean(name, [*PLAN_SETTINGS, *profile_names()])
             raise CarsegError(f"SET: there is no setting {name!r}{near}")
     if given.get("weights", "none") not in WEIGHTS:
         raise CarsegError("SET: weights is what the rendered start is compared with: coco, imagenet or none.")
-    folder = reports_folder() / check_run_name(run or "transfer")
+    folder = runs_root() / check_run_name(run or "transfer")
     if (folder / "study.json").is_file():
         raise CarsegError(f"RUN={folder.name}: this is a run of make reproduce; name another by RUN=.")
     plan = TransferPlan(folder, real, _versions(rendered), profile, given, seed, device, workers, **own)
@@ -164,7 +164,7 @@ def study_of(
     """
     overrides = dict(plan.overrides) | {"photos_per_split": 0, "training_sample": MONITOR} | settings
     own = {"seed": plan.seed if seed is None else seed, "device": plan.device, "workers": plan.workers}
-    with reports_in(plan.folder):
+    with use_runs_root(plan.folder):
         try:
             return Study.create(cell, plan.profile, data, overrides, **own)
         except CarsegError as error:

@@ -7,17 +7,17 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.style import (
     INK,
     QUIET,
-    Picture,
-    colour_of,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     percent,
     percent_axis,
-    themed,
+    with_theme,
 )
 
 RENDERED_COLOUR, OTHER_COLOUR = "#D55E00", "#4A6B8A"
@@ -30,8 +30,8 @@ _LABEL = {
 _BAR = {"fmt": "o", "capsize": 0, "elinewidth": 2.2, "markersize": 6.5}
 
 
-@themed
-def versions(results: Mapping[str, Any]) -> Picture:
+@with_theme
+def versions(results: Mapping[str, Any]) -> AccessibleFigure:
     """Trained on rendered photos alone: accuracy, recall of each type and mask IoU on real photos, a row a version.
 
     Args:
@@ -40,7 +40,7 @@ def versions(results: Mapping[str, Any]) -> Picture:
     title = "Trained on rendered photos alone, asked about real ones"
     rows = [cell for cell in results["cells"] if cell["question"] == "version"]
     if not rows:
-        return message(title, "No version has been trained yet.")
+        return empty_figure(title, "No version has been trained yet.")
     with_masks = rows[0]["mask_iou"] is not None
     figure = new_figure(9.2, 0.9 + 0.42 * len(rows))
     panels = figure.subplots(1, 2 + with_masks, sharey=True, squeeze=False)[0]
@@ -60,7 +60,7 @@ def versions(results: Mapping[str, Any]) -> Picture:
         shares = [row["recall"][body_type] for row in rows]
         places = [(share["value"], i) for i, share in enumerate(shares) if share]
         panels[1].plot(
-            *zip(*places, strict=True), "o", color=colour_of(body_type), label=body_type, alpha=0.9
+            *zip(*places, strict=True), "o", color=class_color(body_type), label=body_type, alpha=0.9
         )
     labels = ["photos answered right", "the same, of each type", "mask IoU (mean)"]
     if with_masks:
@@ -78,11 +78,11 @@ def versions(results: Mapping[str, Any]) -> Picture:
         f"n = {rows[0]['accuracy']['n']:,} real validation photos; {photos} rendered training photos. {note}."
     )
     found = "; ".join(f"{row['version']} {percent(row['accuracy']['value'])}" for row in rows)
-    return finish(figure, title, note, alt=f"{title}, accuracy: {found}. {note}")
+    return add_title(figure, title, note, alt=f"{title}, accuracy: {found}. {note}")
 
 
-@themed
-def curve(results: Mapping[str, Any]) -> Picture:
+@with_theme
+def curve(results: Mapping[str, Any]) -> AccessibleFigure:
     """Accuracy and mask IoU against the number of real training photos, by start; under them the paired difference.
 
     Args:
@@ -91,7 +91,7 @@ def curve(results: Mapping[str, Any]) -> Picture:
     title = "Rendered first, then real: does the start help?"
     points = results["curve"]
     if not points:
-        return message(title, "No point of the curve has been trained yet.")
+        return empty_figure(title, "No point of the curve has been trained yet.")
     measures = [m for m in MEASURES if points[0][m] is not None]
     pairs = [pair for pair in results["differences"] if pair["question"] == "curve"]
     numbers = sorted({point["photos"] for point in points})
@@ -126,7 +126,7 @@ def curve(results: Mapping[str, Any]) -> Picture:
     said = "; ".join(
         f"{p['start']} start, {p['photos']} photos: {percent(p['accuracy']['value'])}" for p in points
     )
-    return finish(figure, title, note, alt=f"{title} Accuracy: {said}. {note}")
+    return add_title(figure, title, note, alt=f"{title} Accuracy: {said}. {note}")
 
 
 def _dots(axes: Axes, estimates: Sequence[Mapping[str, Any]], colour: str) -> None:

@@ -21,7 +21,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.evaluation.bootstrap import Estimate, mean_estimate, proportion_estimate
 from carseg_lib.experiments.sim2real.config import Cell, TransferPlan, study_of
-from carseg_lib.experiments.trials import read_cell
+from carseg_lib.experiments.trials import read_trial
 
 MEASURES = ("accuracy", "mask_iou")  # those that are compared
 
@@ -52,7 +52,7 @@ def write_results(
     answers = {cell: read_answers(plan.folder / cell.name) for cell in cells}
     rows = []
     for cell, predictions in answers.items():
-        card = read_cell(plan.folder / cell.name)
+        card = read_trial(plan.folder / cell.name)
         facts = {name: value for name, value in asdict(cell).items() if name != "data"}
         facts |= {"steps": card["steps"], "seconds": card["seconds"]}
         rows.append(facts | cell_numbers(predictions, real.body_types, **settings))

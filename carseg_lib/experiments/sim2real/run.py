@@ -18,16 +18,22 @@ from pathlib import Path
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import reports_in
+from carseg_lib.core.paths import use_runs_root
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.experiments.sim2real.config import Cell, TransferPlan, planned_cells, study_of, study_of_cell
 from carseg_lib.experiments.sim2real.results import write_results
-from carseg_lib.experiments.trials import catalogued, cell_dataset, first_model, judged_photos, make_cell
+from carseg_lib.experiments.trials import (
+    cached_catalogue,
+    eval_images,
+    initial_model,
+    run_trial,
+    trial_dataset,
+)
 from carseg_lib.workflow import pipeline
 
 
-def make_transfer(plan: TransferPlan, say: Callable[[str], None] = print) -> Path:
+def run_sim2real(plan: TransferPlan, say: Callable[[str], None] = print) -> Path:
     """Make what is missing of a plan; the tables of results are written after each cell, the page at the end.
 
     Args:
@@ -51,7 +57,7 @@ def make_transfer(plan: TransferPlan, say: Callable[[str], None] = print) -> Pat
         cells = planned_cells(plan, catalogues)
         _check(plan, cells, catalogues)
         real = catalogues[plan.real]
-        judged = judged_photos(real, plan.validation_photos, plan.seed)
+        judged = eval_images(real, plan.validation_photos, plan.seed)
         for number, cell in enumerate(cells, start=1):
             place = f"[{number}/{len(cells)}] {cell.name}"
             say(f"{place}: {_make(plan, cell, catalogues[cell.data], judged, say)}")
@@ -64,9 +70,9 @@ def _make(
 ) -> str:
     """Bring one cell up to date and say what came of it."""
     study = study_of_cell(plan, cell)
-    dataset = cell_dataset(source, cell.photos, cell.seed) if cell.photos else None
-    with reports_in(plan.folder):
-        return make_cell(
+    dataset = trial_dataset(source, cell.photos, cell.seed) if cell.photos else None
+    with use_runs_root(plan.folder):
+        return run_trial(
             study,
             dataset,
             judged,
@@ -78,7 +84,7 @@ def _make(
 
 
 def _catalogued(plan: TransferPlan, data: str) -> Catalogue:
-    return catalogued(study_of(plan, "data", data), plan.folder / "data")
+    return cached_catalogue(study_of(plan, "data", data), plan.folder / "data")
 
 
 def _check(plan: TransferPlan, cells: list[Cell], catalogues: Mapping[str, Catalogue]) -> None:
@@ -100,6 +106,6 @@ def _check(plan: TransferPlan, cells: list[Cell], catalogues: Mapping[str, Catal
             )
     for cell in cells:
         if cell.photos:
-            cell_dataset(catalogues[cell.data], cell.photos, cell.seed)
+            trial_dataset(catalogues[cell.data], cell.photos, cell.seed)
     if plan.start:
-        first_model(study_of_cell(plan, cells[-1]), real.has_masks, whole=True)
+        initial_model(study_of_cell(plan, cells[-1]), real.has_masks, whole=True)

@@ -188,7 +188,7 @@ def commonest_confusions(confusion: Mapping[str, Any], most: int = 5) -> list[di
     return sorted(cells, key=lambda cell: -cell["n"])[:most]
 
 
-def hard_levels(accuracy: pd.DataFrame, hardness: pd.DataFrame) -> list[str]:
+def significant_slices(accuracy: pd.DataFrame, hardness: pd.DataFrame) -> list[str]:
     """What makes a type hard, in sentences; none where the data have no parameters.
 
     Args:

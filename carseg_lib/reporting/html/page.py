@@ -147,9 +147,11 @@ def write_report(run_folder: Path) -> Path:
         "limits": findings.limits(
             metrics, split, duplicates, catalogue is not None and len(catalogue.parameters) > 0
         ),
-        "parameters": None if catalogue is None else metadata.what_is_known(catalogue),
+        "parameters": None if catalogue is None else metadata.describe_metadata(catalogue),
         "truth": None if truth is None else _truth(truth),
-        "hard_levels": [] if truth is None or hardness is None else findings.hard_levels(truth, hardness),
+        "hard_levels": []
+        if truth is None or hardness is None
+        else findings.significant_slices(truth, hardness),
         "hardness": _records(hardness),
         "pictures": _figures(run_folder / "figures", body_types, photos),
         "notebooks": [

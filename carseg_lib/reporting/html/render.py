@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from carseg_lib.core import formatting
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.reporting.palette import colours_of
+from carseg_lib.reporting.palette import class_colors
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     }
     folder = resources.files("carseg_lib.reporting.html") / "templates"
     style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
-    tones = colours_of(tuple(context.get("body_types", BODY_TYPES))).values()
+    tones = class_colors(tuple(context.get("body_types", BODY_TYPES))).values()
     style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "

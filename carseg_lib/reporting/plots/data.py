@@ -14,18 +14,18 @@ from PIL import Image
 
 from carseg_lib.data import masks
 from carseg_lib.paper.claims import claim
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
     QUIET,
-    Picture,
-    colour_of,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     percent,
     percent_axis,
-    themed,
     thousands,
+    with_theme,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ PAPER_SIZE = claim("photo size").value[::-1]  # width, height
 _SHAPE = (60, 90)  # height, width of the mean silhouettes, in cells
 
 
-@themed
-def split_counts(catalogue: Catalogue) -> Picture:
+@with_theme
+def split_counts(catalogue: Catalogue) -> AccessibleFigure:
     """Photos in each split beside the paper's, and of each type in each split.
 
     Args:
@@ -81,7 +81,7 @@ def split_counts(catalogue: Catalogue) -> Picture:
             place,
             counts.loc[body_type, splits],
             width * 0.92,
-            color=colour_of(body_type, catalogue.body_types),
+            color=class_color(body_type, catalogue.body_types),
             label=body_type,
         )
         right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=QUIET)
@@ -91,7 +91,7 @@ def split_counts(catalogue: Catalogue) -> Picture:
     right.margins(y=0.12)
     right.legend(ncols=2, loc="upper right")
     alt = "; ".join(f"{split}: {ours[split]:,} photos, the paper {paper[split]:,}" for split in splits)
-    return finish(
+    return add_title(
         figure,
         "Photos in each split",
         f"n = {ours.sum():,} photos. The paper has {paper.sum():,} and gives no counts of types.",
@@ -99,12 +99,12 @@ def split_counts(catalogue: Catalogue) -> Picture:
     )
 
 
-@themed
-def photo_sizes(catalogue: Catalogue) -> Picture:
+@with_theme
+def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     """Width against height, and the aspect ratio, of all photos; the paper's 240 by 160 pixels marked."""
     photos = catalogue.photos
     if photos.empty:
-        return message("Sizes of the photos", "There are no photos.")
+        return empty_figure("Sizes of the photos", "There are no photos.")
     sizes = photos.groupby(["width", "height"]).size().reset_index(name="n").sort_values("n", ascending=False)
     aspect = photos["width"] / photos["height"]
     figure = new_figure(8.4, 3.0)
@@ -157,11 +157,11 @@ def photo_sizes(catalogue: Catalogue) -> Picture:
         f"({percent(top['n'] / len(photos))} of the photos). "
         "Area of a dot: number of photos of that size."
     )
-    return finish(figure, "Sizes of the photos", note)
+    return add_title(figure, "Sizes of the photos", note)
 
 
-@themed
-def brightness(catalogue: Catalogue) -> Picture:
+@with_theme
+def brightness(catalogue: Catalogue) -> AccessibleFigure:
     """Mean brightness of the photos, one small histogram a type on one scale, the median marked."""
     photos, types = catalogue.photos, list(catalogue.body_types)
     figure = new_figure(8.4, 2.2 * style.lines_of(len(types)))
@@ -172,7 +172,7 @@ def brightness(catalogue: Catalogue) -> Picture:
         if values.empty:
             axes.set_xlabel("mean luma (0–1)")
             continue
-        bins, colour = np.linspace(0, 1, 26), colour_of(body_type, catalogue.body_types)
+        bins, colour = np.linspace(0, 1, 26), class_color(body_type, catalogue.body_types)
         sns.histplot(values, bins=bins, stat="proportion", color=colour, alpha=0.85, linewidth=0, ax=axes)
         axes.set(xlabel="mean luma (0–1)", ylabel="")
         axes.axvline(values.median(), color=style.INK, linewidth=1.1)
@@ -191,7 +191,7 @@ def brightness(catalogue: Catalogue) -> Picture:
     panels[0].margins(y=0.2)
     percent_axis(panels[0].yaxis, "photos of the type")
     note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A model could use a difference."
-    return finish(figure, "Brightness of the photos", note)
+    return add_title(figure, "Brightness of the photos", note)
 
 
 def _placed(catalogue: Catalogue) -> pd.DataFrame:
@@ -207,12 +207,12 @@ def _placed(catalogue: Catalogue) -> pd.DataFrame:
     )
 
 
-@themed
-def box_statistics(catalogue: Catalogue) -> Picture:
+@with_theme
+def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
     """Share of the photo that a box covers, its aspect ratio, and where its centre lies."""
     table = _placed(catalogue)
     if table.empty or (table["box_origin"] == "whole frame").all():
-        return message(
+        return empty_figure(
             "The boxes", "These data have no boxes: the whole frame of each photo stands in for one."
         )
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
@@ -244,11 +244,11 @@ def box_statistics(catalogue: Catalogue) -> Picture:
     panels[2].set_title("Centre of the box")
     origins = ", ".join(f"{n:,} {origin}" for origin, n in table["box_origin"].value_counts().items())
     note = f"n = {len(table):,} boxes ({origins}). Bar: middle half; line: median; whiskers: 5% to 95%."
-    return finish(figure, "The boxes", note)
+    return add_title(figure, "The boxes", note)
 
 
-@themed
-def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
+@with_theme
+def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
     """The mean silhouette of each type, and how much of its box a mask fills.
 
     Args:
@@ -261,7 +261,9 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
     table = _placed(catalogue)
     table = table[table["mask"].fillna("") != ""]
     if table.empty:
-        return message("The masks", "These data have no masks: nothing is drawn, and no mask is learned.")
+        return empty_figure(
+            "The masks", "These data have no masks: nothing is drawn, and no mask is learned."
+        )
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
     lines = style.lines_of(len(types))
     figure = new_figure(8.4, 3.6 + 1.67 * (lines - 1) + 0.25 * max(0, len(types) - 4))
@@ -274,7 +276,7 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
         shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
         fills[body_type] = np.array(share)
         axes.imshow(
-            np.mean(shapes, axis=0), cmap=_fade(colour_of(body_type, catalogue.body_types)), vmin=0, vmax=1
+            np.mean(shapes, axis=0), cmap=_fade(class_color(body_type, catalogue.body_types)), vmin=0, vmax=1
         )
         axes.set_title(f"{body_type} (n = {len(rows):,})")
         style.plain_image(axes)
@@ -290,7 +292,7 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> Picture:
         "place of their box, from white (none) to full colour (all). Below: bar: middle half; line: median; "
         "whiskers: 5% to 95%."
     )
-    return finish(figure, "The masks: mean silhouette of each type", note)
+    return add_title(figure, "The masks: mean silhouette of each type", note)
 
 
 def _boxes_by_type(
@@ -310,7 +312,7 @@ def _boxes_by_type(
         boxprops={"linewidth": 0},
     )
     for patch, body_type in zip(drawn["boxes"], types, strict=True):
-        patch.set_facecolor(colour_of(body_type, body_types))
+        patch.set_facecolor(class_color(body_type, body_types))
 
 
 def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:

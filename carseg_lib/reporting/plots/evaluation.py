@@ -12,25 +12,25 @@ from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve
 
 from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
     PAPER_COLOUR,
     QUIET,
-    Picture,
-    colour_of,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     percent,
     percent_axis,
-    themed,
+    with_theme,
 )
 
 MEASURES = ("precision", "recall", "f1", "accuracy")
 
 
-@themed
-def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Picture:
+@with_theme
+def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> AccessibleFigure:
     """Truth against answer: counts and the share of each row, with a column for photos without an answer.
 
     Args:
@@ -80,19 +80,19 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Pictu
         + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
         for i, t in enumerate(types)
     )
-    return finish(
+    return add_title(
         figure, f"Confusion matrix, {split}", note, f"Confusion matrix, {split}. {note} Answers: {rows}."
     )
 
 
-@themed
+@with_theme
 def pr_curves(
     predictions: pd.DataFrame,
     detections: pd.DataFrame | None = None,
     body_types: Sequence[str] = BODY_TYPES,
     table1: Mapping[str, Mapping[str, float]] | None = None,
     split: str = "test",
-) -> Picture:
+) -> AccessibleFigure:
     """Precision against recall for each type, one type against the rest, over the score of a photo.
 
     A photo's score for a type is the highest score of its detections of that type (of its one answer without
@@ -106,7 +106,7 @@ def pr_curves(
         split: its name, for the title.
     """
     if predictions.empty:
-        return message(f"Precision and recall, {split}", "There are no predictions.")
+        return empty_figure(f"Precision and recall, {split}", "There are no predictions.")
     source = predictions[["photo_id", "predicted", "score"]].rename(columns={"predicted": "body_type"})
     if detections is not None:
         source = detections[["photo_id", "body_type", "score"]]
@@ -123,12 +123,12 @@ def pr_curves(
             keep = np.append(threshold >= 0, True)
             precision, recall = precision[keep], recall[keep]
             area = -float(np.sum(np.diff(recall) * precision[:-1]))
-            axes.step(recall, precision, where="post", color=colour_of(body_type, tuple(body_types)))
+            axes.step(recall, precision, where="post", color=class_color(body_type, tuple(body_types)))
             axes.fill_between(
                 recall,
                 precision,
                 step="post",
-                color=colour_of(body_type, tuple(body_types)),
+                color=class_color(body_type, tuple(body_types)),
                 alpha=0.1,
                 linewidth=0,
             )
@@ -163,15 +163,15 @@ def pr_curves(
     note = f"n = {len(predictions):,} {split} photos, one type against the rest. Dotted: a guess."
     if table1 and set(table1) & set(body_types):
         note += " Cross: the paper's Table 1."
-    return finish(figure, f"Precision and recall of each type, {split}", note)
+    return add_title(figure, f"Precision and recall of each type, {split}", note)
 
 
-@themed
+@with_theme
 def table_bars(
     comparison: pd.DataFrame,
     body_types: Sequence[str] = BODY_TYPES,
     split: str = "test",
-) -> Picture:
+) -> AccessibleFigure:
     """Precision, recall, F1 and accuracy of each type with intervals, beside Table 1's numbers.
 
     Args:
@@ -190,7 +190,7 @@ def table_bars(
             if row is None:
                 continue
             if pd.notna(row["ours"]):
-                axes.barh(k, row["ours"], 0.62, color=colour_of(body_type, tuple(body_types)), alpha=0.85)
+                axes.barh(k, row["ours"], 0.62, color=class_color(body_type, tuple(body_types)), alpha=0.85)
                 if pd.notna(row["low"]) and pd.notna(row["high"]):
                     axes.plot(
                         [row["low"], row["high"]],
@@ -221,7 +221,7 @@ def table_bars(
         f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}. Accuracy: a "
         "type against the rest."
     )
-    return finish(figure, title, note, f"{title}. Bars of each type beside the paper. {'; '.join(drawn)}.")
+    return add_title(figure, title, note, f"{title}. Bars of each type beside the paper. {'; '.join(drawn)}.")
 
 
 def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
@@ -245,8 +245,8 @@ def _said(row: pd.Series) -> str:
     return f"{ours}, paper {row['paper']:.3f}" if pd.notna(row["paper"]) else ours
 
 
-@themed
-def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture:
+@with_theme
+def average_precision(scores: Mapping[str, Any], split: str = "test") -> AccessibleFigure:
     """COCO average precision of boxes and masks: AP, AP50, AP75 and AP of each type, with 95% intervals.
 
     Args:
@@ -255,7 +255,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture
     """
     kinds = [kind for kind in ("box", "mask") if scores.get(kind)]
     if not kinds:
-        return message(f"Average precision, {split}", "There is no box and no mask to judge.")
+        return empty_figure(f"Average precision, {split}", "There is no box and no mask to judge.")
     figure = new_figure(8.4, 2.5)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 4])
     types = list(scores[kinds[0]].get("per_type", {}))
@@ -272,7 +272,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture
                     continue
                 n = max(n, estimate.get("n") or 0)
                 place = x + (k - (len(kinds) - 1) / 2) * 0.4
-                tone = colour_of(name, tuple(types)) if name in types else "#4A6B8A"
+                tone = class_color(name, tuple(types)) if name in types else "#4A6B8A"
                 axes.bar(
                     place,
                     estimate["value"],
@@ -302,4 +302,4 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Picture
         if len(kinds) == 2
         else f"Only {kinds[0]} AP: the other kind has no truth here."
     )
-    return finish(figure, f"COCO average precision, {split}", note)
+    return add_title(figure, f"COCO average precision, {split}", note)

@@ -13,18 +13,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
-from carseg_lib.data.metadata import SHAPE, meaning, strips, told_by
+from carseg_lib.data.metadata import SHAPE, attribute_description, attribute_strips, linear_separability
 from carseg_lib.data.photos import read_photo
-from carseg_lib.reporting.palette import colours_of
+from carseg_lib.reporting.palette import class_color, class_colors
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
-    Picture,
-    colour_of,
-    finish,
+    AccessibleFigure,
+    add_title,
     new_figure,
     percent,
     percent_axis,
-    themed,
+    with_theme,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ _LOOKED_AT = 300  # photos of a type that the samples are chosen from
 _WIDEST = 1240  # pixels of a strip in its figure
 
 
-def parameter_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Picture]:
+def parameter_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, AccessibleFigure]:
     """Every figure that the catalogue's parameters allow, by name; none without parameters.
 
     Args:
@@ -57,7 +56,7 @@ def parameter_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Picture]
     known = catalogue.parameters
     if known.empty:
         return {}
-    figures: dict[str, tuple[bool, Callable[[], Picture]]] = {
+    figures: dict[str, tuple[bool, Callable[[], AccessibleFigure]]] = {
         "gallery": (True, lambda: gallery(catalogue, seed)),
         "strips": (bool(_strips(catalogue, False)), lambda: parameter_strips(catalogue, of_shape=False)),
         "shape_strips": (bool(_strips(catalogue, True)), lambda: parameter_strips(catalogue, of_shape=True)),
@@ -69,8 +68,8 @@ def parameter_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Picture]
     return {name: draw() for name, (possible, draw) in figures.items() if possible}
 
 
-@themed
-def gallery(catalogue: Catalogue, seed: int = 0) -> Picture:
+@with_theme
+def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
     """Large photos of each type, chosen to differ in view, light and place, each with what is known of it."""
     known = catalogue.parameters.set_index("photo_id")
     shown = [name for name in VARIETY if name in known and known[name].dtype != "float64"]
@@ -93,7 +92,7 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> Picture:
         axes.imshow(read_photo(catalogue.root / photo_id))
         style.plain_image(axes)
         axes.set_title(
-            body_type, size=9, color=colour_of(body_type, catalogue.body_types), weight="bold", pad=3
+            body_type, size=9, color=class_color(body_type, catalogue.body_types), weight="bold", pad=3
         )
         words = [known.at[photo_id, name] for name in shown[:4]]
         axes.set_xlabel(", ".join(word for word in words if word and word != "none"), size=7.5, loc="left")
@@ -101,11 +100,11 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> Picture:
         f"{len(chosen)} of {len(catalogue.photos):,} pictures, chosen (seed {seed}) to differ in {', '.join(shown)}: "
         "an impression of the range, not of how often each thing occurs."
     )
-    return finish(figure, "A page of samples", note)
+    return add_title(figure, "A page of samples", note)
 
 
-@themed
-def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> Picture:
+@with_theme
+def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> AccessibleFigure:
     """What each parameter does: rows of one car with one parameter varied, as the data set's folder has them.
 
     Args:
@@ -119,15 +118,15 @@ def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> Picture:
     for axes, (name, picture) in zip(panels, pictures.items(), strict=True):
         axes.imshow(picture, aspect="auto")
         style.plain_image(axes)
-        title = meaning(name)
+        title = attribute_description(name)
         axes.set_title(f"{name}: {title}" if title else name, size=8.5, pad=3)
     title = "What each measure of the body does" if of_shape else "What each parameter does"
     note = f"{len(pictures)} parameters, a row each: one car, the parameter varied from left to right, the rest kept."
-    return finish(figure, title, note)
+    return add_title(figure, title, note)
 
 
-@themed
-def view_angles(catalogue: Catalogue) -> Picture:
+@with_theme
+def view_angles(catalogue: Catalogue) -> AccessibleFigure:
     """Directions from which the cars of each type are seen, around a car that looks up."""
     table = _with_types(catalogue)
     types = list(catalogue.body_types)
@@ -142,7 +141,7 @@ def view_angles(catalogue: Catalogue) -> Picture:
             middles,
             counts / max(len(angles), 1),
             np.deg2rad(13.5),
-            color=colour_of(body_type, catalogue.body_types),
+            color=class_color(body_type, catalogue.body_types),
             alpha=0.85,
         )
         dial(axes)
@@ -151,7 +150,7 @@ def view_angles(catalogue: Catalogue) -> Picture:
         f"n = {len(table):,} photos. The car looks up, seen from above; length of a bar: share of the type's photos "
         "taken from there, in steps of 15°."
     )
-    return finish(figure, "From where the cars are seen", note)
+    return add_title(figure, "From where the cars are seen", note)
 
 
 def dial(axes: Axes) -> None:
@@ -174,8 +173,8 @@ def dial(axes: Axes) -> None:
     car.add_patch(FancyBboxPatch((0.55, 1.7), 0.9, 0.4, glass, color="white", linewidth=0))  # windscreen
 
 
-@themed
-def number_histograms(catalogue: Catalogue) -> Picture:
+@with_theme
+def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
     """Distribution of the main numbers, the types over each other: could a model use a difference?"""
     table, names = _with_types(catalogue), _numbers(catalogue.parameters)
     lines = -(-len(names) // 3)
@@ -192,7 +191,7 @@ def number_histograms(catalogue: Catalogue) -> Picture:
                 axes.stairs(
                     heights,
                     bins,
-                    color=colour_of(body_type, catalogue.body_types),
+                    color=class_color(body_type, catalogue.body_types),
                     linewidth=1.5,
                     label=body_type,
                 )
@@ -205,11 +204,11 @@ def number_histograms(catalogue: Catalogue) -> Picture:
         percent_axis(axes.yaxis, "photos of the type" if k % 3 == 0 else "")
     _legend(figure, catalogue)
     note = f"n = {len(table):,} photos; what lies beyond the 99.5th percentile stands in the last step."
-    return finish(figure, "Camera, size and occlusion, type by type", note)
+    return add_title(figure, "Camera, size and occlusion, type by type", note)
 
 
-@themed
-def kind_shares(catalogue: Catalogue) -> Picture:
+@with_theme
+def kind_shares(catalogue: Catalogue) -> AccessibleFigure:
     """Share of each view, light, ground and so on among the photos of each type."""
     table, names = _with_types(catalogue), _kinds(catalogue.parameters)
     order = {name: table[name].replace("", "not known").value_counts().index for name in names}
@@ -231,7 +230,7 @@ def kind_shares(catalogue: Catalogue) -> Picture:
                     shares,
                     at + 0.48 / len(catalogue.body_types) * (k - (len(catalogue.body_types) - 1) / 2),
                     "o",
-                    color=colour_of(body_type, catalogue.body_types),
+                    color=class_color(body_type, catalogue.body_types),
                     markersize=4.5,
                 )
             axes.set_yticks(at, order[name])
@@ -242,11 +241,11 @@ def kind_shares(catalogue: Catalogue) -> Picture:
             percent_axis(axes.xaxis, "photos of the type")
     _legend(figure, catalogue)
     note = f"n = {len(table):,} photos. Where a type's dot stands apart, a model could learn the place for the car."
-    return finish(figure, "Views, lights and places, type by type", note)
+    return add_title(figure, "Views, lights and places, type by type", note)
 
 
-@themed
-def shape_overlap(catalogue: Catalogue) -> Picture:
+@with_theme
+def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
     """Measures of the cars against each other: how far the shapes of the types overlap."""
     table, pairs = _with_types(catalogue), _pairs(catalogue.parameters)
     figure = new_figure(8.4, 3.4)
@@ -257,7 +256,7 @@ def shape_overlap(catalogue: Catalogue) -> Picture:
             mixed[across],
             mixed[up],
             s=9,
-            c=mixed["body_type"].map(colours_of(catalogue.body_types)),
+            c=mixed["body_type"].map(class_colors(catalogue.body_types)),
             alpha=0.45,
             linewidth=0,
         )
@@ -265,16 +264,20 @@ def shape_overlap(catalogue: Catalogue) -> Picture:
         axes.set_ylabel(f"{_label(up)} (m)")
         axes.grid(True)
         if table["body_type"].value_counts().min() >= 5:
-            told.append(f"{_label(across)} and {_label(up)}, {percent(told_by(catalogue, (across, up)), 0)}")
+            told.append(
+                f"{_label(across)} and {_label(up)}, {percent(linear_separability(catalogue, (across, up)), 0)}"
+            )
     _legend(figure, catalogue)
     note = f"n = {len(table):,} cars."
     if told:
         note += f" Types told rightly by two measures alone (a linear rule): {'; '.join(told)}."
-    return finish(figure, "How far the shapes of the types overlap", note)
+    return add_title(figure, "How far the shapes of the types overlap", note)
 
 
 def _strips(catalogue: Catalogue, of_shape: bool) -> dict[str, Path]:
-    return {name: path for name, path in strips(catalogue).items() if name.startswith(SHAPE) == of_shape}
+    return {
+        name: path for name, path in attribute_strips(catalogue).items() if name.startswith(SHAPE) == of_shape
+    }
 
 
 def _with_types(catalogue: Catalogue) -> pd.DataFrame:
@@ -297,10 +300,10 @@ def _label(name: str) -> str:
     return name.removeprefix(SHAPE).replace("_", " ")
 
 
-def _legend(figure: Picture, catalogue: Catalogue) -> None:
+def _legend(figure: AccessibleFigure, catalogue: Catalogue) -> None:
     """The types and their colours, below the panels."""
     handles = [
-        Line2D([], [], marker="o", linestyle="none", color=colour_of(t, catalogue.body_types), label=t)
+        Line2D([], [], marker="o", linestyle="none", color=class_color(t, catalogue.body_types), label=t)
         for t in catalogue.body_types
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=min(8, len(handles)))

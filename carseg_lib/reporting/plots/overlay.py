@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw, ImageFont
 
-from carseg_lib.reporting.plots.style import colour_of
+from carseg_lib.reporting.palette import class_color
 
 Box = Sequence[float]  # x1, y1, x2, y2 in pixels
 
@@ -31,7 +31,7 @@ def overlay(
     Raises:
         ValueError: the mask has another size than the photo.
     """
-    tone = tuple(round(255 * part) for part in to_rgb(colour or colour_of(label.split(" ")[0].lower())))
+    tone = tuple(round(255 * part) for part in to_rgb(colour or class_color(label.split(" ")[0].lower())))
     picture = photo.convert("RGB")
     if mask is not None:
         if mask.shape != (picture.height, picture.width):

@@ -17,10 +17,17 @@ from PIL import Image
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data import masks
 from carseg_lib.data.photos import read_photo
-from carseg_lib.reporting.palette import colours_of
+from carseg_lib.reporting.palette import NO_DETECTION_COLOR, class_color, class_colors
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import Box
-from carseg_lib.reporting.plots.style import Picture, colour_of, finish, message, new_figure, percent, themed
+from carseg_lib.reporting.plots.style import (
+    AccessibleFigure,
+    add_title,
+    empty_figure,
+    new_figure,
+    percent,
+    with_theme,
+)
 
 if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
@@ -34,8 +41,8 @@ _LARGEST = 640  # pixels; photos are read no larger than a panel can show
 _RIGHT, _WRONG = "#0B7A55", "#B3261E"
 
 
-@themed
-def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 0) -> Picture:
+@with_theme
+def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 0) -> AccessibleFigure:
     """A grid of photos of one body type, chosen by seed, boxes and masks drawn (Figures 1 to 4 of the paper).
 
     Args:
@@ -46,10 +53,10 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
     """
     photos = catalogue.photos[catalogue.photos["body_type"] == body_type].sort_values("photo_id")
     if photos.empty:
-        return message(f"Photos of the type {body_type}", "There are none.")
+        return empty_figure(f"Photos of the type {body_type}", "There are none.")
     chosen = np.random.default_rng(seed).choice(len(photos), size=min(n, len(photos)), replace=False)
     figure, panels = _grid(len(chosen), columns=4)
-    tones = colours_of(catalogue.body_types)
+    tones = class_colors(catalogue.body_types)
     for axes, row in zip(panels, photos.iloc[sorted(chosen)].itertuples(), strict=True):
         _show(axes, read_photo(catalogue.root / row.photo_id, _LARGEST), (row.width, row.height))
         for car in catalogue.instances[catalogue.instances["photo_id"] == row.photo_id].itertuples():
@@ -59,16 +66,16 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
                 axes,
                 None if whole else (car.x1, car.y1, car.x2, car.y2),
                 mask,
-                tones.get(car.body_type, style.NO_CAR_COLOUR),
+                tones.get(car.body_type, NO_DETECTION_COLOR),
             )
         axes.set_title(_short(row.photo_id), size=7, color=style.QUIET, pad=3)
     note = f"{len(chosen)} of {len(photos):,} photos, drawn at random (seed {seed}). "
     note += "Frame: labelled box; shade: mask." if catalogue.has_masks else "These data have no masks."
-    return finish(figure, f"Photos of the type {body_type}", note)
+    return add_title(figure, f"Photos of the type {body_type}", note)
 
 
-@themed
-def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -> Picture:
+@with_theme
+def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -> AccessibleFigure:
     """Pairs of photos that look the same, side by side, the closest first.
 
     Args:
@@ -77,7 +84,7 @@ def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -
         limit: pairs shown, at most; those across splits come first.
     """
     if pairs.empty:
-        return message("Near duplicates", "No two photos are near duplicates.")
+        return empty_figure("Near duplicates", "No two photos are near duplicates.")
     crossing = pairs["split_a"] != pairs["split_b"]
     order = pairs.assign(crossing=crossing).sort_values(
         ["crossing", "distance", "photo_a", "photo_b"], ascending=[False, True, True, True]
@@ -97,11 +104,11 @@ def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -
         f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, "
         "left and right of each other."
     )
-    return finish(figure, "Near duplicates", note)
+    return add_title(figure, "Near duplicates", note)
 
 
-@themed
-def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by step") -> Picture:
+@with_theme
+def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by step") -> AccessibleFigure:
     """One photo through the preprocessing, a panel a step, its box and mask drawn.
 
     Args:
@@ -127,15 +134,15 @@ def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by 
         note += (
             f"; from the rotation on, the box is drawn anew around the turned {'mask' if masked else 'box'}"
         )
-    return finish(figure, title, note + ".")
+    return add_title(figure, title, note + ".")
 
 
-@themed
+@with_theme
 def augmentation_grid(
     original: tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None],
     augmented: Sequence[tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]],
     title: str = "Augmentation",
-) -> Picture:
+) -> AccessibleFigure:
     """A photo and several random versions of it, as training sees them.
 
     Args:
@@ -152,11 +159,11 @@ def augmentation_grid(
     note = f"{len(augmented)} random versions of one photo; frame: box" + (
         "; shade: mask." if masked else "."
     )
-    return finish(figure, title, note)
+    return add_title(figure, title, note)
 
 
-@themed
-def answers_grid(
+@with_theme
+def prediction_grid(
     rows: pd.DataFrame,
     photos: Photos,
     *,
@@ -164,7 +171,7 @@ def answers_grid(
     columns: int = 4,
     limit: int = 16,
     body_types: Sequence[str] = BODY_TYPES,
-) -> Picture:
+) -> AccessibleFigure:
     """Photos with the answer drawn on them: box, mask, type and score; the truth named if it differs.
 
     Args:
@@ -176,7 +183,7 @@ def answers_grid(
         body_types: the study's, which choose the colours.
     """
     if rows.empty:
-        return message(title, "There are none.")
+        return empty_figure(title, "There are none.")
     shown = rows.head(limit)
     figure, panels = _grid(len(shown), columns)
     for axes, row in zip(panels, shown.itertuples(), strict=True):
@@ -185,7 +192,7 @@ def answers_grid(
         answer = row.predicted if _given(row.predicted) else ""
         if answer:
             mask = masks.decode_mask(row.mask, height, width) if _given(row.mask) else None
-            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, colour_of(answer, tuple(body_types)))
+            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, class_color(answer, tuple(body_types)))
         right = answer == row.body_type
         said = f"{answer} {row.score:.2f}" if answer else "no car found"
         text = f"✓ {said}" if right else f"✗ {said}, is {row.body_type}"
@@ -195,18 +202,18 @@ def answers_grid(
         f"{len(shown)} of {len(rows):,} photos: {right} right (✓), {len(shown) - right} wrong (✗). "
         "The number is the model's score (0 to 1)."
     )
-    return finish(figure, title, note)
+    return add_title(figure, title, note)
 
 
-@themed
-def masks_against_truth(
+@with_theme
+def mask_comparison_grid(
     rows: pd.DataFrame,
     photos: Photos,
     instances: pd.DataFrame,
     *,
     title: str = "Masks against the truth",
     limit: int = 12,
-) -> Picture:
+) -> AccessibleFigure:
     """Predicted masks over the given ones, in three colours of agreement.
 
     Args:
@@ -221,7 +228,7 @@ def masks_against_truth(
     truth = given.assign(size=size).sort_values("size").groupby("photo_id")["mask"].last()
     rows = rows[rows["photo_id"].isin(truth.index)]
     if rows.empty:
-        return message(title, "These data have no masks: there is nothing to compare.")
+        return empty_figure(title, "These data have no masks: there is nothing to compare.")
     shown = rows.head(limit)
     figure, panels = _grid(len(shown), columns=4)
     for axes, row in zip(panels, shown.itertuples(), strict=True):
@@ -243,10 +250,12 @@ def masks_against_truth(
     mean = rows["mask_iou"].mean()
     note = f"{len(shown)} of {len(rows):,} photos with a given mask"
     note += f"; mean IoU of all of them {percent(mean)}." if pd.notna(mean) else "."
-    return finish(figure, title, note)
+    return add_title(figure, title, note)
 
 
-def _grid(cells: int, columns: int, shape: tuple[float, float] = (3, 2)) -> tuple[Picture, list[Axes]]:
+def _grid(
+    cells: int, columns: int, shape: tuple[float, float] = (3, 2)
+) -> tuple[AccessibleFigure, list[Axes]]:
     """Empty panels for photos of about `shape` (width, height); those beyond `cells` are left out."""
     columns = max(1, min(columns, cells))
     lines = math.ceil(cells / columns)

@@ -11,23 +11,25 @@ import pandas as pd
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import read_photo
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import overlay
 from carseg_lib.reporting.plots.style import (
-    Picture,
-    colour_of,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     plain_image,
-    themed,
+    with_theme,
 )
 
 COLUMNS = 4
 BINS = np.linspace(0, 1, 41)
 
 
-def teacher_figures(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) -> dict[str, Picture]:
+def pseudo_label_figures(
+    catalogue: Catalogue, doubtful: pd.DataFrame, least: float
+) -> dict[str, AccessibleFigure]:
     """The figures of this module by file name; none where no teacher drew masks.
 
     Args:
@@ -39,12 +41,12 @@ def teacher_figures(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) 
         return {}
     return {
         "mask_qualities": mask_qualities(catalogue, doubtful, least),
-        "doubtful_photos": doubtful_photos(catalogue.root, doubtful, catalogue.body_types),
+        "doubtful_photos": rejected_photos(catalogue.root, doubtful, catalogue.body_types),
     }
 
 
-@themed
-def mask_qualities(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) -> Picture:
+@with_theme
+def mask_qualities(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) -> AccessibleFigure:
     """How many masks have which quality, by body type, those left out among them.
 
     Args:
@@ -57,11 +59,11 @@ def mask_qualities(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) -
         subset=["mask_quality"]
     )
     if cars.empty:
-        return message(title, "It drew none.")
+        return empty_figure(title, "It drew none.")
     figure = new_figure(7.5, 2.6)
     axes = figure.add_subplot()
     of_types = [cars.mask_quality[cars.body_type == t] for t in catalogue.body_types]
-    colours = [colour_of(t, catalogue.body_types) for t in catalogue.body_types]
+    colours = [class_color(t, catalogue.body_types) for t in catalogue.body_types]
     axes.hist(of_types, BINS, stacked=True, color=colours, label=list(catalogue.body_types))
     axes.axvline(least, color=style.INK, linestyle="--", linewidth=1)
     axes.set_xlabel("quality: score times stability")
@@ -74,13 +76,13 @@ def mask_qualities(catalogue: Catalogue, doubtful: pd.DataFrame, least: float) -
         f"{len(cars):,} masks; median quality {cars.mask_quality.median():.2f}. Left of the dashed line ({least:g}), "
         f"or with no car seen: {left_out:,} of {photos:,} photos left out ({left_out / photos:.1%})."
     )
-    return finish(figure, title, note)
+    return add_title(figure, title, note)
 
 
-@themed
-def doubtful_photos(
+@with_theme
+def rejected_photos(
     root: Path, doubtful: pd.DataFrame, body_types: tuple[str, ...], limit: int = 12
-) -> Picture:
+) -> AccessibleFigure:
     """Photos that were left out, from the nearly sure to those in which nothing was seen, evenly picked.
 
     Args:
@@ -92,7 +94,7 @@ def doubtful_photos(
     title = "Photos left out: what the teacher saw in them"
     shown = doubtful.drop_duplicates("photo_id")
     if shown.empty:
-        return message(title, "None was left out.")
+        return empty_figure(title, "None was left out.")
     picked = shown.iloc[np.unique(np.linspace(0, len(shown) - 1, min(limit, len(shown))).round().astype(int))]
     rows = math.ceil(len(picked) / COLUMNS)
     figure = new_figure(7.5, 1.55 * rows)
@@ -103,7 +105,7 @@ def doubtful_photos(
         photo = read_photo(root / car.photo_id)
         mask = decode_mask(car.mask, photo.height, photo.width) if car.mask else None
         box = (car.x1, car.y1, car.x2, car.y2) if car.mask else None
-        axes.imshow(overlay(photo, box, mask, "", colour=colour_of(car.body_type, body_types)))
+        axes.imshow(overlay(photo, box, mask, "", colour=class_color(car.body_type, body_types)))
         said = f"quality {car.mask_quality:.2f}" if car.mask else "no car seen"
         axes.set_title(f"{car.body_type}: {said}", size=7.5, color=style.QUIET, pad=3)
-    return finish(figure, title, f"{len(picked)} of {len(shown):,} photos.")
+    return add_title(figure, title, f"{len(picked)} of {len(shown):,} photos.")

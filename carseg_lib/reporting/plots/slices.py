@@ -9,46 +9,46 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from carseg_lib.evaluation.slices import ALL, FACTORS, SECTORS, VIEW, KnownTruth
+from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, SECTORS, VIEW, SliceReport
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.metadata import dial
 from carseg_lib.reporting.plots.style import (
     SPLIT_COLOURS,
-    Picture,
-    colour_of,
-    finish,
+    AccessibleFigure,
+    add_title,
     new_figure,
     percent,
     percent_axis,
-    themed,
+    with_theme,
 )
 
 FEW = 10  # photos below which a level is drawn pale
 
 
-def truth_figures(known: KnownTruth) -> dict[str, Picture]:
+def slice_figures(known: SliceReport) -> dict[str, AccessibleFigure]:
     """Every figure that the answers and the parameters allow, by name; none without parameters."""
-    figures: dict[str, Picture] = {}
+    figures: dict[str, AccessibleFigure] = {}
     titles = set(known.accuracy["factor"])
-    if titles & {factor.title for factor in FACTORS}:
+    if titles & {factor.title for factor in ATTRIBUTES}:
         figures["factors"] = accuracy_by_factor(known.accuracy)
     if VIEW.title in titles:
         figures["types_by_view"] = types_by_view(known.accuracy, known.body_types)
     if SECTORS.title in titles:
         figures["directions"] = accuracy_by_direction(known.accuracy)
-    if len(known.hardness):
-        figures["odds"] = odds(known.hardness, known.body_types)
+    if len(known.error_odds):
+        figures["odds"] = odds(known.error_odds, known.body_types)
     return figures
 
 
-@themed
-def accuracy_by_factor(table: pd.DataFrame) -> Picture:
+@with_theme
+def accuracy_by_factor(table: pd.DataFrame) -> AccessibleFigure:
     """Accuracy and mean mask IoU of each level of each factor, with 95% intervals, a row a level.
 
     Args:
         table: As `known_truth.accuracy_by` returns it.
     """
-    titles = [factor.title for factor in FACTORS if (table["factor"] == factor.title).any()]
+    titles = [factor.title for factor in ATTRIBUTES if (table["factor"] == factor.title).any()]
     levels = table[table["body_type"] == ""]
     rows = [
         (title, level)
@@ -111,13 +111,13 @@ def accuracy_by_factor(table: pd.DataFrame) -> Picture:
     said = "; ".join(
         f"{row.factor} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples()
     )
-    return finish(
+    return add_title(
         figure, "Accuracy by what is known of a photo", note, f"Accuracy by factor, {splits[0]}. {said}."
     )
 
 
-@themed
-def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
+@with_theme
+def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
     """Accuracy of each type from each side, a panel a split."""
     part = table[(table["factor"] == VIEW.title) & (table["body_type"] != "")]
     splits = list(part["split"].unique())
@@ -148,11 +148,11 @@ def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
         f"n = {' and '.join(f'{sums[split]:,} {split}' for split in splits)} photos. Share answered right; a cell of "
         "few photos says little (20 photos: ±20 points)."
     )
-    return finish(figure, "Each type from each side", note)
+    return add_title(figure, "Each type from each side", note)
 
 
-@themed
-def accuracy_by_direction(table: pd.DataFrame) -> Picture:
+@with_theme
+def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
     """Accuracy by the direction from which the car is seen, around a car that looks up."""
     part = table[table["factor"] == SECTORS.title]
     splits = list(part["split"].unique())
@@ -174,7 +174,7 @@ def accuracy_by_direction(table: pd.DataFrame) -> Picture:
         "The car looks up, seen from above. Length of a bar: share answered right when seen from there, rings at 50% "
         f"and 100%; line: 95% interval; number: photos; pale: fewer than {FEW}."
     )
-    return finish(figure, "Accuracy by direction", note)
+    return add_title(figure, "Accuracy by direction", note)
 
 
 def _rings(axes: Axes) -> None:
@@ -183,8 +183,8 @@ def _rings(axes: Axes) -> None:
         axes.plot(around, np.full(181, share), color="#AEB6BF", linewidth=0.8, zorder=0)
 
 
-@themed
-def odds(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
+@with_theme
+def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
     """How each measure of a photo, the others being equal, changes the odds of a right answer.
 
     Args:
@@ -198,7 +198,7 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
     panels = np.atleast_1d(figure.subplots(1, len(groups), sharey=True, sharex=True))
     for axes, group in zip(panels, groups, strict=True):
         rows = table[table["group"] == group]
-        colour = colour_of(group, tuple(body_types)) if group in body_types else "#4A6B8A"
+        colour = class_color(group, tuple(body_types)) if group in body_types else "#4A6B8A"
         axes.axvline(1, color="#AEB6BF", linewidth=1)
         for row in rows.itertuples():
             y = measures.index(row.measure)
@@ -224,7 +224,7 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> Picture:
         f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})"
         for r in strong.itertuples()
     )
-    return finish(figure, "What makes a type hard", note, f"{note} Apart from 1: {said or 'none'}.")
+    return add_title(figure, "What makes a type hard", note, f"{note} Apart from 1: {said or 'none'}.")
 
 
 def _ticks(table: pd.DataFrame, most: int) -> tuple[list[float], list[str]]:

@@ -19,9 +19,6 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from carseg_lib.core import files
-from carseg_lib.reporting.palette import BODY_TYPE_COLOURS as BODY_TYPE_COLOURS
-from carseg_lib.reporting.palette import NO_CAR_COLOUR as NO_CAR_COLOUR
-from carseg_lib.reporting.palette import colour_of as colour_of
 
 SPLIT_COLOURS = {"train": "#4A6B8A", "validation": "#D55E00", "test": "#56B4E9"}
 PAPER_COLOUR = "#8A1C3B"  # whatever the paper says, in every figure
@@ -64,7 +61,7 @@ _THEME: dict[str, Any] = {
 }
 
 
-class Picture(Figure):
+class AccessibleFigure(Figure):
     """A matplotlib Figure that notebooks show under every backend, and that says in words what it shows."""
 
     alt: str = ""  # what a reader who cannot see the figure is told
@@ -73,7 +70,7 @@ class Picture(Figure):
         return png_bytes(self)
 
 
-def themed(draw: Callable[P, R]) -> Callable[P, R]:
+def with_theme(draw: Callable[P, R]) -> Callable[P, R]:
     """Run a drawing function under the theme, and leave matplotlib's settings as they were."""
 
     @functools.wraps(draw)
@@ -84,12 +81,12 @@ def themed(draw: Callable[P, R]) -> Callable[P, R]:
     return run
 
 
-def new_figure(width: float, height: float) -> Picture:
+def new_figure(width: float, height: float) -> AccessibleFigure:
     """An empty figure of `width` by `height` inches, its layout kept free of overlaps."""
-    return Picture(figsize=(width, height), dpi=100, layout="constrained")
+    return AccessibleFigure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def finish(figure: Picture, title: str, note: str = "", alt: str = "") -> Picture:
+def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "") -> AccessibleFigure:
     """Put the title and a quieter note under it at the top left, and the text for readers who cannot see it.
 
     Args:
@@ -119,13 +116,13 @@ def finish(figure: Picture, title: str, note: str = "", alt: str = "") -> Pictur
     return figure
 
 
-def message(title: str, text: str) -> Picture:
+def empty_figure(title: str, text: str) -> AccessibleFigure:
     """A figure that says why there is nothing to draw."""
     figure = new_figure(7.5, 0.9)
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, wrap=True)
-    return finish(figure, title)
+    return add_title(figure, title)
 
 
 def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
@@ -202,7 +199,7 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
     return files.write_bytes(path, png_bytes(figure, dpi))
 
 
-def keep_figure(figure: Picture, path: Path | str) -> Picture:
+def save_and_show(figure: AccessibleFigure, path: Path | str) -> AccessibleFigure:
     """Save a figure and give it back, so that the last line of a notebook's cell both keeps and shows it."""
     save_figure(figure, path)
     return figure

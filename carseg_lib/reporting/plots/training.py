@@ -11,13 +11,13 @@ from carseg_lib.paper.claims import claim
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
     QUIET,
-    Picture,
-    finish,
-    message,
+    AccessibleFigure,
+    add_title,
+    empty_figure,
     new_figure,
     percent,
     percent_axis,
-    themed,
+    with_theme,
 )
 
 PAPER_ACCURACY = {  # section VI
@@ -33,15 +33,15 @@ TERMS = {
 }
 
 
-@themed
-def loss_curves(history: pd.DataFrame) -> Picture:
+@with_theme
+def loss_curves(history: pd.DataFrame) -> AccessibleFigure:
     """The sum of the losses per epoch on train and validation, the best epoch marked.
 
     Args:
         history: history.csv, a row an epoch.
     """
     if history.empty:
-        return message("Loss", "No epoch has ended yet.")
+        return empty_figure("Loss", "No epoch has ended yet.")
     figure = new_figure(7.6, 3.1)
     axes = figure.subplots()
     for split in ("train", "validation"):
@@ -60,14 +60,14 @@ def loss_curves(history: pd.DataFrame) -> Picture:
         f"n = {len(history)} epochs; the last: train {last['train_loss']:.3f}, "
         f"validation {last['validation_loss']:.3f}."
     )
-    return finish(figure, "Loss per epoch", note)
+    return add_title(figure, "Loss per epoch", note)
 
 
-@themed
-def loss_terms(history: pd.DataFrame) -> Picture:
+@with_theme
+def loss_terms(history: pd.DataFrame) -> AccessibleFigure:
     """The five terms of the loss, a small panel each; a term that is off is said to be."""
     if history.empty:
-        return message("Terms of the loss", "No epoch has ended yet.")
+        return empty_figure("Terms of the loss", "No epoch has ended yet.")
     figure = new_figure(8.4, 2.1)
     panels = figure.subplots(1, len(TERMS))
     for axes, (term, name) in zip(panels, TERMS.items(), strict=True):
@@ -90,22 +90,22 @@ def loss_terms(history: pd.DataFrame) -> Picture:
         (a.get_legend_handles_labels() for a in panels if a.get_legend_handles_labels()[0]), ([], [])
     )
     figure.legend(handles, labels, loc="outside lower left", ncols=2)
-    return finish(
+    return add_title(
         figure,
         "The five terms of the loss",
         f"n = {len(history)} epochs. Each panel has its own scale, from 0.",
     )
 
 
-@themed
-def accuracy_curves(history: pd.DataFrame) -> Picture:
+@with_theme
+def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
     """Accuracy per epoch with 95% intervals, the best epoch marked, the paper's averages as dashed lines.
 
     Args:
         history: history.csv, a row an epoch; accuracies are fractions.
     """
     if history.empty:
-        return message("Accuracy", "No epoch has ended yet.")
+        return empty_figure("Accuracy", "No epoch has ended yet.")
     figure = new_figure(7.6, 3.3)
     axes = figure.subplots()
     numbers = {"train": "train_sample", "validation": "validation_photos"}
@@ -157,7 +157,7 @@ def accuracy_curves(history: pd.DataFrame) -> Picture:
         f"n = {photos:,} validation photos, {sample:,} training photos. Band: 95% interval (Wilson). "
         "Dashed: the paper's averages."
     )
-    return finish(figure, "Accuracy per epoch", note)
+    return add_title(figure, "Accuracy per epoch", note)
 
 
 def _curve(axes: Axes, history: pd.DataFrame, column: str, split: str, more: str = "") -> None:
