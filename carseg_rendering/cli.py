@@ -13,9 +13,10 @@ import signal
 import sys
 from pathlib import Path
 
+from carseg_lib.core import data_spec
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data import builtin
 from carseg_lib.workflow.cli import Parser, add_command, run_command
 from carseg_lib.workflow.commands import end_like_ctrl_c
@@ -83,7 +84,7 @@ def _whole(text: str, name: str) -> int:
 
 
 def _data(asked: argparse.Namespace) -> Path:
-    return Study.create(data=asked.data or builtin.BUILTIN).locate_photos()
+    return Run.create(data=asked.data or data_spec.BUILTIN).locate_photos()
 
 
 def _dataset(asked: argparse.Namespace) -> int:

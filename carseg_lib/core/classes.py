@@ -3,7 +3,7 @@
 TYPES gives them: a list ("hatchback wagon pickup"), with other names after a sign of equality
 ("suv=geländewagen,4x4 sedan=limousine,berline"), a YAML file, or the word `folders`: each type folder of the data.
 
-Not among the sources: `Study` asks it before anything is read, and the sources bring pandas with them.
+Not among the sources: `Run` asks it before anything is read, and the sources bring pandas with them.
 """
 
 from __future__ import annotations

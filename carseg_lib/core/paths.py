@@ -10,8 +10,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from carseg_lib.core import files
-from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
+
+
+def project_folder() -> Path:
+    """The repository: the folder that holds `carseg_lib` and `notebooks`."""
+    return Path(__file__).resolve().parents[2]
+
+
+def builtin_archive() -> Path:
+    """The archive of the built-in data set; `<name>.sha256` lies beside it."""
+    return project_folder() / "carseg_lib" / "data" / "assets" / "rendered-cars.zip"
+
+
+def builtin_segmenter() -> Path:
+    """The car segmenter that comes with carseg; `<name>.sha256` lies beside it."""
+    return project_folder() / "carseg_lib" / "data" / "assets" / "car-segmenter.safetensors"
+
+
+def checksum_path(archive: Path) -> Path:
+    """The file with an archive's sha256, beside it."""
+    return archive.with_name(f"{archive.name}.sha256")
+
 
 RESERVED_RUNS = ("reference", "bench")
 _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
@@ -40,12 +60,12 @@ def use_runs_root(folder: Path) -> Iterator[None]:
 class RunPaths:
     """The paths of what a run leaves."""
 
-    run: str
+    name: str
 
     @property
     def folder(self) -> Path:
         """`reports/<run>`, which holds all the run leaves."""
-        return runs_root() / self.run
+        return runs_root() / self.name
 
     @property
     def caches(self) -> Path:
@@ -63,9 +83,9 @@ class RunPaths:
         return self.folder / "dataset"
 
     @property
-    def doubtful(self) -> Path:
-        """The table of cars whose photos were left out because the teacher's masks are doubtful."""
-        return self.folder / "doubtful.csv"
+    def rejected_masks(self) -> Path:
+        """The table of cars whose photos were left out because the quality of their pseudo-masks is low."""
+        return self.folder / "rejected_masks.csv"
 
     @property
     def checkpoints(self) -> Path:
@@ -142,7 +162,7 @@ def data_of_run(run: str) -> str:
     if not any(folder.glob("stamps/*.json")):
         return ""
     try:
-        return str(files.read_json(folder / "study.json")["data"])
+        return str(files.read_json(folder / "config.json")["data"]["source"])
     except (CarsegError, KeyError, TypeError):  # to be written anew
         return ""
 

@@ -1,244 +1,215 @@
-"""Study: the settings of one run, checked.
+"""A run: its configuration and its folder.
 
-A run is a folder (`carseg_lib.core.paths`). Its `study.json` holds the settings; the notebooks open it by the run's
-name: `Study.open(run)`.
+`reports/<run>/config.json` holds the configuration; the notebooks open a run by its name: `Run.open(name)`.
 """
 
 from __future__ import annotations
 
 import difflib
 import shlex
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from carseg_lib.core import files
 from carseg_lib.core.classes import ClassMap
-from carseg_lib.core.config import (
-    CLI_SETTINGS,
-    SECTIONS,
-    Settings,
-    did_you_mean,
-    profile_names,
-    profile_path,
-    read_as,
-    read_profile,
-    validate,
-)
+from carseg_lib.core.config import ANNOTATORS, WEIGHTS, RunConfig, field_of, parse_value, validate
+from carseg_lib.core.data_spec import BUILTIN, resolve_source
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import RunPaths, check_run_name, data_of_run, default_run_name, runs_root
-from carseg_lib.data import builtin, kaggle
+from carseg_lib.core.paths import (
+    RunPaths,
+    builtin_segmenter,
+    check_run_name,
+    data_of_run,
+    default_run_name,
+    runs_root,
+)
+from carseg_lib.core.profiles import (
+    CLI_SETTINGS,
+    nested,
+    profile_path,
+    read_profile,
+    resolve_name,
+)
 
-TEACHERS = ("shipped", "coco", "grabcut", "none")
-WEIGHTS = ("coco", "imagenet", "segmenter", "none")
-MONITOR = 16  # photos by which a training whose epochs are not chosen shows that it goes well
 
+@dataclass(frozen=True)
+class Run(RunPaths):
+    """The configuration of one run, checked, and the paths of what it leaves.
 
-class Study(Settings, RunPaths):
-    """Everything one run was told, checked, and the paths of what it leaves."""
+    Attributes:
+        config: what the run was told.
+    """
+
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        """Name of the run, and of its folder under reports/."""
+        return self.config.name
 
     @classmethod
     def create(
         cls,
-        run: str = "",
+        name: str = "",
         profile: str = "quick",
         data: str | Path = "",
         overrides: Mapping[str, Any] | None = None,
         *,
         seed: int | str = 0,
         device: str = "auto",
-        workers: int | str = 1,
+        num_processes: int | str = 1,
         weights: str = "",
-        types: str = "",
-    ) -> Study:
-        """Check everything a user asked for and return it as a Study; writes nothing.
+        classes: str = "",
+    ) -> Run:
+        """Check everything a user asked for and return it as a Run; writes nothing.
 
         Args:
-            run: name of the run; empty takes the profile's name, or one with the data's name in it
-                (`default_run_name`) if that run holds the results of other data.
+            name: of the run; empty takes the profile's name, or one with the data's name in it
+                (`paths.default_run_name`) if that run holds the results of other data.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
-            data: `rendered` or empty for the embedded data set; `kaggle:<owner>/<slug>@<version>`; else a folder of
+            data: `rendered` or empty for the built-in data set; `kaggle:<owner>/<slug>@<version>`; else a folder of
                 photos, a COCO .json file or a .csv table, relative to the current folder.
-            overrides: values that differ from the profile's, by name; text is read as the setting's type.
+            overrides: values that differ from the profile's, by dotted or short name; text is read as the setting's
+                type.
             seed: a whole number, 0 or more.
             device: auto, cpu, cuda or mps.
-            workers: training processes.
-            weights: as the setting of that name; empty keeps the profile's.
-            types: the body types, as `ClassMap.read` takes them; empty for the paper's four.
+            num_processes: training processes.
+            weights: as the setting model.weights; empty keeps the profile's.
+            classes: the body types, as `ClassMap.read` takes them; empty for the paper's four.
 
         Raises:
-            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data, weights, types
+            CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data or weights, classes
                 that contradict each other, or the run that is named holds the results of other data.
         """
-        overrides = dict(overrides or {})
-        if weights:
-            if "weights" in overrides:
-                raise CarsegError("weights is given twice, by WEIGHTS and by SET: keep one of them.")
-            overrides["weights"] = weights
         values, rows = read_profile(profile)
-        where = {name: f"{profile_path(profile).name} row {row}" for name, row in rows.items()}
-        for name, value in overrides.items():
-            if name in CLI_SETTINGS:
-                raise CarsegError(f"SET: {name} has its own variable: write {CLI_SETTINGS[name]}={value}.")
-            if name not in cls.model_fields:
-                raise CarsegError(f"SET: there is no parameter {name!r}{did_you_mean(name, profile_names())}")
-            values[name] = read_as(cls.model_fields[name], value)
-            where[name] = "WEIGHTS" if name == "weights" and weights else "SET"
-        for name, value in (("seed", seed), ("device", device), ("workers", workers)):
-            values[name] = read_as(cls.model_fields[name], value)
-            where[name] = CLI_SETTINGS[name]
-        data = str(data) or builtin.BUILTIN
-        place = _existing_data(data)
-        values |= {"data": place, "data_as_given": data, "profile": profile}
-        values |= {"types": ClassMap.read(types).text, "types_as_given": types}
-        values["run"] = check_run_name(run) if run else default_run_name(check_run_name(profile), place)
-        if (held := data_of_run(values["run"])) not in ("", place):
+        where = {setting: f"{profile_path(profile).name} row {row}" for setting, row in rows.items()}
+        given = dict(overrides or {})
+        resolved = {resolve_name(setting, "SET"): value for setting, value in given.items()}
+        if len(resolved) < len(given):
+            raise CarsegError("SET: a setting is given twice, by its short and by its dotted name.")
+        if weights:
+            if "model.weights" in resolved:
+                raise CarsegError("model.weights is given twice, by WEIGHTS and by SET: keep one of them.")
+            resolved["model.weights"] = weights
+        for setting, value in resolved.items():
+            values[setting] = parse_value(field_of(setting), value)
+            where[setting] = "WEIGHTS" if setting == "model.weights" and weights else "SET"
+        for setting, value in (("seed", seed), ("device", device), ("num_processes", num_processes)):
+            values[setting] = parse_value(field_of(setting), value)
+            where[setting] = CLI_SETTINGS[setting]
+        data = str(data) or BUILTIN
+        source = resolve_source(data)
+        values |= {"data.source": source, "data_as_given": data, "profile": profile}
+        values |= {"data.classes": ClassMap.read(classes), "classes_as_given": classes}
+        values["name"] = check_run_name(name) if name else default_run_name(check_run_name(profile), source)
+        if (held := data_of_run(values["name"])) not in ("", source):
             raise CarsegError(
-                f"RUN={run}: this run holds the results of DATA={held}; those of DATA={data} need a name of their own: "
-                "RUN=another."
+                f"RUN={name}: this run holds the results of DATA={held}; those of DATA={data} need a name of "
+                "their own: RUN=another."
             )
-        study = validate(cls, values, where)
-        named = {
-            "weights": _existing_file("weights", study.weights, WEIGHTS, where["weights"]),
-            "teacher": _existing_file("teacher", study.teacher, TEACHERS, where["teacher"]),
-        }
-        return study.model_copy(update=named)
+        config = validate(RunConfig, nested(values), where)
+        model_weights = _existing_file(
+            "model.weights", config.model.weights, WEIGHTS, where.get("model.weights", "default")
+        )
+        annotator = _existing_file(
+            "pseudo_labels.source",
+            config.pseudo_labels.source,
+            ANNOTATORS,
+            where.get("pseudo_labels.source", "default"),
+        )
+        return cls(config.updated(model={"weights": model_weights}, pseudo_labels={"source": annotator}))
 
     @classmethod
-    def open(cls, run: str = "quick", *, device: str = "") -> Study:
-        """Read the settings of a run from its folder.
+    def open(cls, name: str = "quick", *, device: str = "") -> Run:
+        """Read a run from its folder.
 
         Args:
-            run: its name.
-            device: as the setting of that name, where another is wanted now than the run was made on.
+            name: of the run.
+            device: where another device is wanted now than the run was made on.
 
         Raises:
-            CarsegError: there is no such run, its `study.json` is not readable as a Study, or no such device.
+            CarsegError: there is no such run, its `config.json` is not readable, or no such device.
         """
-        path = runs_root() / check_run_name(run) / "study.json"
+        path = runs_root() / check_run_name(name) / "config.json"
         if not path.is_file():
-            runs = sorted(found.parent.name for found in runs_root().glob("*/study.json"))
+            runs = sorted(found.parent.name for found in runs_root().glob("*/config.json"))
             known = f"; the runs are: {', '.join(runs)}" if runs else ""
-            raise CarsegError(f"There is no run {run!r} ({path} is missing){known}.")
-        values = files.read_json(path)
-        if not isinstance(values, dict) or set(values) != set(cls.model_fields) or values["run"] != run:
-            raise CarsegError(f"{path} is of another version of carseg: run make reproduce RUN={run} again.")
-        where = dict.fromkeys(values, str(path))
+            raise CarsegError(f"There is no run {name!r} ({path} is missing){known}.")
+        try:
+            config = RunConfig.model_validate_json(path.read_bytes())
+        except ValidationError:
+            config = None
+        if config is None or config.name != name:
+            raise CarsegError(f"{path} is of another version of carseg: run make reproduce RUN={name} again.")
         if device:
-            values["device"], where["device"] = device, CLI_SETTINGS["device"]
-        return validate(cls, values, where)
+            values = {field: getattr(config, field) for field in RunConfig.model_fields} | {"device": device}
+            config = validate(RunConfig, values, {"device": CLI_SETTINGS["device"]})
+        return cls(config)
 
     def save(self) -> Path:
-        """Write `study.json` into the run's folder, unless it holds the same already; returns its path."""
-        path = self.folder / "study.json"
-        text = self.model_dump_json(indent=2) + "\n"
+        """Write `config.json` into the run's folder, unless it holds the same already; returns its path."""
+        path = self.folder / "config.json"
+        text = self.config.model_dump_json(indent=2) + "\n"
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             files.write_text(path, text)
         return path
 
-    def settings(self, sections: Iterable[str]) -> dict[str, Any]:
-        """The settings of some sections (data, preprocessing, model, training, evaluation), by name."""
-        return {name: getattr(self, name) for section in sections for name in SECTIONS[section]}
+    def updated(self, **changes: Any) -> Run:
+        """The same run with other values, checked; see `RunConfig.updated`."""
+        return Run(self.config.updated(**changes))
 
     def changes(self) -> dict[str, Any]:
-        """The settings that differ from the profile's present values."""
-        profile, _ = read_profile(self.profile)
-        return {name: getattr(self, name) for name, value in profile.items() if getattr(self, name) != value}
+        """The settings, by dotted name, that differ from the profile's present values."""
+        values, _ = read_profile(self.config.profile)
+        own = self.config.select(
+            "pseudo_labels", "inputs", "model", "train", "eval", "data.max_images_per_split"
+        )
+        usual = {name: values.get(name, field_of(name).default) for name in own}
+        return {name: value for name, value in own.items() if value != usual[name]}
 
     def command(self) -> str:
         """The shell command that makes this run."""
-        variables: dict[str, Any] = {} if self.data == builtin.BUILTIN else {"DATA": self.data_as_given}
-        if self.types != ClassMap().text:
-            variables["TYPES"] = self.types_as_given
-        if self.profile != "quick":
-            variables["PROFILE"] = self.profile
-        if self.run != self.profile:
-            variables["RUN"] = self.run
-        for name, default in (("seed", 0), ("device", "auto"), ("workers", 1)):
-            if getattr(self, name) != default:
-                variables[name.upper()] = getattr(self, name)
+        config = self.config
+        variables: dict[str, Any] = {} if config.data.source == BUILTIN else {"DATA": config.data_as_given}
+        if config.data.classes != ClassMap():
+            variables["CLASSES"] = config.classes_as_given
+        if config.profile != "quick":
+            variables["PROFILE"] = config.profile
+        if config.name != config.profile:
+            variables["RUN"] = config.name
+        for setting, default in (("seed", 0), ("device", "auto"), ("num_processes", 1)):
+            if getattr(config, setting) != default:
+                variables[CLI_SETTINGS[setting]] = getattr(config, setting)
         changes = self.changes()
-        if "weights" in changes:
-            variables["WEIGHTS"] = changes.pop("weights")
+        if "model.weights" in changes:
+            variables["WEIGHTS"] = changes.pop("model.weights")
         if changes:
             variables["SET"] = _assignments(changes)
         return f"make reproduce {_assignments(variables)}".rstrip()
 
-    def locate_photos(self) -> Path:
-        """The folder of the photos, or their annotation file.
-
-        The embedded ones are unpacked first, if they must be, and those of Kaggle fetched.
-
-        Raises:
-            CarsegError: the embedded data set is missing or damaged, or cannot be unpacked; those of Kaggle cannot be
-                had, or are not what they were.
-        """
-        kept = runs_root() / ".data"
-        if self.data == builtin.BUILTIN:
-            return builtin.unpack(builtin.archive_path(), kept / builtin.BUILTIN)
-        if kaggle.is_kaggle(self.data):
-            return kaggle.fetch(kaggle.parse(self.data), kept / "kaggle")
-        return Path(self.data)
-
-    @contextmanager
-    def photos_for_a_look(self) -> Iterator[Path]:
-        """As `locate_photos`, but the embedded ones lie in a folder that is removed afterwards: nothing is left."""
-        if self.data != builtin.BUILTIN:
-            yield self.locate_photos()
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            yield builtin.unpack(builtin.archive_path(), Path(folder) / builtin.BUILTIN)
-
-    @property
-    def type_names(self) -> ClassMap:
-        """The body types, and what the data may call them."""
-        return ClassMap.parse(self.types)
-
     @property
     def weights_file(self) -> Path | None:
-        """The file that the first weights come from, if it is one of this project's or the user's."""
-        if self.weights == "segmenter":
-            return builtin.segmenter_path()
-        return None if self.weights in WEIGHTS else Path(self.weights)
+        """The file that the initial weights come from, if it is one of this project's or the user's."""
+        if self.config.model.weights == "segmenter":
+            return builtin_segmenter()
+        return None if self.config.model.weights in WEIGHTS else Path(self.config.model.weights)
 
     @property
-    def teacher_file(self) -> Path | None:
-        """The same of the teacher."""
-        if self.teacher == "shipped":
-            return builtin.segmenter_path()
-        return None if self.teacher in TEACHERS else Path(self.teacher)
+    def annotator_file(self) -> Path | None:
+        """The same of the annotator."""
+        if self.config.pseudo_labels.source == "builtin":
+            return builtin_segmenter()
+        source = self.config.pseudo_labels.source
+        return None if source in ANNOTATORS else Path(source)
 
 
 def _assignments(values: Mapping[str, Any]) -> str:
     """NAME=value pairs, quoted for a shell."""
     return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items())
-
-
-def _existing_data(data: str) -> str:
-    """The setting `data`: a word for the embedded data set, so that a moved repository keeps its runs; else a path.
-
-    Data of Kaggle stay a word too: they are fetched when they are needed.
-    """
-    if data == builtin.BUILTIN:
-        builtin.check_archive(builtin.archive_path())
-        return data
-    if kaggle.is_kaggle(data):
-        return kaggle.parse(data).word
-    path = Path(data).expanduser().resolve()
-    if path.is_file() and path.suffix.lower() in (".json", ".csv"):
-        return str(path)
-    if not path.is_dir():
-        what = "is not a folder, a COCO .json file or a .csv table" if path.exists() else "does not exist"
-        raise CarsegError(f"DATA={data!r} {what} (looked for {path}).")
-    try:
-        empty = next(path.iterdir(), None) is None
-    except OSError as error:
-        raise CarsegError(f"DATA={data!r} cannot be read ({error.strerror}).") from error
-    if empty:
-        raise CarsegError(f"DATA={data!r} is an empty folder ({path}).")
-    return str(path)
 
 
 def _existing_file(setting: str, value: str, words: tuple[str, ...], where: str) -> str:

@@ -3,7 +3,7 @@
 It is unpacked once, into `reports/.data/`: reports/ is the one folder that carseg writes in, the name with a dot is no
 run's, and `make clean` removes it with the runs. There it is read only, and an ordinary folder with COCO annotations.
 
-Not among the sources: `Study` asks it before anything is read, and the sources bring pandas with them.
+Not among the sources: `Run` asks it before anything is read, and the sources bring pandas with them.
 """
 
 from __future__ import annotations
@@ -15,29 +15,13 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from carseg_lib.core import files
-from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import checksum_path
 
-BUILTIN = "rendered"  # what DATA says for this data set, and its name
 SUMS = "SHA256SUMS"  # in the data set: a line a file, as sha256sum -c reads it
 _MOST_FILES = 20_000
 _MOST_BYTES = 200_000_000  # unpacked
 _MEND = "restore it from git, or make it anew: make dataset"
-
-
-def archive_path() -> Path:
-    """The archive in the package."""
-    return project_folder() / "carseg_lib" / "data" / "assets" / "rendered-cars.zip"
-
-
-def segmenter_path() -> Path:
-    """The car segmenter in the package (see `carseg_lib.models.pretrained`)."""
-    return project_folder() / "carseg_lib" / "data" / "assets" / "car-segmenter.safetensors"
-
-
-def checksum_path(archive: Path) -> Path:
-    """The file with an archive's sha256, beside it."""
-    return archive.with_name(f"{archive.name}.sha256")
 
 
 def check_archive(archive: Path) -> None:

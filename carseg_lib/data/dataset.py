@@ -7,6 +7,7 @@ The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in an
 import copy
 import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.config import InputConfig
 from carseg_lib.data.cache import DecodedImageCache, cache_side, decode, open_cache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.transforms import (
@@ -39,36 +40,36 @@ READINGS = {
 }
 
 
-def augmentation(study: Study) -> list[tuple[str, Transform]]:
+def augmentation(inputs: InputConfig) -> list[tuple[str, Transform]]:
     """The random steps of training, in the paper's order, by name; empty for the reading "none"."""
-    if study.augmentation == "none":
+    if inputs.augmentation == "none":
         return []
     steps = []
-    if study.crop_scale < 1:
-        steps.append(("crop", RandomObjectCrop(study.crop_scale)))
-    steps.append(("resize", Resize(study.image_size)))
-    if study.augmentation == "rotate_and_flip":
-        limits = (-study.rotation_degrees, study.rotation_degrees)
+    if inputs.min_crop_scale < 1:
+        steps.append(("crop", RandomObjectCrop(inputs.min_crop_scale, inputs.min_visible)))
+    steps.append(("resize", Resize(inputs.size)))
+    if inputs.augmentation == "rotate_and_flip":
+        limits = (-inputs.max_rotation, inputs.max_rotation)
         steps.append(("rotate", RandomRotation(limits, between=True)))
-    elif study.augmentation == "quarter_turns":
+    elif inputs.augmentation == "quarter_turns":
         steps.append(("rotate", RandomRotation((-90.0, 0.0, 90.0))))
-    steps.append(("flip", RandomHorizontalFlip(study.flip_probability)))
-    if study.colour_jitter:
-        steps.append(("colour", ColorJitter(study.colour_jitter)))
+    steps.append(("flip", RandomHorizontalFlip(inputs.hflip_prob)))
+    if inputs.color_jitter:
+        steps.append(("colour", ColorJitter(inputs.color_jitter)))
     return steps
 
 
-def preprocess(photo: np.ndarray, study: Study) -> Tensor:
+def preprocess(photo: np.ndarray, size: tuple[int, int]) -> Tensor:
     """A photo without boxes as the model wants it, by the same steps as validation and test.
 
     Args:
         photo: (h, w, 3) uint8.
-        study: its `image_size`.
+        size: height and width of what the network sees, pixels.
 
     Returns:
         (1, 3, H, W) float32, channels last.
     """
-    resized = Resize(study.image_size).resize_photo(photo)
+    resized = Resize(size).resize_photo(photo)
     return torch.from_numpy(Normalize(MEAN, STD).normalise_photo(resized)).permute(2, 0, 1)[None]
 
 
@@ -86,8 +87,10 @@ class CarDataset(Dataset):
     Args:
         catalogue: with splits assigned.
         split: "train", "validation" or "test".
-        study: preprocessing settings, seed, and `photos_per_split`.
-        augment: apply the study's random steps.
+        inputs: size and random steps.
+        seed: of all that is random.
+        augment: apply the random steps.
+        max_images: photos kept, drawn by seed; 0 keeps all.
         cache: where decoded photos are; a photo that is not there is read from its file.
     """
 
@@ -95,22 +98,25 @@ class CarDataset(Dataset):
         self,
         catalogue: Catalogue,
         split: str,
-        study: Study,
-        augment: bool,
+        inputs: InputConfig,
+        seed: int,
+        *,
+        augment: bool = False,
+        max_images: int = 0,
         cache: DecodedImageCache | None = None,
     ):
         part = catalogue.split(split)
         photos = part.photos.sort_values("photo_id", kind="stable")
-        if study.photos_per_split:
-            photos = stratified_sample(photos, study.photos_per_split, study.seed)
+        if max_images:
+            photos = stratified_sample(photos, max_images, seed)
         self.photos = photos.reset_index(drop=True)
         self.instances = dict(list(part.instances.groupby("photo_id")))
-        self.root, self.seed = catalogue.root, study.seed
-        self.side, self.cache = cache_side(study.image_size), cache
+        self.root, self.seed = catalogue.root, seed
+        self.side, self.cache = cache_side(inputs.size), cache
         self.class_ids = {body_type: i + 1 for i, body_type in enumerate(catalogue.body_types)}
-        self.steps = augmentation(study) if augment else []
+        self.steps = augmentation(inputs) if augment else []
         if not any(name == "resize" for name, _ in self.steps):
-            self.steps.append(("resize", Resize(study.image_size)))
+            self.steps.append(("resize", Resize(inputs.size)))
         self.steps.append(("normalise", Normalize(MEAN, STD)))
         self._labels = self._labels_of_photos()
 
@@ -174,15 +180,17 @@ class CarDataset(Dataset):
         return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
 
 
-def cache_of(catalogue: Catalogue, study: Study, say: Callable[[str], None] = print) -> DecodedImageCache:
+def cache_of(
+    catalogue: Catalogue, inputs: InputConfig, folder: Path, say: Callable[[str], None] = print
+) -> DecodedImageCache:
     """The decoded photos of what a study trains and validates on; studies of the same data share them.
 
     Raises:
         BadPhoto: a photo can no longer be read.
         CarsegError: the folder for it cannot be written.
     """
-    splits, side = ("train", "validation"), cache_side(study.image_size)
-    return open_cache(catalogue, splits, side, study.photo_cache_gb, study.caches, say)
+    splits, side = ("train", "validation"), cache_side(inputs.size)
+    return open_cache(catalogue, splits, side, inputs.cache_gb, folder, say)
 
 
 def stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import SPLITS, Catalogue, read_table
 from carseg_lib.data.masks import mask_area
 from carseg_lib.data.photos import read_photo
@@ -22,7 +22,7 @@ from carseg_lib.engine.pseudo_labels.selection import REJECTED_COLUMNS
 LINK = "images"
 
 
-def export_coco(study: Study, folder: Path) -> Path:
+def export_coco(run: Run, folder: Path) -> Path:
     """Writes annotations/<split>.json and a link to the photos.
 
     Args:
@@ -35,8 +35,8 @@ def export_coco(study: Study, folder: Path) -> Path:
     Raises:
         CarsegError: there is no data set yet, or the folder cannot be written.
     """
-    dataset = Catalogue.load(study.dataset)
-    doubtful = _read_doubtful(study)
+    dataset = Catalogue.load(run.dataset)
+    doubtful = _read_doubtful(run)
     for split in SPLITS:
         content = coco_of(dataset, doubtful, split)
         files.write_json(folder / "annotations" / f"{split}.json", content)
@@ -108,12 +108,14 @@ def _annotation(
     return annotation
 
 
-def _read_doubtful(study: Study) -> pd.DataFrame:
+def _read_doubtful(run: Run) -> pd.DataFrame:
     try:
-        return read_table(study.doubtful, REJECTED_COLUMNS)
+        return read_table(run.rejected_masks, REJECTED_COLUMNS)
     except FileNotFoundError:
         raise CarsegError(
-            f"{study.doubtful}: there is no such file; run make preprocess RUN={study.run} first"
+            f"{run.rejected_masks}: there is no such file; run make preprocess RUN={run.name} first"
         ) from None
     except ValueError as error:
-        raise CarsegError(f"{study.doubtful}: not the table that was saved ({error}); run again") from None
+        raise CarsegError(
+            f"{run.rejected_masks}: not the table that was saved ({error}); run again"
+        ) from None

@@ -4,7 +4,7 @@ kagglehub is no dependency: it is imported when such data are asked for. Its fol
 the files in it are made read-only, and a note in reports/.data/ keeps the signature of their contents. A version is
 part of the name, so that the same command gives the same photos next year.
 
-Not among the sources: `Study` asks it before anything is read, and the sources bring pandas with them. What was
+Not among the sources: `Run` asks it before anything is read, and the sources bring pandas with them. What was
 fetched is listed by whichever source fits.
 """
 
@@ -12,69 +12,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.code_fingerprint import data_state
+from carseg_lib.core.data_spec import KaggleData
 from carseg_lib.core.errors import CarsegError
 
-PREFIX = "kaggle:"
-_NAME = re.compile(r"kaggle:([A-Za-z0-9-]{1,80})/([A-Za-z0-9_-]{1,80})(?:@([1-9]\d{0,5}))?")
 _BY_HAND = "or download it by hand, unpack it, and give its folder as DATA"
-
-
-@dataclass(frozen=True)
-class KaggleData:
-    """A version of a data set of Kaggle.
-
-    Attributes:
-        owner: As in its address.
-        slug: As in its address.
-        version: From 1.
-    """
-
-    owner: str
-    slug: str
-    version: int
-
-    @property
-    def word(self) -> str:
-        """What DATA says for it."""
-        return f"{PREFIX}{self.owner}/{self.slug}@{self.version}"
-
-    @property
-    def page(self) -> str:
-        """Its address."""
-        return f"https://www.kaggle.com/datasets/{self.owner}/{self.slug}"
-
-
-def is_kaggle(data: str) -> bool:
-    """Whether DATA names a data set of Kaggle."""
-    return data.lower().startswith(PREFIX)
-
-
-def parse(data: str) -> KaggleData:
-    """Read `kaggle:<owner>/<slug>@<version>`.
-
-    Raises:
-        CarsegError: It is written otherwise, or has no version.
-    """
-    match = _NAME.fullmatch(data.strip())
-    if not match:
-        raise CarsegError(
-            f"DATA={data!r} is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3: both names stand in "
-            "the address of the data set's page."
-        )
-    owner, slug, version = match.groups()
-    if version is None:
-        raise CarsegError(
-            f"DATA={data!r} names no version, and a data set without one may change under a study: its page, "
-            f"https://www.kaggle.com/datasets/{owner}/{slug}, says which there are; write kaggle:{owner}/{slug}@1."
-        )
-    return KaggleData(owner, slug, int(version))
 
 
 def fetch(data: KaggleData, notes: Path) -> Path:

@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from carseg_lib.data.masks import box_of_mask
 
-MIN_VISIBLE = 0.6  # a crop that keeps less than this share of the car's pixels is drawn again
 CROP_TRIES = 10
 LUMA = np.array([0.299, 0.587, 0.114])  # a colour's brightness, ITU-R BT.601, as Pillow has it
 LEAST_SIDE = 2.0  # pixels; a box narrower than this after a transform has no regions to learn from
@@ -33,20 +32,22 @@ class RandomObjectCrop:
     """Crops to a random part of the photo that still shows its cars.
 
     The crop's aspect ratio is the photo's within a factor of 0.8 to 1.25. After `CROP_TRIES` draws that keep less than
-    `MIN_VISIBLE` of the largest car, the photo stays whole: a car is never lost to a crop.
+    `min_visible` of the largest car, the photo stays whole: a car is never lost to a crop.
 
     Attributes:
         scale: smallest share of the photo's area that is kept, in (0, 1]; 1 keeps the whole photo.
+        min_visible: smallest share of the car's pixels that is kept, 0..1.
     """
 
     scale: float
+    min_visible: float
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
         """Draws until the car is in the crop, at most `CROP_TRIES` times."""
         masks = target["masks"]
         height, width = masks.shape[-2:]
         areas = [np.count_nonzero(mask) for mask in masks]
-        car, least = masks[int(np.argmax(areas))], MIN_VISIBLE * max(areas)
+        car, least = masks[int(np.argmax(areas))], self.min_visible * max(areas)
         for _ in range(CROP_TRIES):
             share, stretch, y, x = torch.rand(4, generator=generator).tolist()
             area = self.scale + (1 - self.scale) * share

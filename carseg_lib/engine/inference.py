@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from carseg_lib.core import files
+from carseg_lib.core.config import ModelConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.masks import encode_mask
 from carseg_lib.engine.postprocess import filter_detections
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
@@ -50,28 +51,30 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def load_trained(study: Study) -> tuple[MaskRCNN, dict]:
+def load_trained(run: Run) -> tuple[MaskRCNN, dict]:
     """The best epoch's model of a run, in evaluation mode on the study's device, and its card (model/best.json).
 
     Raises:
         CarsegError: the run has no trained model, or its file is not the one its card describes.
     """
-    if not study.best_card.is_file() or not study.best_weights.is_file():
-        raise CarsegError(f"run {study.run!r} has no trained model yet; run make train RUN={study.run} first")
-    card = files.read_json(study.best_card)
-    if files.sha256(study.best_weights) != card["sha256"]:
+    if not run.best_card.is_file() or not run.best_weights.is_file():
+        raise CarsegError(f"run {run.name!r} has no trained model yet; run make train RUN={run.name} first")
+    card = files.read_json(run.best_card)
+    if files.sha256(run.best_weights) != card["sha256"]:
         raise CarsegError(
-            f"{study.best_weights} is not the file that best.json describes; run make train again"
+            f"{run.best_weights} is not the file that best.json describes; run make train again"
         )
-    model = build_model(study, len(card["body_types"]) + 1, card["with_masks"])
+    model = build_model(
+        run.config.model, len(card["body_types"]) + 1, card["with_masks"], run.config.eval.tta
+    )
     try:
-        model.load_state_dict(read_checkpoint(study.best_weights))
+        model.load_state_dict(read_checkpoint(run.best_weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CarsegError(
-            f"{study.best_weights} does not fit the run's settings ({reason}); run make train again"
+            f"{run.best_weights} does not fit the run's settings ({reason}); run make train again"
         ) from None
-    model = model.to(choose_device(study.device), memory_format=torch.channels_last)
+    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last)
     return model.eval(), card
 
 
@@ -80,7 +83,8 @@ def photo_detections(
     size: tuple[int, int],
     image_size: tuple[int, int],
     body_types: Iterable[str],
-    study: Study,
+    config: ModelConfig,
+    class_agnostic_nms: bool = True,
 ) -> list[Detection]:
     """Turns the model's output for one photo into detections, best first; the first is the photo's answer.
 
@@ -89,14 +93,15 @@ def photo_detections(
         size: width and height of the photo, pixels.
         image_size: height and width of the network's input, pixels.
         body_types: names of classes 1, 2, ...
-        study: thresholds.
+        config: thresholds.
+        class_agnostic_nms: whether a car keeps its best class only.
     """
     kept = filter_detections(
         found["boxes"],
         found["scores"],
         found["labels"],
-        score_threshold=study.score_threshold,
-        nms_threshold=study.nms_threshold,
+        score_threshold=config.score_threshold,
+        nms_threshold=config.class_agnostic_nms_iou if class_agnostic_nms else 1.0,
     )
     width, height = size
     across, down = width / image_size[1], height / image_size[0]
@@ -171,7 +176,8 @@ def detect(
     model: MaskRCNN,
     batches: Iterable[tuple[Tensor, list[tuple[int, int]]]],
     body_types: Iterable[str],
-    study: Study,
+    config: ModelConfig,
+    class_agnostic_nms: bool = True,
 ) -> Iterator[list[Detection]]:
     """Runs the model over batches of photos and yields each photo's detections in turn.
 
@@ -179,13 +185,15 @@ def detect(
         model: in evaluation mode.
         batches: images (B, 3, H, W) float normalised, and the width and height of each photo.
         body_types: names of classes 1, 2, ...
-        study: thresholds.
+        config: thresholds.
+        class_agnostic_nms: whether a car keeps its best class only.
     """
     device = next(model.parameters()).device
     for images, sizes in batches:
         _, found = model(images.to(device))
         for one, size in zip(found, sizes, strict=True):
-            yield photo_detections(one, size, tuple(images.shape[-2:]), body_types, study)
+            size_seen = tuple(images.shape[-2:])
+            yield photo_detections(one, size, size_seen, body_types, config, class_agnostic_nms)
 
 
 def as_columns(detection: Detection | None) -> dict:

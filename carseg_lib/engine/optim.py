@@ -4,11 +4,11 @@ import math
 
 import torch
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.config import TrainConfig
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 
-def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
+def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimizer:
     """The study's optimizer; weight decay spares biases and normalisation, as is usual.
 
     The backbone's first weights are good already and the heads' are random: each group of parameters has its `share` of
@@ -17,28 +17,28 @@ def make_optimizer(model: MaskRCNN, study: Study) -> torch.optim.Optimizer:
     """
     groups = []
     body = {id(p) for part in model.backbone.pretrained_parts() for p in part.parameters()}
-    for in_body, share in ((True, study.backbone_lr_share), (False, 1.0)):
+    for in_body, share in ((True, config.backbone_lr_mult), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [
             {
                 "params": [p for p in trained if p.ndim > 1],
-                "weight_decay": study.weight_decay,
+                "weight_decay": config.weight_decay,
                 "share": share,
             },
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "share": share},
         ]
     groups = [group for group in groups if group["params"]]
-    if study.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=study.lr, momentum=0.9, fused=True)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[study.optimizer]
-    return kind(groups, lr=study.lr, fused=True)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum, fused=True)
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(groups, lr=config.lr, fused=True)
 
 
-def learning_rate(study: Study, step: int, steps: int) -> float:
+def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """The rate of one step: a linear warm-up over a share of all steps, then constant or half a cosine to 0."""
-    warmup = round(study.warmup_fraction * steps)
+    warmup = round(config.warmup_ratio * steps)
     if step < warmup:
-        return study.lr * (step + 1) / warmup
-    if study.schedule == "constant":
-        return study.lr
-    return study.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+        return config.lr * (step + 1) / warmup
+    if config.lr_schedule == "constant":
+        return config.lr
+    return config.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.config import RunConfig
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.models.mask_rcnn import LOSS_TERMS
 from carseg_lib.models.precision import resolve_precision
@@ -11,18 +11,18 @@ from carseg_lib.models.weights import PretrainedInfo
 
 
 def describe_run(
-    study: Study, record: PretrainedInfo, n_train: int, n_validation: int, with_masks: bool, done: int
+    config: RunConfig, record: PretrainedInfo, n_train: int, n_validation: int, with_masks: bool, done: int
 ) -> str:
     """What is trained, from which weights, on how many photos, in which number format.
 
     `done` epochs of a former session are told.
     """
     resumed = f", going on after epoch {done}" if done else ""
-    numbers = resolve_precision(study.precision, choose_device(study.device))
+    numbers = resolve_precision(config.model.precision, choose_device(config.device))
     mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
     return (
-        f"training {study.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
-        f"validating on {n_validation:,}, {study.epochs} epochs in {numbers}{resumed}{mask_loss}"
+        f"training {config.model.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
+        f"validating on {n_validation:,}, {config.train.epochs} epochs in {numbers}{resumed}{mask_loss}"
     )
 
 

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from carseg_lib.core import files
 from carseg_lib.core.code_fingerprint import imported_files
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.paths import project_folder
+from carseg_lib.core.run import Run
 from carseg_lib.data.cache import DecodedImageCache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
@@ -36,7 +37,17 @@ from carseg_lib.models.mask_rcnn import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.models.precision import resolve_precision
 from carseg_lib.models.weights import PretrainedInfo, load_weights
 
-RECIPE_SECTIONS = ("preprocessing", "model", "training")
+# What a training depends on beside its photos, its initial weights and its code.
+TRAINING_SETTINGS = (
+    "data.max_images_per_split",
+    "pseudo_labels",
+    "seed",
+    "inputs",
+    "model",
+    "train",
+    "device",
+    "num_processes",
+)
 
 
 @dataclass
@@ -80,12 +91,12 @@ class LossMeter:
         }
 
 
-def make_fabric(study: Study) -> Fabric:
+def make_fabric(run: Run) -> Fabric:
     """Fabric for the study's device and number of processes; the model sees to its precision itself."""
     fabric = Fabric(
-        accelerator=choose_device(study.device).type,
-        devices=study.workers,
-        strategy="ddp" if study.workers > 1 else "auto",
+        accelerator=choose_device(run.config.device).type,
+        devices=run.config.num_processes,
+        strategy="ddp" if run.config.num_processes > 1 else "auto",
     )
     fabric.launch()
     return fabric
@@ -120,7 +131,7 @@ def train_one_epoch(
     optimizer: torch.optim.Optimizer,
     dataset: CarDataset,
     batches: DistributedBatchSampler,
-    study: Study,
+    config: RunConfig,
     first_step: int,
     steps: int,
     average: ModelEMA,
@@ -134,9 +145,9 @@ def train_one_epoch(
     bare = model.module
     model.train()
     sums = LossMeter()
-    for i, (images, targets) in enumerate(make_loader(dataset, batches, study.loader_workers)):
+    for i, (images, targets) in enumerate(make_loader(dataset, batches, config.inputs.num_workers)):
         for group in optimizer.param_groups:
-            group["lr"] = group["share"] * learning_rate(study, first_step + i, steps)
+            group["lr"] = group["share"] * learning_rate(config.train, first_step + i, steps)
         images, targets = fabric.to_device((images, targets))
         losses, _ = model(images, targets)
         counts = bare.loss_counts()
@@ -148,8 +159,8 @@ def train_one_epoch(
                 f"the loss is not finite ({terms}) in the batch of {', '.join(ids)}; lower lr, or look at these photos"
             )
         fabric.backward(total)
-        if study.clip_norm:
-            fabric.clip_gradients(model, optimizer, max_norm=study.clip_norm)
+        if config.train.max_grad_norm:
+            fabric.clip_gradients(model, optimizer, max_norm=config.train.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
         average.update()
@@ -161,16 +172,16 @@ def train_one_epoch(
 
 @torch.no_grad()
 def validate(
-    fabric: Fabric, model: MaskRCNN, dataset: CarDataset, study: Study, with_losses: bool = True
+    fabric: Fabric, model: MaskRCNN, dataset: CarDataset, config: RunConfig, with_losses: bool = True
 ) -> LossMeter:
     """Evaluation mode, no gradients: losses, and the number of photos whose one answer is right (§V)."""
     bare = model.module
     model.eval()
     sums = LossMeter()
     batches = DistributedBatchSampler(
-        dataset.in_order(), study.batch_size, fabric.global_rank, fabric.world_size
+        dataset.in_order(), config.train.batch_size, fabric.global_rank, fabric.world_size
     )
-    for images, targets in make_loader(dataset, batches, study.loader_workers):
+    for images, targets in make_loader(dataset, batches, config.inputs.num_workers):
         if not targets:
             continue
         images, targets = fabric.to_device((images, targets))
@@ -182,8 +193,8 @@ def validate(
                 found["boxes"],
                 found["scores"],
                 found["labels"],
-                score_threshold=study.score_threshold,
-                nms_threshold=study.nms_threshold,
+                score_threshold=config.model.score_threshold,
+                nms_threshold=config.model.class_agnostic_nms_iou,
             )
             truth = dataset.truth(int(target["index"]))
             sums.correct += answer is not None and int(found["labels"][answer]) == truth
@@ -191,13 +202,15 @@ def validate(
     return sums.over_processes(fabric)
 
 
-def training_fingerprint(study: Study, dataset: Catalogue, weights: PretrainedInfo) -> str:
+def training_fingerprint(run: Run, dataset: Catalogue, weights: PretrainedInfo) -> str:
     """What a training run computes follows from this: settings, data, first weights, code, lock.
 
     Checkpoints lie in a folder of this name.
     """
-    settings = study.settings(RECIPE_SECTIONS)
-    settings["precision"] = resolve_precision(study.precision, choose_device(study.device))
+    settings = run.config.select(*TRAINING_SETTINGS)
+    settings["model.precision"] = resolve_precision(
+        run.config.model.precision, choose_device(run.config.device)
+    )
     lock = project_folder() / "requirements.lock"
     code = (training_code(), files.sha256(lock) if lock.is_file() else "")
     recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
@@ -212,7 +225,7 @@ def training_code() -> dict[str, str]:
     return imported_files(project_folder(), "carseg_lib", f"import {__spec__.name}", "training")
 
 
-def train(study: Study) -> pd.DataFrame:
+def train(run: Run) -> pd.DataFrame:
     """Trains the study's model on its data set, in one process or in `workers` of them.
 
     A run that was killed goes on after its last whole epoch; one that is finished is not trained again.
@@ -221,45 +234,51 @@ def train(study: Study) -> pd.DataFrame:
     Returns:
         The history: a row an epoch.
     """
-    if study.workers > 1 and not distributed.inside():
-        distributed.run_module("carseg_lib.engine.trainer", study.run, study.workers)
+    if run.config.num_processes > 1 and not distributed.inside():
+        distributed.run_module("carseg_lib.engine.trainer", run.name, run.config.num_processes)
     else:
-        _train_here(study)
-    return pd.read_csv(study.history)
+        _train_here(run)
+    return pd.read_csv(run.history)
 
 
-def _train_here(study: Study) -> None:
-    dataset = Catalogue.load(study.dataset)
+def _train_here(run: Run) -> None:
+    config = run.config
+    dataset = Catalogue.load(run.dataset)
     with_masks = dataset.has_masks
-    fabric = make_fabric(study)
-    seed_everything(study.seed, fabric.device)
+    fabric = make_fabric(run)
+    seed_everything(config.seed, fabric.device)
     say = print if fabric.is_global_zero else _nothing
     # Each epoch is judged by one look at a photo: two would make its validation cost half as much as its training.
-    model = build_model(study.model_copy(update={"views": 1}), len(dataset.body_types) + 1, with_masks)
-    record = load_weights(model, study.backbone, study.weights)
+    model = build_model(config.model, len(dataset.body_types) + 1, with_masks)
+    record = load_weights(model, config.model.backbone, config.model.weights)
     model = model.to(fabric.device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, study)
-    checkpoints = Checkpoints(study.checkpoints / training_fingerprint(study, dataset, record))
-    average = ModelEMA(model, study.average_decay)
+    optimizer = make_optimizer(model, config.train)
+    checkpoints = Checkpoints(run.checkpoints / training_fingerprint(run, dataset, record))
+    average = ModelEMA(model, config.train.ema_decay)
     state = checkpoints.resume(model, optimizer, average)
     model, optimizer = fabric.setup(model, optimizer)
 
-    cache = _shared_cache(fabric, dataset, study, say)
-    train_photos = CarDataset(dataset, "train", study, augment=True, cache=cache)
-    train_sample = CarDataset(dataset, "train", study, augment=False, cache=cache).sample(
-        study.training_sample
+    cache = _shared_cache(fabric, dataset, run, say)
+    common, limit = (config.inputs, config.seed), config.data.max_images_per_split
+    train_photos = CarDataset(dataset, "train", *common, augment=True, max_images=limit, cache=cache)
+    train_sample = CarDataset(dataset, "train", *common, max_images=limit, cache=cache).sample(
+        config.train.train_eval_size
     )
-    validation_photos = CarDataset(dataset, "validation", study, augment=False, cache=cache)
-    say(describe_run(study, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
-    clock = ProgressTimer(study.epochs, state.epoch, say)
-    for epoch in range(state.epoch + 1, study.epochs + 1):
-        order = balanced_epoch_order(train_photos.photos.body_type, epoch, study.seed, study.class_balance)
-        batches = DistributedBatchSampler(order, study.batch_size, fabric.global_rank, fabric.world_size)
+    validation_photos = CarDataset(dataset, "validation", *common, max_images=limit, cache=cache)
+    say(describe_run(config, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
+    clock = ProgressTimer(config.train.epochs, state.epoch, say)
+    for epoch in range(state.epoch + 1, config.train.epochs + 1):
+        order = balanced_epoch_order(
+            train_photos.photos.body_type, epoch, config.seed, config.train.class_balance
+        )
+        batches = DistributedBatchSampler(
+            order, config.train.batch_size, fabric.global_rank, fabric.world_size
+        )
         steps = len(batches)
-        if batches.smallest < study.workers:
+        if batches.smallest < config.num_processes:
             raise CarsegError(
                 f"batches of {batches.smallest} photos ({len(train_photos)} in training, "
-                f"batch_size={study.batch_size}) can't be shared by WORKERS={study.workers}; take fewer workers"
+                f"batch_size={config.train.batch_size}) can't be shared by NPROC={config.num_processes}; take fewer processes"
             )
         started = time.monotonic()
         progress = clock.within(epoch, started)
@@ -269,16 +288,16 @@ def _train_here(study: Study) -> None:
             optimizer,
             train_photos,
             batches,
-            study,
+            config,
             (epoch - 1) * steps,
-            study.epochs * steps,
+            config.train.epochs * steps,
             average,
             progress,
         )
         seconds = time.monotonic() - started
         with average.applied():
-            validated = validate(fabric, model, validation_photos, study)
-            sampled = validate(fabric, model, train_sample, study, with_losses=False)
+            validated = validate(fabric, model, validation_photos, config)
+            sampled = validate(fabric, model, train_sample, config, with_losses=False)
         row = {
             "epoch": epoch,
             "lr": optimizer.param_groups[-1]["lr"],
@@ -302,40 +321,40 @@ def _train_here(study: Study) -> None:
             "body_types": list(dataset.body_types),
             "with_masks": with_masks,
             "device": fabric.device.type,
-            "precision": resolve_precision(study.precision, fabric.device),
+            "precision": resolve_precision(config.model.precision, fabric.device),
         }
-        _export_best(study, state, checkpoints, dataset, card | {"weights": record.as_dict()})
+        _export_best(run, state, checkpoints, dataset, card | {"weights": record.as_dict()})
 
 
 def _shared_cache(
-    fabric: Fabric, dataset: Catalogue, study: Study, say: Callable[[str], None]
+    fabric: Fabric, dataset: Catalogue, run: Run, say: Callable[[str], None]
 ) -> DecodedImageCache:
     """One process decodes the photos, the others wait and read."""
     if not fabric.is_global_zero:
         fabric.barrier()
-        return cache_of(dataset, study, say)
-    cache = cache_of(dataset, study, say)
+        return cache_of(dataset, run.config.inputs, run.caches, say)
+    cache = cache_of(dataset, run.config.inputs, run.caches, say)
     fabric.barrier()
     return cache
 
 
 def _export_best(
-    study: Study, state: TrainingState, checkpoints: Checkpoints, dataset: Catalogue, card: dict
+    run: Run, state: TrainingState, checkpoints: Checkpoints, dataset: Catalogue, card: dict
 ) -> None:
     best = checkpoints.best(state)
     history = pd.DataFrame(state.history)
     history["best"] = history.epoch == state.best_epoch
-    files.write_bytes(study.best_weights, best.read_bytes())
+    files.write_bytes(run.best_weights, best.read_bytes())
     card |= {
         "epoch": state.best_epoch,
-        "epochs": study.epochs,
+        "epochs": run.config.train.epochs,
         "validation_accuracy": state.history[state.best_epoch - 1]["validation_accuracy"],
-        "settings": study.settings((*RECIPE_SECTIONS, "evaluation")),
+        "config": run.config.model_dump(mode="json"),
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "sha256": files.sha256(study.best_weights),
+        "sha256": files.sha256(run.best_weights),
     }
-    files.write_json(study.best_card, card)
-    files.write_csv(study.history, history)
+    files.write_json(run.best_card, card)
+    files.write_csv(run.history, history)
 
 
 def _nothing(_: str) -> None:
@@ -344,7 +363,7 @@ def _nothing(_: str) -> None:
 
 if __name__ == "__main__":
     try:
-        _train_here(Study.open(sys.argv[1]))
+        _train_here(Run.open(sys.argv[1]))
     except CarsegError as error:
         print(f"carseg: {error}", file=sys.stderr)
         sys.exit(2)

@@ -7,7 +7,8 @@ from torch import Tensor
 from torchvision.ops import box_iou as torchvision_box_iou
 
 from carseg_lib.core import files
-from carseg_lib.core.run import Study
+from carseg_lib.core.config import RunConfig
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.loading import DistributedBatchSampler, make_loader
@@ -24,7 +25,7 @@ from carseg_lib.evaluation.classification import (
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 
-def evaluate(study: Study) -> dict:
+def evaluate(run: Run) -> dict:
     """Every number of the run, from one read of validation, test and a fixed sample of training.
 
     Leaves predictions.csv, detections.csv, metrics.json, classification_report.csv and .md in the run's folder.
@@ -32,11 +33,11 @@ def evaluate(study: Study) -> dict:
     Returns:
         The metrics, as in metrics.json.
     """
-    dataset = Catalogue.load(study.dataset)
-    model, card = load_trained(study)
-    photos = {split: CarDataset(dataset, split, study, augment=False) for split in SPLITS}
-    photos["train"] = photos["train"].sample(study.training_sample)
-    tables = [predict_split(model, photos[split], split, study) for split in SPLITS]
+    dataset = Catalogue.load(run.dataset)
+    model, card = load_trained(run)
+    photos = {split: _photos(dataset, split, run.config) for split in SPLITS}
+    photos["train"] = photos["train"].sample(run.config.train.train_eval_size)
+    tables = [predict_split(model, photos[split], split, run.config) for split in SPLITS]
     predictions = pd.concat([table for table, _ in tables], ignore_index=True)
     detections = pd.concat([table for _, table in tables], ignore_index=True)
     splits = {
@@ -45,30 +46,30 @@ def evaluate(study: Study) -> dict:
             detections[detections.split == split],
             dataset.instances,
             body_types=dataset.body_types,
-            bootstrap_samples=study.bootstrap_samples,
-            seed=study.seed,
+            bootstrap_samples=run.config.eval.bootstrap_samples,
+            seed=run.config.seed,
             has_masks=card["with_masks"],
         )
         for split in SPLITS
     }
     metrics = {
         "schema": 1,
-        "run": _run_facts(study, card, sum(p.numel() for p in model.parameters())),
-        "data": _data_facts(dataset, study),
-        "training": training_facts(pd.read_csv(study.history), study),
+        "run": _run_facts(run, card, sum(p.numel() for p in model.parameters())),
+        "data": _data_facts(dataset, run),
+        "training": training_facts(pd.read_csv(run.history), run),
         "splits": {split: headline_numbers(scores) | scores for split, scores in splits.items()},
     }
     report = pd.concat({split: classification_report(splits[split]) for split in SPLITS}, names=["split"])
-    files.write_csv(study.predictions, predictions)
-    files.write_csv(study.detections, detections)
-    files.write_csv(study.folder / "classification_report.csv", report.reset_index(level="split"))
-    files.write_text(study.folder / "classification_report.md", _markdown(splits, study, dataset))
-    files.write_json(study.metrics, metrics)
+    files.write_csv(run.predictions, predictions)
+    files.write_csv(run.detections, detections)
+    files.write_csv(run.folder / "classification_report.csv", report.reset_index(level="split"))
+    files.write_text(run.folder / "classification_report.md", _markdown(splits, run, dataset))
+    files.write_json(run.metrics, metrics)
     return metrics
 
 
 def predict_split(
-    model: MaskRCNN, photos: CarDataset, split: str, study: Study
+    model: MaskRCNN, photos: CarDataset, split: str, config: RunConfig
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The model's answers and detections for one split.
 
@@ -81,10 +82,9 @@ def predict_split(
     """
     answers, found_rows = [], []
     body_types = list(photos.class_ids)
-    within_types = study.model_copy(
-        update={"nms_threshold": 1.0}
-    )  # the model has done that; the first is the same
-    for i, found in enumerate(detect(model, _batches(photos, study), body_types, within_types)):
+    # A detection's other classes are reported too; the first is the same either way.
+    detections = detect(model, _batches(photos, config), body_types, config.model, class_agnostic_nms=False)
+    for i, found in enumerate(detections):
         row = photos.photos.iloc[i]
         head = {"photo_id": row.photo_id, "split": split}
         answer = found[0] if found else None
@@ -102,10 +102,15 @@ def predict_split(
     return pd.DataFrame(answers), pd.DataFrame(found_rows, columns=columns)
 
 
-def _batches(photos: CarDataset, study: Study) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
+def _photos(dataset: Catalogue, split: str, config: RunConfig) -> CarDataset:
+    limit = config.data.max_images_per_split
+    return CarDataset(dataset, split, config.inputs, config.seed, max_images=limit)
+
+
+def _batches(photos: CarDataset, config: RunConfig) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
-    batches = DistributedBatchSampler(photos.in_order(), study.batch_size)
-    for images, _ in make_loader(photos, batches, study.loader_workers):
+    batches = DistributedBatchSampler(photos.in_order(), config.train.batch_size)
+    for images, _ in make_loader(photos, batches, config.inputs.num_workers):
         yield images, [next(sizes) for _ in images]
 
 
@@ -134,27 +139,27 @@ def mask_iou(answer: Detection | None, truth: tuple, height: int, width: int) ->
     return iou_of_masks(ours, true)
 
 
-def _run_facts(study: Study, card: dict, parameters: int) -> dict:
-    names = (
-        "profile",
-        "seed",
-        "device",
-        "weights",
-        "backbone",
-        "epochs",
-        "batch_size",
-        "image_height",
-        "image_width",
-        "augmentation",
-    )
-    facts = {name: getattr(study, name) for name in names}
+def _run_facts(run: Run, card: dict, parameters: int) -> dict:
+    config = run.config
+    facts = {
+        "profile": config.profile,
+        "seed": config.seed,
+        "device": config.device,
+        "weights": config.model.weights,
+        "backbone": config.model.backbone,
+        "epochs": config.train.epochs,
+        "batch_size": config.train.batch_size,
+        "image_height": config.inputs.height,
+        "image_width": config.inputs.width,
+        "augmentation": config.inputs.augmentation,
+    }
     facts |= {"device": card["device"], "precision": card["precision"]}
     facts["weights"] = f"{card['weights']['source']}: {card['weights']['origin']}"
-    return {"name": study.run} | facts | {"parameters": parameters}
+    return {"name": run.name} | facts | {"parameters": parameters}
 
 
-def _data_facts(dataset: Catalogue, study: Study) -> dict:
-    used = {split: CarDataset(dataset, split, study, augment=False).photos.body_type for split in SPLITS}
+def _data_facts(dataset: Catalogue, run: Run) -> dict:
+    used = {split: _photos(dataset, split, run.config).photos.body_type for split in SPLITS}
     cars = dataset.instances
     boxes = next((o for o in ("whole frame", "teacher") if (cars.box_origin == o).any()), "given")
     masks = next((o for o in ("none", "teacher") if (cars.mask_origin == o).any()), "given")
@@ -171,7 +176,7 @@ def _data_facts(dataset: Catalogue, study: Study) -> dict:
     }
 
 
-def training_facts(history: pd.DataFrame, study: Study) -> dict:
+def training_facts(history: pd.DataFrame, run: Run) -> dict:
     """What the report says of the training; nothing that depends on the machine's speed."""
     best = history[history.best].iloc[0]
     n = int(best.train_sample)
@@ -179,7 +184,10 @@ def training_facts(history: pd.DataFrame, study: Study) -> dict:
         "best_epoch": int(best.epoch),
         "epochs": len(history),
         "train_accuracy": proportion_estimate(
-            round(best.train_accuracy * n), n, bootstrap_samples=study.bootstrap_samples, seed=study.seed
+            round(best.train_accuracy * n),
+            n,
+            bootstrap_samples=run.config.eval.bootstrap_samples,
+            seed=run.config.seed,
         ),
         "mean_train_accuracy": float(history.train_accuracy.mean()),
         "mean_validation_accuracy": float(history.validation_accuracy.mean()),
@@ -187,8 +195,10 @@ def training_facts(history: pd.DataFrame, study: Study) -> dict:
     }
 
 
-def _markdown(splits: dict, study: Study, dataset: Catalogue) -> str:
-    parts = [f"# Classification report of run {study.run} (profile {study.profile}, data {dataset.name})\n"]
+def _markdown(splits: dict, run: Run, dataset: Catalogue) -> str:
+    parts = [
+        f"# Classification report of run {run.name} (profile {run.config.profile}, data {dataset.name})\n"
+    ]
     for split, scores in splits.items():
         parts.append(f"## {split.capitalize()}\n\n{report_markdown(classification_report(scores))}")
     return "\n".join(parts)

@@ -23,7 +23,9 @@ from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.evaluation.bootstrap import LEVEL, mean_estimate, photo_weights, wilson_interval
 
 if TYPE_CHECKING:
-    from carseg_lib.core.run import Study
+    from pathlib import Path
+
+    from carseg_lib.core.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -141,19 +143,24 @@ class SliceReport:
     body_types: tuple[str, ...] = BODY_TYPES
 
 
-def analyse_slices(catalogue: Catalogue, predictions: pd.DataFrame, study: Study) -> SliceReport:
-    """Hold the answers on validation and test against the parameters; leaves known_truth.csv and hardness.csv.
+def analyse_slices(
+    catalogue: Catalogue, predictions: pd.DataFrame, config: RunConfig, folder: Path
+) -> SliceReport:
+    """Hold the answers on validation and test against the parameters; leaves slice_metrics.csv and error_odds.csv.
 
     Args:
         catalogue: With or without parameters.
         predictions: As in predictions.csv.
-        study: Gives the seed, the number of bootstrap samples, and the folder.
+        config: Gives the seed and the number of bootstrap samples.
+        folder: Of the run.
     """
     judged = predictions[predictions["split"] != "train"]
-    accuracy = slice_metrics(catalogue, judged, bootstrap_samples=study.bootstrap_samples, seed=study.seed)
-    effects = error_odds(catalogue, judged, seed=study.seed)
-    files.write_csv(study.folder / "known_truth.csv", accuracy)
-    files.write_csv(study.folder / "hardness.csv", effects)
+    accuracy = slice_metrics(
+        catalogue, judged, bootstrap_samples=config.eval.bootstrap_samples, seed=config.seed
+    )
+    effects = error_odds(catalogue, judged, seed=config.seed)
+    files.write_csv(folder / "slice_metrics.csv", accuracy)
+    files.write_csv(folder / "error_odds.csv", effects)
     return SliceReport(_said(accuracy, effects, catalogue), accuracy, effects, catalogue.body_types)
 
 

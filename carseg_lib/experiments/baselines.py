@@ -15,7 +15,7 @@ from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import FrozenBatchNorm2d
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
@@ -138,31 +138,40 @@ class Classifier(nn.Module):
         return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
 
 
-def train_baseline_classifier(study: Study, dataset: Catalogue) -> Classifier:
+def train_baseline_classifier(run: Run, dataset: Catalogue) -> Classifier:
     """Trains a classifier on the study's backbone, by the study's recipe; all of it is trained."""
-    device = choose_device(study.device)
-    seed_everything(study.seed, device)
-    model = Classifier(study.backbone, len(dataset.body_types), study.weights, study.precision)
+    device = choose_device(run.config.device)
+    seed_everything(run.config.seed, device)
+    model = Classifier(
+        run.config.model.backbone,
+        len(dataset.body_types),
+        run.config.model.weights,
+        run.config.model.precision,
+    )
     model = model.to(device, memory_format=torch.channels_last).train()
     head = list(model.network.get_classifier().parameters())
     of_head = {id(p) for p in head}
     body = [p for p in model.parameters() if id(p) not in of_head]
-    groups = [{"params": body, "share": study.backbone_lr_share}, {"params": head, "share": 1.0}]
-    optimizer = torch.optim.AdamW(groups, lr=study.lr, weight_decay=study.weight_decay, fused=True)
-    photos = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
-    steps = study.epochs * -(-len(photos) // study.batch_size)
+    groups = [{"params": body, "share": run.config.train.backbone_lr_mult}, {"params": head, "share": 1.0}]
+    optimizer = torch.optim.AdamW(
+        groups, lr=run.config.train.lr, weight_decay=run.config.train.weight_decay, fused=True
+    )
+    photos = CarDataset(dataset, "train", run, augment=True, cache=cache_of(dataset, run))
+    steps = run.config.train.epochs * -(-len(photos) // run.config.train.batch_size)
     step = 0
-    for epoch in range(1, study.epochs + 1):
-        order = balanced_epoch_order(photos.photos.body_type, epoch, study.seed, study.class_balance)
+    for epoch in range(1, run.config.train.epochs + 1):
+        order = balanced_epoch_order(
+            photos.photos.body_type, epoch, run.config.seed, run.config.train.class_balance
+        )
         for images, targets in make_loader(
-            photos, DistributedBatchSampler(order, study.batch_size), study.loader_workers
+            photos, DistributedBatchSampler(order, run.config.train.batch_size), run.config.inputs.num_workers
         ):
             for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate(study, step, steps)
+                group["lr"] = group["share"] * learning_rate(run, step, steps)
             types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
-            model(images.to(device), types.to(device), study.type_smoothing).backward()
-            if study.clip_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
+            model(images.to(device), types.to(device), run.config.model.label_smoothing).backward()
+            if run.config.train.max_grad_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.train.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
             step += 1
@@ -170,16 +179,18 @@ def train_baseline_classifier(study: Study, dataset: Catalogue) -> Classifier:
 
 
 @torch.inference_mode()
-def predict_classes(model: Classifier, judged: Catalogue, study: Study) -> pd.DataFrame:
+def predict_classes(model: Classifier, judged: Catalogue, run: Run) -> pd.DataFrame:
     """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
-    photos = CarDataset(judged, "validation", study, augment=False)
+    photos = CarDataset(judged, "validation", run, augment=False)
     names = list(photos.class_ids)
     answers: list[Tensor] = []
     for images, _ in make_loader(
-        photos, DistributedBatchSampler(photos.in_order(), study.batch_size), study.loader_workers
+        photos,
+        DistributedBatchSampler(photos.in_order(), run.config.train.batch_size),
+        run.config.inputs.num_workers,
     ):
         images = images.to(next(model.parameters()).device)
-        seen = [images, images.flip(3)][: study.views]
+        seen = [images, images.flip(3)][: run.config.eval.tta]
         answers.append(torch.stack([model(view).softmax(1) for view in seen]).mean(0).cpu())
     scores, found = torch.cat(answers).max(1)
     table = photos.photos[["photo_id", "body_type"]].copy()

@@ -21,9 +21,9 @@ import pandas as pd
 import torch
 
 from carseg_lib.core import code_fingerprint, files
-from carseg_lib.core.config import project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import MONITOR, Study
+from carseg_lib.core.paths import project_folder
+from carseg_lib.core.run import MONITOR, Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.fingerprint import stat_fingerprint
@@ -86,7 +86,7 @@ def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
 
 
 def run_trial(
-    study: Study,
+    run: Run,
     dataset: Catalogue | None,
     judged: Catalogue,
     facts: dict[str, Any],
@@ -109,59 +109,59 @@ def run_trial(
     Returns:
         What came of it, in words.
     """
-    model, record = initial_model(study, with_masks, whole)
+    model, record = initial_model(run, with_masks, whole)
     needs = {
-        "training": training_fingerprint(study, dataset, record) if dataset else record.sha256,
+        "training": training_fingerprint(run, dataset, record) if dataset else record.sha256,
         "photos": judged.fingerprint,
         "answering": digest_of(ANSWERING),
-        "views": study.views,
+        "views": run.config.eval.tta,
     }
-    before = read_trial(study.folder)
+    before = read_trial(run.folder)
     if before.get("needs") == needs:
         return "is up to date"
-    study.save()
-    kept = study.folder / "model.pt"
+    run.save()
+    kept = run.folder / "model.pt"
     seconds = before.get("seconds", 0.0)
     photos = 0
     if dataset:
         photos = len(dataset.split("train").photos)
         if before.get("needs", {}).get("training") != needs["training"]:
-            say(f"{study.run}: {photos:,} photos of {dataset.name}, {study.epochs} epochs")
+            say(f"{run.name}: {photos:,} photos of {dataset.name}, {run.config.train.epochs} epochs")
             started = time.monotonic()
-            dataset.save(study.dataset)
-            train(study)
-            _keep_last_epoch(study.checkpoints / needs["training"], kept)
+            dataset.save(run.dataset)
+            train(run)
+            _keep_last_epoch(run.checkpoints / needs["training"], kept)
             seconds = round(time.monotonic() - started, 1)
         model.load_state_dict(read_checkpoint(kept))
-    model = model.to(choose_device(study.device), memory_format=torch.channels_last).eval()
-    asked = CarDataset(judged, "validation", study, augment=False)
-    predictions, _ = predict_split(model, asked, "validation", study)
-    files.write_csv(study.predictions, predictions)
-    made = [study.predictions, *([kept] if dataset else [])]
+    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last).eval()
+    asked = CarDataset(judged, "validation", run, augment=False)
+    predictions, _ = predict_split(model, asked, "validation", run)
+    files.write_csv(run.predictions, predictions)
+    made = [run.predictions, *([kept] if dataset else [])]
     card = facts | {
-        "steps": study.epochs * -(-photos // study.batch_size),
+        "steps": run.config.train.epochs * -(-photos // run.config.train.batch_size),
         "seconds": seconds,
         "weights": record.as_dict(),
         "needs": needs,
         "sha256": {path.name: files.sha256(path) for path in made},
     }
-    files.write_json(study.folder / "cell.json", card)
-    shutil.rmtree(study.checkpoints, ignore_errors=True)  # what is measured is in model.pt
+    files.write_json(run.folder / "cell.json", card)
+    shutil.rmtree(run.checkpoints, ignore_errors=True)  # what is measured is in model.pt
     right = int((predictions.predicted == predictions.body_type).sum())
     return f"{right:,} of {len(predictions):,} validation photos are answered right"
 
 
-def initial_model(study: Study, with_masks: bool, whole: bool = False) -> tuple[MaskRCNN, PretrainedInfo]:
+def initial_model(run: Run, with_masks: bool, whole: bool = False) -> tuple[MaskRCNN, PretrainedInfo]:
     """The study's model with its first weights, as training will have it.
 
     Raises:
         CarsegError: the weights do not fit, or, where they must be `whole`, leave a part at its random start.
     """
-    model = build_model(study, len(Catalogue.body_types) + 1, with_masks)
-    record = load_weights(model, study.backbone, study.weights)
+    model = build_model(run, len(Catalogue.body_types) + 1, with_masks)
+    record = load_weights(model, run.config.model.backbone, run.config.model.weights)
     if whole and record.fresh:
         raise CarsegError(
-            f"start {study.weights} lacks {record.fresh} of the network's tensors, or has them for other classes: "
+            f"start {run.config.model.weights} lacks {record.fresh} of the network's tensors, or has them for other classes: "
             "take a checkpoint trained on the four body types, with masks if the real photos have them."
         )
     return model, record
@@ -178,14 +178,14 @@ def read_trial(folder: Path) -> dict[str, Any]:
     return card if whole else {}
 
 
-def cached_catalogue(study: Study, folder: Path) -> Catalogue:
+def cached_catalogue(run: Run, folder: Path) -> Catalogue:
     """A study's photos with splits; kept in `folder`, read again if they or the code that reads them change."""
-    place = study.locate_photos()
+    place = run.locate_photos()
     folder = folder / hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
-    made_from = {"data": stat_fingerprint(place), "seed": study.seed, "code": digest_of(CATALOGUING)}
+    made_from = {"data": stat_fingerprint(place), "seed": run.config.seed, "code": digest_of(CATALOGUING)}
     note = folder / "made_from.json"
     if not note.is_file() or files.read_json(note) != made_from:
-        assign_splits(load_catalogue(place), study.seed).save(folder)
+        assign_splits(load_catalogue(place), run.config.seed).save(folder)
         files.write_json(note, made_from)
     return Catalogue.load(folder)
 

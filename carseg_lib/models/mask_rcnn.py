@@ -7,7 +7,6 @@ is seeded per photo, photos are worked on together, and one forward pass can giv
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -17,17 +16,16 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.backbones import PyramidBackbone, freeze_depthwise, freeze_stages
 from carseg_lib.models.matching import PaddedTargets
-from carseg_lib.models.precision import FLOAT32, autocast
+from carseg_lib.models.precision import autocast
 from carseg_lib.models.roi_align import MultiScaleRoIAlign
 from carseg_lib.models.roi_heads import (
     LAST_FEATURE,
     ClassAgnosticMaskPredictor,
     DualBoxHead,
     DualFeaturePool,
-    HeadSizes,
     ObjectnessClassPredictor,
     RoIHeads,
 )
@@ -43,51 +41,27 @@ LOSS_TERMS = {
 }
 
 
-NMS_THRESHOLD = 0.5  # between detections of one type; between types see `carseg_lib.engine.postprocess`
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The values that say how much work a photo is given, each with torchvision's default and why ours may differ."""
-
-    rpn_samples: int  # anchors per photo in the proposal loss; 256 for COCO's crowds
-    proposals: (
-        int  # kept per photo; torchvision 1,000 (2,000 in training), a photo here holds one car or a few
-    )
-    roi_samples: int  # regions per photo in the heads' losses; torchvision 512
-    box_jitter: float  # torchvision 0: proposals come near enough to a car by themselves
-    type_smoothing: float  # of labels; torchvision 0. A few thousand photos are soon known by heart
-    roi_positive_fraction: float  # torchvision 0.25; higher where a photo has few regions to learn types from
-    detections: int  # kept per photo; torchvision 100
-
-
 class MaskRCNN(nn.Module):
     """Mask R-CNN over any backbone; see the module's text for what differs from torchvision's.
 
     Args:
         backbone: the feature extractor with its pyramid.
         num_classes: body types + 1 for the background, which is class 0.
-        sizes: sampling and proposals.
-        box_head_width: units of the two fully connected layers of the box head.
-        mask_head: channels of each convolution of the mask head; empty: no mask branch and no mask loss.
-        score_threshold: detections below it are dropped, 0..1.
-        views: 2: photos are looked at mirrored too before they are answered, at twice the cost.
-        precision: the number format it works in, see `carseg_lib.models.precision`.
+        config: sampling, proposals, heads, thresholds and number format.
+        with_masks: whether there is a mask branch and a mask loss.
+        tta: test-time augmentation, "none" or "hflip" (a photo and its mirror image, averaged, at twice the cost).
     """
 
     def __init__(
         self,
         backbone: PyramidBackbone,
         num_classes: int,
-        sizes: Sizes,
-        box_head_width: int,
-        mask_head: tuple[int, ...],
-        score_threshold: float,
-        views: int = 1,
-        precision: str = FLOAT32,
+        config: ModelConfig,
+        with_masks: bool,
+        tta: str = "none",
     ):
         super().__init__()
-        self.views, self.precision = views, precision
+        self.config, self.tta = config, tta
         self.backbone = backbone
         channels, strides = backbone.out_channels, backbone.strides
         # torchvision: one anchor size a level, 8 x stride. Three levels only: two sizes a level cover 32 to 181 px.
@@ -95,21 +69,21 @@ class MaskRCNN(nn.Module):
         anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
         anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
         self.rpn = RegionProposalNetwork(
-            anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), sizes.rpn_samples
+            anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), config
         )
-        self.proposals = sizes.proposals
         # Which level a region is read from: torchvision has one 224 px wide read from stride 16. With three levels, one
         # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
         # what things are. Masks want the finer level.
         levels = [stride for stride in strides if stride <= 32]
         box_pool = MultiScaleRoIAlign(levels, output_size=7, canonical_scale=224 if stock else 96)
-        box_head = TwoMLPHead(channels * 7 * 7, box_head_width)
-        box_predictor = FastRCNNPredictor(box_head_width, num_classes)
+        box_head = TwoMLPHead(channels * 7 * 7, config.box_head_dim)
+        box_predictor = FastRCNNPredictor(config.box_head_dim, num_classes)
         if backbone.top is not None:
             box_pool, box_head = DualFeaturePool(box_pool, levels[-1]), DualBoxHead(box_head)
-            box_predictor = ObjectnessClassPredictor(box_head_width, backbone.top_channels, num_classes)
+            box_predictor = ObjectnessClassPredictor(config.box_head_dim, backbone.top_channels, num_classes)
         mask_parts = {}
-        if mask_head:
+        if with_masks:
+            mask_head = (config.mask_head_channels,) * config.mask_head_layers
             mask_parts = {
                 "mask_roi_pool": MultiScaleRoIAlign(levels, output_size=14, canonical_scale=224),
                 "mask_head": MaskRCNNHeads(channels, mask_head, dilation=1),
@@ -117,16 +91,7 @@ class MaskRCNN(nn.Module):
             }
             if backbone.top is not None:
                 mask_parts["mask_predictor"] = ClassAgnosticMaskPredictor(mask_head[-1], num_classes)
-        head_sizes = HeadSizes(
-            sizes.roi_samples,
-            sizes.roi_positive_fraction,
-            sizes.box_jitter,
-            sizes.type_smoothing,
-            score_threshold,
-            NMS_THRESHOLD,
-            sizes.detections,
-        )
-        self.roi_heads = RoIHeads(head_sizes, box_pool, box_head, box_predictor, **mask_parts)
+        self.roi_heads = RoIHeads(config, box_pool, box_head, box_predictor, **mask_parts)
         self._counts: dict[str, Tensor] = {}
 
     def forward(
@@ -145,14 +110,14 @@ class MaskRCNN(nn.Module):
             dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
             each box.
         """
-        with autocast(self.precision, images.device):
+        with autocast(self.config.precision, images.device):
             pyramid, features = self._features(images)
             scored = self.rpn(pyramid, images)
             losses = {} if targets is None else self._losses(features, scored, targets)
             if self.training:
                 return losses, []
-            boxes, there = self.rpn.propose(scored, self.proposals)
-            mirrored = self._features(images.flip(3))[1] if self.views == 2 else None
+            boxes, there = self.rpn.propose(scored, self.config.rpn_post_nms_top_n)
+            mirrored = self._features(images.flip(3))[1] if self.tta == "hflip" else None
             found = self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks, mirrored)
         return losses, found
 
@@ -167,7 +132,7 @@ class MaskRCNN(nn.Module):
         truth = PaddedTargets.of(targets)
         of_proposals, anchors = self.rpn.losses(scored, truth)
         # twice as many to draw from as are looked at in evaluation, as torchvision has it
-        boxes, there = self.rpn.propose(scored, 2 * self.proposals)
+        boxes, there = self.rpn.propose(scored, 2 * self.config.rpn_post_nms_top_n)
         masks = [target["masks"] for target in targets]
         of_heads, regions, positives = self.roi_heads.losses(features, boxes, there, truth, masks)
         self._counts = {"anchors": anchors, "regions": regions, "positives": positives}
@@ -178,47 +143,30 @@ class MaskRCNN(nn.Module):
         return dict(zip(self._counts, torch.stack(list(self._counts.values())).int().tolist(), strict=True))
 
 
-def build_model(study: Study, num_classes: int, with_masks: bool) -> MaskRCNN:
-    """Builds the study's Mask R-CNN without weights (see `carseg_lib.models.weights.load_weights`).
+def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: str = "none") -> MaskRCNN:
+    """Builds Mask R-CNN without weights (see `carseg_lib.models.weights.load_weights`).
 
     Args:
-        study: its model settings are used.
+        config: of the network.
         num_classes: body types + 1.
         with_masks: whether the data have masks to learn from; without, there is no mask branch.
+        tta: test-time augmentation, "none" or "hflip".
     """
     # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
+    pretrained = config.weights != "none"
     backbone = PyramidBackbone(
-        study.backbone,
-        study.fpn_channels,
-        study.fpn_finest_stride,
-        freeze_norm=study.weights != "none",
-        with_top=study.type_features == "backbone",
+        config.backbone,
+        config.fpn_out_channels,
+        config.fpn_min_stride,
+        freeze_norm=pretrained,
+        with_top=config.class_features == "backbone",
     )
-    if study.weights != "none":  # random layers are of no use frozen
-        freeze_stages(backbone.body, study.backbone, study.frozen_stages)
-    if study.weights != "none" and study.depthwise == "frozen":
+    if pretrained:  # random layers are of no use frozen
+        freeze_stages(backbone.body, config.backbone, config.frozen_stages)
+    if pretrained and config.freeze_depthwise:
         for part in backbone.pretrained_parts():
             freeze_depthwise(part)
-    sizes = Sizes(
-        study.rpn_samples,
-        study.proposals,
-        study.roi_samples,
-        study.box_jitter,
-        study.type_smoothing,
-        study.roi_positive_fraction,
-        study.detections_per_photo,
-    )
-    mask_head = (study.mask_head_channels,) * study.mask_head_layers if with_masks else ()
-    return MaskRCNN(
-        backbone,
-        num_classes,
-        sizes,
-        study.box_head_width,
-        mask_head,
-        study.score_threshold,
-        study.views,
-        study.precision,
-    )
+    return MaskRCNN(backbone, num_classes, config, with_masks, tta)
 
 
 def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:

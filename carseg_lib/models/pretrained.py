@@ -18,7 +18,7 @@ from torch import Tensor
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.builtin import checksum_path, segmenter_path
+from carseg_lib.core.paths import builtin_segmenter, checksum_path
 
 CAR = "car"
 _MEND = "restore it from git, or make it anew: make segmenter"
@@ -71,4 +71,4 @@ def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def read_builtin() -> tuple[dict[str, Tensor], dict[str, Any]]:
     """`read_segmenter` of the one in the package."""
-    return read_segmenter(segmenter_path())
+    return read_segmenter(builtin_segmenter())

@@ -12,7 +12,6 @@ Localization for Object Detection", arXiv:1904.06493; the product of objectness 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.losses import class_loss, mask_loss, mask_targets
 from carseg_lib.models.matching import PaddedTargets, jitter_boxes, match_boxes, sample_boxes
 from carseg_lib.models.roi_align import MultiScaleRoIAlign
@@ -28,7 +28,6 @@ from carseg_lib.models.rpn import SMOOTH, rank_within_image
 
 LAST_FEATURE = "top"  # the name, among the pyramid's maps, of the backbone's last layer
 TYPE_SAMPLES = 6  # a side of a region; their mean is what a type is read from
-CAR_IOU = 0.5  # a region stands for a car from this overlap on, and is background below it
 MIN_SIZE = 1e-2  # pixels, of a detection
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the offsets, torchvision's
 
@@ -113,34 +112,11 @@ class ClassAgnosticMaskPredictor(MaskRCNNPredictor):
         return super().forward(regions).expand(-1, self.num_classes, -1, -1)
 
 
-@dataclass(frozen=True)
-class HeadSizes:
-    """How much the heads are given to do, and what of their answers is kept.
-
-    Attributes:
-        samples: regions a photo in the losses.
-        positive_fraction: largest share of them that stand for a car.
-        jitter: labelled boxes moved by at most this share of their sides are proposals too; 0: they are not.
-        smoothing: share of a car's label that is spread over all types.
-        score_threshold: detections below it are dropped, 0..1.
-        nms_threshold: of two detections of one type that overlap by more, the lower goes.
-        detections: kept a photo.
-    """
-
-    samples: int
-    positive_fraction: float
-    jitter: float
-    smoothing: float
-    score_threshold: float
-    nms_threshold: float
-    detections: int
-
-
 class RoIHeads(nn.Module):
     """The box and class head and, if there are masks to learn, the mask head.
 
     Args:
-        sizes: see there.
+        config: sampling and thresholds.
         box_roi_pool: reads regions for the box head, `MultiScaleRoIAlign` or `DualFeaturePool`.
         box_head: of what is read, features.
         box_predictor: of features, class scores and box offsets.
@@ -151,7 +127,7 @@ class RoIHeads(nn.Module):
 
     def __init__(
         self,
-        sizes: HeadSizes,
+        config: ModelConfig,
         box_roi_pool: nn.Module,
         box_head: nn.Module,
         box_predictor: nn.Module,
@@ -160,7 +136,7 @@ class RoIHeads(nn.Module):
         mask_predictor: nn.Module | None = None,
     ):
         super().__init__()
-        self.sizes = sizes
+        self.config = config
         self.box_roi_pool, self.box_head, self.box_predictor = box_roi_pool, box_head, box_predictor
         self.mask_roi_pool, self.mask_head, self.mask_predictor = mask_roi_pool, mask_head, mask_predictor
         self.box_coder = BoxCoder(BOX_WEIGHTS)
@@ -191,19 +167,22 @@ class RoIHeads(nn.Module):
             The losses, over how many regions and over how many regions with a car they are means.
         """
         cars = [truth.boxes]  # the cars' own boxes are proposals too
-        if self.sizes.jitter:
-            cars += [jitter_boxes(truth, self.sizes.jitter)]
+        if self.config.gt_box_jitter:
+            cars += [jitter_boxes(truth, self.config.gt_box_jitter)]
         boxes = torch.cat([boxes, *cars], 1)
-        which, state = match_boxes(truth, boxes, CAR_IOU, CAR_IOU, best_always=False)
+        iou = self.config.box_fg_iou
+        which, state = match_boxes(truth, boxes, iou, iou, best_always=False)
         state = torch.where(torch.cat([there, *[truth.present] * len(cars)], 1), state, -1)
-        drawn = sample_boxes(state, truth.seeds, self.sizes.samples, self.sizes.positive_fraction)
+        drawn = sample_boxes(
+            state, truth.seeds, self.config.box_batch_size_per_image, self.config.box_positive_fraction
+        )
         boxes, which = drawn.gather(boxes), drawn.gather(which)
         scores, offsets = self._classify(features, boxes)
         labels = torch.where(drawn.positive, truth.labels.gather(1, which), 0).flatten()
         count, positives = drawn.taken.sum(), drawn.positive.sum()
         losses = {
             "loss_classifier": (
-                class_loss(scores, labels, self.sizes.smoothing) * drawn.taken.flatten()
+                class_loss(scores, labels, self.config.label_smoothing) * drawn.taken.flatten()
             ).sum()
             / count.clamp(min=1),
             "loss_box_reg": self._box_loss(offsets, boxes, truth, which, labels) / count.clamp(min=1),
@@ -249,11 +228,11 @@ class RoIHeads(nn.Module):
         types = scores.shape[1]
         found = clip_boxes_to_image(found[:, 1:].reshape(-1, 4), image_size)
         wide = ((found[:, 2:] - found[:, :2]) >= MIN_SIZE).all(1)
-        usable = torch.where((scores.flatten() > self.sizes.score_threshold) & wide)[0]
+        usable = torch.where((scores.flatten() > self.config.score_threshold) & wide)[0]
         photo, label = usable // (places * types), usable % types + 1
         found, score = found[usable], scores.flatten()[usable]
-        kept = batched_nms(found, score, photo * (types + 1) + label, self.sizes.nms_threshold)
-        kept = kept[rank_within_image(photo[kept], photos) < self.sizes.detections]
+        kept = batched_nms(found, score, photo * (types + 1) + label, self.config.per_class_nms_iou)
+        kept = kept[rank_within_image(photo[kept], photos) < self.config.max_detections]
         kept = kept[photo[kept].argsort(stable=True)]
         columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept]}
         photo = photo[kept]

@@ -15,11 +15,9 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead, concat_box_prediction_layers
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
 
-FOREGROUND_IOU, BACKGROUND_IOU = 0.7, 0.3
-POSITIVE_FRACTION = 0.5
-NMS_IOU = 0.7
 MIN_SIZE = 1e-3  # pixels
 SMOOTH = 1 / 9  # where smooth L1 turns from square to straight; torchvision's
 
@@ -49,14 +47,14 @@ class RegionProposalNetwork(nn.Module):
     Args:
         anchor_generator: torchvision's.
         head: torchvision's.
-        samples: anchors a photo in the losses.
+        config: sampling and thresholds.
     """
 
-    def __init__(self, anchor_generator: AnchorGenerator, head: RPNHead, samples: int):
+    def __init__(self, anchor_generator: AnchorGenerator, head: RPNHead, config: ModelConfig):
         super().__init__()
         self.anchor_generator = anchor_generator
         self.head = head
-        self.samples = samples
+        self.config = config
         self.box_coder = BoxCoder(weights=(1.0, 1.0, 1.0, 1.0))
 
     def forward(self, pyramid: Mapping[str, Tensor], images: Tensor) -> AnchorScores:
@@ -90,7 +88,7 @@ class RegionProposalNetwork(nn.Module):
         photo = torch.arange(photos, device=boxes.device).repeat_interleave(best.shape[1])
         wide = torch.where(((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIZE).all(1))[0]
         group = photo * len(scored.per_level) + level.repeat(photos)
-        kept = wide[batched_nms(boxes[wide], scores[wide], group[wide], NMS_IOU)]
+        kept = wide[batched_nms(boxes[wide], scores[wide], group[wide], self.config.rpn_nms_iou)]
         return pad_per_image(boxes[kept], photo[kept], photos, most)
 
     @staticmethod
@@ -106,8 +104,10 @@ class RegionProposalNetwork(nn.Module):
 
     def losses(self, scored: AnchorScores, truth: PaddedTargets) -> tuple[dict[str, Tensor], Tensor]:
         """Objectness and box losses (Ren et al. 2015, eq. 1), and over how many anchors they are means."""
-        which, state = match_boxes(truth, scored.anchors, FOREGROUND_IOU, BACKGROUND_IOU, best_always=True)
-        drawn = sample_boxes(state, truth.seeds, self.samples, POSITIVE_FRACTION)
+        high, low = self.config.rpn_fg_iou, self.config.rpn_bg_iou
+        which, state = match_boxes(truth, scored.anchors, high, low, best_always=True)
+        size, share = self.config.rpn_batch_size_per_image, self.config.rpn_positive_fraction
+        drawn = sample_boxes(state, truth.seeds, size, share)
         taken = drawn.taken.float()
         count = taken.sum().clamp(min=1)
         logits = drawn.gather(scored.objectness)

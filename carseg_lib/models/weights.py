@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.builtin import segmenter_path
+from carseg_lib.core.paths import builtin_segmenter
 from carseg_lib.models import pretrained
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.mask_rcnn import MaskRCNN
@@ -82,7 +82,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo
     elif weights == "imagenet":
         record = _load_imagenet(model, backbone)
     elif weights == "segmenter":
-        record = load_detector(model, pretrained.read_builtin()[0], "segmenter", segmenter_path().name)
+        record = load_detector(model, pretrained.read_builtin()[0], "segmenter", builtin_segmenter().name)
     else:
         path = Path(weights)
         record = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)

@@ -22,35 +22,37 @@ class Difference:
     state: str  # same | differs | not said
 
 
-def augmentation(settings: Mapping[str, Any]) -> tuple[str, bool]:
+def augmentation(inputs: Mapping[str, Any]) -> tuple[str, bool]:
     """The random steps of training in words, and whether they are the paper's: turned, flipped and cropped.
 
     Args:
-        settings: augmentation, rotation_degrees, crop_scale and flip_probability of a study.
+        inputs: the part `inputs` of a run's configuration.
     """
-    kind, degrees = settings["augmentation"], settings["rotation_degrees"]
+    kind, degrees = inputs["augmentation"], inputs["max_rotation"]
     if kind == "none":
         return "none", False
     steps = []
-    if settings["crop_scale"] < 1:
-        steps.append(f"crop to {percent(settings['crop_scale'], 0)} of the photo's area or more")
+    if inputs["min_crop_scale"] < 1:
+        steps.append(f"crop to {percent(inputs['min_crop_scale'], 0)} of the photo's area or more")
     if kind == "rotate_and_flip" and degrees > 0:
         steps.append(f"rotation within ±{degrees:g}°")
     elif kind == "quarter_turns":
         steps.append("quarter turns by −90°, 0° or 90°")
-    if settings["flip_probability"] > 0:
-        steps.append(f"horizontal flip with probability {settings['flip_probability']:g}")
+    if inputs["hflip_prob"] > 0:
+        steps.append(f"horizontal flip with probability {inputs['hflip_prob']:g}")
     turned = kind == "quarter_turns" or (kind == "rotate_and_flip" and degrees == 90)
-    same = turned and settings["crop_scale"] < 1 and settings["flip_probability"] > 0
+    same = turned and inputs["min_crop_scale"] < 1 and inputs["hflip_prob"] > 0
     return ", ".join(steps) or "none", same
 
 
 def differences(
-    study: Mapping[str, Any] | None, metrics: Mapping[str, Any], photos: pd.DataFrame | None
+    config: Mapping[str, Any] | None, metrics: Mapping[str, Any], photos: pd.DataFrame | None
 ) -> list[Difference]:
-    """Every setting that the paper gives, beside this run's; computed from study.json, metrics.json, the catalogue."""
+    """Every setting that the paper gives, beside this run's; computed from config.json, metrics.json, the catalogue."""
     data, run = metrics["data"], metrics["run"]
-    settings = {**run, **(study or {})}
+    settings = dict(run)
+    for part in ("inputs", "model", "train"):
+        settings |= (config or {}).get(part, {})
     rows: list[Difference] = []
 
     def add(what: str, claimed: str, ours: str, same: bool | None) -> None:
@@ -93,8 +95,8 @@ def differences(
         claimed = claims.claim("input size")
         same = width == height == claimed.value
         add("Image size, pixels", claimed.printed, f"{width} × {height}", same)
-    if study is not None and "augmentation" in study:
-        text, same = augmentation(study)
+    if config is not None and "inputs" in config:
+        text, same = augmentation(config["inputs"])
         add("Augmentation", "crop, rotation within ±90° (or a flip “in” it), horizontal flip", text, same)
     setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
     if "weights" in settings:
@@ -116,15 +118,15 @@ def differences(
         )
         add("Optimiser", "Adam", name, name == "Adam")
     setting("lr", "Learning rate", claims.claim("learning rate").printed, form="{:g}")
-    if "backbone_lr_share" in settings:
-        share = settings["backbone_lr_share"]
+    if "backbone_lr_mult" in settings:
+        share = settings["backbone_lr_mult"]
         add(
             "Backbone's learning rate",
             "not said",
             "the same" if share == 1 else f"{percent(share, 0)} of it",
             None,
         )
-    setting("schedule", "Schedule of the learning rate", "not said")
+    setting("lr_schedule", "Schedule of the learning rate", "not said")
     setting("weight_decay", "Weight decay", "not said", form="{:g}")
     setting("epochs", "Epochs", claims.claim("epochs").printed)
     add("Number format", "not said", str(run["precision"]), None)

@@ -11,28 +11,29 @@ import signal
 import sys
 from pathlib import Path
 
-from carseg_lib.core import config as profiles
+from carseg_lib.core import profiles
+from carseg_lib.core.config import describe_range, fields
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import runs_root
-from carseg_lib.core.run import Study
+from carseg_lib.core.paths import project_folder, runs_root
+from carseg_lib.core.run import Run
 
 
-def _study(asked: argparse.Namespace) -> Study:
-    return Study.create(
-        run=asked.run,
+def _study(asked: argparse.Namespace) -> Run:
+    return Run.create(
+        name=asked.run,
         profile=asked.profile or "quick",
         data=asked.data,
         overrides=profiles.parse_overrides(asked.set),
         seed=asked.seed or "0",
         device=asked.device or "auto",
-        workers=asked.workers or "1",
+        num_processes=asked.workers or "1",
         weights=asked.weights,
-        types=asked.types,
+        classes=asked.types,
     )
 
 
-def _open(asked: argparse.Namespace, device: str = "") -> Study:
-    return Study.open(asked.run or asked.profile or "quick", device=device)
+def _open(asked: argparse.Namespace, device: str = "") -> Run:
+    return Run.open(asked.run or asked.profile or "quick", device=device)
 
 
 def _refuse_types(command: str) -> None:
@@ -62,10 +63,14 @@ def run(asked: argparse.Namespace) -> int:
 
     study = _study(asked)
     signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    taken = "" if asked.run or study.run == study.profile else f" (run {study.profile} holds other photos)"
+    taken = (
+        ""
+        if asked.run or study.name == study.config.profile
+        else f" (run {study.config.profile} holds other photos)"
+    )
     print(
-        f"run {study.run}{taken}: {study.profile} profile, {study.data_as_given}, seed {study.seed}, "
-        f"device {study.device}"
+        f"run {study.name}{taken}: {study.config.profile} profile, {study.config.data_as_given}, "
+        f"seed {study.config.seed}, device {study.config.device}"
     )
     try:
         ran = pipeline.make_run(study, asked.until)
@@ -79,15 +84,16 @@ def run(asked: argparse.Namespace) -> int:
 
 def catalogue(asked: argparse.Namespace) -> int:
     """Shows what a data set holds."""
-    study = Study.create(data=asked.data, types=asked.types, seed=asked.seed or "0")
+    study = Run.create(data=asked.data, classes=asked.types, seed=asked.seed or "0")
+    from carseg_lib.data.locate import temporary_photos
     from carseg_lib.data.summary import print_summary
 
     def progress(done: int, total: int) -> None:
         if sys.stderr.isatty():
             print(f"\r{done:,} of {total:,} photos read", end="\n" if done == total else "", file=sys.stderr)
 
-    with study.photos_for_a_look() as place:
-        print_summary(place, study.type_names, study.seed, print, progress)
+    with temporary_photos(study.config.data.source) as place:
+        print_summary(place, study.config.data.classes, study.config.seed, print, progress)
     return 0
 
 
@@ -108,7 +114,7 @@ def verify(asked: argparse.Namespace) -> int:
     lines = mismatches(table)
     print(
         "\n".join(lines)
-        or f"run {study.run} is like its reference: {len(table)} comparisons, all within tolerance"
+        or f"run {study.name} is like its reference: {len(table)} comparisons, all within tolerance"
     )
     return 1 if lines else 0
 
@@ -128,7 +134,7 @@ def predict(asked: argparse.Namespace) -> int:
     study = _open(asked, asked.device)
     from carseg_lib.workflow.predict import predict_path
 
-    folder = study.folder / "answers"
+    folder = study.folder / "predictions"
     predict_path(study, Path(asked.photo).expanduser(), folder)
     print(f"done: {_shown(folder)}")
     return 0
@@ -150,7 +156,7 @@ def transfer(asked: argparse.Namespace) -> int:
         given,
         seed=asked.seed or "0",
         device=asked.device or "auto",
-        workers=asked.workers or "1",
+        num_processes=asked.workers or "1",
     )
     print(f"done: {_shown(transfer.run_sim2real(plan))}")
     return 0
@@ -193,8 +199,8 @@ def export(asked: argparse.Namespace) -> int:
 def teacher(asked: argparse.Namespace) -> int:
     """Measures a teacher on photos with masks."""
     _refuse_types("teacher")
-    study = Study.create(
-        run="teacher",
+    study = Run.create(
+        name="teacher",
         profile=asked.profile or "quick",
         data=asked.data,
         overrides=profiles.parse_overrides(asked.set),
@@ -228,24 +234,25 @@ def lab(asked: argparse.Namespace) -> int:
         study = _study(asked)
         with pipeline.run_lock(study):
             study.save()
-        run = study.run
-    elif asked.run or (runs_root() / (asked.profile or "quick") / "study.json").is_file():
-        run = _open(asked).run
+        run = study.name
+    elif asked.run or (runs_root() / (asked.profile or "quick") / "config.json").is_file():
+        run = _open(asked).name
     else:
         run = ""
     print(
-        f'the notebooks open run "quick"; in their parameters cell say run = "{run}"'
+        f'the notebooks open run "quick"; in their parameters cell say run_name = "{run}"'
         if run
         else "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one"
     )
-    notebooks = profiles.project_folder() / "notebooks"
+    notebooks = project_folder() / "notebooks"
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"])
 
 
 def settings(asked: argparse.Namespace) -> int:
     """Lists a profile's settings."""
     values, _ = profiles.read_profile(asked.profile or "quick")
-    for name, value in values.items():
-        field = profiles.Settings.model_fields[name]
-        print(f"{name:22} {value!s:18} {field.description} ({profiles.describe_range(field)})")
+    for name, field in fields():
+        if name in profiles.setting_names():
+            value = values.get(name, field.default)
+            print(f"{name:32} {value!s:18} {field.description} ({describe_range(field)})")
     return 0

@@ -21,16 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import code_fingerprint, files
-from carseg_lib.core.config import did_you_mean
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root
-from carseg_lib.core.run import Study
+from carseg_lib.core.profiles import did_you_mean
+from carseg_lib.core.run import Run
+from carseg_lib.data.locate import locate_photos
 from carseg_lib.workflow import notebooks, provenance
 from carseg_lib.workflow.stages import Project, Stage
 
 
 def make_run(
-    study: Study, until: str = "report", project: Project | None = None, say: Callable[[str], None] = print
+    study: Run, until: str = "report", project: Project | None = None, say: Callable[[str], None] = print
 ) -> list[str]:
     """Bring a run up to date, from its first step to `until`.
 
@@ -55,7 +56,7 @@ def make_run(
     ran = []
     with run_lock(study):
         files.remove_leftovers(
-            study.folder, keep="answers"
+            study.folder, keep="predictions"
         )  # where `predict` may be writing, without the lock
         for step in steps:
             if step.check and StageRun(study, project, step).reason():
@@ -80,7 +81,7 @@ def make_run(
     return ran
 
 
-def make_report(study: Study, project: Project | None = None) -> Path:
+def make_report(study: Run, project: Project | None = None) -> Path:
     """Write a run's page anew from the files in its folder, whether or not they are up to date."""
     project = project or Project()
     with run_lock(study):
@@ -90,7 +91,7 @@ def make_report(study: Study, project: Project | None = None) -> Path:
 
 
 @contextmanager
-def run_lock(study: Study) -> Iterator[None]:
+def run_lock(study: Run) -> Iterator[None]:
     """Hold a run's folder for this process; the system frees it when the process ends, however it ends.
 
     Raises:
@@ -108,7 +109,7 @@ def run_lock(study: Study) -> Iterator[None]:
             lock.seek(0)
             owner = lock.read().strip() or "another process"
             raise CarsegError(
-                f"Run {study.run!r} is being made already (by {owner}): wait for it, or choose another name by RUN=."
+                f"Run {study.name!r} is being made already (by {owner}): wait for it, or choose another name by RUN=."
             ) from error
         lock.truncate(0)
         lock.write(f"process {os.getpid()}")
@@ -119,7 +120,7 @@ def run_lock(study: Study) -> Iterator[None]:
 class StageRun:
     """One step of one run: whether it must run, running it, and its stamp."""
 
-    def __init__(self, study: Study, project: Project, step: Stage):
+    def __init__(self, study: Run, project: Project, step: Stage):
         self.study, self.project, self.step = study, project, step
         self.folder = study.folder
         self.stamp_path = self.folder / "stamps" / f"{step.name}.json"
@@ -209,23 +210,27 @@ class StageRun:
         if not step.function:
             needs[f"the prose of {shown}"] = code_fingerprint.notebook_prose(self.project.notebook(step))
         needs |= code_fingerprint.imported_files(root, self.project.package, source, shown)
-        needs |= {f"setting {name}": value for name, value in self.study.settings(step.sections).items()}
+        needs |= {
+            f"setting {name}": value for name, value in self.study.config.select(*step.settings).items()
+        }
         if (lock := root / "requirements.lock").is_file():
             needs["requirements.lock"] = files.sha256(lock)
         if step.reads_data:
-            self._data = code_fingerprint.data_state(self.study.locate_photos(), self.stamp.get("data") or {})
+            self._data = code_fingerprint.data_state(
+                locate_photos(self.study.config.data.source), self.stamp.get("data") or {}
+            )
             needs["the data set"] = self._data["content"]
         if step.reads_weights and (path := self.study.weights_file):
             needs["the weights file"] = files.sha256(path)
-        if step.reads_teacher and (path := self.study.teacher_file):
-            needs["the teacher's file"] = files.sha256(path) if path.is_file() else "missing"
+        if step.reads_annotator and (path := self.study.annotator_file):
+            needs["the annotator's file"] = files.sha256(path) if path.is_file() else "missing"
         inputs = self._states(step.reads, "inputs")
         return needs | {name: state["sha256"] for name, state in inputs.items()}
 
     def _run_notebook(self) -> float:
         reports = {"CARSEG_REPORTS": str(self.folder.parent)}
         path = self.project.notebook(self.step)
-        executed, memory = notebooks.run_notebook(path, {"run": self.study.run}, reports)
+        executed, memory = notebooks.run_notebook(path, {"run_name": self.study.name}, reports)
         notebooks.write_executed(executed, self.study.notebooks, self.step.name)
         return memory
 
@@ -241,7 +246,7 @@ def _function(name: str) -> Callable[[Path], Any]:
     return getattr(importlib.import_module(module), function)
 
 
-def _check(name: str, study: Study) -> None:
+def _check(name: str, study: Run) -> None:
     """Call a step's check in a process of its own: the memory that it takes is free again when the run begins."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_ignore_interrupts) as process:
@@ -257,11 +262,11 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; one of them tells
 
 
-def _call(name: str, study: Study) -> None:
+def _call(name: str, study: Run) -> None:
     _function(name)(study)
 
 
-def _update_provenance(study: Study, project: Project) -> None:
+def _update_provenance(study: Run, project: Project) -> None:
     """Write `provenance.json` from the stamps, unless it says what they say."""
     stamps = [
         code_fingerprint.read_stamp(study.folder / "stamps" / f"{s.name}.json")

@@ -9,7 +9,7 @@ from PIL import Image
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.cache import cache_side
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
@@ -25,7 +25,7 @@ LARGEST_SIDE = (
 
 
 def predict_path(
-    study: Study, photo: Path, folder: Path, progress: Callable[[str], None] = print
+    run: Run, photo: Path, folder: Path, progress: Callable[[str], None] = print
 ) -> list[tuple[Path, str]]:
     """Writes an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) for a photo or each photo of a folder.
 
@@ -50,16 +50,23 @@ def predict_path(
         paths = sorted(p for p in candidates if not p.name.startswith("."))
     if not paths:
         raise CarsegError(f"PHOTO={photo}: this folder holds no photo ({', '.join(PHOTO_SUFFIXES)})")
-    model, card = load_trained(study)
+    model, card = load_trained(run)
     answers: list[tuple[Path, str]] = []
     for path in paths:
         try:
             image = read_photo(path)
-            seen = np.array(read_photo(path, cache_side(study.image_size)))
+            seen = np.array(read_photo(path, cache_side(run.config.inputs.size)))
         except ImageError as bad:
             progress(f"{path}: left out ({bad})")
             continue
-        found = next(detect(model, [(preprocess(seen, study), [image.size])], card["body_types"], study))
+        found = next(
+            detect(
+                model,
+                [(preprocess(seen, run.config.inputs.size), [image.size])],
+                card["body_types"],
+                run.config.model,
+            )
+        )
         stem = folder / path.relative_to(root)
         files.make_folder(stem.parent)
         write_prediction(path, image, found, stem, tuple(card["body_types"]))

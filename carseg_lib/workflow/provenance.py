@@ -31,7 +31,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 
 if TYPE_CHECKING:
-    from carseg_lib.core.run import Study
+    from carseg_lib.core.run import Run
 
 PACKAGES = (
     "torch",
@@ -82,7 +82,7 @@ def hardware() -> dict[str, Any]:
 
 
 def record(
-    study: Study, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256: str | None
+    run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256: str | None
 ) -> dict[str, Any]:
     """The provenance of a run as it stands; the fields are listed at the top of this module.
 
@@ -93,36 +93,36 @@ def record(
         data_sha256: digest of the data set's names and contents.
     """
     lock = root / "requirements.lock"
-    card = files.read_json(study.best_card) if study.best_card.is_file() else {}
+    card = files.read_json(run.best_card) if run.best_card.is_file() else {}
     weights = card.get("weights")
     return {
         "schema": 1,
         "made": max((step["made"] for step in steps), default=now()),
-        "command": study.command(),
+        "command": run.command(),
         "carseg": code_version(root),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "lock": files.sha256(lock) if lock.is_file() else None,
         "hardware": hardware(),
-        "data": {"name": Path(study.data).name, "sha256": data_sha256},
+        "data": {"name": Path(run.config.data.source).name, "sha256": data_sha256},
         "weights": {**weights, "model_sha256": card.get("sha256")} if isinstance(weights, dict) else None,
-        "seed": study.seed,
-        "device": study.device,
-        "workers": study.workers,
+        "seed": run.config.seed,
+        "device": run.config.device,
+        "workers": run.config.num_processes,
         "steps": [dict(step) for step in steps],
         "seconds": round(sum(step["seconds"] for step in steps), 1),
     }
 
 
-def is_current(study: Study, steps: Sequence[Mapping[str, Any]], data_sha256: str | None) -> bool:
+def is_current(run: Run, steps: Sequence[Mapping[str, Any]], data_sha256: str | None) -> bool:
     """Whether the run's `provenance.json` tells of these steps and data, and of the command that makes the run now."""
     try:
-        told = files.read_json(study.provenance)
+        told = files.read_json(run.provenance)
         return (
             told["steps"] == [dict(step) for step in steps]
             and told["data"]["sha256"] == data_sha256
-            and told["command"] == study.command()
+            and told["command"] == run.command()
         )
     except (CarsegError, KeyError, TypeError):
         return False

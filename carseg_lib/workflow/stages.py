@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,12 @@ class Stage:
 
     Attributes:
         name: also the name of its notebook, without `.ipynb`.
-        sections: sections of the study whose settings it depends on.
+        settings: parts and settings of the configuration that it depends on.
         reads: patterns of the files that it reads.
         writes: patterns of the files that it leaves, each matching one at least; its figures and pages besides.
         reads_data: whether it depends on the photos themselves.
         reads_weights: whether it depends on a checkpoint that the study names.
-        reads_teacher: whether it depends on the teacher that the study names.
+        reads_annotator: whether it depends on the annotator that the run names.
         function: "module.function" that makes it from the run's folder, where it is not a notebook.
         check: "module.function" that is given the study, in a process of its own, before the first step runs, if this
             step will have to run by what is known then: what would stop it is told at once.
@@ -27,12 +27,12 @@ class Stage:
     """
 
     name: str
-    sections: tuple[str, ...]
+    settings: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     reads_data: bool = False
     reads_weights: bool = False
-    reads_teacher: bool = False
+    reads_annotator: bool = False
     function: str = ""
     check: str = ""
     index: str = ""
@@ -52,21 +52,24 @@ _RESULTS = (
     "detections.csv",
     "classification_report*.csv",
     "classification_report*.md",
-    "known_truth.csv",
-    "hardness.csv",
+    "slice_metrics.csv",
+    "error_odds.csv",
 )
+_DATA = ("data.source", "data.classes")
+_PREPARED = (*_DATA, "data.max_images_per_split", "seed", "pseudo_labels", "inputs")
+_TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
 STAGES = (
-    Stage("01_data_exploration", ("data",), (), _catalogue("catalogue"), reads_data=True),
+    Stage("01_data_exploration", _DATA, (), _catalogue("catalogue"), reads_data=True),
     Stage(
         "02_preprocessing",
-        ("data", "preprocessing"),
+        _PREPARED,
         _catalogue("catalogue"),
-        (*_catalogue("dataset"), "doubtful.csv"),
-        reads_teacher=True,
+        (*_catalogue("dataset"), "rejected_masks.csv"),
+        reads_annotator=True,
     ),
     Stage(
         "03_training",
-        ("data", "preprocessing", "model", "training"),
+        _TRAINED,
         _catalogue("dataset"),
         _MODEL,
         reads_weights=True,
@@ -74,7 +77,7 @@ STAGES = (
     ),
     Stage(
         "04_evaluation",
-        ("data", "preprocessing", "model", "training", "evaluation"),
+        (*_TRAINED, "eval", "profile"),
         (*_catalogue("dataset"), *_MODEL),
         _RESULTS,
     ),
@@ -82,7 +85,7 @@ STAGES = (
         "report",
         (),
         (
-            "study.json",
+            "config.json",
             "provenance.json",
             "history.csv",
             "model_summary.csv",

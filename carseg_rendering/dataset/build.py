@@ -24,7 +24,7 @@ from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.builtin import SUMS, archive_path, checksum_path
 from carseg_lib.data.catalogue import SPLITS

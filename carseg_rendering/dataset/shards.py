@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
 from carseg_lib.core.code_fingerprint import imported_files
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import box_of_mask, encode_mask
 from carseg_rendering.dataset.plan import DatasetPlan, body_type_of, photo_name

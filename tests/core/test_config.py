@@ -19,7 +19,7 @@ from carseg_lib.core.config import (
     read_profile,
 )
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 
 PROFILES = ("smoke", "quick", "paper")
 
@@ -48,15 +48,15 @@ def test_every_profile_names_every_parameter_and_makes_a_study(data, profile):
     assert list(yaml.safe_load((profiles_folder() / f"{profile}.yaml").read_text())) and set(
         read_profile(profile)[0]
     ) == set(profile_names())
-    study = Study.create(profile=profile, data=data)
-    assert (study.run, study.profile, study.seed, study.device, study.workers) == (
+    study = Run.create(profile=profile, data=data)
+    assert (study.name, study.config.profile, study.config.seed, study.config.device, study.config.num_processes) == (
         profile,
         profile,
         0,
         "auto",
         1,
     )
-    assert study.data == str(data.resolve())
+    assert study.config.data.source == str(data.resolve())
 
 
 def test_there_are_no_hidden_defaults():
@@ -66,28 +66,28 @@ def test_there_are_no_hidden_defaults():
 
 
 def test_the_paper_profile_is_the_papers_recipe(data):
-    study = Study.create(profile="paper", data=data)
-    assert (study.backbone, study.weights, study.image_size) == ("resnet50", "coco", (224, 224))
-    assert (study.batch_size, study.optimizer, study.lr, study.epochs) == (8, "adam", 0.002, 30)
-    assert (study.schedule, study.weight_decay, study.clip_norm, study.precision) == (
+    study = Run.create(profile="paper", data=data)
+    assert (study.config.model.backbone, study.config.model.weights, study.config.inputs.size) == ("resnet50", "coco", (224, 224))
+    assert (study.config.train.batch_size, study.config.train.optimizer, study.config.train.lr, study.config.train.epochs) == (8, "adam", 0.002, 30)
+    assert (study.config.train.lr_schedule, study.config.train.weight_decay, study.config.train.max_grad_norm, study.config.model.precision) == (
         "constant",
         0.0,
         0.0,
         "32-true",
     )
-    assert (study.augmentation, study.rotation_degrees) == ("rotate_and_flip", 90.0)
+    assert (study.config.inputs.augmentation, study.config.inputs.max_rotation) == ("rotate_and_flip", 90.0)
 
 
 def test_overrides_are_read_as_the_type_of_their_setting(data):
-    study = Study.create(
+    study = Run.create(
         data=data,
         overrides=parse_overrides("epochs=3 lr=1e-3 fpn_finest_stride=4 optimizer=sgd"),
         seed="7",
         workers="2",
     )
-    assert (study.epochs, study.lr, study.fpn_finest_stride, study.optimizer) == (3, 0.001, 4, "sgd")
-    assert (study.seed, study.workers) == (7, 2)
-    assert Study.create(data=data, overrides={"clip_norm": 2}).clip_norm == 2.0
+    assert (study.config.train.epochs, study.config.train.lr, study.config.model.fpn_min_stride, study.config.train.optimizer) == (3, 0.001, 4, "sgd")
+    assert (study.config.seed, study.config.num_processes) == (7, 2)
+    assert Run.create(data=data, overrides={"clip_norm": 2}).clip_norm == 2.0
 
 
 REFUSED = [
@@ -135,37 +135,37 @@ REFUSED = [
 @pytest.mark.parametrize(("asked", "message"), REFUSED)
 def test_refused_in_one_line(data, asked, message):
     with pytest.raises(CarsegError, match=message) as caught:
-        Study.create(**{"data": data, **asked})
+        Run.create(**{"data": data, **asked})
     assert "\n" not in str(caught.value)
 
 
 def test_all_bad_values_are_named_at_once(data):
     with pytest.raises(CarsegError, match=r"epochs = 0 .*; lr = -1.0 .*device = 'x'"):
-        Study.create(data=data, overrides={"epochs": "0", "lr": "-1"}, device="x")
+        Run.create(data=data, overrides={"epochs": "0", "lr": "-1"}, device="x")
 
 
 def test_seed_zero_is_a_seed(data):
-    assert Study.create(data=data, seed=0).seed == 0
-    assert "SEED" not in Study.create(data=data, seed="0").command()
+    assert Run.create(data=data, seed=0).seed == 0
+    assert "SEED" not in Run.create(data=data, seed="0").command()
 
 
 def test_missing_data_are_named(data, tmp_path):
     with pytest.raises(CarsegError, match="does not exist"):
-        Study.create(data=tmp_path / "nowhere")
+        Run.create(data=tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CarsegError, match="is an empty folder"):
-        Study.create(data=tmp_path / "empty")
+        Run.create(data=tmp_path / "empty")
     with pytest.raises(CarsegError, match=r"is not a folder, a COCO \.json file or a \.csv table"):
-        Study.create(data=data / "a.jpg")
+        Run.create(data=data / "a.jpg")
 
 
 def test_a_coco_file_and_a_checkpoint_are_made_absolute(data, monkeypatch):
     (data / "cars.json").write_text("{}")
     (data / "mine.pt").write_bytes(b"x")
     monkeypatch.chdir(data)
-    study = Study.create(data="cars.json", weights="mine.pt")
-    assert (study.data, study.data_as_given) == (str((data / "cars.json").resolve()), "cars.json")
-    assert study.weights == str((data / "mine.pt").resolve())
+    study = Run.create(data="cars.json", weights="mine.pt")
+    assert (study.config.data.source, study.config.data_as_given) == (str((data / "cars.json").resolve()), "cars.json")
+    assert study.config.model.weights == str((data / "mine.pt").resolve())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_a_broken_profile_is_refused(data, own_profiles, change, message):
     assert change[0] in text
     (own_profiles / "quick.yaml").write_text(text.replace(*change))
     with pytest.raises(CarsegError, match=message) as caught:
-        Study.create(data=data)
+        Run.create(data=data)
     assert "\n" not in str(caught.value)
 
 
@@ -202,13 +202,13 @@ def test_the_row_named_is_the_row_in_the_file(data, own_profiles):
         CarsegError,
         match=rf"image_width = 225 \(quick\.yaml row {row}\): must be .* from 64 up to 1,024 in steps of 32",
     ):
-        Study.create(data=data)
+        Run.create(data=data)
 
 
 def test_1e_3_in_yaml_is_a_number(data, own_profiles):
     text = (own_profiles / "quick.yaml").read_text()
-    (own_profiles / "quick.yaml").write_text(text.replace(f"lr: {Study.create(data=data).lr}", "lr: 1e-3"))
-    assert Study.create(data=data).lr == 0.001
+    (own_profiles / "quick.yaml").write_text(text.replace(f"lr: {Run.create(data=data).lr}", "lr: 1e-3"))
+    assert Run.create(data=data).lr == 0.001
 
 
 @pytest.mark.parametrize(("text", "message"), [("epochs", "is not name=value"), ("=3", "is not name=value")])
@@ -227,30 +227,30 @@ def test_set_is_split_as_in_a_shell():
 
 
 def test_save_and_open_give_the_same_study(data):
-    study = Study.create(run="mine", data=data, overrides={"epochs": "3"}, seed=5)
+    study = Run.create(run="mine", data=data, overrides={"epochs": "3"}, seed=5)
     path = study.save()
     written = path.stat().st_mtime_ns
-    assert Study.open("mine") == study
+    assert Run.open("mine") == study
     assert study.save().stat().st_mtime_ns == written  # nothing changed, so nothing is written
 
 
 def test_open_names_the_runs_there_are(data):
-    Study.create(run="mine", data=data).save()
+    Run.create(run="mine", data=data).save()
     with pytest.raises(CarsegError, match=r"There is no run 'other' .* the runs are: mine"):
-        Study.open("other")
-    (Study.open("mine").folder / "study.json").write_text('{"run": "mine"}')
+        Run.open("other")
+    (Run.open("mine").folder / "config.json").write_text('{"run": "mine"}')
     with pytest.raises(CarsegError, match="of another version"):
-        Study.open("mine")
+        Run.open("mine")
 
 
 def test_a_study_cannot_be_changed(data):
-    study = Study.create(data=data)
+    study = Run.create(data=data)
     with pytest.raises(ValueError, match="frozen"):
-        study.epochs = 3
+        study.config.train.epochs = 3
 
 
 def test_the_command_makes_the_same_study(data):
-    study = Study.create(
+    study = Run.create(
         run="mine",
         profile="smoke",
         data=data,
@@ -261,7 +261,7 @@ def test_the_command_makes_the_same_study(data):
     words = shlex.split(study.command())
     assert words[:2] == ["make", "reproduce"]
     given = dict(word.split("=", 1) for word in words[2:])
-    again = Study.create(
+    again = Run.create(
         run=given["RUN"],
         profile=given["PROFILE"],
         data=given["DATA"],
@@ -270,12 +270,12 @@ def test_the_command_makes_the_same_study(data):
         weights=given["WEIGHTS"],
     )
     assert again == study
-    assert Study.create(data=data).command() == f"make reproduce DATA={shlex.quote(str(data))}"
+    assert Run.create(data=data).command() == f"make reproduce DATA={shlex.quote(str(data))}"
 
 
 def test_settings_of_sections(data):
-    study = Study.create(data=data)
-    assert study.settings(["data"]) == {"data": study.data, "types": "suv sedan convertible minivan"}
+    study = Run.create(data=data)
+    assert study.settings(["data"]) == {"data": study.config.data.source, "types": "suv sedan convertible minivan"}
     names = set(study.settings(["preprocessing"]))
     assert {"seed", "image_height", "augmentation", "photos_per_split"} <= names
     assert not names & set(study.settings(["model", "training", "evaluation"]))
@@ -292,39 +292,39 @@ def test_the_study_imports_nothing_heavy():
 
 
 def test_a_run_is_opened_on_another_device(data):
-    Study.create(data=data, device="cuda").save()
-    assert Study.open("quick").device == "cuda"
-    assert Study.open("quick", device="cpu").device == "cpu"
+    Run.create(data=data, device="cuda").save()
+    assert Run.open("quick").device == "cuda"
+    assert Run.open("quick", device="cpu").device == "cpu"
     with pytest.raises(CarsegError, match=r"device = 'gpu' \(DEVICE\)"):
-        Study.open("quick", device="gpu")
+        Run.open("quick", device="gpu")
 
 
 def test_types_are_part_of_a_study_by_their_content(data, tmp_path, monkeypatch):
-    assert Study.create(data=data).types == "suv sedan convertible minivan"
-    assert "TYPES" not in Study.create(data=data, types="suv sedan  convertible minivan").command()
+    assert Run.create(data=data).types == "suv sedan convertible minivan"
+    assert "TYPES" not in Run.create(data=data, types="suv sedan  convertible minivan").command()
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "types.yaml"
     path.write_text("types: {suv: [jeep], sedan: []}\nleave_out: [van]")
-    study = Study.create(data=data, types="types.yaml")
-    assert study.types == '{"types": {"suv": ["jeep"], "sedan": []}, "leave_out": ["van"]}'
-    assert study.settings(["data"])["types"] == study.types
+    study = Run.create(data=data, types="types.yaml")
+    assert study.config.data.classes == '{"types": {"suv": ["jeep"], "sedan": []}, "leave_out": ["van"]}'
+    assert study.settings(["data"])["types"] == study.config.data.classes
     assert study.command().endswith("TYPES=types.yaml")
     study.save()
     path.write_text("types: [suv, wagon]")
-    assert Study.open(study.run).type_names.of("Jeeps") == "suv"  # the run knows them without the file
-    assert Study.create(data=data, types="types.yaml").types == "suv wagon"
+    assert Run.open(study.name).type_names.of("Jeeps") == "suv"  # the run knows them without the file
+    assert Run.create(data=data, types="types.yaml").types == "suv wagon"
     given = "'station wagon'=kombi suv"
-    assert Study.create(data=data, types=given).type_names.names == ("station wagon", "suv")
-    words = shlex.split(Study.create(data=data, types=given).command())
+    assert Run.create(data=data, types=given).type_names.names == ("station wagon", "suv")
+    words = shlex.split(Run.create(data=data, types=given).command())
     assert f"TYPES={given}" in words
     with pytest.raises(CarsegError, match="TYPES=suv: a study needs two body types or more"):
-        Study.create(data=data, types="suv")
+        Run.create(data=data, types="suv")
     with pytest.raises(CarsegError, match="SET: types has its own variable: write TYPES=x"):
-        Study.create(data=data, overrides={"types": "x"})
+        Run.create(data=data, overrides={"types": "x"})
 
 
 def test_a_table_is_made_absolute(data, monkeypatch):
     (data / "cars.csv").write_text("photo,type\n")
     monkeypatch.chdir(data)
-    assert Study.create(data="cars.csv").data == str((data / "cars.csv").resolve())
-    assert Study.create(data="cars.csv").locate_photos() == (data / "cars.csv").resolve()
+    assert Run.create(data="cars.csv").data == str((data / "cars.csv").resolve())
+    assert Run.create(data="cars.csv").locate_photos() == (data / "cars.csv").resolve()

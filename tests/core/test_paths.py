@@ -9,7 +9,7 @@ import pytest
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def photos(folder):
     return folder
 
 
-def finished(study: Study) -> Study:
+def finished(study: Run) -> Run:
     """The study, saved and with a finished step."""
     study.save()
     (study.folder / "stamps").mkdir()
@@ -33,45 +33,45 @@ def finished(study: Study) -> Study:
 
 
 def test_the_default_name_of_a_run_is_one_that_holds_no_other_data(data, tmp_path):
-    finished(Study.create(data=data))
-    assert Study.create(data=data).run == "quick"
-    assert Study.create(data=data, profile="smoke").run == "smoke"
-    second = finished(Study.create(data=photos(tmp_path / "set" / "my images.html")))
+    finished(Run.create(data=data))
+    assert Run.create(data=data).run == "quick"
+    assert Run.create(data=data, profile="smoke").run == "smoke"
+    second = finished(Run.create(data=photos(tmp_path / "set" / "my images.html")))
     assert second.run == "quick-my-images-html"
     assert "RUN=quick-my-images-html" in second.command()
-    assert Study.create(data=second.data).run == second.run
-    third = finished(Study.create(data=photos(tmp_path / "other" / "my images.html")))
+    assert Run.create(data=second.data).run == second.run
+    third = finished(Run.create(data=photos(tmp_path / "other" / "my images.html")))
     assert re.fullmatch(r"quick-my-images-html-[0-9a-f]{6}", third.run)
-    assert Study.create(data=third.data).run == third.run
-    assert re.fullmatch(r"quick-[0-9a-f]{6}", Study.create(data=photos(tmp_path / "фото")).run)
+    assert Run.create(data=third.data).run == third.run
+    assert re.fullmatch(r"quick-[0-9a-f]{6}", Run.create(data=photos(tmp_path / "фото")).run)
     table = tmp_path / "set" / "cars.json"
     table.write_text("{}")
-    assert Study.create(data=table).run == "quick-cars"
+    assert Run.create(data=table).run == "quick-cars"
 
 
 def test_a_named_run_that_holds_other_data_is_refused(data, tmp_path):
-    first = Study.create(run="mine", data=data)
+    first = Run.create(run="mine", data=data)
     first.save()
     others = photos(tmp_path / "others")
-    assert Study.create(run="mine", data=others).run == "mine"  # nothing is finished: nothing is lost
+    assert Run.create(run="mine", data=others).run == "mine"  # nothing is finished: nothing is lost
     finished(first)
-    assert Study.create(run="mine", data=data, seed=1).seed == 1
+    assert Run.create(run="mine", data=data, seed=1).seed == 1
     with pytest.raises(CarsegError) as refused:
-        Study.create(run="mine", data=others)
+        Run.create(run="mine", data=others)
     assert f"RUN=mine: this run holds the results of DATA={data}" in str(refused.value)
     assert f"those of DATA={others} need a name of their own: RUN=another" in str(refused.value)
-    (first.folder / "study.json").write_text("{")
-    assert Study.create(run="mine", data=others).data == str(others)
+    (first.folder / "config.json").write_text("{")
+    assert Run.create(run="mine", data=others).data == str(others)
 
 
 @pytest.mark.parametrize("run", ["index.html", "Index.HTML", "a.json", "reference"])
 def test_names_of_files_are_no_names_of_runs(data, run):
     with pytest.raises(CarsegError, match="this name is kept for carseg's own files"):
-        Study.create(run=run, data=data)
+        Run.create(run=run, data=data)
 
 
 def test_paths_stay_in_the_runs_folder(data, tmp_path):
-    study = Study.create(run="mine", data=data)
+    study = Run.create(run="mine", data=data)
     assert study.folder == (tmp_path / "reports" / "mine").resolve()
     for name in (
         "catalogue",

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from carseg_lib.core import paths
 from carseg_lib.core import files
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data import builtin
 from carseg_lib.data.builtin import checksum_path, unpack
 from carseg_rendering.dataset import card
@@ -98,7 +99,7 @@ def test_a_missing_archive_is_one_line(archive, gone):
     path = archive if gone == "archive" else checksum_path(archive)
     path.unlink()
     with pytest.raises(CarsegError, match=r"the embedded data set is missing; .*make dataset") as refused:
-        Study.create()
+        Run.create()
     assert str(refused.value).startswith(f"{path}: ")
 
 
@@ -112,7 +113,7 @@ def test_a_damaged_archive_is_one_line_and_leaves_nothing(archive, damage, tmp_p
     else:
         checksum_path(archive).write_text("")
     archive.write_bytes(content)
-    for ask in (Study.create, lambda: unpack(archive, tmp_path / "cars")):
+    for ask in (Run.create, lambda: unpack(archive, tmp_path / "cars")):
         with pytest.raises(CarsegError, match=r"damaged, .* restore it from git") as refused:
             ask()
         assert "\n" not in str(refused.value)
@@ -159,49 +160,49 @@ def test_a_huge_archive_is_refused(archive, limit, tmp_path, monkeypatch):
 def test_a_file_in_the_folders_place_is_one_line(archive, tmp_path):
     (tmp_path / "reports").write_text("x")
     with pytest.raises(CarsegError, match="reports"):
-        Study.create().locate_photos()
+        Run.create().locate_photos()
 
 
 def test_no_data_named_means_the_embedded_ones(archive, tmp_path):
-    study = Study.create()
-    assert (study.data, study.data_as_given, study.run) == ("rendered", "rendered", "quick")
-    assert study == Study.create(data="rendered")
-    assert study.command() == "make reproduce"
-    assert Study.create(profile="smoke").command() == "make reproduce PROFILE=smoke"
+    run = Run.create()
+    assert (run.config.data.source, run.config.data_as_given, run.name) == ("rendered", "rendered", "quick")
+    assert run == Run.create(data="rendered")
+    assert run.command() == "make reproduce"
+    assert Run.create(profile="smoke").command() == "make reproduce PROFILE=smoke"
     assert not (tmp_path / "reports").exists()  # unpacked when somebody looks
-    folder = study.locate_photos()
+    folder = run.locate_photos()
     assert folder == tmp_path / "reports" / ".data" / "rendered"
     assert (folder / "annotations" / "train.json").is_file()
-    study.save()
-    assert Study.open("quick").locate_photos() == folder
+    run.save()
+    assert Run.open("quick").locate_photos() == folder
 
 
 def test_a_run_of_other_photos_keeps_its_name(archive, tmp_path):
     (tmp_path / "cars").mkdir()
     (tmp_path / "cars" / "a.jpg").write_bytes(b"x")
-    theirs = Study.create(data=tmp_path / "cars")
+    theirs = Run.create(data=tmp_path / "cars")
     theirs.save()
     (theirs.folder / "stamps").mkdir()
     (theirs.folder / "stamps" / "01.json").write_text("{}")
-    ours = Study.create()
+    ours = Run.create()
     assert (theirs.run, ours.run) == ("quick", "quick-rendered")
     assert ours.command() == "make reproduce RUN=quick-rendered"
     with pytest.raises(CarsegError, match="those of DATA=rendered need a name of their own"):
-        Study.create(run="quick")
+        Run.create(run="quick")
 
 
 def test_a_folder_of_that_name_is_asked_for_by_its_path(archive, tmp_path, monkeypatch):
     (tmp_path / "rendered").mkdir()
     (tmp_path / "rendered" / "a.jpg").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    assert Study.create(data="rendered").data == "rendered"
-    assert Study.create(data="./rendered").data == str(tmp_path / "rendered")
+    assert Run.create(data="rendered").data == "rendered"
+    assert Run.create(data="./rendered").data == str(tmp_path / "rendered")
 
 
 def test_the_catalogue_of_the_embedded_set(archive):
     from carseg_lib.data.loader import load_catalogue
 
-    catalogue = load_catalogue(Study.create().locate_photos())
+    catalogue = load_catalogue(Run.create().locate_photos())
     assert (catalogue.name, len(catalogue.photos), len(catalogue.parameters)) == ("rendered", 200, 200)
 
 
@@ -220,7 +221,7 @@ def test_asking_for_it_imports_nothing_heavy(archive, tmp_path):
     reason="not rendered yet: make dataset",
 )
 def test_the_packaged_archive_is_whole_and_small():
-    path = builtin.archive_path()
+    path = paths.builtin_archive()
     builtin.check_archive(path)
     assert path.stat().st_size <= 25e6
     with zipfile.ZipFile(path) as packed:

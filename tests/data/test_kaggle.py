@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from carseg_lib.core.config import parse_overrides
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data import kaggle
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.kaggle import KaggleData, fetch, parse
@@ -68,7 +68,7 @@ def test_a_name_has_owner_slug_and_version():
 @pytest.mark.parametrize("data", ["kaggle:someone/cars", "kaggle:a/b"])
 def test_a_version_must_be_named(data):
     with pytest.raises(CarsegError) as caught:
-        Study.create(data=data)
+        Run.create(data=data)
     name = data.removeprefix("kaggle:")
     assert str(caught.value) == (
         f"DATA='{data}' names no version, and a data set without one may change under a study: its page, "
@@ -92,7 +92,7 @@ def test_other_spellings_are_refused(data):
     with pytest.raises(
         CarsegError, match="is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3"
     ):
-        Study.create(data=data)
+        Run.create(data=data)
 
 
 @given(st.text(max_size=30))
@@ -107,19 +107,19 @@ def test_no_name_leads_out_of_the_folder_of_notes(text):
 
 def test_data_are_fetched_once_and_known_by_their_version(monkeypatch, tmp_path, photos):
     asked = make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
-    study = Study.create(data="kaggle:someone/cars@3")
-    assert (study.data, study.data_as_given, asked) == ("kaggle:someone/cars@3", "kaggle:someone/cars@3", [])
-    folder = study.locate_photos()
+    run = Run.create(data="kaggle:someone/cars@3")
+    assert (run.config.data.source, run.config.data_as_given, asked) == ("kaggle:someone/cars@3", "kaggle:someone/cars@3", [])
+    folder = run.locate_photos()
     assert asked == ["someone/cars/versions/3"]
     assert (
         folder == tmp_path / "cache" / "datasets" / "someone" / "cars" / "versions" / "3" / "Cars" / "images"
     )
-    catalogue = load_catalogue(folder, study.type_names)
+    catalogue = load_catalogue(folder, run.config.data.classes)
     assert (catalogue.name, len(catalogue.photos)) == ("cars@3", 12)
     assert not any(path.stat().st_mode & 0o222 for path in folder.rglob("*.jpg"))
     monkeypatch.setitem(sys.modules, "kagglehub", None)  # it is not needed any more, and so is no network
-    assert study.locate_photos() == folder
-    assert study.save() and Study.open(study.run).locate_photos() == folder
+    assert run.locate_photos() == folder
+    assert run.save() and Run.open(run.name).locate_photos() == folder
 
 
 def test_files_that_were_changed_are_found_out(monkeypatch, tmp_path, photos):
@@ -236,17 +236,17 @@ def test_a_download_that_left_nothing_and_a_broken_note(monkeypatch, tmp_path):
 
 def test_a_run_is_named_and_remade_like_that_of_a_folder(monkeypatch, tmp_path, photos):
     make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
-    study = Study.create(data="kaggle:someone/cars@3", overrides=parse_overrides("epochs=3"))
-    assert study.command() == "make reproduce DATA=kaggle:someone/cars@3 SET=epochs=3"
-    study.save()
-    (study.folder / "stamps").mkdir()
-    (study.folder / "stamps" / "01.json").write_text("{}")
-    assert Study.create(data="kaggle:someone/cars@3").run == "quick"
-    assert Study.create(data="kaggle:someone/cars@4").run == "quick-cars-4"
+    run = Run.create(data="kaggle:someone/cars@3", overrides=parse_overrides("epochs=3"))
+    assert run.command() == "make reproduce DATA=kaggle:someone/cars@3 SET=epochs=3"
+    run.save()
+    (run.folder / "stamps").mkdir()
+    (run.folder / "stamps" / "01.json").write_text("{}")
+    assert Run.create(data="kaggle:someone/cars@3").run == "quick"
+    assert Run.create(data="kaggle:someone/cars@4").run == "quick-cars-4"
     with pytest.raises(
         CarsegError, match="RUN=quick: this run holds the results of DATA=kaggle:someone/cars@3"
     ):
-        Study.create(data="kaggle:someone/cars@4", run="quick")
+        Run.create(data="kaggle:someone/cars@4", run="quick")
 
 
 def test_make_catalogue_shows_what_was_fetched(monkeypatch, tmp_path, photos, capsys):

@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 
 ROOT = project_folder()
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}

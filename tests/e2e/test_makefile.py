@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow.cli import VARIABLES
 from carseg_rendering.cli import VARIABLES as RENDERING
 

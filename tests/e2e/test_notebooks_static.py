@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow.notebooks import declared_parameters
 from carseg_lib.workflow.stages import STAGES
 

@@ -18,7 +18,7 @@ from tests.helpers.small_run import small_run
 )
 def test_what_training_could_not_do_is_told_first(change, message, monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    study = small_run(monkeypatch, tmp_path, synthetic_cars)
-    check(study)
+    run = small_run(monkeypatch, tmp_path, synthetic_cars)
+    check(run)
     with pytest.raises(CarsegError, match=message):
-        check(study.model_copy(update=change))
+        check(run.model_copy(update=change))

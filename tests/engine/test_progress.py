@@ -42,9 +42,9 @@ def test_a_clock_tells_the_time_left_of_this_sessions_epochs(monkeypatch):
 
 
 def test_the_opening_line_tells_weights_photos_and_what_is_off():
-    study = SimpleNamespace(backbone="resnet18", epochs=3, precision="32-true", device="cpu")
+    run = SimpleNamespace(backbone="resnet18", epochs=3, precision="32-true", device="cpu")
     record = PretrainedInfo("imagenet", "a package", "", 1, 1)
-    line = describe_run(study, record, 1950, 1138, with_masks=False, done=2)
+    line = describe_run(run, record, 1950, 1138, with_masks=False, done=2)
     assert line == (
         "training resnet18 from imagenet weights (a package) on 1,950 photos, validating on 1,138, 3 epochs in "
         "32-true, going on after epoch 2; no masks in this data set: the mask loss is off"

@@ -57,13 +57,13 @@ class Knowing:
 def test_photos_with_masks_are_left_as_they_are(study):
     dataset = with_dataset(study)
     taught, doubtful = pseudo_label(study)
-    assert taught.fingerprint == dataset.fingerprint and doubtful.empty and study.doubtful.is_file()
+    assert taught.fingerprint == dataset.fingerprint and doubtful.empty and study.rejected_masks.is_file()
     assert pseudo_label_figures(taught, doubtful, 0.5) == {}
 
 
 def test_without_a_teacher_photos_stay_without_masks(study):
     without_masks(study)
-    taught, _ = pseudo_label(study.model_copy(update={"teacher": "none"}))
+    taught, _ = pseudo_label(study.updated(pseudo_labels={"source": "none"}))
     assert not taught.has_masks and (taught.instances.box_origin == "whole frame").all()
 
 
@@ -94,7 +94,7 @@ def test_a_teacher_that_doubts_a_whole_type_is_refused(study, monkeypatch):
 
 
 def test_grabcut_draws_inside_given_boxes_only(study):
-    study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
+    study = study.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
     without_masks(study)
     with pytest.raises(CarsegError, match="draws inside boxes, and these photos have none"):
         pseudo_label(study)
@@ -108,14 +108,14 @@ def test_grabcut_draws_inside_given_boxes_only(study):
 
 
 def test_two_processes_give_what_one_gives(study):
-    study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
+    study = study.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
     study.save()
     without_masks(study, boxes="given")
     alone, _ = pseudo_label(study)
     for path in study.caches.rglob("*.json"):
         path.unlink()
     without_masks(study, boxes="given")
-    together = study.model_copy(update={"workers": 2})
+    together = study.updated(num_processes=2)
     together.save()
     shared, _ = pseudo_label(together)
     assert shared.fingerprint == alone.fingerprint and shared.instances.equals(alone.instances)
@@ -123,7 +123,7 @@ def test_two_processes_give_what_one_gives(study):
 
 def test_a_segmenter_is_trained_measured_and_can_teach(study, synthetic_cars, tmp_path):
     said = []
-    study = study.model_copy(update={"least_mask_quality": 0.0, "epochs": 1, "run": "segmenter"})
+    study = study.updated(pseudo_labels={"min_quality": 0.0}, train={"epochs": 1}, name="segmenter")
     path = make_segmenter(study, synthetic_cars, said.append)
     assert path == study.folder / NAME
     _, card = read_segmenter(path)
@@ -144,4 +144,4 @@ def test_photos_without_masks_cannot_make_a_segmenter(study, synthetic_cars, tmp
     bare = tmp_path / "bare"
     shutil.copytree(synthetic_cars / "images", bare)
     with pytest.raises(CarsegError, match="no masks"):
-        make_segmenter(study.model_copy(update={"data": str(bare)}), None, lambda _: None)
+        make_segmenter(study.updated(data={"source": str(bare)}), None, lambda _: None)

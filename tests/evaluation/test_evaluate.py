@@ -18,15 +18,15 @@ from tests.helpers.small_run import small_run, with_dataset
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
-        study = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
-        with_dataset(study)
-        train(study)
-        yield study, evaluate(study)
+        run = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
+        with_dataset(run)
+        train(run)
+        yield run, evaluate(run)
 
 
 def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(trained):
-    study, metrics = trained
-    assert metrics == json.loads(study.metrics.read_text())
+    run, metrics = trained
+    assert metrics == json.loads(run.metrics.read_text())
     names = ("accuracy", "macro_precision", "macro_recall", "macro_f1", "box_ap", "mask_ap", "mask_iou")
     for split, n in (("train", 4), ("validation", 8), ("test", 4)):
         scores = metrics["splits"][split]
@@ -47,25 +47,25 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
 
 
 def test_accuracy_is_the_share_of_right_answers_and_files_agree(trained):
-    study, metrics = trained
-    predictions = pd.read_csv(study.predictions, keep_default_na=False)
+    run, metrics = trained
+    predictions = pd.read_csv(run.predictions, keep_default_na=False)
     for split, part in predictions.groupby("split"):
         accuracy = metrics["splits"][split]["accuracy"]["value"]
         assert accuracy == pytest.approx((part.predicted == part.body_type).mean())
-    detections = pd.read_csv(study.detections, keep_default_na=False)
+    detections = pd.read_csv(run.detections, keep_default_na=False)
     best = detections.groupby("photo_id").score.max()
     answered = predictions[predictions.predicted != ""].set_index("photo_id")
     assert (answered.score.astype(float) == best.reindex(answered.index)).all()
-    report = pd.read_csv(study.folder / "classification_report.csv")
+    report = pd.read_csv(run.folder / "classification_report.csv")
     assert set(report.split) == {"train", "validation", "test"}
-    assert "## Validation" in (study.folder / "classification_report.md").read_text()
+    assert "## Validation" in (run.folder / "classification_report.md").read_text()
 
 
 def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(trained):
     """COCO's average precision is over all of them; suppression between types is for the answer alone."""
-    study, _ = trained
-    predictions = pd.read_csv(study.predictions, keep_default_na=False).set_index("photo_id")
-    detections = pd.read_csv(study.detections, keep_default_na=False)
+    run, _ = trained
+    predictions = pd.read_csv(run.predictions, keep_default_na=False).set_index("photo_id")
+    detections = pd.read_csv(run.detections, keep_default_na=False)
     of_box = detections.groupby(["photo_id", "x1", "y1", "x2", "y2"]).body_type
     assert of_box.nunique().max() > 1 and (of_box.nunique() == of_box.size()).all()
     first = detections.sort_values("score", ascending=False, kind="stable").drop_duplicates("photo_id")
@@ -73,34 +73,34 @@ def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(train
 
 
 def test_evaluating_again_gives_the_same_bytes(trained):
-    study, _ = trained
-    first = study.metrics.read_bytes(), study.predictions.read_bytes(), study.detections.read_bytes()
-    evaluate(study)
+    run, _ = trained
+    first = run.metrics.read_bytes(), run.predictions.read_bytes(), run.detections.read_bytes()
+    evaluate(run)
     assert first == (
-        study.metrics.read_bytes(),
-        study.predictions.read_bytes(),
-        study.detections.read_bytes(),
+        run.metrics.read_bytes(),
+        run.predictions.read_bytes(),
+        run.detections.read_bytes(),
     )
 
 
 def test_the_training_accuracy_of_the_best_epoch_is_measured_again(trained):
     """Training and evaluation measure the same sample with the same weights by two paths."""
-    study, metrics = trained
-    best = pd.read_csv(study.history).query("best").iloc[0]
+    run, metrics = trained
+    best = pd.read_csv(run.history).query("best").iloc[0]
     assert metrics["splits"]["train"]["accuracy"]["value"] == pytest.approx(best.train_accuracy)
     assert metrics["splits"]["validation"]["accuracy"]["value"] == pytest.approx(best.validation_accuracy)
-    assert metrics["training"]["train_accuracy"]["n"] == study.training_sample == best.train_sample
+    assert metrics["training"]["train_accuracy"]["n"] == run.config.train.train_eval_size == best.train_sample
 
 
 def test_changed_weights_are_refused(trained, tmp_path):
-    study, _ = trained
-    kept = study.best_weights.read_bytes()
+    run, _ = trained
+    kept = run.best_weights.read_bytes()
     try:
-        study.best_weights.write_bytes(kept[:-1] + b"x")
+        run.best_weights.write_bytes(kept[:-1] + b"x")
         with pytest.raises(CarsegError, match=r"best\.json describes"):
-            load_trained(study)
+            load_trained(run)
     finally:
-        study.best_weights.write_bytes(kept)
+        run.best_weights.write_bytes(kept)
 
 
 def test_a_run_without_a_model_says_what_to_do(monkeypatch, tmp_path, synthetic_cars):
@@ -115,10 +115,10 @@ def test_detections_are_in_the_photos_own_pixels_best_first():
         "scores": torch.tensor([0.3, 0.9, 0.6]),
         "masks": torch.ones(3, 1, 28, 28),
     }
-    study = SimpleNamespace(score_threshold=0.05, nms_threshold=0.5)
+    run = SimpleNamespace(score_threshold=0.05, nms_threshold=0.5)
     image_size = (100, 200)  # height and width
     types = ("suv", "sedan", "convertible", "minivan")
-    first, second = photo_detections(found, (240, 160), image_size, types, study)
+    first, second = photo_detections(found, (240, 160), image_size, types, run)
     assert (first.body_type, second.body_type) == ("sedan", "suv")  # the third overlaps the first: one car
     assert first.box == pytest.approx((12, 32, 108, 128))
     mask = decode_mask(first.mask, 160, 240)
@@ -185,10 +185,10 @@ def test_devices(monkeypatch):
 
 
 def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_cars):
-    study = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
-    with_dataset(study)
-    train(study)
-    metrics = evaluate(study)
+    run = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
+    with_dataset(run)
+    train(run)
+    metrics = evaluate(run)
     assert metrics["data"]["masks"] == "none" and metrics["data"]["boxes"] == "whole frame"
     for scores in metrics["splits"].values():
         assert scores["mask"] is None and scores["mask_ap"] is None and scores["mask_iou"] is None

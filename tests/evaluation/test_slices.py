@@ -183,16 +183,16 @@ def test_columns_with_gaps_or_without_variation_are_left_out():
 def test_judging_writes_the_same_tables_twice(judged, tmp_path):
     folder, known = judged
     slices.analyse_slices(*made(), SimpleNamespace(folder=tmp_path, **SETTINGS))
-    for name in ("known_truth.csv", "hardness.csv"):
+    for name in ("slice_metrics.csv", "error_odds.csv"):
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
-    assert list(pd.read_csv(folder / "hardness.csv").columns) == list(ERROR_ODDS_COLUMNS)
+    assert list(pd.read_csv(folder / "error_odds.csv").columns) == list(ERROR_ODDS_COLUMNS)
     assert "1,000 validation photos and 200 test photos, each with 25 known parameters" in known.said
 
 
 def test_training_answers_are_not_judged(tmp_path):
     catalogue, predictions = made(60)
-    study = SimpleNamespace(folder=tmp_path, **SETTINGS)
-    known = slices.analyse_slices(catalogue, predictions.assign(split="train"), study)
+    run = SimpleNamespace(folder=tmp_path, **SETTINGS)
+    known = slices.analyse_slices(catalogue, predictions.assign(split="train"), run)
     assert known.accuracy.empty
 
 
@@ -202,7 +202,7 @@ def test_data_without_parameters_say_so_in_one_sentence(tmp_path):
     known = slices.analyse_slices(bare, predictions, SimpleNamespace(folder=tmp_path, **SETTINGS))
     assert known.accuracy.empty and known.error_odds.empty
     assert "not known (the data have no parameters.csv)" in known.said and known.said.count(". ") == 0
-    assert (tmp_path / "known_truth.csv").read_text().strip() == ",".join(SLICE_COLUMNS)
+    assert (tmp_path / "slice_metrics.csv").read_text().strip() == ",".join(SLICE_COLUMNS)
     assert slice_figures(known) == {} and parameter_figures(bare) == {}
     assert "no parameters.csv" in describe_metadata(bare)
     assert metadata_table(bare).empty and attribute_strips(bare) == {}

@@ -71,7 +71,7 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
         assert differs == set(variant.settings), (
             variant.name
         )  # a setting equal to the profile's tells nothing
-        assert study.seed == 1 and study.epochs == plan.epochs
+        assert study.config.seed == 1 and study.config.train.epochs == plan.epochs
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     monkeypatch.setattr(  # drawn cars in place of the rendered ones, which are many
         run,
         "cached_catalogue",
-        lambda study, folder: real_catalogued(study.model_copy(update={"data": data}), folder),
+        lambda study, folder: real_catalogued(study.updated(data={"source": data}), folder),
     )
     plan = create_plan(data)
     said: list[str] = []

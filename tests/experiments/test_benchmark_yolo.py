@@ -46,8 +46,8 @@ def install(monkeypatch, tmp_path, script):
     monkeypatch.setenv("PATH", f"{place}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_labels_are_outlines_that_give_the_masks_back(study, tmp_path):
-    dataset = with_dataset(study).split("validation")
+def test_labels_are_outlines_that_give_the_masks_back(run, tmp_path):
+    dataset = with_dataset(run).split("validation")
     yolo.write_split(tmp_path / "part", dataset, dataset.photos)
     pictures = sorted((tmp_path / "part" / "images").iterdir())
     assert [p.resolve() for p in pictures] == [(dataset.root / i).resolve() for i in dataset.photos.photo_id]
@@ -68,19 +68,19 @@ def test_an_empty_mask_has_no_outline():
     assert yolo.largest_outline(np.zeros((5, 5), bool)).shape == (0, 2)
 
 
-def test_it_is_trained_asked_and_judged_as_a_program(study, tmp_path, monkeypatch):
+def test_it_is_trained_asked_and_judged_as_a_program(run, tmp_path, monkeypatch):
     install(monkeypatch, tmp_path, STAND_IN)
     assert yolo.is_installed()
     said = []
-    quality = yolo.train_yolo(study, with_dataset(study), 5.0, tmp_path / "yolo", said.append)
+    quality = yolo.train_yolo(run, with_dataset(run), 5.0, tmp_path / "yolo", said.append)
     assert (quality.epochs, quality.seconds, quality.accuracy) == (2, 5.0, 1.0)
     assert quality.mask_ap > 0.7 and "5 s of training" in said[0]
 
 
-def test_its_failure_is_told_in_a_line(study, tmp_path, monkeypatch):
+def test_its_failure_is_told_in_a_line(run, tmp_path, monkeypatch):
     install(monkeypatch, tmp_path, "#!/bin/sh\necho 'no such model' >&2\nexit 1\n")
     with pytest.raises(CarsegError, match="yolo failed: no such model; take it off the PATH"):
-        yolo.train_yolo(study, with_dataset(study), 5.0, tmp_path / "yolo", lambda _: None)
+        yolo.train_yolo(run, with_dataset(run), 5.0, tmp_path / "yolo", lambda _: None)
 
 
 def test_without_it_nothing_is_run(monkeypatch, tmp_path):

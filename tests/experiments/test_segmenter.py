@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.engine.pseudo_labels.annotators import Instance
 from carseg_lib.experiments.segmenter import evaluate
@@ -55,21 +55,21 @@ class Answering:
         return self.answers[first : self.asked]
 
 
-def test_true_masks_score_1_and_doubtful_photos_are_counted_apart(study, cars):
+def test_true_masks_score_1_and_doubtful_photos_are_counted_apart(run, cars):
     n = len(cars.photos)
-    scores = measure(Answering(cars, [0.2] + [0.9] * (n - 1)), cars, study)
+    scores = measure(Answering(cars, [0.2] + [0.9] * (n - 1)), cars, run)
     assert scores["photos"] == n and scores["left_out"] == pytest.approx(1 / n)
     assert scores["mask_iou"]["n"] == n - 1 and scores["mask_iou"]["value"] == scores["mask_iou_of_all"] == 1
 
 
-def test_half_a_mask_scores_about_half(study, cars):
-    scores = measure(Answering(cars, [0.9] * len(cars.photos), cut=0.5), cars, study)
+def test_half_a_mask_scores_about_half(run, cars):
+    scores = measure(Answering(cars, [0.9] * len(cars.photos), cut=0.5), cars, run)
     assert 0.3 < scores["mask_iou"]["value"] < 0.7
 
 
-def test_a_teacher_that_is_sure_of_nothing_is_told_of(study, cars):
+def test_a_teacher_that_is_sure_of_nothing_is_told_of(run, cars):
     with pytest.raises(CarsegError, match="a test is sure of no photo"):
-        measure(Answering(cars, [0.1] * len(cars.photos)), cars, study)
+        measure(Answering(cars, [0.1] * len(cars.photos)), cars, run)
 
 
 def test_speed_is_of_all_batches_but_the_first(cars, monkeypatch):
@@ -79,27 +79,27 @@ def test_speed_is_of_all_batches_but_the_first(cars, monkeypatch):
     assert photos_per_second(teacher, cars, 2) == (len(cars.photos) - 2) / 2.0
 
 
-def test_grabcut_is_given_the_boxes(study, cars, monkeypatch):
+def test_grabcut_is_given_the_boxes(run, cars, monkeypatch):
     said = []
-    study = study.model_copy(update={"teacher": "grabcut", "least_mask_quality": 0.0})
-    scores = evaluate_annotator(study, said.append)
+    run = run.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
+    scores = evaluate_annotator(run, said.append)
     assert scores["mask_iou"]["value"] > 0.7 and scores["left_out"] == 0
     assert said[0].startswith("GrabCut on ") and "photos a second and process" in said[1]
 
 
-def test_no_teacher_and_no_masks_are_refused(study, synthetic_cars):
+def test_no_teacher_and_no_masks_are_refused(run, synthetic_cars):
     with pytest.raises(CarsegError, match="teacher=none draws nothing"):
-        evaluate_annotator(study.model_copy(update={"teacher": "none"}))
+        evaluate_annotator(run.updated(pseudo_labels={"source": "none"}))
     with pytest.raises(CarsegError, match="no masks"):
-        evaluate_annotator(study.model_copy(update={"data": str(synthetic_cars / "images")}))
+        evaluate_annotator(run.updated(data={"source": str(synthetic_cars / "images")}))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"needs real photos with masks in {Path('../shared/data')}")
 def test_the_shipped_teacher_outlines_real_cars(monkeypatch, tmp_path):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    study = Study.create("teacher", data=REAL)
+    run = Run.create("teacher", data=REAL)
     cars = cars_with_masks(REAL).split("validation")
     others = cars.photos.photo_id[np.arange(len(cars.photos)) % 18 > 0]
     few = cars.without(others, "not drawn", pd.Series("", others.index))
-    scores = measure(evaluate.teacher_of(study), few, study)
+    scores = measure(evaluate.teacher_of(run), few, run)
     assert scores["mask_iou"]["value"] > 0.87 and scores["left_out"] < 0.1

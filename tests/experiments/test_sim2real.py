@@ -18,7 +18,7 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import points
 from carseg_lib.core.paths import use_runs_root
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
@@ -207,7 +207,7 @@ def test_data_that_cannot_be_are_refused(real, rendered, message, places, report
 
 def test_the_folder_of_a_run_is_refused(places, reports):
     (reports / "mine").mkdir(parents=True)
-    (reports / "mine" / "study.json").write_text("{}")
+    (reports / "mine" / "config.json").write_text("{}")
     with pytest.raises(CarsegError, match="RUN=mine: this is a run of make reproduce; name another by RUN="):
         create_plan(str(places["real"]), str(places["rendered-plain"]), run="mine", profile="smoke")
 
@@ -321,7 +321,7 @@ def test_the_network_measured_is_the_last_epochs(made):
     """Its answers follow from model.pt, and it is not the one that training would have chosen."""
     folder = made.folder / "curve-8-imagenet-seed0"
     with use_runs_root(made.folder):
-        study = Study.open(folder.name)
+        study = Run.open(folder.name)
         model = trials.build_model(study, 5, True)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
         judged = eval_images(splits_of(Path(made.real)), 0, made.seed)

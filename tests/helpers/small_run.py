@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
@@ -24,18 +24,18 @@ SETTINGS = {
 }
 
 
-def small_run(monkeypatch, folder: Path, photos: Path, **overrides: object) -> Study:
+def small_run(monkeypatch, folder: Path, photos: Path, **overrides: object) -> Run:
     """A saved study of profile smoke, made smaller, in a reports folder of its own."""
     monkeypatch.setenv("CARSEG_REPORTS", str(folder))
     settings = SETTINGS | {name: str(value) for name, value in overrides.items()}
     known = {name: settings.pop(name) for name in ("workers", "seed", "run", "weights") if name in settings}
-    study = Study.create(profile="smoke", data=photos, overrides=settings, device="cpu", **known)
-    study.save()
-    return study
+    run = Run.create(profile="smoke", data=photos, overrides=settings, device="cpu", **known)
+    run.save()
+    return run
 
 
-def with_dataset(study: Study) -> Catalogue:
+def with_dataset(run: Run) -> Catalogue:
     """Fills the run's dataset folder as notebooks 01 and 02 do."""
-    dataset = assign_splits(load_catalogue(Path(study.data)), study.seed)
-    dataset.save(study.dataset)
-    return Catalogue.load(study.dataset)
+    dataset = assign_splits(load_catalogue(Path(run.config.data.source)), run.config.seed)
+    dataset.save(run.dataset)
+    return Catalogue.load(run.dataset)

@@ -23,20 +23,20 @@ def batch(n=2, size=96):
     return images, targets
 
 
-def test_training_gives_the_five_finite_losses_and_no_detections(study):
+def test_training_gives_the_five_finite_losses_and_no_detections(run):
     torch.manual_seed(0)
-    model = build_model(study, 5, with_masks=True).train()
+    model = build_model(run, 5, with_masks=True).train()
     losses, detections = model(*batch())
     assert set(losses) == set(LOSS_TERMS) and detections == []
     assert all(torch.isfinite(loss) and loss > 0 for loss in losses.values())
     counts = model.loss_counts()
-    assert counts["anchors"] == 2 * study.rpn_samples
-    assert 0 < counts["positives"] <= counts["regions"] <= 2 * study.roi_samples
+    assert counts["anchors"] == 2 * run.config.model.rpn_batch_size_per_image
+    assert 0 < counts["positives"] <= counts["regions"] <= 2 * run.config.model.box_batch_size_per_image
 
 
-def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_training(study):
+def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_training(run):
     torch.manual_seed(0)
-    model = build_model(study, 5, with_masks=True)
+    model = build_model(run, 5, with_masks=True)
     images, targets = batch()
     with torch.no_grad():
         trained, _ = model.train()(images, targets)
@@ -47,12 +47,12 @@ def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_t
     for both, only in zip(detections, alone, strict=True):
         assert torch.equal(both["boxes"], only["boxes"]) and torch.equal(both["scores"], only["scores"])
         assert both["masks"].shape == (len(both["boxes"]), 1, 28, 28)
-        assert len(both["boxes"]) <= study.detections_per_photo
+        assert len(both["boxes"]) <= run.config.model.max_detections
 
 
-def test_a_region_of_several_types_has_one_mask_and_answers_need_none(study, monkeypatch):
+def test_a_region_of_several_types_has_one_mask_and_answers_need_none(run, monkeypatch):
     torch.manual_seed(0)
-    model = build_model(study, 5, with_masks=True).eval()
+    model = build_model(run, 5, with_masks=True).eval()
     images, _ = batch(2)
     drawn = []
     heads = model.roi_heads
@@ -74,9 +74,9 @@ def test_a_region_of_several_types_has_one_mask_and_answers_need_none(study, mon
     assert drawn == [boxes] and boxes < sum(len(one["boxes"]) for one in found)
 
 
-def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(study):
+def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
     torch.manual_seed(0)
-    model = build_model(study.model_copy(update={"views": 2}), 5, with_masks=True).eval()
+    model = build_model(run.updated(eval={"tta": "hflip"}), 5, with_masks=True).eval()
     heads, (images, _) = model.roi_heads, batch(2)
     with torch.no_grad():
         losses, found = model(images)
@@ -104,18 +104,18 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(study):
             assert torch.allclose(mask[0], (views[0] + views[1].flip(1)) / 2, atol=1e-5)
 
 
-def test_the_second_view_is_not_part_of_training(study):
+def test_the_second_view_is_not_part_of_training(run):
     torch.manual_seed(0)
-    model = build_model(study, 5, with_masks=True).train()
+    model = build_model(run, 5, with_masks=True).train()
     once, _ = model(*batch())
     model.views = 2
     again, _ = model(*batch())
     assert all(torch.equal(once[name], again[name]) for name in once)
 
 
-def test_a_photos_losses_do_not_depend_on_its_batch(study):
+def test_a_photos_losses_do_not_depend_on_its_batch(run):
     torch.manual_seed(0)
-    model = build_model(study, 5, with_masks=True).eval()
+    model = build_model(run, 5, with_masks=True).eval()
     images, targets = batch(3)
     sums = dict.fromkeys(LOSS_TERMS, 0.0)
     counts = dict.fromkeys(("anchors", "regions", "positives"), 0)
@@ -131,8 +131,8 @@ def test_a_photos_losses_do_not_depend_on_its_batch(study):
         assert float(loss) == pytest.approx(sums[name] / counts[LOSS_TERMS[name]], rel=1e-4)
 
 
-def test_a_photo_without_a_car_trains(study):
-    model = build_model(study, 5, with_masks=True).train()
+def test_a_photo_without_a_car_trains(run):
+    model = build_model(run, 5, with_masks=True).train()
     images, targets = batch(2)
     targets[1] |= {
         "boxes": torch.zeros(0, 4),
@@ -143,9 +143,9 @@ def test_a_photo_without_a_car_trains(study):
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
-def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(study):
+def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(run):
     def frozen(**changes):
-        model = build_model(study.model_copy(update=changes), 5, with_masks=True)
+        model = build_model(run.model_copy(update=changes), 5, with_masks=True)
         kernels = [
             m.weight
             for part in model.backbone.pretrained_parts()
@@ -163,8 +163,8 @@ def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(study):
     assert not any(from_scratch[0]) and not any(from_scratch[1])
 
 
-def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(study):
-    model = build_model(study, 5, with_masks=False).train()
+def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(run):
+    model = build_model(run, 5, with_masks=False).train()
     losses, _ = model(*batch())
     assert set(losses) == set(LOSS_TERMS) - {"loss_mask"}
     assert not any("mask" in name for name in model.state_dict())
@@ -174,9 +174,9 @@ def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(study):
 
 def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    from carseg_lib.core.run import Study
+    from carseg_lib.core.run import Run
 
-    ours = build_model(Study.create(profile="paper", data=synthetic_cars), 91, with_masks=True).state_dict()
+    ours = build_model(Run.create(profile="paper", data=synthetic_cars), 91, with_masks=True).state_dict()
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
     theirs = {k: v for k, v in theirs.items() if not k.endswith("num_batches_tracked")}
     assert {k: v.shape for k, v in ours.items() if not k.endswith("num_batches_tracked")} == {
@@ -190,13 +190,13 @@ def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_p
     In float64: the scores of a random network lie so near to each other that rounding decides which boxes are kept.
     """
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    from carseg_lib.core.run import Study
+    from carseg_lib.core.run import Run
     from carseg_lib.data.dataset import MEAN, STD
 
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
-    study = Study.create(profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0"})
-    ours = build_model(study, 91, with_masks=True).eval()
+    run = Run.create(profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0"})
+    ours = build_model(run, 91, with_masks=True).eval()
     ours.load_state_dict(theirs.state_dict(), strict=False)
     theirs.roi_heads.score_thresh = 0.0
     theirs, ours = theirs.double(), ours.double()
@@ -211,25 +211,25 @@ def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_p
     torch.testing.assert_close(found[0]["scores"], expected["scores"].float(), atol=1e-5, rtol=1e-4)
 
 
-def test_summary_counts_parameters_and_flops_of_each_part(study):
-    model = build_model(study, 5, with_masks=True)
-    summary = summarize(model, study.image_size)
+def test_summary_counts_parameters_and_flops_of_each_part(run):
+    model = build_model(run, 5, with_masks=True)
+    summary = summarize(model, run.config.inputs.size)
     assert summary.loc["all", "parameters"] == sum(p.numel() for p in model.parameters())
     assert summary.loc["all", "trainable"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert (summary.gflop > 0).all()
     # the RPN by hand: 3x3 and two 1x1 convolutions (6 anchors: 6 scores and 24 offsets) on 12x12, 6x6 and 3x3 cells
-    channels, cells = study.fpn_channels, 144 + 36 + 9
+    channels, cells = run.config.model.fpn_out_channels, 144 + 36 + 9
     by_hand = 2 * cells * (9 * channels * channels + channels * 6 + channels * 24)
     assert summary.loc["region proposals", "gflop"] == pytest.approx(by_hand / 1e9)
 
 
-def test_jittered_boxes_of_cars_are_proposals_of_the_losses(study):
+def test_jittered_boxes_of_cars_are_proposals_of_the_losses(run):
     torch.manual_seed(0)
     images, targets = batch(2)
 
     def positives(**changes):
         torch.manual_seed(0)
-        changed = study.model_copy(update={"roi_positive_fraction": 1.0, "proposals": 1} | changes)
+        changed = run.model_copy(update={"roi_positive_fraction": 1.0, "proposals": 1} | changes)
         model = build_model(changed, 5, with_masks=True).train()
         losses, _ = model(images, targets)
         assert all(torch.isfinite(loss) for loss in losses.values())

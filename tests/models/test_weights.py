@@ -9,7 +9,7 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn
 from torchvision.models.detection._utils import overwrite_eps
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import IMAGENET_PACKAGES, load_weights, read_checkpoint, rename_in_order
 from tests.helpers.small_run import small_run
@@ -23,13 +23,13 @@ def study(monkeypatch, tmp_path, synthetic_cars):
 @pytest.fixture
 def paper(monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    return Study.create(profile="paper", data=synthetic_cars, overrides={"proposals": "8"})
+    return Run.create(profile="paper", data=synthetic_cars, overrides={"proposals": "8"})
 
 
 @pytest.mark.parametrize("backbone", IMAGENET_PACKAGES)
-def test_packaged_imagenet_weights_map_onto_timms_names_and_compute_the_same(backbone, study):
-    study = study.model_copy(update={"backbone": backbone})
-    model = build_model(study, 5, with_masks=True).eval()
+def test_packaged_imagenet_weights_map_onto_timms_names_and_compute_the_same(backbone, run):
+    run = run.updated(model={"backbone": backbone})
+    model = build_model(run, 5, with_masks=True).eval()
     record = load_weights(model, backbone, "imagenet")
     assert record.source == "imagenet" and "efficientnet-lite" in record.origin and len(record.sha256) == 64
 
@@ -134,7 +134,7 @@ def test_a_download_with_a_wrong_hash_is_refused(monkeypatch, paper):
         load_weights(build_model(paper, 5, with_masks=True), "resnet50", "coco")
 
 
-def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, study):
+def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, run):
     torch.manual_seed(3)
     stand_in = torchvision.models.resnet18(weights=None).state_dict()
     monkeypatch.setattr(
@@ -142,8 +142,8 @@ def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, study):
         "get_state_dict",
         lambda *_, **__: stand_in,
     )
-    study = study.model_copy(update={"backbone": "resnet18"})
-    model = build_model(study, 5, with_masks=True)
+    run = run.updated(model={"backbone": "resnet18"})
+    model = build_model(run, 5, with_masks=True)
     load_weights(model, "resnet18", "imagenet")
     assert torch.equal(model.backbone.body.layer4[1].conv2.weight, stand_in["layer4.1.conv2.weight"])
 
@@ -158,34 +158,34 @@ def test_a_wrong_file_in_torchs_cache_is_refused(monkeypatch, paper, tmp_path):
         load_weights(build_model(paper, 5, with_masks=True), "resnet50", "coco")
 
 
-def test_coco_weights_exist_for_resnet50_only(study):
+def test_coco_weights_exist_for_resnet50_only(run):
     with pytest.raises(CarsegError, match="resnet50 only, not efficientnet_lite0"):
-        load_weights(build_model(study, 5, with_masks=True), "efficientnet_lite0", "coco")
+        load_weights(build_model(run, 5, with_masks=True), "efficientnet_lite0", "coco")
 
 
-def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, study):
+def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, run):
     torch.manual_seed(1)
-    first = build_model(study, 5, with_masks=True)
+    first = build_model(run, 5, with_masks=True)
     path = tmp_path / "best.pt"
     torch.save(first.state_dict(), path)
     torch.manual_seed(2)
-    second = build_model(study, 5, with_masks=True)
-    record = load_weights(second, study.backbone, str(path))
+    second = build_model(run, 5, with_masks=True)
+    record = load_weights(second, run.config.model.backbone, str(path))
     assert record.fresh == 0 and record.origin == "best.pt"
     assert all(
         torch.equal(a, b)
         for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
-    other_types = build_model(study, 3, with_masks=True)
+    other_types = build_model(run, 3, with_masks=True)
     # what names types is fresh; car or not, boxes and masks are the same for all types
-    assert load_weights(other_types, study.backbone, str(path)).fresh == 2
+    assert load_weights(other_types, run.config.model.backbone, str(path)).fresh == 2
 
 
-def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path, study):
-    wide = build_model(study.model_copy(update={"fpn_channels": 24}), 5, with_masks=True)
+def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path, run):
+    wide = build_model(run.updated(model={"fpn_out_channels": 24}), 5, with_masks=True)
     torch.save(wide.state_dict(), tmp_path / "wide.pt")
     with pytest.raises(CarsegError, match=r"wide\.pt are of another architecture: backbone\.fpn\..*(24|16)"):
-        load_weights(build_model(study, 5, with_masks=True), study.backbone, str(tmp_path / "wide.pt"))
+        load_weights(build_model(run, 5, with_masks=True), run.config.model.backbone, str(tmp_path / "wide.pt"))
 
 
 def test_a_hash_in_the_name_is_checked(tmp_path):
@@ -218,10 +218,10 @@ def test_what_is_no_checkpoint_is_refused_and_never_unpickled(tmp_path, capsys, 
     assert "code was run" not in capsys.readouterr().out
 
 
-def test_weights_none_changes_nothing(study):
-    model = build_model(study.model_copy(update={"weights": "none"}), 5, with_masks=True)
+def test_weights_none_changes_nothing(run):
+    model = build_model(run.updated(model={"weights": "none"}), 5, with_masks=True)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    assert load_weights(model, study.backbone, "none").loaded == 0
+    assert load_weights(model, run.config.model.backbone, "none").loaded == 0
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert any(
         type(m).__name__.startswith("BatchNorm") for m in model.modules()

@@ -212,7 +212,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     predictions["photo_id"], predictions["predicted"] = f'"><img src=x>{EVIL}', EVIL
     predictions.to_csv(run / "predictions.csv", index=False)
     change(run / "provenance.json", command=EVIL, system=EVIL)
-    change(run / "study.json", backbone=EVIL, augmentation=EVIL)
+    change(run / "config.json", backbone=EVIL, augmentation=EVIL)
     excluded = {"photo_id": EVIL, "split": "train", "body_type": "suv", "reason": EVIL, "detail": '"' + EVIL}
     pd.DataFrame([excluded]).to_csv(run / "dataset" / "excluded.csv", index=False)
     metrics = files.read_json(run / "metrics.json")
@@ -230,7 +230,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "says"),
     [
-        ("study.json", "What differs from the paper"),
+        ("config.json", "What differs from the paper"),
         ("provenance.json", "provenance.json is missing"),
         ("history.csv", "Epoch 8 was chosen"),
         ("predictions.csv", "The commonest mistakes"),
@@ -335,7 +335,7 @@ def test_a_smoke_run_judges_no_claim() -> None:
 
 
 def test_differences_are_computed(run: Path) -> None:
-    metrics, study = files.read_json(run / "metrics.json"), files.read_json(run / "study.json")
+    metrics, study = files.read_json(run / "metrics.json"), files.read_json(run / "config.json")
     states = {d.what: d.state for d in recipe.differences(study, metrics, None)}
     assert states["Image size, pixels"] == "same"
     assert states["Batch size"] == "same"
@@ -487,11 +487,11 @@ def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path)
         *page.FIGURES["hard"],
     }
     assert "More figures" not in text
-    truth = pd.read_csv(known_run / "known_truth.csv")
+    truth = pd.read_csv(known_run / "slice_metrics.csv")
     for row in truth.itertuples():
         assert formatting.percent(row.accuracy) in text
         assert f"{100 * row.low:.1f}–{100 * row.high:.1f}%" in text
-    for row in pd.read_csv(known_run / "hardness.csv").itertuples():
+    for row in pd.read_csv(known_run / "error_odds.csv").itertuples():
         assert row.measure in text and render.number(row.odds_ratio, 2) in text
     whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
     assert f"Of the 120 validation photos {formatting.percent(whole.accuracy)} are answered right." in text
@@ -504,8 +504,8 @@ def test_without_known_truth_the_page_says_so(run: Path) -> None:
     assert "How these photos were made is not known: accuracy is not divided" in text
     assert "the data have no parameters.csv" in text
     assert "These pictures are rendered" not in text
-    (run / "known_truth.csv").unlink()
-    assert "known_truth.csv is missing in this run's folder." in read(run).text
+    (run / "slice_metrics.csv").unlink()
+    assert "slice_metrics.csv is missing in this run's folder." in read(run).text
 
 
 def test_levels_that_lie_apart_are_named() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.workflow import pipeline, predict
 from carseg_lib.workflow.cli import main
 from carseg_lib.workflow.notebooks import NotebookFailedError
@@ -53,7 +53,7 @@ def test_a_mistake_is_one_line_and_2(reports, capsys, words, message):
 
 def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
     asked = []
-    monkeypatch.setattr(pipeline, "make_run", lambda study, until: asked.append((study, until)) or ["01"])
+    monkeypatch.setattr(pipeline, "make_run", lambda run, until: asked.append((run, until)) or ["01"])
     for name, value in {
         "DATA": "photos",
         "PROFILE": "smoke",
@@ -63,8 +63,8 @@ def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
     }.items():
         monkeypatch.setenv(f"CARSEG_{name}", value)
     assert main(["run", "--until", "03_training", "--seed", "4"]) == 0
-    (study, until) = asked[0]
-    assert (study.run, study.profile, study.seed, study.epochs, until) == (
+    (run, until) = asked[0]
+    assert (run.name, run.config.profile, run.config.seed, run.config.train.epochs, until) == (
         "mine",
         "smoke",
         4,
@@ -75,7 +75,7 @@ def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
 
 
 def test_nothing_to_be_done_is_said(reports, capsys, monkeypatch):
-    monkeypatch.setattr(pipeline, "make_run", lambda study, until: [])
+    monkeypatch.setattr(pipeline, "make_run", lambda run, until: [])
     assert main(["run", "--data", "photos"]) == 0
     assert (
         capsys.readouterr().out.splitlines()[-1]
@@ -84,7 +84,7 @@ def test_nothing_to_be_done_is_said(reports, capsys, monkeypatch):
 
 
 def test_a_failure_that_is_no_mistake_is_1(reports, capsys, monkeypatch):
-    def fail(study: object, until: str) -> None:
+    def fail(run: object, until: str) -> None:
         raise NotebookFailedError("03_training.ipynb, cell [4]:\nZeroDivisionError: division by zero")
 
     monkeypatch.setattr(pipeline, "make_run", fail)
@@ -93,7 +93,7 @@ def test_a_failure_that_is_no_mistake_is_1(reports, capsys, monkeypatch):
 
 
 def test_a_full_disk_is_one_line(reports, capsys, monkeypatch):
-    def fail(study: object, until: str) -> None:
+    def fail(run: object, until: str) -> None:
         raise OSError(28, "No space left on device", "/reports/x")
 
     monkeypatch.setattr(pipeline, "make_run", fail)
@@ -104,7 +104,7 @@ def test_a_full_disk_is_one_line(reports, capsys, monkeypatch):
 
 
 def test_a_file_that_cannot_be_read_is_not_told_as_one_that_cannot_be_written(reports, capsys, monkeypatch):
-    def fail(study: object, until: str) -> None:
+    def fail(run: object, until: str) -> None:
         raise PermissionError(13, "Permission denied", "/photos/a.jpg")
 
     monkeypatch.setattr(pipeline, "make_run", fail)
@@ -115,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_not_told_as_one_that_cannot_be_written(re
 
 
 def test_other_data_get_a_run_of_their_own_and_the_first_line_says_so(reports, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr(pipeline, "make_run", lambda study, until: study.save() and ["01"])
+    monkeypatch.setattr(pipeline, "make_run", lambda run, until: run.save() and ["01"])
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "b.jpg").write_bytes(b"x")
     assert main(["run", "--data", "photos"]) == 0
@@ -133,10 +133,10 @@ def test_other_data_get_a_run_of_their_own_and_the_first_line_says_so(reports, c
 
 
 def test_predict_takes_another_device(reports, monkeypatch, capsys):
-    monkeypatch.setattr(pipeline, "make_run", lambda study, until: study.save() and ["01"])
+    monkeypatch.setattr(pipeline, "make_run", lambda run, until: run.save() and ["01"])
     assert main(["run", "--data", "photos", "--device", "cuda"]) == 0
     seen = []
-    monkeypatch.setattr(predict, "predict_path", lambda study, photo, folder: seen.append(study.device))
+    monkeypatch.setattr(predict, "predict_path", lambda run, photo, folder: seen.append(run.config.device))
     assert main(["predict", "--photo", "a.jpg"]) == 0
     assert main(["predict", "--photo", "a.jpg", "--device", "cpu"]) == 0
     assert seen == ["cuda", "cpu"]
@@ -155,11 +155,11 @@ def test_the_lab_opens_without_a_run(reports, capsys, monkeypatch):
     assert not reports.exists()
     main(["lab", "--data", "photos"])
     assert 'say run = "quick"' in capsys.readouterr().out
-    assert (reports / "quick" / "study.json").is_file()
+    assert (reports / "quick" / "config.json").is_file()
     main(["lab"])
     assert 'say run = "quick"' in capsys.readouterr().out
     assert [words[1:3] for words in opened] == [["-m", "jupyterlab"]] * 3
-    with pipeline.run_lock(Study.open("quick")):
+    with pipeline.run_lock(Run.open("quick")):
         assert main(["lab", "--data", "photos"]) == 2
     assert "is being made already" in capsys.readouterr().err
     assert len(opened) == 3

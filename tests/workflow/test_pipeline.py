@@ -19,7 +19,7 @@ import pytest
 from carseg_lib.core import code_fingerprint
 from carseg_lib.core.config import parse_overrides, project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.workflow import notebooks, pipeline
 from carseg_lib.workflow.notebooks import NotebookFailedError
 from carseg_lib.workflow.stages import Project, Stage
@@ -71,8 +71,8 @@ class Lab:
         (folder / "requirements.lock").write_text("numpy==1\n")
         self.fail = None
 
-    def study(self, settings: str = "", **asked) -> Study:
-        return Study.create(run="mine", data=self.data, overrides=parse_overrides(settings), **asked)
+    def study(self, settings: str = "", **asked) -> Run:
+        return Run.create(run="mine", data=self.data, overrides=parse_overrides(settings), **asked)
 
     def make(self, settings: str = "", until: str = "page", **asked) -> list[str]:
         self.said = []
@@ -92,8 +92,8 @@ class Lab:
                 (run / "figures" / figure).write_text("figure")
         elif path.stem == "02_train":
             (run / "model").mkdir(exist_ok=True)
-            study = Study.open("mine")
-            (run / "model" / "best.pt").write_text((run / "table.csv").read_text() + str(study.lr))
+            study = Run.open("mine")
+            (run / "model" / "best.pt").write_text((run / "table.csv").read_text() + str(study.config.train.lr))
         else:
             (run / "metrics.json").write_text((run / "model" / "best.pt").read_text())
         return nbformat.read(path, as_version=4), 123.5
@@ -357,7 +357,7 @@ def test_a_step_is_tried_before_the_first_one_runs_and_only_if_it_must_run(lab):
             lab.make(settings)
     assert lab.ran == []
     assert lab.said == []
-    assert not (lab.folder / "reports/mine/study.json").exists()
+    assert not (lab.folder / "reports/mine/config.json").exists()
     before = len(checked())
     assert lab.make(until="01_read") == ALL[:1]
     assert len(checked()) == before  # 02_train was not asked for

@@ -14,12 +14,12 @@ from tests.helpers.small_run import small_run, with_dataset
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
-        study = small_run(
+        run = small_run(
             patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0
         )
-        with_dataset(study)
-        train(study)
-        yield study
+        with_dataset(run)
+        train(run)
+        yield run
 
 
 def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from carseg_lib.core import files
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.workflow import provenance
 
 
@@ -18,20 +18,20 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
-    return Study.create(run="mine", data=tmp_path / "photos", seed=3)
+    return Run.create(run="mine", data=tmp_path / "photos", seed=3)
 
 
-def test_the_record(study, tmp_path):
+def test_the_record(run, tmp_path):
     (tmp_path / "requirements.lock").write_text("numpy==1\n")
-    files.write_json(study.best_card, {"weights": {"source": "imagenet", "sha256": "ab"}, "sha256": "cd"})
+    files.write_json(run.best_card, {"weights": {"source": "imagenet", "sha256": "ab"}, "sha256": "cd"})
     steps = [
         {"name": "01", "seconds": 1.5, "peak_memory_mb": 100.0, "made": "2024-01-01T00:00:00Z"},
         {"name": "02", "seconds": 2.5, "peak_memory_mb": 200.0, "made": "2024-01-02T00:00:00Z"},
     ]
-    record = provenance.record(study, tmp_path, steps, "ef")
+    record = provenance.record(run, tmp_path, steps, "ef")
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert (record["made"], record["seconds"], record["steps"]) == ("2024-01-02T00:00:00Z", 4.0, steps)
-    assert record["command"] == study.command()
+    assert record["command"] == run.command()
     assert (record["seed"], record["device"], record["workers"]) == (3, "auto", 1)
     assert record["data"] == {"name": "photos", "sha256": "ef"}
     assert record["weights"] == {"source": "imagenet", "sha256": "ab", "model_sha256": "cd"}
@@ -42,8 +42,8 @@ def test_the_record(study, tmp_path):
     assert record["hardware"]["processor"]
 
 
-def test_before_anything_ran(study, tmp_path):
-    record = provenance.record(study, tmp_path, [], None)
+def test_before_anything_ran(run, tmp_path):
+    record = provenance.record(run, tmp_path, [], None)
     assert (record["steps"], record["seconds"], record["weights"], record["carseg"]["commit"]) == (
         [],
         0,
@@ -77,13 +77,13 @@ def test_a_program_that_is_not_there_is_no_error():
     assert provenance._run(["git", "no-such-command"]) is None
 
 
-def test_whether_it_is_current(study, tmp_path):
+def test_whether_it_is_current(run, tmp_path):
     steps = [{"name": "01", "seconds": 1.5, "made": "2024-01-01T00:00:00Z"}]
-    assert not provenance.is_current(study, steps, "ef")
-    files.write_json(study.provenance, provenance.record(study, tmp_path, steps, "ef"))
-    assert provenance.is_current(study, steps, "ef")
-    assert not provenance.is_current(study, [*steps, *steps], "ef")
-    assert not provenance.is_current(study, steps, "0")
-    assert not provenance.is_current(study.model_copy(update={"seed": 4}), steps, "ef")
-    study.provenance.write_text("{")
-    assert not provenance.is_current(study, steps, "ef")
+    assert not provenance.is_current(run, steps, "ef")
+    files.write_json(run.provenance, provenance.record(run, tmp_path, steps, "ef"))
+    assert provenance.is_current(run, steps, "ef")
+    assert not provenance.is_current(run, [*steps, *steps], "ef")
+    assert not provenance.is_current(run, steps, "0")
+    assert not provenance.is_current(run.updated(seed=4), steps, "ef")
+    run.provenance.write_text("{")
+    assert not provenance.is_current(run, steps, "ef")

@@ -2,7 +2,7 @@
 
 import itertools
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow.stages import STAGES, Project
 
 
@@ -14,7 +14,7 @@ def test_the_steps_of_the_study_fit_together():
         "04_evaluation",
         "report",
     ]
-    written: set[str] = {"study.json", "provenance.json", "figures/*"}
+    written: set[str] = {"config.json", "provenance.json", "figures/*"}
     for step in STAGES:
         assert set(step.reads) <= written, step.name
         written |= set(step.writes)

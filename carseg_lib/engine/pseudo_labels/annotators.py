@@ -8,6 +8,7 @@ where cars are, never which type they are: that is the photo's label.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, maskrcnn_resnet50_fpn_v2
 from torchvision.ops import nms
 
 from carseg_lib.core import files
-from carseg_lib.core.config import Settings, validate
+from carseg_lib.core.config import InputConfig, ModelConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.engine.inference import mask_window
@@ -28,7 +30,7 @@ from carseg_lib.models import pretrained
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import download, hash_tensors, read_checkpoint
 
-BUILTIN, COCO = "shipped", "coco"
+BUILTIN, COCO = "builtin", "coco"
 MIN_SCORE = 0.05  # of an instance that is looked at
 SAME_CAR_IOU = 0.5  # IoU of boxes above which two instances are one car, whatever the teacher calls them
 SURE, MAYBE = 0.6, 0.4  # probabilities between which a mask's edge moves; see `Instance.stability`
@@ -116,7 +118,7 @@ def load_annotator(name: str, device: torch.device) -> NetworkAnnotator:
     """The teacher of a name.
 
     Args:
-        name: "shipped", "coco", or the path of a trained model (`best.pt` of a run, with its `best.json` beside it).
+        name: "builtin", "coco", or the path of a trained model (`best.pt` of a run, with its `best.json` beside it).
         device: where it runs.
 
     Raises:
@@ -131,44 +133,46 @@ def load_annotator(name: str, device: torch.device) -> NetworkAnnotator:
     card_path = path.with_suffix(".json")
     if not card_path.is_file():
         raise CarsegError(
-            f"teacher={name}: {card_path} is missing; name the best.pt of a run, or take teacher=shipped"
+            f"pseudo_labels.source={name}: {card_path} is missing; name the best.pt of a run, or take pseudo_labels.source=builtin"
         )
     return _own_teacher(path.name, read_checkpoint(path), files.read_json(card_path), device)
 
 
 def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.device) -> NetworkAnnotator:
     if not card["with_masks"]:
-        raise CarsegError(f"teacher={name}: it was trained without masks; take another, or teacher=shipped")
-    settings = validate(Settings, _whole_settings(card["settings"]), {})
-    model = build_model(settings, len(card["body_types"]) + 1, with_masks=True)
+        raise CarsegError(
+            f"pseudo_labels.source={name}: it was trained without masks; take another, or pseudo_labels.source=builtin"
+        )
+    try:
+        config = ModelConfig.model_validate_json(json.dumps(card["config"]["model"]))
+        inputs = InputConfig.model_validate_json(json.dumps(card["config"]["inputs"]))
+    except (KeyError, TypeError, ValidationError):
+        raise CarsegError(
+            f"pseudo_labels.source={name}: its card is of another version of carseg; train it again"
+        ) from None
+    model = build_model(config, len(card["body_types"]) + 1, with_masks=True)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise CarsegError(f"teacher={name}: does not fit its card ({reason}); train it again") from None
+        raise CarsegError(
+            f"pseudo_labels.source={name}: does not fit its card ({reason}); train it again"
+        ) from None
     model = model.to(device, memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
     def look(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        images = torch.cat([preprocess(photo, settings) for photo in photos])
+        images = torch.cat([preprocess(photo, inputs.size) for photo in photos])
         images = images.contiguous(memory_format=torch.channels_last).to(device)
         _, found = model(images)
         answers = []
         for photo, one in zip(photos, found, strict=True):
-            across, down = photo.shape[1] / settings.image_width, photo.shape[0] / settings.image_height
+            across, down = photo.shape[1] / inputs.width, photo.shape[0] / inputs.height
             boxes = one["boxes"].float().cpu() * torch.tensor([across, down, across, down])
             answers.append((boxes, one["scores"].float().cpu(), one["masks"][:, 0].float().cpu()))
         return answers
 
     return NetworkAnnotator(name, hash_tensors(state), look)
-
-
-def _whole_settings(known: dict) -> dict:
-    """A card's settings, with what a model does not depend on filled in."""
-    other = {"run": "teacher", "profile": "quick", "data": "rendered", "data_as_given": "rendered"}
-    other |= {"types": "", "types_as_given": ""}  # what classes it has is in `body_types` of its card
-    other |= {"box_jitter": 0.0, "type_smoothing": 0.0, "views": 1}  # older cards do not name them
-    return {name: known.get(name, other.get(name)) for name in Settings.model_fields if name in known | other}
 
 
 def _coco_teacher(device: torch.device) -> NetworkAnnotator:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue, table
 from carseg_lib.engine import distributed
 from carseg_lib.engine.inference import choose_device
@@ -30,11 +30,11 @@ from carseg_lib.engine.pseudo_labels.selection import (
 NONE, GRABCUT = "none", "grabcut"  # of the setting `teacher`; with none, photos without masks stay so
 
 
-def pseudo_label(study: Study, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
+def pseudo_label(study: Run, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
     """Gives the photos of a study's data set the masks, and where there are none the boxes, that its teacher sees.
 
     Changes nothing if the photos have masks, or if the study wants no teacher. Otherwise the data set of the run's
-    folder is replaced. The cars of photos that are left out stand in `doubtful.csv` in either case.
+    folder is replaced. The cars of photos that are left out stand in `rejected_masks.csv` in either case.
 
     Args:
         study: its `dataset` is there, with splits.
@@ -48,37 +48,41 @@ def pseudo_label(study: Study, say: Callable[[str], None] = print) -> tuple[Cata
         CarsegError: the teacher cannot be had, or nothing is left of a split.
     """
     dataset = Catalogue.load(study.dataset)
-    if study.teacher == NONE or dataset.has_masks:
+    if study.config.pseudo_labels.source == NONE or dataset.has_masks:
         doubtful = table([], REJECTED_COLUMNS)
-        files.write_csv(study.doubtful, doubtful)
+        files.write_csv(study.rejected_masks, doubtful)
         return dataset, doubtful
     teacher = teacher_of(study)
     if teacher.uses_boxes and (dataset.instances.box_origin == "whole frame").any():
         raise CarsegError(
-            f"{study.data_as_given}: teacher={study.teacher} draws inside boxes, and these photos have none; "
+            f"{study.config.data_as_given}: pseudo_labels.source={study.config.pseudo_labels.source} draws inside "
+            "boxes, and these photos have none; "
             "take teacher=shipped"
         )
-    if study.workers > 1:
-        distributed.run_module("carseg_lib.engine.pseudo_labels.run", study.run, study.workers)
+    if study.config.num_processes > 1:
+        distributed.run_module("carseg_lib.engine.pseudo_labels.run", study.name, study.config.num_processes)
     else:
         ask(study, dataset, teacher, say)
-    taught, doubtful = with_pseudo_masks(dataset, teacher, _folder(study), study.least_mask_quality)
+    taught, doubtful = with_pseudo_masks(
+        dataset, teacher, _folder(study), study.config.pseudo_labels.min_quality
+    )
     for split in dataset.photos.split.unique():
         left = set(taught.photos.body_type[taught.photos.split == split])
         if gone := [t for t in dataset.body_types if t not in left]:
             raise CarsegError(
-                f"{study.data_as_given}: {teacher.name} is sure of no {split} photo of {', '.join(gone)} "
-                f"(least_mask_quality={study.least_mask_quality:g}); lower it, give masks, or set teacher=none"
+                f"{study.config.data_as_given}: {teacher.name} is sure of no {split} photo of {', '.join(gone)} "
+                f"(min_quality={study.config.pseudo_labels.min_quality:g}); lower it, give masks, or set "
+                "pseudo_labels.source=none"
             )
-    files.write_csv(study.doubtful, doubtful)
+    files.write_csv(study.rejected_masks, doubtful)
     taught.save(study.dataset)
     return taught, doubtful
 
 
-def ask(study: Study, dataset: Catalogue, teacher: Annotator, say: Callable[[str], None] = print) -> None:
+def ask(study: Run, dataset: Catalogue, teacher: Annotator, say: Callable[[str], None] = print) -> None:
     """Has this process's share of the photos looked at, its progress told a dozen times."""
     rank, processes = distributed.place()
-    batch = np.arange(len(dataset.photos)) // study.batch_size
+    batch = np.arange(len(dataset.photos)) // study.config.train.batch_size
     # whole batches, as one process would see them: what a teacher says is then the same to the last digit
     photos, cars = dataset.photos[batch % processes == rank], dataset.instances
     share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(photos.photo_id)])
@@ -91,26 +95,26 @@ def ask(study: Study, dataset: Catalogue, teacher: Annotator, say: Callable[[str
             left = (time.monotonic() - started) / done * (all_ - done)
             say(f"masks by {teacher.name}: {done:,} of {all_:,} photos, {duration(left)} left")
 
-    annotate(share, teacher, _folder(study), study.batch_size, progress)
+    annotate(share, teacher, _folder(study), study.config.train.batch_size, progress)
 
 
-def teacher_of(study: Study) -> Annotator:
+def teacher_of(study: Run) -> Annotator:
     """The teacher that a study names.
 
     Raises:
         CarsegError: it cannot be had.
     """
-    if study.teacher == GRABCUT:
+    if study.config.pseudo_labels.source == GRABCUT:
         return GrabCutAnnotator()
-    return load_annotator(study.teacher, choose_device(study.device))
+    return load_annotator(study.config.pseudo_labels.source, choose_device(study.config.device))
 
 
-def _folder(study: Study) -> Path:
+def _folder(study: Run) -> Path:
     return study.caches / "teacher"
 
 
 def _main(run: str) -> None:
-    study = Study.open(run)
+    study = Run.open(run)
     ask(study, Catalogue.load(study.dataset), teacher_of(study))
 
 

@@ -13,7 +13,7 @@ import yaml
 from carseg_lib.core.config import did_you_mean, profile_names, project_folder
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
-from carseg_lib.core.run import MONITOR, Study
+from carseg_lib.core.run import MONITOR, Run
 
 BASELINE = "baseline"
 NUMBERS = {"photos": 0, "epochs": 1, "seeds": 1, "validation_photos": 0}  # the least that each may be
@@ -82,7 +82,7 @@ def create_plan(
     """Read the list of variants and check all of it, as far as it can be without opening a photo.
 
     Args:
-        data: photos, as for `Study.create`.
+        data: photos, as for `Run.create`.
         run: name of the folder under reports/; empty takes "ablation".
         device: auto, cpu, cuda or mps.
         settings: photos, epochs, seeds, validation_photos and variants that differ from the file's, as text.
@@ -117,7 +117,7 @@ def create_plan(
             raise CarsegError(f"SET: there is no variant {name!r}{did_you_mean(name, known)}")
     kept = tuple(v for v in variants if not chosen or v.name in (*chosen, BASELINE))
     folder = runs_root() / check_run_name(run or "ablation")
-    if (folder / "study.json").is_file():
+    if (folder / "config.json").is_file():
         raise CarsegError(f"RUN={folder.name}: this is a run of make reproduce; name another by RUN=.")
     plan = AblationPlan(folder, data, device, variants=kept, **listed)
     for variant in kept:
@@ -125,7 +125,7 @@ def create_plan(
     return replace(plan, data=study_of(plan, kept[0], 0).data_as_given)
 
 
-def study_of(plan: AblationPlan, variant: Variant, seed: int) -> Study:
+def study_of(plan: AblationPlan, variant: Variant, seed: int) -> Run:
     """The study of one training, checked; a rendered start is not in it (see `ablation`)."""
     settings = dict(variant.settings) | {
         "epochs": plan.epochs,
@@ -134,7 +134,7 @@ def study_of(plan: AblationPlan, variant: Variant, seed: int) -> Study:
     }
     with use_runs_root(plan.folder):
         try:
-            return Study.create(
+            return Run.create(
                 f"{variant.name}-seed{seed}", plan.profile, plan.data, settings, seed=seed, device=plan.device
             )
         except CarsegError as error:

@@ -19,7 +19,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import interval, percent, points
 from carseg_lib.core.paths import use_runs_root
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.evaluation.classification import confusion_matrix, scores_of_matrices
@@ -84,53 +84,51 @@ def _make(
     judged: Catalogue,
     say: Callable[[str], None],
 ) -> str:
-    study = study_of(plan, variant, seed)
+    run = study_of(plan, variant, seed)
     if variant.kind == "classifier":
-        return run_classifier_trial(study, dataset, judged, say)
+        return run_classifier_trial(run, dataset, judged, say)
     if variant.start == "rendered":
-        study = study.model_copy(update={"weights": str(_rendered_start(plan, variant, judged, say))})
+        run = run.updated(model={"weights": str(_rendered_start(plan, variant, judged, say))})
     facts = {"variant": variant.name, "seed": seed}
-    return run_trial(study, dataset, judged, facts, say, with_masks=dataset.has_masks)
+    return run_trial(run, dataset, judged, facts, say, with_masks=dataset.has_masks)
 
 
 def _rendered_start(
     plan: AblationPlan, variant: Variant, judged: Catalogue, say: Callable[[str], None]
 ) -> Path:
     """The network that a variant with a rendered start begins from: trained on the embedded data set."""
-    own = study_of(replace(plan, data=""), variant, 0).model_copy(update={"run": RENDERED_START})
+    own = study_of(replace(plan, data=""), variant, 0).updated(name=RENDERED_START)
     rendered = cached_catalogue(own, plan.folder / "data")
     dataset = trial_dataset(rendered, len(rendered.split("train").photos), 0)
     run_trial(own, dataset, judged, {"variant": RENDERED_START, "seed": 0}, say, with_masks=True)
     return own.folder / "model.pt"
 
 
-def run_classifier_trial(
-    study: Study, dataset: Catalogue, judged: Catalogue, say: Callable[[str], None]
-) -> str:
+def run_classifier_trial(run: Run, dataset: Catalogue, judged: Catalogue, say: Callable[[str], None]) -> str:
     """The same for a classifier: photos, steps, rates and seeds as the Mask R-CNN's."""
     needs = {
         "settings": {
-            name: str(value) for name, value in study.settings(["preprocessing", "model", "training"]).items()
+            name: str(value) for name, value in run.settings(["preprocessing", "model", "training"]).items()
         },
-        "views": study.views,
+        "views": run.config.eval.tta,
         "data": dataset.fingerprint,
         "photos": judged.fingerprint,
         "code": digest_of("from carseg_lib.experiments.ablation import run"),
     }
-    if read_trial(study.folder).get("needs") == needs:
+    if read_trial(run.folder).get("needs") == needs:
         return "is up to date"
     started = time.monotonic()
-    say(f"{study.run}: classifier, {study.epochs} epochs")
-    model = train_baseline_classifier(study, dataset)
-    predictions = predict_classes(model, judged, study)
-    files.write_csv(study.predictions, predictions)
+    say(f"{run.name}: classifier, {run.config.train.epochs} epochs")
+    model = train_baseline_classifier(run, dataset)
+    predictions = predict_classes(model, judged, run)
+    files.write_csv(run.predictions, predictions)
     card = {
         "variant": "classifier",
         "seconds": round(time.monotonic() - started, 1),
         "needs": needs,
-        "sha256": {study.predictions.name: files.sha256(study.predictions)},
+        "sha256": {run.predictions.name: files.sha256(run.predictions)},
     }
-    files.write_json(study.folder / "cell.json", card)
+    files.write_json(run.folder / "cell.json", card)
     right = int((predictions.predicted == predictions.body_type).sum())
     return f"{right:,} of {len(predictions):,} validation photos are answered right"
 

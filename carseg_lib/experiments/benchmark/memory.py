@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from carseg_lib.core.config import project_folder
-from carseg_lib.core.run import Study
+from carseg_lib.core.paths import project_folder
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
@@ -51,16 +51,20 @@ def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
 
 def main(run: str, system: str, photos: int, steps: int) -> float:
     """The same in this process; starts from a process that has done nothing else."""
-    study = Study.open(run).model_copy(update={"photos_per_split": photos})
-    seed_everything(study.seed, torch.device("cpu"))
+    study = Run.open(run).updated(data={"max_images_per_split": photos})
+    seed_everything(study.config.seed, torch.device("cpu"))
     dataset = Catalogue.load(study.dataset)
     train = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say=_nothing))
     made = (our_system if system == "ours" else stock_system)(study, dataset.body_types, *_name(system))
     done = 0
     for epoch in range(1, steps + 1):
-        order = balanced_epoch_order(train.photos.body_type, epoch, study.seed, study.class_balance)
+        order = balanced_epoch_order(
+            train.photos.body_type, epoch, study.config.seed, study.config.train.class_balance
+        )
         for batch in make_loader(
-            train, DistributedBatchSampler(order, study.batch_size), study.loader_workers
+            train,
+            DistributedBatchSampler(order, study.config.train.batch_size),
+            study.config.inputs.num_workers,
         ):
             made.step(batch)
             done += 1

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
@@ -57,25 +57,25 @@ class Quality:
 
 
 def train_stock(
-    study: Study, dataset: Catalogue, system: System, epochs: int, say: Callable[[str], None]
+    run: Run, dataset: Catalogue, system: System, epochs: int, say: Callable[[str], None]
 ) -> Quality:
     """Trains torchvision's model by its reference recipe on the study's photos, and measures it.
 
     If its loss becomes no number, its training ends there, and the network of the step before is measured: the note of
     what is returned says so.
     """
-    photos = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say))
-    steps = epochs * -(-len(photos) // study.batch_size)
+    photos = CarDataset(dataset, "train", run, augment=True, cache=cache_of(dataset, run, say))
+    steps = epochs * -(-len(photos) // run.config.train.batch_size)
     optimizer = system.optimizer
     peak = optimizer.param_groups[0]["lr"]
     curve, seconds, done, note = [], 0.0, 0, ""
     warmup = min(WARMUP_STEPS, steps)
     for epoch in range(1, epochs + 1):
-        order = balanced_epoch_order(photos.photos.body_type, epoch, study.seed, 0.0)
+        order = balanced_epoch_order(photos.photos.body_type, epoch, run.config.seed, 0.0)
         drop = 0.1 ** sum((epoch - 1) / epochs >= share for share in DROPS)
         started = time.perf_counter()
         for batch in make_loader(
-            photos, DistributedBatchSampler(order, study.batch_size), study.loader_workers
+            photos, DistributedBatchSampler(order, run.config.train.batch_size), run.config.inputs.num_workers
         ):
             for group in optimizer.param_groups:
                 group["lr"] = peak * drop * min((done + 1) / warmup, 1.0)
@@ -91,7 +91,7 @@ def train_stock(
                 say(f"stock: step {done} of {steps}, about {duration(spent / done * (steps - done))} left")
         wait_for_gpu()
         seconds += time.perf_counter() - started
-        accuracy, mask_ap = score(system.model, study, dataset)
+        accuracy, mask_ap = score(system.model, run, dataset)
         curve.append((seconds, accuracy))
         say(f"stock: epoch {epoch}/{epochs}, accuracy {accuracy:.1%}, mask AP {mask_ap:.1%}")
         if note:
@@ -99,24 +99,24 @@ def train_stock(
     return Quality(len(curve), seconds, accuracy, mask_ap, tuple(curve), note)
 
 
-def train_ours(study: Study, dataset: Catalogue) -> tuple[nn.Module, Quality]:
+def train_ours(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     """Trains the study's model as `make train` does, and measures the last epoch's network: no epoch is chosen."""
-    study.save()
-    dataset.save(study.dataset)
-    history = train(study)
+    run.save()
+    dataset.save(run.dataset)
+    history = train(run)
     # an epoch's seconds hold its validation too; the rate is of training alone
-    photos = len(CarDataset(dataset, "train", study, augment=False))
+    photos = len(CarDataset(dataset, "train", run, augment=False))
     seconds = (photos / history.photos_per_second).cumsum()
-    checkpoints = max(study.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
-    model = build_model(study, len(dataset.body_types) + 1, dataset.has_masks)
+    checkpoints = max(run.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
+    model = build_model(run, len(dataset.body_types) + 1, dataset.has_masks)
     model.load_state_dict(last_weights(checkpoints))
-    model = model.to(choose_device(study.device), memory_format=torch.channels_last)
-    accuracy, mask_ap = score(model, study, dataset)
+    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last)
+    accuracy, mask_ap = score(model, run, dataset)
     curve = tuple(zip(seconds.tolist(), history.validation_accuracy.tolist(), strict=True))
     return model, Quality(len(history), float(seconds.iloc[-1]), accuracy, mask_ap, curve)
 
 
-def train_baseline(study: Study, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
+def train_baseline(run: Run, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
     """Trains an image classifier on the study's backbone for as many whole epochs as fit into a time, at least one.
 
     Args:
@@ -128,21 +128,21 @@ def train_baseline(study: Study, dataset: Catalogue, seconds: float, of_step: fl
     Returns:
         What came of it. It has no masks: its mask AP is 0.
     """
-    steps = -(-len(CarDataset(dataset, "train", study, augment=False)) // study.batch_size)
+    steps = -(-len(CarDataset(dataset, "train", run, augment=False)) // run.config.train.batch_size)
     epochs = max(int(seconds / (steps * of_step)), 1)
     started = time.perf_counter()
-    model = train_baseline_classifier(study.model_copy(update={"epochs": epochs}), dataset)
+    model = train_baseline_classifier(run.updated(train={"epochs": epochs}), dataset)
     taken = time.perf_counter() - started
-    answers = predict_classes(model, dataset, study)
+    answers = predict_classes(model, dataset, run)
     accuracy = float((answers.predicted == answers.body_type).mean())
     return Quality(epochs, taken, accuracy, 0.0, ((taken, accuracy),))
 
 
-def score(model: nn.Module, study: Study, dataset: Catalogue) -> tuple[float, float]:
+def score(model: nn.Module, run: Run, dataset: Catalogue) -> tuple[float, float]:
     """Accuracy and mask AP on the study's validation photos."""
-    photos = CarDataset(dataset, "validation", study, augment=False)
+    photos = CarDataset(dataset, "validation", run, augment=False)
     model.eval()
-    return score_predictions(*predict_split(model, photos, "validation", study), dataset)
+    return score_predictions(*predict_split(model, photos, "validation", run), dataset)
 
 
 def score_predictions(

@@ -22,7 +22,7 @@ from carseg_lib.core import files
 from carseg_lib.core.config import did_you_mean
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root, use_runs_root
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
@@ -147,9 +147,9 @@ def _measure(
 ) -> Iterator[list[Row]]:
     """The rows, part by part; the measurements behind them go into `facts`."""
     started = time.monotonic()
-    study = Study.create("ours", profile, data, {"training_sample": 16}, device=device)
-    say(f"benchmark of profile {profile} on {study.data_as_given}, device {choose_device(device)}")
-    dataset = assign_splits(load_catalogue(study.locate_photos()), study.seed)
+    run = Run.create("ours", profile, data, {"training_sample": 16}, device=device)
+    say(f"benchmark of profile {profile} on {run.config.data_as_given}, device {choose_device(device)}")
+    dataset = assign_splits(load_catalogue(run.locate_photos()), run.config.seed)
     if not dataset.has_masks:
         raise CarsegError(f"DATA={data}: the benchmark trains masks, and these photos have none.")
     if (found := len(dataset.split("train").photos)) < 4 * plan.memory_photos:
@@ -157,39 +157,39 @@ def _measure(
             f"DATA={data}: {found} training photos, {4 * plan.memory_photos} are needed; "
             "set memory_photos lower by SET."
         )
-    seed_everything(study.seed, choose_device(device))
+    seed_everything(run.config.seed, choose_device(device))
     facts |= {
         "made": provenance.now(),
         "torch": torch.__version__,
         "hardware": provenance.hardware(),
         "profile": profile,
-        "precision": resolve_precision(study.precision, choose_device(study.device)),
+        "precision": resolve_precision(run.config.model.precision, choose_device(run.config.device)),
         "data": dataset.name,
         "plan": asdict(plan),
     }
     types = dataset.body_types
-    resnet = study.model_copy(update={"backbone": "resnet50"})
+    resnet = run.updated(model={"backbone": "resnet50"})
     systems = {
-        STOCK: stock_system(study, types, as_it_comes=True),
-        STOCK_SAME_SIZE: stock_system(study, types),
-        OURS: our_system(study, types, OURS),
+        STOCK: stock_system(run, types, as_it_comes=True),
+        STOCK_SAME_SIZE: stock_system(run, types),
+        OURS: our_system(run, types, OURS),
         OURS_SAME_BACKBONE: our_system(resnet, types, OURS_SAME_BACKBONE),
-        CLASSIFIER: classifier_system(study, types),
+        CLASSIFIER: classifier_system(run, types),
     }
-    batches, loading = read_batches(study, dataset)
+    batches, loading = read_batches(run, dataset)
     say("speed of training")
-    yield training_speed(systems, batches, loading, study, plan.repeats, facts)
+    yield training_speed(systems, batches, loading, run, plan.repeats, facts)
     say("share of the machine's peak, and where a step's time goes")
     yield _machine(systems, batches, facts)
     trained = dict(systems)
     if plan.photos:
         say("quality: torchvision's model is trained first, which takes longest")
-        yield from _quality(study, dataset, plan, trained, facts, say)
+        yield from _quality(run, dataset, plan, trained, facts, say)
         trained[STOCK_UNTRAINED] = systems[STOCK_SAME_SIZE]
     say("speed of inference")
     yield inference_speed(trained, batches, plan.repeats, facts, bool(plan.photos))
     say("memory")
-    rows = _memory(study, dataset, plan, facts)
+    rows = _memory(run, dataset, plan, facts)
     facts["seconds"] = round(time.monotonic() - started, 1)
     yield rows
 
@@ -238,23 +238,23 @@ def _machine(systems: Mapping[str, System], batches: list[Batch], facts: dict[st
 
 
 def _quality(
-    study: Study,
+    run: Run,
     dataset: Catalogue,
     plan: BenchPlan,
     trained: dict[str, System],
     facts: dict[str, Any],
     say: Callable[[str], None],
 ) -> Iterator[list[Row]]:
-    few = study.model_copy(update={"photos_per_split": plan.photos, "weights": plan.weights})
+    few = run.updated(data={"max_images_per_split": plan.photos}, model={"weights": plan.weights})
     stock = stock_system(few, dataset.body_types, plan.weights)
     of_stock = train_stock(few, dataset, stock, plan.stock_epochs, say)
     trained[STOCK_SAME_SIZE] = stock
     trained[STOCK] = stock_system(few, dataset.body_types, plan.weights, as_it_comes=True)
     trained[STOCK].model.load_state_dict(stock.model.state_dict())
-    equal = few.model_copy(update={"run": "equal-epochs", "epochs": plan.stock_epochs})
+    equal = few.updated(name="equal-epochs", train={"epochs": plan.stock_epochs})
     _, same_epochs = train_ours(equal, dataset)
     epochs = max(round(of_stock.seconds / same_epochs.seconds * same_epochs.epochs), 1)
-    long = few.model_copy(update={"run": "equal-time", "epochs": epochs})
+    long = few.updated(name="equal-time", train={"epochs": epochs})
     model, same_time = train_ours(long, dataset)
     trained[OURS] = our_system(few, dataset.body_types, OURS)
     trained[OURS].model.load_state_dict(model.state_dict())
@@ -275,12 +275,12 @@ def _quality(
 
 
 def _yolo_rows(
-    study: Study, dataset: Catalogue, seconds: float, facts: dict[str, Any], say: Callable[[str], None]
+    run: Run, dataset: Catalogue, seconds: float, facts: dict[str, Any], say: Callable[[str], None]
 ) -> list[Row]:
     """Another program may fail for reasons of its own: the rows then say so, and the benchmark goes on."""
     whats = [f"{what}, equal time, {yolo.MODEL}" for what in ("validation accuracy", "mask AP")]
     try:
-        found = yolo.train_yolo(study, dataset, seconds, runs_root() / "yolo", say)
+        found = yolo.train_yolo(run, dataset, seconds, runs_root() / "yolo", say)
     except CarsegError as error:
         say(f"yolo is left out: {error}")
         reason = " ".join(str(error).split())[:200].replace("|", "/")
@@ -319,12 +319,12 @@ def quality_rows(stock: Quality, same_epochs: Quality, same_time: Quality, plan:
     return [*rows, Row("quality", what, "s", stock.seconds, first, False, note)]
 
 
-def _memory(study: Study, dataset: Catalogue, plan: BenchPlan, facts: dict[str, Any]) -> list[Row]:
-    study.save()
-    dataset.save(study.dataset)
+def _memory(run: Run, dataset: Catalogue, plan: BenchPlan, facts: dict[str, Any]) -> list[Row]:
+    run.save()
+    dataset.save(run.dataset)
     sizes = {k: k * plan.memory_photos for k in (1, 2, 4)}
-    ours = {k: peak_gigabytes(study.run, "ours", n, plan.memory_steps) for k, n in sizes.items()}
-    stock = peak_gigabytes(study.run, "stock", plan.memory_photos, 1)
+    ours = {k: peak_gigabytes(run.name, "ours", n, plan.memory_steps) for k, n in sizes.items()}
+    stock = peak_gigabytes(run.name, "stock", plan.memory_photos, 1)
     facts["memory_gigabytes"] = {"ours": ours, "stock": stock}
     return [
         Row(

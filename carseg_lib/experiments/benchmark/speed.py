@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
@@ -29,12 +29,17 @@ STOCK_UNTRAINED = "stock, same size, untrained"
 UNTRAINED_SIDE = {STOCK_UNTRAINED: "stock at the same size, untrained"}
 
 
-def read_batches(study: Study, dataset: Catalogue) -> tuple[list[Batch], float]:
+def read_batches(run: Run, dataset: Catalogue) -> tuple[list[Batch], float]:
     """Some batches, and the median seconds that one took to be read and augmented."""
-    photos = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study))
-    order = balanced_epoch_order(photos.photos.body_type, 1, study.seed, study.class_balance)
+    photos = CarDataset(dataset, "train", run, augment=True, cache=cache_of(dataset, run))
+    order = balanced_epoch_order(photos.photos.body_type, 1, run.config.seed, run.config.train.class_balance)
     loader = iter(
-        make_loader(photos, DistributedBatchSampler(order[: study.batch_size * LOADED], study.batch_size))
+        make_loader(
+            photos,
+            DistributedBatchSampler(
+                order[: run.config.train.batch_size * LOADED], run.config.train.batch_size
+            ),
+        )
     )
     batches, seconds = [], []
     started = time.perf_counter()
@@ -49,7 +54,7 @@ def training_speed(
     systems: Mapping[str, System],
     batches: list[Batch],
     loading: float,
-    study: Study,
+    run: Run,
     repeats: int,
     facts: dict[str, Any],
 ) -> list[Row]:
@@ -64,7 +69,7 @@ def training_speed(
         facts: what bench.json holds.
     """
     turn = dict.fromkeys(systems, 0)
-    photos = {name: REFERENCE_BATCH if name == STOCK else study.batch_size for name in systems}
+    photos = {name: REFERENCE_BATCH if name == STOCK else run.config.train.batch_size for name in systems}
 
     def step(name: str) -> None:
         turn[name] += 1
@@ -75,7 +80,7 @@ def training_speed(
     facts["step_seconds"] = seconds
     middle = medians(seconds)
     rate = {name: photos[name] / s for name, s in middle.items()}
-    height, width = study.image_size
+    height, width = run.config.inputs.size
     what = f"training, {width} × {height} px"
     share = loading / (loading + middle[OURS])
     recipe = "fp32, reference recipe, first layers frozen as from ImageNet"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.engine.inference import choose_device, photo_detections
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, calibrated_random_resnet50
@@ -40,23 +40,25 @@ class System:
     answer: Callable[[Tensor], object]
 
 
-def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
+def our_system(run: Run, body_types: tuple[str, ...], name: str) -> System:
     """The model of a study, trained as `carseg_lib.engine.trainer` does."""
-    device = choose_device(study.device)
-    model = build_model(study, len(body_types) + 1, with_masks=True)
-    if study.weights != "none" and study.backbone == "resnet50":  # torchvision's weights need a download
+    device = choose_device(run.config.device)
+    model = build_model(run, len(body_types) + 1, with_masks=True)
+    if (
+        run.config.model.weights != "none" and run.config.model.backbone == "resnet50"
+    ):  # torchvision's weights need a download
         model.backbone.body.load_state_dict(calibrated_random_resnet50())
     else:
-        load_weights(model, study.backbone, study.weights)
+        load_weights(model, run.config.model.backbone, run.config.model.weights)
     model = model.to(device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, study)
+    optimizer = make_optimizer(model, run)
 
     def step(batch: Batch) -> None:
         model.train()
         losses, _ = model(*on_device(batch, device))
         finite_sum(losses, name).backward()
-        if study.clip_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), study.clip_norm)
+        if run.config.train.max_grad_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), run.config.train.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -65,13 +67,13 @@ def our_system(study: Study, body_types: tuple[str, ...], name: str) -> System:
         model.eval()
         _, found = model(images.to(device))
         height, width = images.shape[-2:]
-        return [photo_detections(one, (width, height), (height, width), body_types, study) for one in found]
+        return [photo_detections(one, (width, height), (height, width), body_types, run) for one in found]
 
     return System(name, model, optimizer, step, answer)
 
 
 def stock_system(
-    study: Study, body_types: tuple[str, ...], weights: str = "shape", as_it_comes: bool = False
+    run: Run, body_types: tuple[str, ...], weights: str = "shape", as_it_comes: bool = False
 ) -> System:
     """Torchvision's Mask R-CNN, ResNet-50, with its reference recipe in fp32.
 
@@ -81,10 +83,10 @@ def stock_system(
         weights: see `TorchvisionMaskRCNN`.
         as_it_comes: it enlarges photos as torchvision has it; else it is told to take them as they are.
     """
-    device = choose_device(study.device)
-    size = None if as_it_comes else study.image_size
+    device = choose_device(run.config.device)
+    size = None if as_it_comes else run.config.inputs.size
     model = TorchvisionMaskRCNN(len(body_types) + 1, size, weights).to(device)
-    optimizer = model.make_optimizer(study.batch_size)
+    optimizer = model.make_optimizer(run.config.train.batch_size)
     if weights == "shape":  # a network of random weights stays what it is
         for group in optimizer.param_groups:
             group["lr"] *= FIRST_RATE
@@ -104,12 +106,12 @@ def stock_system(
     return System("stock", model, optimizer, step, answer)
 
 
-def classifier_system(study: Study, body_types: tuple[str, ...]) -> System:
+def classifier_system(run: Run, body_types: tuple[str, ...]) -> System:
     """A classifier on the study's backbone: no boxes, no masks."""
-    device = choose_device(study.device)
-    model = Classifier(study.backbone, len(body_types), "none", study.precision)
+    device = choose_device(run.config.device)
+    model = Classifier(run.config.model.backbone, len(body_types), "none", run.config.model.precision)
     model = model.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=study.lr, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=run.config.train.lr, fused=True)
 
     def step(batch: Batch) -> None:
         model.train()

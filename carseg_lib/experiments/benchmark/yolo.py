@@ -19,7 +19,7 @@ import yaml
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.masks import decode_mask, encode_mask
@@ -37,7 +37,7 @@ def is_installed() -> bool:
 
 
 def train_yolo(
-    study: Study, dataset: Catalogue, seconds: float, folder: Path, say: Callable[[str], None]
+    run: Run, dataset: Catalogue, seconds: float, folder: Path, say: Callable[[str], None]
 ) -> Quality:
     """Trains it for some time and measures it on the validation photos.
 
@@ -56,21 +56,21 @@ def train_yolo(
     """
     shutil.rmtree(folder, ignore_errors=True)
     parts = {
-        split: CarDataset(dataset, split, study, augment=False).photos for split in ("train", "validation")
+        split: CarDataset(dataset, split, run, augment=False).photos for split in ("train", "validation")
     }
     for split, photos in parts.items():
         write_split(folder / split, dataset, photos)
     names = dict(enumerate(dataset.body_types))
     described = {"path": str(folder), "train": "train/images", "val": "validation/images", "names": names}
     files.write_text(folder / "data.yaml", yaml.safe_dump(described, sort_keys=False))
-    start = f"{MODEL}.yaml" if study.weights == "none" else f"{MODEL}.pt"
+    start = f"{MODEL}.yaml" if run.config.model.weights == "none" else f"{MODEL}.pt"
     say(f"yolo: {start}, {seconds:.0f} s of training")
-    common = [f"project={folder}", "exist_ok=True", f"device={_device(study.device)}", "plots=False"]
-    common += [f"imgsz={max(study.image_size)}", f"batch={study.batch_size}"]
+    common = [f"project={folder}", "exist_ok=True", f"device={_device(run.config.device)}", "plots=False"]
+    common += [f"imgsz={max(run.config.inputs.size)}", f"batch={run.config.train.batch_size}"]
     _run(
         [
             *("segment", "train", f"model={start}", f"data={folder / 'data.yaml'}", "name=trained", *common),
-            *("workers=0", f"epochs={EPOCHS}", f"time={seconds / 3600:.6f}", f"seed={study.seed}"),
+            *("workers=0", f"epochs={EPOCHS}", f"time={seconds / 3600:.6f}", f"seed={run.config.seed}"),
         ],
         folder,
     )
@@ -79,7 +79,7 @@ def train_yolo(
         [
             *("segment", "predict", f"model={folder / 'trained' / 'weights' / 'last.pt'}", "name=answers"),
             *(f"source={folder / 'validation' / 'images'}", "save_txt=True", "save_conf=True", "save=False"),
-            *(f"conf={study.score_threshold}", "retina_masks=True", *common),
+            *(f"conf={run.config.model.score_threshold}", "retina_masks=True", *common),
         ],
         folder,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from carseg_lib.core.classes import ANY_CAR
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask, mask_iou
@@ -31,7 +31,7 @@ from carseg_lib.evaluation.evaluate import largest_instance
 TIMED = 256  # photos by which the speed is measured, at most; the first batch warms up and is not counted
 
 
-def evaluate_annotator(study: Study, say: Callable[[str], None] = print) -> dict[str, Any]:
+def evaluate_annotator(run: Run, say: Callable[[str], None] = print) -> dict[str, Any]:
     """Measures the study's teacher on the validation photos of data with masks; trains nothing.
 
     Args:
@@ -44,20 +44,20 @@ def evaluate_annotator(study: Study, say: Callable[[str], None] = print) -> dict
     Raises:
         CarsegError: no teacher is asked for, it cannot be had, or the photos have no masks.
     """
-    if study.teacher == NONE:
+    if run.config.pseudo_labels.source == NONE:
         raise CarsegError(
             "teacher=none draws nothing: name one by SET=teacher=shipped, coco, grabcut or a file."
         )
-    catalogue = cars_with_masks(study.locate_photos(), study.seed).split("validation")
-    teacher = teacher_of(study)
-    rate = photos_per_second(teacher, catalogue, study.batch_size)
-    scores = measure(teacher, catalogue, study) | {"photos_per_second": rate}
+    catalogue = cars_with_masks(run.locate_photos(), run.config.seed).split("validation")
+    teacher = teacher_of(run)
+    rate = photos_per_second(teacher, catalogue, run.config.train.batch_size)
+    scores = measure(teacher, catalogue, run) | {"photos_per_second": rate}
     say(f"{teacher.name} on {catalogue.name}: {format_scores(scores)}")
     say(f"{rate:.1f} photos a second and process, from file to masks")
     return scores
 
 
-def measure(teacher: Annotator, catalogue: Catalogue, study: Study) -> dict[str, Any]:
+def measure(teacher: Annotator, catalogue: Catalogue, run: Run) -> dict[str, Any]:
     """How well a teacher draws the masks of photos whose masks are known.
 
     It is told that a photo shows a car, no more; a teacher that draws inside boxes is given these too.
@@ -74,8 +74,8 @@ def measure(teacher: Annotator, catalogue: Catalogue, study: Study) -> dict[str,
     Raises:
         CarsegError: it is sure of no photo.
     """
-    folder = study.caches / "teacher"
-    annotate(catalogue, teacher, folder, study.batch_size)
+    folder = run.caches / "teacher"
+    annotate(catalogue, teacher, folder, run.config.train.batch_size)
     given = given_boxes(catalogue)
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     overlaps, qualities = [], []
@@ -88,13 +88,13 @@ def measure(teacher: Annotator, catalogue: Catalogue, study: Study) -> dict[str,
             truth = decode_mask(car["mask"], photo.height, photo.width)
             overlaps.append(mask_iou(decode_mask(chosen.mask, *truth.shape), truth))
             qualities.append(chosen.quality)
-    overlap, sure = np.array(overlaps), np.array(qualities) >= study.least_mask_quality
+    overlap, sure = np.array(overlaps), np.array(qualities) >= run.config.pseudo_labels.min_quality
     if not sure.any():
         raise CarsegError(
             f"{catalogue.name}: {teacher.name} is sure of no photo; take another teacher, train it longer, or lower "
             "least_mask_quality"
         )
-    samples = {"bootstrap_samples": study.bootstrap_samples, "seed": study.seed}
+    samples = {"bootstrap_samples": run.config.eval.bootstrap_samples, "seed": run.config.seed}
     return {
         "photos": len(catalogue.photos),
         "left_out": 1 - int(sure.sum()) / len(catalogue.photos),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
-from carseg_lib.core.run import Study
+from carseg_lib.core.run import Run
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.engine.trainer import train
@@ -18,7 +18,7 @@ from carseg_lib.models.weights import read_checkpoint
 NAME = "car-segmenter.safetensors"
 
 
-def make_segmenter(study: Study, real: Path | None, say: Callable[[str], None] = print) -> Path:
+def make_segmenter(run: Run, real: Path | None, say: Callable[[str], None] = print) -> Path:
     """Trains the study's network on its photos with every type called "car", and measures it on validation photos.
 
     Args:
@@ -33,18 +33,18 @@ def make_segmenter(study: Study, real: Path | None, say: Callable[[str], None] =
         CarsegError: photos without masks, or `real` cannot be read.
     """
     judged = [cars_with_masks(real)] if real else []
-    dataset = cars_with_masks(study.locate_photos(), study.seed)
-    study.save()
-    dataset.save(study.dataset)
-    train(study)
-    card = files.read_json(study.best_card)
-    teacher = load_annotator(str(study.best_weights), choose_device(study.device))
+    dataset = cars_with_masks(run.locate_photos(), run.config.seed)
+    run.save()
+    dataset.save(run.dataset)
+    train(run)
+    card = files.read_json(run.best_card)
+    teacher = load_annotator(str(run.best_weights), choose_device(run.config.device))
     card["metrics"] = {}
     for catalogue in (dataset, *judged):
-        scores = measure(teacher, catalogue.split("validation"), study)
+        scores = measure(teacher, catalogue.split("validation"), run)
         card["metrics"][catalogue.name] = scores
         say(f"{catalogue.name}: {format_scores(scores)}")
-    path = write_segmenter(study.folder / NAME, read_checkpoint(study.best_weights), card)
+    path = write_segmenter(run.folder / NAME, read_checkpoint(run.best_weights), card)
     files.write_text(path.with_suffix(".md"), model_card(card, path))
     return path
 

@@ -12,7 +12,7 @@ from typing import Any
 from carseg_lib.core.config import did_you_mean, profile_names
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
-from carseg_lib.core.run import MONITOR, WEIGHTS, Study
+from carseg_lib.core.run import MONITOR, WEIGHTS, Run
 from carseg_lib.data.catalogue import Catalogue
 
 # Parameters of the profile that differ from cell to cell, and the setting here that says how.
@@ -133,14 +133,14 @@ def create_plan(
     if given.get("weights", "none") not in WEIGHTS:
         raise CarsegError("SET: weights is what the rendered start is compared with: coco, imagenet or none.")
     folder = runs_root() / check_run_name(run or "transfer")
-    if (folder / "study.json").is_file():
+    if (folder / "config.json").is_file():
         raise CarsegError(f"RUN={folder.name}: this is a run of make reproduce; name another by RUN=.")
     plan = TransferPlan(folder, real, _versions(rendered), profile, given, seed, device, workers, **own)
     study = study_of(plan, "real", real, "REAL")
     for data in plan.rendered.values():
-        if study_of(plan, "rendered", data, "RENDERED").data == study.data:
+        if study_of(plan, "rendered", data, "RENDERED").data == study.config.data.source:
             raise CarsegError(f"RENDERED={data} and REAL={real} are the same photos.")
-    return replace(plan, seed=study.seed, workers=study.workers)
+    return replace(plan, seed=study.config.seed, workers=study.config.num_processes)
 
 
 def study_of(
@@ -151,7 +151,7 @@ def study_of(
     *,
     seed: int | None = None,
     **settings: Any,
-) -> Study:
+) -> Run:
     """The study of one cell, checked.
 
     Args:
@@ -166,12 +166,12 @@ def study_of(
     own = {"seed": plan.seed if seed is None else seed, "device": plan.device, "workers": plan.workers}
     with use_runs_root(plan.folder):
         try:
-            return Study.create(cell, plan.profile, data, overrides, **own)
+            return Run.create(cell, plan.profile, data, overrides, **own)
         except CarsegError as error:
             raise CarsegError(str(error).replace("DATA=", f"{variable}=")) from None
 
 
-def study_of_cell(plan: TransferPlan, cell: Cell) -> Study:
+def study_of_cell(plan: TransferPlan, cell: Cell) -> Run:
     """The study of a cell, with its start and its epochs."""
     settings: dict[str, Any] = {"epochs": max(cell.epochs, 1)}
     if cell.start == "rendered":

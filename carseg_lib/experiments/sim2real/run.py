@@ -69,11 +69,11 @@ def _make(
     plan: TransferPlan, cell: Cell, source: Catalogue, judged: Catalogue, say: Callable[[str], None]
 ) -> str:
     """Bring one cell up to date and say what came of it."""
-    study = study_of_cell(plan, cell)
+    run = study_of_cell(plan, cell)
     dataset = trial_dataset(source, cell.photos, cell.seed) if cell.photos else None
     with use_runs_root(plan.folder):
         return run_trial(
-            study,
+            run,
             dataset,
             judged,
             {"cell": asdict(cell)},

@@ -192,8 +192,8 @@ def significant_slices(accuracy: pd.DataFrame, hardness: pd.DataFrame) -> list[s
     """What makes a type hard, in sentences; none where the data have no parameters.
 
     Args:
-        accuracy: known_truth.csv; the split with the most photos is spoken of.
-        hardness: hardness.csv.
+        accuracy: slice_metrics.csv; the split with the most photos is spoken of.
+        hardness: error_odds.csv.
     """
     if accuracy.empty:
         return []

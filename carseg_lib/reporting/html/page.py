@@ -90,8 +90,8 @@ def write_report(run_folder: Path) -> Path:
     Only metrics.json must be there; of every other file the page says that it is missing.
 
     Args:
-        run_folder: `reports/<run>`: metrics.json, study.json, provenance.json, history.csv, predictions.csv,
-            classification_report.csv, known_truth.csv, hardness.csv, dataset/ (a Catalogue), figures/*.png,
+        run_folder: `reports/<run>`: metrics.json, config.json, provenance.json, history.csv, predictions.csv,
+            classification_report.csv, slice_metrics.csv, error_odds.csv, dataset/ (a Catalogue), figures/*.png,
             notebooks/*.html.
 
     Returns:
@@ -104,7 +104,7 @@ def write_report(run_folder: Path) -> Path:
     if not (run_folder / "metrics.json").is_file():
         raise CarsegError(f"{run_folder / 'metrics.json'} is missing: make the run first, by make reproduce.")
     metrics = files.read_json(run_folder / "metrics.json")
-    study, provenance = (_json(run_folder / name) for name in ("study.json", "provenance.json"))
+    study, provenance = (_json(run_folder / name) for name in ("config.json", "provenance.json"))
     catalogue = Catalogue.load(run_folder / "dataset") if (run_folder / "dataset").is_dir() else None
     predictions = _table(run_folder / "predictions.csv")
     split = findings.main_split(metrics)
@@ -115,7 +115,7 @@ def write_report(run_folder: Path) -> Path:
     order = sorted(metrics["splits"], key=ORDER.index)
     audit = paper_audit.audit()
     photos = {name: metrics["splits"][name]["accuracy"]["n"] for name in order}
-    truth, hardness = (_table(run_folder / f"{name}.csv") for name in ("known_truth", "hardness"))
+    truth, hardness = (_table(run_folder / f"{name}.csv") for name in ("slice_metrics", "error_odds"))
     context = {
         "run": metrics["run"],
         "data": metrics["data"],
@@ -160,13 +160,22 @@ def write_report(run_folder: Path) -> Path:
             if (run_folder / "notebooks" / f"{name}.html").is_file()
         ],
         "provenance": provenance or {},
-        "augmented": recipe.augmentation(study)[0] if study else "",
-        "study": {}
-        if study is None
-        else {k: v for k, v in study.items() if k != "data"},  # no path of a machine
+        "augmented": recipe.augmentation(study["inputs"])[0] if study else "",
+        "study": _settings(study or {}),
         "listed": LISTED,
     }
     return files.write_text(run_folder / "index.html", render("page.html", context))
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting by its dotted name, but for where the photos lie: the page holds no path of a machine."""
+    settings: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            settings |= {f"{name}.{setting}": part for setting, part in value.items()}
+        else:
+            settings[name] = value
+    return {name: value for name, value in settings.items() if name not in ("data.source", "data.classes")}
 
 
 def write_index(reports: Path) -> Path:
@@ -291,7 +300,7 @@ def _cell(row: Mapping[str, Any], column: str) -> Any:
 
 
 def _truth(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """known_truth.csv by split, each number with its interval."""
+    """slice_metrics.csv by split, each number with its interval."""
     splits: dict[str, list[dict[str, Any]]] = {}
     for row in _records(table):
         numbers = {

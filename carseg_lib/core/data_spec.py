@@ -1,0 +1,94 @@
+"""What DATA names: the built-in data set, a data set of Kaggle, or files of the user's. Reads no photo.
+
+`carseg_lib.data` unpacks, fetches and reads them; this is what must be known before: light to import.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from carseg_lib.core.errors import CarsegError
+
+BUILTIN = "rendered"  # what DATA says for the built-in data set, and its name
+PREFIX = "kaggle:"
+_NAME = re.compile(r"kaggle:([A-Za-z0-9-]{1,80})/([A-Za-z0-9_-]{1,80})(?:@([1-9]\d{0,5}))?")
+
+
+@dataclass(frozen=True)
+class KaggleData:
+    """A version of a data set of Kaggle.
+
+    Attributes:
+        owner: As in its address.
+        slug: As in its address.
+        version: From 1.
+    """
+
+    owner: str
+    slug: str
+    version: int
+
+    @property
+    def word(self) -> str:
+        """What DATA says for it."""
+        return f"{PREFIX}{self.owner}/{self.slug}@{self.version}"
+
+    @property
+    def page(self) -> str:
+        """Its address."""
+        return f"https://www.kaggle.com/datasets/{self.owner}/{self.slug}"
+
+
+def is_kaggle(data: str) -> bool:
+    """Whether DATA names a data set of Kaggle."""
+    return data.lower().startswith(PREFIX)
+
+
+def parse_kaggle(data: str) -> KaggleData:
+    """Read `kaggle:<owner>/<slug>@<version>`.
+
+    Raises:
+        CarsegError: It is written otherwise, or has no version.
+    """
+    match = _NAME.fullmatch(data.strip())
+    if not match:
+        raise CarsegError(
+            f"DATA={data!r} is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3: both names stand in "
+            "the address of the data set's page."
+        )
+    owner, slug, version = match.groups()
+    if version is None:
+        raise CarsegError(
+            f"DATA={data!r} names no version, and a data set without one may change under a study: its page, "
+            f"https://www.kaggle.com/datasets/{owner}/{slug}, says which there are; write kaggle:{owner}/{slug}@1."
+        )
+    return KaggleData(owner, slug, int(version))
+
+
+def resolve_source(data: str) -> str:
+    """The setting data.source: a word for the built-in data set and for Kaggle's, else an absolute path.
+
+    A word, so that a moved repository keeps its runs.
+
+    Raises:
+        CarsegError: There is no such folder or file, or it is empty or of another kind.
+    """
+    if data == BUILTIN:
+        return data
+    if is_kaggle(data):
+        return parse_kaggle(data).word
+    path = Path(data).expanduser().resolve()
+    if path.is_file() and path.suffix.lower() in (".json", ".csv"):
+        return str(path)
+    if not path.is_dir():
+        what = "is not a folder, a COCO .json file or a .csv table" if path.exists() else "does not exist"
+        raise CarsegError(f"DATA={data!r} {what} (looked for {path}).")
+    try:
+        empty = next(path.iterdir(), None) is None
+    except OSError as error:
+        raise CarsegError(f"DATA={data!r} cannot be read ({error.strerror}).") from error
+    if empty:
+        raise CarsegError(f"DATA={data!r} is an empty folder ({path}).")
+    return str(path)

@@ -1,0 +1,42 @@
+"""Where the photos of a data set lie: the built-in ones unpacked, Kaggle's fetched, the user's as named."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from carseg_lib.core.data_spec import BUILTIN, is_kaggle, parse_kaggle
+from carseg_lib.core.paths import builtin_archive, runs_root
+from carseg_lib.data import builtin, kaggle
+
+
+def locate_photos(source: str) -> Path:
+    """The folder of a data set's photos, or their annotation file.
+
+    The built-in ones are unpacked first, if they must be, and those of Kaggle fetched.
+
+    Args:
+        source: as the setting data.source.
+
+    Raises:
+        CarsegError: the built-in data set is missing or damaged, or cannot be unpacked; those of Kaggle cannot be
+            had, or are not what they were.
+    """
+    kept = runs_root() / ".data"
+    if source == BUILTIN:
+        return builtin.unpack(builtin_archive(), kept / BUILTIN)
+    if is_kaggle(source):
+        return kaggle.fetch(parse_kaggle(source), kept / "kaggle")
+    return Path(source)
+
+
+@contextmanager
+def temporary_photos(source: str) -> Iterator[Path]:
+    """As `locate_photos`, but the built-in ones lie in a folder that is removed afterwards: nothing is left."""
+    if source != BUILTIN:
+        yield locate_photos(source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield builtin.unpack(builtin_archive(), Path(folder) / BUILTIN)
