@@ -50,7 +50,6 @@ class DataConfig(_Part):
     classes: ClassMap = _setting(
         ClassMap(), "the body types in order, with their other names; or the type folders' names"
     )
-    max_images_per_split: int = _setting(0, "photos kept of each split; 0 keeps all", ge=0)
 
 
 class PseudoLabelConfig(_Part):
@@ -69,6 +68,7 @@ class PseudoLabelConfig(_Part):
 class InputConfig(_Part):
     """From a photo to what the network sees."""
 
+    max_images_per_split: int = _setting(0, "photos kept of each split; 0 keeps all", ge=0)
     height: int = _setting(224, "height of what the network sees, pixels", ge=64, le=1024, multiple_of=32)
     width: int = _setting(224, "width of what the network sees, pixels", ge=64, le=1024, multiple_of=32)
     augmentation: Literal["rotate_and_flip", "quarter_turns", "flip_only", "none"] = _setting(

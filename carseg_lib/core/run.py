@@ -165,9 +165,7 @@ class Run(RunPaths):
     def changes(self) -> dict[str, Any]:
         """The settings, by dotted name, that differ from the profile's present values."""
         values, _ = read_profile(self.config.profile)
-        own = self.config.select(
-            "pseudo_labels", "inputs", "model", "train", "eval", "data.max_images_per_split"
-        )
+        own = self.config.select("pseudo_labels", "inputs", "model", "train", "eval")
         usual = {name: values.get(name, field_of(name).default) for name in own}
         return {name: value for name, value in own.items() if value != usual[name]}
 

@@ -87,10 +87,9 @@ class CarDataset(Dataset):
     Args:
         catalogue: with splits assigned.
         split: "train", "validation" or "test".
-        inputs: size and random steps.
+        inputs: number of photos (drawn by seed), size and random steps.
         seed: of all that is random.
         augment: apply the random steps.
-        max_images: photos kept, drawn by seed; 0 keeps all.
         cache: where decoded photos are; a photo that is not there is read from its file.
     """
 
@@ -102,13 +101,12 @@ class CarDataset(Dataset):
         seed: int,
         *,
         augment: bool = False,
-        max_images: int = 0,
         cache: DecodedImageCache | None = None,
     ):
         part = catalogue.split(split)
         photos = part.photos.sort_values("photo_id", kind="stable")
-        if max_images:
-            photos = stratified_sample(photos, max_images, seed)
+        if inputs.max_images_per_split:
+            photos = stratified_sample(photos, inputs.max_images_per_split, seed)
         self.photos = photos.reset_index(drop=True)
         self.instances = dict(list(part.instances.groupby("photo_id")))
         self.root, self.seed = catalogue.root, seed

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from carseg_lib.core.config import InputConfig, RunConfig, validate
+from carseg_lib.core.config import InputConfig, validate
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.transforms import Target
@@ -13,11 +13,10 @@ from carseg_lib.data.transforms import Target
 Step = tuple[str, np.ndarray, Sequence[float] | None, np.ndarray | None]  # title, picture, box, mask
 
 
-def example_dataset(dataset: Catalogue, config: RunConfig, **changes: object) -> CarDataset:
+def example_dataset(dataset: Catalogue, inputs: InputConfig, seed: int, **changes: object) -> CarDataset:
     """The training photos under a run's preprocessing, or under a variant of it (`augmentation="..."`)."""
-    inputs = validate(InputConfig, config.inputs.model_dump() | changes, {})
-    limit = config.data.max_images_per_split
-    return CarDataset(dataset, "train", inputs, config.seed, augment=True, max_images=limit)
+    inputs = validate(InputConfig, inputs.model_dump() | changes, {})
+    return CarDataset(dataset, "train", inputs, seed, augment=True)
 
 
 def median_sample(photos: CarDataset, body_type: str) -> int:

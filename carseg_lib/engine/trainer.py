@@ -39,7 +39,6 @@ from carseg_lib.models.weights import PretrainedInfo, load_weights
 
 # What a training depends on beside its photos, its initial weights and its code.
 TRAINING_SETTINGS = (
-    "data.max_images_per_split",
     "pseudo_labels",
     "seed",
     "inputs",
@@ -259,12 +258,11 @@ def _train_here(run: Run) -> None:
     model, optimizer = fabric.setup(model, optimizer)
 
     cache = _shared_cache(fabric, dataset, run, say)
-    common, limit = (config.inputs, config.seed), config.data.max_images_per_split
-    train_photos = CarDataset(dataset, "train", *common, augment=True, max_images=limit, cache=cache)
-    train_sample = CarDataset(dataset, "train", *common, max_images=limit, cache=cache).sample(
+    train_photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    train_sample = CarDataset(dataset, "train", config.inputs, config.seed, cache=cache).sample(
         config.train.train_eval_size
     )
-    validation_photos = CarDataset(dataset, "validation", *common, max_images=limit, cache=cache)
+    validation_photos = CarDataset(dataset, "validation", config.inputs, config.seed, cache=cache)
     say(describe_run(config, record, len(train_photos), len(validation_photos), with_masks, state.epoch))
     clock = ProgressTimer(config.train.epochs, state.epoch, say)
     for epoch in range(state.epoch + 1, config.train.epochs + 1):

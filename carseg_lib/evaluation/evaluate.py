@@ -35,7 +35,7 @@ def evaluate(run: Run) -> dict:
     """
     dataset = Catalogue.load(run.dataset)
     model, card = load_trained(run)
-    photos = {split: _photos(dataset, split, run.config) for split in SPLITS}
+    photos = {split: CarDataset(dataset, split, run.config.inputs, run.config.seed) for split in SPLITS}
     photos["train"] = photos["train"].sample(run.config.train.train_eval_size)
     tables = [predict_split(model, photos[split], split, run.config) for split in SPLITS]
     predictions = pd.concat([table for table, _ in tables], ignore_index=True)
@@ -102,11 +102,6 @@ def predict_split(
     return pd.DataFrame(answers), pd.DataFrame(found_rows, columns=columns)
 
 
-def _photos(dataset: Catalogue, split: str, config: RunConfig) -> CarDataset:
-    limit = config.data.max_images_per_split
-    return CarDataset(dataset, split, config.inputs, config.seed, max_images=limit)
-
-
 def _batches(photos: CarDataset, config: RunConfig) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
     batches = DistributedBatchSampler(photos.in_order(), config.train.batch_size)
@@ -159,7 +154,10 @@ def _run_facts(run: Run, card: dict, parameters: int) -> dict:
 
 
 def _data_facts(dataset: Catalogue, run: Run) -> dict:
-    used = {split: _photos(dataset, split, run.config).photos.body_type for split in SPLITS}
+    used = {
+        split: CarDataset(dataset, split, run.config.inputs, run.config.seed).photos.body_type
+        for split in SPLITS
+    }
     cars = dataset.instances
     boxes = next((o for o in ("whole frame", "teacher") if (cars.box_origin == o).any()), "given")
     masks = next((o for o in ("none", "teacher") if (cars.mask_origin == o).any()), "given")

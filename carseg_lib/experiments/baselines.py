@@ -156,7 +156,14 @@ def train_baseline_classifier(run: Run, dataset: Catalogue) -> Classifier:
     optimizer = torch.optim.AdamW(
         groups, lr=run.config.train.lr, weight_decay=run.config.train.weight_decay, fused=True
     )
-    photos = CarDataset(dataset, "train", run, augment=True, cache=cache_of(dataset, run))
+    photos = CarDataset(
+        dataset,
+        "train",
+        run.config.inputs,
+        run.config.seed,
+        augment=True,
+        cache=cache_of(dataset, run.config.inputs, run.caches),
+    )
     steps = run.config.train.epochs * -(-len(photos) // run.config.train.batch_size)
     step = 0
     for epoch in range(1, run.config.train.epochs + 1):
@@ -167,7 +174,7 @@ def train_baseline_classifier(run: Run, dataset: Catalogue) -> Classifier:
             photos, DistributedBatchSampler(order, run.config.train.batch_size), run.config.inputs.num_workers
         ):
             for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate(run, step, steps)
+                group["lr"] = group["share"] * learning_rate(run.config.train, step, steps)
             types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
             model(images.to(device), types.to(device), run.config.model.label_smoothing).backward()
             if run.config.train.max_grad_norm:
@@ -181,7 +188,7 @@ def train_baseline_classifier(run: Run, dataset: Catalogue) -> Classifier:
 @torch.inference_mode()
 def predict_classes(model: Classifier, judged: Catalogue, run: Run) -> pd.DataFrame:
     """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
-    photos = CarDataset(judged, "validation", run, augment=False)
+    photos = CarDataset(judged, "validation", run.config.inputs, run.config.seed)
     names = list(photos.class_ids)
     answers: list[Tensor] = []
     for images, _ in make_loader(

@@ -114,7 +114,7 @@ def run_trial(
         "training": training_fingerprint(run, dataset, record) if dataset else record.sha256,
         "photos": judged.fingerprint,
         "answering": digest_of(ANSWERING),
-        "views": run.config.eval.tta,
+        "tta": run.config.eval.tta,
     }
     before = read_trial(run.folder)
     if before.get("needs") == needs:
@@ -134,8 +134,8 @@ def run_trial(
             seconds = round(time.monotonic() - started, 1)
         model.load_state_dict(read_checkpoint(kept))
     model = model.to(choose_device(run.config.device), memory_format=torch.channels_last).eval()
-    asked = CarDataset(judged, "validation", run, augment=False)
-    predictions, _ = predict_split(model, asked, "validation", run)
+    asked = CarDataset(judged, "validation", run.config.inputs, run.config.seed)
+    predictions, _ = predict_split(model, asked, "validation", run.config)
     files.write_csv(run.predictions, predictions)
     made = [run.predictions, *([kept] if dataset else [])]
     card = facts | {
@@ -157,7 +157,7 @@ def initial_model(run: Run, with_masks: bool, whole: bool = False) -> tuple[Mask
     Raises:
         CarsegError: the weights do not fit, or, where they must be `whole`, leave a part at its random start.
     """
-    model = build_model(run, len(Catalogue.body_types) + 1, with_masks)
+    model = build_model(run.config.model, len(Catalogue.body_types) + 1, with_masks)
     record = load_weights(model, run.config.model.backbone, run.config.model.weights)
     if whole and record.fresh:
         raise CarsegError(
@@ -180,7 +180,7 @@ def read_trial(folder: Path) -> dict[str, Any]:
 
 def cached_catalogue(run: Run, folder: Path) -> Catalogue:
     """A study's photos with splits; kept in `folder`, read again if they or the code that reads them change."""
-    place = run.locate_photos()
+    place = locate_photos(run.config.data.source)
     folder = folder / hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
     made_from = {"data": stat_fingerprint(place), "seed": run.config.seed, "code": digest_of(CATALOGUING)}
     note = folder / "made_from.json"

@@ -56,7 +56,7 @@ _RESULTS = (
     "error_odds.csv",
 )
 _DATA = ("data.source", "data.classes")
-_PREPARED = (*_DATA, "data.max_images_per_split", "seed", "pseudo_labels", "inputs")
+_PREPARED = (*_DATA, "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
 STAGES = (
     Stage("01_data_exploration", _DATA, (), _catalogue("catalogue"), reads_data=True),

@@ -49,7 +49,13 @@ def test_every_profile_names_every_parameter_and_makes_a_study(data, profile):
         read_profile(profile)[0]
     ) == set(profile_names())
     study = Run.create(profile=profile, data=data)
-    assert (study.name, study.config.profile, study.config.seed, study.config.device, study.config.num_processes) == (
+    assert (
+        study.name,
+        study.config.profile,
+        study.config.seed,
+        study.config.device,
+        study.config.num_processes,
+    ) == (
         profile,
         profile,
         0,
@@ -67,9 +73,23 @@ def test_there_are_no_hidden_defaults():
 
 def test_the_paper_profile_is_the_papers_recipe(data):
     study = Run.create(profile="paper", data=data)
-    assert (study.config.model.backbone, study.config.model.weights, study.config.inputs.size) == ("resnet50", "coco", (224, 224))
-    assert (study.config.train.batch_size, study.config.train.optimizer, study.config.train.lr, study.config.train.epochs) == (8, "adam", 0.002, 30)
-    assert (study.config.train.lr_schedule, study.config.train.weight_decay, study.config.train.max_grad_norm, study.config.model.precision) == (
+    assert (study.config.model.backbone, study.config.model.weights, study.config.inputs.size) == (
+        "resnet50",
+        "coco",
+        (224, 224),
+    )
+    assert (
+        study.config.train.batch_size,
+        study.config.train.optimizer,
+        study.config.train.lr,
+        study.config.train.epochs,
+    ) == (8, "adam", 0.002, 30)
+    assert (
+        study.config.train.lr_schedule,
+        study.config.train.weight_decay,
+        study.config.train.max_grad_norm,
+        study.config.model.precision,
+    ) == (
         "constant",
         0.0,
         0.0,
@@ -85,7 +105,12 @@ def test_overrides_are_read_as_the_type_of_their_setting(data):
         seed="7",
         workers="2",
     )
-    assert (study.config.train.epochs, study.config.train.lr, study.config.model.fpn_min_stride, study.config.train.optimizer) == (3, 0.001, 4, "sgd")
+    assert (
+        study.config.train.epochs,
+        study.config.train.lr,
+        study.config.model.fpn_min_stride,
+        study.config.train.optimizer,
+    ) == (3, 0.001, 4, "sgd")
     assert (study.config.seed, study.config.num_processes) == (7, 2)
     assert Run.create(data=data, overrides={"clip_norm": 2}).clip_norm == 2.0
 
@@ -164,7 +189,10 @@ def test_a_coco_file_and_a_checkpoint_are_made_absolute(data, monkeypatch):
     (data / "mine.pt").write_bytes(b"x")
     monkeypatch.chdir(data)
     study = Run.create(data="cars.json", weights="mine.pt")
-    assert (study.config.data.source, study.config.data_as_given) == (str((data / "cars.json").resolve()), "cars.json")
+    assert (study.config.data.source, study.config.data_as_given) == (
+        str((data / "cars.json").resolve()),
+        "cars.json",
+    )
     assert study.config.model.weights == str((data / "mine.pt").resolve())
 
 
@@ -275,7 +303,10 @@ def test_the_command_makes_the_same_study(data):
 
 def test_settings_of_sections(data):
     study = Run.create(data=data)
-    assert study.settings(["data"]) == {"data": study.config.data.source, "types": "suv sedan convertible minivan"}
+    assert study.settings(["data"]) == {
+        "data": study.config.data.source,
+        "types": "suv sedan convertible minivan",
+    }
     names = set(study.settings(["preprocessing"]))
     assert {"seed", "image_height", "augmentation", "photos_per_split"} <= names
     assert not names & set(study.settings(["model", "training", "evaluation"]))

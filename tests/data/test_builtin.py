@@ -10,10 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from carseg_lib.core import paths
-from carseg_lib.core import files
-from carseg_lib.core.paths import project_folder
+from carseg_lib.core import files, paths
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
 from carseg_lib.data import builtin
 from carseg_lib.data.builtin import checksum_path, unpack
@@ -170,7 +169,7 @@ def test_no_data_named_means_the_embedded_ones(archive, tmp_path):
     assert run.command() == "make reproduce"
     assert Run.create(profile="smoke").command() == "make reproduce PROFILE=smoke"
     assert not (tmp_path / "reports").exists()  # unpacked when somebody looks
-    folder = run.locate_photos()
+    folder = locate_photos(run.config.data.source)
     assert folder == tmp_path / "reports" / ".data" / "rendered"
     assert (folder / "annotations" / "train.json").is_file()
     run.save()

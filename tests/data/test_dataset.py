@@ -31,7 +31,7 @@ def dataset(run):
 
 
 def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, run):
-    photos = CarDataset(dataset, "validation", run, augment=False)
+    photos = CarDataset(dataset, "validation", run.config.inputs, run.config.seed)
     raw, raw_target = photos.raw(0)
     image, target = photos[(1, 0)]
     assert image.shape == (3, 96, 96) and image.dtype == torch.float32
@@ -39,7 +39,7 @@ def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, run)
     expected = torch.from_numpy(small / 255).permute(2, 0, 1)
     mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
     torch.testing.assert_close(image, ((expected - mean) / std).float())
-    assert torch.equal(preprocess(raw, run)[0], image)
+    assert torch.equal(preprocess(raw, run.config.inputs.size)[0], image)
     assert raw.shape == (128, 192, 3)  # of 160 x 240: twice what the network sees is enough
     scale = np.array([96 / 192, 96 / 128] * 2, np.float32)
     np.testing.assert_allclose(target["boxes"].numpy(), raw_target["boxes"] * scale, rtol=1e-6)
@@ -48,7 +48,7 @@ def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, run)
 
 
 def test_what_is_random_follows_from_seed_epoch_and_photo_alone(dataset, run):
-    photos = CarDataset(dataset, "train", run, augment=True)
+    photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True)
     torch.manual_seed(1)
     first = photos[(3, 2)]
     torch.manual_seed(2)
@@ -70,7 +70,7 @@ def test_each_reading_takes_the_steps_it_names(run, reading):
 
 def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, run):
     run = run.updated(inputs={"augmentation": "rotate_and_flip", "max_rotation": 90.0, "min_crop_scale": 1.0})
-    photos = CarDataset(dataset, "train", run, augment=True)
+    photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True)
     tighter = 0
     for i in range(len(photos)):
         _, target = photos[(1, i)]
@@ -81,14 +81,14 @@ def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, run):
 
 def test_cars_without_a_mask_get_their_box_in_its_place(dataset, run):
     dataset.instances["mask"] = ""
-    photos = CarDataset(dataset, "train", run, augment=False)
+    photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed)
     _, target = photos.raw(0)
     assert np.abs(boxes_of_masks(target["masks"]) - target["boxes"]).max() <= 0.5
 
 
 def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, run):
     run = run.updated(inputs={"height": 64, "width": 64})  # photos are 240 x 160
-    photos = CarDataset(dataset, "train", run, augment=False)
+    photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed)
     image, target = photos.raw(0)
     assert image.shape == (85, 128, 3) and target["masks"].shape == (1, 85, 128)
     stored = photos.instances[photos.photos.photo_id[0]][["x1", "y1", "x2", "y2"]].to_numpy()
@@ -97,9 +97,9 @@ def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, run):
 
 
 def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, run):
-    cache = cache_of(dataset, run, say=lambda _: None)
-    from_file = CarDataset(dataset, "train", run, augment=True)
-    from_cache = CarDataset(dataset, "train", run, augment=True, cache=cache)
+    cache = cache_of(dataset, run.config.inputs, run.caches, say=lambda _: None)
+    from_file = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True)
+    from_cache = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True, cache=cache)
     for i in range(len(from_file)):
         (image, target), (kept, kept_target) = from_file[(2, i)], from_cache[(2, i)]
         assert torch.equal(image, kept)

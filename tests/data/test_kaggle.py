@@ -108,8 +108,12 @@ def test_no_name_leads_out_of_the_folder_of_notes(text):
 def test_data_are_fetched_once_and_known_by_their_version(monkeypatch, tmp_path, photos):
     asked = make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
     run = Run.create(data="kaggle:someone/cars@3")
-    assert (run.config.data.source, run.config.data_as_given, asked) == ("kaggle:someone/cars@3", "kaggle:someone/cars@3", [])
-    folder = run.locate_photos()
+    assert (run.config.data.source, run.config.data_as_given, asked) == (
+        "kaggle:someone/cars@3",
+        "kaggle:someone/cars@3",
+        [],
+    )
+    folder = locate_photos(run.config.data.source)
     assert asked == ["someone/cars/versions/3"]
     assert (
         folder == tmp_path / "cache" / "datasets" / "someone" / "cars" / "versions" / "3" / "Cars" / "images"
@@ -118,7 +122,7 @@ def test_data_are_fetched_once_and_known_by_their_version(monkeypatch, tmp_path,
     assert (catalogue.name, len(catalogue.photos)) == ("cars@3", 12)
     assert not any(path.stat().st_mode & 0o222 for path in folder.rglob("*.jpg"))
     monkeypatch.setitem(sys.modules, "kagglehub", None)  # it is not needed any more, and so is no network
-    assert run.locate_photos() == folder
+    assert locate_photos(run.config.data.source) == folder
     assert run.save() and Run.open(run.name).locate_photos() == folder
 
 

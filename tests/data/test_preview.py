@@ -14,7 +14,7 @@ from tests.helpers.small_run import small_run, with_dataset
 @pytest.fixture
 def photos(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
-    return example_dataset(with_dataset(run), run, augmentation="rotate_and_flip", rotation_degrees=90.0)
+    return example_dataset(with_dataset(run), run, augmentation="rotate_and_flip", max_rotation=90.0)
 
 
 def test_steps_are_named_pictures_with_box_and_mask(photos):

@@ -199,7 +199,7 @@ def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(data,
 
 def test_a_teacher_draws_masks_for_class_folders_and_the_report_says_so(data, reports):
     arguments = ["--profile", "smoke", "--data", str(data / "images"), "--run", "taught"]
-    result = carseg(reports, "run", *arguments, "--set", "epochs=1 least_mask_quality=0.0")
+    result = carseg(reports, "run", *arguments, "--set", "epochs=1 min_quality=0.0")
     assert result.returncode == 0, result.stdout + result.stderr
     folder = reports / "taught"
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -257,7 +257,7 @@ def kaggle(folder):
 @pytest.mark.parametrize("source", [voc, csv_table, stanford, coco_of_polygons, kaggle])
 def test_every_source_makes_a_whole_study(source, tmp_path):
     data, environment = source(tmp_path)
-    small = "epochs=1 image_height=64 image_width=96 training_sample=4 bootstrap_samples=100 least_mask_quality=0.0"
+    small = "epochs=1 height=64 width=96 train_eval_size=4 bootstrap_samples=100 min_quality=0.0"
     arguments = ["--profile", "smoke", "--data", str(data), "--run", "source", "--set", small]
     result = carseg(tmp_path / "reports", "run", *arguments, **environment)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -61,7 +61,7 @@ def run(monkeypatch, tmp_path, synthetic_cars):
     """A run with a model of random weights and its card."""
     study = small_run(monkeypatch, tmp_path, synthetic_cars)
     torch.manual_seed(0)
-    model = build_model(study, 5, with_masks=True)
+    model = build_model(study.config.model, 5, with_masks=True)
     study.checkpoints.mkdir(parents=True)
     torch.save(model.state_dict(), study.best_weights)
     card = {

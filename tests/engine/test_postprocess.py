@@ -6,7 +6,7 @@ from torchvision.ops import box_iou
 
 from carseg_lib.engine.postprocess import filter_detections, predict_class
 
-RULE = {"score_threshold": 0.5, "nms_threshold": 0.5}
+RULE = {"score_threshold": 0.5, "class_agnostic_nms_iou": 0.5}
 LEFT, LEFT_SHIFTED, RIGHT = (
     [0.0, 0, 10, 10],
     [1.0, 0, 11, 10],
@@ -43,8 +43,8 @@ def test_the_rule_by_hand(rows, kept, answer):
 
 def test_nms_threshold_is_the_largest_overlap_that_stays():
     arguments = instances((LEFT, 0.9, 1), (LEFT_SHIFTED, 0.8, 1))
-    assert filter_detections(*arguments, score_threshold=0.0, nms_threshold=0.82).tolist() == [0, 1]
-    assert filter_detections(*arguments, score_threshold=0.0, nms_threshold=0.81).tolist() == [0]
+    assert filter_detections(*arguments, score_threshold=0.0, class_agnostic_nms_iou=0.82).tolist() == [0, 1]
+    assert filter_detections(*arguments, score_threshold=0.0, class_agnostic_nms_iou=0.81).tolist() == [0]
 
 
 def test_half_precision_is_accepted():
@@ -71,7 +71,7 @@ row = st.tuples(
 @given(st.lists(row, max_size=12), st.sampled_from([0.3, 0.5, 0.7]))
 def test_properties(rows, nms_threshold):
     boxes, scores, labels = instances(*rows)
-    rule = {"score_threshold": 0.5, "nms_threshold": nms_threshold}
+    rule = {"score_threshold": 0.5, "class_agnostic_nms_iou": nms_threshold}
     kept = filter_detections(boxes, scores, labels, **rule)
     candidates = [i for i in range(len(rows)) if scores[i] >= 0.5]
     assert set(kept.tolist()) <= set(candidates)

@@ -19,7 +19,7 @@ from tests.helpers.small_run import small_run, with_dataset
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_run(monkeypatch, tmp_path, synthetic_cars, least_mask_quality=0.5)
+    return small_run(monkeypatch, tmp_path, synthetic_cars, min_quality=0.5)
 
 
 def without_masks(study, boxes="whole frame"):

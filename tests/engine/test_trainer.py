@@ -182,15 +182,14 @@ def test_fingerprint_changes_with_what_decides_the_numbers(run):
     same = training_fingerprint(run, dataset, record)
     assert training_fingerprint(run, dataset, replace(record, sha256="4567")) != same
     assert (
-        training_fingerprint(run.updated(name="x", eval={"bootstrap_samples": 999}), dataset, record)
-        == same
+        training_fingerprint(run.updated(name="x", eval={"bootstrap_samples": 999}), dataset, record) == same
     )
     for change in (
         {"lr": 0.1},
         {"seed": 5},
         {"epochs": 9},
         {"backbone": "resnet18"},
-        {"crop_scale": 0.9},
+        {"min_crop_scale": 0.9},
         {"workers": 2},
         {"score_threshold": 0.3},
     ):
@@ -216,7 +215,7 @@ def test_the_fingerprint_knows_what_auto_means_on_a_machine(run, monkeypatch):
 
 def test_learning_rate_warms_up_and_falls(run):
     run = run.updated(train={"lr": 1.0, "warmup_ratio": 0.1, "lr_schedule": "cosine"})
-    rates = [learning_rate(run, step, 100) for step in range(100)]
+    rates = [learning_rate(run.config.train, step, 100) for step in range(100)]
     assert rates[:10] == pytest.approx([0.1 * k for k in range(1, 11)])
     assert rates[10] == 1.0 and rates[55] == pytest.approx(0.5) and rates[99] < 0.001
     constant = run.updated(train={"lr_schedule": "constant", "warmup_ratio": 0.0})
@@ -224,9 +223,9 @@ def test_learning_rate_warms_up_and_falls(run):
 
 
 def test_weight_decay_spares_biases(run):
-    model = build_model(run, 5, with_masks=True)
+    model = build_model(run.config.model, 5, with_masks=True)
     run = run.updated(train={"backbone_lr_mult": 0.3})
-    groups = make_optimizer(model, run).param_groups
+    groups = make_optimizer(model, run.config.train).param_groups
     assert [(g["weight_decay"], g["share"]) for g in groups if g["weight_decay"]] == [
         (run.config.train.weight_decay, 0.3),
         (run.config.train.weight_decay, 1.0),

@@ -115,7 +115,7 @@ def test_detections_are_in_the_photos_own_pixels_best_first():
         "scores": torch.tensor([0.3, 0.9, 0.6]),
         "masks": torch.ones(3, 1, 28, 28),
     }
-    run = SimpleNamespace(score_threshold=0.05, nms_threshold=0.5)
+    run = SimpleNamespace(score_threshold=0.05, class_agnostic_nms_iou=0.5)
     image_size = (100, 200)  # height and width
     types = ("suv", "sedan", "convertible", "minivan")
     first, second = photo_detections(found, (240, 160), image_size, types, run)

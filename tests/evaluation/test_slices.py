@@ -232,7 +232,7 @@ def test_two_measures_tell_as_many_types_as_they_can():
 def test_every_figure_stands_alone_and_repeats(cars, judged):
     figures = parameter_figures(cars) | slice_figures(judged[1])
     assert list(figures) == [
-        "gallery", "strips", "shape_strips", "views", "numbers", "kinds", "shapes",
+        "gallery", "strips", "shape_strips", "tta", "numbers", "kinds", "shapes",
         "factors", "types_by_view", "directions", "odds",
     ]  # fmt: skip
     for name, figure in figures.items():

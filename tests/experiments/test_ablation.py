@@ -26,8 +26,8 @@ from carseg_lib.models.weights import hash_tensors
 from tests.helpers.small_run import small_run, with_dataset
 
 SMALL = {
-    "image_height": 64, "image_width": 64, "fpn_channels": 16, "box_head_width": 16, "mask_head_channels": 8,
-    "proposals": 16, "rpn_samples": 32, "batch_size": 4, "bootstrap_samples": 100,
+    "height": 64, "width": 64, "fpn_out_channels": 16, "box_head_dim": 16, "mask_head_channels": 8,
+    "rpn_post_nms_top_n": 16, "rpn_batch_size_per_image": 32, "batch_size": 4, "bootstrap_samples": 100,
 }  # fmt: skip
 LISTED = {
     "profile": "smoke",
@@ -37,7 +37,7 @@ LISTED = {
     "validation_photos": 4,
     "variants": {
         BASELINE: {"question": "as it is"},
-        "no_crop": {"question": "no crop", "settings": {"crop_scale": 1.0}},
+        "no_crop": {"question": "no crop", "settings": {"min_crop_scale": 1.0}},
         "classifier": {"question": "no boxes", "kind": "classifier"},
         "from_rendered": {"question": "another start", "start": "rendered"},
     },
@@ -126,7 +126,7 @@ def test_macro_f1_by_hand():
 
 def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_cars):
     study = small_run(
-        monkeypatch, tmp_path, synthetic_cars, photos_per_split=0, epochs=12, lr=0.005, crop_scale=1.0
+        monkeypatch, tmp_path, synthetic_cars, max_images_per_split=0, epochs=12, lr=0.005, min_crop_scale=1.0
     )
     dataset = with_dataset(study)
     model = train_baseline_classifier(study, dataset)
@@ -192,7 +192,7 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     assert sum("is up to date" in line for line in said) == 8
     # another way to answer trains nothing
     said.clear()
-    mirrored = {"question": "no crop, mirrored", "settings": {"crop_scale": 1.0, "views": 2}}
+    mirrored = {"question": "no crop, mirrored", "settings": {"min_crop_scale": 1.0, "tta": 2}}
     run_ablation(create_plan(listed(variants=LISTED["variants"] | {"no_crop": mirrored})), said.append)
     assert sum("is up to date" in line for line in said) == 6
     again = pd.read_csv(plan.folder / "no_crop-seed0" / "predictions.csv", keep_default_na=False)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.engine.pseudo_labels.annotators import Instance
@@ -25,7 +25,7 @@ REAL = project_folder().parent / "shared" / "data" / "stanford-cars-4"
 
 @pytest.fixture
 def study(monkeypatch, tmp_path, synthetic_cars):
-    return small_run(monkeypatch, tmp_path, synthetic_cars, least_mask_quality=0.5)
+    return small_run(monkeypatch, tmp_path, synthetic_cars, min_quality=0.5)
 
 
 @pytest.fixture

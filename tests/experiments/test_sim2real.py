@@ -164,7 +164,7 @@ def test_the_defaults_are_those_that_the_documentation_names(places, reports):
             {"epochs": "3"},
             "SET: epochs differs from training to training; set instead: version_epochs and curve.",
         ),
-        ({"photos_per_split": "3"}, "version_photos, curve and validation_photos"),
+        ({"max_images_per_split": "3"}, "version_photos, curve and validation_photos"),
         ({"epohcs": "3"}, "SET: there is no setting 'epohcs'; did you mean 'epochs'?"),
         ({"curves": "3:1"}, "SET: there is no setting 'curves'; did you mean 'curve'?"),
         ({"curve": "100"}, "SET: curve = '100': write photos:epochs, as in curve=100:30,400:12,all:6."),
@@ -256,7 +256,7 @@ def test_a_start_that_does_not_fit_whole_is_refused_before_training(
 ):
     plan = plan_of(places)
     study = run.study_of(plan, "some", plan.real)
-    state = trials.build_model(study, 5, True).state_dict()
+    state = trials.build_model(study.config.model, 5, True).state_dict()
     path = tmp_path / "start.pt"
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith(drop)}, path)
     monkeypatch.setattr(run, "make_cell", None)
@@ -322,10 +322,10 @@ def test_the_network_measured_is_the_last_epochs(made):
     folder = made.folder / "curve-8-imagenet-seed0"
     with use_runs_root(made.folder):
         study = Run.open(folder.name)
-        model = trials.build_model(study, 5, True)
+        model = trials.build_model(study.config.model, 5, True)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
         judged = eval_images(splits_of(Path(made.real)), 0, made.seed)
-        photos = trials.CarDataset(judged, "validation", study, augment=False)
+        photos = trials.CarDataset(judged, "validation", study.config.inputs, study.config.seed)
         predictions, _ = trials.predict_split(model.eval(), photos, "validation", study)
     stored = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     assert list(predictions.predicted) == list(stored.predicted)

@@ -154,7 +154,7 @@ def make_metrics(
             "name": "fake", "profile": "quick", "seed": 0, "device": "cpu", "precision": "32-true",
             "weights": "imagenet", "backbone": "efficientnet_lite0", "parameters": 5_123_456,
             "epochs": len(history), "batch_size": 8,
-            "image_height": 224, "image_width": 224, "augmentation": "flip_only",
+            "height": 224, "width": 224, "augmentation": "flip_only",
         },
         "data": {
             "name": catalogue.name,
@@ -181,10 +181,10 @@ def make_metrics(
 
 STUDY = {
     "run": "fake", "profile": "quick", "data": "/secret/place/photos", "data_as_given": "photos",
-    "photos_per_split": 0, "seed": 0, "image_height": 224, "image_width": 224,
-    "augmentation": "flip_only", "rotation_degrees": 0.0,
-    "crop_scale": 0.6, "flip_probability": 0.5, "backbone": "efficientnet_lite0", "weights": "imagenet",
-    "epochs": 8, "batch_size": 8, "optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.02, "schedule": "cosine",
+    "max_images_per_split": 0, "seed": 0, "height": 224, "width": 224,
+    "augmentation": "flip_only", "max_rotation": 0.0,
+    "min_crop_scale": 0.6, "hflip_prob": 0.5, "backbone": "efficientnet_lite0", "weights": "imagenet",
+    "epochs": 8, "batch_size": 8, "optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.02, "lr_schedule": "cosine",
     "device": "auto", "workers": 1,
 }  # fmt: skip
 PROVENANCE = {

@@ -8,16 +8,16 @@ from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
 
 SETTINGS = {
-    "image_height": "96",
-    "image_width": "96",
-    "fpn_channels": "16",
-    "box_head_width": "16",
+    "height": "96",
+    "width": "96",
+    "fpn_out_channels": "16",
+    "box_head_dim": "16",
     "mask_head_channels": "8",
-    "proposals": "16",
-    "roi_samples": "8",
-    "rpn_samples": "32",
-    "photos_per_split": "8",
-    "training_sample": "4",
+    "rpn_post_nms_top_n": "16",
+    "box_batch_size_per_image": "8",
+    "rpn_batch_size_per_image": "32",
+    "max_images_per_split": "8",
+    "train_eval_size": "4",
     "epochs": "2",
     "batch_size": "4",
     "bootstrap_samples": "100",
@@ -28,7 +28,9 @@ def small_run(monkeypatch, folder: Path, photos: Path, **overrides: object) -> R
     """A saved study of profile smoke, made smaller, in a reports folder of its own."""
     monkeypatch.setenv("CARSEG_REPORTS", str(folder))
     settings = SETTINGS | {name: str(value) for name, value in overrides.items()}
-    known = {name: settings.pop(name) for name in ("workers", "seed", "run", "weights") if name in settings}
+    known = {
+        name: settings.pop(name) for name in ("num_processes", "seed", "name", "weights") if name in settings
+    }
     run = Run.create(profile="smoke", data=photos, overrides=settings, device="cpu", **known)
     run.save()
     return run

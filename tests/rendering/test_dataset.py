@@ -20,8 +20,8 @@ from PIL import Image
 
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
-from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.data.catalogue import PAPER_COUNTS, SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
 from carseg_rendering.cli import main

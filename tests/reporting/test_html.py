@@ -349,14 +349,14 @@ def test_differences_are_computed(run: Path) -> None:
         "lr": 0.002,
         "epochs": 30,
         "augmentation": "rotate_and_flip",
-        "rotation_degrees": 90.0,
+        "max_rotation": 90.0,
         "weights": "coco",
     }
     metrics["data"]["counts"] = {"train": {"suv": 4957}, "validation": {"suv": 2887}, "test": {"suv": 590}}
     photos = pd.DataFrame({"width": [240, 240], "height": [160, 160]})
     differing = [d.what for d in recipe.differences(papers, metrics, photos) if d.state == "differs"]
     assert differing == []
-    small = recipe.differences(papers | {"rotation_degrees": 10.0}, metrics, photos.assign(height=[160, 100]))
+    small = recipe.differences(papers | {"max_rotation": 10.0}, metrics, photos.assign(height=[160, 100]))
     assert [d.what for d in small if d.state == "differs"] == ["Photo size, pixels", "Augmentation"]
 
 
@@ -582,20 +582,20 @@ def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
     [
         ({}, "crop to 60% of the photo's area or more, rotation within ±90°, horizontal flip with probability 0.5",
          True),
-        ({"crop_scale": 1.0}, "rotation within ±90°, horizontal flip with probability 0.5", False),
-        ({"flip_probability": 0.0}, "crop to 60% of the photo's area or more, rotation within ±90°", False),
-        ({"rotation_degrees": 30.0, "crop_scale": 1.0, "flip_probability": 0.0}, "rotation within ±30°", False),
-        ({"augmentation": "flip_only", "crop_scale": 1.0}, "horizontal flip with probability 0.5", False),
-        ({"augmentation": "flip_only", "crop_scale": 1.0, "flip_probability": 0.0}, "none", False),
+        ({"min_crop_scale": 1.0}, "rotation within ±90°, horizontal flip with probability 0.5", False),
+        ({"hflip_prob": 0.0}, "crop to 60% of the photo's area or more, rotation within ±90°", False),
+        ({"max_rotation": 30.0, "min_crop_scale": 1.0, "hflip_prob": 0.0}, "rotation within ±30°", False),
+        ({"augmentation": "flip_only", "min_crop_scale": 1.0}, "horizontal flip with probability 0.5", False),
+        ({"augmentation": "flip_only", "min_crop_scale": 1.0, "hflip_prob": 0.0}, "none", False),
         ({"augmentation": "none"}, "none", False),
     ],
 )  # fmt: skip
 def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool) -> None:
     papers = {
         "augmentation": "rotate_and_flip",
-        "rotation_degrees": 90.0,
-        "crop_scale": 0.6,
-        "flip_probability": 0.5,
+        "max_rotation": 90.0,
+        "min_crop_scale": 0.6,
+        "hflip_prob": 0.5,
     }
     assert recipe.augmentation(papers | changes) == (words, same)
 

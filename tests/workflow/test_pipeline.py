@@ -93,7 +93,9 @@ class Lab:
         elif path.stem == "02_train":
             (run / "model").mkdir(exist_ok=True)
             study = Run.open("mine")
-            (run / "model" / "best.pt").write_text((run / "table.csv").read_text() + str(study.config.train.lr))
+            (run / "model" / "best.pt").write_text(
+                (run / "table.csv").read_text() + str(study.config.train.lr)
+            )
         else:
             (run / "metrics.json").write_text((run / "model" / "best.pt").read_text())
         return nbformat.read(path, as_version=4), 123.5
@@ -233,7 +235,7 @@ def test_a_change_reruns_what_depends_on_it_and_no_more(lab, change):
     [
         ("lr=0.01", ALL[1:], "[2/4] 02_train (lr 0.0007 → 0.01)"),
         ("bootstrap_samples=300", ["03_score"], "[3/4] 03_score (bootstrap_samples 1000 → 300)"),
-        ("image_width=128", [], ""),  # of no section that these steps name
+        ("width=128", [], ""),  # of no section that these steps name
     ],
 )
 def test_a_setting_reruns_the_steps_that_use_it(lab, settings, expected, reason):

@@ -27,8 +27,8 @@ def make_metrics():
         "schema": 1,
         "run": {
             "name": "quick", "profile": "quick", "seed": 0, "device": "cpu", "weights": "imagenet",
-            "backbone": "lite0", "parameters": 1000, "epochs": 3, "batch_size": 8, "image_height": 224,
-            "image_width": 224,
+            "backbone": "lite0", "parameters": 1000, "epochs": 3, "batch_size": 8, "height": 224,
+            "width": 224,
             "augmentation": "flip_only",
         },
         "data": {"name": "cars", "fingerprint": "ab" * 32},

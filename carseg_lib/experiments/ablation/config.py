@@ -17,7 +17,7 @@ from carseg_lib.core.run import MONITOR, Run
 
 BASELINE = "baseline"
 NUMBERS = {"photos": 0, "epochs": 1, "seeds": 1, "validation_photos": 0}  # the least that each may be
-PLANNED = ("epochs", "photos_per_split", "training_sample")  # of the settings; the plan gives them
+PLANNED = ("epochs", "max_images_per_split", "train_eval_size")  # of the settings; the plan gives them
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ def study_of(plan: AblationPlan, variant: Variant, seed: int) -> Run:
     """The study of one training, checked; a rendered start is not in it (see `ablation`)."""
     settings = dict(variant.settings) | {
         "epochs": plan.epochs,
-        "photos_per_split": 0,
-        "training_sample": MONITOR,
+        "max_images_per_split": 0,
+        "train_eval_size": MONITOR,
     }
     with use_runs_root(plan.folder):
         try:

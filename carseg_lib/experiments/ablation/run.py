@@ -110,7 +110,7 @@ def run_classifier_trial(run: Run, dataset: Catalogue, judged: Catalogue, say: C
         "settings": {
             name: str(value) for name, value in run.settings(["preprocessing", "model", "training"]).items()
         },
-        "views": run.config.eval.tta,
+        "tta": run.config.eval.tta,
         "data": dataset.fingerprint,
         "photos": judged.fingerprint,
         "code": digest_of("from carseg_lib.experiments.ablation import run"),

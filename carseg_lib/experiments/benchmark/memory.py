@@ -54,7 +54,14 @@ def main(run: str, system: str, photos: int, steps: int) -> float:
     study = Run.open(run).updated(data={"max_images_per_split": photos})
     seed_everything(study.config.seed, torch.device("cpu"))
     dataset = Catalogue.load(study.dataset)
-    train = CarDataset(dataset, "train", study, augment=True, cache=cache_of(dataset, study, say=_nothing))
+    train = CarDataset(
+        dataset,
+        "train",
+        study.config.inputs,
+        study.config.seed,
+        augment=True,
+        cache=cache_of(dataset, study.config.inputs, study.caches, say=_nothing),
+    )
     made = (our_system if system == "ours" else stock_system)(study, dataset.body_types, *_name(system))
     done = 0
     for epoch in range(1, steps + 1):

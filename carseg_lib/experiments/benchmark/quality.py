@@ -64,7 +64,14 @@ def train_stock(
     If its loss becomes no number, its training ends there, and the network of the step before is measured: the note of
     what is returned says so.
     """
-    photos = CarDataset(dataset, "train", run, augment=True, cache=cache_of(dataset, run, say))
+    photos = CarDataset(
+        dataset,
+        "train",
+        run.config.inputs,
+        run.config.seed,
+        augment=True,
+        cache=cache_of(dataset, run.config.inputs, run.caches, say),
+    )
     steps = epochs * -(-len(photos) // run.config.train.batch_size)
     optimizer = system.optimizer
     peak = optimizer.param_groups[0]["lr"]
@@ -105,10 +112,10 @@ def train_ours(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     dataset.save(run.dataset)
     history = train(run)
     # an epoch's seconds hold its validation too; the rate is of training alone
-    photos = len(CarDataset(dataset, "train", run, augment=False))
+    photos = len(CarDataset(dataset, "train", run.config.inputs, run.config.seed))
     seconds = (photos / history.photos_per_second).cumsum()
     checkpoints = max(run.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
-    model = build_model(run, len(dataset.body_types) + 1, dataset.has_masks)
+    model = build_model(run.config.model, len(dataset.body_types) + 1, dataset.has_masks)
     model.load_state_dict(last_weights(checkpoints))
     model = model.to(choose_device(run.config.device), memory_format=torch.channels_last)
     accuracy, mask_ap = score(model, run, dataset)
@@ -128,7 +135,9 @@ def train_baseline(run: Run, dataset: Catalogue, seconds: float, of_step: float)
     Returns:
         What came of it. It has no masks: its mask AP is 0.
     """
-    steps = -(-len(CarDataset(dataset, "train", run, augment=False)) // run.config.train.batch_size)
+    steps = -(
+        -len(CarDataset(dataset, "train", run.config.inputs, run.config.seed)) // run.config.train.batch_size
+    )
     epochs = max(int(seconds / (steps * of_step)), 1)
     started = time.perf_counter()
     model = train_baseline_classifier(run.updated(train={"epochs": epochs}), dataset)
@@ -140,9 +149,9 @@ def train_baseline(run: Run, dataset: Catalogue, seconds: float, of_step: float)
 
 def score(model: nn.Module, run: Run, dataset: Catalogue) -> tuple[float, float]:
     """Accuracy and mask AP on the study's validation photos."""
-    photos = CarDataset(dataset, "validation", run, augment=False)
+    photos = CarDataset(dataset, "validation", run.config.inputs, run.config.seed)
     model.eval()
-    return score_predictions(*predict_split(model, photos, "validation", run), dataset)
+    return score_predictions(*predict_split(model, photos, "validation", run.config), dataset)
 
 
 def score_predictions(

@@ -147,9 +147,9 @@ def _measure(
 ) -> Iterator[list[Row]]:
     """The rows, part by part; the measurements behind them go into `facts`."""
     started = time.monotonic()
-    run = Run.create("ours", profile, data, {"training_sample": 16}, device=device)
+    run = Run.create("ours", profile, data, {"train_eval_size": 16}, device=device)
     say(f"benchmark of profile {profile} on {run.config.data_as_given}, device {choose_device(device)}")
-    dataset = assign_splits(load_catalogue(run.locate_photos()), run.config.seed)
+    dataset = assign_splits(load_catalogue(locate_photos(run.config.data.source)), run.config.seed)
     if not dataset.has_masks:
         raise CarsegError(f"DATA={data}: the benchmark trains masks, and these photos have none.")
     if (found := len(dataset.split("train").photos)) < 4 * plan.memory_photos:

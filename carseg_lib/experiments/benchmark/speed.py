@@ -31,7 +31,14 @@ UNTRAINED_SIDE = {STOCK_UNTRAINED: "stock at the same size, untrained"}
 
 def read_batches(run: Run, dataset: Catalogue) -> tuple[list[Batch], float]:
     """Some batches, and the median seconds that one took to be read and augmented."""
-    photos = CarDataset(dataset, "train", run, augment=True, cache=cache_of(dataset, run))
+    photos = CarDataset(
+        dataset,
+        "train",
+        run.config.inputs,
+        run.config.seed,
+        augment=True,
+        cache=cache_of(dataset, run.config.inputs, run.caches),
+    )
     order = balanced_epoch_order(photos.photos.body_type, 1, run.config.seed, run.config.train.class_balance)
     loader = iter(
         make_loader(

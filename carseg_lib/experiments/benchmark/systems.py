@@ -43,7 +43,7 @@ class System:
 def our_system(run: Run, body_types: tuple[str, ...], name: str) -> System:
     """The model of a study, trained as `carseg_lib.engine.trainer` does."""
     device = choose_device(run.config.device)
-    model = build_model(run, len(body_types) + 1, with_masks=True)
+    model = build_model(run.config.model, len(body_types) + 1, with_masks=True)
     if (
         run.config.model.weights != "none" and run.config.model.backbone == "resnet50"
     ):  # torchvision's weights need a download
@@ -51,7 +51,7 @@ def our_system(run: Run, body_types: tuple[str, ...], name: str) -> System:
     else:
         load_weights(model, run.config.model.backbone, run.config.model.weights)
     model = model.to(device, memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, run)
+    optimizer = make_optimizer(model, run.config.train)
 
     def step(batch: Batch) -> None:
         model.train()

@@ -56,7 +56,8 @@ def train_yolo(
     """
     shutil.rmtree(folder, ignore_errors=True)
     parts = {
-        split: CarDataset(dataset, split, run, augment=False).photos for split in ("train", "validation")
+        split: CarDataset(dataset, split, run.config.inputs, run.config.seed).photos
+        for split in ("train", "validation")
     }
     for split, photos in parts.items():
         write_split(folder / split, dataset, photos)

@@ -48,7 +48,7 @@ def evaluate_annotator(run: Run, say: Callable[[str], None] = print) -> dict[str
         raise CarsegError(
             "teacher=none draws nothing: name one by SET=teacher=shipped, coco, grabcut or a file."
         )
-    catalogue = cars_with_masks(run.locate_photos(), run.config.seed).split("validation")
+    catalogue = cars_with_masks(locate_photos(run.config.data.source), run.config.seed).split("validation")
     teacher = teacher_of(run)
     rate = photos_per_second(teacher, catalogue, run.config.train.batch_size)
     scores = measure(teacher, catalogue, run) | {"photos_per_second": rate}
@@ -92,7 +92,7 @@ def measure(teacher: Annotator, catalogue: Catalogue, run: Run) -> dict[str, Any
     if not sure.any():
         raise CarsegError(
             f"{catalogue.name}: {teacher.name} is sure of no photo; take another teacher, train it longer, or lower "
-            "least_mask_quality"
+            "min_quality"
         )
     samples = {"bootstrap_samples": run.config.eval.bootstrap_samples, "seed": run.config.seed}
     return {

@@ -33,7 +33,7 @@ def make_segmenter(run: Run, real: Path | None, say: Callable[[str], None] = pri
         CarsegError: photos without masks, or `real` cannot be read.
     """
     judged = [cars_with_masks(real)] if real else []
-    dataset = cars_with_masks(run.locate_photos(), run.config.seed)
+    dataset = cars_with_masks(locate_photos(run.config.data.source), run.config.seed)
     run.save()
     dataset.save(run.dataset)
     train(run)
@@ -64,8 +64,8 @@ def model_card(card: Mapping[str, Any], path: Path) -> str:
     ]
     return f"""# The car segmenter `{path.name}`
 
-A Mask R-CNN ({settings["backbone"]}, pyramid of {settings["fpn_channels"]} channels, {settings["image_width"]} x \
-{settings["image_height"]} pixels) with one class, car. It draws masks for photos that have none.
+A Mask R-CNN ({settings["backbone"]}, pyramid of {settings["fpn_out_channels"]} channels, {settings["width"]} x \
+{settings["height"]} pixels) with one class, car. It draws masks for photos that have none.
 
 - **Trained on** the training photos of "{card["data"]["name"]}" (fingerprint {card["data"]["fingerprint"][:16]}),
   from {card["weights"]["source"]} weights ({card["weights"]["origin"]}), epoch {card["epoch"]} of {card["epochs"]},

@@ -18,8 +18,8 @@ from carseg_lib.data.catalogue import Catalogue
 # Parameters of the profile that differ from cell to cell, and the setting here that says how.
 DECIDED = {
     "epochs": "version_epochs and curve",
-    "photos_per_split": "version_photos, curve and validation_photos",
-    "training_sample": f"none, it is {MONITOR}",
+    "max_images_per_split": "version_photos, curve and validation_photos",
+    "train_eval_size": f"none, it is {MONITOR}",
 }
 
 
@@ -162,7 +162,7 @@ def study_of(
         seed: of subset and training; the plan's if not given.
         settings: parameters that differ from the plan's.
     """
-    overrides = dict(plan.overrides) | {"photos_per_split": 0, "training_sample": MONITOR} | settings
+    overrides = dict(plan.overrides) | {"max_images_per_split": 0, "train_eval_size": MONITOR} | settings
     own = {"seed": plan.seed if seed is None else seed, "device": plan.device, "workers": plan.workers}
     with use_runs_root(plan.folder):
         try:
