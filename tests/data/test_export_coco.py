@@ -17,7 +17,7 @@ from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, synthetic_cars):
+def run(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
     with_dataset(run)
     files.write_csv(run.rejected_masks, table([], REJECTED_COLUMNS))

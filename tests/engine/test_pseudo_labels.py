@@ -18,7 +18,7 @@ from tests.helpers.small_run import small_run, with_dataset
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, synthetic_cars):
+def run(monkeypatch, tmp_path, synthetic_cars):
     return small_run(monkeypatch, tmp_path, synthetic_cars, min_quality=0.5)
 
 

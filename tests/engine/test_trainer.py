@@ -25,7 +25,7 @@ TIMES = ["seconds", "photos_per_second"]
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, synthetic_cars):
+def run(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path / "a", synthetic_cars)
     with_dataset(run)
     return run

@@ -34,7 +34,7 @@ else:
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, synthetic_cars):
+def run(monkeypatch, tmp_path, synthetic_cars):
     return small_run(monkeypatch, tmp_path, synthetic_cars, weights="none")
 
 

@@ -24,7 +24,7 @@ REAL = project_folder().parent / "shared" / "data" / "stanford-cars-4"
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, synthetic_cars):
+def run(monkeypatch, tmp_path, synthetic_cars):
     return small_run(monkeypatch, tmp_path, synthetic_cars, min_quality=0.5)
 
 

@@ -8,7 +8,7 @@ from tests.helpers.small_run import small_run
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, synthetic_cars):
+def run(monkeypatch, tmp_path, synthetic_cars):
     return small_run(monkeypatch, tmp_path, synthetic_cars)
 
 

@@ -14,7 +14,7 @@ from carseg_lib.workflow import provenance
 
 
 @pytest.fixture
-def study(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
