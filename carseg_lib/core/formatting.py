@@ -1,19 +1,19 @@
-"""Numbers and names as a reader would say them."""
+"""Numbers, times and tables as a reader sees them, in the terminal, in figures and on the page."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from carseg_lib.paper import claims
-
-Estimate = Mapping[str, Any]  # {"value", "low", "high", "n"}, or None where it does not apply
+DASH = "–"  # where there is no number
+MINUS = "−"
+Estimate = Mapping[str, Any]  # {"value", "low", "high", "n"}
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as a percentage; a dash where there is none."""
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}%"
+    """A fraction as a percentage, 0.5 -> "50.0%"; a dash where there is none."""
+    return DASH if value is None or not math.isfinite(value) else f"{100 * value:.{digits}f}%"
 
 
 def interval(estimate: Estimate | None) -> str:
@@ -23,25 +23,47 @@ def interval(estimate: Estimate | None) -> str:
     return f"{100 * estimate['low']:.1f}–{100 * estimate['high']:.1f}%"
 
 
-def short_claim(claim: str) -> str:
-    """Names of Table 1's cells gathered by type: "suv recall, suv f1" becomes "suv: recall, f1".
-
-    The same cells of every type become "all types: ..."; other claims stay as they are.
-    """
-    cells: dict[str, list[str]] = {}
-    for name in claim.split(", "):
-        body_type, _, measure = name.partition(" ")
-        if body_type not in claims.TABLE_1.index or measure not in claims.TABLE_1.columns:
-            return claim
-        cells.setdefault(body_type, []).append(measure)
-    if len(cells) == len(claims.TABLE_1) and len({tuple(measures) for measures in cells.values()}) == 1:
-        cells = {"all types": next(iter(cells.values()))}
-    return "; ".join(f"{body_type}: {', '.join(measures)}" for body_type, measures in cells.items())
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, a minus sign where it is negative: "+3.1", "−0.4"."""
+    return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def points(estimate: Mapping[str, Any] | None) -> str:
+def points(estimate: Estimate | None) -> str:
     """A difference in percentage points with its interval: "+3.1 (+0.4 to +5.8)"."""
     if estimate is None:
-        return "–"
-    value, low, high = (f"{100 * estimate[key]:+.1f}" for key in ("value", "low", "high"))
+        return DASH
+    value, low, high = (signed(100 * estimate[key]) for key in ("value", "low", "high"))
     return f"{value} ({low} to {high})"
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A table's cell: whole numbers with separators, others rounded, a dash for none, texts as they are."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return DASH
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1):
+        return f"{int(value):,}"
+    return f"{value:.{digits}f}" if abs(value) >= 10**-digits or value == 0 else f"{value:.1e}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "40 s", "12 min", "3 h 05 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
+    """A Markdown table, ending in a newline.
+
+    Args:
+        header: title of each column.
+        rows: cells as texts.
+        align: a letter a column, "l" or "r"; the first left and the others right if not given.
+    """
+    align = align or "l" + "r" * (len(header) - 1)
+    rule = ["---:" if letter == "r" else ":---" for letter in align]
+    lines = [header, rule, *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from carseg_lib.core.config import RunConfig
+from carseg_lib.core.formatting import duration
 from carseg_lib.engine.inference import choose_device
 from carseg_lib.models.mask_rcnn import LOSS_TERMS
 from carseg_lib.models.precision import resolve_precision
@@ -58,11 +59,3 @@ class ProgressTimer:
             f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, "
             f"{duration(left)} left"
         )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: "40 s", "12 min", "3 h 05 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

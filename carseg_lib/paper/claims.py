@@ -147,3 +147,19 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
         rows.append((what, paper, value, low, high, estimate.get("n"), inside))
     table = pd.DataFrame(rows, columns=["what", "paper", "ours", "low", "high", "n", "inside"])
     return table.astype({"n": "Int64", "inside": "boolean"})
+
+
+def short_claim(claim: str) -> str:
+    """Names of Table 1's cells gathered by type: "suv recall, suv f1" becomes "suv: recall, f1".
+
+    The same cells of every type become "all types: ..."; other claims stay as they are.
+    """
+    cells: dict[str, list[str]] = {}
+    for name in claim.split(", "):
+        body_type, _, measure = name.partition(" ")
+        if body_type not in TABLE_1.index or measure not in TABLE_1.columns:
+            return claim
+        cells.setdefault(body_type, []).append(measure)
+    if len(cells) == len(TABLE_1) and len({tuple(measures) for measures in cells.values()}) == 1:
+        cells = {"all types": next(iter(cells.values()))}
+    return "; ".join(f"{body_type}: {', '.join(measures)}" for body_type, measures in cells.items())

@@ -22,6 +22,7 @@ from typing import Any
 
 from carseg_lib.core import code_fingerprint, files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.formatting import duration
 from carseg_lib.core.paths import runs_root
 from carseg_lib.core.profiles import did_you_mean
 from carseg_lib.core.run import Run
@@ -72,7 +73,7 @@ def make_run(
             if reason:
                 say(f"[{number}/{len(steps)}] {step.name} ({reason})")
                 seconds = work.run(reason)
-                say(f"[{number}/{len(steps)}] {step.name}: done in {_duration(seconds)}")
+                say(f"[{number}/{len(steps)}] {step.name}: done in {duration(seconds)}")
                 ran.append(step.name)
                 if not step.function:
                     _update_provenance(study, project)
@@ -279,8 +280,3 @@ def _update_provenance(study: Run, project: Project) -> None:
     if not made or provenance.is_current(study, records, data):
         return
     files.write_json(study.provenance, provenance.record(study, project.root, records, data))
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from carseg_lib.core.formatting import percent
 from carseg_lib.reporting.plots.style import (
     INK,
     QUIET,
@@ -14,7 +15,6 @@ from carseg_lib.reporting.plots.style import (
     add_title,
     empty_figure,
     new_figure,
-    percent,
     with_theme,
 )
 

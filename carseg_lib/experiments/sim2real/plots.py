@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from carseg_lib.core.formatting import percent
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.style import (
     INK,
@@ -15,7 +16,6 @@ from carseg_lib.reporting.plots.style import (
     add_title,
     empty_figure,
     new_figure,
-    percent,
     percent_axis,
     with_theme,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from carseg_lib.core import formatting
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.paper import claims
 from carseg_lib.reporting.palette import class_colors
 
 
@@ -46,9 +46,9 @@ def render(template: str, context: Mapping[str, Any]) -> str:
     environment.filters |= {
         "percent": formatting.percent,
         "interval": formatting.interval,
-        "number": number,
+        "number": formatting.number,
         "share": share,
-        "short_claim": formatting.short_claim,
+        "short_claim": claims.short_claim,
     }
     folder = resources.files("carseg_lib.reporting.html") / "templates"
     style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
@@ -64,17 +64,6 @@ def render(template: str, context: Mapping[str, Any]) -> str:
 
 def _csp_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-def number(value: Any, digits: int = 3) -> str:
-    """A cell of a table: whole numbers with separators, others rounded, a dash for none, texts as they are."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1):
-        return f"{int(value):,}"
-    return f"{value:.{digits}f}" if abs(value) >= 10**-digits or value == 0 else f"{value:.1e}"
 
 
 def share(value: float) -> int:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
+from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
 from carseg_lib.paper.claims import claim
 from carseg_lib.reporting.palette import class_color
@@ -22,7 +23,6 @@ from carseg_lib.reporting.plots.style import (
     add_title,
     empty_figure,
     new_figure,
-    percent,
     percent_axis,
     thousands,
     with_theme,

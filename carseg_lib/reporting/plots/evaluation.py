@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve
 
 from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.formatting import percent
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
@@ -21,7 +22,6 @@ from carseg_lib.reporting.plots.style import (
     add_title,
     empty_figure,
     new_figure,
-    percent,
     percent_axis,
     with_theme,
 )

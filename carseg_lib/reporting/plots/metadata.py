@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from carseg_lib.core.formatting import percent
 from carseg_lib.data.metadata import SHAPE, attribute_description, attribute_strips, linear_separability
 from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import class_color, class_colors
@@ -21,7 +22,6 @@ from carseg_lib.reporting.plots.style import (
     AccessibleFigure,
     add_title,
     new_figure,
-    percent,
     percent_axis,
     with_theme,
 )

@@ -15,6 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
 from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
 from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import NO_DETECTION_COLOR, class_color, class_colors
@@ -25,7 +26,6 @@ from carseg_lib.reporting.plots.style import (
     add_title,
     empty_figure,
     new_figure,
-    percent,
     with_theme,
 )
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
+from carseg_lib.core.formatting import percent
 from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, SECTORS, VIEW, SliceReport
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
@@ -18,7 +19,6 @@ from carseg_lib.reporting.plots.style import (
     AccessibleFigure,
     add_title,
     new_figure,
-    percent,
     percent_axis,
     with_theme,
 )

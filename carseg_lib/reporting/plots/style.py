@@ -145,11 +145,6 @@ def lines_of(number: int) -> int:
     return -(-number // 4)
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A fraction as a percentage, 0.5 -> "50.0%"."""
-    return f"{100 * share:.{digits}f}%"
-
-
 def percent_axis(axis: Any, label: str) -> None:
     """Label an axis of fractions in percent."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")

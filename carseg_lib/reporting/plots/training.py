@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.stats import binomtest
 
+from carseg_lib.core.formatting import percent
 from carseg_lib.paper.claims import claim
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
@@ -15,7 +16,6 @@ from carseg_lib.reporting.plots.style import (
     add_title,
     empty_figure,
     new_figure,
-    percent,
     percent_axis,
     with_theme,
 )
