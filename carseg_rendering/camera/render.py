@@ -73,7 +73,7 @@ def render_photo(
     index: int,
     *,
     seed: int = 0,
-    version: str = "full",
+    realism: str = "full",
     changes: Mapping[str, Any] | None = None,
     samples: int = SAMPLES,
 ) -> RenderedPhoto:
@@ -83,21 +83,21 @@ def render_photo(
         index: Of the photo in the data set, from 0. With the seed it decides everything; the same car stands in
             all versions.
         seed: Of the data set.
-        version: Of the renderer, one of `scenes.VERSIONS`.
+        realism: Of the renderer, one of `scenes.REALISM_LEVELS`.
         changes: Parameters that are not to be as drawn, by their names in the photo's parameters.
         samples: Paths a pixel.
 
     Raises:
         CarsegError: Mitsuba is not installed.
-        ValueError: There is no such version, or no such parameter to change.
+        ValueError: There is no such realism, or no such parameter to change.
     """
     mitsuba()  # chooses its variant, before any module makes something of it
     draw = {part: np.random.default_rng([seed, index, number]) for number, part in enumerate(PARTS)}
     body_type = body_type_of(index, seed)
-    plain = version == "plain"
+    plain = realism == "plain"
     shape = sample_shape(body_type, draw["shape"])
     paint = sample_look(draw["look"], body_type=body_type, plain=plain)
-    scene = sample_scene(draw["scene"], version)
+    scene = sample_scene(draw["scene"], realism)
     shape, paint, scene = _changed(dict(changes or {}), shape, paint, scene)
 
     main = build_car(shape, paint)

@@ -86,7 +86,7 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
     Args:
         rng: Source of all choices; the same number of draws is taken whatever the arguments.
         body_type: Minivans and SUVs often have privacy glass.
-        plain: Solid, clean paint (the renderer's version "plain").
+        plain: Solid, clean paint (the renderer's realism "plain").
     """
     names = list(COLOURS)
     colour = names[int(rng.choice(len(names), p=np.array([COLOURS[name][1] for name in names])))]

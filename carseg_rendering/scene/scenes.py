@@ -1,8 +1,8 @@
 """What a rendered photo shows besides the car's shape: the light, the place, the camera. Drawn at random, jointly.
 
 The target are photos of cars for sale: mostly front three-quarter views at eye height, the car filling most of the
-frame. Whatever the version of the renderer, the same random numbers are drawn in the same order: a scene of a
-simpler version is the full scene with parts taken away, so that versions can be compared photo by photo.
+frame. Whatever the realism of the renderer, the same random numbers are drawn in the same order: a scene of a
+simpler realism is the full scene with parts taken away, so that versions can be compared photo by photo.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from carseg_rendering.dataset.plan import VERSIONS
+from carseg_rendering.dataset.plan import REALISM_LEVELS
 
-LIGHTS = ("clear", "low sun", "overcast", "dusk", "showroom", "even")  # even: version plain only
+LIGHTS = ("clear", "low sun", "overcast", "dusk", "showroom", "even")  # even: realism plain only
 GROUNDS = ("asphalt", "concrete", "gravel", "grass", "tiles", "snow", "plain")
 BACKGROUNDS = ("open", "trees", "building", "wall", "street", "lot", "backdrop", "white")
 OCCLUDERS = ("none", "pole", "person", "plant", "railing")
@@ -140,30 +140,30 @@ def view_of(angle: float) -> str:
     return VIEWS[min(int(np.searchsorted(_VIEW_ENDS, abs(angle))), len(VIEWS) - 1)]
 
 
-def sample_scene(rng: np.random.Generator, version: str = "full") -> SceneParameters:
+def sample_scene(rng: np.random.Generator, realism: str = "full") -> SceneParameters:
     """Draw a photo's scene.
 
     Args:
-        rng: Its state alone decides; every version draws the same numbers from it.
-        version: One of VERSIONS.
+        rng: Its state alone decides; every realism draws the same numbers from it.
+        realism: One of REALISM_LEVELS.
 
     Returns:
         The scene. Of the simpler versions: "plain" has one even light and a grey ground, "light" the suns and
         skies, "places" also grounds, backgrounds, occluders and other cars, "full" also the camera's faults.
 
     Raises:
-        ValueError: There is no such version.
+        ValueError: There is no such realism.
     """
-    if version not in VERSIONS:
-        raise ValueError(f"no version {version!r} of the renderer; there are {', '.join(VERSIONS)}")
+    if realism not in REALISM_LEVELS:
+        raise ValueError(f"no realism {realism!r} of the renderer; there are {', '.join(REALISM_LEVELS)}")
     full = _sample_full(rng)
-    if version == "full":
+    if realism == "full":
         return full
     places = _without_camera_faults(full)
-    if version == "places":
+    if realism == "places":
         return places
     light = replace(places, ground="plain", background="open", occluder="none", other_cars=0, skyline=0.0)
-    if version == "light":
+    if realism == "light":
         return light
     return replace(light, light="even", sun_elevation=0.0, clouds=0.0)
 

@@ -16,7 +16,7 @@ from carseg_rendering.camera.render import LARGEST_OTHER, render_photo
 from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.paints import sample_look
 from carseg_rendering.car.shapes import sample_shape
-from carseg_rendering.dataset.plan import VERSIONS, body_type_of
+from carseg_rendering.dataset.plan import REALISM_LEVELS, body_type_of
 from carseg_rendering.geometry.materials import matte
 from carseg_rendering.geometry.meshes import Part, box
 from carseg_rendering.scene.scenes import sample_scene
@@ -60,7 +60,7 @@ def test_several_lamps_keep_their_order():
 
 
 def test_versions_show_the_same_car(photo):
-    others = [render_photo(7, seed=0, version=version, samples=2) for version in VERSIONS[:3]]
+    others = [render_photo(7, seed=0, realism=realism, samples=2) for realism in REALISM_LEVELS[:3]]
     for other in others:
         shape = {name: value for name, value in other.parameters.items() if name.startswith("shape_")}
         assert shape == {name: photo.parameters[name] for name in shape}

@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 import numpy as np
 import pytest
 
-from carseg_rendering.dataset.plan import VERSIONS
+from carseg_rendering.dataset.plan import REALISM_LEVELS
 from carseg_rendering.scene.scenes import (
     BACKGROUNDS,
     GROUNDS,
@@ -20,8 +20,8 @@ from carseg_rendering.scene.scenes import (
 POSE = ("view_angle", "camera_height", "focal_length")
 
 
-def scenes(version: str = "full", count: int = 1500) -> list[SceneParameters]:
-    return [sample_scene(np.random.default_rng([7, i]), version) for i in range(count)]
+def scenes(realism: str = "full", count: int = 1500) -> list[SceneParameters]:
+    return [sample_scene(np.random.default_rng([7, i]), realism) for i in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,18 @@ def test_same_random_numbers_same_scene():
 
 def test_every_version_uses_up_the_same_random_numbers():
     states = []
-    for version in VERSIONS:
+    for realism in REALISM_LEVELS:
         rng = np.random.default_rng(11)
-        sample_scene(rng, version)
+        sample_scene(rng, realism)
         states.append(rng.bit_generator.state)
     assert all(state == states[0] for state in states)
 
 
 def test_versions_add_to_each_other():
     for i in range(200):
-        plain, light, places, full = (sample_scene(np.random.default_rng(i), version) for version in VERSIONS)
+        plain, light, places, full = (
+            sample_scene(np.random.default_rng(i), realism) for realism in REALISM_LEVELS
+        )
         for name in POSE:
             assert (
                 getattr(plain, name) == getattr(light, name) == getattr(places, name) == getattr(full, name)
