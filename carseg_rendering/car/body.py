@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from carseg_rendering.car.outlines import inside, inward, outline
 from carseg_rendering.car.shapes import CarShape
 from carseg_rendering.geometry.meshes import Array, Mesh, grid, merged, vertex_normals
 
@@ -40,52 +41,6 @@ REAR = [
     (0.95, 0.085),
     (1.0, 0.15),
 ]
-
-
-def outline(
-    front: float, rear: float, half_width: float, exponents: tuple[float, float], count: int
-) -> Array:
-    """Half a rounded rectangle in plan, from its front middle round the left to its rear middle.
-
-    Args:
-        front: x of its front.
-        rear: x of its rear, less than front.
-        half_width: Its half width, reached midway.
-        exponents: Of the superellipse in the front and in the rear half; 2 is an ellipse.
-        count: Points.
-
-    Returns:
-        (count, 2), points (x, y) at equal steps along the curve.
-    """
-    angle = np.linspace(0, np.pi, 4001)
-    cos, sin = np.cos(angle), np.sin(angle)
-    exponent = np.where(cos > 0, exponents[0], exponents[1])
-    middle, half = (front + rear) / 2, (front - rear) / 2
-    x = middle + half * np.sign(cos) * np.abs(cos) ** (2 / exponent)
-    y = half_width * np.abs(sin) ** (2 / exponent)
-    y[[0, -1]] = 0
-    along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-    steps = np.linspace(0, along[-1], count)
-    return np.stack([np.interp(steps, along, x), np.interp(steps, along, y)], -1)
-
-
-def inward(points: Array) -> Array:
-    """Unit normals (N, 2) of an outline's points that look into it."""
-    tangent = np.gradient(points, axis=0)
-    normal = np.stack([tangent[:, 1], -tangent[:, 0]], -1)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    normal[[0, -1]] = [[-1.0, 0.0], [1.0, 0.0]]
-    middle = points[:, 0].mean()
-    away = ((points - [middle, 0.0]) * normal).sum(axis=1) > 0
-    normal = np.where(away[:, None], -normal, normal)
-    # smoothed, so that curves moved inwards by more than a corner's radius do not fold over
-    window = np.hanning(max(3, len(points) // 16) + 2)[1:-1]
-    mirrored = np.concatenate(
-        [normal[1 : len(window)][::-1] * [1, -1], normal, normal[-len(window) : -1][::-1] * [1, -1]]
-    )
-    smoothed = np.stack([np.convolve(mirrored[:, i], window / window.sum(), mode="same") for i in (0, 1)], -1)
-    normal = smoothed[len(window) - 1 : len(window) - 1 + len(points)]
-    return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
 class BodySurface:
@@ -179,7 +134,7 @@ class BodySurface:
             drop |= near & (centres[:, 1] > 0.3 * self.shape.width) & (centres[:, 2] < z + radius)
         if cabin is not None:
             on_top = centres[:, 2] > self.shoulder_height(centres[:, 0]) - 0.004
-            drop |= on_top & _inside(cabin, centres[:, :2])
+            drop |= on_top & inside(cabin, centres[:, :2])
         half = Mesh(half.vertices, half.faces[~drop])
         lower = self.points[:, 1]
         share = np.linspace(1, 0, 3)
@@ -344,13 +299,3 @@ class BodySurface:
             )
             meshes.append(grid(ring, smooth=False))
         return merged(meshes)
-
-
-def _inside(polygon: Array, points: Array) -> Array:
-    """Whether points (N, 2) lie in a closed polygon (M, 2), by the even-odd rule."""
-    inside = np.zeros(len(points), dtype=bool)
-    x, y = points[:, 0], points[:, 1]
-    for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        crosses = (y1 > y) != (y2 > y)
-        inside ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1 + 1e-30) + x1)
-    return inside

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from carseg_rendering.car.body import BodySurface, inward, outline
+from carseg_rendering.car.body import BodySurface
+from carseg_rendering.car.outlines import inward, outline
 from carseg_rendering.car.shapes import CarShape
 from carseg_rendering.geometry.meshes import Array, Mesh, grid, merged, tube
 

@@ -247,6 +247,7 @@ def _begin_process() -> None:
     """Leave Ctrl-C to the parent, and end when the parent ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a child process
 
     def end_with_parent() -> None:
         parent.join()

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_rendering.car.assembly import build_car
-from carseg_rendering.car.body import BodySurface, inward, outline
+from carseg_rendering.car.body import BodySurface
 from carseg_rendering.car.greenhouse import drawn
+from carseg_rendering.car.outlines import inward, outline
 from carseg_rendering.car.paints import sample_look
 from carseg_rendering.car.shapes import CarShape, sample_shape
 

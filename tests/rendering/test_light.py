@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carseg_rendering.camera.light import directions, emitters, sky_of
+from carseg_rendering.camera.light import emitters
+from carseg_rendering.camera.sky import directions, sky_of
 from carseg_rendering.scene.scenes import LIGHTS, SUN_ELEVATIONS, SceneParameters, sample_scene
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
