@@ -176,7 +176,7 @@ def test_the_main_car_has_the_largest_box():
         make_shard(SMALL, 0, swapped)
 
 
-def test_the_work_of_other_code_seeds_and_versions_is_kept_apart(monkeypatch):
+def test_shards_of_other_code_seeds_and_realism_are_kept_apart(monkeypatch):
     monkeypatch.setattr(shards, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS)
     folders = {shards.work_folder(DatasetPlan(n, seed, realism)) for n, seed, realism in PLANS}
     assert len(folders) == 3

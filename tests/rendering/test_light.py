@@ -97,7 +97,7 @@ def test_a_skyline_darkens_the_horizon_behind_the_camera():
     np.testing.assert_allclose(patch(lined, 30, 60), patch(bare, 30, 60), rtol=0.1)
 
 
-def test_version_plain_has_one_even_sky():
+def test_plain_realism_has_one_even_sky():
     sky = sky_of(sample_scene(np.random.default_rng(0), "plain")).radiance
     assert np.ptp(sky[directions()[..., 2] > 0]) == 0
 

@@ -23,8 +23,8 @@ from carseg_rendering.scene.scenes import sample_scene
 
 
 @pytest.fixture(scope="module")
-def photo():
-    return render_photo(7, seed=0, samples=2)
+def photo(rendered):
+    return rendered(7)
 
 
 def test_a_photo_and_its_truth(photo):
@@ -45,22 +45,23 @@ def test_a_photo_and_its_truth(photo):
     assert all(isinstance(value, (int, float, str)) for value in known.values())
 
 
-def test_the_same_index_gives_the_same_bytes_and_another_does_not(photo):
+def test_the_same_index_gives_the_same_bytes_and_another_does_not(photo, rendered):
     again = render_photo(7, seed=0, samples=2)
     assert again.jpeg == photo.jpeg
     assert all(np.array_equal(a.mask, b.mask) for a, b in zip(again.cars, photo.cars, strict=True))
-    assert render_photo(7, seed=1, samples=2).jpeg != photo.jpeg
+    assert rendered(7, seed=1).jpeg != photo.jpeg
 
 
-def test_several_lamps_keep_their_order():
+@pytest.mark.parametrize("times", [2, pytest.param(5, marks=pytest.mark.slow)])
+def test_several_lamps_keep_their_order(rendered, times):
     """A showroom's four lamps are chosen by chance, ray by ray, by their numbers."""
-    photos = [render_photo(328, seed=0, samples=2) for _ in range(6)]
-    assert photos[0].parameters["light"] == "showroom"
-    assert len({photo.jpeg for photo in photos}) == 1
+    first = rendered(328)
+    assert first.parameters["light"] == "showroom"
+    assert {render_photo(328, seed=0, samples=2).jpeg for _ in range(times)} == {first.jpeg}
 
 
-def test_versions_show_the_same_car(photo):
-    others = [render_photo(7, seed=0, realism=realism, samples=2) for realism in REALISM_LEVELS[:3]]
+def test_every_realism_shows_the_same_car(photo, rendered):
+    others = [rendered(7, realism=realism) for realism in REALISM_LEVELS[:3]]
     for other in others:
         shape = {name: value for name, value in other.parameters.items() if name.startswith("shape_")}
         assert shape == {name: photo.parameters[name] for name in shape}

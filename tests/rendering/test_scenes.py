@@ -46,7 +46,7 @@ def test_same_random_numbers_same_scene():
     assert sample_scene(np.random.default_rng(3)) != sample_scene(np.random.default_rng(4))
 
 
-def test_every_version_uses_up_the_same_random_numbers():
+def test_every_realism_uses_up_the_same_random_numbers():
     states = []
     for realism in REALISM_LEVELS:
         rng = np.random.default_rng(11)
@@ -55,7 +55,7 @@ def test_every_version_uses_up_the_same_random_numbers():
     assert all(state == states[0] for state in states)
 
 
-def test_versions_add_to_each_other():
+def test_levels_of_realism_add_to_each_other():
     for i in range(200):
         plain, light, places, full = (
             sample_scene(np.random.default_rng(i), realism) for realism in REALISM_LEVELS
@@ -74,7 +74,7 @@ def test_versions_add_to_each_other():
             assert scene.noise == scene.blur == scene.motion_blur == scene.exposure_error == scene.roll == 0
 
 
-def test_only_the_full_version_means_to_cut_cars_off():
+def test_only_full_realism_means_to_cut_cars_off():
     def beyond(scene: SceneParameters) -> float:
         return scene.fill / 2 + max(abs(scene.centre_x), abs(scene.centre_y)) - 0.5
 
@@ -125,6 +125,6 @@ def test_parameters_are_plain_values():
         assert type(value) in (int, float, str), field.name
 
 
-def test_unknown_version_is_named():
+def test_an_unknown_realism_is_named():
     with pytest.raises(ValueError, match=r"'fancy'.*plain, light, places, full"):
         sample_scene(np.random.default_rng(0), "fancy")
