@@ -35,7 +35,7 @@ class Sky:
     """The light that comes from far away.
 
     Attributes:
-        radiance: (256, 512, 3) linear RGB, rows from the zenith to the nadir; `directions` says where each pixel is.
+        radiance: (256, 512, 3) linear RGB, rows from the zenith to the nadir; `directions` has the direction of each.
         sun: (3,) irradiance across the sun's rays; zeros where no sun shines.
         towards: (3,) the sun's direction, a unit vector.
     """
@@ -49,8 +49,8 @@ def sky_of(scene: SceneParameters) -> Sky:
     """The sky, or a showroom's walls and windows, and the sun.
 
     Args:
-        scene: Its light, sun, clouds, skyline and sky seed count, and the view angle: windows and lamps are on the
-            camera's side, and high skylines too. The sun is kept within the elevations that its light has.
+        scene: Light, sun, clouds, skyline, sky seed and view angle are used: windows, lamps and high skylines are on
+            the camera's side. The sun's elevation is clipped to the range of the light.
     """
     rng = np.random.default_rng(scene.sky_seed)
     lowest, highest = SUN_ELEVATIONS.get(scene.light, (0.0, 0.0))
@@ -69,7 +69,7 @@ def sky_of(scene: SceneParameters) -> Sky:
         sky = np.ones((*_SKY_SHAPE, 3))
     level_sun = sun * towards[2]
     sky = _with_land(sky, level_sun, scene, rng)
-    balance = _automatic(sky, level_sun, _ADAPTATION.get(scene.light, _USUAL_ADAPTATION))
+    balance = _exposure_and_balance(sky, level_sun, _ADAPTATION.get(scene.light, _USUAL_ADAPTATION))
     return Sky(sky * balance, sun * balance, towards)
 
 
@@ -89,10 +89,10 @@ def _clear_sky(scene: SceneParameters, rng: np.random.Generator) -> tuple[Array,
 
 
 def _daylight(rays: Array, scene: SceneParameters) -> Array:
-    """The clear sky, kcd/m²: how bright by Preetham, Shirley and Smits (1999), what colour by a rule of our own.
+    """The clear sky, kcd/m²: luminance by Preetham, Shirley and Smits (1999), colour by a rule of our own.
 
-    Their colours turn purple at the horizon. Here it is pale, the more so the hazier the air, and warm towards a low
-    sun; blue deepens with the height.
+    Their colours turn purple at the horizon. Here the horizon is paler in hazier air and warm towards a low sun; the
+    blue deepens with the elevation.
     """
     t, zenith = scene.turbidity, np.radians(90 - scene.sun_elevation)
     cos_theta = np.maximum(rays[..., 2], 0.02)
@@ -118,7 +118,7 @@ def _daylight(rays: Array, scene: SceneParameters) -> Array:
 
 
 def _sunlight(elevation: float, turbidity: float) -> Array:
-    """The sun's irradiance (3,) after its way through air and haze, klx: red when it stands low."""
+    """The sun's irradiance (3,) after absorption by air and haze, klx; a low sun is red."""
     air = 1 / (np.sin(np.radians(elevation)) + 0.15 * (elevation + 3.885) ** -1.253)
     wavelengths = np.array([0.610, 0.550, 0.465])  # µm
     haze = 0.5 * (
@@ -206,15 +206,15 @@ def _with_land(sky: Array, level_sun: Array, scene: SceneParameters, rng: np.ran
     return np.where(above, with_line, land)
 
 
-def _automatic(sky: Array, level_sun: Array, adaptation: float) -> Array:
-    """The factors (3,) that give level white ground a radiance of about 1 and take out most of the cast."""
+def _exposure_and_balance(sky: Array, level_sun: Array, adaptation: float) -> Array:
+    """The factors (3,) that give level white ground a radiance of about 1 and remove most of the colour cast."""
     level = (_irradiance(sky) + level_sun) / np.pi
     brightness = level @ _LUMA
     return (level / brightness) ** -adaptation / brightness
 
 
 def _irradiance(sky: Array) -> Array:
-    """The light (3,) that level ground gets from the sky."""
+    """The irradiance (3,) of level ground from the sky."""
     height = np.maximum(directions()[..., 2], 0)
     polar = (np.arange(_SKY_SHAPE[0]) + 0.5) / _SKY_SHAPE[0] * np.pi
     area = 2 * np.pi**2 / (_SKY_SHAPE[0] * _SKY_SHAPE[1]) * np.sin(polar)
@@ -238,9 +238,9 @@ def _direction(azimuth: float, elevation: float) -> Array:
 
 
 def _clouds(rays: Array, share: float, rng: np.random.Generator) -> tuple[Array, Array]:
-    """How much of each direction a layer of clouds covers, and how deep it is there; both 0..1.
+    """Cover and depth of a layer of clouds in each direction, both 0..1.
 
-    It covers about `share` of the sky.
+    The clouds cover about `share` of the sky.
     """
     tile = _tile(rng)
     flat = rays[..., :2] / (np.maximum(rays[..., 2:], 0.0) + 0.10) * rng.uniform(18, 40)

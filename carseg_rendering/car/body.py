@@ -44,7 +44,7 @@ REAR = [
 
 
 class BodySurface:
-    """The lower body of a car as a surface that can be asked for points."""
+    """The lower body of a car as a surface, with points and patches on it."""
 
     def __init__(self, shape: CarShape) -> None:
         self.shape = shape
@@ -117,10 +117,10 @@ class BodySurface:
         return shoulder + self.shape.hood_crown * reach / (self.shape.width / 2) * (1 - share**2.5)
 
     def meshes(self, cabin: Array | None) -> tuple[Mesh, Mesh]:
-        """The painted body and what closes it below.
+        """The painted body and the floor that closes it.
 
         Args:
-            cabin: (N, 2) closed outline in plan that is cut out of the top, so that one can see in.
+            cabin: (N, 2), closed outline in plan that is cut out of the top.
 
         Returns:
             The body, both halves, with wheel arches cut out; the floor.
@@ -150,7 +150,7 @@ class BodySurface:
 
     @property
     def arches(self) -> list[tuple[float, float, float]]:
-        """Of the front and the rear wheel arch: x, z of the centre and radius."""
+        """The front and the rear wheel arch: x and z of the centre, radius."""
         shape = self.shape
         radius = shape.wheel_radius + shape.arch_gap
         return [(x, shape.wheel_radius, radius) for x in (shape.front_axle, shape.rear_axle)]
@@ -226,12 +226,12 @@ class BodySurface:
         """A piece of the surface, lifted off it: a lamp, a grille, a gap between doors.
 
         Args:
-            start: `round` index where it begins.
-            end: And where it ends.
-            low: Its lower edge: one height, or pairs (share of the way from start to end, height).
-            high: Its upper edge, likewise.
-            lift: How far it stands off the body.
-            steps: Points along and up.
+            start: `round` index of the beginning.
+            end: `round` index of the end.
+            low: Lower edge: one height, or pairs (share of the way from start to end, height).
+            high: Upper edge, likewise.
+            lift: Distance from the body, metres.
+            steps: Number of points along and up.
         """
         share = np.linspace(0, 1, steps[0])
 

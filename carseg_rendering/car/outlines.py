@@ -13,11 +13,11 @@ def outline(
     """Half a rounded rectangle in plan, from its front middle round the left to its rear middle.
 
     Args:
-        front: x of its front.
-        rear: x of its rear, less than front.
-        half_width: Its half width, reached midway.
-        exponents: Of the superellipse in the front and in the rear half; 2 is an ellipse.
-        count: Points.
+        front: x of the front.
+        rear: x of the rear, less than front.
+        half_width: Half the width, reached midway.
+        exponents: Exponents of the superellipse in the front and in the rear half; 2 is an ellipse.
+        count: Number of points.
 
     Returns:
         (count, 2), points (x, y) at equal steps along the curve.
@@ -35,7 +35,7 @@ def outline(
 
 
 def inward(points: Array) -> Array:
-    """Unit normals (N, 2) of an outline's points that look into it."""
+    """Unit normals (N, 2) of an outline's points that point into it."""
     tangent = np.gradient(points, axis=0)
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], -1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)

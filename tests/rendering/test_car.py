@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.body import BodySurface
-from carseg_rendering.car.greenhouse import drawn
+from carseg_rendering.car.greenhouse import build_shell
 from carseg_rendering.car.outlines import inward, outline
 from carseg_rendering.car.paints import sample_look
 from carseg_rendering.car.shapes import CarShape, sample_shape
@@ -62,7 +62,7 @@ def test_points_asked_for_lie_on_the_body_and_lift_moves_them_outwards(car, arou
 @given(CARS)
 def test_the_greenhouse_stands_on_the_body_and_reaches_the_roof(car):
     shape = shape_of(car)
-    body, cabin = drawn(shape)
+    body, cabin = build_shell(shape)
     assert (cabin.base[:, 1] <= body.reach(cabin.base[:, 0]) + 1e-9).all()  # inside the shoulders
     assert cabin.base[:, 0].max() == pytest.approx(body.cowl_x, abs=0.01)
     assert cabin.roof[:, 2].max() <= shape.height
@@ -134,7 +134,7 @@ def inside_beyond_the_body(body_type: str, seed: int) -> float:
     """How far the tub and the shelf reach beyond the body's shoulders, metres; negative if they do not."""
     rng = np.random.default_rng(seed)
     shape = sample_shape(body_type, rng)
-    body, _ = drawn(shape)
+    body, _ = build_shell(shape)
     tub = [p for p in build_car(shape, sample_look(rng, body_type=body_type)) if p.name in ("tub", "shelf")]
     assert tub
     vertices = np.concatenate([part.mesh.vertices for part in tub])
@@ -164,13 +164,13 @@ def test_what_is_asked_for_is_mounted():
 def test_every_shape_has_a_body(body_type):
     rng = np.random.default_rng(0)
     for _ in range(150):
-        body, cabin = drawn(sample_shape(body_type, rng))
+        body, cabin = build_shell(sample_shape(body_type, rng))
         assert np.isfinite(body.points).all() and np.isfinite(cabin.band).all()
 
 
 def test_wheel_arches_are_open():
     shape = shape_of(("sedan", 1))
-    body, _ = drawn(shape)
+    body, _ = build_shell(shape)
     painted, _ = body.meshes(None)
     centres = painted.vertices[painted.faces].mean(axis=1)
     for x, z, radius in body.arches:

@@ -114,7 +114,7 @@ def test_mitsuba_lights_level_ground_with_it(light):
     down = Camera(np.array([0.0, 0.0, 2.0]), np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]]), 80.0)
     floor = Part("floor", box([40, 40, 0.02]).moved([0, 0, -0.01]), matte((0.5, 0.5, 0.5)))
     found = float(
-        Scene([floor], emitters(scene)).picture(down.sensor(), samples=16, seed=0).mean(axis=(0, 1)) @ LUMA
+        Scene([floor], emitters(scene)).render(down.sensor(), samples=16, seed=0).mean(axis=(0, 1)) @ LUMA
     )
     assert np.isfinite(found)
     if light in ("dusk", "showroom"):  # lamps come on top
