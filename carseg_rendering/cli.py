@@ -1,34 +1,34 @@
-"""The command line of the renderer: `python -m carseg_rendering dataset`; `make dataset` calls it.
+"""The command line of the renderer: `python -m carseg_rendering dataset`.
 
-As for the study, an option's default is an environment variable (`--n`: CARSEG_N), by which make hands it over.
+An option's default is an environment variable (`--num-images`: CARSEG_NUM_IMAGES), by which make passes it on.
 """
 
 from __future__ import annotations
 
-import argparse
-import functools
 import json
 import os
-import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from carseg_lib.core import data_spec
-from carseg_lib.core import files
+import click
+
+from carseg_lib.core import cli, files
+from carseg_lib.core.data_spec import BUILTIN, resolve_source
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
-from carseg_lib.data import builtin
-from carseg_lib.workflow.cli import Parser, add_command, run_command
-from carseg_lib.workflow.commands import end_like_ctrl_c
-from carseg_rendering.dataset.plan import MOST_PHOTOS, PHOTOS, VERSIONS, DatasetPlan
+from carseg_lib.data.locate import locate_photos
+from carseg_rendering.dataset.plan import MOST_PHOTOS, PHOTOS, REALISM_LEVELS, DatasetPlan
+
+PROG = "python -m carseg_rendering"
 
 VARIABLES = {
-    "n": f"photos to render (default: {PHOTOS:,}, the packaged archive; another number makes a folder)",
+    "num_images": f"photos to render (default: {PHOTOS:,}, the packaged archive; another number makes a folder)",
     "out": "folder (dataset) or file (photo, sheet) to write",
-    "version": f"of the renderer: {', '.join(VERSIONS)} (default)",
+    "realism": f"of the renderer: {', '.join(REALISM_LEVELS)} (default)",
     "seed": "seed of every random choice (default: 0)",
     "data": "rendered (default), or the folder of a rendered data set",
 }
+RENAMED = {"n": "num_images", "version": "realism"}  # former names of options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,95 +38,93 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: As on the command line, without the program's name; the process's own if not given.
 
     Returns:
-        As of `carseg_lib.workflow.cli.main`; 1 if a check finds differences.
+        As of `carseg_lib.core.cli.run_command`; 1 if a check finds differences.
     """
-    return run_command(_parser(), arguments)
+    return cli.run_command(renderer, arguments, prog=PROG)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="python -m carseg_rendering", description="Renders photos of cars.", allow_abbrev=False
-    )
-    commands = parser.add_subparsers(metavar="command", required=True)
+def _options(*names: str) -> Callable[[cli.Function], cli.Function]:
+    """Some of VARIABLES as options, and a refusal of the former name of each that has one."""
 
-    command = functools.partial(add_command, commands, VARIABLES)
-    command(
-        "dataset",
-        _dataset,
-        "render the packaged data set again, or another one",
-        ("n", "out", "version", "seed"),
-    )
-    check = command("check", _check, "render some photos of a data set again and compare", ("data",))
-    check.add_argument("--photos", type=int, default=200, metavar="K", help="how many (default: 200)")
-    sheet = command("sheet", _sheet, "draw ten photos of each type on one page", ("data", "out"))
-    sheet.add_argument(
-        "--first", type=int, default=0, metavar="K", help="number of the first photo (default: 0)"
-    )
-    photo = command(
-        "photo", _photo, "render one photo, and print what it was made from", ("out", "version", "seed")
-    )
-    photo.add_argument("index", type=int, help="its number")
-    return parser
+    def add(function: cli.Function) -> cli.Function:
+        for name in reversed(names):
+            function = cli.option(name, VARIABLES[name])(function)
+        for former, name in RENAMED.items():
+            if name in names:
+                function = cli.renamed_option(former, name)(function)
+        return function
+
+    return add
 
 
-def _plan(asked: argparse.Namespace) -> DatasetPlan:
-    return DatasetPlan(
-        photos=_whole(getattr(asked, "n", "") or str(PHOTOS), "N"),
-        seed=_whole(asked.seed or "0", "SEED"),
-        version=asked.version or DatasetPlan.version,
-    )
+@click.group(cls=cli.CarsegGroup, help="Renders photos of cars.")
+def renderer() -> None:
+    """The renderer's commands."""
 
 
-def _whole(text: str, name: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
-        raise CarsegError(f"{name}={text}: must be a whole number, 0 or more")
-    return int(text)
-
-
-def _data(asked: argparse.Namespace) -> Path:
-    return Run.create(data=asked.data or data_spec.BUILTIN).locate_photos()
-
-
-def _dataset(asked: argparse.Namespace) -> int:
+@renderer.command("dataset", help="render the packaged data set again, or another one")
+@_options("num_images", "out", "realism", "seed")
+def _dataset(num_images: str, out: str, realism: str, seed: str) -> None:
     from carseg_rendering.dataset.build import build
 
-    signal.signal(signal.SIGTERM, end_like_ctrl_c)
-    place = build(_plan(asked), asked.out)
-    size = sum(
-        path.stat().st_size for path in (place.rglob("*") if place.is_dir() else [place]) if path.is_file()
-    )
-    print(f"done: {os.path.relpath(place)}, {size / 1e6:.1f} MB")
-    return 0
+    path = build(_plan(realism, seed, num_images), out)
+    written = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    print(f"done: {os.path.relpath(path)}, {sum(file.stat().st_size for file in written) / 1e6:.1f} MB")
 
 
-def _check(asked: argparse.Namespace) -> int:
+@renderer.command("check", help="render some photos of a data set again and compare")
+@_options("data")
+@click.option("--photos", type=int, default=200, metavar="K", help="how many (default: 200)")
+def _check(data: str, photos: int) -> int:
     from carseg_rendering.dataset.checks import check_dataset, summary
 
-    if asked.photos < 1:
-        raise CarsegError(f"--photos {asked.photos}: at least one")
-    line, good = summary(check_dataset(_data(asked), asked.photos))
+    if photos < 1:
+        raise CarsegError(f"--photos {photos}: at least one")
+    line, good = summary(check_dataset(_data_folder(data), photos))
     print(line)
     return 0 if good else 1
 
 
-def _sheet(asked: argparse.Namespace) -> int:
+@renderer.command("sheet", help="draw ten photos of each type on one page")
+@_options("data", "out")
+@click.option("--first", type=int, default=0, metavar="K", help="number of the first photo (default: 0)")
+def _sheet(data: str, out: str, first: int) -> None:
     from carseg_rendering.dataset.sheet import contact_sheet
 
-    print(f"done: {contact_sheet(_data(asked), Path(asked.out or 'rendered-cars.jpg'), asked.first)}")
-    return 0
+    print(f"done: {contact_sheet(_data_folder(data), Path(out or 'rendered-cars.jpg'), first)}")
 
 
-def _photo(asked: argparse.Namespace) -> int:
+@renderer.command("photo", help="render photo number INDEX, and print what it was made from")
+@_options("out", "realism", "seed")
+@click.argument("index")
+def _photo(index: str, out: str, realism: str, seed: str) -> None:
     from carseg_rendering.dataset.shards import render_photo
 
-    plan = _plan(asked)
-    if not 0 <= asked.index < MOST_PHOTOS:
-        raise CarsegError(f"photo {asked.index}: photos are numbered from 0 to {MOST_PHOTOS - 1:,}")
-    photo = render_photo(asked.index, seed=plan.seed, version=plan.version)
-    path = files.write_bytes(Path(asked.out or f"photo-{asked.index}.jpg"), photo.jpeg)
+    plan = _plan(realism, seed)
+    number = int(index) if index.isascii() and index.isdecimal() and len(index) <= 9 else MOST_PHOTOS
+    if number >= MOST_PHOTOS:
+        raise CarsegError(f"photo {index}: photos are numbered from 0 to {MOST_PHOTOS - 1:,}")
+    photo = render_photo(number, seed=plan.seed, realism=plan.realism)
+    path = files.write_bytes(Path(out or f"photo-{number}.jpg"), photo.jpeg)
     print(json.dumps(photo.parameters, indent=2))
     print(f"done: {path}")
-    return 0
+
+
+def _plan(realism: str, seed: str, num_images: str = "") -> DatasetPlan:
+    return DatasetPlan(
+        photos=cli.whole_number(num_images or str(PHOTOS), "NUM_IMAGES"),
+        seed=cli.whole_number(seed or "0", "SEED"),
+        realism=realism or DatasetPlan.realism,
+    )
+
+
+def _data_folder(data: str) -> Path:
+    """The folder of the built-in data set, which is unpacked if need be, or the folder that the user names.
+
+    Raises:
+        CarsegError: The folder does not exist, or the built-in data set cannot be unpacked.
+    """
+    return locate_photos(resolve_source(data or BUILTIN))
 
 
 if __name__ == "__main__":

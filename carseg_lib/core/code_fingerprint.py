@@ -72,15 +72,15 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def imported_files(root: Path, package: str, source: str, name: str) -> dict[str, str]:
-    """Digests of the package's files that some code reaches by imports, directly or through other modules.
+def imported_files(root: Path, packages: tuple[str, ...], source: str, name: str) -> dict[str, str]:
+    """Digests of the files of some packages that code imports, directly or through other modules.
 
     Follows import statements everywhere, functions included, but not those for type checkers alone. A package
-    that is reached brings its data files (templates and the like) along.
+    that is imported brings its data files (templates and the like) along.
 
     Args:
-        root: the folder that holds the package.
-        package: its name; imports of anything else are left to the lock.
+        root: the folder that holds the packages.
+        packages: their names, e.g. ("carseg_lib",); imports of any other package are not followed.
         source: the code to start from.
         name: for the message about a syntax error.
 
@@ -92,7 +92,7 @@ def imported_files(root: Path, package: str, source: str, name: str) -> dict[str
     seen: set[str] = set()
     while queue:
         module = queue.pop()
-        if module in seen or module.split(".")[0] != package:
+        if module in seen or module.split(".")[0] not in packages:
             continue
         seen.add(module)
         path = root.joinpath(*module.split("."))

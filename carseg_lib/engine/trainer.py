@@ -221,7 +221,7 @@ def training_code() -> dict[str, str]:
 
     A checkpoint that was made by other code is not resumed.
     """
-    return imported_files(project_folder(), "carseg_lib", f"import {__spec__.name}", "training")
+    return imported_files(project_folder(), ("carseg_lib",), f"import {__spec__.name}", "training")
 
 
 def train(run: Run) -> pd.DataFrame:

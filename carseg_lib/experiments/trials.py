@@ -208,5 +208,5 @@ def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:
 def digest_of(code: str) -> str:
     """A digest of all modules of the library that a piece of code reaches."""
     return files.sha256_text(
-        str(code_fingerprint.imported_files(project_folder(), "carseg_lib", code, "a study of cells"))
+        str(code_fingerprint.imported_files(project_folder(), ("carseg_lib",), code, "a study of cells"))
     )

@@ -210,7 +210,7 @@ class StageRun:
         needs: dict[str, Any] = {shown: code_fingerprint.code_digest(source, shown)}
         if not step.function:
             needs[f"the prose of {shown}"] = code_fingerprint.notebook_prose(self.project.notebook(step))
-        needs |= code_fingerprint.imported_files(root, self.project.package, source, shown)
+        needs |= code_fingerprint.imported_files(root, (self.project.package,), source, shown)
         needs |= {
             f"setting {name}": value for name, value in self.study.config.select(*step.settings).items()
         }

@@ -1,1 +1,1 @@
-"""How a scene becomes a photo: camera, light, path tracing, denoising, development."""
+"""From a scene to a photo: camera, light, path tracing, denoising, development."""

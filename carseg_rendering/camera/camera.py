@@ -1,8 +1,8 @@
-"""The camera: where it stands, and what it makes of the light that reaches it.
+"""The camera: its position, and the processing from linear light to a photo.
 
 `place_camera` finds the distance and the direction that give the car the intended place in the frame. The renderer
-then measures linear light through `sensor`; `develop` turns it into 8-bit values with the faults of a real camera,
-`encode` into a JPEG.
+then measures linear light through `sensor`; `develop` converts it to 8-bit values with the faults of a real camera;
+`encode` makes a JPEG of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Camera:
     focal_length: float
 
     def project(self, points: Array) -> Array:
-        """Where points are seen.
+        """The positions of points in the picture.
 
         Args:
             points: (N, 3), metres.
@@ -63,7 +63,7 @@ class Camera:
         return np.concatenate([plane * scale + [WIDTH / 2, HEIGHT / 2], depth], axis=1)
 
     def sensor(self) -> dict[str, Any]:
-        """The camera as `tracing.Scene` wants it: a Mitsuba sensor without film and sampler."""
+        """The camera for `tracing.Scene`: a Mitsuba sensor without film and sampler."""
         right, down, ahead = self.axes
         # Mitsuba's camera looks along +z, with x to the left of the picture and y up
         to_world = np.eye(4)
@@ -79,15 +79,15 @@ class Camera:
 
 
 def place_camera(scene: SceneParameters, car_vertices: Array) -> Camera:
-    """Stand the camera where the scene says, so far away and so directed that the car has its place in the frame.
+    """Place the camera at the distance and in the direction that give the car its place in the frame.
 
     Args:
-        scene: Its view angle, camera height, focal length, fill, centre and roll count.
-        car_vertices: (V, 3) of all the car's parts, metres.
+        scene: View angle, camera height, focal length, fill, centre and roll are used.
+        car_vertices: (V, 3), vertices of all parts of the car, metres.
 
     Returns:
-        The camera, never nearer to the car than about a metre: where that forbids the intended fill, the car is
-        smaller than intended.
+        The camera. It is never nearer to the car than about a metre, even if the car is then smaller than
+        intended.
     """
     car = np.asarray(car_vertices, dtype=float)
     car = car[ConvexHull(car).vertices]  # no other point is ever at the box's edge
@@ -102,22 +102,22 @@ def place_camera(scene: SceneParameters, car_vertices: Array) -> Camera:
         camera = Camera(position, _axes(ahead, scene.roll), scene.focal_length)
         seen = camera.project(car)[:, :2]
         low, high = seen.min(axis=0), seen.max(axis=0)
-        ahead = _aimed(camera, (low + high) / 2, target)
+        ahead = _view_direction(camera, (low + high) / 2, target)
         fill = max((high - low) / [WIDTH, HEIGHT])
         distance = max(nearest, reach + (distance - reach) * float(np.clip(fill / scene.fill, 0.5, 2.0)))
     return camera
 
 
 def develop(linear: Array, scene: SceneParameters, rng: np.random.Generator) -> Array:
-    """Turn measured light into the photo's pixels, as a camera on automatic does.
+    """Convert measured light to a photo's pixels, with automatic exposure.
 
     Args:
         linear: (160, 240, 3) light in linear sRGB, any positive scale.
-        scene: Its camera's faults count.
-        rng: Draws the noise.
+        scene: The camera's faults are used.
+        rng: Source of the noise.
 
     Returns:
-        (160, 240, 3) uint8. The truth belongs to the middle of the exposure: neither blur shifts the picture.
+        (160, 240, 3) uint8. Neither blur shifts the picture, so that masks stay valid.
 
     Raises:
         ValueError: The light has another shape, is not finite or is all dark.
@@ -129,8 +129,8 @@ def develop(linear: Array, scene: SceneParameters, rng: np.random.Generator) -> 
     light = without_fireflies(np.maximum(linear.astype(float), 0.0))
     light = light * exposure(light) * _key(scene) * 2.0**scene.exposure_error
     light *= [scene.red_gain, 1.0, scene.blue_gain]
-    light *= _corners(scene.vignetting)[:, :, None]
-    light = _shaken(light, scene.motion_blur, scene.motion_angle)
+    light *= _vignette(scene.vignetting)[:, :, None]
+    light = _motion_blurred(light, scene.motion_blur, scene.motion_angle)
     blur = np.hypot(_LEAST_BLUR, scene.blur)
     light = ndimage.gaussian_filter(light, (blur, blur, 0), mode="nearest")
     values = _with_contrast(255 * tone(light), scene.contrast)
@@ -141,14 +141,14 @@ def develop(linear: Array, scene: SceneParameters, rng: np.random.Generator) -> 
 
 
 def encode(photo: Array, quality: int) -> bytes:
-    """A photo (H, W, 3) uint8 as the bytes of a JPEG of a quality of 1..95; the same bytes every time."""
+    """Encode a photo (H, W, 3) uint8 as a JPEG of quality 1..95; the result is deterministic."""
     memory = io.BytesIO()
     Image.fromarray(photo).save(memory, "JPEG", quality=quality, subsampling="4:2:0", optimize=True)
     return memory.getvalue()
 
 
 def without_fireflies(light: Array, *, times: float = 2.5) -> Array:
-    """Dim single pixels that a rare path made wildly too bright.
+    """Dim single pixels that a rare path made far too bright (fireflies).
 
     Args:
         light: (H, W, 3) linear.
@@ -163,10 +163,10 @@ def without_fireflies(light: Array, *, times: float = 2.5) -> Array:
 
 
 def exposure(light: Array) -> float:
-    """The factor by which an automatic exposure makes a picture (H, W, 3) brighter.
+    """The factor of an automatic exposure for a picture (H, W, 3).
 
-    The mean of the logarithms goes to middle grey, the middle of the frame counting most; but what is bright there
-    may only just burn out.
+    The weighted mean of the logarithms becomes middle grey; the middle of the frame has the largest weights. The
+    factor is bounded so that highlights there hardly clip.
     """
     luminance = np.maximum(light @ _LUMA, 1e-6)
     rows, columns = (np.linspace(-1, 1, n) for n in luminance.shape)
@@ -188,7 +188,7 @@ def _key(scene: SceneParameters) -> float:
 
 
 def _with_contrast(values: Array, contrast: float) -> Array:
-    """Display values (0..255) on a steeper curve about middle grey, ends kept."""
+    """Display values (0..255) with more contrast about middle grey; black and white stay."""
     share = np.clip(values / 255, 0, 1)
     steep = np.where(share < 0.5, 0.5 * (2 * share) ** contrast, 1 - 0.5 * (2 - 2 * share) ** contrast)
     return 255 * steep
@@ -202,8 +202,8 @@ def _axes(ahead: Array, roll: float) -> Array:
     return np.array([c * right - s * down, s * right + c * down, ahead])
 
 
-def _aimed(camera: Camera, centre: Array, target: Array) -> Array:
-    """The direction in which the camera must look for what it sees at `centre` (pixels) to be seen at `target`."""
+def _view_direction(camera: Camera, centre: Array, target: Array) -> Array:
+    """The view direction that moves the point at `centre` (pixels) to `target`."""
 
     def heading(pixel: Array) -> tuple[float, float]:
         offset = (pixel - [WIDTH / 2, HEIGHT / 2]) / (camera.focal_length / _FILM_WIDTH * WIDTH)
@@ -217,15 +217,15 @@ def _aimed(camera: Camera, centre: Array, target: Array) -> Array:
     return np.array([np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)])
 
 
-def _corners(vignetting: float) -> Array:
-    """(H, W) share of the light that arrives: 1 in the middle, 1 - vignetting in the corners."""
+def _vignette(vignetting: float) -> Array:
+    """(H, W), share of the light that the lens passes: 1 in the middle, 1 - vignetting in the corners."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
     radius = np.hypot(x - WIDTH / 2, y - HEIGHT / 2) / np.hypot(WIDTH / 2, HEIGHT / 2)
     return 1 - vignetting * radius**2.5
 
 
-def _shaken(light: Array, length: float, angle: float) -> Array:
-    """The mean of the picture shifted along a line of some pixels, about its middle."""
+def _motion_blurred(light: Array, length: float, angle: float) -> Array:
+    """The picture with motion blur: its mean over shifts along a line of some pixels."""
     if length <= 0:
         return light
     steps = np.linspace(-0.5, 0.5, 2 * int(np.ceil(length)) + 1) * length
@@ -234,10 +234,10 @@ def _shaken(light: Array, length: float, angle: float) -> Array:
 
 
 def _noise(values: Array, deviation: float, rng: np.random.Generator) -> Array:
-    """Noise on 8-bit values (H, W, 3): most in the shadows' upper end, hardly any in burnt-out lights.
+    """Noise for 8-bit values (H, W, 3): most in the lighter shadows, hardly any in clipped highlights.
 
-    Sensors' noise is of one colour a pixel and smeared by demosaicing and scaling, hence a fine grain that all
-    channels share and a coarser one of each.
+    A sensor measures one colour a pixel; demosaicing and scaling smear its noise. The result is a fine grain that
+    all channels share and a coarser one in each channel.
     """
     grain = rng.standard_normal((HEIGHT, WIDTH, 1))
     colour = ndimage.gaussian_filter(rng.standard_normal((HEIGHT, WIDTH, 3)), (0.7, 0.7, 0))

@@ -1,9 +1,9 @@
-"""Takes the path tracer's noise out of a picture, guided by what is seen where.
+"""Removes the path tracer's noise from a picture, guided by the exact geometry.
 
 A weighted mean over each pixel's neighbourhood (a cross bilateral filter: Eisemann & Durand 2004,
-doi:10.1145/1015706.1015778): neighbours count as far as they show the same part, facing the same way, in like light.
-Guides come from exact rays and have no noise, so that edges stay sharp. A photo gets its own grain later, from the
-camera.
+doi:10.1145/1015706.1015778): neighbours have a large weight if they show the same part, in the same direction, in
+similar light. Guides come from exact rays and have no noise, so that edges stay sharp. The camera adds a photo's own
+grain later.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
 def denoise(light: Array, guide: Array) -> Array:
-    """A picture with less noise.
+    """Remove noise from a picture.
 
     Args:
         light: (H, W, 3) linear, not negative.

@@ -1,8 +1,8 @@
-"""One photo of the data set, made from its index alone: a car, a scene, a picture, and what is true of it.
+"""One photo of the data set, made from its index alone: a car, a scene, a picture, exact masks and metadata.
 
-Truth is looked up by rays, not painted: at 3 x 3 points of every pixel, which car is seen first. A pixel belongs to a
-car's mask if at least half of its points do, as an annotator would draw it; glass belongs to the car. Blur, shake and
-noise come after and do not move masks.
+Masks come from rays: at 3 x 3 points of every pixel, the first car that the ray meets. A pixel belongs to a car's mask
+if at least half of its points do, as an annotator would draw it; glass belongs to the car. Blur and noise are added
+later and do not move masks.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from carseg_rendering.camera.camera import Camera, develop, encode, place_camera, without_fireflies
 from carseg_rendering.camera.denoising import denoise
 from carseg_rendering.camera.light import emitters
-from carseg_rendering.camera.tracing import HEIGHT, WIDTH, Scene, Seen, look, mitsuba
+from carseg_rendering.camera.tracing import HEIGHT, WIDTH, Scene, Visibility, mitsuba, trace_visibility
 from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.paints import CarLook, sample_look
 from carseg_rendering.car.shapes import CarShape, sample_shape
@@ -26,21 +26,19 @@ from carseg_rendering.scene.scenes import SceneParameters, sample_scene
 from carseg_rendering.scene.surroundings import surroundings
 
 SAMPLES = 12  # paths a pixel; a product of two near numbers, as the sampler likes
-SUBSAMPLES = 3  # points a side of a pixel where truth is looked up
+SUBSAMPLES = 3  # points a side of a pixel, for masks
 FEWEST_PIXELS = 24  # of a labelled car; fewer cannot be told from the background
-LARGEST_OTHER = (
-    0.5  # another car's pixels, as a share of the main car's, so that there is one answer to a photo
-)
+LARGEST_OTHER = 0.5  # another car's pixels, as a share of the main car's, so that a photo has one type
 PARTS = ("shape", "look", "scene", "others", "place", "film")  # each draws from a stream of its own
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedCar:
-    """A car that can be seen in a photo.
+    """A visible car in a photo.
 
     Attributes:
         body_type: One of BODY_TYPES.
-        mask: (160, 240) bool, its visible pixels.
+        mask: (160, 240) bool, the visible pixels.
     """
 
     body_type: str
@@ -49,12 +47,12 @@ class RenderedCar:
 
 @dataclass(frozen=True, eq=False)
 class RenderedPhoto:
-    """A photo and what is true of it.
+    """A photo with its cars and its metadata.
 
     Attributes:
         jpeg: The encoded photo, 240 x 160.
-        cars: Those labelled; the first is the main car, the others follow by size.
-        parameters: Of the scene, the main car's look, what can be seen of it, and its shape (`shape_...`).
+        cars: The labelled cars; the first is the main car, the others follow by size.
+        parameters: Metadata of the scene, of the main car's look and visibility, and of its shape (`shape_...`).
     """
 
     jpeg: bytes
@@ -73,32 +71,32 @@ def render_photo(
     index: int,
     *,
     seed: int = 0,
-    version: str = "full",
+    realism: str = "full",
     changes: Mapping[str, Any] | None = None,
     samples: int = SAMPLES,
 ) -> RenderedPhoto:
     """Render one photo.
 
     Args:
-        index: Of the photo in the data set, from 0. With the seed it decides everything; the same car stands in
-            all versions.
-        seed: Of the data set.
-        version: Of the renderer, one of `scenes.VERSIONS`.
-        changes: Parameters that are not to be as drawn, by their names in the photo's parameters.
+        index: Index of the photo in the data set, from 0. Index and seed decide everything. The car is the same at
+            every realism.
+        seed: Seed of the data set.
+        realism: Realism of the renderer, one of `plan.REALISM_LEVELS`.
+        changes: Values that replace the random ones, by their names in the photo's parameters.
         samples: Paths a pixel.
 
     Raises:
         CarsegError: Mitsuba is not installed.
-        ValueError: There is no such version, or no such parameter to change.
+        ValueError: The realism or the name of a change is unknown.
     """
-    mitsuba()  # chooses its variant, before any module makes something of it
+    mitsuba()  # selects the variant before any module makes Mitsuba objects
     draw = {part: np.random.default_rng([seed, index, number]) for number, part in enumerate(PARTS)}
     body_type = body_type_of(index, seed)
-    plain = version == "plain"
+    plain = realism == "plain"
     shape = sample_shape(body_type, draw["shape"])
     paint = sample_look(draw["look"], body_type=body_type, plain=plain)
-    scene = sample_scene(draw["scene"], version)
-    shape, paint, scene = _changed(dict(changes or {}), shape, paint, scene)
+    scene = sample_scene(draw["scene"], realism)
+    shape, paint, scene = _with_changes(dict(changes or {}), shape, paint, scene)
 
     main = build_car(shape, paint)
     camera = place_camera(scene, np.concatenate([part.mesh.vertices for part in main]))
@@ -108,10 +106,10 @@ def render_photo(
         scene, draw["place"], keep_clear=np.concatenate(corners), camera_position=camera.position
     )
 
-    seen, others = _without_large_others(place, main, others, camera)
+    seen, others = _drop_large_others(place, main, others, camera)
     content = [*place, *main, *(part for car in others for part in car.parts)]
     path_seed = (seed * 1_000_003 + index) % 2**31
-    light = Scene(content, emitters(scene)).picture(camera.sensor(), samples=samples, seed=path_seed)
+    light = Scene(content, emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
     photo = develop(denoise(without_fireflies(light), _guide(seen)), scene, draw["film"])
     cars = [RenderedCar(body_type, _mask(seen.group, 1))]
     found = [
@@ -119,11 +117,11 @@ def render_photo(
     ]
     found = [car for car in found if car.mask.sum() >= FEWEST_PIXELS]
     cars += sorted(found, key=lambda car: -int(car.mask.sum()))
-    parameters = _parameters(shape, paint, scene, cars, _unhidden(main, camera))
+    parameters = _parameters(shape, paint, scene, cars, _unoccluded(main, camera))
     return RenderedPhoto(encode(photo, scene.jpeg_quality), cars, parameters)
 
 
-def _changed(
+def _with_changes(
     changes: dict[str, Any], shape: CarShape, look: CarLook, scene: SceneParameters
 ) -> tuple[CarShape, CarLook, SceneParameters]:
     own = {
@@ -198,12 +196,14 @@ def _overlap(a: Array, b: Array) -> bool:
     return True
 
 
-def _without_large_others(
+def _drop_large_others(
     place: list[Part], main: list[Part], others: list[_OtherCar], camera: Camera
-) -> tuple[Seen, list[_OtherCar]]:
-    """What is seen where, with only those other cars that leave no doubt which car the photo is of."""
+) -> tuple[Visibility, list[_OtherCar]]:
+    """The visibility, with only those other cars that are clearly smaller than the main car."""
     while True:
-        seen = look([place, main, *(car.parts for car in others)], camera.sensor(), subsamples=SUBSAMPLES)
+        seen = trace_visibility(
+            [place, main, *(car.parts for car in others)], camera.sensor(), subsamples=SUBSAMPLES
+        )
         main_size = _size(seen.group, 1)
         keep = [
             car
@@ -216,7 +216,7 @@ def _without_large_others(
 
 
 def _size(points: Array, group: int) -> float:
-    """The larger of a car's visible area and half its box, in points: so that its box is not the largest either."""
+    """A car's size in points: the larger of its visible area and half its box, as its box must be smaller, too."""
     rows, columns = np.nonzero(points == group)
     if not len(rows):
         return 0.0
@@ -224,22 +224,22 @@ def _size(points: Array, group: int) -> float:
 
 
 def _mask(points: Array, group: int) -> Array:
-    """(160, 240) bool: the pixels of which at least half the points show a group."""
+    """(160, 240) bool, the pixels of which at least half the points show a group."""
     count = (points == group).reshape(HEIGHT, SUBSAMPLES, WIDTH, SUBSAMPLES).sum(axis=(1, 3))
     return count * 2 >= SUBSAMPLES**2
 
 
-def _guide(seen: Seen) -> Array:
-    """(160, 240, 8): what the pixels show, scaled for `denoise`."""
+def _guide(seen: Visibility) -> Array:
+    """(160, 240, 8), the denoiser's guide: the visible geometry, scaled for `denoise`."""
     group = seen.group[..., None]
     points = np.concatenate([group * 3.0, seen.guide * [8.0, 8.0, 3.0, 3.0, 3.0, 6.0]], axis=-1)
     return points.reshape(HEIGHT, SUBSAMPLES, WIDTH, SUBSAMPLES, -1).mean(axis=(1, 3))
 
 
-def _unhidden(main: list[Part], camera: Camera) -> tuple[float, float]:
-    """Pixels of the main car, were nothing else there: within the frame, and in a frame twice as wide and high."""
+def _unoccluded(main: list[Part], camera: Camera) -> tuple[float, float]:
+    """Pixels of the main car without anything before it: within the frame, and in a frame twice as wide and high."""
     wide = replace(camera, focal_length=camera.focal_length / 2)
-    alone = look([main], wide.sensor(), subsamples=2).group == 0
+    alone = trace_visibility([main], wide.sensor(), subsamples=2).group == 0
     inside = alone[HEIGHT // 2 : -HEIGHT // 2, WIDTH // 2 : -WIDTH // 2]
     return float(inside.sum()), float(alone.sum())
 
@@ -249,12 +249,12 @@ def _parameters(
     look: CarLook,
     scene: SceneParameters,
     cars: list[RenderedCar],
-    unhidden: tuple[float, float],
+    unoccluded: tuple[float, float],
 ) -> dict[str, float | int | str]:
     visible = float(cars[0].mask.sum())
     rows, columns = np.nonzero(cars[0].mask)
     box_area = float((np.ptp(rows) + 1) * (np.ptp(columns) + 1)) if visible else 0.0
-    inside, whole = unhidden
+    inside, whole = unoccluded
     roof = {"open": "open", "soft top": "soft top"}.get(shape.variant, "closed")
     table = {
         "view": scene.view,

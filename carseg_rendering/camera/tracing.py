@@ -1,4 +1,4 @@
-"""The path tracer: parts become Mitsuba shapes, a scene becomes a picture and a map of what is seen where.
+"""The path tracer: Mitsuba shapes from parts, pictures and visibility maps from scenes.
 
 The only module that holds a Mitsuba scene. Everything runs in one thread, so that the same seed gives the same bits.
 """
@@ -25,7 +25,7 @@ def mitsuba() -> ModuleType:
     """Mitsuba with its variant set, one thread, quiet.
 
     Raises:
-        CarsegError: It is not installed.
+        CarsegError: Mitsuba is not installed.
     """
     try:
         import mitsuba as mi
@@ -44,7 +44,7 @@ def mitsuba() -> ModuleType:
 def load_scene(content: dict[str, Any]) -> Any:
     """A Mitsuba scene whose parts are in the order of `content`.
 
-    Mitsuba's optimisation of scenes puts lamps in a chance order, and in another order they draw other paths.
+    Mitsuba's scene optimisation is off: it gives lamps a random order, which changes the random paths.
     """
     return mitsuba().load_dict(content, parallel=False, optimize=False)
 
@@ -53,7 +53,7 @@ def shape_of(mesh: Mesh, bsdf: object) -> Any:
     """A Mitsuba mesh.
 
     Args:
-        mesh: Its triangles; smooth ones get normals at their vertices.
+        mesh: The triangles; a smooth mesh gets normals at its vertices.
         bsdf: A loaded Mitsuba BSDF.
     """
     mi = mitsuba()
@@ -80,10 +80,10 @@ def shape_of(mesh: Mesh, bsdf: object) -> Any:
 
 
 class Scene:
-    """A lit scene, of which pictures can be taken.
+    """A lit scene for rendering.
 
     Args:
-        parts: All that is in it.
+        parts: Everything in the scene.
         emitters: Mitsuba emitters (or shapes that emit) as dictionaries, by name.
     """
 
@@ -97,13 +97,13 @@ class Scene:
             content[f"part{number}"] = shape_of(part.mesh, bsdfs[id(part.material)])
         self._scene = load_scene(content)
 
-    def picture(self, view: Mapping[str, Any], *, samples: int, seed: int) -> Array:
-        """What a camera without faults sees.
+    def render(self, view: Mapping[str, Any], *, samples: int, seed: int) -> Array:
+        """Render the scene as a camera without faults.
 
         Args:
             view: A Mitsuba sensor without film and sampler, as `Camera.sensor` gives.
-            samples: Paths a pixel, the product of two near numbers (36, 42, 49, 56, 64), which the sampler wants.
-            seed: Of the paths.
+            samples: Paths a pixel, the product of two near numbers (36, 42, 49, 56, 64), as the sampler needs.
+            seed: Seed of the random paths.
 
         Returns:
             (160, 240, 3) float32, linear light; multiples of an arbitrary unit.
@@ -119,25 +119,27 @@ class Scene:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What is seen at the points of a raster finer than the pixels (H, W).
+class Visibility:
+    """The visible parts at the points of a raster (H, W) finer than the pixels.
 
     Attributes:
-        group: (H, W) int: the number of the group of parts, -1 where there is none.
-        guide: (H, W, 6) float32: the part (two numbers of its own), the direction it faces (three, as far as the
-            shading goes) and the logarithm of its distance. 0 where there is none.
+        group: (H, W) int, index of the visible group of parts; -1 where there is none.
+        guide: (H, W, 6) float32: the part (two numbers that identify it), its shading normal (three) and log(1 + its
+            distance). 0 where there is none.
     """
 
     group: Array
     guide: Array
 
 
-def look(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int) -> Seen:
-    """Which part is seen at each point of a raster finer than the pixels.
+def trace_visibility(
+    groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int
+) -> Visibility:
+    """Find the visible part at each point of a raster finer than the pixels.
 
     Args:
         groups: Lists of parts; the groups are numbered in this order, from 0.
-        view: As for `Scene.picture`.
+        view: As for `Scene.render`.
         subsamples: Points a side of a pixel; they lie in the middles of equal squares.
     """
     mi = mitsuba()
@@ -156,11 +158,11 @@ def look(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsample
     )
     found = np.array(mi.render(scene, sensor=sensor, integrator=integrator), dtype=np.float32)[..., -7:]
     guide = np.concatenate([found[..., 1:6], np.log1p(found[..., 6:])], axis=-1)
-    return Seen(order[found[..., 0].round().astype(int)], guide)
+    return Visibility(order[found[..., 0].round().astype(int)], guide)
 
 
 def _labelled(parts: Sequence[Part]) -> Mesh:
-    """Parts in one mesh, the texture coordinates of each two numbers of its own (0..1)."""
+    """Parts merged into one mesh; the texture coordinates of each are two numbers (0..1) that identify it."""
     mesh = merged([part.mesh for part in parts])
     golden = np.array(
         [0.7549, 0.5698]
@@ -172,7 +174,7 @@ def _labelled(parts: Sequence[Part]) -> Mesh:
 
 
 def _film(scale: int) -> dict[str, Any]:
-    # a box filter: what is rare and bright stays in one pixel, where `camera.develop` finds it
+    # a box filter keeps a firefly within one pixel, so that `camera.without_fireflies` can find it
     size = {"width": WIDTH * scale, "height": HEIGHT * scale}
     return {
         "type": "hdrfilm",

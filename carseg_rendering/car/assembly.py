@@ -1,4 +1,4 @@
-"""A whole car from its shape and its look, as parts ready to be placed in a scene."""
+"""A whole car from its shape and its look, as parts for a scene."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from carseg_rendering.car.body import ROUND, BodySurface
 from carseg_rendering.car.fittings import antenna, door_mirror, exhaust, plate, roof_rail, spare_wheel, wiper
-from carseg_rendering.car.greenhouse import Greenhouse, drawn
+from carseg_rendering.car.greenhouse import Greenhouse, build_shell
 from carseg_rendering.car.interior import driver, folded_roof, interior
 from carseg_rendering.car.paints import CarLook
 from carseg_rendering.car.shapes import CarShape
@@ -20,7 +20,7 @@ UNDERSIDE = matte((0.012, 0.012, 0.012))
 
 def build_car(shape: CarShape, look: CarLook) -> list[Part]:
     """The parts of a car that stands on z = 0 at the origin, x forward, y left (metres)."""
-    body, cabin = drawn(shape)
+    body, cabin = build_shell(shape)
     painted, floor = body.meshes(cabin.cabin())
     paint = look.body()
     lips = body.arch_lips().with_mirror()

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from carseg_rendering.car.outlines import inside, inward, outline
 from carseg_rendering.car.shapes import CarShape
 from carseg_rendering.geometry.meshes import Array, Mesh, grid, merged, vertex_normals
 
@@ -42,54 +43,8 @@ REAR = [
 ]
 
 
-def outline(
-    front: float, rear: float, half_width: float, exponents: tuple[float, float], count: int
-) -> Array:
-    """Half a rounded rectangle in plan, from its front middle round the left to its rear middle.
-
-    Args:
-        front: x of its front.
-        rear: x of its rear, less than front.
-        half_width: Its half width, reached midway.
-        exponents: Of the superellipse in the front and in the rear half; 2 is an ellipse.
-        count: Points.
-
-    Returns:
-        (count, 2), points (x, y) at equal steps along the curve.
-    """
-    angle = np.linspace(0, np.pi, 4001)
-    cos, sin = np.cos(angle), np.sin(angle)
-    exponent = np.where(cos > 0, exponents[0], exponents[1])
-    middle, half = (front + rear) / 2, (front - rear) / 2
-    x = middle + half * np.sign(cos) * np.abs(cos) ** (2 / exponent)
-    y = half_width * np.abs(sin) ** (2 / exponent)
-    y[[0, -1]] = 0
-    along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(y)))])
-    steps = np.linspace(0, along[-1], count)
-    return np.stack([np.interp(steps, along, x), np.interp(steps, along, y)], -1)
-
-
-def inward(points: Array) -> Array:
-    """Unit normals (N, 2) of an outline's points that look into it."""
-    tangent = np.gradient(points, axis=0)
-    normal = np.stack([tangent[:, 1], -tangent[:, 0]], -1)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    normal[[0, -1]] = [[-1.0, 0.0], [1.0, 0.0]]
-    middle = points[:, 0].mean()
-    away = ((points - [middle, 0.0]) * normal).sum(axis=1) > 0
-    normal = np.where(away[:, None], -normal, normal)
-    # smoothed, so that curves moved inwards by more than a corner's radius do not fold over
-    window = np.hanning(max(3, len(points) // 16) + 2)[1:-1]
-    mirrored = np.concatenate(
-        [normal[1 : len(window)][::-1] * [1, -1], normal, normal[-len(window) : -1][::-1] * [1, -1]]
-    )
-    smoothed = np.stack([np.convolve(mirrored[:, i], window / window.sum(), mode="same") for i in (0, 1)], -1)
-    normal = smoothed[len(window) - 1 : len(window) - 1 + len(points)]
-    return normal / np.linalg.norm(normal, axis=1, keepdims=True)
-
-
 class BodySurface:
-    """The lower body of a car as a surface that can be asked for points."""
+    """The lower body of a car as a surface, with points and patches on it."""
 
     def __init__(self, shape: CarShape) -> None:
         self.shape = shape
@@ -162,10 +117,10 @@ class BodySurface:
         return shoulder + self.shape.hood_crown * reach / (self.shape.width / 2) * (1 - share**2.5)
 
     def meshes(self, cabin: Array | None) -> tuple[Mesh, Mesh]:
-        """The painted body and what closes it below.
+        """The painted body and the floor that closes it.
 
         Args:
-            cabin: (N, 2) closed outline in plan that is cut out of the top, so that one can see in.
+            cabin: (N, 2), closed outline in plan that is cut out of the top.
 
         Returns:
             The body, both halves, with wheel arches cut out; the floor.
@@ -179,7 +134,7 @@ class BodySurface:
             drop |= near & (centres[:, 1] > 0.3 * self.shape.width) & (centres[:, 2] < z + radius)
         if cabin is not None:
             on_top = centres[:, 2] > self.shoulder_height(centres[:, 0]) - 0.004
-            drop |= on_top & _inside(cabin, centres[:, :2])
+            drop |= on_top & inside(cabin, centres[:, :2])
         half = Mesh(half.vertices, half.faces[~drop])
         lower = self.points[:, 1]
         share = np.linspace(1, 0, 3)
@@ -195,7 +150,7 @@ class BodySurface:
 
     @property
     def arches(self) -> list[tuple[float, float, float]]:
-        """Of the front and the rear wheel arch: x, z of the centre and radius."""
+        """The front and the rear wheel arch: x and z of the centre, radius."""
         shape = self.shape
         radius = shape.wheel_radius + shape.arch_gap
         return [(x, shape.wheel_radius, radius) for x in (shape.front_axle, shape.rear_axle)]
@@ -271,12 +226,12 @@ class BodySurface:
         """A piece of the surface, lifted off it: a lamp, a grille, a gap between doors.
 
         Args:
-            start: `round` index where it begins.
-            end: And where it ends.
-            low: Its lower edge: one height, or pairs (share of the way from start to end, height).
-            high: Its upper edge, likewise.
-            lift: How far it stands off the body.
-            steps: Points along and up.
+            start: `round` index of the beginning.
+            end: `round` index of the end.
+            low: Lower edge: one height, or pairs (share of the way from start to end, height).
+            high: Upper edge, likewise.
+            lift: Distance from the body, metres.
+            steps: Number of points along and up.
         """
         share = np.linspace(0, 1, steps[0])
 
@@ -344,13 +299,3 @@ class BodySurface:
             )
             meshes.append(grid(ring, smooth=False))
         return merged(meshes)
-
-
-def _inside(polygon: Array, points: Array) -> Array:
-    """Whether points (N, 2) lie in a closed polygon (M, 2), by the even-odd rule."""
-    inside = np.zeros(len(points), dtype=bool)
-    x, y = points[:, 0], points[:, 1]
-    for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        crosses = (y1 > y) != (y2 > y)
-        inside ^= crosses & (x < (x2 - x1) * (y - y1) / (y2 - y1 + 1e-30) + x1)
-    return inside

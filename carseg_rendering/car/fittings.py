@@ -1,6 +1,6 @@
 """Small things on a car's outside: mirrors, plates, rails, handles, pipes, wipers, aerials.
 
-Each is given about its own origin, in the car's directions (x forward, y to the left, z up); the right-hand one of a
+Each is built about its own origin, in the car's directions (x forward, y to the left, z up); the right-hand one of a
 pair is the left-hand one's mirror image.
 """
 
@@ -21,7 +21,7 @@ def door_mirror(colour_material: BSDF) -> list[Part]:
     """The left door mirror: its foot at the origin, its housing out to +y (0.24 m) and up (0.15 m), its glass behind.
 
     Args:
-        colour_material: Of the housing: the car's paint or black plastic.
+        colour_material: Material of the housing: the car's paint or black plastic.
     """
     housing = _shell((0.105, 0.20, 0.135)).moved((0.0, 0.135, 0.075))
     glass = _rounded_plate(0.165, 0.10).turned("z", 180).moved((-0.048, 0.137, 0.077))
@@ -43,8 +43,8 @@ def plate(kind: str = "long", *, pattern: int = 0, colour: Colour = (0.72, 0.72,
 
     Args:
         kind: "long" (0.52 x 0.11 m) or "short" (0.30 x 0.15 m).
-        pattern: Which bars: the same number gives the same bars.
-        colour: Of the plate, linear RGB.
+        pattern: Seed of the bars.
+        colour: Colour of the plate, linear RGB.
 
     Raises:
         ValueError: An unknown kind.
@@ -73,7 +73,7 @@ def roof_rail(path: Array, material: BSDF) -> list[Part]:
 
     Args:
         path: (N, 3) points on the roof, N >= 2, from one end to the other.
-        material: Of the rail.
+        material: Material of the rail.
     """
     path = np.asarray(path, dtype=float)
     steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
@@ -93,9 +93,9 @@ def spare_wheel(radius: float, width: float, material: BSDF) -> list[Part]:
     """A spare wheel on a tail gate, in a hard cover: from the origin, the middle of its back, out to x = -width.
 
     Args:
-        radius: Of the tyre, metres.
-        width: Of the tyre, metres.
-        material: Of the cover's face.
+        radius: Radius of the tyre, metres.
+        width: Width of the tyre, metres.
+        material: Material of the cover's face.
     """
     face = [
         (0.0, width - 0.012),
@@ -141,7 +141,7 @@ def wiper(length: float) -> list[Part]:
     """A wiper that lies on the plane z = 0: its pivot at the origin, its blade along +y.
 
     Args:
-        length: Of the blade, metres, 0.3-0.7.
+        length: Length of the blade, metres, 0.3-0.7.
     """
     arm = tube(
         np.array([[0, 0, 0.005], [0.0, 0.06, 0.022], [0.012, 0.55 * length, 0.024]]),

@@ -1,4 +1,4 @@
-"""What stands on a car's body: glass, pillars and the roof, or a convertible's windscreen frame and soft top.
+"""The greenhouse: glass, pillars and the roof, or a convertible's windscreen frame and soft top.
 
 Like the body it is a band round the cabin, here between a ring on the body (the glass's lower edge) and a ring at the
 roof, closed on top by the roof's skin. Rings are cut at the pillars, so that a pillar is a strip of the band.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from carseg_rendering.car.body import BodySurface, inward, outline
+from carseg_rendering.car.body import BodySurface
+from carseg_rendering.car.outlines import inward, outline
 from carseg_rendering.car.shapes import CarShape
 from carseg_rendering.geometry.meshes import Array, Mesh, grid, merged, tube
 
@@ -236,7 +237,7 @@ class Greenhouse:
         return tube(np.column_stack([ring, z])[::2], 0.022, sides=6, closed=True)
 
 
-def drawn(shape: CarShape) -> tuple[BodySurface, Greenhouse]:
-    """Body and greenhouse of a car."""
+def build_shell(shape: CarShape) -> tuple[BodySurface, Greenhouse]:
+    """Build body and greenhouse of a car."""
     body = BodySurface(shape)
     return body, Greenhouse(body)

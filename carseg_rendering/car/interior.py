@@ -1,6 +1,6 @@
 """A car's inside: tub, dashboard, steering wheel, seats, door cards; a driver; a convertible's folded roof.
 
-Everything is given in the car's own coordinates (x forward, y to the left, z up) and stays between the windscreen's
+Everything is in the car's own coordinates (x forward, y to the left, z up) and stays between the windscreen's
 base, the rear end of the cabin and its side walls. Nothing rises more than 0.4 m above the belt line.
 """
 
@@ -38,7 +38,7 @@ def interior(
         rear_x: x of the cabin's rear end, less than front_x by 1.2 m or more.
         half_width: Half the width between the doors, at the belt line.
         rows: Rows of seats, 1 to 3.
-        colour: Of the seats, linear RGB.
+        colour: Colour of the seats, linear RGB.
         has_roof: Whether there is a roof: with one there is a mirror under it; without one, hoops behind the
             front seats.
 
@@ -102,11 +102,11 @@ def folded_roof(*, x: float, z: float, half_width: float, length: float, colour:
     """A convertible's cloth roof, folded down: a low stack of folds across the car.
 
     Args:
-        x: Of its front edge, behind the seats.
-        z: Of what it lies on.
+        x: x of its front edge, behind the seats.
+        z: Height of the surface under it.
         half_width: Half its width, metres.
-        length: How far it reaches back from x, metres.
-        colour: Of the cloth, linear RGB.
+        length: Length backwards from x, metres.
+        colour: Colour of the cloth, linear RGB.
     """
     across, along = np.linspace(-1, 1, 25), np.linspace(0, 1, 33)
     # round at both ends and at the sides; two folds show as shallow furrows across the stack

@@ -1,4 +1,4 @@
-"""How a car looks apart from its shape: paint, dirt, the tint of its glass, its rims and its seats."""
+"""The look of a car apart from its shape: paint, dirt, the tint of its glass, its rims and its seats."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class CarLook:
         finish: One of FINISHES.
         flake: Share of metal flakes in the paint.
         dirt: Share of dust on it, 0..1.
-        tint: Share of the light that the glass lets through.
-        rear_tint: Of the glass behind the doors (privacy glass).
-        interior: Of seats and panels.
-        cloth: Of a soft top.
+        tint: Share of the light that the glass transmits.
+        rear_tint: The same of the glass behind the doors (privacy glass).
+        interior: Colour of seats and panels.
+        cloth: Colour of a soft top.
         rim: Brightness of the rims; below 0.1 they are painted dark.
         plate: Pattern of the number plates; odd ones are short.
         driver: Whether somebody sits in it.
@@ -74,19 +74,19 @@ class CarLook:
         return glass(tint)
 
     def rims(self) -> BSDF:
-        """What the rims are made of."""
+        """The material of the rims."""
         if self.rim < 0.1:
             return plastic((self.rim, self.rim, self.rim), roughness=0.15)
         return metal((self.rim, self.rim, self.rim), roughness=0.22)
 
 
 def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False) -> CarLook:
-    """Draw a car's look.
+    """Sample the look of a car.
 
     Args:
-        rng: Source of all choices; the same number of draws is taken whatever the arguments.
+        rng: Source of randomness; the number of draws does not depend on the arguments.
         body_type: Minivans and SUVs often have privacy glass.
-        plain: Solid, clean paint (the renderer's version "plain").
+        plain: Solid, clean paint (the renderer's realism "plain").
     """
     names = list(COLOURS)
     colour = names[int(rng.choice(len(names), p=np.array([COLOURS[name][1] for name in names])))]

@@ -1,4 +1,4 @@
-"""Seats, and the plan of the cabin that they stand in."""
+"""Seats, and the plan of the cabin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CARPET = (0.014, 0.014, 0.015)
 
 @dataclass(frozen=True)
 class Cabin:
-    """Where things are in a cabin: the arguments of `interior` and what follows from them, in metres."""
+    """The plan of a cabin: the arguments of `interior` and positions derived from them, in metres."""
 
     floor_z: float
     belt_z: float
@@ -69,9 +69,9 @@ def front_seat(cabin: Cabin, hip: float, y: float, cover: BSDF, inlay: BSDF) -> 
     Args:
         cabin: The cabin that it stands in.
         hip: x of the line where its cushion meets its back, metres.
-        y: Of its middle.
-        cover: What it is covered with.
-        inlay: What the middle of its cushion and back is covered with.
+        y: y of its middle, metres.
+        cover: Material of its cover.
+        inlay: Material of the middle of its cushion and back.
     """
     z, top, half = cabin.cushion_z, cabin.shoulder_z, min(0.26, 0.42 * cabin.half_width)
     lean = 0.34 * (top - z)
@@ -115,8 +115,8 @@ def bench(cabin: Cabin, hip: float, cover: BSDF, inlay: BSDF, *, last: bool) -> 
     Args:
         cabin: The cabin that it stands in.
         hip: x of the line where its cushion meets its back, metres.
-        cover: What it is covered with.
-        inlay: What the middle of its backs is covered with.
+        cover: Material of its cover.
+        inlay: Material of the middle of its backs.
         last: Whether it is the last row, which is lower as the rear window slopes over it.
     """
     z, top, half = cabin.cushion_z + 0.02, cabin.belt_z + (0.05 if last else 0.09), cabin.half_width - 0.07
@@ -165,8 +165,8 @@ def pad(
         end: The middle line's end.
         half_width: Half its width along y.
         thickness: Half its thickness.
-        bow: How far the middle line bends towards the face.
-        bolster: How much thicker it is at its sides than in the middle, as a share.
+        bow: Bend of the middle line towards the face.
+        bolster: Extra thickness at its sides, as a share of the middle's.
     """
     first, ahead = np.asarray(start, dtype=float), np.subtract(end, start)
     face = np.array([-ahead[1], ahead[0]]) / np.hypot(*ahead)

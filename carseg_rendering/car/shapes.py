@@ -1,7 +1,8 @@
-"""What a car's body is made from: some forty numbers with a range for each body type.
+"""The parameters of a car's body: some forty numbers with a range for each body type.
 
 The ranges follow the outside dimensions of passenger cars on the market from about 1990 to 2012 (the years of
-the photographs that such data sets hold) and overlap between neighbouring types, so that none gives a type away.
+the photographs that such data sets hold) and overlap between neighbouring types, so that no single number tells the
+type.
 """
 
 from __future__ import annotations
@@ -72,16 +73,16 @@ RIM_COUNT = 9  # rim patterns that every type draws from: as many as `wheels` ha
 
 @dataclass(frozen=True)
 class CarShape:
-    """A car's body. Lengths in metres; see RANGES for what each number is.
+    """The parameters of a car's body. Lengths in metres; RANGES explains the numbers.
 
     Attributes beyond those of RANGES:
         body_type: One of BODY_TYPES.
         variant: sedan: saloon or fastback; convertible: open or soft top; otherwise "wagon".
-        doors: On each side.
+        doors: Number of doors on each side.
         rim: Index of the rim's pattern.
         crease: Height of the side's character line as a share of the shoulder's height; 0 for none.
         trim_style: 0 body colour, 1 black window frames, 2 chrome window frames.
-        cladding, roof_rails, spare_wheel, side_moulding, sliding_door, fog_lamps, windows_up: What it has.
+        cladding, roof_rails, spare_wheel, side_moulding, sliding_door, fog_lamps, windows_up: Whether it has them.
     """
 
     body_type: str
@@ -152,11 +153,11 @@ class CarShape:
 
 
 def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
-    """Draw a car of a body type.
+    """Sample the shape of a car of a body type.
 
     Args:
         body_type: One of BODY_TYPES.
-        rng: Source of all choices.
+        rng: Source of randomness.
 
     Raises:
         ValueError: There is no such type.

@@ -1,4 +1,4 @@
-"""What a car's body carries on its surface: lamps, grille, bumpers' openings, gaps between doors, mouldings."""
+"""Trim on the surface of a car's body: lamps, grille, bumpers' openings, gaps between doors, mouldings."""
 
 from __future__ import annotations
 

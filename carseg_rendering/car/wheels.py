@@ -33,7 +33,7 @@ class _Spoke:
     """One bar of a rim; radii and widths are shares of the rim's radius.
 
     Attributes:
-        angles: Where it starts and ends, degrees from the middle of its place round the rim.
+        angles: Start and end, degrees from the middle of its place round the rim.
         widths: Half its width at its start and end.
         reach: The radii between which it runs.
     """
@@ -48,9 +48,9 @@ class _Pattern:
     """A rim's face: the same bars in `places` places, or, without bars, a cover with holes.
 
     Attributes:
-        places: How often the bars, or the holes, are repeated round the rim.
-        bars: What stands in one place.
-        dish: How far the hub lies behind the rim's edge, as a share of the rim's radius.
+        places: Number of repetitions of the bars or holes round the rim.
+        bars: The bars of one place.
+        dish: Depth of the hub behind the rim's edge, as a share of the rim's radius.
         holes: For a cover: radii between which its holes lie, and the share of the way round that they take.
     """
 
@@ -87,11 +87,11 @@ def wheel(radius: float, width: float, rim_radius: float, pattern: str, rim_mate
     """A wheel about its centre; it fills y = -width / 2 to +width / 2 and stands on z = -radius.
 
     Args:
-        radius: Of the tyre, metres, 0.25-0.45.
-        width: Of the tyre, metres, 0.15-0.35.
-        rim_radius: Of the rim's edge, metres; 0.6-0.8 of `radius`.
+        radius: Radius of the tyre, metres, 0.25-0.45.
+        width: Width of the tyre, metres, 0.15-0.35.
+        rim_radius: Radius of the rim's edge, metres; 0.6-0.8 of `radius`.
         pattern: One of RIM_PATTERNS.
-        rim_material: Of the rim's face and edge.
+        rim_material: Material of the rim's face and edge.
 
     Raises:
         ValueError: An unknown pattern, or a rim not smaller than the tyre.

@@ -1,1 +1,1 @@
-"""The data set: its plan, rendered in parts, its card, and checks of what was rendered."""
+"""The data set: its plan, rendering in shards, its data card, checks."""

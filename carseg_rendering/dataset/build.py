@@ -4,10 +4,10 @@ The same plan, code and packages give the same bytes: no dates, no times, everyt
 
 images/NNNNN.jpg          the photos; NNNNN is the index
 annotations/<split>.json  COCO instances: a box and a mask (compressed run lengths) for every car
-parameters.csv            a row a photo: what it was made from
-strips/<parameter>.jpg    one car, one parameter varied
+parameters.csv            metadata of the photos, a row a photo
+strips/<parameter>.jpg    one car, with one parameter varied
 README.md                 the card
-SHA256SUMS                of all of these
+SHA256SUMS                checksums of all of these
 """
 
 from __future__ import annotations
@@ -18,123 +18,127 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
-from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.builtin import SUMS, archive_path, checksum_path
+from carseg_lib.core.paths import builtin_archive, checksum_path, project_folder
+from carseg_lib.data.builtin import SUMS
 from carseg_lib.data.catalogue import SPLITS
 from carseg_rendering.dataset.card import dataset_card
 from carseg_rendering.dataset.parameter_strips import render_strips
 from carseg_rendering.dataset.plan import DatasetPlan
 from carseg_rendering.dataset.shards import (
-    Part,
     Render,
-    hold,
-    read_part,
-    render_parts,
+    Shard,
+    read_shard,
     render_photo,
+    render_shards,
     work_folder,
+    work_lock,
 )
 
 LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
-_DAY = (1980, 1, 1, 0, 0, 0)  # of every file in an archive: the earliest that the format knows
+_DAY = (1980, 1, 1, 0, 0, 0)  # date of every file in an archive: the earliest of the format
 _PLAIN_FILE = 0o100644
 
-Contents = dict[str, bytes | Path]  # of a data set, by name in it; a Path is a file that holds them
+Contents = dict[
+    str, bytes | Path
+]  # of a data set, by the file's name in it; a Path names a file with the content
 
 
 def build(
-    plan: DatasetPlan, out: str = "", *, render: Render = render_photo, say: Callable[[str], None] = print
+    plan: DatasetPlan, out: str = "", *, render: Render = render_photo, log: Callable[[str], None] = print
 ) -> Path:
-    """Render a data set and put it where it belongs.
+    """Render a data set and write it as a folder, or as the packaged archive.
 
     Args:
-        plan: What to render. Without `out`, the default plan makes the packaged archive, any other one a folder that
-            is named after it (`rendered-8434`, `rendered-2109-plain`) in the repository.
-        out: The folder to make.
-        render: As for `render_parts`.
-        say: Is given each line for the terminal.
+        plan: The photos to render. Without `out`, the default plan makes the packaged archive; any other plan makes a
+            folder in the repository that is named after it (`rendered-8434`, `rendered-2109-plain`).
+        out: The folder to write.
+        render: As for `render_shards`.
+        log: Called with each line for the terminal.
 
     Returns:
         The archive or the folder.
 
     Raises:
-        CarsegError: Mitsuba is not installed, the place cannot be written, or holds something else.
+        CarsegError: Mitsuba is not installed, or the folder cannot be written or holds other files.
     """
     packaged = plan == DatasetPlan() and not out
-    place = (
-        archive_path()
+    path = (
+        builtin_archive()
         if packaged
         else Path(out).expanduser()
         if out
         else project_folder() / folder_name(plan)
     )
     if not packaged:
-        check_replaceable(place)
-    with hold(work_folder(plan)) as work:
-        render_parts(plan, work, render=render, say=say)
-        contents = dataset_contents(plan, work, render_strips(plan, work, render=render, say=say))
-        (write_archive if packaged else write_folder)(contents, place)
-    return place
+        check_replaceable(path)
+    with work_lock(work_folder(plan)) as work:
+        render_shards(plan, work, render=render, log=log)
+        contents = dataset_contents(plan, work, render_strips(plan, work, render=render, log=log))
+        (write_archive if packaged else write_folder)(contents, path)
+    return path
 
 
 def folder_name(plan: DatasetPlan) -> str:
-    """The name of a plan's folder: the number of photos, then what is not the default."""
-    version = "" if plan.version == DatasetPlan.version else f"-{plan.version}"
-    return f"rendered-{plan.photos}{version}" + (f"-seed-{plan.seed}" if plan.seed else "")
+    """The name of a plan's folder: the number of photos, then the values that are not the defaults."""
+    realism = "" if plan.realism == DatasetPlan.realism else f"-{plan.realism}"
+    return f"rendered-{plan.photos}{realism}" + (f"-seed-{plan.seed}" if plan.seed else "")
 
 
 def dataset_contents(plan: DatasetPlan, work: Path, strips: Mapping[str, bytes]) -> Contents:
-    """Everything that a data set holds, in the order in which it is written.
+    """All files of a data set, in the order in which they are written.
 
     Args:
-        plan: Of the set.
-        work: The work folder with all its photos.
-        strips: JPEGs by name of the parameter that each varies.
+        plan: The plan of the data set.
+        work: The work folder with all photos.
+        strips: JPEG of each parameter strip, by the name of its parameter.
 
     Raises:
         CarsegError: A photo is missing in the work folder.
         ValueError: Photos do not have the same parameters.
     """
-    parts = [read_part(work, index) for index in range(plan.photos)]
-    if not all(parts):
-        raise CarsegError(f"{work}: photo {parts.index({})} is missing or damaged; run make dataset again")
+    shards = [read_shard(work, index) for index in range(plan.photos)]
+    if not all(shards):
+        raise CarsegError(f"{work}: photo {shards.index({})} is missing or damaged; run make dataset again")
     splits = plan.splits()
-    contents: Contents = {"README.md": dataset_card(plan, parts, splits).encode()}
+    contents: Contents = {"README.md": dataset_card(plan, shards, splits).encode()}
     for split in SPLITS:
-        coco = coco_instances(plan, parts, splits, split)
+        coco = coco_instances(plan, shards, splits, split)
         contents[f"annotations/{split}.json"] = (json.dumps(coco, separators=(",", ":")) + "\n").encode()
-    contents["parameters.csv"] = parameters_csv(parts).encode()
+    contents["parameters.csv"] = parameters_csv(shards).encode()
     contents |= {f"strips/{name}.jpg": strip for name, strip in sorted(strips.items())}
-    contents |= {f"images/{part['photo']}": work / part["photo"] for part in parts}
+    contents |= {f"images/{shard['photo']}": work / shard["photo"] for shard in shards}
     sums = [f"{hashlib.sha256(_bytes(content)).hexdigest()}  {name}\n" for name, content in contents.items()]
     return contents | {SUMS: "".join(sums).encode()}
 
 
-def coco_instances(plan: DatasetPlan, parts: list[Part], splits: list[str], split: str) -> dict[str, Any]:
-    """The COCO annotations of one split: ids are the index + 1 of a photo, and a number over all cars of the set."""
+def coco_instances(plan: DatasetPlan, shards: list[Shard], splits: list[str], split: str) -> dict[str, Any]:
+    """The COCO annotations of one split.
+
+    An image's id is the photo's index + 1. An annotation's id is the car's number in the whole data set.
+    """
     images, annotations = [], []
     number = 0
-    for index, part in enumerate(parts):
-        height, width = part["cars"][0]["segmentation"]["size"]
+    for index, shard in enumerate(shards):
+        height, width = shard["cars"][0]["segmentation"]["size"]
         if splits[index] == split:
             size = {"width": width, "height": height}
-            images.append({"id": index + 1, "file_name": part["photo"], **size, "license": LICENCE["id"]})
-        for car in part["cars"]:
+            images.append({"id": index + 1, "file_name": shard["photo"], **size, "license": LICENCE["id"]})
+        for car in shard["cars"]:
             number += 1
             if splits[index] == split:
-                kind = {"category_id": BODY_TYPES.index(car["body_type"]) + 1}
-                truth = {key: car[key] for key in ("bbox", "area", "segmentation")}
-                annotations.append({"id": number, "image_id": index + 1, **kind, **truth, "iscrowd": 0})
+                category = {"category_id": BODY_TYPES.index(car["body_type"]) + 1}
+                target = {key: car[key] for key in ("bbox", "area", "segmentation")}
+                annotations.append({"id": number, "image_id": index + 1, **category, **target, "iscrowd": 0})
     return {
         "info": {
             "description": f"Rendered cars of carseg, {split}",
-            "plan": asdict(plan),
+            "plan": plan.as_json(),
             "contributor": "carseg contributors",
         },
         "licenses": [LICENCE],
@@ -146,29 +150,29 @@ def coco_instances(plan: DatasetPlan, parts: list[Part], splits: list[str], spli
     }
 
 
-def parameters_csv(parts: list[Part]) -> str:
+def parameters_csv(shards: list[Shard]) -> str:
     """The table of parameters: photo_id (as file_name in the annotations), then the renderer's columns, to six digits.
 
     Raises:
         ValueError: A photo has other parameters than the first.
     """
-    columns = list(parts[0]["parameters"])
+    columns = list(shards[0]["parameters"])
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["photo_id", *columns])
-    for part in parts:
-        if list(part["parameters"]) != columns:
-            raise ValueError(f"{part['photo']} has other parameters than {parts[0]['photo']}")
-        values = (f"{v:.6g}" if isinstance(v, float) else v for v in part["parameters"].values())
-        table.writerow([part["photo"], *values])
+    for shard in shards:
+        if list(shard["parameters"]) != columns:
+            raise ValueError(f"{shard['photo']} has other parameters than {shards[0]['photo']}")
+        values = (f"{v:.6g}" if isinstance(v, float) else v for v in shard["parameters"].values())
+        table.writerow([shard["photo"], *values])
     return text.getvalue()
 
 
 def write_folder(contents: Contents, folder: Path) -> None:
-    """Write a data set as a folder, whole or not at all; one that is there already is replaced.
+    """Write a data set as a folder, atomically; an earlier rendered data set there is replaced.
 
     Raises:
-        CarsegError: The folder holds something else, or cannot be written.
+        CarsegError: The folder holds other files, or cannot be written.
     """
     check_replaceable(folder)
     with files.atomic_folder(folder) as temporary:
@@ -179,10 +183,10 @@ def write_folder(contents: Contents, folder: Path) -> None:
 
 
 def check_replaceable(folder: Path) -> None:
-    """Refuse a place that holds anything but an earlier data set of this kind.
+    """Refuse to replace anything but an earlier rendered data set or an empty folder.
 
     Raises:
-        CarsegError: It does.
+        CarsegError: The path holds something else.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -195,7 +199,7 @@ def check_replaceable(folder: Path) -> None:
 
 
 def write_archive(contents: Contents, path: Path) -> None:
-    """Write a data set as one archive, and its checksum beside it. JPEGs do not shrink: they are stored.
+    """Write a data set as one archive, and its checksum beside it. JPEGs are stored uncompressed.
 
     Raises:
         CarsegError: The files cannot be written.
@@ -214,10 +218,10 @@ def read_plan(folder: Path) -> DatasetPlan:
     """The plan of a rendered data set.
 
     Raises:
-        CarsegError: The folder is none.
+        CarsegError: The folder holds no rendered data set.
     """
     try:
-        return DatasetPlan(**files.read_json(folder / "annotations" / "test.json")["info"]["plan"])
+        return DatasetPlan.from_json(files.read_json(folder / "annotations" / "test.json")["info"]["plan"])
     except (CarsegError, KeyError, TypeError):
         raise CarsegError(f"{folder}: not a folder of rendered photos; make dataset makes one") from None
 

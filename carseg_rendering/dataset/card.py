@@ -1,4 +1,4 @@
-"""The card of a rendered data set: what is in it, how it was made, what it is not."""
+"""The data card of a rendered data set: contents, making, limits."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ from typing import Any
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data.catalogue import SPLITS
 from carseg_rendering.dataset.plan import DatasetPlan
-from carseg_rendering.dataset.shards import Part, renderer_versions
+from carseg_rendering.dataset.shards import Shard, renderer_versions
 
-_COUNTED = (
-    "view",
-    "light",
-    "ground",
-    "background",
-    "occluder",
-    "roof",
-)  # the parameters whose shares the card tells
+# The parameters whose shares the card lists.
+COUNTED = ("view", "light", "ground", "background", "occluder", "roof")
 _CARD = """# Rendered cars
 
 {photos:,} photos that no camera took: cars of four body types, modelled by parameters and path-traced. Type, box
@@ -75,18 +69,20 @@ platform give the same bytes.
 """
 
 
-def dataset_card(plan: DatasetPlan, parts: list[Part], splits: list[str]) -> str:
+def dataset_card(plan: DatasetPlan, shards: list[Shard], splits: list[str]) -> str:
     """The text of README.md in a data set.
 
     Args:
-        plan: Of the set.
-        parts: Its photos, by index.
-        splits: Of each photo.
+        plan: The plan of the data set.
+        shards: Its photos, by index.
+        splits: The split of each photo, by index.
     """
-    counts = Counter((part["cars"][0]["body_type"], split) for part, split in zip(parts, splits, strict=True))
+    counts = Counter(
+        (shard["cars"][0]["body_type"], split) for shard, split in zip(shards, splits, strict=True)
+    )
     rows = [[body_type, *(counts[body_type, split] for split in SPLITS)] for body_type in BODY_TYPES]
     rows.append(["all", *(sum(row[k] for row in rows) for k in range(1, len(SPLITS) + 1))])
-    height, width = parts[0]["cars"][0]["segmentation"]["size"]
+    height, width = shards[0]["cars"][0]["segmentation"]["size"]
     from carseg_rendering.camera.render import SAMPLES, SUBSAMPLES
 
     packages = ", ".join(f"{name} {version}" for name, version in renderer_versions().items())
@@ -95,11 +91,11 @@ def dataset_card(plan: DatasetPlan, parts: list[Part], splits: list[str]) -> str
         splits=" | ".join(SPLITS),
         rules="---:|" * len(SPLITS),
         counts="\n".join(_row([name, *numbers, sum(numbers)]) for name, *numbers in rows),
-        cars=sum(len(part["cars"]) for part in parts),
+        cars=sum(len(shard["cars"]) for shard in shards),
         width=width,
         height=height,
-        shares="\n".join(_shares(parts, name) for name in _COUNTED),
-        plan=f"{plan.photos:,} photos, seed {plan.seed}, version {plan.version}",
+        shares="\n".join(_shares(shards, name) for name in COUNTED),
+        plan=f"{plan.photos:,} photos, seed {plan.seed}, version {plan.realism}",
         packages=packages,
         points=SUBSAMPLES,
         samples=SAMPLES,
@@ -110,8 +106,8 @@ def _row(cells: list[Any]) -> str:
     return "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells) + " |"
 
 
-def _shares(parts: list[Part], name: str) -> str:
+def _shares(shards: list[Shard], name: str) -> str:
     """A line with the share of each level of a parameter, most frequent first."""
-    found = Counter(str(part["parameters"][name]) for part in parts)
-    levels = ", ".join(f"{level} {number / len(parts):.0%}" for level, number in found.most_common())
+    found = Counter(str(shard["parameters"][name]) for shard in shards)
+    levels = ", ".join(f"{level} {number / len(shards):.0%}" for level, number in found.most_common())
     return f"- {name}: {levels}"

@@ -1,4 +1,4 @@
-"""Is the stored truth what a fresh rendering says? A sample of the photos is rendered again and compared."""
+"""A check of a rendered data set: a sample of its photos is rendered again and compared."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from carseg_rendering.dataset.shards import Render, render_photo, run_all
 
 @dataclass(frozen=True)
 class Comparison:
-    """A stored photo against the same one rendered again.
+    """A comparison of a stored photo with the same photo rendered again.
 
     Attributes:
-        photo: Its file name.
+        photo: File name of the photo.
         same_cars: Whether both have the same cars, by type and in the same order.
         mask_iou: The lowest IoU of a car's two masks; 0 if the cars are not the same.
         exact_boxes: Whether every stored box is its stored mask's extent, to the pixel.
@@ -45,33 +45,33 @@ def check_dataset(
     *,
     render: Render = render_photo,
     processes: int = 0,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> list[Comparison]:
     """Render a random sample of a data set's photos again and compare.
 
     Args:
         data: Folder of a rendered data set.
-        photos: How many; all if it has fewer.
-        render: As for `render_parts`.
-        processes: How many work at once; 0 takes one a core.
-        say: Is given each line for the terminal.
+        photos: Size of the sample; all photos if there are fewer.
+        render: As for `render_shards`.
+        processes: Number of processes; 0 takes one a core.
+        log: Called with each line for the terminal.
 
     Returns:
         A comparison a photo, by index.
 
     Raises:
-        CarsegError: The folder is no rendered data set.
+        CarsegError: The folder holds no rendered data set.
     """
     plan = read_plan(data)
     stored = _stored_cars(data)
     sample = sorted(random.Random(plan.seed).sample(range(plan.photos), min(photos, plan.photos)))
     tasks = [partial(_compare, render, plan, data, index, stored[photo_name(index)]) for index in sample]
-    say(f"rendering {len(tasks)} of {plan.photos:,} photos again")
-    return run_all(tasks, processes, say)
+    log(f"rendering {len(tasks)} of {plan.photos:,} photos again")
+    return run_all(tasks, processes, log)
 
 
 def summary(comparisons: list[Comparison]) -> tuple[str, bool]:
-    """One line on a check, and whether all is as it should be (the bytes may differ on another platform)."""
+    """A check in one line, and whether it passed. The bytes of JPEGs may differ on another platform."""
     n = len(comparisons)
     good = [c for c in comparisons if c.same_cars and c.exact_boxes and c.mask_iou >= 0.99]
     line = (
@@ -98,7 +98,7 @@ def _stored_cars(data: Path) -> dict[str, list[dict[str, Any]]]:
 def _compare(
     render: Render, plan: DatasetPlan, data: Path, index: int, stored: list[dict[str, Any]]
 ) -> Comparison:
-    fresh = render(index, seed=plan.seed, version=plan.version)
+    fresh = render(index, seed=plan.seed, realism=plan.realism)
     masks = [decode_segmentation(car["segmentation"], *car["segmentation"]["size"]) for car in stored]
     extents = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in map(box_of_mask, masks)]
     same_cars = [BODY_TYPES[car["category_id"] - 1] for car in stored] == [

@@ -1,4 +1,4 @@
-"""What each parameter does: one car in a row of frames, with one parameter varied and all else kept."""
+"""Parameter strips: one car in a row of frames, with one parameter varied and all others fixed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from carseg_rendering.dataset.plan import DatasetPlan, body_type_of
 from carseg_rendering.dataset.shards import Render, render_photo, run_all
 
 _QUALITY = 92  # of the strips' JPEGs
-# A plain good photo, from which each strip departs.
-BASE: Mapping[str, Any] = {
+# The parameters of every frame, but for the varied one.
+BASE: dict[str, Any] = {
     "view_angle": 38.0,
     "camera_height": 1.35,
     "focal_length": 60.0,
@@ -67,20 +67,20 @@ def render_strips(
     strips: Mapping[str, tuple[str, tuple[Any, ...]]] = STRIPS,
     render: Render = render_photo,
     processes: int = 0,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> dict[str, bytes]:
-    """Render all strips; frames that the work folder has are not rendered again.
+    """Render all strips; frames in the work folder are not rendered again.
 
     Args:
-        plan: Of the data set: its seed and version.
-        work: Its work folder.
-        strips: By parameter: the type of the car, and the values.
-        render: As for `render_parts`.
-        processes: How many work at once; 0 takes one a core.
-        say: Is given each line for the terminal.
+        plan: The plan of the data set; its seed and realism are used.
+        work: The work folder of the data set.
+        strips: Body type of the car and values of the parameter, by parameter.
+        render: As for `render_shards`.
+        processes: Number of processes; 0 takes one a core.
+        log: Called with each line for the terminal.
 
     Returns:
-        JPEGs by parameter, each its frames side by side.
+        JPEGs by parameter, each with its frames side by side.
     """
     frames = {
         (name, k): work / f"strip-{name}-{k}.jpg"
@@ -100,8 +100,8 @@ def render_strips(
         if not path.is_file()
     ]
     if tasks:
-        say(f"rendering {len(tasks)} frames that show what each parameter does")
-        run_all(tasks, processes, say)
+        log(f"rendering {len(tasks)} frames that show what each parameter does")
+        run_all(tasks, processes, log)
     return {
         name: _side_by_side([frames[name, k] for k in range(len(values))], values)
         for name, (_, values) in strips.items()
@@ -116,7 +116,7 @@ def _index_of(body_type: str, seed: int) -> int:
 def _render_frame(
     render: Render, plan: DatasetPlan, path: Path, index: int, changes: Mapping[str, Any]
 ) -> None:
-    files.write_bytes(path, render(index, seed=plan.seed, version=plan.version, changes=changes).jpeg)
+    files.write_bytes(path, render(index, seed=plan.seed, realism=plan.realism, changes=changes).jpeg)
 
 
 def _side_by_side(paths: list[Path], values: Sequence[Any]) -> bytes:

@@ -1,11 +1,13 @@
-"""Which photo shows which type and stands in which split: from its index, the seed and the number of photos alone.
+"""The body type and the split of every photo: from its index, the seed and the number of photos alone.
 
-Needs nothing but Python, so that every rendering process can ask it.
+Imports nothing but Python's own library, so that every rendering process can import it cheaply.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from carseg_lib.core.errors import CarsegError
 
@@ -15,7 +17,7 @@ SHARES = {
     "convertible": 20,
     "minivan": 15,
 }  # percent of the photos, in the study's order
-VERSIONS = ("plain", "light", "places", "full")  # of the renderer; each adds to the one before
+REALISM_LEVELS = ("plain", "light", "places", "full")  # of the renderer; each adds to the one before
 PHOTOS = 2109  # in the packaged data set: a quarter of the paper's
 FEWEST_PHOTOS = 200  # every type in every split
 MOST_PHOTOS = 100_000  # five digits in a photo's name
@@ -26,12 +28,12 @@ _SEED_STEP = 2_246_822_519  # odd: another seed begins elsewhere
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What makes a rendered data set; the same plan gives the same bytes.
+    """The parameters of a rendered data set; the same plan gives the same bytes.
 
     Attributes:
-        photos: Their number, 200 to 100,000.
-        seed: Of every random choice, 0 or more.
-        version: Of the renderer, one of VERSIONS.
+        photos: Number of photos, 200 to 100,000.
+        seed: Seed of every random choice, 0 or more.
+        realism: Realism of the renderer, one of REALISM_LEVELS.
 
     Raises:
         CarsegError: A value is out of range.
@@ -39,22 +41,37 @@ class DatasetPlan:
 
     photos: int = PHOTOS
     seed: int = 0
-    version: str = "full"
+    realism: str = "full"
 
     def __post_init__(self) -> None:
         if not FEWEST_PHOTOS <= self.photos <= MOST_PHOTOS:
             raise CarsegError(
-                f"N={self.photos}: a rendered data set has {FEWEST_PHOTOS} to {MOST_PHOTOS:,} photos"
+                f"NUM_IMAGES={self.photos}: a rendered data set has {FEWEST_PHOTOS} to {MOST_PHOTOS:,} photos"
             )
         if self.seed < 0:
             raise CarsegError(f"SEED={self.seed}: a seed is a whole number, 0 or more")
-        if self.version not in VERSIONS:
-            raise CarsegError(f"VERSION={self.version}: the renderer's versions are {', '.join(VERSIONS)}")
+        if self.realism not in REALISM_LEVELS:
+            raise CarsegError(f"REALISM={self.realism}: must be one of {', '.join(REALISM_LEVELS)}")
+
+    def as_json(self) -> dict[str, int | str]:
+        """The plan as annotation files hold it, where the realism is called "version"."""
+        return {"photos": self.photos, "seed": self.seed, "version": self.realism}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The plan that `as_json` wrote.
+
+        Raises:
+            CarsegError: A value is out of range.
+            KeyError: A value is missing.
+            TypeError: A value is no number.
+        """
+        return cls(values["photos"], values["seed"], values["version"])
 
     def splits(self) -> list[str]:
-        """The split of every photo, by index: sizes as `split_sizes`, each type in nearly the same shares.
+        """The split of every photo, by index: stratified by body type, with the sizes of `split_sizes`.
 
-        Photos are put in order type by type and dealt out evenly along that order.
+        The photos are sorted by type, and the splits are spread evenly over that order.
         """
         train, validation, test = split_sizes(self.photos)
         order = sorted(range(self.photos), key=lambda index: (body_type_of(index, self.seed), index))
@@ -69,11 +86,11 @@ class DatasetPlan:
 
 
 def body_type_of(index: int, seed: int) -> str:
-    """The body type of a photo's main car: SHARES are kept among any run of indices, and nearly so in short ones.
+    """The body type of a photo's main car: any run of indices has nearly the SHARES.
 
     Args:
-        index: Of the photo, from 0.
-        seed: Of the data set, 0 or more.
+        index: Index of the photo, from 0.
+        seed: Seed of the data set, 0 or more.
     """
     place = ((index + 1) * _GOLDEN + seed * _SEED_STEP) % _TURN
     for body_type, share in SHARES.items():
@@ -84,7 +101,7 @@ def body_type_of(index: int, seed: int) -> str:
 
 
 def split_sizes(photos: int) -> tuple[int, int, int]:
-    """Photos for training, validation and test: the paper's 4957 : 2887 : 590, the two that judge rounded up."""
+    """Photos for training, validation and test: the paper's 4957 : 2887 : 590, validation and test rounded up."""
     validation, test = (-(-photos * part // 8434) for part in (2887, 590))
     return photos - validation - test, validation, test
 

@@ -1,13 +1,12 @@
-"""All photos of a plan, rendered in parallel, each kept as it is finished: a builder that was killed goes on.
+"""Shards: the photos of a plan, rendered in parallel, each kept when it is finished, so that a killed build resumes.
 
-A photo is two files of a work folder, `00012.jpg` and `00012.json` (its cars, its parameters, the JPEG's sha256); the
-second is written last. The folder's name says from which seed, version and code they are, so that nothing else is
-taken for them; the number of photos does not matter, so that a larger set begins with the photos of a smaller one.
+A shard is two files of a work folder, `00012.jpg` and `00012.json` (cars, parameters, the JPEG's sha256). The JSON file
+is written last. The folder's name holds the realism, the seed and a fingerprint of the code, so that shards of other
+code are never reused. It does not hold the number of photos: a larger data set begins with the photos of a smaller one.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -26,36 +25,37 @@ from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
 from carseg_lib.core.code_fingerprint import imported_files
-from carseg_lib.core.paths import project_folder
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.locks import folder_lock
+from carseg_lib.core.paths import project_folder
 from carseg_lib.data.masks import box_of_mask, encode_mask
 from carseg_rendering.dataset.plan import DatasetPlan, body_type_of, photo_name
 
 if TYPE_CHECKING:
     from carseg_rendering.camera.render import RenderedPhoto
 
-Render = Callable[
-    ..., "RenderedPhoto"
-]  # (index, *, seed, version, changes); other processes import it by name
-Part = dict[str, Any]  # photo, sha256, cars (body_type, bbox, area, segmentation), parameters
+# (index, *, seed, realism, changes); a function that other processes can import.
+Render = Callable[..., "RenderedPhoto"]
+# Keys: photo, sha256, cars (body_type, bbox, area, segmentation), parameters.
+Shard = dict[str, Any]
 
-_SAY_EVERY = 15.0  # seconds
+_LOG_EVERY = 15.0  # seconds
 
 
 def render_photo(
-    index: int, *, seed: int, version: str, changes: Mapping[str, Any] | None = None
+    index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None
 ) -> RenderedPhoto:
-    """The renderer's photo; imports the renderer when it is called.
+    """Render one photo; the renderer is imported when this is called.
 
     Args:
-        index: Of the photo.
-        seed: Of the data set.
-        version: Of the renderer.
-        changes: Parameters that are not to be what chance made them, by their names in parameters.csv.
+        index: Index of the photo.
+        seed: Seed of the data set.
+        realism: Realism of the renderer.
+        changes: Values that replace the random ones, by the parameter's name in parameters.csv.
     """
-    from carseg_rendering.camera import render as photographs
+    from carseg_rendering.camera import render
 
-    return photographs.render_photo(index, seed=seed, version=version, changes=changes or {})
+    return render.render_photo(index, seed=seed, realism=realism, changes=changes or {})
 
 
 def renderer_versions() -> dict[str, str]:
@@ -73,96 +73,90 @@ def renderer_versions() -> dict[str, str]:
 
 
 def renderer_fingerprint() -> str:
-    """sha256 (hex) over all code that a photo depends on, and the versions of the packages it uses."""
+    """sha256 (hex) of the code of this repository that a photo depends on, and of the versions of its packages."""
     code = imported_files(
-        project_folder(), "carseg_lib", "from carseg_rendering.camera.render import render_photo", "a photo"
+        project_folder(),
+        ("carseg_rendering", "carseg_lib"),
+        "from carseg_rendering.camera.render import render_photo",
+        "a photo",
     )
     return files.sha256_text(json.dumps([code, renderer_versions()]))
 
 
 def work_folder(plan: DatasetPlan) -> Path:
-    """Where the photos of a plan are kept while the set is made: in `.rendering/`, which `make clean` removes."""
-    return project_folder() / ".rendering" / f"{plan.version}-{plan.seed}-{renderer_fingerprint()[:12]}"
+    """The folder of a plan's shards, in `.rendering/`, which `make clean` removes."""
+    return project_folder() / ".rendering" / f"{plan.realism}-{plan.seed}-{renderer_fingerprint()[:12]}"
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
-def hold(work: Path) -> Iterator[Path]:
-    """Keep a work folder (made if missing) for this process; the system frees it however the process ends.
+def work_lock(work: Path) -> Iterator[Path]:
+    """Hold a work folder (made if it is missing) for this process, and remove what killed processes left in it.
 
     Raises:
-        CarsegError: Another process has it, or it cannot be written.
+        CarsegError: Another process holds it, or it cannot be written.
     """
-    path = files.make_folder(work) / ".lock"
-    try:
-        lock = path.open("a")
-    except OSError as error:
-        raise files.disk_error(error, path) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CarsegError(f"{work}: another process renders into it; wait for it to end") from None
+    with folder_lock(work, f"{work}: the data set"):
         files.remove_leftovers(work)
         yield work
 
 
-def render_parts(
+def render_shards(
     plan: DatasetPlan,
     work: Path,
     *,
     render: Render = render_photo,
     processes: int = 0,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> None:
-    """Render the photos of a plan that are not in the work folder yet.
+    """Render the photos of a plan that the work folder does not hold yet.
 
     Args:
-        plan: What to render.
+        plan: The photos to render.
         work: The work folder.
-        render: Makes a photo from its index; a function that other processes can import.
-        processes: How many work at once; 0 takes one a core.
-        say: Is given each line for the terminal.
+        render: Renders a photo from its index; a function that other processes can import.
+        processes: Number of processes; 0 takes one a core.
+        log: Called with each line for the terminal.
 
     Raises:
         CarsegError: A process was ended from outside, or the folder cannot be written.
-        RuntimeError: A photo failed; the message has its index, the cause what went wrong.
+        RuntimeError: A photo failed. The message has its index; `__cause__` is the error.
     """
-    missing = [index for index in range(plan.photos) if not read_part(work, index)]
-    there = plan.photos - len(missing)
+    missing = [index for index in range(plan.photos) if not read_shard(work, index)]
+    finished = plan.photos - len(missing)
     if not missing:
-        say(f"all {plan.photos:,} photos are rendered already")
+        log(f"all {plan.photos:,} photos are rendered already")
         return
-    kept = f", {there:,} are there already" if there else ""
-    say(f"rendering {len(missing):,} photos{kept}")
-    run_all([partial(_render_part, render, plan, work, index) for index in missing], processes, say)
+    kept = f", {finished:,} are there already" if finished else ""
+    log(f"rendering {len(missing):,} photos{kept}")
+    run_all([partial(_render_shard, render, plan, work, index) for index in missing], processes, log)
 
 
-def run_all(tasks: Sequence[Callable[[], Any]], processes: int, say: Callable[[str], None]) -> list[Any]:
-    """Do many renderings in parallel, telling now and then how long it will take.
+def run_all(tasks: Sequence[Callable[[], Any]], processes: int, log: Callable[[str], None]) -> list[Any]:
+    """Run tasks in parallel, and log the progress and the remaining time.
 
     Args:
-        tasks: Other processes can import what they call.
-        processes: How many work at once; 0 takes one a core.
-        say: Is given each line for the terminal.
+        tasks: Functions that other processes can import.
+        processes: Number of processes; 0 takes one a core.
+        log: Called with each line for the terminal.
 
     Returns:
-        What the tasks return, in their order.
+        The results of the tasks, in order.
 
     Raises:
         CarsegError: A process was ended from outside.
-        Exception: The first that a task raised; what runs is finished, what waits is not begun.
+        Exception: The first that a task raised. Running tasks are finished, waiting ones are dropped.
     """
     processes = min(processes or cores(), len(tasks))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_begin_process) as pool:
         try:
             running = [pool.submit(task) for task in tasks]
-            _follow(running, processes, say)
+            _follow(running, processes, log)
             return [future.result() for future in running]
         except BrokenProcessPool:
             raise CarsegError(
@@ -172,25 +166,25 @@ def run_all(tasks: Sequence[Callable[[], Any]], processes: int, say: Callable[[s
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def read_part(work: Path, index: int) -> Part:
-    """What the work folder has of a photo; empty if it is not there, or not as it was written."""
+def read_shard(work: Path, index: int) -> Shard:
+    """The record of a photo in the work folder; empty if it is missing or damaged."""
     name = photo_name(index)
     try:
-        part = json.loads((work / name).with_suffix(".json").read_text(encoding="utf-8"))
-        whole = part["photo"] == name and part["sha256"] == files.sha256(work / name)
+        shard = json.loads((work / name).with_suffix(".json").read_text(encoding="utf-8"))
+        intact = shard["photo"] == name and shard["sha256"] == files.sha256(work / name)
     except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return part if whole else {}
+    return shard if intact else {}
 
 
-def as_part(plan: DatasetPlan, index: int, photo: RenderedPhoto) -> Part:
-    """A photo's truth as it is written down.
+def make_shard(plan: DatasetPlan, index: int, photo: RenderedPhoto) -> Shard:
+    """The record of a rendered photo: its cars as COCO has them, its parameters, its checksum.
 
     Raises:
-        ValueError: The photo breaks a promise: the main car is of the type that the plan wants, no other car has a
-            larger box, and none is without a visible pixel.
+        ValueError: The main car is not of the type of the plan, another car has a larger box, or a car has no
+            visible pixel.
     """
-    cars = []
+    cars: list[dict[str, Any]] = []
     for car in photo.cars:
         height, width = car.mask.shape
         x1, y1, x2, y2 = box_of_mask(car.mask)
@@ -215,44 +209,45 @@ def as_part(plan: DatasetPlan, index: int, photo: RenderedPhoto) -> Part:
     }
 
 
-def _render_part(render: Render, plan: DatasetPlan, work: Path, index: int) -> None:
-    """Render a photo and write it down."""
+def _render_shard(render: Render, plan: DatasetPlan, work: Path, index: int) -> None:
+    """Render a photo and write its shard."""
     try:
-        photo = render(index, seed=plan.seed, version=plan.version)
-        part = as_part(plan, index, photo)
+        photo = render(index, seed=plan.seed, realism=plan.realism)
+        shard = make_shard(plan, index, photo)
     except CarsegError:
         raise
     except Exception as error:
         raise RuntimeError(
-            f"photo {index} (seed {plan.seed}, version {plan.version}) failed: {error}"
+            f"photo {index} (seed {plan.seed}, realism {plan.realism}) failed: {error}"
         ) from error
-    files.write_bytes(work / part["photo"], photo.jpeg)
-    files.write_json((work / part["photo"]).with_suffix(".json"), part)
+    files.write_bytes(work / shard["photo"], photo.jpeg)
+    files.write_json((work / shard["photo"]).with_suffix(".json"), shard)
 
 
-def _follow(running: list[Future[Any]], processes: int, say: Callable[[str], None]) -> None:
-    """Wait for all, telling now and then how long it will take."""
-    started = said = time.monotonic()
+def _follow(running: list[Future[Any]], processes: int, log: Callable[[str], None]) -> None:
+    """Wait for all tasks, and log the progress and the remaining time now and then."""
+    started = logged = time.monotonic()
     for done, future in enumerate(as_completed(running), start=1):
         future.result()
         now = time.monotonic()
-        if now - said >= _SAY_EVERY and done >= 2 * processes:
+        if now - logged >= _LOG_EVERY and done >= 2 * processes:
             left = (now - started) / done * (len(running) - done)
-            say(f"{done:,} of {len(running):,} rendered, about {_words(left)} left")
-            said = now
+            log(f"{done:,} of {len(running):,} rendered, about {_duration(left)} left")
+            logged = now
     seconds = time.monotonic() - started
     each = f"{seconds * processes / len(running):.2f} s each"
-    say(f"{len(running):,} rendered in {_words(seconds)} by {processes} processes: {each}")
+    log(f"{len(running):,} rendered in {_duration(seconds)} by {processes} processes: {each}")
 
 
-def _words(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 def _begin_process() -> None:
-    """Ctrl-C is for the parent to answer; and when the parent is killed, its processes end, too."""
+    """Leave Ctrl-C to the parent, and end when the parent ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a child process
 
     def end_with_parent() -> None:
         parent.join()

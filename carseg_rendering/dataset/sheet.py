@@ -1,4 +1,4 @@
-"""The contact sheet: ten photos of each type on one page, to be looked at."""
+"""The contact sheet: ten photos of each body type on one page."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _INK, _PAPER = (40, 40, 40), (255, 255, 255)
 
 
 def contact_sheet(data: Path, path: Path, first: int = 0) -> Path:
-    """Draw ten photos of each type: not chosen, the first ones from some number on.
+    """Draw ten photos of each type: the first ones from a given number on, without selection.
 
     Args:
         data: Folder of a rendered data set.
-        path: Of the sheet; a JPEG.
-        first: The number to begin with.
+        path: The JPEG to write.
+        first: Number of the first photo to consider.
 
     Returns:
         `path`.
 
     Raises:
-        CarsegError: The folder is no rendered data set, or has too few photos from there on.
+        CarsegError: The folder holds no rendered data set, or too few photos of a type from that number on.
     """
     plan = read_plan(data)
     chosen: dict[str, list[Path]] = {body_type: [] for body_type in SHARES}

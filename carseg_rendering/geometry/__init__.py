@@ -1,1 +1,1 @@
-"""Meshes and materials, which everything is built of."""
+"""Triangle meshes and materials."""

@@ -1,4 +1,4 @@
-"""What things are made of: Mitsuba BSDFs as dictionaries. Colours are linear RGB in 0..1."""
+"""Materials: Mitsuba BSDFs as dictionaries. Colours are linear RGB in 0..1."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def paint(colour: Colour, *, flake: float = 0.0, roughness: float = 0.05, dirt: 
     """Car paint: a base colour, metal flakes and a clear coat.
 
     Args:
-        colour: Of the base.
+        colour: Colour of the base.
         flake: Share of metal flakes in the base: 0 solid, 0.3-0.5 pearl, 0.6-0.9 metallic.
-        roughness: Of the clear coat; dirt and age make it larger.
+        roughness: Roughness of the clear coat; dirt and age make it larger.
         dirt: Share of dull dust on it, 0..1.
     """
     coat = _glossy(colour, roughness)
@@ -67,9 +67,9 @@ def paint(colour: Colour, *, flake: float = 0.0, roughness: float = 0.05, dirt: 
 
 
 def glass(clearness: float) -> BSDF:
-    """A thin pane before a dark cabin: mirrors as glass does, lets some of what is behind it through.
+    """A thin pane before a dark cabin: it mirrors as glass does and is partly transparent.
 
-    Light that is looked for directly does not pass it, so that cabins are dark, as in photographs.
+    Direct light does not pass it, so that cabins are dark, as in photographs.
 
     Args:
         clearness: Share of the light from behind that comes through, 0..1.

@@ -1,4 +1,4 @@
-"""Triangle meshes in numpy: the few ways in which cars and their surroundings are made.
+"""Triangle meshes in numpy: the primitives of cars and their surroundings.
 
 Units are metres. A car stands on z = 0 with x forward, y to its left, z up.
 """
@@ -53,7 +53,7 @@ class Mesh:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A mesh and what it is made of.
+    """A mesh with its material.
 
     Attributes:
         name: For debugging; need not be unique.
@@ -115,8 +115,8 @@ def box(size: Sequence[float], *, rounding: float = 0.0) -> Mesh:
     """A box about the origin.
 
     Args:
-        size: Its lengths along x, y and z.
-        rounding: Radius of its edges; 0 for sharp ones.
+        size: Lengths along x, y and z.
+        rounding: Radius of the edges; 0 for sharp ones.
     """
     half = np.asarray(size, dtype=float) / 2
     if rounding <= 0:
@@ -168,8 +168,8 @@ def tube(
     """A round bar along a path of points (N, 3).
 
     Args:
-        path: Its centre line.
-        radius: One, or one for each point.
+        path: The centre line.
+        radius: One radius, or one for each point.
         sides: Points round.
         closed: Whether the path's end joins its start; otherwise the ends are capped.
         flatness: Its thickness across the up direction, as a share of its height.
@@ -206,7 +206,7 @@ def disc(radius: float, *, sides: int = 32) -> Mesh:
 
 
 def without_faces(mesh: Mesh, drop: Callable[[Array], Array]) -> Mesh:
-    """The mesh without the faces whose centres (F, 3) `drop` answers True for."""
+    """The mesh without the faces for whose centres (F, 3) `drop` returns True."""
     centres = mesh.vertices[mesh.faces].mean(axis=1)
     return replace(mesh, faces=mesh.faces[~drop(centres)])
 

@@ -1,1 +1,1 @@
-"""What stands around a car: grounds, buildings, plants, people, what hides it."""
+"""The surroundings of a car: grounds, buildings, plants, people, occluders."""

@@ -1,4 +1,4 @@
-"""What lies behind and round a car: open land, trees, buildings, walls, a street, a dealer's lot, a studio.
+"""Backgrounds: what is behind and round a car. Open land, trees, buildings, walls, a street, a dealer's lot, a studio.
 
 Made on a stage: the car's place is the origin, x goes to the right and y away from the camera, whose side is y < 0.
 The stage is then turned into the car's coordinates.
@@ -25,16 +25,16 @@ from carseg_rendering.scene.walls import ACCENTS, SURFACES, fence, garden_wall, 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Where a background is built.
+    """The space in which a background is built.
 
     Attributes:
         behind: Metres from the car's centre to where everything behind the cars may begin.
         camera: (3,) the camera, on the stage.
         clear: (K, 2) corners of the cars, on the stage.
-        season: What grows there.
+        season: Colours of plants.
         snow: Whether snow lies.
         ground: The kind of ground the car stands on.
-        indoors: Whether it is a showroom: nothing from outside is to be seen.
+        indoors: Whether it is a showroom, where nothing outside is visible.
     """
 
     behind: float

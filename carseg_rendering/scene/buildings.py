@@ -48,11 +48,11 @@ def windows(
 
     Args:
         rng: Source of randomness.
-        corners: (N, 2) their lower left corners (x, z).
+        corners: (N, 2), lower left corners (x, z).
         size: Width and height.
-        mullions: Bars that divide each from left to right.
-        trim: What frames and sills are made of.
-        sill: Whether they have one.
+        mullions: Number of bars that divide each window from left to right.
+        trim: Material of frames and sills.
+        sill: Whether windows have a sill.
     """
     width, height = size
     origins = np.column_stack([corners[:, 0], np.full(len(corners), -0.01), corners[:, 1]])

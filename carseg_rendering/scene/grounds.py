@@ -1,4 +1,4 @@
-"""What a car stands on: asphalt, concrete, gravel, grass, tiles, snow, or a plain floor.
+"""Grounds: asphalt, concrete, gravel, grass, tiles, snow, or a plain floor.
 
 A ground is one large sheet at z = 0 with a fine and a coarse pattern, and flat things on it: cracks, seams, lines,
 leaves, tracks, blades of grass.
@@ -69,7 +69,7 @@ def ground(
     indoors: bool = False,
     bays: bool = False,
 ) -> list[Part]:
-    """The sheet and what lies on it.
+    """The ground's sheet and the things that lie on it.
 
     Args:
         rng: Source of randomness.

@@ -1,4 +1,4 @@
-"""What is far: the land to the horizon, hills, and the line of trees and houses all round."""
+"""Far things: the land to the horizon, hills, the line of trees and houses all round."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def wood(
 
     Args:
         rng: Source of randomness.
-        season: Decides its colours.
-        path: (N, 2) points of its edge, less than a crown's width apart.
+        season: Colours of the trees.
+        path: (N, 2) points of the edge, less than a crown's width apart.
         height: (N,) metres.
         haze_at: Metres of air before it.
     """

@@ -1,4 +1,4 @@
-"""What stands between the camera and the car: a pole, a person, a plant or a railing."""
+"""Occluders between the camera and the car: a pole, a person, a plant or a railing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FROM_CAMERA = 0.9  # metres between its middle and the camera, at least
 def occluder(
     rng: np.random.Generator, kind: str, *, camera: Array, clear: Array, season: Season
 ) -> list[Part]:
-    """One occluder, so placed that it hides a 3-25% share of the main car.
+    """One occluder that hides 3 to 25% of the main car.
 
     Args:
         rng: Source of randomness.
@@ -33,8 +33,8 @@ def occluder(
         season: Decides the colour of plants.
 
     Returns:
-        Its parts; of several tries the one whose share is best. Empty for kind "none", or where none of the
-            tries found room, as with a camera a metre from the car.
+        The parts, from the best of several tries. Empty for kind "none", or if no try found room, as with a
+            camera a metre from the car.
 
     Raises:
         ValueError: There is no such kind.

@@ -24,7 +24,7 @@ BARK = (0.09, 0.07, 0.055)
 
 @dataclass(frozen=True)
 class Season:
-    """What grows at one place: the colours of its leaves and whether trees have any."""
+    """The season of a scene: the colours of leaves, and whether trees have any."""
 
     leaves: Sequence[Sequence[float]]
     grass: Sequence[Sequence[float]]
@@ -50,9 +50,9 @@ def leaves(
 
     Args:
         rng: Source of randomness.
-        places: (N, 3) where they are.
-        light: (N,) how light each is, 0..1.
-        size: Their length in metres.
+        places: (N, 3), positions.
+        light: (N,), lightness of each, 0..1.
+        size: Length of a leaf, metres.
         pointed: Length over width.
     """
     n = len(places)
@@ -82,10 +82,10 @@ def cloud(
 
     Args:
         rng: Source of randomness.
-        centres: (B, 3) of the ellipsoids.
-        radii: (B, 3).
-        count: Leaves in all.
-        size: Of a leaf, in metres.
+        centres: (B, 3), centres of the ellipsoids.
+        radii: (B, 3), their radii.
+        count: Number of leaves.
+        size: Length of a leaf, metres.
         pointed: A leaf's length over its width.
     """
     share = (radii[:, 0] * radii[:, 2]) / (radii[:, 0] * radii[:, 2]).sum()
@@ -109,7 +109,7 @@ def foliage(rng: np.random.Generator, colours: Sequence[Sequence[float]], *, met
 
 
 def branches(rng: np.random.Generator, height: float, *, spread: float, levels: int, sides: int = 5) -> Mesh:
-    """A trunk that forks: the skeleton of a bare tree, or what carries a crown."""
+    """A trunk that forks: a bare tree, or the skeleton of a crown."""
     parts: list[Mesh] = []
 
     def grow(start: Array, direction: Array, length: float, radius: float, level: int) -> None:
@@ -229,9 +229,9 @@ def blades(rng: np.random.Generator, feet: Array, height: Array, *, width: float
 
     Args:
         rng: Source of randomness.
-        feet: (N, 2) or (N, 3) where they grow.
-        height: (N,) in metres.
-        width: Of a blade at its foot, in metres; or (N,).
+        feet: (N, 2) or (N, 3), positions.
+        height: (N,), metres.
+        width: Width of a blade at its foot, metres; or (N,).
     """
     n = len(feet)
     feet = np.asarray(feet) if np.shape(feet)[1] == 3 else np.column_stack([feet, np.full(n, -0.005)])

@@ -1,8 +1,8 @@
-"""What a rendered photo shows besides the car's shape: the light, the place, the camera. Drawn at random, jointly.
+"""The scene of a photo, apart from the car's shape: the light, the place, the camera, sampled jointly at random.
 
-The target are photos of cars for sale: mostly front three-quarter views at eye height, the car filling most of the
-frame. Whatever the version of the renderer, the same random numbers are drawn in the same order: a scene of a
-simpler version is the full scene with parts taken away, so that versions can be compared photo by photo.
+The model are photos of cars for sale: mostly front three-quarter views at eye height, the car filling most of the
+frame. Whatever the realism of the renderer, the same random numbers are drawn in the same order: a scene of less
+realism is the full scene with parts removed, so that the levels can be compared photo by photo.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from carseg_rendering.dataset.plan import VERSIONS
+from carseg_rendering.dataset.plan import REALISM_LEVELS
 
-LIGHTS = ("clear", "low sun", "overcast", "dusk", "showroom", "even")  # even: version plain only
+LIGHTS = ("clear", "low sun", "overcast", "dusk", "showroom", "even")  # even: realism plain only
 GROUNDS = ("asphalt", "concrete", "gravel", "grass", "tiles", "snow", "plain")
 BACKGROUNDS = ("open", "trees", "building", "wall", "street", "lot", "backdrop", "white")
 OCCLUDERS = ("none", "pole", "person", "plant", "railing")
@@ -68,25 +68,25 @@ class SceneParameters:
     """A photo's light, place and camera. Azimuths are in the car's coordinates: 0 ahead, 90 to its left.
 
     Attributes:
-        view_angle: From the car to the camera, degrees, -180..180.
-        camera_height: Above the ground, metres.
-        focal_length: Millimetres, as on 35 mm film (36 mm wide).
-        fill: The larger of the shares of the frame's width and height that the car's box is meant to take.
-        centre_x: Where the box's centre is meant to be, as a share of the frame's width right of the middle.
-        centre_y: The same downwards, as a share of its height.
+        view_angle: Direction from the car to the camera, degrees, -180..180.
+        camera_height: Height above the ground, metres.
+        focal_length: Focal length, millimetres, as on 35 mm film (36 mm wide).
+        fill: Intended share of the frame's width or height, whichever is larger, that the car's box takes.
+        centre_x: Intended centre of the box, as a share of the frame's width right of the middle.
+        centre_y: The same downwards, as a share of the frame's height.
         roll: The camera's turn about its axis, degrees; positive tilts the picture clockwise.
         light: One of LIGHTS.
         sun_elevation: Degrees; below 0 at dusk; 0 where there is no sun (showroom, even).
-        sun_azimuth: Degrees; where the light mostly comes from, whatever it is.
+        sun_azimuth: Degrees; main direction of the light, also without a sun.
         turbidity: Haze of a clear sky, 2 (clean) to 4 (hazy).
         clouds: Share of the sky that clouds cover, 0..1.
         skyline: Height of the trees or houses round about, that the paint mirrors, degrees above the horizon.
-        sky_seed: Of the clouds, the skyline and the showroom's lamps.
+        sky_seed: Seed of the clouds, the skyline and the showroom's lamps.
         ground: One of GROUNDS.
         background: One of BACKGROUNDS; "open" with ground "plain" is nothing but the ground to the horizon.
         occluder: One of OCCLUDERS.
-        other_cars: How many other cars stand about, 0..3.
-        exposure_error: By how much the camera's exposure is off, in stops.
+        other_cars: Number of other cars, 0..3.
+        exposure_error: Error of the camera's exposure, stops.
         contrast: Slope of its tone curve at middle grey against a plain one's, 1..1.35.
         red_gain: Error of its white balance in red against green, a factor.
         blue_gain: The same in blue.
@@ -131,39 +131,39 @@ class SceneParameters:
 
     @property
     def view(self) -> str:
-        """Which of VIEWS the view angle is."""
+        """The view angle's band, one of VIEWS."""
         return view_of(self.view_angle)
 
 
 def view_of(angle: float) -> str:
-    """Which of VIEWS a view angle (degrees, -180..180) is; the car's left and right count alike."""
+    """The band of a view angle (degrees, -180..180), one of VIEWS; left and right are not distinguished."""
     return VIEWS[min(int(np.searchsorted(_VIEW_ENDS, abs(angle))), len(VIEWS) - 1)]
 
 
-def sample_scene(rng: np.random.Generator, version: str = "full") -> SceneParameters:
-    """Draw a photo's scene.
+def sample_scene(rng: np.random.Generator, realism: str = "full") -> SceneParameters:
+    """Sample the scene of a photo.
 
     Args:
-        rng: Its state alone decides; every version draws the same numbers from it.
-        version: One of VERSIONS.
+        rng: Source of randomness; every realism draws the same numbers from it.
+        realism: One of REALISM_LEVELS.
 
     Returns:
-        The scene. Of the simpler versions: "plain" has one even light and a grey ground, "light" the suns and
-        skies, "places" also grounds, backgrounds, occluders and other cars, "full" also the camera's faults.
+        The scene. "plain" has one even light and a grey ground, "light" adds suns and skies, "places" grounds,
+        backgrounds, occluders and other cars, "full" the camera's faults.
 
     Raises:
-        ValueError: There is no such version.
+        ValueError: The realism is unknown.
     """
-    if version not in VERSIONS:
-        raise ValueError(f"no version {version!r} of the renderer; there are {', '.join(VERSIONS)}")
+    if realism not in REALISM_LEVELS:
+        raise ValueError(f"no realism {realism!r} of the renderer; there are {', '.join(REALISM_LEVELS)}")
     full = _sample_full(rng)
-    if version == "full":
+    if realism == "full":
         return full
     places = _without_camera_faults(full)
-    if version == "places":
+    if realism == "places":
         return places
     light = replace(places, ground="plain", background="open", occluder="none", other_cars=0, skyline=0.0)
-    if version == "light":
+    if realism == "light":
         return light
     return replace(light, light="even", sun_elevation=0.0, clouds=0.0)
 
@@ -233,7 +233,7 @@ def _sun(rng: np.random.Generator, light: str, view_angle: float) -> tuple[float
 
 
 def _place(rng: np.random.Generator, light: str, elevation: float) -> tuple[str, str, str, int]:
-    """Background, ground, occluder and the number of other cars, such as go together."""
+    """Background, ground, occluder and number of other cars, in plausible combinations."""
     indoors = light == "showroom"
     kind = light if light in _BACKGROUND_SHARES else "outdoors"
     background = _choice(rng, _BACKGROUND_SHARES[kind])
@@ -250,7 +250,7 @@ def _place(rng: np.random.Generator, light: str, elevation: float) -> tuple[str,
 
 
 def _framing(rng: np.random.Generator) -> tuple[float, float, float]:
-    """Fill and centre. One photo in ten is meant to cut the car off."""
+    """Fill and centre. One photo in ten cuts the car off on purpose."""
     near, small, fill = rng.random() < 0.1, rng.random() < 0.06, rng.beta(2.2, 1.6)
     aside, down = rng.uniform(-0.75, 0.75), rng.uniform(-0.5, 0.75)
     if near:

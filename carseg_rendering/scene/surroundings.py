@@ -14,14 +14,14 @@ from carseg_rendering.scene.plants import Season, gathered, placed
 
 
 class Place(Protocol):
-    """What must be known of a scene; `scenes.SceneParameters` has it.
+    """The parameters of a scene that the surroundings depend on; `scenes.SceneParameters` has them.
 
     Attributes:
         ground: asphalt, concrete, gravel, grass, tiles, snow or plain.
         background: open, trees, building, wall, street, lot, backdrop or white.
         occluder: none, pole, person, plant or railing.
         light: "showroom" makes walls, tiles and concrete those of a hall; other lights change nothing here.
-        view_angle: From the car to the camera, degrees.
+        view_angle: Direction from the car to the camera, degrees.
     """
 
     ground: str
@@ -36,10 +36,10 @@ def surroundings(
 ) -> list[Part]:
     """The surroundings of a photo.
 
-    Plain ground before an open background stays what it says: one grey plane and nothing else.
+    Plain ground before an open background is one grey plane and nothing else.
 
     Args:
-        scene: What is to be there.
+        scene: Kinds of ground, background and occluder.
         rng: Source of randomness; the same one gives the same surroundings.
         keep_clear: (K, 2) ground points: the four corners of each car, the main car's first. Nothing stands there.
         camera_position: (3,) the camera, metres.
@@ -82,7 +82,7 @@ def surroundings(
 
 
 def _facing(rng: np.random.Generator, view_angle: float, background: str) -> float:
-    """How far the stage is turned, degrees: straight to the camera, or along or across the car as kerbs are."""
+    """The turn of the stage, degrees: straight to the camera, or along or across the car as kerbs are."""
     straight = view_angle + 90
     if background in ("open", "trees", "backdrop", "white") or rng.random() < 0.2:
         return straight + float(rng.normal(0, 6))

@@ -1,7 +1,7 @@
-"""Patterns in numpy and materials that carry them: what ground, walls and leaves are painted with.
+"""Patterns in numpy, and materials with them: the textures of ground, walls and leaves.
 
 A pattern is a square array that repeats without a seam; colours are linear RGB in 0..1. A surface's texture
-coordinates are metres, so that a pattern says how many metres it covers.
+coordinates are metres, so that a pattern has a size in metres.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def stones(rng: np.random.Generator, across: int, *, size: int = SIZE) -> tuple[
 
     Args:
         rng: Source of randomness.
-        across: Pebbles along a side.
+        across: Number of pebbles along a side.
         size: Pixels of a side.
 
     Returns:
@@ -104,10 +104,10 @@ def bricks(
 
     Args:
         rng: Source of randomness.
-        rows: Courses in the pattern; even if they are shifted.
-        columns: Bricks in a course.
+        rows: Number of courses in the pattern; even if they are shifted.
+        columns: Number of bricks in a course.
         joint: Width of the joints as a share of a course's height.
-        shift: By how much of a brick each second course is shifted.
+        shift: Shift of every second course, as a share of a brick.
         size: Pixels of a side.
 
     Returns:
@@ -146,7 +146,7 @@ def papered(
 
 
 def glossy(colour: Sequence[float], *, roughness: float = 0.2) -> BSDF:
-    """Varnish, plastic, wet ground. Set up in no time, which of Mitsuba's rough plastic cannot be said."""
+    """Varnish, plastic, wet ground. It loads much faster than Mitsuba's rough plastic."""
     return _glossy(rgb(colour), roughness)
 
 
@@ -194,9 +194,9 @@ def quads(origins: Array, along: Array, up: Array) -> Mesh:
     """Flat rectangles with texture coordinates in metres, each counted from its own first corner.
 
     Args:
-        origins: (N, 3) a corner of each.
-        along: (N, 3) or (3,) its one side, u.
-        up: (N, 3) or (3,) its other side, v.
+        origins: (N, 3), a corner of each.
+        along: (N, 3) or (3,), one side, u.
+        up: (N, 3) or (3,), the other side, v.
     """
     origins = np.atleast_2d(np.asarray(origins, dtype=float))
     along, up = (np.broadcast_to(np.asarray(side, dtype=float), origins.shape) for side in (along, up))

@@ -1,4 +1,4 @@
-"""Walls and what they are made of: colours, surfaces, garden walls, fences, roller doors.
+"""Walls: colours, surfaces, garden walls, fences, roller doors.
 
 Everything here is built along x with its front at y = 0 facing -y, its foot on z = 0 and its middle at x = 0.
 """
@@ -44,7 +44,7 @@ def pick(rng: np.random.Generator, colours: Sequence[Sequence[float]]) -> Array:
 
 
 def surface(rng: np.random.Generator, kind: str) -> BSDF:
-    """What a wall is made of, with age and stains.
+    """The material of a wall, with age and stains.
 
     Args:
         rng: Source of randomness.

@@ -29,7 +29,7 @@ def packed(tmp_path_factory):
     """An archive of drawn cars; read it, never write into it."""
     folder = tmp_path_factory.mktemp("packed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(card, "renderer_versions", lambda: fake_renderer.VERSIONS)
+        patch.setattr(card, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS)
         write_archive(fake_renderer.drawn_contents(DatasetPlan(200), folder / "work"), folder / "cars.zip")
     return folder / "cars.zip"
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from carseg_rendering.dataset.build import Contents, dataset_contents
-from carseg_rendering.dataset.card import _COUNTED
+from carseg_rendering.dataset.card import COUNTED
 from carseg_rendering.dataset.plan import SHARES, DatasetPlan, body_type_of, photo_name
-from carseg_rendering.dataset.shards import as_part
+from carseg_rendering.dataset.shards import make_shard
 from tests.helpers.drawn_cars import draw_car
 
 SIZE = (60, 40)
-VERSIONS = {"mitsuba": "0", "numpy": "0"}
+PACKAGE_VERSIONS = {"mitsuba": "0", "numpy": "0"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +36,9 @@ class DrawnPhoto:
     parameters: dict[str, float | int | str]
 
 
-def render(index: int, *, seed: int, version: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
+def render(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
     """One car, or with every third photo a small second one in the corner."""
-    rng = np.random.default_rng([seed, index, len(version), *json.dumps(dict(changes or {})).encode()])
+    rng = np.random.default_rng([seed, index, len(realism), *json.dumps(dict(changes or {})).encode()])
     body_type = body_type_of(index, seed)
     photo, mask = draw_car(body_type, SIZE, rng)
     cars = [DrawnCar(body_type, mask)]
@@ -48,33 +48,33 @@ def render(index: int, *, seed: int, version: str, changes: Mapping[str, Any] | 
         cars.append(DrawnCar(list(SHARES)[index % 4], corner))
     encoded = io.BytesIO()
     photo.save(encoded, "JPEG", quality=80)
-    words = {name: f"{name} {rng.integers(2)}" for name in _COUNTED}
+    words = {name: f"{name} {rng.integers(2)}" for name in COUNTED}
     return DrawnPhoto(
         encoded.getvalue(), cars, words | {"view_angle": rng.uniform(-180, 180), "other_cars": 1}
     )
 
 
 def render_counted(
-    index: int, *, seed: int, version: str, changes: Mapping[str, Any] | None = None
+    index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None
 ) -> DrawnPhoto:
     """The same, with a line in a file for every call."""
     with Path(os.environ["RENDERED_LOG"]).open("a") as log:
         log.write(f"{index}\n")
-    return render(index, seed=seed, version=version, changes=changes)
+    return render(index, seed=seed, realism=realism, changes=changes)
 
 
-def render_slowly(index: int, *, seed: int, version: str) -> DrawnPhoto:
+def render_slowly(index: int, *, seed: int, realism: str) -> DrawnPhoto:
     """The same, slow enough to be killed."""
     time.sleep(0.15)
-    return render_counted(index, seed=seed, version=version)
+    return render_counted(index, seed=seed, realism=realism)
 
 
-def render_badly(index: int, *, seed: int, version: str) -> DrawnPhoto:
+def render_badly(index: int, *, seed: int, realism: str) -> DrawnPhoto:
     """Photo 7 shows another type than it should."""
-    return render(index + (index == 7), seed=seed, version=version)
+    return render(index + (index == 7), seed=seed, realism=realism)
 
 
-def end_the_process(index: int, *, seed: int, version: str) -> DrawnPhoto:
+def end_the_process(index: int, *, seed: int, realism: str) -> DrawnPhoto:
     """As if the system had ended the process."""
     os._exit(9)
 
@@ -83,8 +83,8 @@ def drawn_contents(plan: DatasetPlan, work: Path) -> Contents:
     """A whole data set without any rendering process."""
     work.mkdir(parents=True, exist_ok=True)
     for index in range(plan.photos):
-        photo = render(index, seed=plan.seed, version=plan.version)
-        part = as_part(plan, index, photo)
+        photo = render(index, seed=plan.seed, realism=plan.realism)
+        part = make_shard(plan, index, photo)
         (work / photo_name(index)).write_bytes(photo.jpeg)
         (work / photo_name(index)).with_suffix(".json").write_text(json.dumps(part))
     return dataset_contents(plan, work, {"view_angle": photo.jpeg})

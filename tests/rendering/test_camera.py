@@ -74,7 +74,7 @@ def test_nearness_wins_over_fill():
 
 def test_sensor_agrees_with_project():
     pytest.importorskip("mitsuba")
-    from carseg_rendering.camera.tracing import look
+    from carseg_rendering.camera.tracing import trace_visibility
     from carseg_rendering.geometry.materials import matte
     from carseg_rendering.geometry.meshes import Part, box
 
@@ -82,7 +82,7 @@ def test_sensor_agrees_with_project():
     camera = place_camera(scene, CAR)
     mark = np.array([0.6, -0.4, 0.9])
     cube = Part("mark", box([0.05, 0.05, 0.05]).moved(mark), matte((1, 1, 1)))
-    rows, columns = np.nonzero(look([[cube]], camera.sensor(), subsamples=4).group == 0)
+    rows, columns = np.nonzero(trace_visibility([[cube]], camera.sensor(), subsamples=4).group == 0)
     x, y, _ = camera.project(mark[None])[0]
     assert (columns.mean() + 0.5) / 4 == pytest.approx(x, abs=0.3)
     assert (rows.mean() + 0.5) / 4 == pytest.approx(y, abs=0.3)

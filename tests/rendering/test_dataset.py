@@ -22,6 +22,7 @@ from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
+from carseg_lib.data import locate
 from carseg_lib.data.catalogue import PAPER_COUNTS, SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
 from carseg_rendering.cli import main
@@ -37,7 +38,7 @@ from carseg_rendering.dataset.plan import (
     photo_name,
     split_sizes,
 )
-from carseg_rendering.dataset.shards import as_part, hold, read_part, render_parts
+from carseg_rendering.dataset.shards import make_shard, read_shard, render_shards, work_lock
 from carseg_rendering.dataset.sheet import contact_sheet
 from tests.helpers import fake_renderer
 
@@ -46,7 +47,7 @@ SMALL = DatasetPlan(photos=FEWEST_PHOTOS)
 
 @pytest.fixture(autouse=True)
 def versions(monkeypatch):
-    monkeypatch.setattr(card, "renderer_versions", lambda: fake_renderer.VERSIONS)
+    monkeypatch.setattr(card, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def drawn(tmp_path_factory):
     """A data set of drawn cars as a folder; read it, never write into it."""
     folder = tmp_path_factory.mktemp("drawn")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(card, "renderer_versions", lambda: fake_renderer.VERSIONS)
+        patch.setattr(card, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS)
         write_folder(fake_renderer.drawn_contents(SMALL, folder / "work"), folder / "set")
     return folder / "set"
 
@@ -85,9 +86,9 @@ def test_types_and_splits_are_shared_out_evenly(photos, seed):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"photos": 5}, "N=5: "),
+        ({"photos": 5}, "NUM_IMAGES=5: "),
         ({"seed": -1}, "SEED=-1: "),
-        ({"version": "fine"}, "VERSION=fine: .* plain, light"),
+        ({"realism": "fine"}, "REALISM=fine: must be one of plain, light"),
     ],
 )
 def test_a_plan_out_of_range_is_refused(change, message):
@@ -98,18 +99,22 @@ def test_a_plan_out_of_range_is_refused(change, message):
 def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeypatch):
     monkeypatch.setenv("RENDERED_LOG", str(tmp_path / "log"))
     code = (
-        "import sys; sys.path[:0] = sys.argv[1:3]; import fake_renderer; from pathlib import Path\n"
-        "from carseg_rendering import parts; from carseg_rendering.dataset.plan import DatasetPlan\n"
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from tests.helpers import fake_renderer\n"
+        "from carseg_rendering.dataset import shards; from carseg_rendering.dataset.plan import DatasetPlan\n"
         "if __name__ == '__main__':\n"
-        "    with parts.hold(Path(sys.argv[3])) as work:\n"
-        "        parts.render_parts(DatasetPlan(200), work, render=fake_renderer.render_slowly, processes=2)\n"
+        "    with shards.work_lock(Path(sys.argv[2])) as work:\n"
+        "        shards.render_shards(DatasetPlan(200), work, render=fake_renderer.render_slowly, processes=2)\n"
     )
     work, script = tmp_path / "work", tmp_path / "build.py"
     script.write_text(code)
-    words = [sys.executable, script, project_folder(), project_folder() / "tests", work]
+    words = [sys.executable, script, project_folder(), work]
     builder = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
     wait_for(lambda: len(list(work.glob("*.json"))) >= 4)
-    with pytest.raises(CarsegError, match="another process renders into it"), hold(work):
+    with (
+        pytest.raises(CarsegError, match=rf"being made already \(by process {builder.pid}\)"),
+        work_lock(work),
+    ):
         pass
     builder.send_signal(signal.SIGKILL)
     builder.wait()
@@ -122,13 +127,13 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
     (work / ".00099.jpg.0123abcd.tmp").write_bytes(b"half")
     (tmp_path / "log").unlink()
     said = []
-    with hold(work):
-        render_parts(SMALL, work, render=fake_renderer.render_counted, processes=2, say=said.append)
+    with work_lock(work):
+        render_shards(SMALL, work, render=fake_renderer.render_counted, processes=2, log=said.append)
         assert said[0] == f"rendering {200 - len(there) + 1} photos, {len(there) - 1} are there already"
         assert "rendered in" in said[-1]
         again = sorted(map(int, (tmp_path / "log").read_text().split()))
         assert again == [k for k in range(200) if photo_name(k)[:5] not in there - {min(there)}]
-        render_parts(SMALL, work, render=fake_renderer.render_badly, say=said.append)
+        render_shards(SMALL, work, render=fake_renderer.render_badly, log=said.append)
         assert said[-1] == "all 200 photos are rendered already"
     assert not list(work.glob("*.tmp"))
     fresh = fake_renderer.drawn_contents(SMALL, tmp_path / "fresh")
@@ -147,33 +152,33 @@ def wait_for(condition, seconds=60):
 
 
 def test_a_photo_that_breaks_a_promise_is_named(tmp_path):
-    with pytest.raises(RuntimeError, match=r"photo 7 \(seed 0, version full\) failed: the main car is no "):
-        render_parts(SMALL, tmp_path, render=fake_renderer.render_badly, processes=1, say=str)
-    assert read_part(tmp_path, 6)
-    assert not read_part(tmp_path, 7)
+    with pytest.raises(RuntimeError, match=r"photo 7 \(seed 0, realism full\) failed: the main car is no "):
+        render_shards(SMALL, tmp_path, render=fake_renderer.render_badly, processes=1, log=str)
+    assert read_shard(tmp_path, 6)
+    assert not read_shard(tmp_path, 7)
 
 
 def test_a_process_that_is_ended_is_one_line(tmp_path):
     with pytest.raises(CarsegError, match="a rendering process was ended"):
-        render_parts(SMALL, tmp_path, render=fake_renderer.end_the_process, processes=1, say=str)
+        render_shards(SMALL, tmp_path, render=fake_renderer.end_the_process, processes=1, log=str)
 
 
 def test_the_main_car_has_the_largest_box():
-    photo = fake_renderer.render(0, seed=0, version="full")
+    photo = fake_renderer.render(0, seed=0, realism="full")
     small, large = photo.cars[1].mask, photo.cars[0].mask
     swapped = fake_renderer.DrawnPhoto(
         b"",
         [fake_renderer.DrawnCar(body_type_of(0, 0), small), fake_renderer.DrawnCar("suv", large)],
         {},
     )
-    assert as_part(SMALL, 0, photo)["cars"][0]["area"] == large.sum()
+    assert make_shard(SMALL, 0, photo)["cars"][0]["area"] == large.sum()
     with pytest.raises(ValueError, match="larger box"):
-        as_part(SMALL, 0, swapped)
+        make_shard(SMALL, 0, swapped)
 
 
-def test_the_work_of_other_code_seeds_and_versions_is_kept_apart(monkeypatch):
-    monkeypatch.setattr(shards, "renderer_versions", lambda: fake_renderer.VERSIONS)
-    folders = {shards.work_folder(DatasetPlan(n, seed, version)) for n, seed, version in PLANS}
+def test_shards_of_other_code_seeds_and_realism_are_kept_apart(monkeypatch):
+    monkeypatch.setattr(shards, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS)
+    folders = {shards.work_folder(DatasetPlan(n, seed, realism)) for n, seed, realism in PLANS}
     assert len(folders) == 3
     monkeypatch.setattr(shards, "renderer_versions", lambda: {"mitsuba": "1"})
     assert shards.work_folder(DatasetPlan()) not in folders
@@ -205,7 +210,7 @@ def test_annotations_hold_every_car_to_the_pixel(drawn):
         assert [row["name"] for row in coco["categories"]] == list(BODY_TYPES)
         for image in coco["images"]:
             index = image["id"] - 1
-            photo = fake_renderer.render(index, seed=0, version="full")
+            photo = fake_renderer.render(index, seed=0, realism="full")
             assert (drawn / "images" / image["file_name"]).read_bytes() == photo.jpeg
             stored = [row for row in coco["annotations"] if row["image_id"] == image["id"]]
             assert [row["category_id"] - 1 for row in stored] == [
@@ -241,7 +246,7 @@ def test_the_study_reads_the_folder(drawn):
 def test_parameters_are_a_row_a_photo(drawn):
     with (drawn / "parameters.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
-    photo = fake_renderer.render(5, seed=0, version="full")
+    photo = fake_renderer.render(5, seed=0, realism="full")
     angle = photo.parameters.pop("view_angle")
     assert float(rows[5].pop("view_angle")) == pytest.approx(angle, rel=1e-5)
     assert rows[5] == {"photo_id": "00005.jpg"} | {
@@ -275,16 +280,16 @@ def test_the_checksums_are_those_of_sha256sum(drawn):
 
 
 def test_only_the_default_plan_makes_the_packaged_archive(tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "archive_path", lambda: tmp_path / "package" / "cars.zip")
+    monkeypatch.setattr(build, "builtin_archive", lambda: tmp_path / "package" / "cars.zip")
     monkeypatch.setattr(build, "project_folder", lambda: tmp_path)
     monkeypatch.setattr(build, "work_folder", lambda plan: tmp_path / "work")
     fake_renderer.drawn_contents(SMALL, tmp_path / "work")
     monkeypatch.setattr(build, "render_strips", lambda plan, work, **options: {})
-    assert build.build(SMALL, say=str) == tmp_path / "rendered-200"
-    assert build.build(SMALL, str(tmp_path / "mine"), say=str) == tmp_path / "mine"
+    assert build.build(SMALL, log=str) == tmp_path / "rendered-200"
+    assert build.build(SMALL, str(tmp_path / "mine"), log=str) == tmp_path / "mine"
     assert not (tmp_path / "package").exists()
     monkeypatch.setattr(build, "DatasetPlan", lambda: SMALL)
-    assert build.build(SMALL, say=str) == tmp_path / "package" / "cars.zip"
+    assert build.build(SMALL, log=str) == tmp_path / "package" / "cars.zip"
     assert (tmp_path / "package" / "cars.zip.sha256").is_file()
     assert files.sha256(tmp_path / "mine" / "SHA256SUMS") == files.sha256(
         tmp_path / "rendered-200" / "SHA256SUMS"
@@ -337,7 +342,7 @@ def test_a_folder_is_replaced_only_if_it_is_a_rendered_set(drawn, tmp_path):
 def test_strips_show_one_parameter_varied(tmp_path, monkeypatch):
     monkeypatch.setenv("RENDERED_LOG", str(tmp_path / "log"))
     wanted = {"fill": ("suv", (0.3, 0.9)), "light": ("minivan", ("dusk", "clear", "showroom"))}
-    options = {"strips": wanted, "render": fake_renderer.render_counted, "processes": 1, "say": str}
+    options = {"strips": wanted, "render": fake_renderer.render_counted, "processes": 1, "log": str}
     strips = render_strips(SMALL, tmp_path / "work", **options)
     assert list(strips) == ["fill", "light"]
     (tmp_path / "light.jpg").write_bytes(strips["light"])
@@ -350,7 +355,7 @@ def test_strips_show_one_parameter_varied(tmp_path, monkeypatch):
 
 
 def test_a_check_renders_again_and_compares(drawn, tmp_path):
-    found = check_dataset(drawn, 30, render=fake_renderer.render, processes=1, say=str)
+    found = check_dataset(drawn, 30, render=fake_renderer.render, processes=1, log=str)
     assert len({row.photo for row in found}) == 30
     line, good = summary(found)
     assert good
@@ -368,7 +373,7 @@ def test_a_check_renders_again_and_compares(drawn, tmp_path):
         path.chmod(0o644)
         files.write_json(path, coco)
     line, good = summary(
-        check_dataset(tmp_path / "set", 10, render=fake_renderer.render, processes=1, say=str)
+        check_dataset(tmp_path / "set", 10, render=fake_renderer.render, processes=1, log=str)
     )
     assert not good
     assert "extents in 0" in line
@@ -387,19 +392,24 @@ def test_the_contact_sheet_has_ten_of_each_type(drawn, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "required: command"),
-        (["dataset", "--n", "7"], "N=7: a rendered data set has 200 to"),
-        (["dataset", "--n", "many"], "N=many: must be a whole number"),
+        ([], "a command is missing: dataset, check, sheet, photo"),
+        (["dataset", "--num-images", "7"], "NUM_IMAGES=7: a rendered data set has 200 to"),
+        (["dataset", "--num-images", "many"], "NUM_IMAGES=many: must be a whole number"),
         (["dataset", "--seed", "-1"], "SEED=-1: must be a whole number"),
-        (["dataset", "--version", "fine"], "VERSION=fine"),
+        (["dataset", "--realism", "fine"], "REALISM=fine"),
         (["dataset", "--out", "mine"], "OUT=mine: holds something else"),
         (["check", "--data", "mine"], "mine: not a folder of rendered photos"),
         (["check", "--photos", "0"], "--photos 0: at least one"),
-        (["photo", "-1"], "photo -1: photos are numbered from 0"),
+        (["photo", "100000"], "photo 100000: photos are numbered from 0 to 99,999"),
+        (["photo", "--", "-1"], "photo -1: photos are numbered from 0"),
+        (["photo", "-1"], "there is no option '-1'"),
+        (["check", "--data", "nowhere"], "DATA=nowhere: there is no such folder"),
+        (["dataset", "--n", "300"], "--n is now called --num-images: give --num-images=300"),
+        (["photo", "7", "--version", "plain"], "--version is now called --realism: give --realism=plain"),
     ],
 )
 def test_a_mistake_is_one_line_and_2(tmp_path, monkeypatch, capsys, words, message):
-    for name in ("N", "OUT", "VERSION", "SEED", "DATA"):
+    for name in ("NUM_IMAGES", "N", "OUT", "REALISM", "VERSION", "SEED", "DATA"):
         monkeypatch.delenv(f"CARSEG_{name}", raising=False)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("x")
@@ -421,10 +431,45 @@ def test_without_mitsuba_one_line_says_what_to_do(monkeypatch, capsys):
     )
 
 
+@pytest.mark.parametrize(("former", "name"), [("N", "NUM_IMAGES"), ("VERSION", "REALISM")])
+def test_a_former_variable_is_refused_with_its_new_name(monkeypatch, capsys, former, name):
+    monkeypatch.setenv(f"CARSEG_{former}", "plain")
+    assert main(["dataset"]) == 2
+    assert capsys.readouterr().err == f"carseg: {former} is now called {name}: give {name}=plain\n"
+
+
+def test_data_is_the_built_in_set_or_the_users_folder(monkeypatch, tmp_path, drawn):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    monkeypatch.setattr(locate, "builtin_archive", lambda: tmp_path / "cars.zip")
+    contents = {path.relative_to(drawn).as_posix(): path for path in drawn.rglob("*") if path.is_file()}
+    write_archive(contents, tmp_path / "cars.zip")
+    for words in (["sheet"], ["sheet", "--data", "rendered"], ["sheet", "--data", str(drawn)]):
+        assert main([*words, "--out", str(tmp_path / "sheet.jpg")]) == 0
+        with Image.open(tmp_path / "sheet.jpg") as sheet:
+            assert sheet.size == (5 * 64 - 4, 4 * (26 + 2 * 44) - 4)
+    assert read_plan(tmp_path / ".data" / "rendered") == SMALL
+
+
+def test_annotation_files_keep_the_former_name_of_the_realism(drawn):
+    plan = files.read_json(drawn / "annotations" / "test.json")["info"]["plan"]
+    assert plan == {"photos": 200, "seed": 0, "version": "full"}
+    assert list(plan) == ["photos", "seed", "version"]
+
+
+def test_the_fingerprint_covers_the_renderer_and_the_librarys_core(monkeypatch):
+    monkeypatch.setattr(shards, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS)
+    covered = []
+    real = shards.imported_files
+    monkeypatch.setattr(shards, "imported_files", lambda *words: covered.append(real(*words)) or covered[-1])
+    shards.renderer_fingerprint()
+    names = {"carseg_rendering/camera/render.py", "carseg_rendering/car/body.py", "carseg_lib/core/errors.py"}
+    assert names <= covered[0].keys()
+
+
 def test_make_hands_its_variables_over(monkeypatch, capsys, tmp_path):
     asked = []
     monkeypatch.setattr(build, "build", lambda plan, out: asked.append((plan, out)) or Path(__file__))
-    for name, value in {"N": "8434", "VERSION": "plain", "SEED": "3", "OUT": "there"}.items():
+    for name, value in {"NUM_IMAGES": "8434", "REALISM": "plain", "SEED": "3", "OUT": "there"}.items():
         monkeypatch.setenv(f"CARSEG_{name}", value)
     assert main(["dataset"]) == 0
     assert asked == [(DatasetPlan(8434, 3, "plain"), "there")]

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carseg_rendering.camera.light import directions, emitters, sky_of
+from carseg_rendering.camera.light import emitters
+from carseg_rendering.camera.sky import directions, sky_of
 from carseg_rendering.scene.scenes import LIGHTS, SUN_ELEVATIONS, SceneParameters, sample_scene
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
@@ -96,7 +97,7 @@ def test_a_skyline_darkens_the_horizon_behind_the_camera():
     np.testing.assert_allclose(patch(lined, 30, 60), patch(bare, 30, 60), rtol=0.1)
 
 
-def test_version_plain_has_one_even_sky():
+def test_plain_realism_has_one_even_sky():
     sky = sky_of(sample_scene(np.random.default_rng(0), "plain")).radiance
     assert np.ptp(sky[directions()[..., 2] > 0]) == 0
 
@@ -113,7 +114,7 @@ def test_mitsuba_lights_level_ground_with_it(light):
     down = Camera(np.array([0.0, 0.0, 2.0]), np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]]), 80.0)
     floor = Part("floor", box([40, 40, 0.02]).moved([0, 0, -0.01]), matte((0.5, 0.5, 0.5)))
     found = float(
-        Scene([floor], emitters(scene)).picture(down.sensor(), samples=16, seed=0).mean(axis=(0, 1)) @ LUMA
+        Scene([floor], emitters(scene)).render(down.sensor(), samples=16, seed=0).mean(axis=(0, 1)) @ LUMA
     )
     assert np.isfinite(found)
     if light in ("dusk", "showroom"):  # lamps come on top

@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 import numpy as np
 import pytest
 
-from carseg_rendering.dataset.plan import VERSIONS
+from carseg_rendering.dataset.plan import REALISM_LEVELS
 from carseg_rendering.scene.scenes import (
     BACKGROUNDS,
     GROUNDS,
@@ -20,8 +20,8 @@ from carseg_rendering.scene.scenes import (
 POSE = ("view_angle", "camera_height", "focal_length")
 
 
-def scenes(version: str = "full", count: int = 1500) -> list[SceneParameters]:
-    return [sample_scene(np.random.default_rng([7, i]), version) for i in range(count)]
+def scenes(realism: str = "full", count: int = 1500) -> list[SceneParameters]:
+    return [sample_scene(np.random.default_rng([7, i]), realism) for i in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,20 @@ def test_same_random_numbers_same_scene():
     assert sample_scene(np.random.default_rng(3)) != sample_scene(np.random.default_rng(4))
 
 
-def test_every_version_uses_up_the_same_random_numbers():
+def test_every_realism_uses_up_the_same_random_numbers():
     states = []
-    for version in VERSIONS:
+    for realism in REALISM_LEVELS:
         rng = np.random.default_rng(11)
-        sample_scene(rng, version)
+        sample_scene(rng, realism)
         states.append(rng.bit_generator.state)
     assert all(state == states[0] for state in states)
 
 
-def test_versions_add_to_each_other():
+def test_levels_of_realism_add_to_each_other():
     for i in range(200):
-        plain, light, places, full = (sample_scene(np.random.default_rng(i), version) for version in VERSIONS)
+        plain, light, places, full = (
+            sample_scene(np.random.default_rng(i), realism) for realism in REALISM_LEVELS
+        )
         for name in POSE:
             assert (
                 getattr(plain, name) == getattr(light, name) == getattr(places, name) == getattr(full, name)
@@ -72,7 +74,7 @@ def test_versions_add_to_each_other():
             assert scene.noise == scene.blur == scene.motion_blur == scene.exposure_error == scene.roll == 0
 
 
-def test_only_the_full_version_means_to_cut_cars_off():
+def test_only_full_realism_means_to_cut_cars_off():
     def beyond(scene: SceneParameters) -> float:
         return scene.fill / 2 + max(abs(scene.centre_x), abs(scene.centre_y)) - 0.5
 
@@ -123,6 +125,6 @@ def test_parameters_are_plain_values():
         assert type(value) in (int, float, str), field.name
 
 
-def test_unknown_version_is_named():
+def test_an_unknown_realism_is_named():
     with pytest.raises(ValueError, match=r"'fancy'.*plain, light, places, full"):
         sample_scene(np.random.default_rng(0), "fancy")
