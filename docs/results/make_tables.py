@@ -133,6 +133,7 @@ def take_run(page: str, source: Path) -> None:
         "commit": commit,
         "date": provenance["made"][:10],
         "machine": _machine(provenance["hardware"]),
+        "cores": provenance["hardware"]["cores"],
         "number_format": number_format or "not recorded",
         "seconds": provenance["seconds"],
     }
@@ -258,7 +259,11 @@ def readme_table() -> str:
         body.append([f"{name}, {split}", paper, *cells])
     runs = [made[page][profile] for page, profile in columns]
     body.append(
-        ["time, two CPU cores", "–", *(f"{duration(run['seconds'])}, {run['number_format']}" for run in runs)]
+        [
+            "time",
+            "–",
+            *(f"{duration(run['seconds'])}, {run['cores']} cores, {run['number_format']}" for run in runs),
+        ]
     )
     body.append(["date, commit", "–", *(f"{run['date']}, `{run['commit'][:7]}`" for run in runs)])
     return markdown_table(header, body)
