@@ -216,7 +216,7 @@ def _mistake(text: str) -> int:
 
 def _usage_message(error: click.ClickException, group: click.Group) -> str:
     """A mistake in the command line in one line: what is wrong, what it is like, where the help is."""
-    from carseg_lib.core.config import did_you_mean
+    from carseg_lib.core.profiles import did_you_mean
 
     context: click.Context | None = getattr(error, "ctx", None)
     text = error.format_message()

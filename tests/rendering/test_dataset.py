@@ -403,7 +403,7 @@ def test_the_contact_sheet_has_ten_of_each_type(drawn, tmp_path):
         (["photo", "100000"], "photo 100000: photos are numbered from 0 to 99,999"),
         (["photo", "--", "-1"], "photo -1: photos are numbered from 0"),
         (["photo", "-1"], "there is no option '-1'"),
-        (["check", "--data", "nowhere"], "DATA=nowhere: there is no such folder"),
+        (["check", "--data", "nowhere"], "DATA='nowhere' does not exist"),
         (["dataset", "--n", "300"], "--n is now called --num-images: give --num-images=300"),
         (["photo", "7", "--version", "plain"], "--version is now called --realism: give --realism=plain"),
     ],
