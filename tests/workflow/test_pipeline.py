@@ -401,7 +401,8 @@ def reach(folder: Path, source: str, **modules: str) -> list[str]:
         path.write_text(text)
     (folder / "lib" / "__init__.py").touch()
     return [
-        name.removeprefix("lib/") for name in code_fingerprint.imported_files(folder, ("lib",), source, "test")
+        name.removeprefix("lib/")
+        for name in code_fingerprint.imported_files(folder, ("lib",), source, "test")
     ]
 
 
