@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import code_fingerprint, files
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import duration
 from carseg_lib.core.paths import runs_root
@@ -61,7 +62,7 @@ def make_run(
         )  # where `predict` may be writing, without the lock
         for step in steps:
             if step.check and StageRun(study, project, step).reason():
-                _check(step.check, study)
+                _check(step.check, study.config)
         study.save()
         for number, step in enumerate(steps, start=1):
             if step.function:
@@ -247,12 +248,12 @@ def _function(name: str) -> Callable[[Path], Any]:
     return getattr(importlib.import_module(module), function)
 
 
-def _check(name: str, study: Run) -> None:
+def _check(name: str, config: RunConfig) -> None:
     """Call a step's check in a process of its own: the memory that it takes is free again when the run begins."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context, initializer=_ignore_interrupts) as process:
         try:
-            process.submit(_call, name, study).result()
+            process.submit(_call, name, config).result()
         except BrokenProcessPool as error:
             raise CarsegError(
                 "The model could not be tried: its process was ended, perhaps for want of memory."
@@ -263,8 +264,8 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; one of them tells
 
 
-def _call(name: str, study: Run) -> None:
-    _function(name)(study)
+def _call(name: str, config: RunConfig) -> None:
+    _function(name)(config)
 
 
 def _update_provenance(study: Run, project: Project) -> None:

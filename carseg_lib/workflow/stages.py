@@ -21,7 +21,7 @@ class Stage:
         reads_weights: whether it depends on a checkpoint that the study names.
         reads_annotator: whether it depends on the annotator that the run names.
         function: "module.function" that makes it from the run's folder, where it is not a notebook.
-        check: "module.function" that is given the study, in a process of its own, before the first step runs, if this
+        check: "module.function" that is given the configuration, in a process of its own, before the first step runs, if this
             step will have to run by what is known then: what would stop it is told at once.
         index: "module.function" that then lists all runs in the folder of reports.
     """

@@ -203,7 +203,7 @@ def test_a_teacher_draws_masks_for_class_folders_and_the_report_says_so(data, re
     assert result.returncode == 0, result.stdout + result.stderr
     folder = reports / "taught"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "teacher"
+    assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "pseudo"
     assert 0 < metrics["data"]["mask_quality"] < 1
     assert metrics["splits"]["test"]["mask_ap"]["n"] > 0
     assert {"mask_qualities", "doubtful_photos"} <= {path.stem for path in (folder / "figures").glob("*.png")}
@@ -266,8 +266,8 @@ def test_every_source_makes_a_whole_study(source, tmp_path):
     assert sorted(metrics["data"]["counts"]["train"]) == ["convertible", "minivan", "sedan", "suv"]
     assert all(count > 0 for split in metrics["data"]["counts"].values() for count in split.values())
     drawn_by_hand = source in (voc, csv_table, coco_of_polygons)
-    assert metrics["data"]["masks"] == ("given" if drawn_by_hand else "teacher")
-    assert metrics["data"]["boxes"] == ("teacher" if source is kaggle else "given")
+    assert metrics["data"]["masks"] == ("given" if drawn_by_hand else "pseudo")
+    assert metrics["data"]["boxes"] == ("pseudo" if source is kaggle else "given")
     if source is stanford:
         assert metrics["data"]["excluded"]["other type"] > 0
 
