@@ -4,6 +4,7 @@ Both take the batches that carseg's model takes: the same photos, resized and au
 """
 
 from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import timm
@@ -20,9 +21,8 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device, seed_everything
 from carseg_lib.engine.optim import learning_rate
-from carseg_lib.engine.trainer import seed_everything
 from carseg_lib.evaluation.tables import PREDICTIONS
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.precision import FLOAT32, autocast, keep_depthwise_fp32
@@ -30,7 +30,7 @@ from carseg_lib.models.weights import IMAGENET_PACKAGES, imagenet_state
 
 # Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
 REFERENCE_LR_PER_PHOTO = 0.02 / 16
-REFERENCE = {"momentum": 0.9, "weight_decay": 1e-4}
+REFERENCE_MOMENTUM, REFERENCE_WEIGHT_DECAY = 0.9, 1e-4
 
 
 class TorchvisionMaskRCNN(nn.Module):
@@ -70,8 +70,9 @@ class TorchvisionMaskRCNN(nn.Module):
         """Losses in training mode, detections in evaluation mode; as `carseg_lib.models.mask_rcnn.MaskRCNN.forward`."""
         net = self.network
         if self.training:
-            return net(list(images), [{k: t[k] for k in ("boxes", "labels", "masks")} for t in targets]), []
-        # torchvision's own forward pass, but for the masks, which stay 28 x 28 as ours are
+            labelled = [{name: t[name] for name in ("boxes", "labels", "masks")} for t in targets or []]
+            return net(list(images), labelled), []
+        # torchvision's own forward pass, but for the masks, which stay 28 x 28 as carseg's are
         batch, _ = net.transform(list(images))
         features = net.backbone(batch.tensors)
         proposals, _ = net.rpn(batch, features)
@@ -87,7 +88,12 @@ class TorchvisionMaskRCNN(nn.Module):
     def make_optimizer(self, batch_size: int) -> torch.optim.Optimizer:
         """The optimizer of torchvision's reference recipe, its rate scaled to the batch."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.SGD(trained, lr=REFERENCE_LR_PER_PHOTO * batch_size, **REFERENCE)
+        return torch.optim.SGD(
+            trained,
+            lr=REFERENCE_LR_PER_PHOTO * batch_size,
+            momentum=REFERENCE_MOMENTUM,
+            weight_decay=REFERENCE_WEIGHT_DECAY,
+        )
 
 
 def calibrated_random_resnet50() -> dict[str, Tensor]:
@@ -121,7 +127,7 @@ class Classifier(nn.Module):
     def __init__(self, backbone: str, num_types: int, weights: str, precision: str = FLOAT32):
         super().__init__()
         name = resolve_backbone(backbone).name
-        self.network = timm.create_model(name, pretrained=False)
+        self.network = cast(Any, timm.create_model(name, pretrained=False))
         if weights == "imagenet":
             if backbone not in IMAGENET_PACKAGES:
                 raise CarsegError(
@@ -158,7 +164,7 @@ def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Pat
         config.model.weights,
         config.model.precision,
     )
-    model = model.to(device, memory_format=torch.channels_last).train()
+    model = model.to(memory_format=torch.channels_last).to(device).train()
     head = list(model.network.get_classifier().parameters())
     of_head = {id(p) for p in head}
     body = [p for p in model.parameters() if id(p) not in of_head]

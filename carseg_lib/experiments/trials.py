@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pandas as pd
 import torch
@@ -35,7 +35,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.checkpoint import last_weights
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.trainer import TRAINING_SETTINGS, train, training_fingerprint
 from carseg_lib.evaluation.evaluate import predict_split
 from carseg_lib.experiments.baselines import Classifier, predict_classes, train_baseline_classifier
@@ -206,7 +206,7 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
     made = [folder / MODEL] if dataset is not None else []
     if measured:
         device = choose_device(run.config.device)
-        network.model.to(device, memory_format=torch.channels_last).eval()
+        network.model.to(memory_format=torch.channels_last).to(device).eval()
         predictions = network.predict(eval_dataset)
         files.write_csv(run.predictions, predictions)
         made.append(run.predictions)
@@ -262,7 +262,7 @@ def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Net
             lambda photos: predict_classes(classifier, photos, config),
         )
     model, info = initial_model(config, source.body_types, source.has_masks, trial.full_start)
-    fingerprint = info.sha256 if dataset is None else training_fingerprint(trial.run, dataset, info)
+    fingerprint = info.sha256 if dataset is None else training_fingerprint(config, dataset, info)
 
     def train_it() -> Mapping[str, Tensor]:
         assert dataset is not None, "only measured"
@@ -282,7 +282,7 @@ def train_run(run: Run, dataset: Catalogue) -> pd.DataFrame:
     """Save a run's configuration and data set, and train it; returns its history."""
     run.save()
     dataset.save(run.dataset)
-    return train(run)
+    return train(run.config, run)
 
 
 def predict_validation(
@@ -290,7 +290,8 @@ def predict_validation(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.predict_split`."""
     photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
-    return predict_split(model, photos, "validation", config)
+    # torchvision's model is called in the same way
+    return predict_split(cast(MaskRCNN, model), photos, "validation", config)
 
 
 def initial_model(

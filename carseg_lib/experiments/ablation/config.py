@@ -95,8 +95,18 @@ class AblationPlan(Plan):
                     if pretrain not in trials:
                         trials.append(pretrain)
                     run = run.updated(model={"weights": str(self.folder / RENDERED_START / MODEL)})
-                about = {"title": variant.question, "metadata": {"settings": dict(variant.settings)}}
-                trials.append(Trial(run.name, variant.name, run, photos, variant.kind, **about))
+                settings = {"settings": dict(variant.settings)}
+                trials.append(
+                    Trial(
+                        run.name,
+                        variant.name,
+                        run,
+                        photos,
+                        variant.kind,
+                        title=variant.question,
+                        metadata=settings,
+                    )
+                )
         return trials
 
 
@@ -137,7 +147,9 @@ def create_plan(
         )
     readers = {name: whole_number(least) for name, least in NUMBERS.items()}
     own, overrides = read_settings(settings or {}, readers | {"variants": names}, DECIDED)
-    numbers = {name: own.get(name, read(name, listed[name])) for name, read in readers.items()}
+    numbers: dict[str, Any] = {
+        name: own.get(name, read(name, listed[name])) for name, read in readers.items()
+    }
     variants = tuple(_variant(name, values or {}, path.name) for name, values in listed["variants"].items())
     if not variants or variants[0].name != BASELINE or variants[0].settings:
         raise CarsegError(f"{path.name}: the first variant must be {BASELINE}, without settings.")

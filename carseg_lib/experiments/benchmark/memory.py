@@ -16,7 +16,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
-from carseg_lib.engine.trainer import seed_everything
+from carseg_lib.engine.device import seed_everything
 from carseg_lib.experiments.benchmark.rows import Row
 from carseg_lib.experiments.benchmark.speed import CARSEG, SIDES, TORCHVISION, TORCHVISION_SAME_SIZE
 from carseg_lib.experiments.benchmark.systems import carseg_system, torchvision_system

@@ -16,7 +16,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.checkpoint import last_weights
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device
 from carseg_lib.evaluation.average_precision import coco_ap
 from carseg_lib.experiments.baselines import predict_classes, train_baseline_classifier
 from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System
@@ -122,7 +122,7 @@ def train_carseg(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     checkpoints = max(run.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
     model = build_model(config.model, len(dataset.body_types) + 1, dataset.has_masks)
     model.load_state_dict(last_weights(checkpoints))
-    model.to(choose_device(config.device), memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last).to(choose_device(config.device))
     accuracy, mask_ap = score(model, run, dataset)
     curve = tuple(zip(seconds.tolist(), history.validation_accuracy.tolist(), strict=True))
     return model, Quality(len(history), float(seconds.iloc[-1]), accuracy, mask_ap, curve)

@@ -28,8 +28,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.locate import locate_photos
 from carseg_lib.data.splits import assign_splits
-from carseg_lib.engine.inference import choose_device
-from carseg_lib.engine.trainer import seed_everything
+from carseg_lib.engine.device import choose_device, seed_everything
 from carseg_lib.experiments.benchmark.hardware import count_flops, peak_gflops, where_time_goes
 from carseg_lib.experiments.benchmark.memory import memory_rows
 from carseg_lib.experiments.benchmark.quality_rows import measure_quality

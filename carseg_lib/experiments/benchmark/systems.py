@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.engine.inference import choose_device, photo_detections
+from carseg_lib.engine.device import choose_device
+from carseg_lib.engine.inference import photo_detections
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, calibrated_random_resnet50
 from carseg_lib.models.mask_rcnn import build_model
@@ -50,7 +51,7 @@ def carseg_system(config: RunConfig, body_types: tuple[str, ...], name: str) -> 
         model.backbone.body.load_state_dict(calibrated_random_resnet50())
     else:
         load_weights(model, config.model.backbone, config.model.weights)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(memory_format=torch.channels_last).to(device)
     optimizer = make_optimizer(model, config.train)
 
     def step(batch: Batch) -> None:
@@ -112,7 +113,7 @@ def classifier_system(config: RunConfig, body_types: tuple[str, ...]) -> System:
     """A classifier on the configuration's backbone: no boxes, no masks."""
     device = choose_device(config.device)
     model = Classifier(config.model.backbone, len(body_types), "none", config.model.precision)
-    model = model.to(device, memory_format=torch.channels_last)
+    model = model.to(memory_format=torch.channels_last).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.train.lr, fused=True)
 
     def step(batch: Batch) -> None:

@@ -23,7 +23,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.masks import decode_mask, encode_mask
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device
 from carseg_lib.experiments.benchmark.quality import Quality, score_predictions
 
 logger = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from carseg_lib.data.locate import locate_photos
 from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.splits import assign_splits
-from carseg_lib.engine.pseudo_labels.run import NONE, teacher_of
+from carseg_lib.engine.pseudo_labels.run import NONE, cache_folder, make_annotator
 from carseg_lib.engine.pseudo_labels.selection import (
     Annotator,
     annotate,
@@ -53,7 +53,7 @@ def evaluate_annotator(run: Run) -> dict[str, Any]:
             "grabcut or a file."
         )
     catalogue = cars_with_masks(locate_photos(run.config.data.source), run.config.seed).split("validation")
-    annotator = teacher_of(run)
+    annotator = make_annotator(run.config.pseudo_labels.source, run.config.device)
     rate = photos_per_second(annotator, catalogue, run.config.train.batch_size)
     scores = measure(annotator, catalogue, run) | {"photos_per_second": rate}
     logger.info("%s on %s: %s", annotator.name, catalogue.name, format_scores(scores))
@@ -78,14 +78,15 @@ def measure(annotator: Annotator, catalogue: Catalogue, run: Run) -> dict[str, A
     Raises:
         CarsegError: no mask reaches the quality.
     """
-    folder = run.caches / "teacher"
+    folder = cache_folder(run)
     annotate(catalogue, annotator, folder, run.config.train.batch_size)
     given = given_boxes(catalogue)
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     overlaps, qualities = [], []
     for photo in catalogue.photos.itertuples():
         instances = read_cached(folder, annotator, photo.file_sha256, given[photo.photo_id])
-        car = largest_instance(cars[photo.photo_id], photo.body_type)._asdict()
+        largest = largest_instance(cars[photo.photo_id], photo.body_type)
+        car = dict(zip(catalogue.instances.columns, largest, strict=True))
         known = car if annotator.uses_boxes else {"box_origin": "whole frame"}
         chosen = select_instance(known, instances, (photo.width, photo.height))
         if chosen:

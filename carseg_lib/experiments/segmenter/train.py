@@ -10,7 +10,7 @@ from typing import Any
 from carseg_lib.core import files
 from carseg_lib.core.run import Run
 from carseg_lib.data.locate import locate_photos
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, format_scores, measure
 from carseg_lib.experiments.trials import train_run

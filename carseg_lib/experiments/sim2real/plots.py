@@ -22,12 +22,12 @@ from carseg_lib.reporting.plots.style import (
 
 RENDERED_COLOUR, OTHER_COLOUR = "#D55E00", "#4A6B8A"
 MEASURES = {"accuracy": "accuracy", "mask_iou": "mask IoU (mean)"}
-_LABEL = {
+_LABEL: dict[str, Any] = {
     "textcoords": "offset points",
     "size": 8,
     "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
 }
-_BAR = {"fmt": "o", "capsize": 0, "elinewidth": 2.2, "markersize": 6.5}
+_BAR: dict[str, Any] = {"fmt": "o", "capsize": 0, "elinewidth": 2.2, "markersize": 6.5}
 
 
 @with_theme
@@ -150,7 +150,9 @@ def _bars(
     axes.plot(x, values, color=colour, linewidth=1.2, alpha=0.6)
     axes.errorbar(x, values, yerr=reach, color=colour, label=f"start: {start}", **_BAR)
     for place, value in zip(x, values, strict=True):
-        side = {"xytext": (7, -3), "ha": "left"} if rendered else {"xytext": (-7, -3), "ha": "right"}
+        side: dict[str, Any] = {"xytext": (-7, -3), "ha": "right"}
+        if rendered:
+            side = {"xytext": (7, -3), "ha": "left"}
         axes.annotate(
             percent(value), (place, value), textcoords="offset points", size=8, color=colour, **side
         )
