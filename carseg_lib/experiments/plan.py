@@ -136,11 +136,10 @@ def whole_number(least: int) -> Reader:
     """Reads whole numbers from `least` up."""
 
     def read(name: str, value: Any) -> int:
-        if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value):
-            value = int(value)
-        if type(value) is not int or value < least:
+        number = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value) else value
+        if type(number) is not int or number < least:
             raise CarsegError(f"{name} = {value!r} must be a whole number from {least} up.")
-        return value
+        return number
 
     return read
 
