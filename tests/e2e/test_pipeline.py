@@ -180,7 +180,7 @@ def test_predict_answers_with_the_run(smoke_run, tmp_path, monkeypatch, capsys):
 
 
 MISTAKES = [
-    (["--set", "epoch=3"], "did you mean 'epochs'"),
+    (["--set", "epoch=3"], "did you mean 'train.epochs'"),
     (["--set", "epochs=many"], "epochs = 'many'"),
     (["--set", "lr=-1"], "lr = -1.0"),
     (["--profile", "smok"], "did you mean 'smoke'"),

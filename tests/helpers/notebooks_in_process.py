@@ -9,9 +9,11 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import nbformat
 import pytest
+from matplotlib.figure import Figure
 
 from carseg_lib.reporting.plots import style
 from carseg_lib.workflow import notebooks, pipeline
@@ -54,7 +56,7 @@ def render(*values: object) -> None:
     """Make what a kernel would send of each value, so that one that cannot be shown fails here too."""
     for value in values:
         forms = [getattr(value, name) for name in ("_repr_html_", "_repr_png_") if hasattr(value, name)]
-        assert any([form() for form in forms]) if forms else repr(value)
+        assert any(form() for form in forms) if forms else repr(value)
 
 
 def study_in_process(
@@ -74,8 +76,14 @@ def study_in_process(
     monkeypatch.setenv("CARSEG_REPORTS", str(reports))
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    draw = style.png_bytes
-    monkeypatch.setattr(style, "png_bytes", lambda figure, dpi=DPI: draw(figure, DPI))
+    draw, drawn = style.png_bytes, WeakKeyDictionary()
+
+    def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
+        if figure not in drawn:  # saved, then shown
+            drawn[figure] = draw(figure, DPI)
+        return drawn[figure]
+
+    monkeypatch.setattr(style, "png_bytes", png_bytes)
     monkeypatch.setattr(notebooks, "run_notebook", run_notebook)
     monkeypatch.setattr(
         notebooks, "export_html", lambda notebook, name: f"<!DOCTYPE html><title>{name}</title>"
