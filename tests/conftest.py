@@ -22,7 +22,11 @@ from tests.helpers.smoke_run import SmokeRun, shared_smoke_run
 settings.register_profile("fast", max_examples=25, derandomize=True, deadline=None)
 settings.register_profile("slow", max_examples=200, deadline=None)
 MEMORY_OF_A_WORKER = 2e9  # bytes: torch, a small model, the processes that a test starts
-GROUPS = {"smoke_run": "study", "browser": "browser"}  # tests by the costly fixture that they share
+GROUPS = {
+    "smoke_run": "study",
+    "browser": "browser",
+    "rendered": "rendered",
+}  # by the costly fixture that they share
 
 
 def pytest_configure(config: pytest.Config) -> None:
