@@ -88,5 +88,5 @@ def study_in_process(
     monkeypatch.setattr(
         notebooks, "export_html", lambda notebook, name: f"<!DOCTYPE html><title>{name}</title>"
     )
-    monkeypatch.setattr(pipeline, "_check", pipeline._call)
+    monkeypatch.setattr(pipeline, "_check", lambda check, run: check(run))
     return main(["run", *arguments])
