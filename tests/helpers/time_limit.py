@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 LIMIT = float(os.environ.get("CARSEG_TEST_LIMIT", "20"))  # seconds of setup and call; 0: none
 SHARED = "seconds of shared fixtures"
+_SCHEDULE = Path("/proc/thread-self/schedstat")  # Linux alone
+
+
+def clock() -> float:
+    """Seconds, without those in which this thread could run and other programs had the processors."""
+    waited = int(_SCHEDULE.read_text().split()[1]) / 1e9 if _SCHEDULE.exists() else 0.0
+    return time.monotonic() - waited
 
 
 class TimeLimit:
@@ -21,22 +29,28 @@ class TimeLimit:
     """
 
     def __init__(self) -> None:
+        self._started = 0.0
         self._shared = 0.0
         self._building = False
-        self._setup = 0.0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self) -> Generator[None, None, None]:
+        """Starts the clock of a test."""
+        self._started, self._shared = clock(), 0.0
+        return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef) -> Generator[None, Any, Any]:
         """Adds up the time of shared fixtures."""
         if fixturedef.scope == "function" or self._building:
             return (yield)
-        started = time.monotonic()
+        started = clock()
         self._building = True
         try:
             return (yield)
         finally:
             self._building = False
-            self._shared += time.monotonic() - started
+            self._shared += clock() - started
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -44,13 +58,10 @@ class TimeLimit:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Makes a test that took too long a failed one."""
         report = yield
-        if call.when == "setup":
-            self._setup = call.duration - self._shared
-            if self._shared > LIMIT > 0:
-                report.user_properties.append((SHARED, self._shared))
-            self._shared = 0.0
+        if call.when == "setup" and self._shared > LIMIT > 0:
+            report.user_properties.append((SHARED, self._shared))
         if call.when == "call" and report.passed and not item.get_closest_marker("slow"):
-            seconds = self._setup + call.duration - self._shared
+            seconds = clock() - self._started - self._shared
             if seconds > LIMIT > 0:
                 report.outcome = "failed"
                 report.longrepr = (
