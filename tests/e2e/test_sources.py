@@ -65,13 +65,14 @@ def test_class_folders_get_pseudo_masks_and_the_report_says_so(
     study(tmp_path, *arguments, "--set", f"{SMALL} epochs=1 min_quality=0.0")
     folder = tmp_path / "taught"
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "teacher"
+    assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "pseudo"
     assert 0 < metrics["data"]["mask_quality"] < 1
     assert metrics["splits"]["test"]["mask_ap"]["n"] > 0
-    assert {"mask_qualities", "doubtful_photos"} <= {path.stem for path in (folder / "figures").glob("*.png")}
+    figures = {path.stem for path in (folder / "figures").glob("*.png")}
+    assert {"pseudo_mask_quality", "rejected_pseudo_masks"} <= figures
     page = (folder / "index.html").read_text()
-    assert "A teacher" in page
-    assert "How sure the teacher is" in page
+    assert "a pretrained segmenter predicted them" in page
+    assert "Quality of the pseudo-masks" in page
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     assert main(["export", "--run", "taught"]) == 0, capsys.readouterr()
     files = {path.name for path in (folder / "export" / "annotations").iterdir()}
@@ -130,7 +131,7 @@ def test_every_source_makes_a_whole_study(source, tmp_path, study, monkeypatch):
     assert sorted(metrics["data"]["counts"]["train"]) == ["convertible", "minivan", "sedan", "suv"]
     assert all(count > 0 for split in metrics["data"]["counts"].values() for count in split.values())
     drawn_by_hand = source in (voc, csv_table, coco_of_polygons)
-    assert metrics["data"]["masks"] == ("given" if drawn_by_hand else "teacher")
-    assert metrics["data"]["boxes"] == ("teacher" if source is kaggle else "given")
+    assert metrics["data"]["masks"] == ("given" if drawn_by_hand else "pseudo")
+    assert metrics["data"]["boxes"] == ("pseudo" if source is kaggle else "given")
     if source is stanford:
         assert metrics["data"]["excluded"]["other type"] > 0
