@@ -149,6 +149,7 @@ def test_killed_and_resumed_gives_the_same_bits(moment, trained_run, monkeypatch
     assert len(list(killed.checkpoints.glob("*/*.pt"))) <= 2
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(trained_run, monkeypatch, tmp_path, synthetic_cars, caplog):
     caplog.set_level("INFO", logger="carseg_lib")
     one = pd.read_csv(trained_run.history)

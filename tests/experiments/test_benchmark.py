@@ -199,6 +199,7 @@ def test_a_network_of_no_numbers_is_not_measured():
         finite_sum({"a": torch.tensor(1.0), "b": torch.tensor(float("nan"))}, "ours")
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     # an hour of torchvision's training, made up: the rest is measured
