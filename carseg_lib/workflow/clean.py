@@ -59,23 +59,22 @@ def _run_folder(reports: Path, run: str) -> Path:
 
 
 def _everything(root: Path, reports: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(reports.glob("*")) if path.name not in (KEPT, "index.html"))
+    yield from sorted(path for path in reports.glob("[!.]*") if path.name not in (KEPT, "index.html"))
     yield from (reports / name for name in (".data", ".cache"))
     yield from sorted((root / ".rendering").glob("*"))
     yield from (root / name for name in TOOL_CACHES)
 
 
 def _update_index(reports: Path) -> None:
-    """Write the list of runs again, or remove it where no run is left."""
+    """Write the list of runs again; it is gone where no run is left."""
     index = reports / "index.html"
     if not index.is_file():
         return
-    if any(reports.glob("*/config.json")):
+    index.unlink()  # whatever comes of the new one, the old one names runs that are gone
+    if any(reports.glob("*/metrics.json")):
         from carseg_lib.reporting.html.page import write_index
 
         write_index(reports)
-    else:
-        index.unlink()
 
 
 def _shown(path: Path, root: Path) -> str:
