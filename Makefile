@@ -6,7 +6,7 @@ MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/bash
 
 ##@ Variables, all optional
-## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, COCO or VOC annotations, Stanford Cars, photos.csv;
+## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, COCO or VOC annotations, Stanford Cars,
 ##                   a COCO .json file, a .csv table, or kaggle:owner/slug@version; default: the built-in data set
 ## CLASSES="hatchback wagon=estate,kombi"   the body types and their other names, a .yaml file of them, or `folders`:
 ##                   each type folder is a type; default: the paper's four
@@ -59,7 +59,7 @@ endif
 ENV_PYTHON := $(BIN)python
 CARSEG := $(BIN)carseg
 # Made in another folder (the repository was moved), or its Python is gone: make it again.
-ifneq ($(shell $(ENV_PYTHON) -c '' 2>/dev/null && test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" && echo ready),ready)
+ifneq ($(shell $(ENV_PYTHON) -c '' 2>/dev/null && [ "$$(cat $(READY) 2>&1)" = "$$(pwd -P)" ] && echo ready),ready)
 .PHONY: $(READY)
 endif
 
