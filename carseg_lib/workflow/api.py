@@ -116,8 +116,8 @@ def train(
         catalogue = load_catalogue(locate_photos(config.data.source), config.data.classes)
         catalogue.save(run.catalogue)
         assign_splits(catalogue, config.seed).save(run.dataset)
-        pseudo_label(run)
-        trainer.train(run)
+        pseudo_label(run.config, run)
+        trainer.train(run.config, run)
     return run
 
 

@@ -38,7 +38,7 @@ class Predictor:
     """
 
     def __init__(self, run: Run):
-        self._model, card = load_trained(run)
+        self._model, card = load_trained(run.config, run)
         self._config = run.config
         self.body_types = tuple(card["body_types"])
 

@@ -16,18 +16,14 @@ seconds         sum over the steps
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from carseg_lib.core import files
+from carseg_lib.core.environment import command_output, hardware, now
 from carseg_lib.core.errors import CarsegError
 
 if TYPE_CHECKING:
@@ -50,11 +46,6 @@ PACKAGES = (
 )
 
 
-def now() -> str:
-    """The present time, UTC, to the second: "2024-05-01T12:00:00Z"."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def code_version(root: Path) -> dict[str, Any]:
     """Version of the package, and the commit of the repository at `root`.
 
@@ -67,17 +58,6 @@ def code_version(root: Path) -> dict[str, Any]:
         "version": _version("carseg"),
         "commit": commit,
         "modified": None if changes is None else bool(changes),
-    }
-
-
-def hardware() -> dict[str, Any]:
-    """Processor, number of cores this process may use, memory in GB (1e9 bytes) and names of the GPUs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": _processor(),
-        "cores": cores,
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "gpus": (_run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines(),
     }
 
 
@@ -135,24 +115,5 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _run(command: Sequence[str]) -> str | None:
-    """Return the output of a program; None if it is not there, fails, or takes longer than 10 s."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def _git(root: Path, *arguments: str) -> str | None:
-    return _run(["git", "-C", str(root), *arguments])
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return (
-            _run(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor() or platform.machine()
-        )
+    return command_output(["git", "-C", str(root), *arguments])

@@ -67,7 +67,7 @@ def _write_index(runs: Path) -> None:
 def _check_training(run: Run) -> None:
     from carseg_lib.engine.preflight import check
 
-    check(run)
+    check(run.config)
 
 
 def _catalogue(folder: str) -> tuple[str, ...]:

@@ -543,6 +543,7 @@ def test_a_page_that_loads_from_the_web_is_refused():
     assert "example.org" in notebooks.export_html(link, "title")
 
 
+@pytest.mark.xdist_group("signals")
 @pytest.mark.parametrize(
     ("how", "interrupts"),
     [
@@ -592,6 +593,7 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
 
 
+@pytest.mark.xdist_group("signals")
 def test_a_killed_run_takes_its_kernel_along(tmp_path):
     write_notebook(
         tmp_path / "long.ipynb", "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"

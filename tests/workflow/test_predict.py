@@ -18,7 +18,7 @@ def trained(tmp_path_factory, synthetic_cars):
             patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0
         )
         with_dataset(run)
-        train(run)
+        train(run.config, run)
         yield run
 
 
