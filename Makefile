@@ -137,7 +137,7 @@ help:
 	@awk -F ':.*## ' '/^##@ / { printf "\n%s:\n", substr($$0, 5) } /^## / { print "  " substr($$0, 4) } \
 		/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 .DEFAULT:
-	@python3 scripts/explain_name.py target '$@' $(TARGETS) >&2; exit 2
+	@[ -e '$@' ] || { python3 scripts/explain_name.py target '$@' $(TARGETS) >&2; exit 2; }
 
 .venv/.ready: requirements.lock pyproject.toml
 	@command -v "$${CARSEG_PYTHON:-python3}" >/dev/null || \

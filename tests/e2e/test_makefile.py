@@ -265,6 +265,10 @@ def test_an_unknown_target_is_refused_with_the_nearest_one(clone):
     )
 
 
+def test_files_without_a_rule_are_no_unknown_targets(clone):
+    assert clone.asked("--always-make", "clean") == [["clean"], {}]
+
+
 def test_clean_installs_nothing(clone):
     clone.carseg.unlink()
     (clone.folder / ".venv" / ".ready").unlink()
