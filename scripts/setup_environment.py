@@ -64,8 +64,10 @@ def make_venv() -> None:
             text=True,
         )
         if done.returncode:
-            said = " ".join(done.stdout.split())
-            raise SetupError(f"{python} cannot make .venv (Debian, Ubuntu: apt install python3-venv): {said}")
+            reason = " ".join(done.stdout.split())
+            raise SetupError(
+                f"{python} cannot make .venv (Debian, Ubuntu: apt install python3-venv): {reason}"
+            )
         folder.write_text(str(ROOT), encoding="utf-8")
     if not works(VENV_PYTHON, "-m", "uv", "--version"):
         (VENV / "uv.lock").write_text(entry_of("uv", Path("requirements.lock")), encoding="utf-8")
@@ -134,7 +136,7 @@ def find_python(given: str) -> tuple[str, str]:
 
 
 def works(*command: str) -> bool:
-    """Whether a program can be started and ends well; a Python alone is asked to do nothing."""
+    """Whether a program can be started and ends well; a Python alone is given an empty program."""
     if len(command) == 1:
         command = (*command, "-c", "")
     if shutil.which(command[0]) is None:
