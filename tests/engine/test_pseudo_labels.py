@@ -11,7 +11,7 @@ from carseg_lib.engine.pseudo_labels import run
 from carseg_lib.engine.pseudo_labels.annotators import Instance, load_annotator
 from carseg_lib.engine.pseudo_labels.run import pseudo_label
 from carseg_lib.experiments.segmenter.evaluate import format_scores, measure
-from carseg_lib.experiments.segmenter.train import NAME, make_segmenter
+from carseg_lib.experiments.segmenter.train import NAME, train_segmenter
 from carseg_lib.models.pretrained import CAR, read_segmenter
 from carseg_lib.reporting.plots.pseudo_labels import pseudo_label_figures
 from tests.helpers.small_run import small_run, with_dataset
@@ -124,7 +124,7 @@ def test_two_processes_give_what_one_gives(study):
 def test_a_segmenter_is_trained_measured_and_can_teach(study, synthetic_cars, tmp_path):
     said = []
     study = study.updated(pseudo_labels={"min_quality": 0.0}, train={"epochs": 1}, name="segmenter")
-    path = make_segmenter(study, synthetic_cars, said.append)
+    path = train_segmenter(study, synthetic_cars, said.append)
     assert path == study.folder / NAME
     _, card = read_segmenter(path)
     assert card["body_types"] == [CAR] and Catalogue.load(study.dataset).body_types == (CAR,)
@@ -144,4 +144,4 @@ def test_photos_without_masks_cannot_make_a_segmenter(study, synthetic_cars, tmp
     bare = tmp_path / "bare"
     shutil.copytree(synthetic_cars / "images", bare)
     with pytest.raises(CarsegError, match="no masks"):
-        make_segmenter(study.updated(data={"source": str(bare)}), None, lambda _: None)
+        train_segmenter(study.updated(data={"source": str(bare)}), None, lambda _: None)
