@@ -51,7 +51,9 @@ def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str
         CarsegError: the run has no trained model, or its file is not the one its card describes.
     """
     if not paths.best_card.is_file() or not paths.best_weights.is_file():
-        raise CarsegError(f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first")
+        raise CarsegError(
+            f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first"
+        )
     card = files.read_json(paths.best_card)
     if files.sha256(paths.best_weights) != card["sha256"]:
         raise CarsegError(

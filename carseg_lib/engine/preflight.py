@@ -14,6 +14,4 @@ def check(config: RunConfig) -> None:
             had or do not fit.
     """
     choose_device(config.device)
-    load_weights(
-        build_model(config.model, 5, with_masks=True), config.model.backbone, config.model.weights
-    )
+    load_weights(build_model(config.model, 5, with_masks=True), config.model.backbone, config.model.weights)

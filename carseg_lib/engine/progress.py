@@ -16,7 +16,12 @@ logger = logging.getLogger(__name__)
 
 
 def describe_run(
-    config: RunConfig, pretrained: PretrainedInfo, n_train: int, n_validation: int, with_masks: bool, done: int
+    config: RunConfig,
+    pretrained: PretrainedInfo,
+    n_train: int,
+    n_validation: int,
+    with_masks: bool,
+    done: int,
 ) -> str:
     """A line: what is trained, from which weights, on how many photos, in which number format.
 
@@ -32,8 +37,8 @@ def describe_run(
     numbers = resolve_precision(config.model.precision, choose_device(config.device))
     mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
     return (
-        f"training {config.model.backbone} from {pretrained.source} weights ({pretrained.origin}) on {n_train:,} photos, "
-        f"validating on {n_validation:,}, {config.train.epochs} epochs in {numbers}{resumed}{mask_loss}"
+        f"training {config.model.backbone} from {pretrained.source} weights ({pretrained.origin}) "
+        f"on {n_train:,} photos, validating on {n_validation:,}, {config.train.epochs} epochs in {numbers}{resumed}{mask_loss}"
     )
 
 

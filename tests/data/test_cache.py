@@ -52,7 +52,11 @@ def test_it_is_made_once_and_found_again(dataset, tmp_path, logged):
     file = next((tmp_path / "cache").glob("*.bin"))
     written = file.stat().st_mtime_ns
     again = made(dataset, tmp_path / "cache")
-    assert file.stat().st_mtime_ns == written and len(logged.messages) == 1 and "decoded once" in logged.messages[0]
+    assert (
+        file.stat().st_mtime_ns == written
+        and len(logged.messages) == 1
+        and "decoded once" in logged.messages[0]
+    )
     assert len(kept(dataset, again)) == len(again)
 
 

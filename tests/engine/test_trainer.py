@@ -253,16 +253,11 @@ def test_weight_decay_spares_biases(run):
     assert sum(len(g["params"]) for g in groups) == sum(p.requires_grad for p in model.parameters())
 
 
-def test_a_damaged_checkpoint_says_which_and_what_to_do(run, monkeypatch):
-    real_publish = trainer._export_best
-    monkeypatch.setattr(trainer, "_export_best", lambda *a: None)
-    with pytest.raises(FileNotFoundError):
-        train(run.config, run)
-    (last,) = run.checkpoints.glob("*/epoch-002.pt")
+def test_a_damaged_checkpoint_says_which_and_what_to_do(trained_run):
+    (last,) = trained_run.checkpoints.glob("*/epoch-002.pt")
     last.write_bytes(b"damaged")
-    monkeypatch.setattr(trainer, "_export_best", real_publish)
     with pytest.raises(CarsegError, match=r"epoch-002\.pt can't be read.*remove"):
-        train(run.config, run)
+        train(trained_run.config, trained_run)
 
 
 def test_the_module_runs_under_torchrun_and_gives_one_line_for_a_mistake(run):
