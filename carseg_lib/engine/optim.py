@@ -16,7 +16,7 @@ def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimize
     arXiv:1801.06146). A rate that suits the heads undoes what a small backbone knows.
     """
     groups = []
-    body = {id(p) for part in model.backbone.pretrained_parts() for p in part.parameters()}
+    body = {id(p) for part in model.backbone.backbone_modules() for p in part.parameters()}
     for in_body, share in ((True, config.backbone_lr_mult), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [

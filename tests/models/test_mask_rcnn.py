@@ -74,12 +74,12 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
         pyramid, features = model._features(images)
         _, mirrored = model._features(images.flip(3))
         scored = model.rpn(pyramid, images)
-        boxes, _ = model.rpn.propose(scored, model.config.rpn_post_nms_top_n)
-        seen, there = heads._read(features, boxes)
-        other, elsewhere = heads._read(mirrored, hflip_boxes(boxes, 96))
-        scores, mean = (seen + other) / 2, (there + hflip_boxes(elsewhere, 96)) / 2
+        boxes, _ = model.rpn.generate_proposals(scored, model.config.rpn_post_nms_top_n)
+        plain_scores, plain = heads._predict_boxes(features, boxes)
+        flipped_scores, flipped = heads._predict_boxes(mirrored, hflip_boxes(boxes, 96))
+        scores, mean = (plain_scores + flipped_scores) / 2, (plain + hflip_boxes(flipped, 96)) / 2
         mean = mean.clamp(0, 96)
-    assert losses == {} and not torch.allclose(seen, other)
+    assert losses == {} and not torch.allclose(plain_scores, flipped_scores)
     for i, one in enumerate(found):
         region = slice(i * boxes.shape[1], (i + 1) * boxes.shape[1])
         for box, label, score, mask in zip(
@@ -137,7 +137,7 @@ def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(run):
         model = build_model(run.updated(model=changes).config.model, 5, with_masks=True)
         kernels = [
             m.weight
-            for part in model.backbone.pretrained_parts()
+            for part in model.backbone.backbone_modules()
             for m in part.modules()
             if isinstance(m, torch.nn.Conv2d)
         ]
