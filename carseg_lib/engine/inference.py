@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from carseg_lib.core import files
-from carseg_lib.core.config import ModelConfig
+from carseg_lib.core.config import ModelConfig, RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
+from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.masks import encode_mask
 from carseg_lib.engine.postprocess import filter_detections
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
@@ -51,30 +51,30 @@ def choose_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def load_trained(run: Run) -> tuple[MaskRCNN, dict]:
+def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict]:
     """The best epoch's model of a run, in evaluation mode on the study's device, and its card (model/best.json).
 
     Raises:
         CarsegError: the run has no trained model, or its file is not the one its card describes.
     """
-    if not run.best_card.is_file() or not run.best_weights.is_file():
-        raise CarsegError(f"run {run.name!r} has no trained model yet; run make train RUN={run.name} first")
-    card = files.read_json(run.best_card)
-    if files.sha256(run.best_weights) != card["sha256"]:
+    if not paths.best_card.is_file() or not paths.best_weights.is_file():
         raise CarsegError(
-            f"{run.best_weights} is not the file that best.json describes; run make train again"
+            f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first"
         )
-    model = build_model(
-        run.config.model, len(card["body_types"]) + 1, card["with_masks"], run.config.eval.tta
-    )
+    card = files.read_json(paths.best_card)
+    if files.sha256(paths.best_weights) != card["sha256"]:
+        raise CarsegError(
+            f"{paths.best_weights} is not the file that best.json describes; run make train again"
+        )
+    model = build_model(config.model, len(card["body_types"]) + 1, card["with_masks"], config.eval.tta)
     try:
-        model.load_state_dict(read_checkpoint(run.best_weights))
+        model.load_state_dict(read_checkpoint(paths.best_weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CarsegError(
-            f"{run.best_weights} does not fit the run's settings ({reason}); run make train again"
+            f"{paths.best_weights} does not fit the run's settings ({reason}); run make train again"
         ) from None
-    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last)
+    model = model.to(choose_device(config.device), memory_format=torch.channels_last)
     return model.eval(), card
 
 

@@ -26,6 +26,12 @@ from carseg_lib.evaluation.average_precision import average_precision
 from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate
 
 SCORES = ("precision", "recall", "f1", "accuracy")
+REPORT_COLUMNS = {  # of classification_report.csv
+    "split": "str",
+    "body_type": "str",  # or the name of an average
+    **{f"{score}{end}": "float64" for score in SCORES for end in ("", "_low", "_high")},
+    "support": "int64",  # photos
+}
 _HEADINGS = {"precision": "Precision", "recall": "Recall", "f1": "F1-score", "accuracy": "Accuracy"}
 
 # One stream of random numbers each, so that adding a number leaves the others' intervals as they were.

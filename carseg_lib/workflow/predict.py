@@ -50,7 +50,7 @@ def predict_path(
         paths = sorted(p for p in candidates if not p.name.startswith("."))
     if not paths:
         raise CarsegError(f"PHOTO={photo}: this folder holds no photo ({', '.join(PHOTO_SUFFIXES)})")
-    model, card = load_trained(run)
+    model, card = load_trained(run.config, run)
     answers: list[tuple[Path, str]] = []
     for path in paths:
         try:

@@ -79,9 +79,9 @@ def test_a_teachers_masks_and_doubts_are_saved_and_shown(study, monkeypatch):
     assert doubtful.mask_quality.tolist() == [0.2] and saved.excluded_counts() == {"doubtful mask": 1}
     assert "0 s left" in said[-1] and "photos" in said[0]
     figures = pseudo_label_figures(taught, doubtful, 0.5)
-    assert set(figures) == {"mask_qualities", "doubtful_photos"}
-    assert f"1 of {len(taught.photos) + 1} photos left out" in figures["mask_qualities"].alt
-    (panel, *others) = figures["doubtful_photos"].axes
+    assert set(figures) == {"pseudo_mask_quality", "rejected_pseudo_masks"}
+    assert f"1 of {len(taught.photos) + 1} photos rejected" in figures["pseudo_mask_quality"].alt
+    (panel, *others) = figures["rejected_pseudo_masks"].axes
     assert len(panel.images) == 1 and panel.get_title(loc="left").endswith(": quality 0.20")
     assert not any(other.images for other in others)
 

@@ -71,7 +71,7 @@ def test_mirror_images_are_asked_once_training_is_over(run, monkeypatch):
     history = train(mirrored)
     monkeypatch.setattr(trainer, "train_one_epoch", None)
     assert train(run).equals(history) and asked == [1, 1]
-    assert load_trained(mirrored)[0].views == 2
+    assert load_trained(mirrored.config, mirrored)[0].views == 2
 
 
 @pytest.mark.parametrize("numbers", [FLOAT32, BFLOAT16])
