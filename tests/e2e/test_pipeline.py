@@ -112,8 +112,8 @@ def test_everything_the_report_needs_is_there(done):
         "confusion_validation",
         "loss_curves",
         "table_bars_test",
-        "answers_wrong_test",
-        "masks_against_truth_test",
+        "misclassified_test",
+        "mask_comparison_test",
     } <= figures
     provenance = json.loads((folder / "provenance.json").read_text())
     assert [step["name"] for step in provenance["steps"]] == NOTEBOOKS
@@ -206,7 +206,9 @@ def test_a_teacher_draws_masks_for_class_folders_and_the_report_says_so(data, re
     assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "teacher"
     assert 0 < metrics["data"]["mask_quality"] < 1
     assert metrics["splits"]["test"]["mask_ap"]["n"] > 0
-    assert {"mask_qualities", "doubtful_photos"} <= {path.stem for path in (folder / "figures").glob("*.png")}
+    assert {"pseudo_mask_quality", "rejected_pseudo_masks"} <= {
+        path.stem for path in (folder / "figures").glob("*.png")
+    }
     page = (folder / "index.html").read_text()
     assert "A teacher" in page and "How sure the teacher is" in page
     exported = carseg(reports, "export", "--run", "taught")
