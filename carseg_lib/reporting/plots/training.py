@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import binomtest
 
 from carseg_lib.core.formatting import percent
+from carseg_lib.evaluation.bootstrap import wilson_interval
 from carseg_lib.paper.claims import claim
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
@@ -200,11 +200,9 @@ def _note_best(axes: Axes, best: int, history: pd.DataFrame, more: str = "") -> 
 
 
 def _wilson(shares: pd.Series, numbers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """95% Wilson intervals of shares of `numbers`."""
+    """95% Wilson intervals of shares of `numbers`; NaN where the share is."""
     ends = [
-        binomtest(round(share * n), int(n)).proportion_ci(0.95, method="wilson")
-        if pd.notna(share)
-        else (np.nan, np.nan)
+        wilson_interval(share, int(n)) if pd.notna(share) else (np.nan, np.nan)
         for share, n in zip(shares, numbers, strict=True)
     ]
     low, high = np.array(ends, dtype=float).T
