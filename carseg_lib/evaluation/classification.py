@@ -15,6 +15,8 @@ Conventions:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
@@ -80,7 +82,7 @@ def split_metrics(
         return mean_estimate(values, bootstrap_samples=bootstrap_samples, seed=seeds) if len(values) else None
 
     sizes = predictions[["photo_id", "width", "height"]]
-    settings = {"body_types": body_types, "bootstrap_samples": bootstrap_samples}
+    settings: dict[str, Any] = {"body_types": body_types, "bootstrap_samples": bootstrap_samples}
     return {
         **_classification_metrics(predictions, **settings, seed=[seed, _PREDICTIONS]),
         "box": average_precision(truth, detections, sizes, "bbox", **settings, seed=[seed, _BOXES]),
@@ -256,7 +258,7 @@ def _classification_metrics(
             for score, value in zip(SCORES, (*scores, accuracy), strict=True)
         }
 
-    per_type = {}
+    per_type: dict[str, dict[str, Any]] = {}
     for c, body_type in enumerate(body_types):
         scores = precision_recall_fscore_support(true, predicted, labels=[body_type], zero_division=0)[:3]
         per_type[body_type] = {

@@ -14,7 +14,7 @@ are excluded, and a detection without a mask has the empty one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -170,6 +170,7 @@ def _overlaps(
     """Intersection over union (given, wanted) of boxes or masks."""
     if not len(wanted):
         return np.zeros((len(given), 0))
+    pair: list[Any]
     if data.kind == "bbox":
         pair = [
             np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 from torch import Tensor
@@ -28,7 +29,7 @@ from carseg_lib.evaluation.tables import DETECTIONS
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 
-def evaluate(config: RunConfig, paths: RunPaths) -> dict:
+def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     """Every number of a run, from one pass over validation, test and a fixed sample of training.
 
     Writes predictions.csv, detections.csv, metrics.json, classification_report.csv and .md into the run's folder.
@@ -132,19 +133,22 @@ def _batches(
         yield images, [next(sizes) for _ in images]
 
 
-def largest_instance(instances: pd.DataFrame, body_type: str) -> tuple:
+def largest_instance(instances: pd.DataFrame, body_type: str) -> Any:
     """The labelled car that a photo's body type refers to: the largest box of that type.
 
     Args:
         instances: of one photo, columns as in instances.csv.
         body_type: of the photo.
+
+    Returns:
+        A named tuple with the columns of `instances`.
     """
     of_type = instances[instances.body_type == body_type]
     areas = (of_type.x2 - of_type.x1) * (of_type.y2 - of_type.y1)
     return next(of_type.loc[[areas.idxmax()]].itertuples(index=False))
 
 
-def box_iou(prediction: Detection | None, truth: tuple) -> float:
+def box_iou(prediction: Detection | None, truth: Any) -> float:
     """Intersection over union of the predicted box and the labelled one; 0 when no car was found."""
     if prediction is None:
         return 0.0
@@ -152,7 +156,7 @@ def box_iou(prediction: Detection | None, truth: tuple) -> float:
     return float(torchvision_box_iou(*boxes))
 
 
-def mask_iou(prediction: Detection | None, truth: tuple, height: int, width: int) -> float:
+def mask_iou(prediction: Detection | None, truth: Any, height: int, width: int) -> float:
     """Intersection over union of the predicted mask and the labelled one, in pixels of the photo.
 
     Returns:
@@ -166,7 +170,7 @@ def mask_iou(prediction: Detection | None, truth: tuple, height: int, width: int
     return iou_of_masks(ours, true)
 
 
-def training_summary(history: pd.DataFrame, bootstrap_samples: int, seed: int) -> dict:
+def training_summary(history: pd.DataFrame, bootstrap_samples: int, seed: int) -> dict[str, Any]:
     """The training in a few numbers, none of which depends on the speed of the machine.
 
     Args:
@@ -188,7 +192,7 @@ def training_summary(history: pd.DataFrame, bootstrap_samples: int, seed: int) -
     }
 
 
-def _run_info(config: RunConfig, card: dict, parameters: int) -> dict:
+def _run_info(config: RunConfig, card: dict[str, Any], parameters: int) -> dict[str, Any]:
     return {
         "name": config.name,
         "profile": config.profile,
@@ -206,17 +210,17 @@ def _run_info(config: RunConfig, card: dict, parameters: int) -> dict:
     }
 
 
-def _data_info(dataset: Catalogue, inputs: InputConfig, seed: int) -> dict:
+def _data_info(dataset: Catalogue, inputs: InputConfig, seed: int) -> dict[str, Any]:
     used = {split: CarDataset(dataset, split, inputs, seed).photos.body_type for split in SPLITS}
     cars = dataset.instances
-    boxes = next((o for o in ("whole frame", "teacher") if (cars.box_origin == o).any()), "given")
-    masks = next((o for o in ("none", "teacher") if (cars.mask_origin == o).any()), "given")
+    boxes = next((o for o in ("whole frame", "pseudo") if (cars.box_origin == o).any()), "given")
+    masks = next((o for o in ("none", "pseudo") if (cars.mask_origin == o).any()), "given")
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "boxes": boxes,
         "masks": masks,
-        "mask_quality": float(cars.mask_quality.median()) if masks == "teacher" else None,
+        "mask_quality": float(cars.mask_quality.median()) if masks == "pseudo" else None,
         "counts": {
             split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()
         },
@@ -224,7 +228,7 @@ def _data_info(dataset: Catalogue, inputs: InputConfig, seed: int) -> dict:
     }
 
 
-def _markdown(title: str, splits: dict) -> str:
+def _markdown(title: str, splits: dict[str, Any]) -> str:
     parts = [f"# {title}\n"]
     for split, scores in splits.items():
         parts.append(f"## {split.capitalize()}\n\n{report_markdown(classification_report(scores))}")

@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.formatting import MINUS
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.evaluation.bootstrap import LEVEL, mean_estimate, photo_weights, wilson_interval
 
@@ -59,7 +60,7 @@ VIEW = Attribute("view", "seen from", ("front", "front three-quarter", "side", "
 SECTORS = Attribute(  # from the car to the camera: 0° in front, 90° at its left
     "view_angle",
     "direction",
-    ("180°", *(f"{centre}°" for centre in range(-150, 181, 30))),
+    ("180°", *(f"{centre}°".replace("-", MINUS) for centre in range(-150, 181, 30))),
     tuple(float(centre - 15) for centre in range(-150, 181, 30)),
 )
 ATTRIBUTES = (
@@ -175,8 +176,8 @@ def slice_metrics(
         Columns as `SLICE_COLUMNS`; the interval of an accuracy is Wilson's. No rows without metadata.
     """
     rows: list[dict] = []
-    parameters = catalogue.parameters.set_index("photo_id")
-    rated = predictions[predictions["photo_id"].isin(parameters.index)]
+    metadata = catalogue.parameters.set_index("photo_id")
+    rated = predictions[predictions["photo_id"].isin(metadata.index)]
     rated = rated.assign(correct=rated["predicted"].fillna("") == rated["body_type"])
 
     def add(part: pd.DataFrame, **names: str) -> None:
@@ -193,11 +194,11 @@ def slice_metrics(
     for split in [name for name in SPLITS if (rated["split"] == name).any()]:
         part = rated[rated["split"] == split]
         add(part, split=split, attribute=ALL, body_type="", level=ALL)
-        known = parameters.loc[part["photo_id"]].set_index(part.index)
+        of_part = metadata.loc[part["photo_id"]].set_index(part.index)
         for attribute in (*ATTRIBUTES, SECTORS):
-            if not _usable(attribute, known):
+            if not _usable(attribute, of_part):
                 continue
-            levels = attribute.level_of(known[attribute.column])
+            levels = attribute.level_of(of_part[attribute.column])
             types = ("", *catalogue.body_types) if attribute is VIEW else ("",)
             for body_type in types:
                 of_type = part["body_type"] == body_type if body_type else part["correct"].notna()
@@ -250,18 +251,18 @@ def _usable(attribute: Attribute, metadata: pd.DataFrame) -> bool:
 
 def _measures(catalogue: Catalogue) -> pd.DataFrame:
     """The inputs of the regression, a row per photo: complete columns that vary."""
-    known = catalogue.parameters.set_index("photo_id")
+    metadata = catalogue.parameters.set_index("photo_id")
     columns: dict[str, pd.Series] = {}
-    if "view_angle" in known:
-        angle = np.deg2rad(known["view_angle"])
+    if "view_angle" in metadata:
+        angle = np.deg2rad(metadata["view_angle"])
         columns |= {"seen from the front": np.cos(angle), "seen from the side": np.sin(angle).abs()}
-    columns |= {title: known[name] for name, title in _MEASURES.items() if name in known}
-    photos = catalogue.photos.set_index("photo_id").reindex(known.index)
+    columns |= {title: metadata[name] for name, title in _MEASURES.items() if name in metadata}
+    photos = catalogue.photos.set_index("photo_id").reindex(metadata.index)
     columns["brighter photo"] = photos["brightness"]
     for name, title in _RELATIVE.items():
-        if name in known:
-            columns[title] = known[name] - known[name].groupby(photos["body_type"]).transform("mean")
-    table = pd.DataFrame(columns, index=known.index)
+        if name in metadata:
+            columns[title] = metadata[name] - metadata[name].groupby(photos["body_type"]).transform("mean")
+    table = pd.DataFrame(columns, index=metadata.index)
     return table.loc[:, table.notna().all() & (table.std() > 0)]
 
 
@@ -290,10 +291,10 @@ def _summary(metrics: pd.DataFrame, odds: pd.DataFrame, catalogue: Catalogue) ->
         )
     counts = metrics[metrics["attribute"] == ALL]
     photos = " and ".join(f"{row.n:,} {row.split} photos" for row in counts.itertuples())
-    known = f"{photos}, each with {catalogue.parameters.shape[1] - 1} attributes"
+    analysed = f"{photos}, each with {catalogue.parameters.shape[1] - 1} attributes"
     if odds.empty:
         return (
-            f"{known}. Too few photos are correct, or misclassified, for a regression: {MIN_PER_OUTCOME} of both are "
-            "needed."
+            f"{analysed}. Too few photos are correct, or misclassified, for a regression: it needs {MIN_PER_OUTCOME} "
+            "of both."
         )
-    return f"{known}; regression for: {', '.join(odds['group'].drop_duplicates())}."
+    return f"{analysed}; regression for: {', '.join(odds['group'].drop_duplicates())}."

@@ -48,7 +48,7 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
 
 
-def test_accuracy_is_the_share_of_right_answers_and_files_agree(trained):
+def test_accuracy_is_the_share_of_correct_predictions_and_files_agree(trained):
     run, metrics = trained
     predictions = read_predictions(run.predictions)
     for split, part in predictions.groupby("split"):
@@ -57,15 +57,15 @@ def test_accuracy_is_the_share_of_right_answers_and_files_agree(trained):
     detections = read_detections(run.detections)
     assert list(predictions) == list(PREDICTIONS) and list(detections) == list(DETECTIONS)
     best = detections.groupby("photo_id").score.max()
-    answered = predictions[predictions.predicted != ""].set_index("photo_id")
-    assert (answered.score == best.reindex(answered.index)).all()
+    found = predictions[predictions.predicted != ""].set_index("photo_id")
+    assert (found.score == best.reindex(found.index)).all()
     report = pd.read_csv(run.folder / "classification_report.csv")
     assert set(report.split) == {"train", "validation", "test"}
     assert "## Validation" in (run.folder / "classification_report.md").read_text()
 
 
-def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(trained):
-    """COCO's average precision is over all of them; suppression between types is for the answer alone."""
+def test_a_car_may_be_detected_as_several_types_and_the_prediction_is_the_best(trained):
+    """COCO's average precision is over all of them; suppression between types is for the prediction alone."""
     run, _ = trained
     predictions = read_predictions(run.predictions).set_index("photo_id")
     detections = read_detections(run.detections)
@@ -138,11 +138,11 @@ def test_overlaps_by_hand():
     half = np.zeros((10, 10), bool)
     half[:5, :5] = True
     truth = SimpleNamespace(x1=0.0, y1=0.0, x2=10.0, y2=5.0, mask=encode_mask(true_mask))
-    answer = Detection("suv", 0.9, (0.0, 0.0, 5.0, 5.0), encode_mask(half))
-    assert box_iou(answer, truth) == pytest.approx(25 / 50)
-    assert mask_iou(answer, truth, 10, 10) == pytest.approx(25 / 50)
+    prediction = Detection("suv", 0.9, (0.0, 0.0, 5.0, 5.0), encode_mask(half))
+    assert box_iou(prediction, truth) == pytest.approx(25 / 50)
+    assert mask_iou(prediction, truth, 10, 10) == pytest.approx(25 / 50)
     assert (box_iou(None, truth), mask_iou(None, truth, 10, 10)) == (0.0, 0.0)
-    assert np.isnan(mask_iou(answer, SimpleNamespace(mask=""), 10, 10))
+    assert np.isnan(mask_iou(prediction, SimpleNamespace(mask=""), 10, 10))
 
 
 def test_a_photos_truth_is_its_largest_car_of_its_type():

@@ -52,11 +52,11 @@ def made(n: int = 1200, seed: int = 0) -> tuple[Catalogue, pd.DataFrame]:
     rows |= {"photo_id": ids, "split": split, "body_type": types, "brightness": rng.uniform(0, 1, n)}
     known = draw_parameters(ids, types, seed).astype({"other_cars": "float64", "jpeg_quality": "float64"})
     logit = 3 - 15 * known["occlusion"]
-    right = rng.random(n) < 1 / (1 + np.exp(-logit))
+    correct = rng.random(n) < 1 / (1 + np.exp(-logit))
     other = np.array(types)[::-1]
-    predicted = np.where(right, types, np.where(other == types, "", other))
+    predicted = np.where(correct, types, np.where(other == types, "", other))
     predictions = pd.DataFrame({"photo_id": ids, "split": split, "body_type": types, "predicted": predicted})
-    predictions["mask_iou"] = np.where(right, 0.9, 0.2)
+    predictions["mask_iou"] = np.where(correct, 0.9, 0.2)
     photos = pd.DataFrame(rows).astype(PHOTO_COLUMNS)
     return Catalogue("made", Path("/no"), photos, table([], INSTANCE_COLUMNS), parameters=known), predictions
 
@@ -96,7 +96,7 @@ def test_levels_of_numbers_and_texts():
         (-14.9, "0°"),
         (15.1, "30°"),
         (90, "90°"),
-        (-90, "-90°"),
+        (-90, "−90°"),
         (180, "180°"),
         (-180, "180°"),
         (-166, "180°"),
@@ -162,9 +162,9 @@ def test_the_regression_finds_what_was_built_in_and_little_else(report):
 
 def test_too_few_misclassified_photos_are_not_fitted():
     catalogue, predictions = made(200)
-    right = predictions.assign(predicted=predictions["body_type"])
-    assert slices.error_odds(catalogue, right, seed=0).empty
-    wrong = right.copy()
+    correct = predictions.assign(predicted=predictions["body_type"])
+    assert slices.error_odds(catalogue, correct, seed=0).empty
+    wrong = correct.copy()
     wrong.loc[wrong.index[:25], "predicted"] = ""
     groups = set(slices.error_odds(catalogue, wrong, seed=0)["group"])
     assert groups == {"all types"}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from carseg_lib.core import files, formatting
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.paper import audit, claims, recipe
 from carseg_lib.reporting.html import findings, sections
 from carseg_lib.reporting.html.figures import FIGURES, collect_figures
@@ -192,6 +193,35 @@ def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
         if link["href"].startswith("#"):
             assert link["href"][1:] in ids
     assert all(cell.get("scope") in ("col", "row") for cell in reader.all("th"))
+
+
+def test_every_section_has_its_heading_and_template(run: Path) -> None:
+    html = write_report(run).read_text(encoding="utf-8")
+    assert re.findall(r'<section id="([a-z-]+)">\s*<h2>([^<]+)</h2>', html) == [
+        ("results", "Results"),
+        ("comparison", "Comparison with the paper"),
+        ("audit", "Are the paper&#39;s numbers consistent?"),
+        ("data", "Data"),
+        ("preprocessing", "Preprocessing"),
+        ("model", "Model"),
+        ("training", "Training"),
+        ("evaluation", "Evaluation"),
+        ("error-analysis", "Error analysis by attribute"),
+        ("misclassifications", "Misclassifications"),
+        ("deviations", "Deviations from the paper"),
+        ("limitations", "Limitations"),
+        ("reproducibility", "Reproducibility"),
+    ]
+    templates = Path(sections.__file__).parent / "templates" / "sections"
+    assert {path.stem for path in templates.glob("*.html")} == set(sections._SECTIONS)
+
+
+def test_a_type_may_have_the_name_of_a_missing_value(run: Path) -> None:
+    predictions = read_predictions(run / "predictions.csv")
+    predictions.loc[predictions["split"] == "test", ["body_type", "predicted"]] = ["nan", "null"]
+    files.write_csv(run / "predictions.csv", predictions)
+    html = write_report(run).read_text(encoding="utf-8")
+    assert html.count("<td>nan</td><td>null</td>") == (predictions["split"] == "test").sum() > 0
 
 
 def test_only_notebooks_that_exist_are_linked(run: Path) -> None:
@@ -589,7 +619,7 @@ def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
         ({"augmentation": "none"}, "none", False),
     ],
 )  # fmt: skip
-def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool) -> None:
+def test_augmentation_is_described_as_it_is_set(changes: dict, words: str, same: bool) -> None:
     papers = {
         "augmentation": "rotate_and_flip",
         "max_rotation": 90.0,

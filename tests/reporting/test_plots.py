@@ -230,14 +230,14 @@ def test_one_epoch_is_enough() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
-def test_a_mask_loss_that_is_off_is_said_to_be(value: float) -> None:
+def test_a_mask_loss_that_is_off_is_marked(value: float) -> None:
     history = make_history().assign(train_loss_mask=value, validation_loss_mask=value)
     assert "off" in texts(loss_terms(history)).split("\n")
     assert "off" not in texts(loss_terms(make_history())).split("\n")
 
 
 def test_pr_area_by_hand() -> None:
-    # suv: scores .9 right, .8 wrong, .7 right, one suv never found: area = 1/3·1 + 1/3·2/3 = 5/9
+    # suv: scores .9 correct, .8 wrong, .7 correct, one suv never found: area = 1/3·1 + 1/3·2/3 = 5/9
     predictions = pd.DataFrame(
         {
             "photo_id": list("abcd"),
@@ -387,7 +387,7 @@ DEUTERANOPIA = [[0.2920, 0.7054, -0.0003], [0.2934, 0.7089, 0.0000], [-0.0210, 0
 
 
 @pytest.mark.parametrize("sight", [np.eye(3), PROTANOPIA, DEUTERANOPIA])
-def test_colours_of_the_types_are_told_apart_by_everybody(sight: np.ndarray) -> None:
+def test_colours_of_the_types_are_distinguishable(sight: np.ndarray) -> None:
     linear = [np.array(to_rgb(CLASS_COLORS[t])) ** 2.2 for t in BODY_TYPES]
     seen = [(np.asarray(sight) @ colour).clip(0, 1) ** (1 / 2.2) for colour in linear]
     for i, a in enumerate(seen):

@@ -87,7 +87,7 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
         differences: between the paper's experiment and this run.
     """
     split, name = main_split(metrics), metrics["data"]["name"]
-    claimed = claims.claim("headline accuracy").value
+    claimed = claims.claimed_number("headline accuracy")
     if not split:
         sentence = f"This run has no evaluated split of {name}: there is no verdict on the claim."
         return Verdict("no verdict", (sentence,), "neutral")

@@ -74,7 +74,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
-    return environment.get_template(template).render(context | assets)
+    return environment.get_template(template).render({**context, **assets})
 
 
 def _csp_hash(text: str) -> str:

@@ -81,9 +81,9 @@ def results(run: RunFiles) -> dict[str, Any]:
         (
             "Accuracy, validation",
             other and other["accuracy"],
-            claims.claim("average validation accuracy").value,
+            claims.claimed_number("average validation accuracy"),
         ),
-        ("Accuracy, training sample", training, claims.claim("average training accuracy").value),
+        ("Accuracy, training sample", training, claims.claimed_number("average training accuracy")),
         (f"F1, macro, {split}", scores["macro"]["f1"], headline["f1"]),
         (f"Precision, macro, {split}", scores["macro"]["precision"], headline["precision"]),
         (f"Recall, macro, {split}", scores["macro"]["recall"], headline["recall"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from PIL import Image
 
 from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
-from carseg_lib.paper.claims import claim
+from carseg_lib.paper.claims import claim, claimed_number
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
 
 PAPER_SPLITS = {
-    "train": int(claim("training photos").value),
-    "validation": int(claim("validation photos").value),
-    "test": int(claim("test photos").value),
+    "train": int(claimed_number("training photos")),
+    "validation": int(claimed_number("validation photos")),
+    "test": int(claimed_number("test photos")),
 }
-PAPER_SIZE = claim("photo size").value[::-1]  # width, height
+PAPER_SIZE = cast("tuple[float, float]", claim("photo size").value)[::-1]  # width, height
 _SHAPE = (60, 90)  # height, width of the mean silhouettes, in cells
 
 
@@ -267,7 +267,8 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
     lines = style.lines_of(len(types))
     figure = new_figure(8.4, 3.6 + 1.67 * (lines - 1) + 0.25 * max(0, len(types) - 4))
-    top, bottom = figure.subfigures(2, 1, height_ratios=[lines, 1.15 + 0.15 * max(0, len(types) - 4)])
+    heights = [lines, 1.15 + 0.15 * max(0, len(types) - 4)]
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     panels = style.type_panels(top, len(types))
     fills: dict[str, np.ndarray] = {}
     for axes, body_type in zip(panels, types, strict=True):

@@ -68,7 +68,8 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
     axes.axvline(len(types), color="#AEB6BF", linewidth=1)
     axes.set_xlabel("predicted type")
     axes.set_ylabel("true type")
-    percent_axis(axes.collections[0].colorbar.ax.yaxis, "share of the row")
+    if (bar := axes.collections[0].colorbar) is not None:
+        percent_axis(bar.ax.yaxis, "share of the row")
     correct = int(np.trace(matrix[:, : len(types)]))
     none = int(matrix[:, len(types) :].sum())
     note = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.projections.polar import PolarAxes
 from matplotlib.ticker import MaxNLocator
 
 from carseg_lib.core.formatting import percent
@@ -60,17 +60,17 @@ def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Accessibl
         catalogue: photos and their metadata.
         seed: of the choice of samples.
     """
-    known = catalogue.parameters
-    if known.empty:
+    parameters = catalogue.parameters
+    if parameters.empty:
         return {}
     figures: dict[str, tuple[bool, Callable[[], AccessibleFigure]]] = {
         "gallery": (True, lambda: gallery(catalogue, seed)),
         "strips": (bool(_strips(catalogue, False)), lambda: parameter_strips(catalogue, of_shape=False)),
         "shape_strips": (bool(_strips(catalogue, True)), lambda: parameter_strips(catalogue, of_shape=True)),
-        "views": ("view_angle" in known, lambda: view_angles(catalogue)),
-        "numbers": (bool(_numbers(known)), lambda: number_histograms(catalogue)),
-        "categories": (bool(_categories(known)), lambda: category_shares(catalogue)),
-        "shapes": (bool(_pairs(known)), lambda: shape_overlap(catalogue)),
+        "views": ("view_angle" in parameters, lambda: view_angles(catalogue)),
+        "numbers": (bool(_numbers(parameters)), lambda: number_histograms(catalogue)),
+        "categories": (bool(_categories(parameters)), lambda: category_shares(catalogue)),
+        "shapes": (bool(_pairs(parameters)), lambda: shape_overlap(catalogue)),
     }
     return {name: draw() for name, (possible, draw) in figures.items() if possible}
 
@@ -78,8 +78,8 @@ def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Accessibl
 @with_theme
 def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
     """Photos of each type, chosen to differ in view, light and surroundings, with some of their metadata."""
-    known = catalogue.parameters.set_index("photo_id")
-    shown = [name for name in VARIETY if name in known and known[name].dtype != "float64"]
+    parameters = catalogue.parameters.set_index("photo_id")
+    shown = [name for name in VARIETY if name in parameters and parameters[name].dtype != "float64"]
     rng = np.random.default_rng(seed)
     seen: set[tuple[str, str]] = set()
     chosen: list[tuple[str, str]] = []
@@ -87,7 +87,7 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
         of_type = catalogue.photos.loc[catalogue.photos["body_type"] == body_type, "photo_id"].to_numpy()
         left = list(rng.permutation(of_type)[:_CANDIDATES])
         for _ in range(min(_SAMPLES, len(left))):
-            traits = {photo: {(name, known.at[photo, name]) for name in shown} for photo in left}
+            traits = {photo: {(name, parameters.at[photo, name]) for name in shown} for photo in left}
             best = max(left, key=lambda photo: len(traits[photo] - seen))  # the first of equals
             left.remove(best)
             seen |= traits[best]
@@ -101,7 +101,7 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
         axes.set_title(
             body_type, size=9, color=class_color(body_type, catalogue.body_types), weight="bold", pad=3
         )
-        words = [known.at[photo_id, name] for name in shown[:4]]
+        words = [parameters.at[photo_id, name] for name in shown[:4]]
         axes.set_xlabel(", ".join(word for word in words if word and word != "none"), size=7.5, loc="left")
     note = (
         f"{len(chosen)} of {len(catalogue.photos):,} photos, chosen (seed {seed}) to differ in {', '.join(shown)}: "
@@ -141,7 +141,8 @@ def view_angles(catalogue: Catalogue) -> AccessibleFigure:
     figure = new_figure(8.4, 2.5 * lines)
     for k, body_type in enumerate(types):
         angles = table.loc[table["body_type"] == body_type, "view_angle"].dropna()
-        axes = figure.add_subplot(lines, -(-len(types) // lines), k + 1, projection="polar")
+        position = (lines, -(-len(types) // lines), k + 1)
+        axes = cast(PolarAxes, figure.add_subplot(*position, projection="polar"))
         counts, edges = np.histogram((angles + 7.5) % 360, bins=np.arange(0, 361, 15))
         middles = np.deg2rad(edges[:-1])
         axes.bar(
@@ -160,7 +161,7 @@ def view_angles(catalogue: Catalogue) -> AccessibleFigure:
     return add_title(figure, "Viewing directions", note)
 
 
-def dial(axes: Axes) -> None:
+def dial(axes: PolarAxes) -> None:
     """Turn polar axes into a dial around a car that points up: 0° in front of it, 90° at its left."""
     axes.set_theta_zero_location("N")
     low, high = axes.get_ylim()
@@ -218,20 +219,19 @@ def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
 def category_shares(catalogue: Catalogue) -> AccessibleFigure:
     """Share of each view, light, ground and so on among the photos of each type."""
     table, names = _with_types(catalogue), _categories(catalogue.parameters)
-    order = {name: table[name].replace("", "not known").value_counts().index for name in names}
+    order = {name: table[name].replace("", "unknown").value_counts().index for name in names}
     rows = [names[start : start + 3] for start in range(0, len(names), 3)]
     heights = [0.75 + 0.2 * max(len(order[name]) for name in row) for row in rows]
     figure = new_figure(8.4, sum(heights))
-    for subfigure, row in zip(
-        np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights)), rows, strict=True
-    ):
+    subfigures = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for subfigure, row in zip(subfigures, rows, strict=True):
         for axes, name in zip(np.atleast_1d(subfigure.subplots(1, 3)), [*row, "", ""][:3], strict=True):
             if not name:
                 axes.set_axis_off()
                 continue
             at = np.arange(len(order[name]))
             for k, body_type in enumerate(catalogue.body_types):
-                part = table.loc[table["body_type"] == body_type, name].replace("", "not known")
+                part = table.loc[table["body_type"] == body_type, name].replace("", "unknown")
                 shares = part.value_counts(normalize=True).reindex(order[name], fill_value=0)
                 axes.plot(
                     shares,
@@ -291,16 +291,20 @@ def _with_types(catalogue: Catalogue) -> pd.DataFrame:
     return catalogue.parameters.merge(catalogue.photos[["photo_id", "body_type"]], on="photo_id")
 
 
-def _numbers(known: pd.DataFrame) -> list[str]:
-    return [name for name in NUMBERS if name in known and known[name].dtype == "float64"]
+def _numbers(parameters: pd.DataFrame) -> list[str]:
+    return [name for name in NUMBERS if name in parameters and parameters[name].dtype == "float64"]
 
 
-def _categories(known: pd.DataFrame) -> list[str]:
-    return [name for name in CATEGORIES if name in known and known[name].dtype != "float64"]
+def _categories(parameters: pd.DataFrame) -> list[str]:
+    return [name for name in CATEGORIES if name in parameters and parameters[name].dtype != "float64"]
 
 
-def _pairs(known: pd.DataFrame) -> list[tuple[str, str]]:
-    return [pair for pair in SHAPES if all(name in known and known[name].dtype == "float64" for name in pair)]
+def _pairs(parameters: pd.DataFrame) -> list[tuple[str, str]]:
+    return [
+        pair
+        for pair in SHAPES
+        if all(name in parameters and parameters[name].dtype == "float64" for name in pair)
+    ]
 
 
 def _label(name: str) -> str:

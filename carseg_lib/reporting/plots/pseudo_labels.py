@@ -25,7 +25,7 @@ from carseg_lib.reporting.plots.style import (
 )
 
 COLUMNS = 4
-BINS = np.linspace(0, 1, 41)
+BINS = np.linspace(0, 1, 41).tolist()
 
 
 def pseudo_label_figures(

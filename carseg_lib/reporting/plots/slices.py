@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.projections.polar import PolarAxes
 
-from carseg_lib.core.formatting import percent
+from carseg_lib.core.formatting import MINUS, percent
 from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, MIN_PER_OUTCOME, SECTORS, VIEW, SliceReport
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
@@ -159,8 +161,8 @@ def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
     figure = new_figure(8.4, 3.3)
     for k, split in enumerate(splits):
         rows = part[part["split"] == split]
-        axes = figure.add_subplot(1, max(2, len(splits)), k + 1, projection="polar")
-        angles = np.deg2rad(rows["level"].str.rstrip("°").astype(float))
+        axes = cast(PolarAxes, figure.add_subplot(1, max(2, len(splits)), k + 1, projection="polar"))
+        angles = np.deg2rad(rows["level"].str.rstrip("°").str.replace(MINUS, "-").astype(float))
         _rings(axes)
         pale = np.where(rows["n"] < FEW, 0.3, 0.75)
         for angle, row, alpha in zip(angles, rows.itertuples(), pale, strict=True):

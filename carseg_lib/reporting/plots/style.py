@@ -10,11 +10,12 @@ import io
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
@@ -27,7 +28,7 @@ INK, QUIET, GRID, FAINT = "#1F2328", "#59636E", "#E3E6EA", "#F3F4F6"
 DPI = 150
 P = ParamSpec("P")
 R = TypeVar("R")
-_THEME: dict[str, Any] = {
+_THEME: Any = {  # of settings by name, which the stubs of matplotlib want as literals
     "font.family": "DejaVu Sans",  # part of matplotlib: the same glyphs on every machine
     "font.size": 9,
     "axes.titlesize": 9.5,
@@ -102,12 +103,14 @@ def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "
     top = head + 0.17 * len(lines) + (0.06 if lines else 0.0)
     figure.set_size_inches(width, height + top)
     full = height + top
-    figure.get_layout_engine().set(rect=(0.008, 0.01, 0.984, height / full - 0.01), w_pad=0.07, h_pad=0.07)
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(
+        rect=(0.008, 0.01, 0.984, height / full - 0.01), w_pad=0.07, h_pad=0.07
+    )
     for drawn in figure.findobj(Text):
         if "$" in drawn.get_text() and "\\math" not in drawn.get_text():  # a name, not a formula
             drawn.set_parse_math(False)
     left = 0.12 / width
-    heading = {"size": 11.5, "weight": "bold", "color": INK, "linespacing": 1.2}
+    heading: dict[str, Any] = {"size": 11.5, "weight": "bold", "color": INK, "linespacing": 1.2}
     figure.text(left, 1 - 0.12 / full, "\n".join(titles), ha="left", va="top", **heading)
     if lines:
         text = "\n".join(lines)

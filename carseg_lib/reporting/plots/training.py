@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from carseg_lib.core.formatting import percent
 from carseg_lib.evaluation.bootstrap import wilson_interval
-from carseg_lib.paper.claims import claim
+from carseg_lib.paper.claims import claimed_number
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
     QUIET,
@@ -21,8 +21,8 @@ from carseg_lib.reporting.plots.style import (
 )
 
 PAPER_ACCURACY = {  # section VI
-    "validation": claim("average validation accuracy").value,
-    "train": claim("average training accuracy").value,
+    "validation": claimed_number("average validation accuracy"),
+    "train": claimed_number("average training accuracy"),
 }
 TERMS = {
     "objectness": "objectness (proposals)",
@@ -173,14 +173,18 @@ def _epochs(axes: Axes, history: pd.DataFrame) -> None:
     """Integer ticks on the epoch axis."""
     first, last = int(history["epoch"].min()), int(history["epoch"].max())
     axes.set_xlim(first - 0.5, last + 0.5)
-    step = max(1, round((last - first) / (8 if axes.get_subplotspec().get_geometry()[1] == 1 else 3)))
+    place = axes.get_subplotspec()
+    alone = place is None or place.get_geometry()[1] == 1
+    step = max(1, round((last - first) / (8 if alone else 3)))
     axes.set_xticks(range(first, last + 1, step))
     axes.set_xlabel("epoch")
 
 
 def _best(history: pd.DataFrame) -> int | None:
     """The epoch selected on validation; the last one marked."""
-    marked = history.loc[history["best"].astype(bool), "epoch"] if "best" in history else []
+    if "best" not in history:
+        return None
+    marked = history.loc[history["best"].astype(bool), "epoch"]
     return int(marked.iloc[-1]) if len(marked) else None
 
 
