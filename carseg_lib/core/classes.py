@@ -1,6 +1,6 @@
 """The body types of a study, in order, and the names by which data may call them.
 
-TYPES gives them: a list ("hatchback wagon pickup"), with other names after a sign of equality
+CLASSES gives them: a list ("hatchback wagon pickup"), with other names after a sign of equality
 ("suv=geländewagen,4x4 sedan=limousine,berline"), a YAML file, or the word `folders`: each type folder of the data.
 
 Not among the sources: `Run` asks it before anything is read, and the sources bring pandas with them.
@@ -28,7 +28,7 @@ BODY_TYPES = (
     "convertible",
     "minivan",
 )  # the order of the paper's Table 1; class id = index + 1
-FOLDERS = "folders"  # what TYPES says for: the names of the type folders that the data have
+FOLDERS = "folders"  # what CLASSES says for: the names of the type folders that the data have
 LONGEST = 40  # characters of a type: it stands in figures and tables
 _MOST_BYTES = 100_000  # of a YAML file
 # Words that the tables of a run use, or that a reader of CSV takes for no text at all.
@@ -136,7 +136,7 @@ class ClassMap:
                 normalize_name(other) for other in names
             }:
                 names.append(name.strip())
-        return _checked(f"TYPES={FOLDERS}", tuple(names), ((),) * len(names))
+        return _checked(f"CLASSES={FOLDERS}", tuple(names), ((),) * len(names))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -154,22 +154,23 @@ class ClassMap:
         if text == FOLDERS:
             return cls((), (), from_folders=True)
         if text.startswith("{"):
-            return _from_yaml(f"TYPES={_short(text)}", text)
+            return _from_yaml(f"CLASSES={_short(text)}", text)
         try:
             parts = shlex.split(text)
         except ValueError as error:
-            raise CarsegError(f"TYPES={_short(text)}: cannot be read ({str(error).lower()})") from None
+            raise CarsegError(f"CLASSES={_short(text)}: cannot be read ({str(error).lower()})") from None
         pairs = [part.partition("=") for part in parts]
         for name, equals, others in pairs:
             if not name.strip() or (equals and not all(other.strip() for other in others.split(","))):
                 raise CarsegError(
-                    f"TYPES={_short(text)}: {name + equals + others!r} has an empty name; write type or type=name,name"
+                    f"CLASSES={_short(text)}: {name + equals + others!r} has an empty name; "
+                    "write type or type=name,name"
                 )
         names = tuple(name.strip() for name, _, _ in pairs)
         aliases = tuple(
             tuple(other.strip() for other in others.split(",")) if others else () for _, _, others in pairs
         )
-        return _checked(f"TYPES={_short(text)}", names, aliases)
+        return _checked(f"CLASSES={_short(text)}", names, aliases)
 
     @classmethod
     def read(cls, given: str) -> Self:
@@ -186,7 +187,7 @@ class ClassMap:
                 raise CarsegError(f"{path}: larger than {_MOST_BYTES:,} bytes, not a list of types")
             text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
-            raise CarsegError(f"TYPES={given}: the file cannot be read ({error.strerror})") from None
+            raise CarsegError(f"CLASSES={given}: the file cannot be read ({error.strerror})") from None
         except ValueError:
             raise CarsegError(f"{path}: not UTF-8 text; save it as UTF-8") from None
         return _from_yaml(str(path), text)

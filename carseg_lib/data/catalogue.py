@@ -45,9 +45,9 @@ INSTANCE_COLUMNS = {
     "x2": "float64",
     "y2": "float64",
     "mask": "str",  # COCO compressed run-length counts; "" if none
-    "box_origin": "str",  # given | mask | whole frame | teacher
-    "mask_origin": "str",  # given | none | teacher
-    "mask_quality": "float64",  # of a teacher's mask, 0..1 (see `carseg_lib.engine.pseudo_labels.selection`); else NaN
+    "box_origin": "str",  # given | mask | whole frame | pseudo
+    "mask_origin": "str",  # given | none | pseudo
+    "mask_quality": "float64",  # of a pseudo-mask, 0..1 (see `carseg_lib.engine.pseudo_labels.selection`); else NaN
 }
 EXCLUDED_COLUMNS = {
     "photo_id": "str",  # of the photo; of a folder (ends in /) or annotation file where many are counted

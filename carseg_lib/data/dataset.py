@@ -6,7 +6,7 @@ The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in an
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from carseg_lib.core.config import InputConfig
+from carseg_lib.core.constants import IMAGENET_MEAN as MEAN
+from carseg_lib.core.constants import IMAGENET_STD as STD
 from carseg_lib.data.cache import DecodedImageCache, cache_side, decode, open_cache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.transforms import (
@@ -29,7 +31,6 @@ from carseg_lib.data.transforms import (
     Transform,
     sanitize_boxes,
 )
-from carseg_lib.models.backbones import MEAN, STD
 
 READINGS = {
     "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are "
@@ -178,9 +179,7 @@ class CarDataset(Dataset):
         return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
 
 
-def cache_of(
-    catalogue: Catalogue, inputs: InputConfig, folder: Path, say: Callable[[str], None] = print
-) -> DecodedImageCache:
+def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:
     """The decoded photos of what a study trains and validates on; studies of the same data share them.
 
     Raises:
@@ -188,7 +187,7 @@ def cache_of(
         CarsegError: the folder for it cannot be written.
     """
     splits, side = ("train", "validation"), cache_side(inputs.size)
-    return open_cache(catalogue, splits, side, inputs.cache_gb, folder, say)
+    return open_cache(catalogue, splits, side, inputs.cache_gb, folder)
 
 
 def stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:

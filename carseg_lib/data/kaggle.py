@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
-from carseg_lib.core.code_fingerprint import data_state
 from carseg_lib.core.data_spec import KaggleData
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.fingerprint import data_state
 
 _BY_HAND = "or download it by hand, unpack it, and give its folder as DATA"
 

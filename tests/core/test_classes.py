@@ -94,7 +94,7 @@ def test_a_yaml_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("suv", "TYPES=suv: a study needs two body types or more (found: suv); separate them by spaces"),
+        ("suv", "CLASSES=suv: a study needs two body types or more (found: suv); separate them by spaces"),
         ("suv,sedan", "a study needs two body types or more (found: suv,sedan); separate them by spaces"),
         ("suv suv", "the type 'suv' stands twice; keep one of them"),
         ("suv SUV", "'suv' (read like 'SUV') means both suv and SUV; keep one of them"),
@@ -144,7 +144,7 @@ def test_a_small_file_that_stands_for_an_endless_one_is_refused_at_once(tmp_path
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(CarsegError, match=r"TYPES=gone\.yaml: the file cannot be read \(No such file"):
+    with pytest.raises(CarsegError, match=r"CLASSES=gone\.yaml: the file cannot be read \(No such file"):
         ClassMap.read("gone.yaml")
     (tmp_path / "large.yaml").write_text("#" * 100_001)
     with pytest.raises(CarsegError, match=r"large\.yaml: larger than 100,000 bytes"):
@@ -166,7 +166,7 @@ def test_folders_become_types_in_the_order_of_the_alphabet():
     assert types.names == ("Hatch-Back", "SUV", "wagon")
     assert [types.of(name) for name in ("hatchback", "suvs", "Wagons")] == ["Hatch-Back", "SUV", "wagon"]
     with pytest.raises(
-        CarsegError, match=r"TYPES=folders: a study needs two body types or more \(found: wagon\)"
+        CarsegError, match=r"CLASSES=folders: a study needs two body types or more \(found: wagon\)"
     ):
         waiting.among({"wagon"})
 

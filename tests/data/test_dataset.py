@@ -97,7 +97,7 @@ def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, run):
 
 
 def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, run):
-    cache = cache_of(dataset, run.config.inputs, run.caches, say=lambda _: None)
+    cache = cache_of(dataset, run.config.inputs, run.caches)
     from_file = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True)
     from_cache = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True, cache=cache)
     for i in range(len(from_file)):

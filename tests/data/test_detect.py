@@ -1,4 +1,4 @@
-"""Which source a folder is for, TYPES=folders, other types end to end, and sets that are small or lopsided."""
+"""Which source a folder is for, CLASSES=folders, other types end to end, and sets that are small or lopsided."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_every_type_folder_is_a_type(tmp_path, layout):
 
 def test_folders_are_for_type_folders_alone(tmp_path):
     with pytest.raises(
-        CarsegError, match=r"TYPES=folders is for photos in type folders, these have VOC annotations"
+        CarsegError, match=r"CLASSES=folders is for photos in type folders, these have VOC annotations"
     ):
         detect_and_list(make_voc(tmp_path / "voc"), ClassMap.parse("folders"))
 

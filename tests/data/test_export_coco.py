@@ -29,7 +29,7 @@ def leave_out(run, photo_id, mask):
     dataset = Catalogue.load(run.dataset)
     car = dataset.instances[dataset.instances.photo_id == photo_id].iloc[0].to_dict()
     split = dataset.photos.set_index("photo_id").split[photo_id]
-    row = car | {"mask": mask, "mask_origin": "teacher", "mask_quality": 0.3}
+    row = car | {"mask": mask, "mask_origin": "pseudo", "mask_quality": 0.3}
     row |= {"split": split, "reason": "doubtful mask", "detail": "quality 0.30"}
     files.write_csv(run.rejected_masks, table([row], REJECTED_COLUMNS))
     dataset.without(pd.Series([photo_id]), "doubtful mask", pd.Series(["quality 0.30"])).save(run.dataset)
@@ -74,7 +74,7 @@ def test_a_doubtful_mask_that_a_person_corrects_is_used(run, tmp_path):
     content = json.loads(path.read_text())
     ids = {image["file_name"]: image["id"] for image in content["images"]}
     (annotation,) = [a for a in content["annotations"] if a["image_id"] == ids[photo_id]]
-    assert annotation["attributes"] == {"doubtful": True, "mask_origin": "teacher", "mask_quality": 0.3}
+    assert annotation["attributes"] == {"doubtful": True, "mask_origin": "pseudo", "mask_quality": 0.3}
     right = decode_mask(car["mask"], 160, 240)
     right[:, :60] = False  # as an annotator would cut it
     encoded = coco_mask.encode(np.asfortranarray(right.astype(np.uint8)))

@@ -255,7 +255,7 @@ def test_a_run_is_named_and_remade_like_that_of_a_folder(monkeypatch, tmp_path, 
 
 def test_make_catalogue_shows_what_was_fetched(monkeypatch, tmp_path, photos, capsys):
     make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
-    assert main(["catalogue", "--data", "kaggle:someone/cars@3"]) == 0
+    assert main(["inspect", "--data", "kaggle:someone/cars@3"]) == 0
     assert capsys.readouterr().out.startswith("cars@3: type folders, 12 photos, 12 labelled cars\n")
-    assert main(["catalogue", "--data", "kaggle:someone/cars"]) == 2
+    assert main(["inspect", "--data", "kaggle:someone/cars"]) == 2
     assert kaggle.is_kaggle("kaggle:x") and not kaggle.is_kaggle("/data/kaggle:x")

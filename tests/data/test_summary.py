@@ -18,7 +18,7 @@ def here(monkeypatch, tmp_path):
 
 
 def shown(capsys, *words: str) -> list[str]:
-    assert main(["catalogue", *words]) == 0
+    assert main(["inspect", *words]) == 0
     return capsys.readouterr().out.splitlines()
 
 
@@ -29,7 +29,7 @@ def test_type_folders_without_splits(tmp_path, capsys):
     for name in ("a.jpg", "b.jpg"):
         (folder / "bus" / name).write_bytes(b"x")
     before = sorted(tmp_path.rglob("*"))
-    lines = shown(capsys, "--data", "cars", "--types", "suv sedan")
+    lines = shown(capsys, "--data", "cars", "--classes", "suv sedan")
     assert lines[:9] == [
         "cars: type folders, 71 photos, 71 labelled cars",
         "",
@@ -68,7 +68,7 @@ def test_splits_boxes_and_masks_that_are_given(tmp_path, capsys):
 
 def test_many_of_a_kind_are_counted_and_the_first_shown(tmp_path, capsys):
     voc = make_voc(tmp_path / "voc", lists={"train": [f"{k:06d}" for k in range(1, 8)]}, masks=False)
-    lines = shown(capsys, "--data", str(voc), "--types", "suv=minivan sedan=convertible")
+    lines = shown(capsys, "--data", str(voc), "--classes", "suv=minivan sedan=convertible")
     at = lines.index("  in no split: 5")
     reason = "no list in ImageSets/Main names it"
     assert lines[at + 1 : at + 5] == [
@@ -82,13 +82,13 @@ def test_what_no_study_can_be_made_of_is_shown_and_then_refused(tmp_path, capsys
     folder = make_car_photos(tmp_path / "cars", 4, (24, 16), layout="folder")
     for path in sorted((folder / "suv").iterdir())[:2]:
         path.write_bytes(b"")
-    assert main(["catalogue", "--data", "cars"]) == 2
+    assert main(["inspect", "--data", "cars"]) == 2
     said = capsys.readouterr()
     assert "  empty file: 2" in said.out.splitlines()
     assert said.err.startswith("carseg: ") and said.err.count("\n") == 1
     assert "2 of 16 photos (12.5%, more than 5%) cannot be used: 2 empty file" in said.err
     (folder / "suv").rename(folder / "jeep")
-    assert main(["catalogue", "--data", "cars", "--types", "suv sedan"]) == 2
+    assert main(["inspect", "--data", "cars", "--classes", "suv sedan"]) == 2
     said = capsys.readouterr()
     assert "  other type: 3" in said.out.splitlines()
     assert "suv has 0 photos that can be used, 3 are needed" in said.err
@@ -104,12 +104,12 @@ def test_the_embedded_set_is_shown_and_leaves_nothing_behind(tmp_path, capsys):
     ("words", "message"),
     [
         (["--data", "gone"], "DATA='gone' does not exist"),
-        (["--types", "suv suv"], "TYPES=suv suv: the type 'suv' stands twice"),
-        (["--types", "gone.yaml"], "TYPES=gone.yaml: the file cannot be read"),
+        (["--classes", "suv suv"], "CLASSES=suv suv: the type 'suv' stands twice"),
+        (["--classes", "gone.yaml"], "CLASSES=gone.yaml: the file cannot be read"),
         (["--seed", "x"], "seed = 'x' (SEED): must be a whole number"),
     ],
 )
 def test_a_mistake_is_one_line(capsys, words, message):
-    assert main(["catalogue", *words]) == 2
+    assert main(["inspect", *words]) == 2
     said = capsys.readouterr()
     assert said.out == "" and message in said.err and said.err.count("\n") == 1

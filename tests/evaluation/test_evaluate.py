@@ -22,7 +22,7 @@ def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
         run = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
         with_dataset(run)
-        train(run)
+        train(run.config, run)
         yield run, evaluate(run.config, run)
 
 
@@ -191,7 +191,7 @@ def test_devices(monkeypatch):
 def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
     with_dataset(run)
-    train(run)
+    train(run.config, run)
     metrics = evaluate(run.config, run)
     assert metrics["data"]["masks"] == "none" and metrics["data"]["boxes"] == "whole frame"
     for scores in metrics["splits"].values():
