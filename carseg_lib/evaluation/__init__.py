@@ -1,1 +1,1 @@
-"""What predictions are worth: classification metrics, average precision, intervals, slices."""
+"""Evaluation of predictions: classification metrics, average precision, intervals, slices."""

@@ -1,13 +1,12 @@
-"""An estimate and its 95% interval: what every headline number of the study comes with.
+"""An estimate and its 95% interval, as every headline number of the study has one.
 
-The interval is the percentile bootstrap over photos: as many photos as there are, drawn with replacement,
-many times; 2.5% of the values lie below `low`, 2.5% above `high`. Two rules where that says too little:
+The interval is the percentile bootstrap over photos: as many photos as there are, sampled with replacement, many
+times; 2.5% of the values lie below `low`, 2.5% above `high`. There are two exceptions:
 
-- If all draws give one value (every photo right, say, or a single photo), the bootstrap's interval has no
-  width, and a perfect score on four photos would look certain. Wilson's interval for a proportion stands in,
-  with the number's own n. For other numbers between 0 and 1 it is on the wide side: none varies more
-  than a proportion of the same mean does.
-- The interval always holds the value: where resampling is biased (average precision can be), it is stretched.
+- If all samples give one value (every photo correct, or a single photo), the bootstrap interval has no width, and a
+  perfect score on four photos would seem certain. Wilson's interval for a proportion replaces it, with the number's
+  own n. For other numbers between 0 and 1 it is conservative: none varies more than a proportion of the same mean.
+- The interval always contains the value: where resampling is biased (average precision can be), it is extended.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from statistics import NormalDist
 import numpy as np
 
 LEVEL = 0.95
-_CHUNK = 100  # draws held in memory at once
+_CHUNK = 100  # samples in memory at once
 _NO_WIDTH = 1e-12
-_ROUNDING = 1e-6  # by which an overlap of float32 boxes may exceed 1
+_ROUNDING = 1e-6  # by which an IoU of float32 boxes may exceed 1
 
 Estimate = dict[str, float | int]  # {"value", "low", "high", "n"}
 
@@ -30,8 +29,8 @@ def estimate(value: float, draws: np.ndarray, n: int) -> Estimate:
     """An estimate with its interval.
 
     Args:
-        value: the number from the photos as they are, 0..1.
-        draws: float array (B,), the same number from each draw; NaN where a draw leaves it undefined.
+        value: the number on the photos themselves, 0..1.
+        draws: float array (B,), the same number on each sample; NaN where it is undefined.
         n: photos (or instances) that the number is computed from.
 
     Returns:
@@ -58,11 +57,14 @@ def estimate(value: float, draws: np.ndarray, n: int) -> Estimate:
 
 
 def wilson_interval(proportion: float, n: int) -> tuple[float, float]:
-    """Wilson's score interval at 95%.
+    """Wilson's score interval at 95% (Wilson 1927).
+
+    scipy's `binomtest(k, n).proportion_ci(method="wilson")` gives the same up to rounding, but takes whole successes
+    only: here a proportion may also be the mean of other numbers between 0 and 1, such as an F1 score.
 
     Args:
         proportion: 0..1.
-        n: number of trials; with 0 nothing is known, and the interval is (0, 1).
+        n: number of trials; with 0 the interval is (0, 1).
 
     Returns:
         (low, high), 0 ≤ low ≤ high ≤ 1.
@@ -78,7 +80,7 @@ def wilson_interval(proportion: float, n: int) -> tuple[float, float]:
 def proportion_estimate(successes: int, n: int, *, bootstrap_samples: int, seed: int) -> Estimate:
     """Estimate of a share of photos, such as an accuracy.
 
-    The number of successes among n photos drawn with replacement is binomial, so it is drawn as such.
+    The number of successes among n photos sampled with replacement is binomial and is drawn as such.
 
     Args:
         successes: photos that count, 0..n.
@@ -91,7 +93,7 @@ def proportion_estimate(successes: int, n: int, *, bootstrap_samples: int, seed:
 
 
 def mean_estimate(values: np.ndarray, *, bootstrap_samples: int, seed: int | list[int]) -> Estimate:
-    """Estimate of the mean of one value a photo.
+    """Estimate of the mean of one value per photo.
 
     Args:
         values: float array (n,), n at least 1, each 0..1.
@@ -104,7 +106,7 @@ def mean_estimate(values: np.ndarray, *, bootstrap_samples: int, seed: int | lis
 
 
 def photo_weights(n: int, bootstrap_samples: int, seed: int | list[int]) -> Iterator[np.ndarray]:
-    """How often each photo is drawn, in chunks so that memory does not grow with the number of draws.
+    """How often each photo is sampled, in chunks so that memory does not grow with the number of samples.
 
     Args:
         n: photos.

@@ -1,19 +1,21 @@
-"""Every number that is computed from the answers and detections of a split.
+"""Every number that is computed from the predictions and detections of a split.
 
 Conventions:
-- "no car found" is an answer like any other, and always wrong.
-- Accuracy of a type is one-vs-rest, as in the paper's Table 1: the share of all photos for which "is it this
-  type?" is answered rightly.
-- A type that has photos but is never answered has precision 0 (scikit-learn's zero_division=0): a model gains
-  nothing by never saying it. Its n is then 0 and its interval (0, 1).
-- A type with no photos in the split has no precision, recall or F1 (null), and the averages leave it out.
-- Intervals: see `carseg_lib.evaluation.bootstrap`. The confusion matrix of n photos drawn with replacement is
-  multinomial with the shares of the cells, so it is drawn as such.
-- n is what a number is computed from: precision, the photos answered so; recall, the photos of the type; F1,
-  the photos of either kind; all others, the photos of the split (mask IoU: those with a truth mask).
+- "no car found" is a prediction like any other, and always wrong.
+- Accuracy of a type is one-vs-rest, as in the paper's Table 1: the share of all photos for which "is it this type?" is
+  decided correctly.
+- A type that has photos but is never predicted has precision 0 (scikit-learn's zero_division=0), so that a model does
+  not profit from never predicting it. Its n is then 0 and its interval (0, 1).
+- A type without photos in the split has no precision, recall or F1 (null), and the averages exclude it.
+- Intervals: see `carseg_lib.evaluation.bootstrap`. The confusion matrix of n photos sampled with replacement is
+  multinomial with the shares of the cells and is drawn as such.
+- n is the number of photos that a number is computed from. Precision: photos predicted as the type; recall: photos of
+  the type; F1: photos of either kind; all others: the photos of the split (mask IoU: those with a labelled mask).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,15 +23,22 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.formatting import DASH, markdown_table
 from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.average_precision import average_precision
 from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate
 
 SCORES = ("precision", "recall", "f1", "accuracy")
+REPORT_COLUMNS = {  # of classification_report.csv
+    "split": "str",
+    "body_type": "str",  # or the name of an average
+    **{f"{score}{end}": "float64" for score in SCORES for end in ("", "_low", "_high")},
+    "support": "int64",  # photos
+}
 _HEADINGS = {"precision": "Precision", "recall": "Recall", "f1": "F1-score", "accuracy": "Accuracy"}
 
-# One stream of random numbers each, so that adding a number leaves the others' intervals as they were.
-_ANSWERS, _BOXES, _MASKS, _BOX_IOU, _MASK_IOU = range(5)
+# One stream of random numbers each, so that adding a number does not change the intervals of the others.
+_PREDICTIONS, _BOXES, _MASKS, _BOX_IOU, _MASK_IOU = range(5)
 
 
 def split_metrics(
@@ -51,7 +60,7 @@ def split_metrics(
         body_types: the types, in order.
         bootstrap_samples: draws for the intervals.
         seed: the same seed gives the same intervals.
-        has_masks: whether the truth has masks; without, mask numbers are None.
+        has_masks: whether masks are labelled; otherwise mask numbers are None.
 
     Returns:
         Plain Python values; an estimate is {"value", "low", "high", "n"}, or None where it does not apply:
@@ -60,7 +69,7 @@ def split_metrics(
         box_iou, mask_iou (means over the photos that have one in `predictions`).
 
     Raises:
-        CarsegError: The split is empty, a photo is listed twice or has no truth, or a type is not one of
+        CarsegError: The split is empty, a photo is listed twice or has no label, or a type is not one of
             `body_types`.
     """
     predictions = predictions.sort_values("photo_id", ignore_index=True)
@@ -73,9 +82,9 @@ def split_metrics(
         return mean_estimate(values, bootstrap_samples=bootstrap_samples, seed=seeds) if len(values) else None
 
     sizes = predictions[["photo_id", "width", "height"]]
-    settings = {"body_types": body_types, "bootstrap_samples": bootstrap_samples}
+    settings: dict[str, Any] = {"body_types": body_types, "bootstrap_samples": bootstrap_samples}
     return {
-        **_answer_metrics(predictions, **settings, seed=[seed, _ANSWERS]),
+        **_classification_metrics(predictions, **settings, seed=[seed, _PREDICTIONS]),
         "box": average_precision(truth, detections, sizes, "bbox", **settings, seed=[seed, _BOXES]),
         "mask": average_precision(truth, detections, sizes, "segm", **settings, seed=[seed, _MASKS])
         if has_masks
@@ -100,13 +109,13 @@ def headline_numbers(metrics: dict) -> dict[str, Estimate | None]:
 
 
 def headline_table(splits: dict[str, dict]) -> pd.DataFrame:
-    """The headline numbers of each split as a table to read.
+    """The headline numbers of each split as a table.
 
     Args:
         splits: metrics of each split by name, as in metrics.json.
 
     Returns:
-        Rows (split, number), columns value, low, high (fractions), n; numbers that do not apply are left out.
+        Rows (split, number), columns value, low, high (fractions), n; numbers that do not apply are omitted.
     """
     rows = {
         (split, number): estimate
@@ -118,9 +127,9 @@ def headline_table(splits: dict[str, dict]) -> pd.DataFrame:
 
 
 def confusion_matrix(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> np.ndarray:
-    """Photos by truth (rows, C) and answer (columns, C and "no car found"): int array (C, C + 1)."""
-    answers = _answers(predictions)
-    return sklearn_confusion_matrix(predictions["body_type"], answers, labels=[*body_types, NO_DETECTION])[
+    """Photos by true type (rows, C) and predicted type (columns, C and "no car found"): int array (C, C + 1)."""
+    predicted = _predicted(predictions)
+    return sklearn_confusion_matrix(predictions["body_type"], predicted, labels=[*body_types, NO_DETECTION])[
         :-1
     ]
 
@@ -129,27 +138,27 @@ def scores_of_matrices(matrices: np.ndarray) -> dict[str, np.ndarray]:
     """The scores of many confusion matrices at once.
 
     Args:
-        matrices: int array (B, C, C + 1), rows truth, columns answers, the last "no car found".
+        matrices: int array (B, C, C + 1), rows true types, columns predicted types, the last "no car found".
 
     Returns:
         precision, recall, f1, accuracy: float arrays (B, C), the first three NaN for a type without photos;
-        macro_<score>, weighted_<score>: (B,); overall: (B,), the share of right answers.
+        macro_<score>, weighted_<score>: (B,); overall: (B,), the share of correct predictions.
     """
     n = matrices.sum(axis=(1, 2))[:, None]
     support = matrices.sum(axis=2)  # (B, C)
-    answered = matrices.sum(axis=1)[:, :-1]
-    right = np.diagonal(matrices, axis1=1, axis2=2)
+    predicted = matrices.sum(axis=1)[:, :-1]
+    correct = np.diagonal(matrices, axis1=1, axis2=2)
     present = support > 0
     result = {
-        "precision": np.where(present, right / np.maximum(answered, 1), np.nan),
-        "recall": np.where(present, right / np.maximum(support, 1), np.nan),
-        "f1": np.where(present, 2 * right / np.maximum(support + answered, 1), np.nan),
-        "accuracy": (n - support - answered + 2 * right) / n,
+        "precision": np.where(present, correct / np.maximum(predicted, 1), np.nan),
+        "recall": np.where(present, correct / np.maximum(support, 1), np.nan),
+        "f1": np.where(present, 2 * correct / np.maximum(support + predicted, 1), np.nan),
+        "accuracy": (n - support - predicted + 2 * correct) / n,
     }
     for score in SCORES:
         result[f"macro_{score}"] = np.nanmean(result[score], axis=1)
         result[f"weighted_{score}"] = np.nansum(result[score] * support, axis=1) / n[:, 0]
-    return result | {"overall": right.sum(axis=1) / n[:, 0]}
+    return result | {"overall": correct.sum(axis=1) / n[:, 0]}
 
 
 def classification_report(metrics: dict) -> pd.DataFrame:
@@ -182,22 +191,19 @@ def classification_report(metrics: dict) -> pd.DataFrame:
 
 def report_markdown(report: pd.DataFrame) -> str:
     """A classification report as a Markdown table; a cell is `value (low–high)`, or – for none."""
-    lines = [
-        f"| Body type | {' | '.join(_HEADINGS.values())} | Photos |",
-        f"|:---|{'---:|' * (len(SCORES) + 1)}",
-    ]
+    rows = []
     for _, row in report.iterrows():
-        cells = [
-            "–"
+        scores = [
+            DASH
             if pd.isna(row[score])
             else f"{row[score]:.3f} ({row[f'{score}_low']:.3f}–{row[f'{score}_high']:.3f})"
             for score in SCORES
         ]
-        lines.append(f"| {row['body_type']} | {' | '.join(cells)} | {row['support']:d} |")
-    return "\n".join(lines) + "\n"
+        rows.append([row["body_type"], *scores, f"{row['support']:d}"])
+    return markdown_table(["Body type", *_HEADINGS.values(), "Photos"], rows)
 
 
-def _answers(predictions: pd.DataFrame) -> pd.Series:
+def _predicted(predictions: pd.DataFrame) -> pd.Series:
     return predictions["predicted"].fillna("").replace("", NO_DETECTION)
 
 
@@ -211,7 +217,7 @@ def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str
             f"predictions: the photo {twice.iloc[0]!r} is listed twice. Run the evaluation again."
         )
     for column, allowed in (("body_type", body_types), ("predicted", (*body_types, NO_DETECTION))):
-        given = _answers(predictions) if column == "predicted" else predictions[column]
+        given = _predicted(predictions) if column == "predicted" else predictions[column]
         if len(strange := given[~given.isin(allowed)]):
             photo = predictions.loc[strange.index[0], "photo_id"]
             raise CarsegError(
@@ -224,27 +230,27 @@ def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str
         )
 
 
-def _answer_metrics(
+def _classification_metrics(
     predictions: pd.DataFrame, *, body_types: tuple[str, ...], bootstrap_samples: int, seed: list[int]
 ) -> dict:
     n = len(predictions)
-    true, answers = predictions["body_type"], _answers(predictions)
+    true, predicted = predictions["body_type"], _predicted(predictions)
     matrix = confusion_matrix(predictions, body_types)
     cells = np.random.default_rng(seed).multinomial(n, matrix.ravel() / n, size=bootstrap_samples)
     draws = scores_of_matrices(cells.reshape(-1, *matrix.shape))
 
-    support, answered = matrix.sum(axis=1), matrix.sum(axis=0)[:-1]
+    support, n_predicted = matrix.sum(axis=1), matrix.sum(axis=0)[:-1]
     basis = {
-        "precision": answered,
+        "precision": n_predicted,
         "recall": support,
-        "f1": support + answered - matrix.diagonal(),
+        "f1": support + n_predicted - matrix.diagonal(),
     }  # n of each
     present = [body_type for body_type, photos in zip(body_types, support, strict=True) if photos]
-    one_vs_rest = [accuracy_score(true == body_type, answers == body_type) for body_type in body_types]
+    one_vs_rest = [accuracy_score(true == body_type, predicted == body_type) for body_type in body_types]
 
     def average(kind: str) -> dict[str, Estimate]:
         scores = precision_recall_fscore_support(
-            true, answers, labels=present, average=kind, zero_division=0
+            true, predicted, labels=present, average=kind, zero_division=0
         )[:3]
         accuracy = np.average(one_vs_rest, weights=support if kind == "weighted" else None)
         return {
@@ -252,9 +258,9 @@ def _answer_metrics(
             for score, value in zip(SCORES, (*scores, accuracy), strict=True)
         }
 
-    per_type = {}
+    per_type: dict[str, dict[str, Any]] = {}
     for c, body_type in enumerate(body_types):
-        scores = precision_recall_fscore_support(true, answers, labels=[body_type], zero_division=0)[:3]
+        scores = precision_recall_fscore_support(true, predicted, labels=[body_type], zero_division=0)[:3]
         per_type[body_type] = {
             score: estimate(value[0], draws[score][:, c], int(basis[score][c])) if support[c] else None
             for score, value in zip(SCORES, scores, strict=False)
@@ -262,7 +268,7 @@ def _answer_metrics(
         per_type[body_type]["accuracy"] = estimate(one_vs_rest[c], draws["accuracy"][:, c], n)
         per_type[body_type]["support"] = int(support[c])
     return {
-        "accuracy": estimate(accuracy_score(true, answers), draws["overall"], n),
+        "accuracy": estimate(accuracy_score(true, predicted), draws["overall"], n),
         "macro": average("macro"),
         "weighted": average("weighted"),
         "per_type": per_type,

@@ -1,17 +1,17 @@
-"""What makes a type hard: the answers against what is known of every photo, which only rendered photos allow.
+"""Slice metrics and error analysis by attribute, for data with rendering metadata.
 
-A catalogue may have a table of parameters, a row a photo: view, light, occlusion, shape of the car and so on.
-Accuracy and mask IoU are given for each level of the main factors (Wilson's interval for an accuracy, the bootstrap
-over photos for a mean IoU). Levels differ in more than their name (cars seen from behind may also be smaller), so a
-logistic regression of "answered right" on all factors together says which one it is, as far as the photos can tell.
+A catalogue may have a table of metadata, a row per photo: view, light, occlusion, shape of the car and so on. Accuracy
+and mean mask IoU are given for each slice, that is for each level of the main attributes (Wilson's interval for an
+accuracy, the bootstrap over photos for a mean IoU). Attributes are correlated (cars seen from behind may also be
+smaller), so a logistic regression of "classified correctly" on all measures together estimates the effect of each.
 
-Without such a table every function here returns no rows, and `SliceReport.said` says why.
+Without metadata every function here returns no rows, and `SliceReport.summary` gives the reason.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,24 +19,20 @@ from sklearn.linear_model import LogisticRegression
 
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.formatting import MINUS
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.evaluation.bootstrap import LEVEL, mean_estimate, photo_weights, wilson_interval
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from carseg_lib.core.config import RunConfig
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A parameter by whose levels accuracy is given.
+    """An attribute of a photo whose levels divide the photos into slices.
 
     Attributes:
-        column: Of the table of parameters.
-        title: For figures and tables.
-        levels: In order. Of a text: its values, any others follow; of a number: the names of its bands.
-        edges: Of a number: where each band but the first begins.
+        column: of the table of metadata.
+        title: for figures and tables.
+        levels: in order. Of a text, its values, followed by any others; of a number, the names of its bands.
+        edges: of a number, where each band but the first begins.
     """
 
     column: str
@@ -45,7 +41,7 @@ class Attribute:
     edges: tuple[float, ...] = ()
 
     def level_of(self, values: pd.Series) -> pd.Series:
-        """The level of each photo; "" where the value is not known."""
+        """The level of each photo; "" where the value is missing."""
         if not self.edges:
             return values.astype("str")
         numbers = values.to_numpy(float)
@@ -54,7 +50,7 @@ class Attribute:
         return pd.Series(names[bands], index=values.index, dtype="str")
 
     def ordered(self, found: pd.Series) -> list[str]:
-        """The levels that occur, in order."""
+        """The levels that occur in `found`, in order."""
         present = set(found) - {""}
         named = [level for level in dict.fromkeys(self.levels) if level in present]
         return named + sorted(present - set(named))
@@ -64,7 +60,7 @@ VIEW = Attribute("view", "seen from", ("front", "front three-quarter", "side", "
 SECTORS = Attribute(  # from the car to the camera: 0° in front, 90° at its left
     "view_angle",
     "direction",
-    ("180°", *(f"{centre}°" for centre in range(-150, 181, 30))),
+    ("180°", *(f"{centre}°".replace("-", MINUS) for centre in range(-150, 181, 30))),
     tuple(float(centre - 15) for centre in range(-150, 181, 30)),
 )
 ATTRIBUTES = (
@@ -86,7 +82,7 @@ ATTRIBUTES = (
 )
 SLICE_COLUMNS = {
     "split": "str",
-    "factor": "str",  # title of a factor; "all photos" for the split as a whole
+    "attribute": "str",  # title of an attribute; "all photos" for the whole split
     "body_type": "str",  # "" for all types
     "level": "str",
     "n": "int64",
@@ -99,7 +95,7 @@ SLICE_COLUMNS = {
 }
 ALL = "all photos"
 
-# What the regression looks at, as a reader would say it: larger values are more of what the name says.
+# Measures of the regression by column; larger values are more of what the name says.
 _MEASURES = {
     "camera_height": "camera higher",
     "focal_length": "longer lens",
@@ -107,7 +103,7 @@ _MEASURES = {
     "occlusion": "more of the car hidden",
     "cut_off": "more of the car beyond the frame",
     "other_cars": "more other cars",
-    "blur": "softer picture",
+    "blur": "more lens blur",
     "motion_blur": "more motion blur",
     "noise": "more noise",
     "dirt": "dirtier car",
@@ -116,52 +112,53 @@ _RELATIVE = {"shape_length": "longer than its type", "shape_height": "taller tha
 ERROR_ODDS_COLUMNS = {
     "group": "str",  # "all types" or a type
     "measure": "str",
-    "odds_ratio": "float64",  # of a right answer, for one standard deviation more; under 1: harder
+    "odds_ratio": "float64",  # of a correct prediction, per standard deviation; below 1: harder
     "low": "float64",
     "high": "float64",
     "n": "int64",
-    "wrong": "int64",
+    "misclassified": "int64",
 }
-_LEAST = 20  # right answers, and wrong ones, without which a group is not fitted
-_REFITS = 400
+MIN_PER_OUTCOME = 20  # correct and misclassified photos that a group needs to be fitted
+_REFITS = 400  # bootstrap samples of the regression
 
 
 @dataclass(frozen=True, eq=False)
 class SliceReport:
-    """The answers against the parameters.
+    """Slice metrics and the error regression of one run.
 
     Attributes:
-        said: What there is to say, or why there is nothing.
-        accuracy: As `slice_metrics` returns it.
-        hardness: As `error_odds` returns it.
-        body_types: Of the study, in order.
+        summary: one sentence: what was analysed, or why nothing was.
+        metrics: as `slice_metrics` returns it.
+        error_odds: as `error_odds` returns it.
+        body_types: of the study, in order.
     """
 
-    said: str
-    accuracy: pd.DataFrame
+    summary: str
+    metrics: pd.DataFrame
     error_odds: pd.DataFrame
     body_types: tuple[str, ...] = BODY_TYPES
 
+    def save(self, folder: Path) -> None:
+        """Write slice_metrics.csv and error_odds.csv into a run's folder."""
+        files.write_csv(folder / "slice_metrics.csv", self.metrics)
+        files.write_csv(folder / "error_odds.csv", self.error_odds)
+
 
 def analyse_slices(
-    catalogue: Catalogue, predictions: pd.DataFrame, config: RunConfig, folder: Path
+    catalogue: Catalogue, predictions: pd.DataFrame, *, bootstrap_samples: int, seed: int
 ) -> SliceReport:
-    """Hold the answers on validation and test against the parameters; leaves slice_metrics.csv and error_odds.csv.
+    """Analyse the predictions on validation and test by the attributes of the photos.
 
     Args:
-        catalogue: With or without parameters.
-        predictions: As in predictions.csv.
-        config: Gives the seed and the number of bootstrap samples.
-        folder: Of the run.
+        catalogue: with or without metadata.
+        predictions: columns as `tables.PREDICTIONS`; those of the training split are ignored.
+        bootstrap_samples: draws for the intervals of the IoU.
+        seed: the same seed gives the same intervals.
     """
-    judged = predictions[predictions["split"] != "train"]
-    accuracy = slice_metrics(
-        catalogue, judged, bootstrap_samples=config.eval.bootstrap_samples, seed=config.seed
-    )
-    effects = error_odds(catalogue, judged, seed=config.seed)
-    files.write_csv(folder / "slice_metrics.csv", accuracy)
-    files.write_csv(folder / "error_odds.csv", effects)
-    return SliceReport(_said(accuracy, effects, catalogue), accuracy, effects, catalogue.body_types)
+    evaluated = predictions[predictions["split"] != "train"]
+    metrics = slice_metrics(catalogue, evaluated, bootstrap_samples=bootstrap_samples, seed=seed)
+    odds = error_odds(catalogue, evaluated, seed=seed)
+    return SliceReport(_summary(metrics, odds, catalogue), metrics, odds, catalogue.body_types)
 
 
 def slice_metrics(
@@ -170,23 +167,23 @@ def slice_metrics(
     """Accuracy and mean mask IoU of each split, of each level of `ATTRIBUTES`, and of each type from each view.
 
     Args:
-        catalogue: Its parameters name the levels; a factor that they lack is left out.
-        predictions: Columns photo_id, split, body_type, predicted ("" or NaN: no car found), mask_iou.
-        bootstrap_samples: Draws for the intervals of the IoU.
-        seed: The same seed gives the same intervals.
+        catalogue: its metadata give the levels; an attribute that they lack is left out.
+        predictions: columns photo_id, split, body_type, predicted ("" or NaN: no car found), mask_iou.
+        bootstrap_samples: draws for the intervals of the IoU.
+        seed: the same seed gives the same intervals.
 
     Returns:
-        Columns as ACCURACY_COLUMNS; the accuracy's interval is Wilson's. No rows without parameters.
+        Columns as `SLICE_COLUMNS`; the interval of an accuracy is Wilson's. No rows without metadata.
     """
     rows: list[dict] = []
-    parameters = catalogue.parameters.set_index("photo_id")
-    answers = predictions[predictions["photo_id"].isin(parameters.index)]
-    answers = answers.assign(right=answers["predicted"].fillna("") == answers["body_type"])
+    metadata = catalogue.parameters.set_index("photo_id")
+    rated = predictions[predictions["photo_id"].isin(metadata.index)]
+    rated = rated.assign(correct=rated["predicted"].fillna("") == rated["body_type"])
 
     def add(part: pd.DataFrame, **names: str) -> None:
-        n, share = len(part), float(part["right"].mean())
+        n, share = len(part), float(part["correct"].mean())
         low, high = wilson_interval(share, n)
-        low, high = min(low, share), max(high, share)  # at 0 and 1 they round to the other side
+        low, high = min(low, share), max(high, share)  # at 0 and 1 rounding may put them on the other side
         overlaps = part["mask_iou"].dropna().to_numpy(float)
         iou = {"value": np.nan, "low": np.nan, "high": np.nan}
         if len(overlaps):
@@ -194,88 +191,89 @@ def slice_metrics(
         row = names | {"n": n, "accuracy": share, "low": low, "high": high, "mask_iou": iou["value"]}
         rows.append(row | {"mask_iou_low": iou["low"], "mask_iou_high": iou["high"]})
 
-    for split in [name for name in SPLITS if (answers["split"] == name).any()]:
-        part = answers[answers["split"] == split]
-        add(part, split=split, factor=ALL, body_type="", level=ALL)
-        known = parameters.loc[part["photo_id"]].set_index(part.index)
-        for factor in (*ATTRIBUTES, SECTORS):
-            if not _usable(factor, known):
+    for split in [name for name in SPLITS if (rated["split"] == name).any()]:
+        part = rated[rated["split"] == split]
+        add(part, split=split, attribute=ALL, body_type="", level=ALL)
+        of_part = metadata.loc[part["photo_id"]].set_index(part.index)
+        for attribute in (*ATTRIBUTES, SECTORS):
+            if not _usable(attribute, of_part):
                 continue
-            levels = factor.level_of(known[factor.column])
-            types = ("", *catalogue.body_types) if factor is VIEW else ("",)
+            levels = attribute.level_of(of_part[attribute.column])
+            types = ("", *catalogue.body_types) if attribute is VIEW else ("",)
             for body_type in types:
-                of_type = part["body_type"] == body_type if body_type else part["right"].notna()
-                for level in factor.ordered(levels[of_type]):
+                of_type = part["body_type"] == body_type if body_type else part["correct"].notna()
+                for level in attribute.ordered(levels[of_type]):
                     chosen = part[of_type & (levels == level)]
-                    add(chosen, split=split, factor=factor.title, body_type=body_type, level=level)
+                    add(chosen, split=split, attribute=attribute.title, body_type=body_type, level=level)
     return pd.DataFrame(rows, columns=list(SLICE_COLUMNS)).astype(SLICE_COLUMNS)
 
 
 def error_odds(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """How much each measure of a photo, the others being equal, changes the odds of a right answer.
+    """The effect of each measure of a photo, the others being equal, on the odds of a correct prediction.
 
-    A logistic regression on the standardised measures, for all types together (each with a level of its own) and for
-    each type with at least 20 right and 20 wrong answers. A mild ridge keeps the effects finite where few answers
-    are wrong, and draws them a little towards 1. Intervals: percentile bootstrap over photos, 400 refits.
+    A logistic regression on the standardised measures, for all types together (each with an intercept of its own) and
+    for each type with at least `MIN_PER_OUTCOME` correct and misclassified photos. A mild ridge penalty keeps the
+    effects finite where few photos are misclassified, and shrinks the odds ratios slightly towards 1. Intervals:
+    percentile bootstrap over photos, 400 refits.
 
     Args:
-        catalogue: With parameters; measures that they lack, or that never vary, are left out.
-        predictions: As for `slice_metrics`; splits are taken together.
-        seed: The same seed gives the same intervals.
+        catalogue: with metadata; measures that they lack, or that never vary, are left out.
+        predictions: as for `slice_metrics`; splits are taken together.
+        seed: the same seed gives the same intervals.
 
     Returns:
-        Columns as HARDNESS_COLUMNS; in each group the strongest effect first. No rows where nothing can be fitted.
+        Columns as `ERROR_ODDS_COLUMNS`; in each group the strongest effect first. No rows where nothing can be fitted.
     """
     measures = _measures(catalogue)
-    answers = predictions[predictions["photo_id"].isin(measures.index)]
-    right = (answers["predicted"].fillna("") == answers["body_type"]).to_numpy()
-    types = answers["body_type"].to_numpy()
-    values = measures.loc[answers["photo_id"]]
+    rated = predictions[predictions["photo_id"].isin(measures.index)]
+    correct = (rated["predicted"].fillna("") == rated["body_type"]).to_numpy()
+    types = rated["body_type"].to_numpy()
+    values = measures.loc[rated["photo_id"]]
     rows: list[pd.DataFrame] = []
     for group in ("all types", *catalogue.body_types):
-        inside = np.ones(len(answers), bool) if group == "all types" else types == group
-        wrong = int((~right[inside]).sum())
-        if min(wrong, inside.sum() - wrong) < _LEAST or measures.shape[1] == 0:
+        inside = np.ones(len(rated), bool) if group == "all types" else types == group
+        misclassified = int((~correct[inside]).sum())
+        if min(misclassified, inside.sum() - misclassified) < MIN_PER_OUTCOME or measures.shape[1] == 0:
             continue
-        effects = _effects(values[inside], right[inside], pd.get_dummies(types[inside], dtype=float), seed)
-        rows.append(effects.assign(group=group, n=int(inside.sum()), wrong=wrong))
+        effects = _effects(values[inside], correct[inside], pd.get_dummies(types[inside], dtype=float), seed)
+        rows.append(effects.assign(group=group, n=int(inside.sum()), misclassified=misclassified))
     if not rows:
         return pd.DataFrame(columns=list(ERROR_ODDS_COLUMNS)).astype(ERROR_ODDS_COLUMNS)
     return pd.concat(rows, ignore_index=True)[list(ERROR_ODDS_COLUMNS)].astype(ERROR_ODDS_COLUMNS)
 
 
-def _usable(factor: Attribute, parameters: pd.DataFrame) -> bool:
-    """Whether the table has the factor, as a number or as a text."""
-    return factor.column in parameters and bool(factor.edges) == (
-        parameters[factor.column].dtype == "float64"
+def _usable(attribute: Attribute, metadata: pd.DataFrame) -> bool:
+    """Whether the table has the attribute in the expected kind, number or text."""
+    return attribute.column in metadata and bool(attribute.edges) == (
+        metadata[attribute.column].dtype == "float64"
     )
 
 
 def _measures(catalogue: Catalogue) -> pd.DataFrame:
-    """What the regression looks at, a row a photo: complete columns that vary."""
-    known = catalogue.parameters.set_index("photo_id")
+    """The inputs of the regression, a row per photo: complete columns that vary."""
+    metadata = catalogue.parameters.set_index("photo_id")
     columns: dict[str, pd.Series] = {}
-    if "view_angle" in known:
-        angle = np.deg2rad(known["view_angle"])
+    if "view_angle" in metadata:
+        angle = np.deg2rad(metadata["view_angle"])
         columns |= {"seen from the front": np.cos(angle), "seen from the side": np.sin(angle).abs()}
-    columns |= {said: known[name] for name, said in _MEASURES.items() if name in known}
-    photos = catalogue.photos.set_index("photo_id").reindex(known.index)
-    columns["brighter picture"] = photos["brightness"]
-    for name, said in _RELATIVE.items():
-        if name in known:
-            columns[said] = known[name] - known[name].groupby(photos["body_type"]).transform("mean")
-    table = pd.DataFrame(columns, index=known.index)
+    columns |= {title: metadata[name] for name, title in _MEASURES.items() if name in metadata}
+    photos = catalogue.photos.set_index("photo_id").reindex(metadata.index)
+    columns["brighter photo"] = photos["brightness"]
+    for name, title in _RELATIVE.items():
+        if name in metadata:
+            columns[title] = metadata[name] - metadata[name].groupby(photos["body_type"]).transform("mean")
+    table = pd.DataFrame(columns, index=metadata.index)
     return table.loc[:, table.notna().all() & (table.std() > 0)]
 
 
-def _effects(values: pd.DataFrame, right: np.ndarray, types: pd.DataFrame, seed: int) -> pd.DataFrame:
+def _effects(values: pd.DataFrame, correct: np.ndarray, types: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Odds ratios of the measures in one group, with intervals."""
     values = values.loc[:, values.std() > 0]
     inputs = np.hstack([(values - values.mean()) / values.std(), types.iloc[:, 1:]])
     model = LogisticRegression(C=1.0, solver="newton-cholesky")
 
     def fitted(weights: np.ndarray) -> np.ndarray:
-        return model.fit(inputs, right, sample_weight=weights).coef_[0, : values.shape[1]]
+        return model.fit(inputs, correct, sample_weight=weights).coef_[0, : values.shape[1]]
 
     draws = [fitted(row) for rows in photo_weights(len(values), _REFITS, seed) for row in rows]
     low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
@@ -285,20 +283,18 @@ def _effects(values: pd.DataFrame, right: np.ndarray, types: pd.DataFrame, seed:
     return found.iloc[np.argsort(-np.abs(effects), kind="stable")]
 
 
-def _said(accuracy: pd.DataFrame, effects: pd.DataFrame, catalogue: Catalogue) -> str:
-    if accuracy.empty:
+def _summary(metrics: pd.DataFrame, odds: pd.DataFrame, catalogue: Catalogue) -> str:
+    if metrics.empty:
         return (
-            "How these photos were made is not known (the data have no parameters.csv): accuracy is not divided by "
-            "view, size, occlusion or light."
+            "These photos have no rendering metadata (the data have no parameters.csv): accuracy is not given by view, "
+            "size, occlusion or light."
         )
-    counts = accuracy[accuracy["factor"] == ALL]
+    counts = metrics[metrics["attribute"] == ALL]
     photos = " and ".join(f"{row.n:,} {row.split} photos" for row in counts.itertuples())
-    if effects.empty:
+    analysed = f"{photos}, each with {catalogue.parameters.shape[1] - 1} attributes"
+    if odds.empty:
         return (
-            f"{photos}, each with {catalogue.parameters.shape[1] - 1} known parameters. Too few answers are right, or "
-            f"wrong, for a regression: {_LEAST} of both are needed."
+            f"{analysed}. Too few photos are correct, or misclassified, for a regression: it needs {MIN_PER_OUTCOME} "
+            "of both."
         )
-    fitted = ", ".join(effects["group"].drop_duplicates())
-    return (
-        f"{photos}, each with {catalogue.parameters.shape[1] - 1} known parameters; regression for: {fitted}."
-    )
+    return f"{analysed}; regression for: {', '.join(odds['group'].drop_duplicates())}."

@@ -52,7 +52,7 @@ def read_predictions(path: Path | str) -> pd.DataFrame:
     Raises:
         CarsegError: The file is missing, is no such table, or lacks a column.
     """
-    return _read(Path(path), PREDICTIONS)
+    return read_table(path, PREDICTIONS)
 
 
 def read_detections(path: Path | str) -> pd.DataFrame:
@@ -67,10 +67,20 @@ def read_detections(path: Path | str) -> pd.DataFrame:
     Raises:
         CarsegError: The file is missing, is no such table, or lacks a column.
     """
-    return _read(Path(path), DETECTIONS)
+    return read_table(path, DETECTIONS)
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+def read_table(path: Path | str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """A table of a run whose texts may be any, so that only an empty cell of a number is a missing value.
+
+    Args:
+        path: of the CSV file.
+        columns: dtype ("str", "float64", "int64") by name.
+
+    Raises:
+        CarsegError: The file is missing, is no such table, or lacks a column.
+    """
+    path = Path(path)
     numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
     try:
         table = pd.read_csv(path, dtype=dict(columns), keep_default_na=False, na_values=numbers)

@@ -291,7 +291,14 @@ def predict_validation(
     """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.predict_split`."""
     photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
     # torchvision's model is called in the same way
-    return predict_split(cast(MaskRCNN, model), photos, "validation", config)
+    return predict_split(
+        cast(MaskRCNN, model),
+        photos,
+        "validation",
+        config.model,
+        config.train.batch_size,
+        config.inputs.num_workers,
+    )
 
 
 def initial_model(

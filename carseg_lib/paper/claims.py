@@ -99,6 +99,19 @@ def claim(what: str) -> Claim:
     return _BY_NAME[what]
 
 
+def claimed_number(what: str) -> float:
+    """The value of a claim that is one number.
+
+    Raises:
+        KeyError: The paper makes no such claim.
+        ValueError: It is of several numbers.
+    """
+    value = claim(what).value
+    if isinstance(value, tuple):
+        raise ValueError(f"the claim {what!r} is of several numbers")
+    return value
+
+
 def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
     """The paper's headline and Table 1 beside a run's numbers on one split.
 

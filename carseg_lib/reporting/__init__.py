@@ -1,1 +1,1 @@
-"""What people look at: the figures and the HTML report."""
+"""The figures and the HTML report."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from carseg_lib.core.classes import BODY_TYPES
 
-# Okabe and Ito's palette: told apart with the common forms of colour blindness, and in grey.
+# Okabe and Ito's palette: distinguishable with the common forms of colour blindness, and in grey.
 CLASS_COLORS = {"suv": "#0072B2", "sedan": "#E69F00", "convertible": "#009E73", "minivan": "#CC79A7"}
 NO_DETECTION_COLOR = "#767676"
-# For further types: as far from those, and from each other, as can be; told apart by names where they are many.
+# For further types: as different from those, and from each other, as possible; many types need their names.
 _FURTHER = ("#56B4E9", "#D55E00", "#6A4FB3", "#8C6D1F", "#00A6A6", "#B8336A", "#7FB800", "#3B4A9E")
 
 
@@ -19,7 +19,7 @@ _FURTHER = ("#56B4E9", "#D55E00", "#6A4FB3", "#8C6D1F", "#00A6A6", "#B8336A", "#
 def class_colors(body_types: tuple[str, ...]) -> dict[str, str]:
     """The colour of each type of a study, as "#RRGGBB".
 
-    The paper's types have their own wherever they occur; the others take, in order, those that are left.
+    The paper's types have fixed colours; other types take the remaining ones in order.
     """
     known = {t: CLASS_COLORS[t] for t in body_types if t in CLASS_COLORS}
     free = (colour for colour in _all_colours() if colour not in known.values())
@@ -27,7 +27,7 @@ def class_colors(body_types: tuple[str, ...]) -> dict[str, str]:
 
 
 def class_color(body_type: str, body_types: tuple[str, ...] | list[str] = BODY_TYPES) -> str:
-    """The colour of a type among those of its study; grey for "no car found" and for what is none of them."""
+    """The colour of a type of the study; grey for "no car found" and for unknown types."""
     return class_colors(tuple(body_types)).get(body_type, NO_DETECTION_COLOR)
 
 
@@ -35,6 +35,6 @@ def _all_colours() -> Iterator[str]:
     yield from CLASS_COLORS.values()
     yield from _FURTHER
     hue = 0.0
-    while True:  # each as far round the circle of hues from all before it as the golden ratio brings it
+    while True:  # steps of the golden ratio spread the hues evenly
         hue = (hue + 0.618034) % 1
         yield "#" + "".join(f"{round(255 * part):02X}" for part in colorsys.hls_to_rgb(hue, 0.42, 0.55))

@@ -131,7 +131,7 @@ def evaluate(run: Run) -> dict[str, Any]:
         CarsegError: The run has no trained model, or another process makes it.
     """
     with run_lock(run):
-        return evaluation.evaluate(run)
+        return evaluation.evaluate(run.config, run)
 
 
 def predict(run: Run, photo: str | Path) -> list[Detection]:

@@ -77,7 +77,7 @@ def test_no_cell_is_empty(notebook):
 
 
 def test_its_parameters_cell_names_the_run_and_does_nothing(path, notebook):
-    assert declared_parameters(path) == {"run"}
+    assert declared_parameters(path) == {"run_name"}
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     (assignment,) = ast.parse(tagged[0].source).body
@@ -122,7 +122,7 @@ def test_every_figure_is_written_by_one_notebook():
     names = [
         name
         for path in NOTEBOOKS
-        for name in re.findall(r"study\.figures / f?\"([^\"]+)\.png", code_of(nbformat.read(path, 4)))
+        for name in re.findall(r"run\.figures / f?\"([^\"]+)\.png", code_of(nbformat.read(path, 4)))
     ]
     assert "near_duplicates" in names
     assert len(names) == len(set(names))

@@ -7,7 +7,8 @@ import pytest
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import encode_mask
-from carseg_lib.evaluation.average_precision import average_precision, coco_ap, match_detections, resampled_ap
+from carseg_lib.evaluation.average_precision import average_precision, coco_ap, resampled_ap
+from carseg_lib.evaluation.coco_matching import match_detections
 
 TYPES = ("suv", "sedan", "convertible", "minivan")
 HEIGHT, WIDTH = 30, 40

@@ -28,7 +28,7 @@ BOX = (2, 3, 12, 10)
 MASK = np.zeros((HEIGHT, WIDTH), dtype=bool)
 MASK[3:10, 2:12] = True
 
-# Rows truth, columns answers, the last "no car found".
+# Rows true types, columns predicted types, the last "no car found".
 MATRIX = [
     [6, 2, 0, 1, 1],  # suv: 10 photos
     [1, 3, 1, 0, 0],  # sedan: 5
@@ -38,15 +38,15 @@ MATRIX = [
 
 
 def tables(matrix):
-    """A confusion matrix → predictions, detections, truth; every answer has the true box and mask."""
-    answers = [
+    """A confusion matrix → predictions, detections, truth; every prediction has the true box and mask."""
+    rows = [
         (true, (*TYPES, "")[column])
         for true, row in zip(TYPES, matrix, strict=True)
         for column, photos in enumerate(row)
         for _ in range(photos)
     ]
-    predictions = pd.DataFrame(answers, columns=["body_type", "predicted"])
-    predictions.insert(0, "photo_id", [f"{i:04d}.jpg" for i in range(len(answers))])
+    predictions = pd.DataFrame(rows, columns=["body_type", "predicted"])
+    predictions.insert(0, "photo_id", [f"{i:04d}.jpg" for i in range(len(rows))])
     found = (predictions["predicted"] != "").astype(float)
     predictions = predictions.assign(score=0.9, box_iou=found, mask_iou=found, width=WIDTH, height=HEIGHT)
     place = dict(zip(("x1", "y1", "x2", "y2"), BOX, strict=True)) | {"mask": encode_mask(MASK)}
@@ -70,9 +70,9 @@ def test_scores_by_hand():
     assert value(result["accuracy"]) == (13 / 20, 20)
     suv, sedan, convertible, minivan = (result["per_type"][body_type] for body_type in TYPES)
     assert [value(suv[score]) for score in SCORES] == [
-        (6 / 8, 8),  # answered suv: 6 + 1 + 1
+        (6 / 8, 8),  # predicted as suv: 6 + 1 + 1
         (6 / 10, 10),
-        (pytest.approx(12 / 18), 12),  # 10 of the type, 2 more answered so
+        (pytest.approx(12 / 18), 12),  # 10 of the type, 2 more predicted so
         (14 / 20, 20),  # wrong: 4 missed, 2 taken for suv
     ]
     assert [value(sedan[score]) for score in SCORES] == [
@@ -103,7 +103,7 @@ def test_scores_by_hand():
     assert result["box"]["per_type"]["minivan"]["AP"]["value"] == 0.0
 
 
-def test_a_type_never_answered_has_precision_0_known_to_nobody():
+def test_a_type_never_predicted_has_precision_0_and_the_widest_interval():
     # The one minivan was missed: precision and F1 are 0 by convention, and no photo bounds the precision.
     two_types = metrics_of([[5, 0, 0, 0, 0], [0, 5, 0, 0, 0], [0, 0, 5, 0, 0], [3, 0, 0, 0, 0]])
     assert two_types["per_type"]["minivan"]["precision"] == {"value": 0.0, "low": 0.0, "high": 1.0, "n": 0}
@@ -246,13 +246,13 @@ matrices = arrays(np.int64, (4, 5), elements=st.integers(0, 6)).filter(lambda ma
 @given(matrices)
 def test_vectorised_scores_are_scikit_learns(matrix):
     predictions, _, _ = tables(matrix)
-    answers = predictions["predicted"].replace("", NO_DETECTION)
+    predicted = predictions["predicted"].replace("", NO_DETECTION)
     scores = scores_of_matrices(matrix[None])
     support = matrix.sum(axis=1)
     present = [body_type for body_type, photos in zip(TYPES, support, strict=True) if photos]
     for average in (None, "macro", "weighted"):
         expected = precision_recall_fscore_support(
-            predictions["body_type"], answers, labels=present, average=average, zero_division=0
+            predictions["body_type"], predicted, labels=present, average=average, zero_division=0
         )
         for score, wanted in zip(SCORES[:3], expected[:3], strict=True):
             if average is None:

@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 import torch
 
+from carseg_lib.core.config import ModelConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.engine.inference import Detection, choose_device, load_trained, photo_detections
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation import evaluate as evaluation
-from carseg_lib.evaluation.evaluate import box_iou, evaluate, largest_instance, mask_iou, training_facts
+from carseg_lib.evaluation.evaluate import box_iou, evaluate, largest_instance, mask_iou, training_summary
+from carseg_lib.evaluation.tables import DETECTIONS, PREDICTIONS, read_detections, read_predictions
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -21,7 +23,7 @@ def trained(tmp_path_factory, synthetic_cars):
         run = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
         with_dataset(run)
         train(run.config, run)
-        yield run, evaluate(run)
+        yield run, evaluate(run.config, run)
 
 
 def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(trained):
@@ -46,26 +48,27 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
 
 
-def test_accuracy_is_the_share_of_right_answers_and_files_agree(trained):
+def test_accuracy_is_the_share_of_correct_predictions_and_files_agree(trained):
     run, metrics = trained
-    predictions = pd.read_csv(run.predictions, keep_default_na=False)
+    predictions = read_predictions(run.predictions)
     for split, part in predictions.groupby("split"):
         accuracy = metrics["splits"][split]["accuracy"]["value"]
         assert accuracy == pytest.approx((part.predicted == part.body_type).mean())
-    detections = pd.read_csv(run.detections, keep_default_na=False)
+    detections = read_detections(run.detections)
+    assert list(predictions) == list(PREDICTIONS) and list(detections) == list(DETECTIONS)
     best = detections.groupby("photo_id").score.max()
-    answered = predictions[predictions.predicted != ""].set_index("photo_id")
-    assert (answered.score.astype(float) == best.reindex(answered.index)).all()
+    found = predictions[predictions.predicted != ""].set_index("photo_id")
+    assert (found.score == best.reindex(found.index)).all()
     report = pd.read_csv(run.folder / "classification_report.csv")
     assert set(report.split) == {"train", "validation", "test"}
     assert "## Validation" in (run.folder / "classification_report.md").read_text()
 
 
-def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(trained):
-    """COCO's average precision is over all of them; suppression between types is for the answer alone."""
+def test_a_car_may_be_detected_as_several_types_and_the_prediction_is_the_best(trained):
+    """COCO's average precision is over all of them; suppression between types is for the prediction alone."""
     run, _ = trained
-    predictions = pd.read_csv(run.predictions, keep_default_na=False).set_index("photo_id")
-    detections = pd.read_csv(run.detections, keep_default_na=False)
+    predictions = read_predictions(run.predictions).set_index("photo_id")
+    detections = read_detections(run.detections)
     of_box = detections.groupby(["photo_id", "x1", "y1", "x2", "y2"]).body_type
     assert of_box.nunique().max() > 1 and (of_box.nunique() == of_box.size()).all()
     first = detections.sort_values("score", ascending=False, kind="stable").drop_duplicates("photo_id")
@@ -75,7 +78,7 @@ def test_a_car_may_be_detected_as_several_types_and_the_answer_is_the_best(train
 def test_evaluating_again_gives_the_same_bytes(trained):
     run, _ = trained
     first = run.metrics.read_bytes(), run.predictions.read_bytes(), run.detections.read_bytes()
-    evaluate(run)
+    evaluate(run.config, run)
     assert first == (
         run.metrics.read_bytes(),
         run.predictions.read_bytes(),
@@ -104,8 +107,8 @@ def test_changed_weights_are_refused(trained, tmp_path):
 
 
 def test_a_run_without_a_model_says_what_to_do(monkeypatch, tmp_path, synthetic_cars):
+    run = small_run(monkeypatch, tmp_path, synthetic_cars)
     with pytest.raises(CarsegError, match="no trained model yet; run make train RUN=smoke"):
-        run = small_run(monkeypatch, tmp_path, synthetic_cars)
         load_trained(run.config, run)
 
 
@@ -116,10 +119,10 @@ def test_detections_are_in_the_photos_own_pixels_best_first():
         "scores": torch.tensor([0.3, 0.9, 0.6]),
         "masks": torch.ones(3, 1, 28, 28),
     }
-    run = SimpleNamespace(score_threshold=0.05, class_agnostic_nms_iou=0.5)
+    config = ModelConfig(score_threshold=0.05, class_agnostic_nms_iou=0.5)
     image_size = (100, 200)  # height and width
     types = ("suv", "sedan", "convertible", "minivan")
-    first, second = photo_detections(found, (240, 160), image_size, types, run)
+    first, second = photo_detections(found, (240, 160), image_size, types, config)
     assert (first.body_type, second.body_type) == ("sedan", "suv")  # the third overlaps the first: one car
     assert first.box == pytest.approx((12, 32, 108, 128))
     mask = decode_mask(first.mask, 160, 240)
@@ -135,11 +138,11 @@ def test_overlaps_by_hand():
     half = np.zeros((10, 10), bool)
     half[:5, :5] = True
     truth = SimpleNamespace(x1=0.0, y1=0.0, x2=10.0, y2=5.0, mask=encode_mask(true_mask))
-    answer = Detection("suv", 0.9, (0.0, 0.0, 5.0, 5.0), encode_mask(half))
-    assert box_iou(answer, truth) == pytest.approx(25 / 50)
-    assert mask_iou(answer, truth, 10, 10) == pytest.approx(25 / 50)
+    prediction = Detection("suv", 0.9, (0.0, 0.0, 5.0, 5.0), encode_mask(half))
+    assert box_iou(prediction, truth) == pytest.approx(25 / 50)
+    assert mask_iou(prediction, truth, 10, 10) == pytest.approx(25 / 50)
     assert (box_iou(None, truth), mask_iou(None, truth, 10, 10)) == (0.0, 0.0)
-    assert np.isnan(mask_iou(answer, SimpleNamespace(mask=""), 10, 10))
+    assert np.isnan(mask_iou(prediction, SimpleNamespace(mask=""), 10, 10))
 
 
 def test_a_photos_truth_is_its_largest_car_of_its_type():
@@ -156,7 +159,7 @@ def test_a_photos_truth_is_its_largest_car_of_its_type():
     assert largest_instance(cars, "suv").x2 == 20.0
 
 
-def test_training_facts_by_hand():
+def test_training_summary_by_hand():
     history = pd.DataFrame(
         {
             "epoch": [1, 2],
@@ -167,12 +170,12 @@ def test_training_facts_by_hand():
             "train_loss": [2.0, 1.0],
         }
     )
-    facts = training_facts(history, SimpleNamespace(bootstrap_samples=200, seed=0))
-    assert facts["best_epoch"] == 2 and facts["final_train_loss"] == 1.0
-    assert facts["mean_train_accuracy"] == pytest.approx(0.7) and facts[
+    summary = training_summary(history, bootstrap_samples=200, seed=0)
+    assert summary["best_epoch"] == 2 and summary["final_train_loss"] == 1.0
+    assert summary["mean_train_accuracy"] == pytest.approx(0.7) and summary[
         "mean_validation_accuracy"
     ] == pytest.approx(0.6)
-    assert facts["train_accuracy"]["value"] == 0.9 and 0.75 < facts["train_accuracy"]["low"] < 0.9
+    assert summary["train_accuracy"]["value"] == 0.9 and 0.75 < summary["train_accuracy"]["low"] < 0.9
 
 
 def test_devices(monkeypatch):
@@ -189,7 +192,7 @@ def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_
     run = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
     with_dataset(run)
     train(run.config, run)
-    metrics = evaluate(run)
+    metrics = evaluate(run.config, run)
     assert metrics["data"]["masks"] == "none" and metrics["data"]["boxes"] == "whole frame"
     for scores in metrics["splits"].values():
         assert scores["mask"] is None and scores["mask_ap"] is None and scores["mask_iou"] is None

@@ -1,10 +1,9 @@
-"""What makes a type hard: levels, intervals, the regression, its figures, and data without parameters."""
+"""Error analysis by attribute: levels, intervals, the regression, its figures, and data without metadata."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -33,7 +32,7 @@ from carseg_lib.evaluation.slices import (
     VIEW,
     Attribute,
 )
-from carseg_lib.reporting.plots.metadata import parameter_figures
+from carseg_lib.reporting.plots.metadata import metadata_figures
 from carseg_lib.reporting.plots.slices import slice_figures
 from carseg_lib.reporting.plots.style import png_bytes
 from carseg_rendering.scene.scenes import SceneParameters
@@ -44,7 +43,7 @@ SETTINGS = {"bootstrap_samples": 100, "seed": 0}
 
 
 def made(n: int = 1200, seed: int = 0) -> tuple[Catalogue, pd.DataFrame]:
-    """A catalogue of photos that nobody drew, and answers that occlusion and dusk make worse, and nothing else."""
+    """A catalogue of photos that nobody drew, and predictions that occlusion makes worse, and nothing else."""
     rng = np.random.default_rng([seed, 1])
     ids = [f"{k:05d}.jpg" for k in range(n)]
     types = [BODY_TYPES[k % 4] for k in range(n)]
@@ -53,11 +52,11 @@ def made(n: int = 1200, seed: int = 0) -> tuple[Catalogue, pd.DataFrame]:
     rows |= {"photo_id": ids, "split": split, "body_type": types, "brightness": rng.uniform(0, 1, n)}
     known = draw_parameters(ids, types, seed).astype({"other_cars": "float64", "jpeg_quality": "float64"})
     logit = 3 - 15 * known["occlusion"]
-    right = rng.random(n) < 1 / (1 + np.exp(-logit))
+    correct = rng.random(n) < 1 / (1 + np.exp(-logit))
     other = np.array(types)[::-1]
-    predicted = np.where(right, types, np.where(other == types, "", other))
+    predicted = np.where(correct, types, np.where(other == types, "", other))
     predictions = pd.DataFrame({"photo_id": ids, "split": split, "body_type": types, "predicted": predicted})
-    predictions["mask_iou"] = np.where(right, 0.9, 0.2)
+    predictions["mask_iou"] = np.where(correct, 0.9, 0.2)
     photos = pd.DataFrame(rows).astype(PHOTO_COLUMNS)
     return Catalogue("made", Path("/no"), photos, table([], INSTANCE_COLUMNS), parameters=known), predictions
 
@@ -70,13 +69,12 @@ def cars(tmp_path_factory) -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory) -> tuple[Path, slices.SliceReport]:
-    folder = tmp_path_factory.mktemp("run")
-    return folder, slices.analyse_slices(*made(), SimpleNamespace(folder=folder, **SETTINGS))
+def report() -> slices.SliceReport:
+    return slices.analyse_slices(*made(), **SETTINGS)
 
 
 def test_levels_of_numbers_and_texts():
-    hidden = next(factor for factor in ATTRIBUTES if factor.column == "occlusion")
+    hidden = next(attribute for attribute in ATTRIBUTES if attribute.column == "occlusion")
     values = pd.Series([0.0, 0.004, 0.005, 0.1, 0.9, np.nan])
     assert hidden.level_of(values).tolist() == [
         "not at all",
@@ -98,7 +96,7 @@ def test_levels_of_numbers_and_texts():
         (-14.9, "0°"),
         (15.1, "30°"),
         (90, "90°"),
-        (-90, "-90°"),
+        (-90, "−90°"),
         (180, "180°"),
         (-180, "180°"),
         (-166, "180°"),
@@ -115,7 +113,7 @@ def test_accuracy_by_hand():
         name: str(pd.Series([], dtype=kind).dtype) for name, kind in SLICE_COLUMNS.items()
     }
     merged = predictions.merge(catalogue.parameters, on="photo_id")
-    merged["right"] = merged["predicted"] == merged["body_type"]
+    merged["correct"] = merged["predicted"] == merged["body_type"]
     part = merged[
         (merged["split"] == "validation") & (merged["view"] == "rear") & (merged["body_type"] == "suv")
     ]
@@ -123,25 +121,25 @@ def test_accuracy_by_hand():
         (result["split"] == "validation") & (result["level"] == "rear") & (result["body_type"] == "suv")
     ]
     assert row["n"].item() == len(part)
-    assert row["accuracy"].item() == part["right"].mean()
-    assert (row["low"].item(), row["high"].item()) == wilson_interval(part["right"].mean(), len(part))
+    assert row["accuracy"].item() == part["correct"].mean()
+    assert (row["low"].item(), row["high"].item()) == wilson_interval(part["correct"].mean(), len(part))
     assert row["mask_iou"].item() == pytest.approx(part["mask_iou"].mean())
     assert (result["low"] <= result["accuracy"]).all() and (result["accuracy"] <= result["high"]).all()
-    for title in {factor.title for factor in (*ATTRIBUTES, SECTORS)}:
+    for title in {attribute.title for attribute in (*ATTRIBUTES, SECTORS)}:
         for split, n in merged["split"].value_counts().items():
             levels = result[
-                (result["factor"] == title) & (result["split"] == split) & (result["body_type"] == "")
+                (result["attribute"] == title) & (result["split"] == split) & (result["body_type"] == "")
             ]
             assert levels["n"].sum() == n, title
-    assert set(result.loc[result["factor"] == VIEW.title, "level"]) == set(VIEWS)
+    assert set(result.loc[result["attribute"] == VIEW.title, "level"]) == set(VIEWS)
 
 
-def test_factors_that_the_table_lacks_or_means_otherwise_are_left_out():
+def test_attributes_that_the_table_lacks_or_has_in_another_kind_are_left_out():
     catalogue, predictions = made(60)
     known = catalogue.parameters.drop(columns=["view", "view_angle"]).assign(occlusion="much", predicted="x")
     result = slices.slice_metrics(replace(catalogue, parameters=known), predictions, **SETTINGS)
-    assert not {VIEW.title, SECTORS.title, "car hidden"} & set(result["factor"])
-    assert "light" in set(result["factor"])
+    assert not {VIEW.title, SECTORS.title, "car hidden"} & set(result["attribute"])
+    assert "light" in set(result["attribute"])
 
 
 def test_masks_that_nobody_gave_have_no_iou():
@@ -150,9 +148,8 @@ def test_masks_that_nobody_gave_have_no_iou():
     assert result["mask_iou"].isna().all() and result["accuracy"].notna().all()
 
 
-def test_the_regression_finds_what_was_built_in_and_little_else(judged):
-    _, known = judged
-    effects = known.error_odds
+def test_the_regression_finds_what_was_built_in_and_little_else(report):
+    effects = report.error_odds
     pooled = effects[effects["group"] == "all types"].set_index("measure")
     assert pooled.index[0] == "more of the car hidden"  # the strongest first
     assert pooled.iloc[0]["high"] < 0.6
@@ -163,11 +160,11 @@ def test_the_regression_finds_what_was_built_in_and_little_else(judged):
     assert pooled["n"].unique().tolist() == [1200]
 
 
-def test_too_few_wrong_answers_are_not_fitted():
+def test_too_few_misclassified_photos_are_not_fitted():
     catalogue, predictions = made(200)
-    right = predictions.assign(predicted=predictions["body_type"])
-    assert slices.error_odds(catalogue, right, seed=0).empty
-    wrong = right.copy()
+    correct = predictions.assign(predicted=predictions["body_type"])
+    assert slices.error_odds(catalogue, correct, seed=0).empty
+    wrong = correct.copy()
     wrong.loc[wrong.index[:25], "predicted"] = ""
     groups = set(slices.error_odds(catalogue, wrong, seed=0)["group"])
     assert groups == {"all types"}
@@ -177,33 +174,34 @@ def test_columns_with_gaps_or_without_variation_are_left_out():
     catalogue, predictions = made(400)
     known = catalogue.parameters.assign(noise=np.nan, dirt=0.5)
     measures = set(slices.error_odds(replace(catalogue, parameters=known), predictions, seed=0)["measure"])
-    assert not {"more noise", "dirtier car"} & measures and "softer picture" in measures
+    assert not {"more noise", "dirtier car"} & measures and "more lens blur" in measures
 
 
-def test_judging_writes_the_same_tables_twice(judged, tmp_path):
-    folder, known = judged
-    slices.analyse_slices(*made(), SimpleNamespace(folder=tmp_path, **SETTINGS))
+def test_an_analysis_writes_the_same_tables_twice(report, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        slices.analyse_slices(*made(400), **SETTINGS).save(folder)
     for name in ("slice_metrics.csv", "error_odds.csv"):
-        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
-    assert list(pd.read_csv(folder / "error_odds.csv").columns) == list(ERROR_ODDS_COLUMNS)
-    assert "1,000 validation photos and 200 test photos, each with 25 known parameters" in known.said
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    assert list(pd.read_csv(first / "error_odds.csv").columns) == list(ERROR_ODDS_COLUMNS)
+    assert "1,000 validation photos and 200 test photos, each with 25 attributes" in report.summary
 
 
-def test_training_answers_are_not_judged(tmp_path):
+def test_predictions_on_training_photos_are_not_analysed():
     catalogue, predictions = made(60)
-    run = SimpleNamespace(folder=tmp_path, **SETTINGS)
-    known = slices.analyse_slices(catalogue, predictions.assign(split="train"), run)
-    assert known.accuracy.empty
+    assert slices.analyse_slices(catalogue, predictions.assign(split="train"), **SETTINGS).metrics.empty
 
 
-def test_data_without_parameters_say_so_in_one_sentence(tmp_path):
+def test_data_without_metadata_are_reported_in_one_sentence(tmp_path):
     catalogue, predictions = made(60)
     bare = replace(catalogue, parameters=table([], PARAMETER_COLUMNS))
-    known = slices.analyse_slices(bare, predictions, SimpleNamespace(folder=tmp_path, **SETTINGS))
-    assert known.accuracy.empty and known.error_odds.empty
-    assert "not known (the data have no parameters.csv)" in known.said and known.said.count(". ") == 0
+    report = slices.analyse_slices(bare, predictions, **SETTINGS)
+    report.save(tmp_path)
+    assert report.metrics.empty and report.error_odds.empty
+    assert "no rendering metadata (the data have no parameters.csv)" in report.summary
+    assert report.summary.count(". ") == 0
     assert (tmp_path / "slice_metrics.csv").read_text().strip() == ",".join(SLICE_COLUMNS)
-    assert slice_figures(known) == {} and parameter_figures(bare) == {}
+    assert slice_figures(report) == {} and metadata_figures(bare) == {}
     assert "no parameters.csv" in describe_metadata(bare)
     assert metadata_table(bare).empty and attribute_strips(bare) == {}
 
@@ -229,11 +227,11 @@ def test_two_measures_tell_as_many_types_as_they_can():
     assert linear_separability(catalogue, ("shape_hood_length", "shape_nose_height")) < 0.35
 
 
-def test_every_figure_stands_alone_and_repeats(cars, judged):
-    figures = parameter_figures(cars) | slice_figures(judged[1])
+def test_every_figure_stands_alone_and_repeats(cars, report):
+    figures = metadata_figures(cars) | slice_figures(report)
     assert list(figures) == [
-        "gallery", "strips", "shape_strips", "tta", "numbers", "kinds", "shapes",
-        "factors", "types_by_view", "directions", "odds",
+        "gallery", "strips", "shape_strips", "views", "numbers", "categories", "shapes",
+        "attributes", "types_by_view", "directions", "odds",
     ]  # fmt: skip
     for name, figure in figures.items():
         assert len(figure.texts[0].get_text()) > 3 and figure.alt.endswith("."), name
@@ -252,32 +250,30 @@ def test_every_figure_stands_alone_and_repeats(cars, judged):
                 extent = text.get_window_extent(canvas.get_renderer())
                 assert extent.x0 >= -3 and extent.x1 <= figure.bbox.width + 3, f"{name}: {text.get_text()!r}"
                 assert extent.y0 >= -3 and extent.y1 <= figure.bbox.height + 3, f"{name}: {text.get_text()!r}"
-    again = parameter_figures(cars)
+    again = metadata_figures(cars)
     assert png_bytes(again["gallery"], 60) == png_bytes(figures["gallery"], 60)
 
 
 def test_a_table_of_other_parameters_gives_the_figures_it_can(cars):
     bare = cars.parameters[["photo_id", "light"]]
-    assert list(parameter_figures(replace(cars, parameters=bare))) == [
+    assert list(metadata_figures(replace(cars, parameters=bare))) == [
         "gallery",
         "strips",
         "shape_strips",
-        "kinds",
+        "categories",
     ]
     strange = bare.assign(light="", temperature=1.0)
-    assert list(parameter_figures(replace(cars, parameters=strange))) == [
+    assert list(metadata_figures(replace(cars, parameters=strange))) == [
         "gallery",
         "strips",
         "shape_strips",
-        "kinds",
+        "categories",
     ]
 
 
 def test_a_handful_of_photos_can_be_drawn():
     catalogue, predictions = made(12)
-    accuracy = slices.slice_metrics(catalogue, predictions, **SETTINGS)
-    known = slices.SliceReport("", accuracy, slices.error_odds(catalogue, predictions, seed=0))
-    figures = slice_figures(known)
-    assert set(figures) == {"factors", "types_by_view", "directions"}
+    figures = slice_figures(slices.analyse_slices(catalogue, predictions, **SETTINGS))
+    assert set(figures) == {"attributes", "types_by_view", "directions"}
     for figure in figures.values():
         assert png_bytes(figure, 50)

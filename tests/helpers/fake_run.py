@@ -1,11 +1,11 @@
-"""A run's folder as a finished run leaves it, with random answers: every number follows from them."""
+"""The folder of a finished run with random predictions, from which every number is computed."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ from carseg_lib.reporting.plots.data import (
     split_counts,
 )
 from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
-from carseg_lib.reporting.plots.metadata import parameter_figures
+from carseg_lib.reporting.plots.metadata import metadata_figures
 from carseg_lib.reporting.plots.photos import (
     augmentation_grid,
     duplicate_pairs,
@@ -77,7 +77,7 @@ def make_history(epochs: int = 8, seed: int = 0, sample: int = 400, validation: 
 def make_predictions(
     catalogue: Catalogue, accuracy: float = 0.85, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Answers to the photos of validation and test that are right by chance `accuracy`; and their detections."""
+    """Predictions on validation and test that are correct with probability `accuracy`, and their detections."""
     rng = np.random.default_rng(seed)
     largest = (
         catalogue.instances.assign(
@@ -92,7 +92,7 @@ def make_predictions(
     for photo in catalogue.photos[catalogue.photos["split"] != "train"].itertuples():
         car = largest.loc[photo.photo_id]
         others = [t for t in catalogue.body_types if t != photo.body_type] + [""]
-        answer = (
+        predicted = (
             photo.body_type
             if rng.random() < accuracy
             else others[rng.choice(len(others), p=[0.3, 0.3, 0.25, 0.15])]
@@ -102,7 +102,7 @@ def make_predictions(
             "photo_id": photo.photo_id,
             "split": photo.split,
             "body_type": photo.body_type,
-            "predicted": answer,
+            "predicted": predicted,
         }
         row |= {"score": np.nan, "x1": np.nan, "y1": np.nan, "x2": np.nan, "y2": np.nan, "mask": ""}
         row |= dict(zip(("true_x1", "true_y1", "true_x2", "true_y2"), true, strict=True))
@@ -112,8 +112,10 @@ def make_predictions(
             "width": photo.width,
             "height": photo.height,
         }
-        if answer:
-            score = float(np.clip(rng.normal(0.85 if answer == photo.body_type else 0.6, 0.12), 0.06, 0.999))
+        if predicted:
+            score = float(
+                np.clip(rng.normal(0.85 if predicted == photo.body_type else 0.6, 0.12), 0.06, 0.999)
+            )
             box, counts = true, ""
             if car["mask"]:
                 mask = decode_mask(car["mask"], photo.height, photo.width)
@@ -122,7 +124,10 @@ def make_predictions(
                 box, counts = box_of_mask(ours), encode_mask(ours)
             row |= {"score": score, "mask": counts, "box_iou": row["mask_iou"] if counts else 1.0}
             row |= dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-            for body_type, s in ((answer, score), (others[rng.integers(3)], score * rng.uniform(0.1, 0.6))):
+            for body_type, s in (
+                (predicted, score),
+                (others[rng.integers(3)], score * rng.uniform(0.1, 0.6)),
+            ):
                 keys = {k: row[k] for k in ("photo_id", "split", "x1", "y1", "x2", "y2", "mask")}
                 detections.append(keys | {"body_type": body_type, "score": s})
         rows.append(row)
@@ -132,7 +137,7 @@ def make_predictions(
 def make_metrics(
     catalogue: Catalogue, predictions: pd.DataFrame, detections: pd.DataFrame, history: pd.DataFrame
 ) -> dict:
-    """metrics.json of these answers."""
+    """metrics.json of these predictions."""
     best = history.loc[history["best"]].iloc[0]
     splits = {
         split: split_metrics(
@@ -154,7 +159,7 @@ def make_metrics(
             "name": "fake", "profile": "quick", "seed": 0, "device": "cpu", "precision": "32-true",
             "weights": "imagenet", "backbone": "efficientnet_lite0", "parameters": 5_123_456,
             "epochs": len(history), "batch_size": 8,
-            "height": 224, "width": 224, "augmentation": "flip_only",
+            "image_height": 224, "image_width": 224, "augmentation": "flip_only",
         },
         "data": {
             "name": catalogue.name,
@@ -179,13 +184,18 @@ def make_metrics(
     }  # fmt: skip
 
 
-STUDY = {
-    "run": "fake", "profile": "quick", "data": "/secret/place/photos", "data_as_given": "photos",
-    "max_images_per_split": 0, "seed": 0, "height": 224, "width": 224,
-    "augmentation": "flip_only", "max_rotation": 0.0,
-    "min_crop_scale": 0.6, "hflip_prob": 0.5, "backbone": "efficientnet_lite0", "weights": "imagenet",
-    "epochs": 8, "batch_size": 8, "optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.02, "lr_schedule": "cosine",
-    "device": "auto", "workers": 1,
+CONFIG = {
+    "name": "fake", "profile": "quick", "seed": 0, "device": "auto", "num_processes": 1, "data_as_given": "photos",
+    "data": {"source": "/secret/place/photos", "classes": {}},
+    "inputs": {
+        "max_images_per_split": 0, "height": 224, "width": 224, "augmentation": "flip_only", "max_rotation": 0.0,
+        "min_crop_scale": 0.6, "hflip_prob": 0.5,
+    },
+    "model": {"backbone": "efficientnet_lite0", "weights": "imagenet"},
+    "train": {
+        "epochs": 8, "batch_size": 8, "optimizer": "adamw", "lr": 0.0005, "weight_decay": 0.02,
+        "lr_schedule": "cosine",
+    },
 }  # fmt: skip
 PROVENANCE = {
     "schema": 1,
@@ -224,9 +234,9 @@ def make_figures(
     detections: pd.DataFrame,
     metrics: dict,
     history: pd.DataFrame,
-    known: SliceReport,
+    dpi: int,
 ) -> None:
-    """Every figure that the page knows."""
+    """Every figure that the page knows, except those of the attributes."""
     photos = {
         "split_counts": split_counts,
         "photo_sizes": photo_sizes,
@@ -252,37 +262,51 @@ def make_figures(
     made["accuracy_curves"] = accuracy_curves(history)
     for split in ("test", "validation"):
         part = metrics["splits"][split]
-        answers, found = (t[t["split"] == split] for t in (predictions, detections))
+        rows, found = (t[t["split"] == split] for t in (predictions, detections))
         comparison = compare_with_paper(metrics, split)
         made[f"table_bars_{split}"] = table_bars(comparison, catalogue.body_types, split)
         made[f"confusion_{split}"] = confusion_matrix(part["confusion"], split)
         table1 = TABLE_1.to_dict("index")
-        made[f"pr_curves_{split}"] = pr_curves(answers, found, catalogue.body_types, table1, split)
+        made[f"pr_curves_{split}"] = pr_curves(rows, found, catalogue.body_types, table1, split)
         made[f"average_precision_{split}"] = average_precision(part, split)
-        wrong = answers[answers["predicted"] != answers["body_type"]]
-        made[f"answers_wrong_{split}"] = prediction_grid(
-            wrong, catalogue.root, title=f"Wrong answers ({split})"
+        wrong = rows[rows["predicted"] != rows["body_type"]]
+        made[f"misclassified_{split}"] = prediction_grid(
+            wrong, catalogue.root, title=f"Misclassified photos ({split})"
         )
     test = predictions[predictions["split"] == "test"]
-    right = test[test["predicted"] == test["body_type"]]
-    made["answers_right_test"] = prediction_grid(right, catalogue.root, title="Right answers (test)")
-    made["masks_against_truth_test"] = mask_comparison_grid(
-        test, catalogue.root, catalogue.instances, title="Masks against the truth (test)"
+    correct = test[test["predicted"] == test["body_type"]]
+    made["correct_test"] = prediction_grid(correct, catalogue.root, title="Correct predictions (test)")
+    made["mask_comparison_test"] = mask_comparison_grid(
+        test, catalogue.root, catalogue.instances, title="Predicted and labelled masks (test)"
     )
-    made |= {f"known_{name}": figure for name, figure in parameter_figures(catalogue).items()}
-    made |= {f"hard_{name}": figure for name, figure in slice_figures(known).items()}
     for name, figure in made.items():
-        save_figure(figure, folder / f"{name}.png")
+        save_figure(figure, folder / f"{name}.png", dpi=dpi)
 
 
-def make_run(folder: Path, data: Path, *, name: str | None = None, figures: bool = True) -> Path:
+def make_attribute_figures(folder: Path, catalogue: Catalogue, slices: SliceReport, dpi: int) -> None:
+    """The figures of the metadata and of the error analysis."""
+    made = {f"metadata_{name}": figure for name, figure in metadata_figures(catalogue).items()}
+    made |= {f"slices_{name}": figure for name, figure in slice_figures(slices).items()}
+    for name, figure in made.items():
+        save_figure(figure, folder / f"{name}.png", dpi=dpi)
+
+
+def make_run(
+    folder: Path,
+    data: Path,
+    *,
+    name: str | None = None,
+    figures: Literal["all", "attributes", "none"] = "all",
+    dpi: int = 70,
+) -> Path:
     """Fill a run's folder.
 
     Args:
         folder: `reports/<run>`.
         data: a data set with splits.
         name: of the data set, in place of its folder's.
-        figures: whether to draw them too (seconds).
+        figures: which are drawn (seconds): all, those of the attributes, or none.
+        dpi: of the figures, pixels per inch.
     """
     catalogue = load_catalogue(data)
     catalogue = replace(catalogue, name=name or catalogue.name)
@@ -293,16 +317,17 @@ def make_run(folder: Path, data: Path, *, name: str | None = None, figures: bool
     files.write_csv(folder / "history.csv", history)
     files.write_csv(folder / "predictions.csv", predictions)
     files.write_csv(folder / "detections.csv", detections)
-    known = analyse_slices(
-        catalogue, predictions, SimpleNamespace(bootstrap_samples=100, seed=0, folder=folder)
-    )
+    slices = analyse_slices(catalogue, predictions, bootstrap_samples=100, seed=0)
+    slices.save(folder)
     report = pd.concat(
         {s: classification_report(part) for s, part in metrics["splits"].items()}, names=["split"]
     )
     files.write_csv(folder / "classification_report.csv", report.reset_index(level="split"))
-    for name_, value in (("metrics", metrics), ("study", STUDY), ("provenance", PROVENANCE)):
+    for name_, value in (("metrics", metrics), ("config", CONFIG), ("provenance", PROVENANCE)):
         files.write_json(folder / f"{name_}.json", json.loads(json.dumps(value)))
     files.write_text(folder / "notebooks" / "01_data_exploration.html", "<!DOCTYPE html><title>01</title>")
-    if figures:
-        make_figures(folder / "figures", catalogue, predictions, detections, metrics, history, known)
+    if figures == "all":
+        make_figures(folder / "figures", catalogue, predictions, detections, metrics, history, dpi)
+    if figures != "none":
+        make_attribute_figures(folder / "figures", catalogue, slices, dpi)
     return folder

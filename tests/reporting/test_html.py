@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from carseg_lib.core import files, formatting
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.paper import audit, claims, recipe
-from carseg_lib.reporting.html import findings, page, render
+from carseg_lib.reporting.html import findings, sections
+from carseg_lib.reporting.html.figures import FIGURES, collect_figures
 from carseg_lib.reporting.html.page import write_index, write_report
 from carseg_lib.reporting.plots import data, evaluation, photos, pseudo_labels, training
 from tests.helpers.drawn_cars import make_car_photos
@@ -62,15 +64,10 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, synthetic_cars: Path) -> Path:
-    """A complete run; read it, never write into it."""
-    return make_run(tmp_path_factory.mktemp("reports") / "fake", synthetic_cars)
-
-
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "reports" / "fake"))
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    """A copy of the complete run, to change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "reports" / "fake"))
 
 
 def read(run: Path) -> Reader:
@@ -105,7 +102,7 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
         metrics["data"]["fingerprint"],
         metrics["training"]["best_epoch"],
     ):
-        assert render.number(value) in text
+        assert formatting.number(value) in text
     for claim in claims.compare_with_paper(metrics, "test").itertuples():
         assert formatting.percent(claim.paper) in text
 
@@ -113,10 +110,10 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
 def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> None:
     text = read(run).text
     for value in pd.read_csv(run / "history.csv")["validation_accuracy"]:
-        assert render.number(value) in text
+        assert formatting.number(value) in text
     for row in audit.audit().itertuples():
         for cell in (
-            formatting.short_claim(row.claim),
+            claims.short_claim(row.claim),
             row.printed,
             row.check,
             row.implied,
@@ -140,8 +137,8 @@ def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> Non
         "2.35",
     ):
         assert value in text, value
-    assert "with changes that are not committed" in text
-    assert "crop_scale" in text
+    assert "with uncommitted changes" in text
+    assert "inputs.min_crop_scale" in text and "train.backbone_lr_mult" not in text
 
 
 def test_the_page_holds_no_path_of_the_machine(run: Path) -> None:
@@ -198,6 +195,35 @@ def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
     assert all(cell.get("scope") in ("col", "row") for cell in reader.all("th"))
 
 
+def test_every_section_has_its_heading_and_template(run: Path) -> None:
+    html = write_report(run).read_text(encoding="utf-8")
+    assert re.findall(r'<section id="([a-z-]+)">\s*<h2>([^<]+)</h2>', html) == [
+        ("results", "Results"),
+        ("comparison", "Comparison with the paper"),
+        ("audit", "Are the paper&#39;s numbers consistent?"),
+        ("data", "Data"),
+        ("preprocessing", "Preprocessing"),
+        ("model", "Model"),
+        ("training", "Training"),
+        ("evaluation", "Evaluation"),
+        ("error-analysis", "Error analysis by attribute"),
+        ("misclassifications", "Misclassifications"),
+        ("deviations", "Deviations from the paper"),
+        ("limitations", "Limitations"),
+        ("reproducibility", "Reproducibility"),
+    ]
+    templates = Path(sections.__file__).parent / "templates" / "sections"
+    assert {path.stem for path in templates.glob("*.html")} == set(sections._SECTIONS)
+
+
+def test_a_type_may_have_the_name_of_a_missing_value(run: Path) -> None:
+    predictions = read_predictions(run / "predictions.csv")
+    predictions.loc[predictions["split"] == "test", ["body_type", "predicted"]] = ["nan", "null"]
+    files.write_csv(run / "predictions.csv", predictions)
+    html = write_report(run).read_text(encoding="utf-8")
+    assert html.count("<td>nan</td><td>null</td>") == (predictions["split"] == "test").sum() > 0
+
+
 def test_only_notebooks_that_exist_are_linked(run: Path) -> None:
     links = [a["href"] for a in read(run).all("a") if a["href"].startswith("notebooks/")]
     assert links == ["notebooks/01_data_exploration.html"]
@@ -207,12 +233,14 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     data = make_car_photos(
         tmp_path / "cars", per_type={"train": 1, "validation": 1, "test": 1}, size=(60, 40)
     )
-    run = make_run(tmp_path / "run", data, name=EVIL, figures=False)
+    run = make_run(tmp_path / "run", data, name=EVIL, figures="none")
     predictions = pd.read_csv(run / "predictions.csv")
     predictions["photo_id"], predictions["predicted"] = f'"><img src=x>{EVIL}', EVIL
     predictions.to_csv(run / "predictions.csv", index=False)
     change(run / "provenance.json", command=EVIL, system=EVIL)
-    change(run / "config.json", backbone=EVIL, augmentation=EVIL)
+    config = files.read_json(run / "config.json")
+    config["model"]["backbone"] = config["inputs"]["augmentation"] = EVIL
+    files.write_json(run / "config.json", config)
     excluded = {"photo_id": EVIL, "split": "train", "body_type": "suv", "reason": EVIL, "detail": '"' + EVIL}
     pd.DataFrame([excluded]).to_csv(run / "dataset" / "excluded.csv", index=False)
     metrics = files.read_json(run / "metrics.json")
@@ -230,13 +258,13 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("missing", "says"),
     [
-        ("config.json", "What differs from the paper"),
+        ("config.json", "Deviations from the paper"),
         ("provenance.json", "provenance.json is missing"),
-        ("history.csv", "Epoch 8 was chosen"),
-        ("predictions.csv", "The commonest mistakes"),
+        ("history.csv", "Epoch 8 was selected"),
+        ("predictions.csv", "Most frequent confusions"),
         ("classification_report.csv", "classification_report.csv is missing"),
         ("dataset", "The catalogue (dataset/) is missing"),
-        ("figures", "Headline numbers"),
+        ("figures", "Results"),
         ("notebooks", "The command that made this run"),
     ],
 )
@@ -252,23 +280,23 @@ def test_a_page_of_the_metrics_alone(run: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     metrics = files.read_json(run / "metrics.json")
     files.write_json(run / "metrics.json", metrics | {"training": None})
-    assert "This run was not trained here" in read(run).text
+    assert "metrics.json contains no training" in read(run).text
 
 
-def test_without_boxes_and_masks_the_page_names_the_stand_ins(tmp_path: Path) -> None:
+def test_without_boxes_and_masks_the_page_names_the_missing_annotations(tmp_path: Path) -> None:
     data = make_car_photos(
         tmp_path / "cars",
         per_type={"train": 2, "validation": 2, "test": 2},
         size=(60, 40),
         layout="folder-splits",
     )
-    run = make_run(tmp_path / "run", data)
+    run = make_run(tmp_path / "run", data, figures="none")
     assert files.read_json(run / "metrics.json")["splits"]["test"]["mask"] is None
     text = " ".join(read(run).text.split())
-    assert "the whole frame stands in for each box" in text
+    assert "the whole frame replaces each box" in text
     assert "the mask loss is off" in text
     assert "Mask AP" not in text
-    assert "No mask figures: these data have no masks." in text
+    assert "No mask metrics: these data have no masks." in text
 
 
 def test_a_run_without_a_type_in_the_test_split(run: Path) -> None:
@@ -290,7 +318,7 @@ def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
             "reason": "truncated",
             "detail": "3 bytes",
         }
-        for i in range(page.LISTED + 7)
+        for i in range(sections.MAX_ROWS + 7)
     ]
     pd.DataFrame(rows).to_csv(run / "dataset" / "excluded.csv", index=False)
     metrics = files.read_json(run / "metrics.json")
@@ -299,9 +327,9 @@ def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
     text = read(run).text
     assert f"{len(rows)} × truncated." in text
     assert "p0.jpg" in text
-    assert f"p{page.LISTED - 1}.jpg" in text
-    assert f"p{page.LISTED}.jpg" not in text
-    assert f"the first {page.LISTED}; all in dataset/excluded.csv" in text
+    assert f"p{sections.MAX_ROWS - 1}.jpg" in text
+    assert f"p{sections.MAX_ROWS}.jpg" not in text
+    assert f"the first {sections.MAX_ROWS}; all in dataset/excluded.csv" in text
 
 
 @pytest.mark.parametrize(
@@ -311,7 +339,7 @@ def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
         (0.85, 0.87, 0.89, "does not hold", "lies above"),
         (0.93, 0.95, 0.97, "holds, exceeded", "lies below"),
         (0.912, 0.93, 0.95, "holds", "lies inside"),
-        (None, 0.93, None, "not judged", "cannot be judged"),
+        (None, 0.93, None, "no verdict", "there is no verdict"),
     ],
 )
 def test_the_verdict_follows_the_interval(
@@ -322,21 +350,21 @@ def test_the_verdict_follows_the_interval(
     assert verdict.word == word
     assert says in verdict.sentences[1]
     assert (
-        f"590 test photos of “d” the model names the body type of {100 * value:.1f}% rightly"
+        f"The model classifies {100 * value:.1f}% of the 590 test photos of “d” correctly"
         in verdict.sentences[0]
     )
 
 
-def test_a_smoke_run_judges_no_claim() -> None:
+def test_a_smoke_run_has_no_verdict() -> None:
     accuracy = {"value": 0.25, "low": 0.1, "high": 0.4, "n": 16}
     metrics = {"data": {"name": "d"}, "run": {"profile": "smoke"}, "splits": {"test": {"accuracy": accuracy}}}
     verdict = findings.verdict(metrics, [])
-    assert verdict.word == "not judged" and verdict.tone == "unsure"
+    assert verdict.word == "no verdict" and verdict.tone == "neutral"
 
 
 def test_differences_are_computed(run: Path) -> None:
-    metrics, study = files.read_json(run / "metrics.json"), files.read_json(run / "config.json")
-    states = {d.what: d.state for d in recipe.differences(study, metrics, None)}
+    metrics, config = files.read_json(run / "metrics.json"), files.read_json(run / "config.json")
+    states = {d.what: d.state for d in recipe.differences(config, metrics, None)}
     assert states["Image size, pixels"] == "same"
     assert states["Batch size"] == "same"
     assert states["Augmentation"] == "differs"
@@ -344,19 +372,17 @@ def test_differences_are_computed(run: Path) -> None:
     assert states["Learning rate"] == "differs"
     assert states["Epochs"] == "differs"
     assert states["Backbone"] == "not said"
-    papers = study | {
-        "optimizer": "adam",
-        "lr": 0.002,
-        "epochs": 30,
-        "augmentation": "rotate_and_flip",
-        "max_rotation": 90.0,
-        "weights": "coco",
+    papers = {
+        "inputs": config["inputs"] | {"augmentation": "rotate_and_flip", "max_rotation": 90.0},
+        "model": config["model"] | {"weights": "coco"},
+        "train": config["train"] | {"optimizer": "adam", "lr": 0.002, "epochs": 30},
     }
     metrics["data"]["counts"] = {"train": {"suv": 4957}, "validation": {"suv": 2887}, "test": {"suv": 590}}
     photos = pd.DataFrame({"width": [240, 240], "height": [160, 160]})
     differing = [d.what for d in recipe.differences(papers, metrics, photos) if d.state == "differs"]
     assert differing == []
-    small = recipe.differences(papers | {"max_rotation": 10.0}, metrics, photos.assign(height=[160, 100]))
+    narrower = papers | {"inputs": papers["inputs"] | {"max_rotation": 10.0}}
+    small = recipe.differences(narrower, metrics, photos.assign(height=[160, 100]))
     assert [d.what for d in small if d.state == "differs"] == ["Photo size, pixels", "Augmentation"]
 
 
@@ -409,11 +435,11 @@ def test_the_list_without_runs(tmp_path: Path) -> None:
     assert "There is no finished run yet." in write_index(tmp_path).read_text(encoding="utf-8")
 
 
-def test_commonest_confusions_of_a_hand_made_matrix() -> None:
+def test_most_frequent_confusions_of_a_hand_made_matrix() -> None:
     confusion = {"labels": ["suv", "sedan", "no car found"], "matrix": [[7, 2, 1], [5, 5, 0]]}
-    assert findings.commonest_confusions(confusion, 2) == [
-        {"truth": "sedan", "answer": "suv", "n": 5, "share": 0.5},
-        {"truth": "suv", "answer": "sedan", "n": 2, "share": 0.2},
+    assert findings.most_frequent_confusions(confusion, 2) == [
+        {"truth": "sedan", "predicted": "suv", "n": 5, "share": 0.5},
+        {"truth": "suv", "predicted": "sedan", "n": 2, "share": 0.2},
     ]
 
 
@@ -423,14 +449,14 @@ def test_commonest_confusions_of_a_hand_made_matrix() -> None:
      (3.0, "3"), ("suv", "suv"), (-2.5, "-2.500")],
 )  # fmt: skip
 def test_numbers_in_tables(value: object, shown: str) -> None:
-    assert render.number(value) == shown
+    assert formatting.number(value) == shown
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_the_place_of_a_claim(claimed: float, a: float, b: float) -> None:
+def test_the_position_of_a_claim(claimed: float, a: float, b: float) -> None:
     low, high = sorted((a, b))
-    place, _ = findings.place_of(claimed, low, high)
-    assert (place == "inside") == (low <= claimed <= high)
+    position, _ = findings.claim_position(claimed, low, high)
+    assert (position == "inside") == (low <= claimed <= high)
 
 
 @pytest.mark.parametrize(
@@ -443,7 +469,7 @@ def test_the_place_of_a_claim(claimed: float, a: float, b: float) -> None:
     ],
 )
 def test_claims_are_gathered_by_type(claim: str, shown: str) -> None:
-    assert formatting.short_claim(claim) == shown
+    assert claims.short_claim(claim) == shown
 
 
 def test_percent_of_nothing() -> None:
@@ -451,18 +477,21 @@ def test_percent_of_nothing() -> None:
 
 
 def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None:
-    names = {name.partition("_{")[0] for section in page.FIGURES.values() for name in section}
+    names = {name.partition("_{")[0] for section in FIGURES.values() for name in section}
     drawn_by = {
         "samples": "sample_photos",
         "augmentation": "augmentation_grid",
         "confusion": "confusion_matrix",
-        "answers_right": "answers_grid",
-        "answers_wrong": "answers_grid",
+        "correct": "prediction_grid",
+        "misclassified": "prediction_grid",
+        "mask_comparison": "mask_comparison_grid",
+        "pseudo_mask_quality": "mask_quality",
+        "rejected_pseudo_masks": "rejected_photos",
         "near_duplicates": "duplicate_pairs",
     }
     for name in names:
-        if name.startswith(("known_", "hard_")):
-            continue  # the test of known truth holds these against what is drawn
+        if name.startswith(("metadata_", "slices_")):
+            continue  # another test compares these with what is drawn
         drawn = drawn_by.get(name, name)
         assert any(
             hasattr(module, drawn) for module in (data, evaluation, photos, pseudo_labels, training)
@@ -470,47 +499,47 @@ def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None
 
 
 @pytest.fixture(scope="module")
-def known_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on data with a table of parameters."""
-    folder = tmp_path_factory.mktemp("known")
+def rendered_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on data with rendering metadata."""
+    folder = tmp_path_factory.mktemp("rendered")
     cars = make_car_photos(folder / "cars", {"train": 1, "validation": 30, "test": 12}, size=(60, 40))
     add_parameters(cars)
-    return make_run(folder / "reports" / "fake", cars)
+    return make_run(folder / "reports" / "fake", cars, figures="attributes")
 
 
-def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path) -> None:
-    reader = read(known_run)
+def test_error_analysis_has_a_section_with_every_figure_and_number(rendered_run: Path) -> None:
+    reader = read(rendered_run)
     text = " ".join(reader.text.split())
-    drawn = {path.stem for path in (known_run / "figures").glob("*.png")}
-    assert {name for name in drawn if name.startswith(("known_", "hard_"))} == {
-        *page.FIGURES["known"],
-        *page.FIGURES["hard"],
+    drawn = {path.stem for path in (rendered_run / "figures").glob("*.png")}
+    assert {name for name in drawn if name.startswith(("metadata_", "slices_"))} == {
+        *FIGURES["metadata"],
+        *FIGURES["slices"],
     }
     assert "More figures" not in text
-    truth = pd.read_csv(known_run / "slice_metrics.csv")
+    truth = pd.read_csv(rendered_run / "slice_metrics.csv")
     for row in truth.itertuples():
         assert formatting.percent(row.accuracy) in text
         assert f"{100 * row.low:.1f}–{100 * row.high:.1f}%" in text
-    for row in pd.read_csv(known_run / "error_odds.csv").itertuples():
-        assert row.measure in text and render.number(row.odds_ratio, 2) in text
-    whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
-    assert f"Of the 120 validation photos {formatting.percent(whole.accuracy)} are answered right." in text
+    for row in pd.read_csv(rendered_run / "error_odds.csv").itertuples():
+        assert row.measure in text and formatting.number(row.odds_ratio, 2) in text
+    whole = truth[(truth.split == "validation") & (truth.attribute == "all photos")].iloc[0]
+    assert f"Accuracy on all 120 validation photos is {formatting.percent(whole.accuracy)}." in text
     assert "Of every one of the 172 photos 25 parameters are known" in text
-    assert "These pictures are rendered" in text
+    assert "These images are rendered" in text
 
 
-def test_without_known_truth_the_page_says_so(run: Path) -> None:
+def test_without_metadata_the_page_says_so(run: Path) -> None:
     text = " ".join(read(run).text.split())
-    assert "How these photos were made is not known: accuracy is not divided" in text
+    assert "These photos have no rendering metadata: accuracy is not given" in text
     assert "the data have no parameters.csv" in text
-    assert "These pictures are rendered" not in text
+    assert "These images are rendered" not in text
     (run / "slice_metrics.csv").unlink()
     assert "slice_metrics.csv is missing in this run's folder." in read(run).text
 
 
-def test_levels_that_lie_apart_are_named() -> None:
-    def row(factor: str, level: str, n: int, low: float, value: float, high: float) -> dict:
-        names = {"split": "validation", "factor": factor, "body_type": np.nan, "level": level, "n": n}
+def test_slices_that_differ_are_named() -> None:
+    def row(attribute: str, level: str, n: int, low: float, value: float, high: float) -> dict:
+        names = {"split": "validation", "attribute": attribute, "body_type": "", "level": level, "n": n}
         return names | {"accuracy": value, "low": low, "high": high}
 
     accuracy = pd.DataFrame(
@@ -523,13 +552,13 @@ def test_levels_that_lie_apart_are_named() -> None:
     )
     effect = {"group": "all types", "measure": "more noise", "odds_ratio": 0.5, "low": 0.4, "high": 0.6}
     texts = " ".join(findings.significant_slices(accuracy, pd.DataFrame([effect])))
-    assert "Below it with its whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
+    assert "Below it with the whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
     assert "clear" not in texts and "90°" not in texts and "Above" not in texts
     assert "more noise (odds × 0.50, 0.40–0.60)" in texts
     none = " ".join(
         findings.significant_slices(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}]))
     )
-    assert "No level lies apart" in none and "no measure changes the odds" in none
+    assert "No slice differs" in none and "no measure changes the odds" in none
     assert findings.significant_slices(accuracy.iloc[:0], pd.DataFrame()) == []
 
 
@@ -543,13 +572,13 @@ def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:
         ours = metrics["splits"][split]["accuracy"]
         side = headline[0].sides[split]
         assert side.estimate == ours
-        assert side.place == findings.place_of(0.912, ours["low"], ours["high"])[0]
+        assert side.position == findings.claim_position(0.912, ours["low"], ours["high"])[0]
         assert (
             types["suv"][0].sides[split].estimate["n"]
             == metrics["splits"][split]["per_type"]["suv"]["precision"]["n"]
         )
     text = " ".join(read(run).text.split())
-    assert "The verdict is drawn on the test split, by which nothing was chosen." in text
+    assert "The verdict is based on the test split, which selected nothing." in text
     assert "Ours, validation" in text
     assert "Ours, test" in text
 
@@ -557,9 +586,9 @@ def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:
 def test_captions_name_split_and_number_of_photos(run: Path) -> None:
     metrics = files.read_json(run / "metrics.json")
     n = {split: part["accuracy"]["n"] for split, part in metrics["splits"].items()}
-    sections = page._figures(run / "figures", BODY_TYPES, n)
-    shown = sections["evaluation"] + sections["pictures"]
-    assert {"table_bars_test", "table_bars_validation", "answers_wrong_test"} <= {p.name for p in shown}
+    groups = collect_figures(run / "figures", BODY_TYPES, n)
+    shown = groups["evaluation"] + groups["examples"]
+    assert {"table_bars_test", "table_bars_validation", "misclassified_test"} <= {p.name for p in shown}
     for picture in shown:
         assert picture.name.endswith(picture.split)
         assert f"{n[picture.split]} {picture.split} photos" in picture.caption
@@ -590,7 +619,7 @@ def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
         ({"augmentation": "none"}, "none", False),
     ],
 )  # fmt: skip
-def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool) -> None:
+def test_augmentation_is_described_as_it_is_set(changes: dict, words: str, same: bool) -> None:
     papers = {
         "augmentation": "rotate_and_flip",
         "max_rotation": 90.0,
@@ -600,7 +629,7 @@ def test_augmentation_is_said_as_it_is_set(changes: dict, words: str, same: bool
     assert recipe.augmentation(papers | changes) == (words, same)
 
 
-def test_other_types_than_the_papers_are_shown_and_judge_no_claim(run: Path) -> None:
+def test_other_types_than_the_papers_are_shown_without_a_verdict(run: Path) -> None:
     """The run's type names are replaced; what the page makes of them is looked at."""
     names = dict(zip(BODY_TYPES, ("St. Wagon", "軽 <i>", "pickup", "suv"), strict=True))
     text = (run / "metrics.json").read_text(encoding="utf-8")
@@ -608,8 +637,9 @@ def test_other_types_than_the_papers_are_shown_and_judge_no_claim(run: Path) -> 
         text = text.replace(f'"{old}"', json.dumps(f"@{new}", ensure_ascii=False))
     (run / "metrics.json").write_text(text.replace("@", ""), encoding="utf-8")
     html = write_report(run).read_text(encoding="utf-8")
-    assert "not judged" in html and "These are other types (St. Wagon, 軽 &lt;i&gt;, pickup, suv)" in html
-    assert "tell 4 other body types apart" in html and "<i>" not in html
+    assert "no verdict" in html
+    assert "These body types (St. Wagon, 軽 &lt;i&gt;, pickup, suv) are not the paper&#39;s four" in html
+    assert "distinguish 4 other body types" in html and "<i>" not in html
     assert '<span class="dot type-2"></span>軽 &lt;i&gt;' in html
     assert ".dot.type-4 { background: #0072B2; }" in html  # suv keeps its colour
     assert "not in the paper" in html

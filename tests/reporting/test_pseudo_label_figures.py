@@ -1,4 +1,4 @@
-"""The figures of pseudo-masks: their qualities, and the photos that were left out."""
+"""The figures of pseudo-masks: their quality, and the rejected photos."""
 
 from dataclasses import replace
 
@@ -48,9 +48,9 @@ def test_qualities_and_rejected_photos_are_shown(run, monkeypatch):
     in_training = int((Catalogue.load(run.dataset).photos.split == "train").argmax())
     monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator(in_training))
     labelled, rejected = pseudo_label(run.config, run)
-    figures = list(pseudo_label_figures(labelled, rejected, 0.5).values())
-    qualities, left_out = figures
-    assert f"1 of {len(labelled.photos) + 1} photos left out" in qualities.alt
-    (panel, *others) = left_out.axes
+    figures = pseudo_label_figures(labelled, rejected, 0.5)
+    assert list(figures) == ["pseudo_mask_quality", "rejected_pseudo_masks"]
+    assert f"1 of {len(labelled.photos) + 1} photos rejected" in figures["pseudo_mask_quality"].alt
+    (panel, *others) = figures["rejected_pseudo_masks"].axes
     assert len(panel.images) == 1 and panel.get_title(loc="left").endswith(": quality 0.20")
     assert not any(other.images for other in others)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,15 +11,14 @@ from playwright import sync_api as playwright
 
 from carseg_lib.reporting.html.page import write_index, write_report
 from tests.helpers.browser import Visit
-from tests.helpers.fake_run import make_run
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def page_path(tmp_path_factory: pytest.TempPathFactory, synthetic_cars: Path) -> Path:
+def page_path(tmp_path_factory: pytest.TempPathFactory, finished_run: Path) -> Path:
     reports = tmp_path_factory.mktemp("reports")
-    path = write_report(make_run(reports / "fake", synthetic_cars))
+    path = write_report(Path(shutil.copytree(finished_run, reports / "fake")))
     write_index(reports)
     return path
 

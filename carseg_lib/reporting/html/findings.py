@@ -1,4 +1,4 @@
-"""What the page says in words, computed from the numbers of the run: verdict, failures, limits."""
+"""Statements of the page in words, computed from the numbers of the run: verdict, confusions, slices, limitations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carseg_lib.evaluation.slices import ALL, SECTORS
 from carseg_lib.paper import claims
 from carseg_lib.paper.recipe import Difference
 
-WHATS = {  # the paper's claims by name, as a reader would say them
+CLAIM_TITLES = {  # the paper's claims by name, as headings of rows
     "average training accuracy": "Training accuracy (fixed sample)",
     "average validation accuracy": "Validation accuracy",
     "headline accuracy": "Accuracy",
@@ -22,42 +22,43 @@ WHATS = {  # the paper's claims by name, as a reader would say them
     "headline recall": "Recall (macro average)",
     "headline f1": "F1 score (macro average)",
 }
-COMPARED = ("validation", "test")  # splits that stand beside the paper's: its own first, then the verdict's
+COMPARED = ("validation", "test")  # splits compared with the paper: its own first, then the verdict's
+_FEW_EVALUATED = 50  # photos of a type below which its numbers are imprecise
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer to the question of the page: one word for a badge, sentences, and which way it points."""
+    """The answer to the question of the page: a word for the badge, sentences, and the tone of the badge."""
 
     word: str
     sentences: tuple[str, ...]
-    tone: str  # good | bad | unsure
+    tone: str  # good | bad | neutral
 
 
 @dataclass(frozen=True)
 class Side:
-    """Our figure on one split; `place` is where the paper's figure lies to its interval."""
+    """Our number on one split; `position` is that of the paper's number relative to its interval."""
 
     estimate: Estimate
-    place: str
+    position: str
     tone: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """A claim of the paper (None: it has no such type) beside ours, on each split that is compared."""
+    """A claim of the paper (None: the paper has no such type) and our number on each compared split."""
 
     what: str
     paper: float | None
     sides: Mapping[str, Side]
 
 
-def place_of(claimed: float | None, low: float | None, high: float | None) -> tuple[str, str]:
-    """Where a claimed value lies to an interval, in words, and what tone that has."""
+def claim_position(claimed: float | None, low: float | None, high: float | None) -> tuple[str, str]:
+    """The position of a claimed value relative to an interval, in words, and its tone."""
     if claimed is None:
-        return "not in the paper", "unsure"
+        return "not in the paper", "neutral"
     if low is None or high is None:
-        return "no interval", "unsure"
+        return "no interval", "neutral"
     if claimed > high:
         return "paper above ours", "bad"
     if claimed < low:
@@ -66,33 +67,37 @@ def place_of(claimed: float | None, low: float | None, high: float | None) -> tu
 
 
 def main_split(metrics: Mapping[str, Any]) -> str:
-    """The split that the verdict is drawn on: test where there is one."""
+    """The split of the verdict: test if it was evaluated, else the first one; "" if there is none."""
     splits = list(metrics.get("splits") or {})
     return "test" if "test" in splits else (splits[0] if splits else "")
 
 
 def other_types(metrics: Mapping[str, Any]) -> list[str]:
-    """The body types of a run where they are not the paper's four; else none."""
+    """The body types of a run if they are not the paper's four, else none."""
     split = main_split(metrics)
     types = list(metrics["splits"][split].get("per_type") or {}) if split else []
     return types if types and set(types) != set(claims.TABLE_1.index) else []
 
 
 def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Verdict:
-    """Whether the paper's 91.2% holds on these data, and what the answer rests on."""
+    """Whether the paper's 91.2% holds on these data, and on what the verdict is based.
+
+    Args:
+        metrics: metrics.json.
+        differences: between the paper's experiment and this run.
+    """
     split, name = main_split(metrics), metrics["data"]["name"]
-    claimed = claims.claim("headline accuracy").value
+    claimed = claims.claimed_number("headline accuracy")
     if not split:
-        return Verdict(
-            "not judged", (f"This run has no evaluated split of {name}: the claim is not judged.",), "unsure"
-        )
+        sentence = f"This run has no evaluated split of {name}: there is no verdict on the claim."
+        return Verdict("no verdict", (sentence,), "neutral")
     accuracy = metrics["splits"][split]["accuracy"]
-    place, tone = place_of(claimed, accuracy["low"], accuracy["high"])
+    position, tone = claim_position(claimed, accuracy["low"], accuracy["high"])
     measured = (
-        f"On the {accuracy['n']:,} {split} photos of “{name}” the model names the body type of "
-        f"{percent(accuracy['value'])} rightly (95% interval {interval(accuracy) or 'not computed'})."
+        f"The model classifies {percent(accuracy['value'])} of the {accuracy['n']:,} {split} photos of “{name}” "
+        f"correctly (95% interval {interval(accuracy) or 'not computed'})."
     )
-    says = {
+    conclusions = {
         "inside": (
             "holds",
             f"The paper's {percent(claimed)} lies inside this interval: on these data the claim holds.",
@@ -100,7 +105,7 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
         "paper above ours": (
             "does not hold",
             f"The paper's {percent(claimed)} lies above this interval, "
-            f"{100 * (claimed - accuracy['value']):.1f} points over our figure: with this recipe and these data the "
+            f"{100 * (claimed - accuracy['value']):.1f} points above our accuracy: with this recipe and these data the "
             "claim does not hold.",
         ),
         "paper below ours": (
@@ -109,42 +114,47 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
             f"exceeds it by {100 * (accuracy['value'] - claimed):.1f} points.",
         ),
         "no interval": (
-            "not judged",
-            f"Without an interval the paper's {percent(claimed)} cannot be judged.",
+            "no verdict",
+            f"Without an interval there is no verdict on the paper's {percent(claimed)}.",
         ),
     }
-    word, judged = says[place]
+    word, conclusion = conclusions[position]
     if metrics.get("run", {}).get("profile") == "smoke":
-        word, tone = "not judged", "unsure"
-        judged = (
-            "Profile smoke proves that the whole path runs; its model hardly learns, so it judges no claim."
+        word, tone = "no verdict", "neutral"
+        conclusion = "Profile smoke tests the pipeline; its model is hardly trained: no verdict on the claim."
+    types = other_types(metrics)
+    if types:
+        word, tone = "no verdict", "neutral"
+        conclusion = (
+            f"These body types ({', '.join(types)}) are not the paper's four: no verdict on its claim."
         )
-    if types := other_types(metrics):
-        word, tone = "not judged", "unsure"
-        judged = f"These are other types ({', '.join(types)}) than the paper's four: its claim is not judged by them."
-    sentences = [measured, judged]
+    sentences = [measured, conclusion]
     other = metrics["splits"].get("validation")
     if split == "test" and other and not types:
         accuracy = other["accuracy"]
-        where = place_of(claimed, accuracy["low"], accuracy["high"])[0]
+        where = claim_position(claimed, accuracy["low"], accuracy["high"])[0]
         sentences.append(
-            f"On the {accuracy['n']:,} validation photos, the split of the paper's claim, it is "
+            f"Accuracy on the {accuracy['n']:,} validation photos, the split of the paper's claim, is "
             f"{percent(accuracy['value'])} ({interval(accuracy) or 'no interval'}; "
-            f"{where.replace('inside', 'paper inside')}); the epoch was chosen by them, so the verdict is drawn on "
-            "test, by which nothing was chosen."
+            f"{where.replace('inside', 'paper inside')}). The epoch was selected on validation, so the verdict is "
+            "based on test, which selected nothing."
         )
     differ = [d for d in differences if d.state == "differs"]
     if differ:
         names = ", ".join(d.what.lower() for d in differ)
         sentences.append(
-            f"It is not the paper's experiment repeated: {len(differ)} of {len(differences)} points compared "
-            f"differ ({names})."
+            f"This run does not repeat the paper's experiment exactly: {len(differ)} of {len(differences)} compared "
+            f"settings differ ({names})."
         )
     return Verdict(word, tuple(sentences), tone)
 
 
 def comparison(metrics: Mapping[str, Any]) -> tuple[list[Row], list[Row], dict[str, list[Row]]]:
-    """The headline claims, the averages over epochs, and Table 1 by body type, each beside ours on every split."""
+    """The paper's claims and our numbers on every compared split.
+
+    Returns:
+        The headline claims, the averages over epochs, and Table 1 by body type.
+    """
     tables = {
         split: claims.compare_with_paper(dict(metrics), split)
         for split in COMPARED
@@ -156,10 +166,10 @@ def comparison(metrics: Mapping[str, Any]) -> tuple[list[Row], list[Row], dict[s
     for lines in zip(*(table.itertuples() for table in tables.values()), strict=True):
         what, claimed = lines[0].what, _claimed(lines[0])
         sides = {split: _side(line) for split, line in zip(tables, lines, strict=True)}
-        row = Row(WHATS.get(what, what), claimed, sides)
+        row = Row(CLAIM_TITLES.get(what, what), claimed, sides)
         if what.startswith("average"):
             averages.append(row)
-        elif what in WHATS:
+        elif what in CLAIM_TITLES:
             headline.append(row)
         else:
             types.setdefault(what.rpartition(" ")[0], []).append(row)
@@ -167,121 +177,128 @@ def comparison(metrics: Mapping[str, Any]) -> tuple[list[Row], list[Row], dict[s
 
 
 def _side(line: Any) -> Side:
-    """One row of `paper.compare_with_paper`."""
-    names = {"value": line.ours, "low": line.low, "high": line.high, "n": line.n}
-    estimate = {name: None if pd.isna(value) else value for name, value in names.items()}
-    return Side(estimate, *place_of(_claimed(line), estimate["low"], estimate["high"]))
+    """Our number in one row of `claims.compare_with_paper`."""
+    values = {"value": line.ours, "low": line.low, "high": line.high, "n": line.n}
+    estimate = {name: None if pd.isna(value) else value for name, value in values.items()}
+    return Side(estimate, *claim_position(_claimed(line), estimate["low"], estimate["high"]))
 
 
 def _claimed(line: Any) -> float | None:
     return None if pd.isna(line.paper) else line.paper
 
 
-def commonest_confusions(confusion: Mapping[str, Any], most: int = 5) -> list[dict[str, Any]]:
-    """The off-diagonal cells with the most photos: truth, answer, n, share of the truth's photos."""
+def most_frequent_confusions(confusion: Mapping[str, Any], limit: int = 5) -> list[dict[str, Any]]:
+    """The off-diagonal cells with the most photos: truth, predicted, n, share of the type's photos.
+
+    Args:
+        confusion: {"labels", "matrix"}, from metrics.json.
+        limit: cells returned, at most.
+    """
     cells = []
     for truth, row in zip(confusion["labels"], confusion["matrix"], strict=False):
         total = sum(row)
-        for answer, n in zip(confusion["labels"], row, strict=True):
-            if answer != truth and n:
-                cells.append({"truth": truth, "answer": answer, "n": n, "share": n / total})
-    return sorted(cells, key=lambda cell: -cell["n"])[:most]
+        for predicted, n in zip(confusion["labels"], row, strict=True):
+            if predicted != truth and n:
+                cells.append({"truth": truth, "predicted": predicted, "n": n, "share": n / total})
+    return sorted(cells, key=lambda cell: -cell["n"])[:limit]
 
 
-def significant_slices(accuracy: pd.DataFrame, hardness: pd.DataFrame) -> list[str]:
-    """What makes a type hard, in sentences; none where the data have no parameters.
+def significant_slices(metrics: pd.DataFrame, odds: pd.DataFrame) -> list[str]:
+    """The result of the error analysis in sentences; none where the data have no metadata.
 
     Args:
-        accuracy: slice_metrics.csv; the split with the most photos is spoken of.
-        hardness: error_odds.csv.
+        metrics: slice_metrics.csv; the split with the most photos is described.
+        odds: error_odds.csv.
     """
-    if accuracy.empty:
+    if metrics.empty:
         return []
-    whole = accuracy[accuracy["factor"] == ALL].sort_values("n").iloc[-1]
-    levels = accuracy[
-        (accuracy["split"] == whole["split"])
-        & accuracy["body_type"].isna()
-        & ~accuracy["factor"].isin([ALL, SECTORS.title])
+    overall = metrics[metrics["attribute"] == ALL].sort_values("n").iloc[-1]
+    levels = metrics[
+        (metrics["split"] == overall["split"])
+        & (metrics["body_type"] == "")
+        & ~metrics["attribute"].isin([ALL, SECTORS.title])
     ]
     texts = [
-        f"Of the {whole['n']:,} {whole['split']} photos {percent(whole['accuracy'])} are answered right. Of "
-        f"{len(levels)} levels of a factor, {max(1, round(len(levels) / 20))} or so would lie apart from it by chance."
+        f"Accuracy on all {overall['n']:,} {overall['split']} photos is {percent(overall['accuracy'])}. Of "
+        f"{len(levels)} slices about {max(1, round(len(levels) / 20))} would differ from it by chance."
     ]
-    apart = levels[(levels["high"] < whole["accuracy"]) | (levels["low"] > whole["accuracy"])]
+    apart = levels[(levels["high"] < overall["accuracy"]) | (levels["low"] > overall["accuracy"])]
     if apart.empty:
-        texts.append("No level lies apart from it with its whole interval.")
+        texts.append("No slice differs from it by its whole interval.")
     for word, rows in (
-        ("Below it", apart[apart["accuracy"] < whole["accuracy"]].sort_values("accuracy")),
-        ("Above it", apart[apart["accuracy"] > whole["accuracy"]].sort_values("accuracy", ascending=False)),
+        ("Below it", apart[apart["accuracy"] < overall["accuracy"]].sort_values("accuracy")),
+        ("Above it", apart[apart["accuracy"] > overall["accuracy"]].sort_values("accuracy", ascending=False)),
     ):
         named = [
-            f"{row.factor}: {row.level}, {percent(row.accuracy)} ({interval(row._asdict())}, n = {row.n:,})"
+            f"{row.attribute}: {row.level}, {percent(row.accuracy)} ({interval(row._asdict())}, n = {row.n:,})"
             for row in rows.itertuples()
         ]
         if named:
-            texts.append(f"{word} with its whole interval: {'; '.join(named)}.")
-    together = hardness[hardness["group"] == "all types"]
-    clear = together[(together["high"] < 1) | (together["low"] > 1)]
-    if len(together):
+            texts.append(f"{word} with the whole interval: {'; '.join(named)}.")
+    pooled = odds[odds["group"] == "all types"]
+    clear = pooled[(pooled["high"] < 1) | (pooled["low"] > 1)]
+    if len(pooled):
         named = [
             f"{row.measure} (odds × {row.odds_ratio:.2f}, {row.low:.2f}–{row.high:.2f})"
             for row in clear.itertuples()
         ]
         texts.append(
-            f"In the regression on all {len(together)} measures together, for one standard deviation more of each: "
-            f"{'; '.join(named) or 'no measure changes the odds of a right answer beyond its interval'}."
+            f"In the regression on all {len(pooled)} measures, per standard deviation of each: "
+            f"{'; '.join(named) or 'no measure changes the odds of a correct prediction significantly'}."
         )
     return texts
 
 
-def limits(
+def limitations(
     metrics: Mapping[str, Any], split: str, duplicates: Mapping[str, int] | None, rendered: bool = False
 ) -> list[str]:
-    """What the numbers of this run cannot carry.
+    """The limitations of this run's numbers, a text each.
 
     Args:
         metrics: metrics.json.
-        split: The split of the verdict.
-        duplicates: Counts of equal and nearly equal photos, if known.
-        rendered: Whether the catalogue says what each photo was made from.
+        split: of the verdict.
+        duplicates: counts of exact and near duplicates, if known.
+        rendered: whether the catalogue has rendering metadata.
     """
     data, run = metrics["data"], metrics["run"]
     texts = [
-        "The paper does not name its data set. These photos are other photos: agreement or disagreement of the figures "
-        "says what the recipe does here, not what the authors measured.",
+        "The paper does not name its data set. These are other photos: agreement or disagreement of the numbers "
+        "measures the recipe on these data, not the authors' experiment.",
         f"One run with seed {run['seed']}. The intervals cover the choice of the evaluated photos, not the "
-        "chance in the training: another seed gives another model.",
+        "randomness of the training: another seed gives another model.",
     ]
     if rendered:
         texts.insert(
             1,
-            "These pictures are rendered: a program chose the cars, the light and the places. The figures say how well "
-            "the recipe learns such pictures; of photographs they say little, until it is tried on them.",
+            "These images are rendered: a program generated the cars, the light and the surroundings. The numbers "
+            "measure how well the recipe learns such images; they do not transfer to photographs without a test.",
         )
     if split in metrics["splits"]:
         support = {t: part["support"] for t, part in metrics["splits"][split]["per_type"].items()}
-        small = [f"{n} of {t}" for t, n in support.items() if n < 50]
-        taught = (data.get("counts") or {}).get("train") or {}
-        few = [f"{n} of {t}" for t, n in taught.items() if n < FEW_TRAINING]
+        small = [f"{n} of {t}" for t, n in support.items() if n < _FEW_EVALUATED]
+        training = (data.get("counts") or {}).get("train") or {}
+        few = [f"{n} of {t}" for t, n in training.items() if n < FEW_TRAINING]
         if few:
             texts.append(f"Few training photos of some types ({', '.join(few)}): they are learned badly.")
         if small:
-            texts.append(f"Few {split} photos of some types ({', '.join(small)}): their figures are coarse.")
+            texts.append(
+                f"Few {split} photos of some types ({', '.join(small)}): their numbers are imprecise."
+            )
     if data["boxes"] == "whole frame":
         texts.append(
-            "These data have no boxes. The whole frame stands in for each: box AP and box IoU say nothing about "
-            "finding cars."
+            "These data have no boxes. The whole frame replaces each box, so box AP and box IoU do not measure "
+            "localization."
         )
     if data["masks"] == "pseudo":
         texts.append(
-            "The masks that were learned, and those that the model is judged by, are a teacher's: mask IoU and mask AP "
-            "are agreement with it."
+            "The masks used for training and for evaluation are pseudo-masks: mask IoU and mask AP measure agreement "
+            "with the network that predicted them."
         )
     if data["masks"] == "none":
-        texts.append("These data have no masks: no mask was learned and none is judged.")
+        texts.append("These data have no masks: masks are neither trained nor evaluated.")
     if duplicates and duplicates.get("near_across"):
         texts.append(
-            f"{duplicates['near_across']:,} pairs of near duplicates stand in different splits: the evaluation is "
-            "easier than it looks by as much as the model remembers them."
+            f"{duplicates['near_across']:,} pairs of near duplicates are in different splits: the evaluation is "
+            "easier than it appears, as far as the model memorizes training photos."
         )
     return texts

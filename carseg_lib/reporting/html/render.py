@@ -1,4 +1,4 @@
-"""What all pages are made with: templates filled in, pictures inlined, numbers written out."""
+"""Rendering of pages: templates, inlined figures, formatted numbers, the content security policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,17 @@ from carseg_lib.reporting.palette import class_colors
 
 @dataclass(frozen=True)
 class FigureOnPage:
-    """A picture of the run, inlined; `split` is "" where it shows no evaluated split."""
+    """A figure of the run, inlined.
+
+    Attributes:
+        name: of its file, without the ending.
+        split: the evaluated split that it shows, or "".
+        caption: below the figure.
+        alt: its description for readers who cannot see it.
+        uri: its content as a data URI.
+        width: pixels.
+        height: pixels.
+    """
 
     name: str
     split: str
@@ -35,7 +45,12 @@ class FigureOnPage:
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """A page from a template of this package, with its style, script and content security policy inlined."""
+    """A page from a template of this package, with its style, script and content security policy inlined.
+
+    Args:
+        template: name of a file in `templates/`.
+        context: its variables; an undefined one is an error.
+    """
     environment = Environment(
         loader=PackageLoader("carseg_lib.reporting.html"),
         autoescape=True,
@@ -47,7 +62,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         "percent": formatting.percent,
         "interval": formatting.interval,
         "number": formatting.number,
-        "share": share,
+        "shade": shade,
         "short_claim": claims.short_claim,
     }
     folder = resources.files("carseg_lib.reporting.html") / "templates"
@@ -59,20 +74,25 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         "base-uri 'none'; form-action 'none'"
     )
     assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
-    return environment.get_template(template).render(context | assets)
+    return environment.get_template(template).render({**context, **assets})
 
 
 def _csp_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
-def share(value: float) -> int:
-    """A fraction in eleven steps, 0 to 10, for shades."""
-    return round(10 * value)
+def shade(fraction: float) -> int:
+    """The shade of a fraction, one of eleven steps from 0 to 10."""
+    return round(10 * fraction)
 
 
 def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
-    """A PNG file, inlined; its text in other words is the one that it carries, else the caption.
+    """A PNG file, inlined. Its alternative text is the file's `Description`, or else the caption.
+
+    Args:
+        path: of the PNG file.
+        caption: below the figure.
+        split: the evaluated split that it shows, if any.
 
     Raises:
         CarsegError: The file is not a readable PNG.

@@ -1,9 +1,9 @@
-"""Figures of the data: how many photos, how large, how bright, where the cars stand in them."""
+"""Figures of the data: counts, sizes and brightness of the photos, position of the cars."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from PIL import Image
 
 from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
-from carseg_lib.paper.claims import claim
+from carseg_lib.paper.claims import claim, claimed_number
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
 
 PAPER_SPLITS = {
-    "train": int(claim("training photos").value),
-    "validation": int(claim("validation photos").value),
-    "test": int(claim("test photos").value),
+    "train": int(claimed_number("training photos")),
+    "validation": int(claimed_number("validation photos")),
+    "test": int(claimed_number("test photos")),
 }
-PAPER_SIZE = claim("photo size").value[::-1]  # width, height
+PAPER_SIZE = cast("tuple[float, float]", claim("photo size").value)[::-1]  # width, height
 _SHAPE = (60, 90)  # height, width of the mean silhouettes, in cells
 
 
 @with_theme
 def split_counts(catalogue: Catalogue) -> AccessibleFigure:
-    """Photos in each split beside the paper's, and of each type in each split.
+    """Photos in each split compared with the paper, and of each type in each split.
 
     Args:
         catalogue: photos whose splits are assigned.
@@ -153,7 +153,7 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     right.legend(loc="upper left")
     top = sizes.iloc[0]
     note = (
-        f"n = {len(photos):,} photos; the commonest size is {top['width']} × {top['height']} "
+        f"n = {len(photos):,} photos; the most frequent size is {top['width']} × {top['height']} "
         f"({percent(top['n'] / len(photos))} of the photos). "
         "Area of a dot: number of photos of that size."
     )
@@ -162,7 +162,7 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
 
 @with_theme
 def brightness(catalogue: Catalogue) -> AccessibleFigure:
-    """Mean brightness of the photos, one small histogram a type on one scale, the median marked."""
+    """Mean brightness of the photos, a histogram per type on one scale, the median marked."""
     photos, types = catalogue.photos, list(catalogue.body_types)
     figure = new_figure(8.4, 2.2 * style.lines_of(len(types)))
     panels = style.type_panels(figure, len(types), sharex=True, sharey=True)
@@ -190,12 +190,14 @@ def brightness(catalogue: Catalogue) -> AccessibleFigure:
     panels[0].set_xticks([0, 0.5, 1])
     panels[0].margins(y=0.2)
     percent_axis(panels[0].yaxis, "photos of the type")
-    note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A model could use a difference."
+    note = (
+        f"n = {len(photos):,} photos; 0 is black, 1 is white. A difference could reveal the class to a model."
+    )
     return add_title(figure, "Brightness of the photos", note)
 
 
 def _placed(catalogue: Catalogue) -> pd.DataFrame:
-    """Instances with the size of their photo, and what follows from both."""
+    """Instances with the size of their photo, and the quantities derived from both."""
     sizes = catalogue.photos[["photo_id", "width", "height"]]
     table = catalogue.instances.merge(sizes, on="photo_id", how="inner")
     wide, high = table["x2"] - table["x1"], table["y2"] - table["y1"]
@@ -209,11 +211,11 @@ def _placed(catalogue: Catalogue) -> pd.DataFrame:
 
 @with_theme
 def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
-    """Share of the photo that a box covers, its aspect ratio, and where its centre lies."""
+    """Share of the photo that a box covers, its aspect ratio, and the position of its centre."""
     table = _placed(catalogue)
     if table.empty or (table["box_origin"] == "whole frame").all():
         return empty_figure(
-            "The boxes", "These data have no boxes: the whole frame of each photo stands in for one."
+            "The boxes", "These data have no boxes: the whole frame of each photo replaces them."
         )
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
     figure = new_figure(8.4, 2.7 + 0.4 * max(0, len(types) - 4))
@@ -249,25 +251,24 @@ def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
 
 @with_theme
 def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
-    """The mean silhouette of each type, and how much of its box a mask fills.
+    """The mean silhouette of each type, and the share of its box that a mask covers.
 
     Args:
         catalogue: photos with masks; a message is drawn where there are none.
         limit: masks decoded for a silhouette, at most, evenly over the table.
 
     Returns:
-        A figure with one panel a type and one for the shares.
+        A figure with a panel per type and one for the shares.
     """
     table = _placed(catalogue)
     table = table[table["mask"].fillna("") != ""]
     if table.empty:
-        return empty_figure(
-            "The masks", "These data have no masks: nothing is drawn, and no mask is learned."
-        )
+        return empty_figure("The masks", "These data have no masks: no mask is trained.")
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
     lines = style.lines_of(len(types))
     figure = new_figure(8.4, 3.6 + 1.67 * (lines - 1) + 0.25 * max(0, len(types) - 4))
-    top, bottom = figure.subfigures(2, 1, height_ratios=[lines, 1.15 + 0.15 * max(0, len(types) - 4)])
+    heights = [lines, 1.15 + 0.15 * max(0, len(types) - 4)]
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     panels = style.type_panels(top, len(types))
     fills: dict[str, np.ndarray] = {}
     for axes, body_type in zip(panels, types, strict=True):
@@ -285,10 +286,10 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
     axes.set_yticks(range(1, len(types) + 1), types)
     axes.invert_yaxis()
     axes.grid(True, axis="x")
-    axes.set_title("How much of the box the mask fills")
+    axes.set_title("Share of the box that the mask covers")
     percent_axis(axes.xaxis, "mask's area / box's area")
     note = (
-        f"n = {len(table):,} masks, up to {limit:,} a type drawn. Above: share of the masks that cover a "
+        f"n = {len(table):,} masks, up to {limit:,} per type drawn. Above: share of the masks that cover a "
         "place of their box, from white (none) to full colour (all). Below: bar: middle half; line: median; "
         "whiskers: 5% to 95%."
     )
@@ -298,7 +299,7 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
 def _boxes_by_type(
     axes: Axes, values: Sequence[pd.Series | np.ndarray], types: Sequence[str], body_types: tuple[str, ...]
 ) -> None:
-    """A horizontal box a type in its colour: quartiles and median, whiskers from the 5th to the 95th percentile."""
+    """A horizontal box per type in its colour: quartiles and median, whiskers from the 5th to the 95th percentile."""
     drawn = axes.boxplot(
         values,
         orientation="horizontal",
@@ -316,7 +317,7 @@ def _boxes_by_type(
 
 
 def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:
-    """A mask cut to its box and brought to one size, and the share of the box that it fills."""
+    """A mask cropped to its box and resized to `_SHAPE`, and the share of the box that it covers."""
     mask = masks.decode_mask(row.mask, int(row.height), int(row.width))
     box = (int(np.floor(row.x1)), int(np.floor(row.y1)), int(np.ceil(row.x2)), int(np.ceil(row.y2)))
     cut = Image.fromarray(mask.astype(np.uint8) * 255).crop(box).resize(_SHAPE[::-1], Image.Resampling.BOX)

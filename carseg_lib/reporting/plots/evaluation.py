@@ -1,4 +1,4 @@
-"""Figures of the evaluation: confusion, precision and recall, Table 1 beside ours, average precision."""
+"""Figures of the evaluation: confusion matrix, precision and recall, Table 1, average precision."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ MEASURES = ("precision", "recall", "f1", "accuracy")
 
 @with_theme
 def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> AccessibleFigure:
-    """Truth against answer: counts and the share of each row, with a column for photos without an answer.
+    """True against predicted types: counts and the share of each row, with a column for photos without a detection.
 
     Args:
-        confusion: {"labels": types and "no car found", "matrix": rows = truth, columns = answers}, from
+        confusion: {"labels": types and "no car found", "matrix": rows = true types, columns = predicted}, from
             metrics.json.
         split: its name, for the title.
     """
@@ -66,13 +66,14 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
     )
     axes.tick_params(which="both", length=0, labelrotation=0)
     axes.axvline(len(types), color="#AEB6BF", linewidth=1)
-    axes.set_xlabel("answer")
-    axes.set_ylabel("truth")
-    percent_axis(axes.collections[0].colorbar.ax.yaxis, "share of the row")
-    right = int(np.trace(matrix[:, : len(types)]))
+    axes.set_xlabel("predicted type")
+    axes.set_ylabel("true type")
+    if (bar := axes.collections[0].colorbar) is not None:
+        percent_axis(bar.ax.yaxis, "share of the row")
+    correct = int(np.trace(matrix[:, : len(types)]))
     none = int(matrix[:, len(types) :].sum())
     note = (
-        f"n = {total:,} {split} photos, {right:,} on the diagonal ({percent(right / max(total, 1))}); "
+        f"n = {total:,} {split} photos, {correct:,} on the diagonal ({percent(correct / max(total, 1))}); "
         f"no car found in {none:,}."
     )
     rows = "; ".join(
@@ -81,7 +82,7 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
         for i, t in enumerate(types)
     )
     return add_title(
-        figure, f"Confusion matrix, {split}", note, f"Confusion matrix, {split}. {note} Answers: {rows}."
+        figure, f"Confusion matrix, {split}", note, f"Confusion matrix, {split}. {note} Predictions: {rows}."
     )
 
 
@@ -93,14 +94,14 @@ def pr_curves(
     table1: Mapping[str, Mapping[str, float]] | None = None,
     split: str = "test",
 ) -> AccessibleFigure:
-    """Precision against recall for each type, one type against the rest, over the score of a photo.
+    """Precision-recall curve of each type, one-vs-rest, over the score of a photo.
 
-    A photo's score for a type is the highest score of its detections of that type (of its one answer without
+    A photo's score for a type is the highest score of its detections of that type (of its prediction without
     `detections`). A curve ends where no photo with such a score is left.
 
     Args:
         predictions: predictions.csv of one split.
-        detections: detections.csv of the same split, if kept.
+        detections: detections.csv of the same split, if available.
         body_types: the types, in order.
         table1: {type: {"precision": ..., "recall": ...}} of the paper, drawn as a cross.
         split: its name, for the title.
@@ -160,7 +161,7 @@ def pr_curves(
         percent_axis(axes.xaxis, "recall")
         axes.set_xticks([0, 0.5, 1])
     percent_axis(panels[0].yaxis, "precision")
-    note = f"n = {len(predictions):,} {split} photos, one type against the rest. Dotted: a guess."
+    note = f"n = {len(predictions):,} {split} photos, one-vs-rest. Dotted: a random guess."
     if table1 and set(table1) & set(body_types):
         note += " Cross: the paper's Table 1."
     return add_title(figure, f"Precision and recall of each type, {split}", note)
@@ -172,13 +173,13 @@ def table_bars(
     body_types: Sequence[str] = BODY_TYPES,
     split: str = "test",
 ) -> AccessibleFigure:
-    """Precision, recall, F1 and accuracy of each type with intervals, beside Table 1's numbers.
+    """Precision, recall, F1 and accuracy of each type with intervals, and the numbers of Table 1.
 
     Args:
         comparison: columns what, paper, ours, low, high, n (fractions); rows whose `what` names a body type
             and a measure are drawn, others left out.
         body_types: the types, in order.
-        split: whose numbers they are, for the title.
+        split: of the numbers, for the title.
     """
     figure = new_figure(8.4, 2.7 + 0.45 * max(0, len(body_types) - 4))
     panels = figure.subplots(1, len(MEASURES), sharey=True)
@@ -201,7 +202,7 @@ def table_bars(
                     )
             if pd.notna(row["paper"]):
                 axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=PAPER_COLOUR, linewidth=2.4)
-            drawn.append(f"{body_type} {measure} {_said(row)}")
+            drawn.append(f"{body_type} {measure} {_in_words(row)}")
         axes.set_title("F1" if measure == "f1" else measure)
         axes.set_xlim(0, 1.02)
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
@@ -214,14 +215,16 @@ def table_bars(
     panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
     panels[0].set_ylim(len(body_types) - 0.45, -0.55)
     rows = [row for t in body_types if (row := _find(comparison, t, "recall")) is not None]
-    beside = any(pd.notna(row["paper"]) for row in rows)
-    title = f"Each type beside Table 1, {split}" if beside else f"Each type, {split}"
-    marked = "; red mark: the paper's Table 1" if beside else ""
+    compared = any(pd.notna(row["paper"]) for row in rows)
+    title = f"Each type and Table 1, {split}" if compared else f"Each type, {split}"
+    marked = "; red mark: the paper's Table 1" if compared else ""
     note = (
-        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}. Accuracy: a "
-        "type against the rest."
+        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}. Accuracy: "
+        "one-vs-rest."
     )
-    return add_title(figure, title, note, f"{title}. Bars of each type beside the paper. {'; '.join(drawn)}.")
+    return add_title(
+        figure, title, note, f"{title}. Bars of each type and the numbers of the paper. {'; '.join(drawn)}."
+    )
 
 
 def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
@@ -240,7 +243,7 @@ def _support(comparison: pd.DataFrame, body_type: str) -> int:
     return int(row["n"]) if row is not None and pd.notna(row["n"]) else 0
 
 
-def _said(row: pd.Series) -> str:
+def _in_words(row: pd.Series) -> str:
     ours = f"{row['ours']:.3f}" if pd.notna(row["ours"]) else "none"
     return f"{ours}, paper {row['paper']:.3f}" if pd.notna(row["paper"]) else ours
 
@@ -255,7 +258,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
     """
     kinds = [kind for kind in ("box", "mask") if scores.get(kind)]
     if not kinds:
-        return empty_figure(f"Average precision, {split}", "There is no box and no mask to judge.")
+        return empty_figure(f"Average precision, {split}", "There are no boxes and no masks to evaluate.")
     figure = new_figure(8.4, 2.5)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 4])
     types = list(scores[kinds[0]].get("per_type", {}))
@@ -300,6 +303,6 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
     note = f"n = {n:,} {split} photos. Line: 95% interval. " + (
         "Plain: boxes; hatched: masks."
         if len(kinds) == 2
-        else f"Only {kinds[0]} AP: the other kind has no truth here."
+        else f"Only {kinds[0]} AP: the other has no labels."
     )
     return add_title(figure, f"COCO average precision, {split}", note)

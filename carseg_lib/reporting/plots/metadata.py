@@ -1,16 +1,16 @@
-"""Figures of what is known of rendered photos: a page of samples, views, parameters, shapes, what each one does."""
+"""Figures of the metadata of rendered photos: a gallery, views, distributions of the parameters and their effects."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.projections.polar import PolarAxes
 from matplotlib.ticker import MaxNLocator
 
 from carseg_lib.core.formatting import percent
@@ -29,7 +29,14 @@ from carseg_lib.reporting.plots.style import (
 if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
 
-VARIETY = ("view", "light", "ground", "background", "occluder", "colour")  # by which samples should differ
+VARIETY = (
+    "view",
+    "light",
+    "ground",
+    "background",
+    "occluder",
+    "colour",
+)  # in which the samples should differ
 NUMBERS = {  # parameter → label of its axis; shares are in percent
     "camera_height": "camera's height (m)",
     "focal_length": "focal length (mm)",
@@ -38,49 +45,49 @@ NUMBERS = {  # parameter → label of its axis; shares are in percent
     "cut_off": "share beyond the frame",
     "sun_elevation": "sun's elevation (degrees)",
 }
-KINDS = ("view", "light", "ground", "background", "occluder", "paint")
+CATEGORIES = ("view", "light", "ground", "background", "occluder", "paint")
 SHAPES = (("shape_length", "shape_height"), ("shape_hood_length", "shape_nose_height"))
 _SHARES = ("car_share", "occlusion", "cut_off")
 _COLUMNS, _SAMPLES = 3, 3  # samples: in a row, and of each type
-_LOOKED_AT = 300  # photos of a type that the samples are chosen from
+_CANDIDATES = 300  # photos of a type that the samples are chosen from
 _WIDEST = 1240  # pixels of a strip in its figure
 
 
-def parameter_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, AccessibleFigure]:
-    """Every figure that the catalogue's parameters allow, by name; none without parameters.
+def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, AccessibleFigure]:
+    """Every figure that the catalogue's metadata allow, by name; none without metadata.
 
     Args:
-        catalogue: Where the photos and their parameters are.
-        seed: Of the choice of samples.
+        catalogue: photos and their metadata.
+        seed: of the choice of samples.
     """
-    known = catalogue.parameters
-    if known.empty:
+    parameters = catalogue.parameters
+    if parameters.empty:
         return {}
     figures: dict[str, tuple[bool, Callable[[], AccessibleFigure]]] = {
         "gallery": (True, lambda: gallery(catalogue, seed)),
         "strips": (bool(_strips(catalogue, False)), lambda: parameter_strips(catalogue, of_shape=False)),
         "shape_strips": (bool(_strips(catalogue, True)), lambda: parameter_strips(catalogue, of_shape=True)),
-        "views": ("view_angle" in known, lambda: view_angles(catalogue)),
-        "numbers": (bool(_numbers(known)), lambda: number_histograms(catalogue)),
-        "kinds": (bool(_kinds(known)), lambda: kind_shares(catalogue)),
-        "shapes": (bool(_pairs(known)), lambda: shape_overlap(catalogue)),
+        "views": ("view_angle" in parameters, lambda: view_angles(catalogue)),
+        "numbers": (bool(_numbers(parameters)), lambda: number_histograms(catalogue)),
+        "categories": (bool(_categories(parameters)), lambda: category_shares(catalogue)),
+        "shapes": (bool(_pairs(parameters)), lambda: shape_overlap(catalogue)),
     }
     return {name: draw() for name, (possible, draw) in figures.items() if possible}
 
 
 @with_theme
 def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
-    """Large photos of each type, chosen to differ in view, light and place, each with what is known of it."""
-    known = catalogue.parameters.set_index("photo_id")
-    shown = [name for name in VARIETY if name in known and known[name].dtype != "float64"]
+    """Photos of each type, chosen to differ in view, light and surroundings, with some of their metadata."""
+    parameters = catalogue.parameters.set_index("photo_id")
+    shown = [name for name in VARIETY if name in parameters and parameters[name].dtype != "float64"]
     rng = np.random.default_rng(seed)
     seen: set[tuple[str, str]] = set()
     chosen: list[tuple[str, str]] = []
     for body_type in catalogue.body_types:
         of_type = catalogue.photos.loc[catalogue.photos["body_type"] == body_type, "photo_id"].to_numpy()
-        left = list(rng.permutation(of_type)[:_LOOKED_AT])
+        left = list(rng.permutation(of_type)[:_CANDIDATES])
         for _ in range(min(_SAMPLES, len(left))):
-            traits = {photo: {(name, known.at[photo, name]) for name in shown} for photo in left}
+            traits = {photo: {(name, parameters.at[photo, name]) for name in shown} for photo in left}
             best = max(left, key=lambda photo: len(traits[photo] - seen))  # the first of equals
             left.remove(best)
             seen |= traits[best]
@@ -94,47 +101,48 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
         axes.set_title(
             body_type, size=9, color=class_color(body_type, catalogue.body_types), weight="bold", pad=3
         )
-        words = [known.at[photo_id, name] for name in shown[:4]]
+        words = [parameters.at[photo_id, name] for name in shown[:4]]
         axes.set_xlabel(", ".join(word for word in words if word and word != "none"), size=7.5, loc="left")
     note = (
-        f"{len(chosen)} of {len(catalogue.photos):,} pictures, chosen (seed {seed}) to differ in {', '.join(shown)}: "
-        "an impression of the range, not of how often each thing occurs."
+        f"{len(chosen)} of {len(catalogue.photos):,} photos, chosen (seed {seed}) to differ in {', '.join(shown)}: "
+        "they show the range, not the frequencies."
     )
-    return add_title(figure, "A page of samples", note)
+    return add_title(figure, "Gallery", note)
 
 
 @with_theme
 def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> AccessibleFigure:
-    """What each parameter does: rows of one car with one parameter varied, as the data set's folder has them.
+    """The effect of each parameter: strips of one car with one parameter varied, from the data set's folder.
 
     Args:
-        catalogue: Whose data set's folder has them.
-        of_shape: The parameters of the car's shape, or all the others.
+        catalogue: of the data set.
+        of_shape: whether the parameters of the car's shape are shown, or all the others.
     """
-    pictures = {name: read_photo(path, _WIDEST) for name, path in _strips(catalogue, of_shape).items()}
-    heights = [8.2 * picture.height / picture.width for picture in pictures.values()]
+    strips = {name: read_photo(path, _WIDEST) for name, path in _strips(catalogue, of_shape).items()}
+    heights = [8.2 * strip.height / strip.width for strip in strips.values()]
     figure = new_figure(8.4, sum(heights) + 0.34 * len(heights))
-    panels = figure.subplots(len(pictures), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for axes, (name, picture) in zip(panels, pictures.items(), strict=True):
-        axes.imshow(picture, aspect="auto")
+    panels = figure.subplots(len(strips), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for axes, (name, strip) in zip(panels, strips.items(), strict=True):
+        axes.imshow(strip, aspect="auto")
         style.plain_image(axes)
         title = attribute_description(name)
         axes.set_title(f"{name}: {title}" if title else name, size=8.5, pad=3)
-    title = "What each measure of the body does" if of_shape else "What each parameter does"
-    note = f"{len(pictures)} parameters, a row each: one car, the parameter varied from left to right, the rest kept."
+    title = "Effect of each shape parameter" if of_shape else "Effect of each parameter"
+    note = f"{len(strips)} parameters, a row each: one car, the parameter varied from left to right."
     return add_title(figure, title, note)
 
 
 @with_theme
 def view_angles(catalogue: Catalogue) -> AccessibleFigure:
-    """Directions from which the cars of each type are seen, around a car that looks up."""
+    """Directions from which the cars of each type are seen, around a car that points up."""
     table = _with_types(catalogue)
     types = list(catalogue.body_types)
     lines = style.lines_of(len(types))
     figure = new_figure(8.4, 2.5 * lines)
     for k, body_type in enumerate(types):
         angles = table.loc[table["body_type"] == body_type, "view_angle"].dropna()
-        axes = figure.add_subplot(lines, -(-len(types) // lines), k + 1, projection="polar")
+        position = (lines, -(-len(types) // lines), k + 1)
+        axes = cast(PolarAxes, figure.add_subplot(*position, projection="polar"))
         counts, edges = np.histogram((angles + 7.5) % 360, bins=np.arange(0, 361, 15))
         middles = np.deg2rad(edges[:-1])
         axes.bar(
@@ -147,14 +155,14 @@ def view_angles(catalogue: Catalogue) -> AccessibleFigure:
         dial(axes)
         axes.set_title(f"{body_type} (n = {len(angles):,})", loc="center")
     note = (
-        f"n = {len(table):,} photos. The car looks up, seen from above; length of a bar: share of the type's photos "
-        "taken from there, in steps of 15°."
+        f"n = {len(table):,} photos. The car points up, seen from above. Length of a bar: share of the type's photos "
+        "from this direction, in steps of 15°."
     )
-    return add_title(figure, "From where the cars are seen", note)
+    return add_title(figure, "Viewing directions", note)
 
 
-def dial(axes: Axes) -> None:
-    """Make polar axes a dial around a car that looks up: 0° in front of it, 90° at its left."""
+def dial(axes: PolarAxes) -> None:
+    """Turn polar axes into a dial around a car that points up: 0° in front of it, 90° at its left."""
     axes.set_theta_zero_location("N")
     low, high = axes.get_ylim()
     axes.set_rorigin(low - 0.45 * (high - low))
@@ -175,7 +183,7 @@ def dial(axes: Axes) -> None:
 
 @with_theme
 def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
-    """Distribution of the main numbers, the types over each other: could a model use a difference?"""
+    """Distributions of the main numbers by type: a difference could reveal the class to a model."""
     table, names = _with_types(catalogue), _numbers(catalogue.parameters)
     lines = -(-len(names) // 3)
     figure = new_figure(8.4, 1.9 * lines)
@@ -203,28 +211,27 @@ def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
             percent_axis(axes.xaxis, NUMBERS[name])
         percent_axis(axes.yaxis, "photos of the type" if k % 3 == 0 else "")
     _legend(figure, catalogue)
-    note = f"n = {len(table):,} photos; what lies beyond the 99.5th percentile stands in the last step."
-    return add_title(figure, "Camera, size and occlusion, type by type", note)
+    note = f"n = {len(table):,} photos; values above the 99.5th percentile are in the last bin."
+    return add_title(figure, "Camera, size and occlusion by type", note)
 
 
 @with_theme
-def kind_shares(catalogue: Catalogue) -> AccessibleFigure:
+def category_shares(catalogue: Catalogue) -> AccessibleFigure:
     """Share of each view, light, ground and so on among the photos of each type."""
-    table, names = _with_types(catalogue), _kinds(catalogue.parameters)
-    order = {name: table[name].replace("", "not known").value_counts().index for name in names}
+    table, names = _with_types(catalogue), _categories(catalogue.parameters)
+    order = {name: table[name].replace("", "unknown").value_counts().index for name in names}
     rows = [names[start : start + 3] for start in range(0, len(names), 3)]
     heights = [0.75 + 0.2 * max(len(order[name]) for name in row) for row in rows]
     figure = new_figure(8.4, sum(heights))
-    for subfigure, row in zip(
-        np.atleast_1d(figure.subfigures(len(rows), 1, height_ratios=heights)), rows, strict=True
-    ):
+    subfigures = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for subfigure, row in zip(subfigures, rows, strict=True):
         for axes, name in zip(np.atleast_1d(subfigure.subplots(1, 3)), [*row, "", ""][:3], strict=True):
             if not name:
                 axes.set_axis_off()
                 continue
             at = np.arange(len(order[name]))
             for k, body_type in enumerate(catalogue.body_types):
-                part = table.loc[table["body_type"] == body_type, name].replace("", "not known")
+                part = table.loc[table["body_type"] == body_type, name].replace("", "unknown")
                 shares = part.value_counts(normalize=True).reindex(order[name], fill_value=0)
                 axes.plot(
                     shares,
@@ -240,18 +247,18 @@ def kind_shares(catalogue: Catalogue) -> AccessibleFigure:
             axes.set_title(name.replace("_", " "))
             percent_axis(axes.xaxis, "photos of the type")
     _legend(figure, catalogue)
-    note = f"n = {len(table):,} photos. Where a type's dot stands apart, a model could learn the place for the car."
-    return add_title(figure, "Views, lights and places, type by type", note)
+    note = f"n = {len(table):,} photos. Where a type's dot differs, a model could learn the background."
+    return add_title(figure, "Views, lights and backgrounds by type", note)
 
 
 @with_theme
 def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
-    """Measures of the cars against each other: how far the shapes of the types overlap."""
+    """Dimensions of the cars against each other: the overlap of the types' shapes."""
     table, pairs = _with_types(catalogue), _pairs(catalogue.parameters)
     figure = new_figure(8.4, 3.4)
-    told = []
+    separability = []
     for axes, (across, up) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
-        mixed = table.sample(frac=1, random_state=0)  # no type lies on top of the others
+        mixed = table.sample(frac=1, random_state=0)  # no type covers the others
         axes.scatter(
             mixed[across],
             mixed[up],
@@ -264,14 +271,14 @@ def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
         axes.set_ylabel(f"{_label(up)} (m)")
         axes.grid(True)
         if table["body_type"].value_counts().min() >= 5:
-            told.append(
+            separability.append(
                 f"{_label(across)} and {_label(up)}, {percent(linear_separability(catalogue, (across, up)), 0)}"
             )
     _legend(figure, catalogue)
     note = f"n = {len(table):,} cars."
-    if told:
-        note += f" Types told rightly by two measures alone (a linear rule): {'; '.join(told)}."
-    return add_title(figure, "How far the shapes of the types overlap", note)
+    if separability:
+        note += f" Accuracy of a linear classifier on two dimensions: {'; '.join(separability)}."
+    return add_title(figure, "Overlap of the types' shapes", note)
 
 
 def _strips(catalogue: Catalogue, of_shape: bool) -> dict[str, Path]:
@@ -284,16 +291,20 @@ def _with_types(catalogue: Catalogue) -> pd.DataFrame:
     return catalogue.parameters.merge(catalogue.photos[["photo_id", "body_type"]], on="photo_id")
 
 
-def _numbers(known: pd.DataFrame) -> list[str]:
-    return [name for name in NUMBERS if name in known and known[name].dtype == "float64"]
+def _numbers(parameters: pd.DataFrame) -> list[str]:
+    return [name for name in NUMBERS if name in parameters and parameters[name].dtype == "float64"]
 
 
-def _kinds(known: pd.DataFrame) -> list[str]:
-    return [name for name in KINDS if name in known and known[name].dtype != "float64"]
+def _categories(parameters: pd.DataFrame) -> list[str]:
+    return [name for name in CATEGORIES if name in parameters and parameters[name].dtype != "float64"]
 
 
-def _pairs(known: pd.DataFrame) -> list[tuple[str, str]]:
-    return [pair for pair in SHAPES if all(name in known and known[name].dtype == "float64" for name in pair)]
+def _pairs(parameters: pd.DataFrame) -> list[tuple[str, str]]:
+    return [
+        pair
+        for pair in SHAPES
+        if all(name in parameters and parameters[name].dtype == "float64" for name in pair)
+    ]
 
 
 def _label(name: str) -> str:

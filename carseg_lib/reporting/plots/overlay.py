@@ -1,4 +1,4 @@
-"""A box, a mask and a label drawn on a photo, pixel by pixel: what `make predict` leaves, and what masks look like."""
+"""A box, a mask and a label drawn on a photo at its own resolution, as `make predict` writes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def overlay(
         photo: PIL image of any mode.
         box: x1, y1, x2, y2 in pixels of the photo; None draws no box and puts the label in the corner.
         mask: bool array (height, width) of the photo's size; None draws none.
-        label: text on the box; "" draws none. Its first word chooses the colour if it is a type of the paper.
+        label: text on the box; "" draws none. Its first word determines the colour if it is a type of the paper.
         colour: any matplotlib colour, in place of that.
 
     Returns:
@@ -65,7 +65,7 @@ def _edge(mask: np.ndarray, width: int) -> np.ndarray:
 def _tag(
     pen: ImageDraw.ImageDraw, size: tuple[int, int], corner: tuple[float, float], label: str, tone: tuple
 ) -> None:
-    """A label on a filled ground, above the corner of a box if there is room, kept inside the photo."""
+    """A label on a filled background, above the corner of a box if there is space, inside the photo."""
     font = ImageFont.load_default(max(11, round(min(size) / 20)))
     left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
     pad = max(2, round((bottom - top) / 4))

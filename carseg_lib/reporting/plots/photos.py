@@ -1,4 +1,4 @@
-"""Figures that show photos: samples, duplicates, preprocessing step by step, answers, masks."""
+"""Figures that show photos: samples, duplicates, preprocessing step by step, predictions, masks."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 
 Photos = Path | Mapping[str, Image.Image]
 Step = tuple[str, Image.Image | np.ndarray, Box | None, np.ndarray | None]
-# The colours of Okabe and Ito's palette that stand for no body type.
-AGREEMENT_COLOURS = {"both": "#F0E442", "only ours": "#D55E00", "only the truth": "#56B4E9"}
-_EXAMPLE = "#00B8CC"  # stands for no body type
+# The colours of Okabe and Ito's palette that no body type has.
+AGREEMENT_COLOURS = {"both": "#F0E442", "only predicted": "#D55E00", "only labelled": "#56B4E9"}
+_EXAMPLE = "#00B8CC"  # no body type has it
 _LARGEST = 640  # pixels; photos are read no larger than a panel can show
-_RIGHT, _WRONG = "#0B7A55", "#B3261E"
+_CORRECT, _MISCLASSIFIED = "#0B7A55", "#B3261E"
 
 
 @with_theme
 def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 0) -> AccessibleFigure:
-    """A grid of photos of one body type, chosen by seed, boxes and masks drawn (Figures 1 to 4 of the paper).
+    """A random sample of one body type with boxes and masks (Figures 1 to 4 of the paper).
 
     Args:
-        catalogue: where the photos are.
+        catalogue: of the photos.
         body_type: one of its types.
         n: photos shown, at most.
         seed: of the choice; the same seed shows the same photos.
@@ -76,15 +76,15 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
 
 @with_theme
 def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -> AccessibleFigure:
-    """Pairs of photos that look the same, side by side, the closest first.
+    """Pairs of near duplicates side by side, the closest first.
 
     Args:
-        catalogue: where the photos are.
+        catalogue: of the photos.
         pairs: columns photo_a, photo_b, distance (bits of the perceptual hash that differ), split_a, split_b.
         limit: pairs shown, at most; those across splits come first.
     """
     if pairs.empty:
-        return empty_figure("Near duplicates", "No two photos are near duplicates.")
+        return empty_figure("Near duplicates", "There are no near duplicates.")
     crossing = pairs["split_a"] != pairs["split_b"]
     order = pairs.assign(crossing=crossing).sort_values(
         ["crossing", "distance", "photo_a", "photo_b"], ascending=[False, True, True, True]
@@ -102,21 +102,21 @@ def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -
         panels[2 * k].set_xlabel(f"pair {k + 1}: {pair.distance} of 64 bits differ", size=7.5, loc="left")
     note = (
         f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, "
-        "left and right of each other."
+        "side by side."
     )
     return add_title(figure, "Near duplicates", note)
 
 
 @with_theme
 def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by step") -> AccessibleFigure:
-    """One photo through the preprocessing, a panel a step, its box and mask drawn.
+    """Preprocessing of one photo, a panel per step, with box and mask.
 
     Args:
         steps: (title, PIL image or uint8 array (height, width, 3), box or None, bool mask (height, width) or
                 None); box in pixels of that image.
         title: of the figure.
 
-    A step named "rotate" is a rotation: it is said then where the box comes from.
+    After a step named "rotate" the note explains how the box is computed.
     """
     if not steps:
         raise ValueError("transform_steps needs at least one step")
@@ -131,9 +131,7 @@ def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by 
     parts = "Photo, box (frame) and mask (shade)" if masked else "Photo and box (frame)"
     note = f"{parts} are transformed together"
     if any(name == "rotate" for name, *_ in steps):
-        note += (
-            f"; from the rotation on, the box is drawn anew around the turned {'mask' if masked else 'box'}"
-        )
+        note += f"; after the rotation the box is computed from the rotated {'mask' if masked else 'box'}"
     return add_title(figure, title, note + ".")
 
 
@@ -143,7 +141,7 @@ def augmentation_grid(
     augmented: Sequence[tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]],
     title: str = "Augmentation",
 ) -> AccessibleFigure:
-    """A photo and several random versions of it, as training sees them.
+    """A photo and random augmentations of it, as in training.
 
     Args:
         original: (image, box or None, bool mask or None), the image PIL or uint8 array (height, width, 3).
@@ -154,9 +152,9 @@ def augmentation_grid(
     for k, (axes, (image, box, mask)) in enumerate(zip(panels, [original, *augmented], strict=True)):
         _show(axes, image, _size(image))
         _draw(axes, box, mask, _EXAMPLE)
-        axes.set_title("as it is" if k == 0 else f"version {k}", size=8, color=style.QUIET, pad=3)
+        axes.set_title("original" if k == 0 else f"version {k}", size=8, color=style.QUIET, pad=3)
     masked = any(mask is not None for *_, mask in (original, *augmented))
-    note = f"{len(augmented)} random versions of one photo; frame: box" + (
+    note = f"{len(augmented)} random augmentations of one photo; frame: box" + (
         "; shade: mask." if masked else "."
     )
     return add_title(figure, title, note)
@@ -167,12 +165,12 @@ def prediction_grid(
     rows: pd.DataFrame,
     photos: Photos,
     *,
-    title: str = "Answers",
+    title: str = "Predictions",
     columns: int = 4,
     limit: int = 16,
     body_types: Sequence[str] = BODY_TYPES,
 ) -> AccessibleFigure:
-    """Photos with the answer drawn on them: box, mask, type and score; the truth named if it differs.
+    """Photos with their prediction: box, mask, type and score; the true type where it differs.
 
     Args:
         rows: rows of predictions.csv, shown in their order.
@@ -180,7 +178,7 @@ def prediction_grid(
         title: of the figure.
         columns: photos in a row of the grid.
         limit: photos shown, at most.
-        body_types: the study's, which choose the colours.
+        body_types: of the study, which determine the colours.
     """
     if rows.empty:
         return empty_figure(title, "There are none.")
@@ -189,17 +187,17 @@ def prediction_grid(
     for axes, row in zip(panels, shown.itertuples(), strict=True):
         width, height = int(row.width), int(row.height)
         _show(axes, _photo(photos, row.photo_id), (width, height))
-        answer = row.predicted if _given(row.predicted) else ""
-        if answer:
+        predicted = row.predicted if _given(row.predicted) else ""
+        if predicted:
             mask = masks.decode_mask(row.mask, height, width) if _given(row.mask) else None
-            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, class_color(answer, tuple(body_types)))
-        right = answer == row.body_type
-        said = f"{answer} {row.score:.2f}" if answer else "no car found"
-        text = f"✓ {said}" if right else f"✗ {said}, is {row.body_type}"
-        axes.set_title(text, size=8, color=_RIGHT if right else _WRONG, pad=3)
-    right = (shown["predicted"].fillna("") == shown["body_type"]).sum()
+            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, class_color(predicted, tuple(body_types)))
+        correct = predicted == row.body_type
+        label = f"{predicted} {row.score:.2f}" if predicted else "no car found"
+        text = f"✓ {label}" if correct else f"✗ {label}, true type {row.body_type}"
+        axes.set_title(text, size=8, color=_CORRECT if correct else _MISCLASSIFIED, pad=3)
+    n_correct = (shown["predicted"].fillna("") == shown["body_type"]).sum()
     note = (
-        f"{len(shown)} of {len(rows):,} photos: {right} right (✓), {len(shown) - right} wrong (✗). "
+        f"{len(shown)} of {len(rows):,} photos: {n_correct} correct (✓), {len(shown) - n_correct} misclassified (✗). "
         "The number is the model's score (0 to 1)."
     )
     return add_title(figure, title, note)
@@ -211,15 +209,15 @@ def mask_comparison_grid(
     photos: Photos,
     instances: pd.DataFrame,
     *,
-    title: str = "Masks against the truth",
+    title: str = "Predicted and labelled masks",
     limit: int = 12,
 ) -> AccessibleFigure:
-    """Predicted masks over the given ones, in three colours of agreement.
+    """Predicted masks over the labelled ones; colours show the overlap.
 
     Args:
-        rows: rows of predictions.csv, shown in their order; those without a predicted mask are shown too.
+        rows: rows of predictions.csv, shown in their order, including those without a predicted mask.
         photos: the folder that photo_id is relative to, or photos by photo_id.
-        instances: the catalogue's instances (photo_id, x1 ... y2, mask); the largest of a photo is the truth.
+        instances: the catalogue's instances (photo_id, x1 ... y2, mask); the largest of a photo is compared.
         title: of the figure.
         limit: photos shown, at most.
     """
@@ -228,7 +226,7 @@ def mask_comparison_grid(
     truth = given.assign(size=size).sort_values("size").groupby("photo_id")["mask"].last()
     rows = rows[rows["photo_id"].isin(truth.index)]
     if rows.empty:
-        return empty_figure(title, "These data have no masks: there is nothing to compare.")
+        return empty_figure(title, "These data have no masks to compare.")
     shown = rows.head(limit)
     figure, panels = _grid(len(shown), columns=4)
     for axes, row in zip(panels, shown.itertuples(), strict=True):
@@ -238,8 +236,8 @@ def mask_comparison_grid(
         _show(axes, _photo(photos, row.photo_id).convert("L").convert("RGB"), (width, height))
         for name, where in (
             ("both", ours & true),
-            ("only ours", ours & ~true),
-            ("only the truth", true & ~ours),
+            ("only predicted", ours & ~true),
+            ("only labelled", true & ~ours),
         ):
             _shade(axes, where, AGREEMENT_COLOURS[name], 0.6)
         iou = "no car found" if pd.isna(row.mask_iou) or not _given(row.mask) else f"IoU {row.mask_iou:.2f}"
@@ -248,15 +246,15 @@ def mask_comparison_grid(
     figure.legend(handles=handles, loc="outside lower left", ncols=3)
     figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.35)
     mean = rows["mask_iou"].mean()
-    note = f"{len(shown)} of {len(rows):,} photos with a given mask"
-    note += f"; mean IoU of all of them {percent(mean)}." if pd.notna(mean) else "."
+    note = f"{len(shown)} of {len(rows):,} photos with a labelled mask"
+    note += f"; mean IoU of all {percent(mean)}." if pd.notna(mean) else "."
     return add_title(figure, title, note)
 
 
 def _grid(
     cells: int, columns: int, shape: tuple[float, float] = (3, 2)
 ) -> tuple[AccessibleFigure, list[Axes]]:
-    """Empty panels for photos of about `shape` (width, height); those beyond `cells` are left out."""
+    """Empty panels for `cells` photos of about `shape` (width, height)."""
     columns = max(1, min(columns, cells))
     lines = math.ceil(cells / columns)
     wide = 8.4 / max(columns, 3)
@@ -282,22 +280,22 @@ def _show(axes: Axes, image: Image.Image | np.ndarray, size: tuple[float, float]
 
 
 def _shade(axes: Axes, mask: np.ndarray, colour: str, strength: float) -> np.ndarray:
-    """Colour the inside of a mask; returns the mask as drawn, thinned out if it is a large one."""
+    """Colour the inside of a mask; returns the mask as drawn, subsampled if it is large."""
     step = max(1, max(mask.shape) // _LARGEST)
-    thin = mask[::step, ::step]
-    shade = np.zeros((*thin.shape, 4))
-    shade[thin] = (*to_rgb(colour), strength)
+    thinned = mask[::step, ::step]
+    shade = np.zeros((*thinned.shape, 4))
+    shade[thinned] = (*to_rgb(colour), strength)
     axes.imshow(shade, interpolation="nearest", extent=(0, mask.shape[1], mask.shape[0], 0))
-    return thin
+    return thinned
 
 
 def _draw(axes: Axes, box: Box | None, mask: np.ndarray | None, colour: str) -> None:
     """Box as a frame, mask as a shade with an outline, on a panel that shows their photo."""
     if mask is not None and mask.any():
-        thin = _shade(axes, mask.astype(bool), colour, 0.35)
-        if min(thin.shape) > 1 and not thin.all():
+        thinned = _shade(axes, mask.astype(bool), colour, 0.35)
+        if min(thinned.shape) > 1 and not thinned.all():
             extent = (0, mask.shape[1], 0, mask.shape[0])
-            axes.contour(thin.astype(float), [0.5], colors=[colour], linewidths=1.1, extent=extent)
+            axes.contour(thinned.astype(float), [0.5], colors=[colour], linewidths=1.1, extent=extent)
     if box is not None:
         x1, y1, x2, y2 = (float(v) for v in box)
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=colour, linewidth=1.6))
@@ -313,6 +311,6 @@ def _given(value: object) -> bool:
 
 
 def _short(photo_id: str, most: int = 30) -> str:
-    """The end of a long photo id, its dollar signs kept from meaning mathematics."""
+    """The end of a long photo id, dollar signs escaped for matplotlib."""
     text = photo_id if len(photo_id) <= most else "…" + photo_id[-(most - 1) :]
     return text.replace("$", r"\$")

@@ -1,16 +1,18 @@
-"""Figures of the answers against what is known of rendered photos: what makes a type hard."""
+"""Figures of the error analysis by attribute: accuracy and mask IoU of slices, odds ratios of the regression."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.projections.polar import PolarAxes
 
-from carseg_lib.core.formatting import percent
-from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, SECTORS, VIEW, SliceReport
+from carseg_lib.core.formatting import MINUS, percent
+from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, MIN_PER_OUTCOME, SECTORS, VIEW, SliceReport
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.metadata import dial
@@ -26,34 +28,34 @@ from carseg_lib.reporting.plots.style import (
 FEW = 10  # photos below which a level is drawn pale
 
 
-def slice_figures(known: SliceReport) -> dict[str, AccessibleFigure]:
-    """Every figure that the answers and the parameters allow, by name; none without parameters."""
+def slice_figures(report: SliceReport) -> dict[str, AccessibleFigure]:
+    """Every figure that the predictions and the metadata allow, by name; none without metadata."""
     figures: dict[str, AccessibleFigure] = {}
-    titles = set(known.accuracy["factor"])
-    if titles & {factor.title for factor in ATTRIBUTES}:
-        figures["factors"] = accuracy_by_factor(known.accuracy)
+    titles = set(report.metrics["attribute"])
+    if titles & {attribute.title for attribute in ATTRIBUTES}:
+        figures["attributes"] = accuracy_by_attribute(report.metrics)
     if VIEW.title in titles:
-        figures["types_by_view"] = types_by_view(known.accuracy, known.body_types)
+        figures["types_by_view"] = types_by_view(report.metrics, report.body_types)
     if SECTORS.title in titles:
-        figures["directions"] = accuracy_by_direction(known.accuracy)
-    if len(known.error_odds):
-        figures["odds"] = odds(known.error_odds, known.body_types)
+        figures["directions"] = accuracy_by_direction(report.metrics)
+    if len(report.error_odds):
+        figures["odds"] = odds(report.error_odds, report.body_types)
     return figures
 
 
 @with_theme
-def accuracy_by_factor(table: pd.DataFrame) -> AccessibleFigure:
-    """Accuracy and mean mask IoU of each level of each factor, with 95% intervals, a row a level.
+def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
+    """Accuracy and mean mask IoU of each level of each attribute, with 95% intervals, a row per level.
 
     Args:
-        table: As `known_truth.accuracy_by` returns it.
+        table: as `slices.slice_metrics` returns it.
     """
-    titles = [factor.title for factor in ATTRIBUTES if (table["factor"] == factor.title).any()]
+    titles = [a.title for a in ATTRIBUTES if (table["attribute"] == a.title).any()]
     levels = table[table["body_type"] == ""]
     rows = [
         (title, level)
         for title in titles
-        for level in levels.loc[levels["factor"] == title, "level"].unique()
+        for level in levels.loc[levels["attribute"] == title, "level"].unique()
     ]
     places = np.arange(len(rows)) + np.array([titles.index(title) for title, _ in rows]) * 1.3 + 0.9
     splits = list(levels["split"].unique())
@@ -63,7 +65,7 @@ def accuracy_by_factor(table: pd.DataFrame) -> AccessibleFigure:
     for axes, name in zip(panels, ("accuracy", "mask_iou"), strict=False):
         low, high = ("low", "high") if name == "accuracy" else ("mask_iou_low", "mask_iou_high")
         for k, split in enumerate(splits):
-            part = levels[levels["split"] == split].set_index(["factor", "level"])
+            part = levels[levels["split"] == split].set_index(["attribute", "level"])
             overall = part.loc[(ALL, ALL), name]
             axes.axvline(overall, color=SPLIT_COLOURS[split], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
             for place, key in zip(places, rows, strict=True):
@@ -84,7 +86,7 @@ def accuracy_by_factor(table: pd.DataFrame) -> AccessibleFigure:
         axes.set_title("Accuracy" if name == "accuracy" else "Mean mask IoU")
         percent_axis(axes.xaxis, "")
     numbers = {
-        split: levels[levels["split"] == split].set_index(["factor", "level"])["n"] for split in splits
+        split: levels[levels["split"] == split].set_index(["attribute", "level"])["n"] for split in splits
     }
     labels = [
         f"{level}  (n = {', '.join(f'{numbers[s].get((title, level), 0):,}' for s in splits)})"
@@ -99,27 +101,27 @@ def accuracy_by_factor(table: pd.DataFrame) -> AccessibleFigure:
             -0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold"
         )
     for split in splits:
-        n = int(levels.loc[(levels["split"] == split) & (levels["factor"] == ALL), "n"].iloc[0])
+        n = int(levels.loc[(levels["split"] == split) & (levels["attribute"] == ALL), "n"].iloc[0])
         panels[0].plot([], [], "o", color=SPLIT_COLOURS[split], label=f"{split} (n = {n:,})")
     figure.legend(loc="outside lower left", ncols=len(splits))
     figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.3)
     note = (
         f"Line: 95% interval; dashed: all photos of the split; pale: fewer than {FEW} photos. n: {', '.join(splits)}. "
-        f"Of {len(rows)} levels about one in twenty lies apart by chance, and levels go together: see the odds."
+        f"About one in twenty of the {len(rows)} levels differs by chance, and attributes are correlated: see the odds."
     )
-    found = levels[(levels["split"] == splits[0]) & (levels["factor"] != ALL) & levels["factor"].isin(titles)]
-    said = "; ".join(
-        f"{row.factor} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples()
+    found = levels[
+        (levels["split"] == splits[0]) & (levels["attribute"] != ALL) & levels["attribute"].isin(titles)
+    ]
+    values = "; ".join(
+        f"{row.attribute} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples()
     )
-    return add_title(
-        figure, "Accuracy by what is known of a photo", note, f"Accuracy by factor, {splits[0]}. {said}."
-    )
+    return add_title(figure, "Accuracy by attribute", note, f"Accuracy by attribute, {splits[0]}. {values}.")
 
 
 @with_theme
 def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
-    """Accuracy of each type from each side, a panel a split."""
-    part = table[(table["factor"] == VIEW.title) & (table["body_type"] != "")]
+    """Accuracy of each type from each view, a panel per split."""
+    part = table[(table["attribute"] == VIEW.title) & (table["body_type"] != "")]
     splits = list(part["split"].unique())
     views = VIEW.ordered(part["level"])
     types = [t for t in body_types if (part["body_type"] == t).any()]
@@ -145,22 +147,22 @@ def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleF
         axes.set_title(split.capitalize())
     sums = part.groupby("split")["n"].sum()
     note = (
-        f"n = {' and '.join(f'{sums[split]:,} {split}' for split in splits)} photos. Share answered right; a cell of "
-        "few photos says little (20 photos: ±20 points)."
+        f"n = {' and '.join(f'{sums[split]:,} {split}' for split in splits)} photos. Share classified correctly; a "
+        "cell of few photos is uncertain (20 photos: ±20 points)."
     )
-    return add_title(figure, "Each type from each side", note)
+    return add_title(figure, "Accuracy of each type from each view", note)
 
 
 @with_theme
 def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
-    """Accuracy by the direction from which the car is seen, around a car that looks up."""
-    part = table[table["factor"] == SECTORS.title]
+    """Accuracy by the direction from which the car is seen, around a car that points up."""
+    part = table[table["attribute"] == SECTORS.title]
     splits = list(part["split"].unique())
     figure = new_figure(8.4, 3.3)
     for k, split in enumerate(splits):
         rows = part[part["split"] == split]
-        axes = figure.add_subplot(1, max(2, len(splits)), k + 1, projection="polar")
-        angles = np.deg2rad(rows["level"].str.rstrip("°").astype(float))
+        axes = cast(PolarAxes, figure.add_subplot(1, max(2, len(splits)), k + 1, projection="polar"))
+        angles = np.deg2rad(rows["level"].str.rstrip("°").str.replace(MINUS, "-").astype(float))
         _rings(axes)
         pale = np.where(rows["n"] < FEW, 0.3, 0.75)
         for angle, row, alpha in zip(angles, rows.itertuples(), pale, strict=True):
@@ -171,8 +173,8 @@ def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
         dial(axes)
         axes.set_title(f"{split.capitalize()} (n = {rows['n'].sum():,})", loc="center")
     note = (
-        "The car looks up, seen from above. Length of a bar: share answered right when seen from there, rings at 50% "
-        f"and 100%; line: 95% interval; number: photos; pale: fewer than {FEW}."
+        "The car points up, seen from above. Length of a bar: accuracy from this direction, rings at 50% and 100%; "
+        f"line: 95% interval; number: photos; pale: fewer than {FEW}."
     )
     return add_title(figure, "Accuracy by direction", note)
 
@@ -185,11 +187,11 @@ def _rings(axes: Axes) -> None:
 
 @with_theme
 def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
-    """How each measure of a photo, the others being equal, changes the odds of a right answer.
+    """The effect of each measure of a photo, the others being equal, on the odds of a correct prediction.
 
     Args:
-        table: As `known_truth.hardness` returns it, with rows.
-        body_types: the study's, which choose the colours.
+        table: as `slices.error_odds` returns it, with rows.
+        body_types: of the study, which determine the colours.
     """
     groups = list(table["group"].unique())
     measures = list(table.loc[table["group"] == groups[0], "measure"])
@@ -205,7 +207,7 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
             clear = row.low > 1 or row.high < 1
             axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, alpha=0.9 if clear else 0.4)
             axes.plot(row.odds_ratio, y, "o", color=colour, alpha=1 if clear else 0.5)
-        axes.set_title(f"{group}\nn = {rows['n'].iloc[0]:,}\n{rows['wrong'].iloc[0]:,} wrong")
+        axes.set_title(f"{group}\nn = {rows['n'].iloc[0]:,}\n{rows['misclassified'].iloc[0]:,} wrong")
         axes.tick_params(axis="y", length=0)
         axes.set_xscale("log")
         axes.grid(True, axis="x")
@@ -215,16 +217,19 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
     panels[0].set_yticks(range(len(measures)), measures, size=8)
     panels[0].set_ylim(len(measures) - 0.4, -0.6)
     note = (
-        "Odds of a right answer for one standard deviation more of a measure, the others being equal: left of 1 "
-        "harder, right of 1 easier. Line: 95% interval (bootstrap over photos), pale where it holds 1. Validation and "
-        "test together; a type has a panel if at least 20 of its answers are right and 20 wrong."
+        "Odds of a correct prediction per standard deviation of a measure, the others being equal: left of 1 "
+        "harder, right of 1 easier. Line: 95% interval (bootstrap over photos), pale where it contains 1. Validation "
+        f"and test together; a type has a panel if at least {MIN_PER_OUTCOME} of its photos are classified correctly "
+        f"and {MIN_PER_OUTCOME} are not."
     )
     strong = table[(table["low"] > 1) | (table["high"] < 1)]
-    said = "; ".join(
+    values = "; ".join(
         f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})"
         for r in strong.itertuples()
     )
-    return add_title(figure, "What makes a type hard", note, f"{note} Apart from 1: {said or 'none'}.")
+    return add_title(
+        figure, "Odds of a correct prediction", note, f"{note} Different from 1: {values or 'none'}."
+    )
 
 
 def _ticks(table: pd.DataFrame, most: int) -> tuple[list[float], list[str]]:

@@ -1,4 +1,4 @@
-"""What all figures share: a quiet theme, one colour for each body type, a title, a PNG that repeats.
+"""The style of all figures: theme, title, alternative text, and PNG files that are reproducible byte for byte.
 
 Figures are made without pyplot: no window, no global state, no backend is chosen or changed.
 """
@@ -10,25 +10,26 @@ import io
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from carseg_lib.core import files
 
 SPLIT_COLOURS = {"train": "#4A6B8A", "validation": "#D55E00", "test": "#56B4E9"}
-PAPER_COLOUR = "#8A1C3B"  # whatever the paper says, in every figure
+PAPER_COLOUR = "#8A1C3B"  # the numbers of the paper, in every figure
 INK, QUIET, GRID, FAINT = "#1F2328", "#59636E", "#E3E6EA", "#F3F4F6"
 
 DPI = 150
 P = ParamSpec("P")
 R = TypeVar("R")
-_THEME: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+_THEME: Any = {  # of settings by name, which the stubs of matplotlib want as literals
+    "font.family": "DejaVu Sans",  # part of matplotlib: the same glyphs on every machine
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
@@ -62,16 +63,16 @@ _THEME: dict[str, Any] = {
 
 
 class AccessibleFigure(Figure):
-    """A matplotlib Figure that notebooks show under every backend, and that says in words what it shows."""
+    """A matplotlib Figure that notebooks show under every backend, with an alternative text."""
 
-    alt: str = ""  # what a reader who cannot see the figure is told
+    alt: str = ""  # the description for readers who cannot see the figure
 
     def _repr_png_(self) -> bytes:
         return png_bytes(self)
 
 
 def with_theme(draw: Callable[P, R]) -> Callable[P, R]:
-    """Run a drawing function under the theme, and leave matplotlib's settings as they were."""
+    """Run a drawing function under the theme and restore matplotlib's settings."""
 
     @functools.wraps(draw)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -87,13 +88,13 @@ def new_figure(width: float, height: float) -> AccessibleFigure:
 
 
 def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "") -> AccessibleFigure:
-    """Put the title and a quieter note under it at the top left, and the text for readers who cannot see it.
+    """Add the title with a note below it at the top left, and the alternative text.
 
     Args:
         figure: the figure, its panels drawn.
-        title: what is shown.
-        note: how many, and how to read it; wrapped to the figure's width.
-        alt: the finding in words; the title and the note where empty.
+        title: of the figure.
+        note: n and how to read the figure; wrapped to its width.
+        alt: the result in words; the title and the note if empty.
     """
     width, height = figure.get_size_inches()
     titles = textwrap.wrap(title, max(24, int(width * 10.5))) or [""]
@@ -101,23 +102,25 @@ def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "
     head = 0.18 + 0.22 * len(titles)  # inches
     top = head + 0.17 * len(lines) + (0.06 if lines else 0.0)
     figure.set_size_inches(width, height + top)
-    whole = height + top
-    figure.get_layout_engine().set(rect=(0.008, 0.01, 0.984, height / whole - 0.01), w_pad=0.07, h_pad=0.07)
+    full = height + top
+    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(
+        rect=(0.008, 0.01, 0.984, height / full - 0.01), w_pad=0.07, h_pad=0.07
+    )
     for drawn in figure.findobj(Text):
         if "$" in drawn.get_text() and "\\math" not in drawn.get_text():  # a name, not a formula
             drawn.set_parse_math(False)
     left = 0.12 / width
-    heading = {"size": 11.5, "weight": "bold", "color": INK, "linespacing": 1.2}
-    figure.text(left, 1 - 0.12 / whole, "\n".join(titles), ha="left", va="top", **heading)
+    heading: dict[str, Any] = {"size": 11.5, "weight": "bold", "color": INK, "linespacing": 1.2}
+    figure.text(left, 1 - 0.12 / full, "\n".join(titles), ha="left", va="top", **heading)
     if lines:
         text = "\n".join(lines)
-        figure.text(left, 1 - head / whole, text, ha="left", va="top", size=8.5, color=QUIET, linespacing=1.3)
+        figure.text(left, 1 - head / full, text, ha="left", va="top", size=8.5, color=QUIET, linespacing=1.3)
     figure.alt = alt or ". ".join(part.rstrip(".") for part in (title, note) if part) + "."
     return figure
 
 
 def empty_figure(title: str, text: str) -> AccessibleFigure:
-    """A figure that says why there is nothing to draw."""
+    """A figure with a text in place of a plot that has no data."""
     figure = new_figure(7.5, 0.9)
     axes = figure.add_subplot()
     axes.set_axis_off()
@@ -126,12 +129,12 @@ def empty_figure(title: str, text: str) -> AccessibleFigure:
 
 
 def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
-    """A panel for each type, four in a row; `lines_of` says how many rows that makes.
+    """A panel for each type, four in a row (see `lines_of`).
 
     Args:
-        figure: Or a part of one.
-        number: Of panels.
-        **shared: As `subplots` takes it.
+        figure: or a part of one.
+        number: of panels.
+        **shared: arguments of `subplots`.
     """
     lines = lines_of(number)
     panels = figure.subplots(lines, -(-number // lines), squeeze=False, **shared).flatten()
@@ -159,7 +162,7 @@ def thousands(axis: Any, label: str) -> None:
 
 
 def plain_image(axes: Axes) -> None:
-    """Take ticks and frame from a panel that shows a photo."""
+    """Remove ticks and frame from a panel that shows a photo."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -167,7 +170,7 @@ def plain_image(axes: Axes) -> None:
 
 
 def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
-    """A figure as PNG; the same figure gives the same bytes (no date, no version of the software in it)."""
+    """A figure as PNG; the same figure gives the same bytes (no date, no software version)."""
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"Software": None}
     if alt := getattr(figure, "alt", ""):
@@ -178,7 +181,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
 
 
 def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
-    """Write a figure as PNG, whole or not at all; its words for blind readers go along as `Description`.
+    """Write a figure as PNG, completely or not at all; its alternative text is stored as `Description`.
 
     Args:
         figure: any matplotlib figure.
@@ -195,6 +198,6 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
 
 
 def save_and_show(figure: AccessibleFigure, path: Path | str) -> AccessibleFigure:
-    """Save a figure and give it back, so that the last line of a notebook's cell both keeps and shows it."""
+    """Save a figure and return it, so that the last line of a notebook's cell saves and shows it."""
     save_figure(figure, path)
     return figure

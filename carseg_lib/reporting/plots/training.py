@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy.stats import binomtest
 
 from carseg_lib.core.formatting import percent
-from carseg_lib.paper.claims import claim
+from carseg_lib.evaluation.bootstrap import wilson_interval
+from carseg_lib.paper.claims import claimed_number
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import (
     QUIET,
@@ -21,8 +21,8 @@ from carseg_lib.reporting.plots.style import (
 )
 
 PAPER_ACCURACY = {  # section VI
-    "validation": claim("average validation accuracy").value,
-    "train": claim("average training accuracy").value,
+    "validation": claimed_number("average validation accuracy"),
+    "train": claimed_number("average training accuracy"),
 }
 TERMS = {
     "objectness": "objectness (proposals)",
@@ -38,10 +38,10 @@ def loss_curves(history: pd.DataFrame) -> AccessibleFigure:
     """The sum of the losses per epoch on train and validation, the best epoch marked.
 
     Args:
-        history: history.csv, a row an epoch.
+        history: history.csv, a row per epoch.
     """
     if history.empty:
-        return empty_figure("Loss", "No epoch has ended yet.")
+        return empty_figure("Loss", "No epoch is complete yet.")
     figure = new_figure(7.6, 3.1)
     axes = figure.subplots()
     for split in ("train", "validation"):
@@ -65,9 +65,9 @@ def loss_curves(history: pd.DataFrame) -> AccessibleFigure:
 
 @with_theme
 def loss_terms(history: pd.DataFrame) -> AccessibleFigure:
-    """The five terms of the loss, a small panel each; a term that is off is said to be."""
+    """The five terms of the loss, a panel each; a term without values is marked "off"."""
     if history.empty:
-        return empty_figure("Terms of the loss", "No epoch has ended yet.")
+        return empty_figure("Terms of the loss", "No epoch is complete yet.")
     figure = new_figure(8.4, 2.1)
     panels = figure.subplots(1, len(TERMS))
     for axes, (term, name) in zip(panels, TERMS.items(), strict=True):
@@ -102,10 +102,10 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
     """Accuracy per epoch with 95% intervals, the best epoch marked, the paper's averages as dashed lines.
 
     Args:
-        history: history.csv, a row an epoch; accuracies are fractions.
+        history: history.csv, a row per epoch; accuracies are fractions.
     """
     if history.empty:
-        return empty_figure("Accuracy", "No epoch has ended yet.")
+        return empty_figure("Accuracy", "No epoch is complete yet.")
     figure = new_figure(7.6, 3.3)
     axes = figure.subplots()
     numbers = {"train": "train_sample", "validation": "validation_photos"}
@@ -149,7 +149,7 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
     _epochs(axes, history)
     lowest = min(history["train_accuracy"].min(), history["validation_accuracy"].min())
     axes.set_ylim(max(0, min(0.8, np.floor(10 * (lowest - 0.06)) / 10)), 1.0)
-    percent_axis(axes.yaxis, "photos answered right")
+    percent_axis(axes.yaxis, "accuracy")
     axes.grid(True, axis="y")
     figure.legend(loc="outside lower left", ncols=2)
     sample, photos = (int(history[c].iloc[-1]) if c in history else 0 for c in numbers.values())
@@ -170,22 +170,26 @@ def _curve(axes: Axes, history: pd.DataFrame, column: str, split: str, more: str
 
 
 def _epochs(axes: Axes, history: pd.DataFrame) -> None:
-    """Whole numbers on the epoch axis."""
+    """Integer ticks on the epoch axis."""
     first, last = int(history["epoch"].min()), int(history["epoch"].max())
     axes.set_xlim(first - 0.5, last + 0.5)
-    step = max(1, round((last - first) / (8 if axes.get_subplotspec().get_geometry()[1] == 1 else 3)))
+    place = axes.get_subplotspec()
+    alone = place is None or place.get_geometry()[1] == 1
+    step = max(1, round((last - first) / (8 if alone else 3)))
     axes.set_xticks(range(first, last + 1, step))
     axes.set_xlabel("epoch")
 
 
 def _best(history: pd.DataFrame) -> int | None:
-    """The epoch chosen on validation; the last one marked."""
-    marked = history.loc[history["best"].astype(bool), "epoch"] if "best" in history else []
+    """The epoch selected on validation; the last one marked."""
+    if "best" not in history:
+        return None
+    marked = history.loc[history["best"].astype(bool), "epoch"]
     return int(marked.iloc[-1]) if len(marked) else None
 
 
 def _note_best(axes: Axes, best: int, history: pd.DataFrame, more: str = "") -> None:
-    """Name the best epoch at the foot of its line, on the side that has room."""
+    """Label the best epoch at the foot of its line, on the side with more space."""
     right = best <= history["epoch"].median()
     axes.annotate(
         f"best epoch {best}{more}",
@@ -200,11 +204,9 @@ def _note_best(axes: Axes, best: int, history: pd.DataFrame, more: str = "") -> 
 
 
 def _wilson(shares: pd.Series, numbers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """95% Wilson intervals of shares of `numbers`."""
+    """95% Wilson intervals of shares of `numbers`; NaN where the share is."""
     ends = [
-        binomtest(round(share * n), int(n)).proportion_ci(0.95, method="wilson")
-        if pd.notna(share)
-        else (np.nan, np.nan)
+        wilson_interval(share, int(n)) if pd.notna(share) else (np.nan, np.nan)
         for share, n in zip(shares, numbers, strict=True)
     ]
     low, high = np.array(ends, dtype=float).T

@@ -1,6 +1,6 @@
 "use strict";
 
-// Tables sort by a click on a heading: numbers as numbers, texts as texts, empty cells always last.
+// A click on a heading sorts its table: numbers as numbers, texts as texts, empty cells last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
@@ -28,7 +28,7 @@ function key(cell) {
   return text === "–" ? "" : text;
 }
 
-// Figures enlarge to their own size, at least the window's.
+// Figures enlarge to their own size, at least to the window's.
 const dialog = document.getElementById("enlarged");
 const scroller = dialog.querySelector(".scroller");
 for (const button of document.querySelectorAll("button.enlarge")) {
@@ -43,5 +43,5 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => scroller.replaceChildren());
 
-// What is folded away on the screen is printed.
+// Collapsed parts are printed too.
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));

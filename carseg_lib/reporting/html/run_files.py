@@ -1,0 +1,137 @@
+"""The files of a run's folder that the page is made from, read once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib.core import files
+from carseg_lib.core.classes import BODY_TYPES
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.duplicates import exact_duplicates, near_duplicates
+from carseg_lib.evaluation.tables import read_predictions, read_table
+from carseg_lib.paper import recipe
+from carseg_lib.reporting.html import findings
+from carseg_lib.reporting.html.figures import collect_figures
+from carseg_lib.reporting.html.render import FigureOnPage
+
+ORDER = ("test", "validation", "train")  # of the splits on the page
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run's folder as the page reads it. Only metrics.json must exist; of other files a missing one is None.
+
+    Attributes:
+        folder: `reports/<run>`.
+    """
+
+    folder: Path
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json."""
+        path = self.folder / "metrics.json"
+        if not path.is_file():
+            raise CarsegError(f"{path} is missing: make the run first, by make reproduce.")
+        return files.read_json(path)
+
+    @cached_property
+    def config(self) -> dict[str, Any] | None:
+        """config.json."""
+        return read_optional_json(self.folder / "config.json")
+
+    @cached_property
+    def provenance(self) -> dict[str, Any] | None:
+        """provenance.json."""
+        return read_optional_json(self.folder / "provenance.json")
+
+    @cached_property
+    def catalogue(self) -> Catalogue | None:
+        """The data set of the run."""
+        folder = self.folder / "dataset"
+        return Catalogue.load(folder) if folder.is_dir() else None
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame | None:
+        """predictions.csv."""
+        path = self.folder / "predictions.csv"
+        return read_predictions(path) if path.is_file() else None
+
+    def table(self, name: str, columns: dict[str, str] | None = None) -> pd.DataFrame | None:
+        """A table of the folder.
+
+        Args:
+            name: of the CSV file.
+            columns: dtypes by name, where texts may be any; else pandas infers them.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        if columns is not None:
+            return read_table(path, columns)
+        try:
+            return pd.read_csv(path)
+        except (OSError, ValueError) as error:
+            raise CarsegError(
+                f"{path} is not a readable table ({error}). Delete it and run again."
+            ) from error
+
+    @cached_property
+    def split(self) -> str:
+        """The split of the verdict; "" if none was evaluated."""
+        return findings.main_split(self.metrics)
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """The evaluated splits in the order of the page."""
+        return sorted(self.metrics["splits"], key=ORDER.index)
+
+    @cached_property
+    def body_types(self) -> list[str]:
+        """The body types of the run, in order."""
+        scores = self.metrics["splits"].get(self.split) or {}
+        return list(scores.get("per_type") or {}) if self.split else list(BODY_TYPES)
+
+    @cached_property
+    def figures(self) -> dict[str, list[FigureOnPage]]:
+        """The figures of each group of `figures.FIGURES`, and "more"."""
+        photos = {name: self.metrics["splits"][name]["accuracy"]["n"] for name in self.splits}
+        return collect_figures(self.folder / "figures", self.body_types, photos)
+
+    @cached_property
+    def differences(self) -> list[recipe.Difference]:
+        """The settings of the paper and of this run."""
+        photos = None if self.catalogue is None else self.catalogue.photos
+        return recipe.differences(self.config, self.metrics, photos)
+
+    @cached_property
+    def duplicates(self) -> dict[str, int] | None:
+        """Sets of equal photos and pairs of near duplicates, within a split and across splits."""
+        if self.catalogue is None:
+            return None
+        sets = exact_duplicates(self.catalogue.photos).groupby("pixel_sha256")["split"].nunique()
+        pairs = near_duplicates(self.catalogue.photos)
+        across = pairs["split_a"] != pairs["split_b"]
+        return {
+            "exact_within": int((sets == 1).sum()),
+            "exact_across": int((sets > 1).sum()),
+            "near_within": int((~across).sum()),
+            "near_across": int(across.sum()),
+        }
+
+
+def read_optional_json(path: Path) -> dict[str, Any] | None:
+    """The content of a JSON file; None if it is missing."""
+    return files.read_json(path) if path.is_file() else None
+
+
+def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries of plain values; missing values are None."""
+    return [] if table is None else json.loads(table.to_json(orient="records"))

@@ -1,0 +1,279 @@
+"""The sections of the page: one function each, which computes what the section's template shows.
+
+The template of a section is `templates/sections/<name>.html`; it finds the result of the function as `content`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from carseg_lib.data import metadata
+from carseg_lib.evaluation.classification import REPORT_COLUMNS, SCORES
+from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
+from carseg_lib.paper import audit as paper_audit
+from carseg_lib.paper import claims, recipe
+from carseg_lib.reporting.html import findings
+from carseg_lib.reporting.html.run_files import RunFiles, records
+
+NOTEBOOKS = {
+    "01_data_exploration": "Data exploration",
+    "02_preprocessing": "Preprocessing",
+    "03_training": "Training",
+    "04_evaluation": "Evaluation",
+}
+MAX_ROWS = 200  # of a long list that the page shows
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        name: of its template.
+        heading: as a reader sees it.
+        link: its title in the navigation.
+        content: what its template shows.
+    """
+
+    name: str
+    heading: str
+    link: str
+    content: Mapping[str, Any]
+
+    @property
+    def anchor(self) -> str:
+        """The id of the section in the page."""
+        return self.name.replace("_", "-")
+
+
+def page_sections(run: RunFiles) -> list[Section]:
+    """The sections of a run's page, in order; one without content ("more figures") is left out."""
+    made = [
+        Section(name, heading, link or heading, content(run))
+        for name, (heading, link, content) in _SECTIONS.items()
+    ]
+    return [section for section in made if section.name != "more" or section.content["figures"]]
+
+
+def summary(run: RunFiles) -> dict[str, Any]:
+    """The head of the page: the question, the verdict, notices about missing annotations."""
+    return {
+        "verdict": findings.verdict(run.metrics, run.differences),
+        "other_types": findings.other_types(run.metrics),
+        "made": (run.provenance or {}).get("made") or "",
+    }
+
+
+def results(run: RunFiles) -> dict[str, Any]:
+    """The headline numbers: a title, the estimate, the paper's number where it has one."""
+    if not run.split:
+        return {"cards": []}
+    metrics, split = run.metrics, run.split
+    scores = metrics["splits"][split]
+    other = metrics["splits"].get("validation") if split != "validation" else None
+    ap = {kind: (scores.get(kind) or {}).get("AP") for kind in ("box", "mask")}
+    training = (metrics.get("training") or {}).get("train_accuracy")
+    headline = claims.HEADLINE
+    cards = [
+        (f"Accuracy, {split}", scores["accuracy"], headline["accuracy"]),
+        (
+            "Accuracy, validation",
+            other and other["accuracy"],
+            claims.claimed_number("average validation accuracy"),
+        ),
+        ("Accuracy, training sample", training, claims.claimed_number("average training accuracy")),
+        (f"F1, macro, {split}", scores["macro"]["f1"], headline["f1"]),
+        (f"Precision, macro, {split}", scores["macro"]["precision"], headline["precision"]),
+        (f"Recall, macro, {split}", scores["macro"]["recall"], headline["recall"]),
+        (f"Box AP, {split}", ap["box"], None),
+        (f"Mask AP, {split}", ap["mask"], None),
+        (f"Box IoU, {split}", scores.get("box_iou"), None),
+        (f"Mask IoU, {split}", scores.get("mask_iou"), None),
+    ]
+    comparable = not findings.other_types(metrics)
+    return {
+        "cards": [
+            {"title": title, "estimate": estimate, "paper": claimed if comparable else None}
+            for title, estimate, claimed in cards
+            if estimate
+        ]
+    }
+
+
+def comparison(run: RunFiles) -> dict[str, Any]:
+    """The paper's claims and this run's numbers on validation and test."""
+    headline, averages, table1 = findings.comparison(run.metrics)
+    return {
+        "headline": headline,
+        "averages": averages,
+        "table1": table1,
+        "splits": [name for name in findings.COMPARED if name in run.metrics["splits"]],
+        "other_types": findings.other_types(run.metrics),
+    }
+
+
+def audit(_: RunFiles) -> dict[str, Any]:
+    """The consistency checks of the paper's numbers; they do not depend on the run."""
+    checks = paper_audit.audit()
+    return {"checks": checks.to_dict("records"), "counts": checks["verdict"].value_counts().to_dict()}
+
+
+def data(run: RunFiles) -> dict[str, Any]:
+    """Photos, excluded images, duplicates and rendering metadata of the data set."""
+    catalogue = run.catalogue
+    return {
+        "counts": run.metrics["data"].get("counts") or {},
+        "excluded": [] if catalogue is None else catalogue.excluded.to_dict("records"),
+        "duplicates": run.duplicates,
+        "metadata": None if catalogue is None else metadata.describe_metadata(catalogue),
+        "figures": run.figures["data"],
+        "metadata_figures": run.figures["metadata"],
+    }
+
+
+def preprocessing(run: RunFiles) -> dict[str, Any]:
+    """Image size and augmentation."""
+    return {
+        "augmentation": recipe.augmentation(run.config["inputs"])[0] if run.config else "",
+        "figures": run.figures["preprocessing"],
+    }
+
+
+def model(run: RunFiles) -> dict[str, Any]:
+    """Parameters and operations of the parts of the network."""
+    return {"parts": records(run.table("model_summary.csv"))}
+
+
+def training(run: RunFiles) -> dict[str, Any]:
+    """The training in numbers and epoch by epoch."""
+    return {
+        "summary": run.metrics.get("training"),
+        "history": records(run.table("history.csv")),
+        "figures": run.figures["training"],
+    }
+
+
+def evaluation(run: RunFiles) -> dict[str, Any]:
+    """Classification reports, confusion matrices and average precision of every split."""
+    return {"reports": _classification_reports(run), "figures": run.figures["evaluation"]}
+
+
+def error_analysis(run: RunFiles) -> dict[str, Any]:
+    """Slice metrics and the regression of errors; `slices` is None where slice_metrics.csv is missing."""
+    metrics = run.table("slice_metrics.csv", SLICE_COLUMNS)
+    odds = run.table("error_odds.csv", ERROR_ODDS_COLUMNS)
+    slices: dict[str, list[dict[str, Any]]] = {}
+    for row in records(metrics):
+        numbers = {
+            "accuracy": {"value": row["accuracy"], "low": row["low"], "high": row["high"]},
+            "mask_iou": _with_interval(row, "mask_iou"),
+        }
+        slices.setdefault(row["split"], []).append(row | numbers)
+    return {
+        "slices": None if metrics is None else slices,
+        "sentences": [] if metrics is None or odds is None else findings.significant_slices(metrics, odds),
+        "odds": records(odds),
+        "figures": run.figures["slices"],
+    }
+
+
+def misclassifications(run: RunFiles) -> dict[str, Any]:
+    """The most frequent confusions of every split, and the misclassified photos of the verdict's split."""
+    splits = run.metrics["splits"]
+    return {
+        "confusions": {
+            name: findings.most_frequent_confusions(part["confusion"]) for name, part in splits.items()
+        },
+        "photos": _misclassified(run),
+        "figures": run.figures["examples"],
+    }
+
+
+def more(run: RunFiles) -> dict[str, Any]:
+    """Figures that belong to no section."""
+    return {"figures": run.figures["more"]}
+
+
+def deviations(run: RunFiles) -> dict[str, Any]:
+    """Settings of the paper's experiment and of this run."""
+    return {"rows": run.differences}
+
+
+def limitations(run: RunFiles) -> dict[str, Any]:
+    """The limitations of the numbers, a text each."""
+    rendered = run.catalogue is not None and len(run.catalogue.parameters) > 0
+    return {"texts": findings.limitations(run.metrics, run.split, run.duplicates, rendered)}
+
+
+def reproducibility(run: RunFiles) -> dict[str, Any]:
+    """The command of the run, its environment, times and settings."""
+    notebooks = {f"notebooks/{name}.html": title for name, title in NOTEBOOKS.items()}
+    return {
+        "notebooks": [(href, title) for href, title in notebooks.items() if (run.folder / href).is_file()],
+        "provenance": run.provenance or {},
+        "settings": _settings(run.config or {}),
+    }
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting by its dotted name, except the location of the photos: the page holds no path of a machine."""
+    settings: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            settings |= {f"{name}.{setting}": part for setting, part in value.items()}
+        else:
+            settings[name] = value
+    return {name: value for name, value in settings.items() if name not in ("data.source", "data.classes")}
+
+
+def _classification_reports(run: RunFiles) -> list[dict[str, Any]]:
+    """classification_report.csv by split; `x_low` and `x_high` become the interval of `x`."""
+    table = run.table("classification_report.csv", REPORT_COLUMNS)
+    if table is None:
+        return []
+    reports = []
+    for name in run.splits:
+        part = table[table["split"] == name]
+        rows = [
+            {"body_type": row["body_type"]}
+            | {score: _with_interval(row, score) for score in SCORES}
+            | {"support": row["support"]}
+            for row in records(part)
+        ]
+        reports.append({"split": name, "rows": rows})
+    return reports
+
+
+def _with_interval(row: Mapping[str, Any], column: str) -> dict[str, Any]:
+    return {"value": row[column], "low": row[f"{column}_low"], "high": row[f"{column}_high"]}
+
+
+def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
+    """The misclassified photos of the verdict's split, most confident first."""
+    table = run.predictions
+    if table is None:
+        return []
+    wrong = table[(table["split"] == run.split) & (table["predicted"] != table["body_type"])]
+    wrong = wrong.sort_values(["score", "photo_id"], ascending=[False, True])
+    return records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
+
+
+_Content = Callable[[RunFiles], dict[str, Any]]
+_SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
+    "results": ("Results", "", results),
+    "comparison": ("Comparison with the paper", "", comparison),
+    "audit": ("Are the paper's numbers consistent?", "Consistency of the paper", audit),
+    "data": ("Data", "", data),
+    "preprocessing": ("Preprocessing", "", preprocessing),
+    "model": ("Model", "", model),
+    "training": ("Training", "", training),
+    "evaluation": ("Evaluation", "", evaluation),
+    "error_analysis": ("Error analysis by attribute", "Error analysis", error_analysis),
+    "misclassifications": ("Misclassifications", "", misclassifications),
+    "more": ("More figures", "", more),
+    "deviations": ("Deviations from the paper", "", deviations),
+    "limitations": ("Limitations", "", limitations),
+    "reproducibility": ("Reproducibility", "", reproducibility),
+}
