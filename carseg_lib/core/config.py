@@ -278,6 +278,8 @@ def field_of(name: str) -> FieldInfo:
 def parse_value(field: FieldInfo, value: Any) -> Any:
     """Text as the type that a setting has; what cannot be read so stays text, for the check to refuse."""
     if isinstance(value, str) and field.annotation is not str:
+        if choices := get_args(field.annotation):
+            return next((choice for choice in choices if str(choice) == value), value)
         try:
             return TypeAdapter(field.annotation).validate_strings(value)
         except ValidationError:
@@ -319,17 +321,16 @@ def validate(kind: type[_AnyPart], values: Mapping[str, Any], where: Mapping[str
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise CarsegError("; ".join(_problems(error, where)) + ".") from error
+        raise CarsegError("; ".join(_problems(kind, error, where)) + ".") from error
 
 
-def _problems(error: ValidationError, where: Mapping[str, str]) -> Iterable[str]:
+def _problems(kind: type[BaseModel], error: ValidationError, where: Mapping[str, str]) -> Iterable[str]:
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"])
         if not name:  # a check of several settings together
             yield problem["msg"].removeprefix("Value error, ")
             continue
-        try:
-            limits = f"must be {describe_range(field_of(name))}"
-        except KeyError:
-            limits = "there is no such setting"
+        part, _, setting = name.rpartition(".")
+        field = PARTS.get(part, kind).model_fields.get(setting)
+        limits = f"must be {describe_range(field)}" if field else "there is no such setting"
         yield f"{name} = {problem['input']!r} ({where.get(name, 'config.json')}): {limits}"

@@ -103,7 +103,7 @@ def test_a_yaml_file(tmp_path):
         ("suv=sedan sedan", "'sedan' means both suv and sedan; keep one of them"),
         ("suv =jeep", "'=jeep' has an empty name; write type or type=name,name"),
         ("suv= sedan", "'suv=' has an empty name; write type or type=name,name"),
-        ("suv=jeep,4x4 sedan", "has an empty name"),
+        ("suv=jeep,,4x4 sedan", "has an empty name"),
         ("suv=-- sedan", "'--' is an empty name; leave it out"),
         ("-- sedan", "'--' is an empty type; give it a name"),
         ("a/b sedan", "the type 'a/b' is not printable text without / of at most 40 characters"),

@@ -16,8 +16,8 @@ from carseg_lib.core.locks import folder_lock
 HOLD = (
     "import sys, time; from pathlib import Path; from carseg_lib.core.locks import folder_lock\n"
     "with folder_lock(Path(sys.argv[1]), 'x'):\n"
-    "    print('held', flush=True)\n"
     "    {}\n"
+    "    print('held', flush=True)\n"
     "    time.sleep(60)\n"
 )
 

@@ -104,7 +104,7 @@ def test_a_broken_table_is_one_line(tmp_path, content, message):
 
 
 def test_a_column_is_numbers_only_if_all_of_it_is(tmp_path):
-    (tmp_path / "parameters.csv").write_text("photo_id,a,b,c\n2,1,1,nan\n1,x,1\n")
+    (tmp_path / "parameters.csv").write_text("photo_id,a,b,c\n2,1,1,nan\n1,,x,1\n")
     known = read_parameters(tmp_path)
     assert known["photo_id"].tolist() == ["1", "2"]
     assert np.isnan(known["a"][0]) and known["a"][1] == 1
