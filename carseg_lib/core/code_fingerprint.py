@@ -173,20 +173,6 @@ def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any])
     return states
 
 
-def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """The data set's signatures: by names, sizes and times, and by contents.
-
-    Args:
-        data: folder or COCO file.
-        known: an earlier answer; contents are read only if names, sizes or times differ from it.
-    """
-    from carseg_lib.data.fingerprint import content_fingerprint, stat_fingerprint
-
-    quick = stat_fingerprint(data)
-    same = known.get("quick") == quick
-    return {"quick": quick, "content": known["content"] if same else content_fingerprint(data)}
-
-
 def read_stamp(path: Path) -> Stamp:
     """The stamp of a step; empty if there is none or it is not readable."""
     try:

@@ -79,7 +79,7 @@ class Run(RunPaths):
             device: auto, cpu, cuda or mps.
             num_processes: training processes.
             weights: as the setting model.weights; empty keeps the profile's.
-            classes: the body types, as `ClassMap.read` takes them; empty for the paper's four.
+            classes: the body types, as `ClassMap.parse` takes them; empty for the paper's four.
 
         Raises:
             CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data or weights, classes
@@ -104,7 +104,7 @@ class Run(RunPaths):
         data = str(data) or BUILTIN
         source = resolve_source(data)
         values |= {"data.source": source, "data_as_given": data, "profile": profile}
-        values |= {"data.classes": ClassMap.read(classes), "classes_as_given": classes}
+        values |= {"data.classes": ClassMap.parse(classes), "classes_as_given": classes}
         values["name"] = check_run_name(name) if name else default_run_name(check_run_name(profile), source)
         if (held := data_of_run(values["name"])) not in ("", source):
             raise CarsegError(

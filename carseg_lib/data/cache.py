@@ -8,9 +8,9 @@ The file is mapped a photo at a time, so that a process's memory does not grow w
 """
 
 import hashlib
+import logging
 import mmap
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.transforms import resize_masks
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1  # of the file's layout, part of its name
 CHUNK = 1 << 22  # bytes hashed at once
@@ -115,7 +117,6 @@ def open_cache(
     side: int,
     gigabytes: float,
     folder: Path,
-    say: Callable[[str], None] = print,
 ) -> DecodedImageCache:
     """The cache of a data set: the one that is there, if its bytes are what its index says; else a new one.
 
@@ -125,7 +126,6 @@ def open_cache(
         side: their longest side, pixels.
         gigabytes: the folder never holds more; photos for which there is no room are read from their files.
         folder: where caches lie; several data sets' as long as there is room, the oldest goes first.
-        say: told what was done, if anything had to be.
 
     Raises:
         BadPhoto: a photo can no longer be read.
@@ -142,7 +142,7 @@ def open_cache(
             return DecodedImageCache(
                 path, {photo_id: tuple(place) for photo_id, place in known["places"].items()}
             )
-        say(f"{path} is damaged: the photos are decoded again")
+        logger.info(f"{path} is damaged: the photos are decoded again")
     limit = min(gigabytes * 1e9, FREE_SHARE * shutil.disk_usage(files.make_folder(folder)).free)
     places, digest, size = _write(catalogue, splits, side, int(limit), path)
     files.write_json(index, {"blake2b": digest, "places": places})
@@ -151,7 +151,7 @@ def open_cache(
     rest = (
         f"; {photos - len(places):,} more are read from their files each time" if len(places) < photos else ""
     )
-    say(f"{len(places):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
+    logger.info(f"{len(places):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
     return DecodedImageCache(path, places)
 
 

@@ -6,7 +6,6 @@ folder of CSV files, so that a person can open it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, field, replace
@@ -22,8 +21,6 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import mask_area
 
 SPLITS = ("train", "validation", "test")
-PAPER_COUNTS = {"train": 4957, "validation": 2887, "test": 590}  # photos, paper §III.1; it gives none by type
-
 FEW_TRAINING = 30  # training photos of a type below which it is warned of
 
 PHOTO_COLUMNS = {
@@ -45,9 +42,9 @@ INSTANCE_COLUMNS = {
     "x2": "float64",
     "y2": "float64",
     "mask": "str",  # COCO compressed run-length counts; "" if none
-    "box_origin": "str",  # given | mask | whole frame | teacher
-    "mask_origin": "str",  # given | none | teacher
-    "mask_quality": "float64",  # of a teacher's mask, 0..1 (see `carseg_lib.engine.pseudo_labels.selection`); else NaN
+    "box_origin": "str",  # given | mask | whole frame | pseudo
+    "mask_origin": "str",  # given | none | pseudo
+    "mask_quality": "float64",  # of a pseudo-mask, 0..1 (see `carseg_lib.engine.pseudo_labels.selection`); else NaN
 }
 EXCLUDED_COLUMNS = {
     "photo_id": "str",  # of the photo; of a folder (ends in /) or annotation file where many are counted
@@ -56,6 +53,8 @@ EXCLUDED_COLUMNS = {
     "reason": "str",
     "detail": "str",
 }
+# The cars of photos that are left out because of the low quality of their pseudo-masks (`rejected_masks.csv`).
+REJECTED_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
 PARAMETER_COLUMNS = {"photo_id": "str"}  # then any others: numbers float64 (NaN: not known), texts str
 
 
@@ -105,7 +104,7 @@ class Catalogue:
         if len(self.parameters):
             known = self.parameters[sorted(self.parameters.columns)]
             lines += [json.dumps([*known.columns, *row]) for row in known.itertuples(index=False, name=None)]
-        return hashlib.sha256("\n".join([json.dumps(self.body_types), *sorted(lines)]).encode()).hexdigest()
+        return files.sha256_text("\n".join([json.dumps(self.body_types), *sorted(lines)]))
 
     def split(self, name: str) -> Catalogue:
         """The same catalogue with the photos of one split only.

@@ -6,7 +6,7 @@ The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in an
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from carseg_lib.core.config import InputConfig
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.data.cache import DecodedImageCache, cache_side, decode, open_cache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.transforms import (
@@ -29,7 +30,6 @@ from carseg_lib.data.transforms import (
     Transform,
     sanitize_boxes,
 )
-from carseg_lib.models.backbones import MEAN, STD
 
 READINGS = {
     "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are "
@@ -70,7 +70,9 @@ def preprocess(photo: np.ndarray, size: tuple[int, int]) -> Tensor:
         (1, 3, H, W) float32, channels last.
     """
     resized = Resize(size).resize_photo(photo)
-    return torch.from_numpy(Normalize(MEAN, STD).normalise_photo(resized)).permute(2, 0, 1)[None]
+    return torch.from_numpy(Normalize(IMAGENET_MEAN, IMAGENET_STD).normalise_photo(resized)).permute(2, 0, 1)[
+        None
+    ]
 
 
 def sample_seed(seed: int, epoch: int, photo_id: str) -> int:
@@ -115,7 +117,7 @@ class CarDataset(Dataset):
         self.steps = augmentation(inputs) if augment else []
         if not any(name == "resize" for name, _ in self.steps):
             self.steps.append(("resize", Resize(inputs.size)))
-        self.steps.append(("normalise", Normalize(MEAN, STD)))
+        self.steps.append(("normalise", Normalize(IMAGENET_MEAN, IMAGENET_STD)))
         self._labels = self._labels_of_photos()
 
     def _labels_of_photos(self) -> list[tuple[str, tuple[int, int], np.ndarray, np.ndarray]]:
@@ -178,9 +180,7 @@ class CarDataset(Dataset):
         return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
 
 
-def cache_of(
-    catalogue: Catalogue, inputs: InputConfig, folder: Path, say: Callable[[str], None] = print
-) -> DecodedImageCache:
+def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:
     """The decoded photos of what a study trains and validates on; studies of the same data share them.
 
     Raises:
@@ -188,7 +188,7 @@ def cache_of(
         CarsegError: the folder for it cannot be written.
     """
     splits, side = ("train", "validation"), cache_side(inputs.size)
-    return open_cache(catalogue, splits, side, inputs.cache_gb, folder, say)
+    return open_cache(catalogue, splits, side, inputs.cache_gb, folder)
 
 
 def stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:

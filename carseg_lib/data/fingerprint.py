@@ -7,8 +7,10 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+
+from carseg_lib.core import files
 
 _UNREADABLE = "unreadable"  # stands for what a file's size or content would say
 
@@ -47,12 +49,26 @@ def content_fingerprint(data: Path) -> str:
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
         try:
-            with path.open("rb") as file:
-                said = hashlib.file_digest(file, "sha256").hexdigest()
+            said = files.sha256(path)
         except (OSError, ValueError):
             said = _UNREADABLE
         digest.update(_line(name, said))
     return digest.hexdigest()
+
+
+def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
+    """Both fingerprints of a data set.
+
+    Args:
+        data: As for `stat_fingerprint`.
+        known: An earlier result; contents are read only if names, sizes or times differ from it.
+
+    Returns:
+        `{"quick": ..., "content": ...}`, as of `stat_fingerprint` and `content_fingerprint`.
+    """
+    quick = stat_fingerprint(data)
+    same = known.get("quick") == quick
+    return {"quick": quick, "content": known["content"] if same else content_fingerprint(data)}
 
 
 def photo_root(annotations: Path) -> Path:

@@ -10,15 +10,15 @@ fetched is listed by whichever source fits.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
-from carseg_lib.core.code_fingerprint import data_state
 from carseg_lib.core.data_spec import KaggleData
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.locks import wait_for_lock
+from carseg_lib.data.fingerprint import data_state
 
 _BY_HAND = "or download it by hand, unpack it, and give its folder as DATA"
 
@@ -37,8 +37,7 @@ def fetch(data: KaggleData, notes: Path) -> Path:
         CarsegError: kagglehub is missing, Kaggle does not give the data, or the files are not what they were.
     """
     note = files.make_folder(notes) / f"{data.owner}--{data.slug}@{data.version}.json"
-    with note.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with wait_for_lock(note.with_suffix(".lock")):
         known = files.read_json(note) if note.is_file() else {}
         if known and not (isinstance(known, dict) and {"folder", "quick", "content"} <= set(known)):
             raise CarsegError(f"{note}: not a note of carseg; delete it and run again")

@@ -20,6 +20,7 @@ import pandas as pd
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import largest_instance
 from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue
 from carseg_lib.data.catalogue import table as table_of  # `table` is a source
 from carseg_lib.data.formats.base import ImageRecord, Listing, as_text, is_text
@@ -108,7 +109,7 @@ def _read_photo(root: Path, listed: ImageRecord) -> tuple[dict[str, Any], list[d
     row = {
         "photo_id": listed.photo_id,
         "split": listed.split,
-        "body_type": _largest(cars),
+        "body_type": largest_instance(pd.DataFrame(cars)).body_type,
         "width": facts.width,
         "height": facts.height,
         "brightness": facts.brightness,
@@ -123,11 +124,6 @@ def _rows_of(parameters: pd.DataFrame, photos: list[dict[str, Any]]) -> pd.DataF
     """The rows of the photos that can be used."""
     used = parameters["photo_id"].isin([row["photo_id"] for row in photos])
     return parameters[used].reset_index(drop=True)
-
-
-def _largest(cars: list[dict[str, Any]]) -> str:
-    """Body type of the car with the largest box; of equals the first."""
-    return max(cars, key=lambda car: (car["x2"] - car["x1"]) * (car["y2"] - car["y1"]))["body_type"]
 
 
 def _types_named(photos: list[ImageRecord]) -> Counter[str]:

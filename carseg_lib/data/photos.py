@@ -13,20 +13,12 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, ImageStat, UnidentifiedImageError
+
+from carseg_lib.core import files
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
-_ORIENTATION_TAG = 0x0112
-_TURNS = {  # EXIF orientation → what makes the stored picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _HASHED_AT_ONCE = 4_000_000  # pixels
 
 
@@ -84,7 +76,7 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
         An RGB image with all pixels loaded, its file closed, and no metadata.
 
     Raises:
-        BadPhoto: Missing, empty, unreadable, truncated, or above 100 megapixels.
+        ImageError: Missing, empty, unreadable, truncated, or above 100 megapixels.
     """
     return _read(Path(path), max_side)[0]
 
@@ -93,17 +85,15 @@ def inspect_image(path: Path) -> ImageInfo:
     """Read a photo once, in full, and keep its size, brightness and hashes.
 
     Raises:
-        BadPhoto: As `read_photo`.
+        ImageError: As `read_photo`.
     """
     photo, orientation = _read(Path(path), None)
-    with path.open("rb") as file:
-        file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return ImageInfo(
         width=photo.width,
         height=photo.height,
         orientation=orientation,
         brightness=ImageStat.Stat(photo.convert("L")).mean[0] / 255,
-        file_sha256=file_sha256,
+        file_sha256=files.sha256(path),
         pixel_sha256=_pixel_sha256(photo),
         phash=str(imagehash.phash(photo, hash_size=8)),
     )
@@ -151,9 +141,10 @@ def _decode(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
         upright = _to_rgb(photo)
     if max_side is not None and max(upright.size) > max_side:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    upright.info = {}  # metadata may be damaged, and the orientation applies once
     if orientation != 1:
-        upright = upright.transpose(_TURNS[orientation])
-    upright.info = {}  # an orientation tag left in would turn the photo twice
+        upright.getexif()[ExifTags.Base.Orientation] = orientation
+        ImageOps.exif_transpose(upright, in_place=True)
     return upright, orientation
 
 
@@ -172,10 +163,10 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
 
 def _orientation(photo: Image.Image) -> int:
     try:
-        orientation = photo.getexif().get(_ORIENTATION_TAG, 1)
+        orientation = photo.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata beside good pixels: as if there were none
         return 1
-    return orientation if orientation in _TURNS else 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _check_webp_length(path: Path, file_size: int) -> None:

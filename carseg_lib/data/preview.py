@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from carseg_lib.core.config import InputConfig, validate
+from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.transforms import Target
@@ -22,7 +22,7 @@ def example_dataset(dataset: Catalogue, inputs: InputConfig, seed: int, **change
 def median_sample(photos: CarDataset, body_type: str) -> int:
     """Index of an ordinary photo of a type: the one whose largest box has the median area."""
     of_type = photos.photos[photos.photos.body_type == body_type]
-    areas = of_type.photo_id.map(lambda photo_id: _largest_box(photos.instances[photo_id]))
+    areas = of_type.photo_id.map(lambda photo_id: box_areas(photos.instances[photo_id]).max())
     return int(areas.sort_values(kind="stable").index[len(areas) // 2])
 
 
@@ -40,10 +40,6 @@ def original(photos: CarDataset, i: int) -> tuple:
 def augmented_versions(photos: CarDataset, i: int, n: int = 7) -> list[tuple]:
     """Photo i as training would see it in n epochs: picture, box, mask."""
     return [preprocessing_steps(photos, i, epoch)[-2][1:] for epoch in range(1, n + 1)]
-
-
-def _largest_box(instances: pd.DataFrame) -> float:
-    return float(((instances.x2 - instances.x1) * (instances.y2 - instances.y1)).max())
 
 
 def _drawn(

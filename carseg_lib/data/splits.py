@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import PAPER_COUNTS, SPLITS, Catalogue
+from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
+from carseg_lib.paper.claims import PAPER_COUNTS
 
 DUPLICATE = "duplicate in another split"
 

@@ -330,8 +330,8 @@ def _shared_cache(
     """One process decodes the photos, the others wait and read."""
     if not fabric.is_global_zero:
         fabric.barrier()
-        return cache_of(dataset, run.config.inputs, run.caches, say)
-    cache = cache_of(dataset, run.config.inputs, run.caches, say)
+        return cache_of(dataset, run.config.inputs, run.caches)
+    cache = cache_of(dataset, run.config.inputs, run.caches)
     fabric.barrier()
     return cache
 

@@ -17,6 +17,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
 from carseg_lib.models.precision import keep_depthwise_fp32
@@ -37,7 +38,7 @@ class Architecture:
     layers: dict[int, str] | None = None
 
 
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # paper §III; ImageNet's, of pixel values in 0..1
+MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
 RESNET_LAYERS = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
 BACKBONES = {
     "resnet50": Architecture("torchvision", "resnet50", RESNET_LAYERS),

@@ -82,6 +82,12 @@ CLAIMS: tuple[Claim, ...] = (
 )
 _BY_NAME = {claim.what: claim for claim in CLAIMS}
 
+PAPER_COUNTS = {
+    split: int(_BY_NAME[f"{name} photos"].value)
+    for split, name in (("train", "training"), ("validation", "validation"), ("test", "test"))
+}
+"""Photos of each split (§III); the paper gives none by type."""
+
 TABLE_1 = pd.DataFrame(
     {
         metric: {body_type: _BY_NAME[f"{body_type} {metric}"].value for body_type in _CELLS}

@@ -192,7 +192,7 @@ def export(asked: argparse.Namespace) -> int:
     from carseg_lib.data.export_coco import export_coco
 
     folder = Path(asked.out).expanduser() if asked.out else study.folder / "export"
-    print(f"done: {_shown(export_coco(study, folder))}")
+    print(f"done: {_shown(export_coco(study.dataset, study.rejected_masks, folder))}")
     return 0
 
 

@@ -26,6 +26,7 @@ from carseg_lib.core.formatting import duration
 from carseg_lib.core.paths import runs_root
 from carseg_lib.core.profiles import did_you_mean
 from carseg_lib.core.run import Run
+from carseg_lib.data.fingerprint import data_state
 from carseg_lib.data.locate import locate_photos
 from carseg_lib.workflow import notebooks, provenance
 from carseg_lib.workflow.stages import Project, Stage
@@ -217,7 +218,7 @@ class StageRun:
         if (lock := root / "requirements.lock").is_file():
             needs["requirements.lock"] = files.sha256(lock)
         if step.reads_data:
-            self._data = code_fingerprint.data_state(
+            self._data = data_state(
                 locate_photos(self.study.config.data.source), self.stamp.get("data") or {}
             )
             needs["the data set"] = self._data["content"]

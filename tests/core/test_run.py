@@ -239,13 +239,15 @@ def test_classes_are_part_of_a_run_by_their_content(data, tmp_path, monkeypatch)
     assert run.command().endswith("CLASSES=types.yaml")
     run.save()
     path.write_text("types: [suv, wagon]")
-    assert Run.open(run.name).config.data.classes.of("Jeeps") == "suv"  # the run knows them without the file
+    assert (
+        Run.open(run.name).config.data.classes.resolve("Jeeps") == "suv"
+    )  # the run knows them without the file
     assert Run.create(data=data, classes="types.yaml").config.data.classes.names == ("suv", "wagon")
     given = "'station wagon'=kombi suv"
     assert Run.create(data=data, classes=given).config.data.classes.names == ("station wagon", "suv")
     words = shlex.split(Run.create(data=data, classes=given).command())
     assert f"CLASSES={given}" in words
-    with pytest.raises(CarsegError, match="=suv: a study needs two body types or more"):
+    with pytest.raises(CarsegError, match="CLASSES=suv: a study needs two body types or more"):
         Run.create(data=data, classes="suv")
 
 

@@ -15,9 +15,15 @@ def dataset(monkeypatch, tmp_path, synthetic_cars):
     return with_dataset(small_run(monkeypatch, tmp_path / "reports", synthetic_cars))
 
 
-def made(dataset, folder, gigabytes=1.0, side=480, said=None):
-    say = (lambda _: None) if said is None else said.append
-    return open_cache(dataset, BOTH, side, gigabytes, folder, say)
+@pytest.fixture
+def log(caplog):
+    """What is logged, a line a message."""
+    caplog.set_level("INFO", logger="carseg_lib.data.cache")
+    return caplog
+
+
+def made(dataset, folder, gigabytes=1.0, side=480):
+    return open_cache(dataset, BOTH, side, gigabytes, folder)
 
 
 def kept(dataset, cache, side=480):
@@ -41,18 +47,18 @@ def test_it_gives_the_pixels_and_masks_of_its_splits_to_the_last_bit(dataset, tm
         assert len(cache) == (dataset.photos.split != "test").sum() > 0
 
 
-def test_it_is_made_once_and_found_again(dataset, tmp_path):
-    said = []
-    made(dataset, tmp_path / "cache", said=said)
+def test_it_is_made_once_and_found_again(dataset, tmp_path, log):
+    made(dataset, tmp_path / "cache")
     file = next((tmp_path / "cache").glob("*.bin"))
     written = file.stat().st_mtime_ns
-    again = made(dataset, tmp_path / "cache", said=said)
-    assert file.stat().st_mtime_ns == written and len(said) == 1 and "decoded once" in said[0]
+    again = made(dataset, tmp_path / "cache")
+    assert file.stat().st_mtime_ns == written and len(log.messages) == 1
+    assert "decoded once" in log.messages[0]
     assert len(kept(dataset, again)) == len(again)
 
 
 @pytest.mark.parametrize("damage", ["a byte", "cut short", "no index"])
-def test_a_damaged_one_is_made_anew(dataset, tmp_path, damage):
+def test_a_damaged_one_is_made_anew(dataset, tmp_path, damage, log):
     whole = len(made(dataset, tmp_path / "cache"))
     file = next((tmp_path / "cache").glob("*.bin"))
     content = bytearray(file.read_bytes())
@@ -63,19 +69,18 @@ def test_a_damaged_one_is_made_anew(dataset, tmp_path, damage):
         file.write_bytes(content[:-1])
     else:
         file.with_suffix(".json").unlink()
-    said = []
-    again = made(dataset, tmp_path / "cache", said=said)
+    log.clear()
+    again = made(dataset, tmp_path / "cache")
     assert len(kept(dataset, again)) == whole
-    assert any("damaged" in line for line in said) == (damage != "no index")
+    assert any("damaged" in line for line in log.messages) == (damage != "no index")
 
 
-def test_photos_beyond_its_size_are_left_to_their_files(dataset, tmp_path):
+def test_photos_beyond_its_size_are_left_to_their_files(dataset, tmp_path, log):
     one = 240 * 160 * 3 + 160 * 30  # bytes of pixels, and of a mask at a bit a pixel
-    said = []
-    cache = made(dataset, tmp_path / "cache", gigabytes=3.5 * one / 1e9, said=said)
+    cache = made(dataset, tmp_path / "cache", gigabytes=3.5 * one / 1e9)
     assert len(kept(dataset, cache)) == len(cache) == 3
     more = int((dataset.photos.split != "test").sum()) - 3
-    assert f"{more} more are read from their files" in said[0]
+    assert f"{more} more are read from their files" in log.messages[0]
     assert next((tmp_path / "cache").glob("*.bin")).stat().st_size == 3 * one
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.data.dataset import (
     READINGS,
     CarDataset,
@@ -16,7 +17,6 @@ from carseg_lib.data.dataset import (
     stratified_sample,
 )
 from carseg_lib.data.transforms import boxes_of_masks
-from carseg_lib.models.backbones import MEAN, STD
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -37,7 +37,7 @@ def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, run)
     assert image.shape == (3, 96, 96) and image.dtype == torch.float32
     small = np.asarray(Image.fromarray(raw).resize((96, 96), Image.Resampling.BILINEAR))
     expected = torch.from_numpy(small / 255).permute(2, 0, 1)
-    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
     torch.testing.assert_close(image, ((expected - mean) / std).float())
     assert torch.equal(preprocess(raw, run.config.inputs.size)[0], image)
     assert raw.shape == (128, 192, 3)  # of 160 x 240: twice what the network sees is enough
@@ -63,7 +63,7 @@ def test_what_is_random_follows_from_seed_epoch_and_photo_alone(dataset, run):
 @pytest.mark.parametrize("reading", READINGS)
 def test_each_reading_takes_the_steps_it_names(run, reading):
     run = run.updated(inputs={"augmentation": reading, "max_rotation": 90.0})
-    names = [name for name, _ in augmentation(run)]
+    names = [name for name, _ in augmentation(run.config.inputs)]
     expected = {"none": [], "flip_only": ["crop", "resize", "flip", "colour"]}
     assert names == expected.get(reading, ["crop", "resize", "rotate", "flip", "colour"])
 
@@ -97,7 +97,7 @@ def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, run):
 
 
 def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, run):
-    cache = cache_of(dataset, run.config.inputs, run.caches, say=lambda _: None)
+    cache = cache_of(dataset, run.config.inputs, run.caches)
     from_file = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True)
     from_cache = CarDataset(dataset, "train", run.config.inputs, run.config.seed, augment=True, cache=cache)
     for i in range(len(from_file)):

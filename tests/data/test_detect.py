@@ -1,4 +1,4 @@
-"""Which source a folder is for, TYPES=folders, other types end to end, and sets that are small or lopsided."""
+"""Which source a folder is for, CLASSES=folders, other types end to end, and sets that are small or lopsided."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def test_coco_categories_go_through_the_types(tmp_path):
                     length += 1
                 one["segmentation"] = {"size": [160, 240], "counts": [*runs, length]}
         path.write_text(json.dumps(table))
-    types = ClassMap.parse(
-        "{types: {suv: [geländewagen], sedan: [limousine], open: [cabrio]}, leave_out: [van]}"
-    )
+    types = ClassMap(("suv", "sedan", "open"), (("geländewagen",), ("limousine",), ("cabrio",)), ("van",))
     catalogue = load_catalogue(folder, types)
     assert catalogue.body_types == ("suv", "sedan", "open")
     assert catalogue.counts().values.tolist() == [[1, 1, 1]] * 3
@@ -113,7 +111,7 @@ def test_every_type_folder_is_a_type(tmp_path, layout):
 
 def test_folders_are_for_type_folders_alone(tmp_path):
     with pytest.raises(
-        CarsegError, match=r"TYPES=folders is for photos in type folders, these have VOC annotations"
+        CarsegError, match=r"CLASSES=folders is for photos in type folders, these have VOC annotations"
     ):
         detect_and_list(make_voc(tmp_path / "voc"), ClassMap.parse("folders"))
 

@@ -12,7 +12,7 @@ import pytest
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.metadata_table import read_parameters
+from carseg_lib.data.metadata import read_parameters
 from tests.helpers.metadata import add_parameters
 
 

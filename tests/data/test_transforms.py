@@ -9,7 +9,6 @@ from PIL import Image, ImageEnhance
 
 from carseg_lib.data.transforms import (
     LEAST_SIDE,
-    MIN_VISIBLE,
     ColorJitter,
     Normalize,
     RandomHorizontalFlip,
@@ -77,16 +76,16 @@ def test_flip_mirrors_image_box_and_mask_together():
 def test_a_crop_never_loses_the_car(height, width, scale, seed, x, y):
     box = (int(x * (width - 4)), int(y * (height - 4)), int(x * (width - 4)) + 4, int(y * (height - 4)) + 4)
     image, target = car(height, width, box)
-    cropped, moved = RandomObjectCrop(scale)(image, target, seeded(seed))
+    cropped, moved = RandomObjectCrop(scale, 0.6)(image, target, seeded(seed))
     assert cropped.shape[:2] == moved["masks"].shape[-2:]
-    assert moved["masks"].sum() >= MIN_VISIBLE * 16
+    assert moved["masks"].sum() >= 0.6 * 16
     assert np.array_equal(boxes_of_masks(moved["masks"]), moved["boxes"])
     assert cropped.shape[0] * cropped.shape[1] >= 0.5 * scale * height * width
 
 
 def test_a_crop_keeps_between_its_scale_and_the_whole_photo():
     image, target = car(100, 150, (70, 45, 80, 55))
-    generator, crop = seeded(1), RandomObjectCrop(0.4)
+    generator, crop = seeded(1), RandomObjectCrop(0.4, 0.6)
     shares = [crop(image, target, generator)[0].size / image.size for _ in range(300)]
     assert min(shares) == pytest.approx(0.4, abs=0.03) and 0.9 < max(shares) <= 1
     assert np.mean(shares) == pytest.approx(0.7, abs=0.03)

@@ -2,7 +2,7 @@
 
 Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
 images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
-A folder may have a parameters.csv besides (see `carseg_lib.data.metadata_table`).
+A folder may have a parameters.csv besides (see `carseg_lib.data.metadata`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import photo_root
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
-from carseg_lib.data.metadata_table import check_parameters, read_parameters
+from carseg_lib.data.metadata import check_parameters, read_parameters
 
 
 def read_coco(data: Path, types: ClassMap) -> Listing:
@@ -35,11 +35,11 @@ def read_coco(data: Path, types: ClassMap) -> Listing:
     categories: set[str] = set()
     for path, split in sources.items():
         categories |= _list_file(path, split, listing, seen)
-    if not any(types.of(name) for name in categories):
+    if not any(types.resolve(name) for name in categories):
         found = ", ".join(as_text(name) for name in sorted(categories)[:10]) or "none"
         raise CarsegError(
-            f"{data}: no category is {types.said} (found: {found}); "
-            "rename the categories in the annotation file, or say by TYPES what they mean"
+            f"{data}: no category is {types.sentence} (found: {found}); "
+            "rename the categories in the annotation file, or give their names in CLASSES"
         )
     if data.is_dir():
         listing.parameters = read_parameters(data)
@@ -82,9 +82,9 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
                 f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, which is not listed"
             )
         category = names.get(_key(row.get("category_id")), f"category_id {row.get('category_id')!r}")
-        body_type = listing.types.of(category)
+        body_type = listing.types.resolve(category)
         if body_type is None:
-            ignored[listing.types.why_not(category), category] += 1
+            ignored[listing.types.exclusion_reason(category), category] += 1
         elif row.get("iscrowd"):
             ignored["crowd region", category] += 1
         else:

@@ -67,13 +67,13 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
         corners, text = _corners(where, row)
         mask = MaskPng(root, _inside(where, row, "mask", root)) if row["mask"] else None
         annotations = cars.setdefault(photo_id, [])
-        body_type = types.of(row["type"])
+        body_type = types.resolve(row["type"])
         if body_type is None:
             others[row["type"]] += 1
         else:
             annotations.append(Annotation(body_type, None, corners, text, mask))
     for name, rows_of_it in sorted(others.items()):
-        listing.ignore(path.name, types.why_not(name), f"{name}: {rows_of_it} rows")
+        listing.ignore(path.name, types.exclusion_reason(name), f"{name}: {rows_of_it} rows")
     for photo_id, annotations in cars.items():
         split = splits[photo_id][0]
         if annotations:
@@ -83,7 +83,7 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
         raise CarsegError(
-            f"{path}: no row is of type {types.said} (found: {found}); say by TYPES what they mean"
+            f"{path}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES"
         )
     return listing
 

@@ -76,9 +76,10 @@ def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
     """
     data, types = Path(data), types or ClassMap()
     source = _source_of(data)
-    if types.from_folders and source is not TYPE_FOLDERS:
+    if types.named_by_folders and source is not TYPE_FOLDERS:
         raise CarsegError(
-            f"{data}: TYPES={FOLDERS} is for photos in type folders, these have {source.name}; name the types in TYPES"
+            f"{data}: CLASSES={FOLDERS} is for photos in type folders, these have {source.name}; name the types "
+            "in CLASSES"
         )
     listing = source.read(data, types)
     listing.source = source.name

@@ -22,7 +22,7 @@ _OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jfif", 
 def read_image_folder(data: Path, types: ClassMap) -> Listing:
     """List the photos of the study's types under a folder, in the order of their names.
 
-    Spelling is tolerated (`ClassMap.of`, `split_of`); folders inside a type folder belong to it. Photos in
+    Spelling is tolerated (`ClassMap.resolve`, `split_of`); folders inside a type folder belong to it. Photos in
     other folders (a row a folder), pictures in other formats and links to folders (not followed) are noted in
     `ignored`. Hidden files and folders are not looked at.
 
@@ -30,8 +30,8 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
         CarsegError: No folder of the types, type folders both with and without a split, a folder that
             cannot be read, or, where the folders name the types, one whose name cannot.
     """
-    if types.from_folders:
-        types = types.among(_folders_with_photos(data))
+    if types.named_by_folders:
+        types = types.from_folders(_folders_with_photos(data))
     listing = Listing(name=name_of(data), root=data, types=types)
     elsewhere: Counter[str] = Counter()
     for folder, subfolders, names in os.walk(data, onerror=_refuse):
@@ -54,16 +54,16 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
                 split, body_type = place
                 listing.photos.append(ImageRecord(photo_id, split, [Annotation(body_type)]))
     for name, photos in sorted(elsewhere.items()):
-        listing.ignore(f"{name}/", types.why_not(Path(name).name), f"{photos} photos")
+        listing.ignore(f"{name}/", types.exclusion_reason(Path(name).name), f"{photos} photos")
     _check(data, listing, elsewhere)
     return listing
 
 
 def _place(parts: tuple[str, ...], types: ClassMap) -> tuple[str, str] | None:
     """(split, body type) of a folder given by its parts, or None if it is no type folder."""
-    if parts and (body_type := types.of(parts[0])):
+    if parts and (body_type := types.resolve(parts[0])):
         return "", body_type
-    if len(parts) > 1 and (split := split_of(parts[0])) and (body_type := types.of(parts[1])):
+    if len(parts) > 1 and (split := split_of(parts[0])) and (body_type := types.resolve(parts[1])):
         return split, body_type
     return None
 
@@ -98,6 +98,6 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(elsewhere)[:5]) or "none"
         raise CarsegError(
-            f"{data}: no photos in folders named {listing.types.said} (folders with photos: {found}); arrange them as "
-            "<split>/<type>/*.jpg or <type>/*.jpg, give other types by TYPES, or give a COCO annotation file"
+            f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
+            "them as <split>/<type>/*.jpg or <type>/*.jpg, give other types as CLASSES, or give a COCO annotation file"
         )

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
@@ -19,7 +21,7 @@ from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_te
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.formats.mask_png import MaskPng
 
-_MOST_BYTES = 5_000_000  # of an XML file
+_MAX_BYTES = 5_000_000  # of an XML file
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _LISTS = {
     "test": "test",
@@ -73,13 +75,15 @@ def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
         else:
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(others.items()):
-        listing.ignore(f"{annotations.name}/", types.why_not(name), f"{as_text(name)}: {number} objects")
+        listing.ignore(
+            f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects"
+        )
     files.note_unlabelled(listing, set(listed))
     splits.note_unknown(listing)
     if not found_cars:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
         raise CarsegError(
-            f"{annotations}: no object is {types.said} (found: {found}); say by TYPES what the names mean"
+            f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES"
         )
     return listing
 
@@ -93,7 +97,7 @@ def _cars(
         name = (item.findtext("name") or "").strip()
         if not name:
             raise CarsegError(f"{path}: object {number} has no name; name it, or remove it")
-        body_type = listing.types.of(name)
+        body_type = listing.types.resolve(name)
         if body_type is None:
             others[name] += 1
             continue
@@ -127,27 +131,18 @@ def _stated_size(root: Element) -> tuple[int, int] | None:
 
 
 def _read(path: Path) -> Element:
-    """Parse an XML file; none of its entities is ever looked up, as it may declare none."""
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda name, attributes: builder.start(name, attributes)
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-
-    def refuse(*_: object) -> None:
-        raise CarsegError(
-            f"{path}: holds a document type or entities, which annotations do not need; remove them"
-        )
-
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
+    """Parse an XML file that declares no document type and no entities."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise CarsegError(f"{path}: larger than {_MOST_BYTES:,} bytes, not the annotation of a photo")
-        parser.Parse(path.read_bytes(), True)
-        root = builder.close()
+        if path.stat().st_size > _MAX_BYTES:
+            raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the annotation of a photo")
+        root = fromstring(path.read_bytes(), forbid_dtd=True)
     except OSError as error:
         raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except (expat.ExpatError, ValueError, LookupError) as error:
+    except DefusedXmlException:
+        raise CarsegError(
+            f"{path}: holds a document type or entities, which annotations do not need; remove them"
+        ) from None
+    except (ParseError, ValueError, LookupError) as error:
         raise CarsegError(f"{path}: not XML ({error}); export the annotations again") from None
     if root.tag != "annotation":
         raise CarsegError(f"{path}: not a VOC annotation (it holds <{as_text(root.tag)[:40]}>); remove it")

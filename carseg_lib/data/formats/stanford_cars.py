@@ -50,7 +50,7 @@ _BODY_WORDS = (
     "supercab",
 )
 _DEPTH = 3  # folders below DATA in which files are looked for
-_MOST_BYTES = 50_000_000  # of an annotation file
+_MAX_BYTES = 50_000_000  # of an annotation file
 _FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
 
 
@@ -115,7 +115,7 @@ def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
     _note_left_out(listing, classes, left)
     if not listing.photos:
         raise CarsegError(
-            f"{data}: no class of Stanford Cars is {types.said}; give by TYPES the words of its classes"
+            f"{data}: no class of Stanford Cars is {types.sentence}; give the last words of its classes as CLASSES"
         )
     return listing
 
@@ -152,7 +152,7 @@ def _type_of(class_name: str, types: ClassMap) -> str | None:
     """The type that the end of a class's name means: "crew cab" before "cab"."""
     words = _without_year(class_name).split()
     ends = (" ".join(words[k:]) for k in range(len(words)))
-    return next((body_type for end in ends if (body_type := types.of(end))), None)
+    return next((body_type for end in ends if (body_type := types.resolve(end))), None)
 
 
 def _note_left_out(listing: Listing, classes: list[str], left: Counter[tuple[int, str]]) -> None:
@@ -162,7 +162,7 @@ def _note_left_out(listing: Listing, classes: list[str], left: Counter[tuple[int
         last = _without_year(name).split()[-1]
         body = normalize_name(last) if normalize_name(last) in _BODY_WORDS else "no body word"
         counts = ", ".join(f"{n} {split}" for split in _FILES if (n := left[number, split]))
-        listing.ignore(name, listing.types.why_not(last), f"{body}: {counts} photos")
+        listing.ignore(name, listing.types.exclusion_reason(last), f"{body}: {counts} photos")
 
 
 class _Photos:
@@ -205,8 +205,8 @@ class _Photos:
 def _loaded(path: Path, variable: str) -> Any:
     """A variable of a MATLAB file, structs as dicts."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise CarsegError(f"{path}: larger than {_MOST_BYTES:,} bytes, not the devkit's")
+        if path.stat().st_size > _MAX_BYTES:
+            raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the devkit's")
         content = loadmat(path, variable_names=[variable], simplify_cells=True)
     except CarsegError:
         raise

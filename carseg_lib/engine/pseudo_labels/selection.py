@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
-from carseg_lib.data.catalogue import INSTANCE_COLUMNS, Catalogue, table
+from carseg_lib.data.catalogue import INSTANCE_COLUMNS, REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
@@ -33,7 +33,6 @@ from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
 SAME_BOX_IOU = 0.5  # IoU
 VERSION = 1  # of the files
 NO_CAR, DOUBTFUL = "no car seen by the teacher", "doubtful mask"
-REJECTED_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
 
 
 @dataclass(frozen=True)
