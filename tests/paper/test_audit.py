@@ -66,6 +66,31 @@ def test_quotes_stand_in_the_paper():
         assert claim.quote in words, claim
 
 
+def test_the_texts_of_the_checks_are_complete():
+    texts = paper.read_texts("checks.yaml")
+    assert list(texts) == ["setup", "masks", "table", "headline"]
+    names = {claim.what for claim in paper.CLAIMS}
+    for check in texts["setup"]:
+        assert set(check["claims"]) <= names
+        if "photos" in check:
+            assert check.keys() == {"claims", "check", "photos", "why"} and check["photos"] in names
+        else:
+            assert check.keys() == {"claims", "check", "working", "implied", "verdict", "why"}
+            assert check["verdict"] in (CONSISTENT, UNKNOWN)
+    for part in ("table", "headline"):
+        for name, check in texts[part].items():
+            more = {"unknown"} if name == "answers" else set()
+            assert check.keys() == {"check", "working", "implied", "possible", "impossible"} | more
+            assert all(isinstance(text, str) for text in check.values())
+
+
+def test_photos_of_each_split():
+    assert paper.PAPER_COUNTS == {"train": 4957, "validation": 2887, "test": 590}
+    assert paper.claimed_number("headline f1") == 0.896
+    with pytest.raises(ValueError, match="'std' is of several numbers"):
+        paper.claimed_number("std")
+
+
 # --- the formulas, by hand
 
 
