@@ -1,4 +1,4 @@
-"""The body types of a study, in order, and the names by which data may call them.
+"""The body types of a run, in order, and their names in the data.
 
 CLASSES gives them: a list ("hatchback wagon pickup"), with other names after a sign of equality
 ("suv=geländewagen,4x4 sedan=limousine,berline"), a YAML file, or the word `folders`: each type folder of the data.
@@ -42,7 +42,7 @@ def normalize_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The body types of a study and their names in the data. Construction raises a ValueError for contradictions.
+    """The body types of a run and their names in the data. Construction raises a ValueError for contradictions.
 
     Attributes:
         names: The types, in order; class id = index + 1. Empty if the type folders of the data name them.
@@ -58,7 +58,7 @@ class ClassMap:
         for name in self.names:
             _check_name(name)
             if self.names.count(name) > 1:
-                raise ValueError(f"the type {name!r} stands twice; keep one of them")
+                raise ValueError(f"the type {name!r} is given twice; keep one of them")
         _ = self._type_of_name  # which refuses names of two types
 
     @cached_property
@@ -129,7 +129,7 @@ class ClassMap:
             text: Empty for the paper's four; `folders`; a list of types; or the path of a YAML file (.yaml, .yml).
 
         Raises:
-            CarsegError: One line that says what is wrong with it.
+            CarsegError: The text cannot be read, or types contradict each other.
         """
         text = text.strip()
         if not text:
@@ -156,7 +156,7 @@ class ClassMap:
 def _checked(
     where: str, names: tuple[str, ...], aliases: tuple[tuple[str, ...], ...], left_out: tuple[str, ...] = ()
 ) -> ClassMap:
-    """The types of a user, of which a study needs two."""
+    """The class map of a user's types; two at least are needed."""
     try:
         if len(names) < 2:
             found = ", ".join(names) or "none"
@@ -214,10 +214,11 @@ def _read_yaml(path: Path) -> ClassMap:
         raise CarsegError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not {"types"} <= set(content) <= {"types", "leave_out"}:
         raise CarsegError(f"{path}: must hold types, and may hold leave_out; nothing else")
-    for mapping in (node, next(value for key, value in node.value if key.value == "types")):
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    for mapping in (node, next(value for key, value in pairs if key.value == "types")):
         keys = [key.value for key, _ in mapping.value] if isinstance(mapping, yaml.MappingNode) else []
         if twice := [str(key) for key in keys if keys.count(key) > 1]:
-            raise CarsegError(f"{path}: {twice[0]} stands twice; keep one of them")
+            raise CarsegError(f"{path}: {twice[0]} is given twice; keep one of them")
     types = content["types"]
     if not isinstance(types, Mapping):
         types = dict.fromkeys(_names(path, "types", types))
@@ -234,5 +235,5 @@ def _names(path: Path, key: str, value: Any) -> list[str]:
     return [name.strip() for name in values]
 
 
-# The one class of the car segmenter, with the names that COCO, VOC and studies of cars have for it.
+# The one class of the car segmenter, with the names that COCO, VOC and car data sets have for it.
 ANY_CAR = ClassMap(("car",), ((*BODY_TYPES, "truck", "bus", "van", "vehicle"),))

@@ -1,4 +1,4 @@
-"""Profiles (`notebooks/profiles/*.yaml`) and SET: where the values of a configuration come from, and how they are read.
+"""Profiles (`notebooks/profiles/*.yaml`) and SET, which give the values of a configuration.
 
 A profile is a YAML file with a mapping for each part of the configuration; what it does not name has its default. SET
 changes single settings: `SET="epochs=3"` while the short name is unique, `SET="train.epochs=3"` always.
@@ -70,7 +70,7 @@ RENAMED = {
 
 
 def profiles_folder() -> Path:
-    """Where the profiles live."""
+    """The folder of the profiles."""
     return project_folder() / "notebooks" / "profiles"
 
 
@@ -122,7 +122,7 @@ def parse_overrides(text: str) -> dict[str, str]:
     """Read the text of SET, `"epochs=3 train.lr=0.001"`, into names and values; quotes work as in a shell.
 
     Raises:
-        CarsegError: a part is not name=value, or a name stands twice.
+        CarsegError: a part is not name=value, or a name is given twice.
     """
     try:
         parts = shlex.split(text)
@@ -194,7 +194,7 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
 
 def _refuse_twice(shown: str, seen: dict[str, int], name: str, row: int) -> None:
     if name in seen:
-        raise CarsegError(f"{shown} row {row}: {name} stands twice (first in row {seen[name]}).")
+        raise CarsegError(f"{shown} row {row}: {name} is given twice (first in row {seen[name]}).")
     seen[name] = row
 
 

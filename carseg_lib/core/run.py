@@ -38,10 +38,10 @@ from carseg_lib.core.profiles import (
 
 @dataclass(frozen=True)
 class Run(RunPaths):
-    """The configuration of one run, checked, and the paths of what it leaves.
+    """The checked configuration of one run, and the paths of its files.
 
     Attributes:
-        config: what the run was told.
+        config: the configuration.
     """
 
     config: RunConfig
@@ -65,7 +65,7 @@ class Run(RunPaths):
         weights: str = "",
         classes: str = "",
     ) -> Run:
-        """Check everything a user asked for and return it as a Run; writes nothing.
+        """A run from a user's values, all checked; writes nothing.
 
         Args:
             name: of the run; empty takes the profile's name, or one with the data's name in it
@@ -129,7 +129,7 @@ class Run(RunPaths):
 
         Args:
             name: of the run.
-            device: where another device is wanted now than the run was made on.
+            device: another device than the run was made on; empty for the same.
 
         Raises:
             CarsegError: there is no such run, its `config.json` is not readable, or no such device.
@@ -198,7 +198,7 @@ class Run(RunPaths):
 
     @property
     def annotator_file(self) -> Path | None:
-        """The same of the annotator."""
+        """The file of the annotator, if it is one of this project's or the user's."""
         if self.config.pseudo_labels.source == "builtin":
             return builtin_segmenter()
         source = self.config.pseudo_labels.source

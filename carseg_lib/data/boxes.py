@@ -36,10 +36,11 @@ def box_iou(a: Sequence[float], b: Sequence[float]) -> float:
     Returns:
         0..1; 0 for boxes without a common area.
     """
-    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
-    sides = (np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(0)
+    one, other = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    sides = (np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])).clip(0)
     intersection = sides[0] * sides[1]
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - intersection
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    union = areas[0] + areas[1] - intersection
     return float(intersection / union) if intersection else 0.0
 
 

@@ -1,7 +1,7 @@
-"""Reading photos as people keep them: any orientation, colour model or depth, and broken ones said so.
+"""Reading photos of any orientation, colour model and depth; a broken photo raises an `ImageError` with the reason.
 
-`read_photo` is the one way by which the project opens a photo. `inspect_image` reduces a photo to the few
-numbers and hashes that the catalogue keeps.
+`read_photo` is the only function of the project that opens photos. `inspect_image` computes the numbers and hashes of
+the catalogue.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _HASHED_AT_ONCE = 4_000_000  # pixels
 
 
 class ImageError(Exception):
-    """A photo that cannot be used.
+    """A photo cannot be used.
 
     Attributes:
         reason: A short fixed phrase, for counting: "empty file", "missing file", "unreadable", "truncated",
             "too large", and those of the annotations (see `carseg_lib.data.loader`).
-        detail: What exactly, in one line.
+        detail: The particulars, in one line.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -39,15 +39,15 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the catalogue keeps of a photo's pixels.
+    """Numbers and hashes of a photo for the catalogue.
 
     Attributes:
         width: Pixels, after EXIF orientation.
         height: Pixels, after EXIF orientation.
         orientation: EXIF orientation, 1 (upright) to 8; 5 to 8 swap width and height.
         brightness: Mean luma, 0 (black) to 1 (white).
-        file_sha256: Of the file's bytes.
-        pixel_sha256: Of the size and the decoded RGB bytes: equal for copies in another lossless file.
+        file_sha256: Hash of the file's bytes.
+        pixel_sha256: Hash of the size and the decoded RGB bytes: equal for copies in another lossless file.
         phash: Perceptual hash (DCT, 64 bits), 16 hex digits; see `carseg_lib.data.duplicates`.
     """
 
@@ -82,7 +82,7 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
 
 
 def inspect_image(path: Path) -> ImageInfo:
-    """Read a photo once, in full, and keep its size, brightness and hashes.
+    """Size, brightness and hashes of a photo, which is read once, in full.
 
     Raises:
         ImageError: As `read_photo`.
@@ -170,7 +170,7 @@ def _orientation(photo: Image.Image) -> int:
 
 
 def _check_webp_length(path: Path, file_size: int) -> None:
-    """The WebP decoder does not say that a file is cut short; its header does."""
+    """Refuse a truncated WebP file by the length in its header: the decoder does not notice."""
     with path.open("rb") as file:
         head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 > file_size:

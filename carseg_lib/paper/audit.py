@@ -1,4 +1,4 @@
-"""The audit of the paper's numbers: what its setup says, then its Table 1 and headline, a row per check.
+"""The audit of the paper's numbers: its setup, its Table 1 and its headline, a row per check.
 
 The texts are data: `checks.yaml`.
 """
@@ -40,7 +40,7 @@ def audit() -> pd.DataFrame:
 
 
 def _audit_setup() -> pd.DataFrame:
-    """The counts and settings, and what can be said of the two accuracies without the table."""
+    """The counts and settings, and checks of the two accuracies that need no table."""
     numbers = _setup_numbers()
     rows = []
     for check in CHECKS["setup"]:
@@ -63,7 +63,7 @@ def _audit_setup() -> pd.DataFrame:
 
 
 def _setup_numbers() -> dict[str, float]:
-    """What the texts of the setup's checks are filled in with."""
+    """The numbers in the texts of the setup's checks."""
     train, validation, test = (
         int(claimed_number(f"{split} photos")) for split in ("training", "validation", "test")
     )

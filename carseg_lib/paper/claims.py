@@ -1,7 +1,7 @@
 """The paper's claims, with their places in its text, and its figures beside a run's.
 
 The claims are data: `claims.yaml`. Rates are fractions (0..1), also where the paper prints percent. A printed rate
-stands for every value that rounds to it: 0.814 for [0.8135, 0.8145], 91.2% for [0.9115, 0.9125].
+means any value that rounds to it: 0.814 for [0.8135, 0.8145], 91.2% for [0.9115, 0.9125].
 `carseg_lib.paper.audit` checks which of them can be true.
 """
 
@@ -108,9 +108,9 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
 
     Returns:
         Columns what, paper (missing for a type that the paper has not), ours, low, high (95% interval), n, inside
-        (whether the paper's figure lies within the interval; missing where there is none). Fractions. Precision,
-        recall and F1 of the headline stand beside our macro averages; the two averages over epochs have no interval
-        and are the same for any split.
+        (whether the paper's figure is within the interval; missing where there is none). Fractions. Precision, recall
+        and F1 of the headline are compared with our macro averages; the two averages over epochs have no interval and
+        are the same for any split.
 
     Raises:
         CarsegError: The run has no numbers for this split.

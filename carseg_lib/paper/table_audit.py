@@ -1,7 +1,7 @@
-"""The audit of the paper's Table 1 and headline: a row per check, with its working in words and a verdict.
+"""The audit of the paper's Table 1 and headline: a row per check, with its working and a verdict.
 
-A check calls a number impossible only when no values inside the intervals that rounding allows fit, so that
-rounding alone can never be the reason (see `carseg_lib.paper.arithmetic`). The texts are data: `checks.yaml`.
+A number is impossible only if no values within the rounding intervals fit, so that rounding is never the reason (see
+`carseg_lib.paper.arithmetic`). The texts are data: `checks.yaml`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from carseg_lib.paper.arithmetic import (
     Interval,
     accuracy_from_errors,
     accuracy_from_recalls,
-    answered_interval,
     f1,
     f1_interval,
     matrix_exists,
     mean_interval,
     overlap,
+    predicted_interval,
     rounding_interval,
     smallest_half_width,
     support_share,
@@ -95,7 +95,7 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
 
     Args:
         table: Index body type; columns precision, recall, f1 and accuracy (one-vs-rest), three decimals.
-        place: Where it stands, for the column of that name.
+        place: Place in the paper, for the column of that name.
 
     Returns:
         The audit, columns as in `carseg_lib.paper.audit.audit`. A table computed from any confusion matrix and
@@ -160,17 +160,17 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
         implied=none or "one exists",
     )
 
-    answered = answered_interval(table)
-    possible: bool | None = answered[0] <= 1 + SLACK
-    if possible and answered[1] < 1 - SLACK:
+    predicted = predicted_interval(table)
+    possible: bool | None = predicted[0] <= 1 + SLACK
+    if possible and predicted[1] < 1 - SLACK:
         possible = None
     audit.add(
         "answers",
         [f"{name} {metric}" for name in table.index for metric in ("precision", "recall")],
         possible=possible,
         ratios="; ".join(f"{r:.3f}/{p:.3f}" for _, p, r, _, _ in _reports(table)),
-        span=_span(answered),
-        unanswered=1 - answered[1],
+        span=_span(predicted),
+        unanswered=1 - predicted[1],
     )
     return audit.frame()
 
@@ -203,7 +203,7 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
     Args:
         table: As for `audit_table`.
         headline: accuracy, precision, recall and f1, fractions of three decimals.
-        place: Where they stand.
+        place: Place in the paper.
 
     Returns:
         The audit, columns as in `carseg_lib.paper.audit.audit`. The column "check" names the reading: a figure made
@@ -274,8 +274,8 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
     )
 
     errors = 1 - table["accuracy"]
-    for name, all_answered in (("errors_all_answered", True), ("errors_some_unanswered", False)):
-        span = accuracy_from_errors(table, all_answered=all_answered)
+    for name, all_predicted in (("errors_all_answered", True), ("errors_some_unanswered", False)):
+        span = accuracy_from_errors(table, all_predicted=all_predicted)
         add(
             name,
             ["accuracy"],

@@ -134,9 +134,9 @@ def test_near_names():
         ),
         (
             ("batch_size: 8", "batch_size: 8\n  batch_size: 4"),
-            r"row \d+: train\.batch_size stands twice \(first in",
+            r"row \d+: train\.batch_size is given twice \(first in",
         ),
-        (("\neval:\n", "\ntrain:\n"), r"row \d+: train stands twice \(first in row \d+\)"),
+        (("\neval:\n", "\ntrain:\n"), r"row \d+: train is given twice \(first in row \d+\)"),
         (
             ("batch_size: 8", 'batch_size: "8"'),
             r"batch_size = '8' \(quick\.yaml row \d+\): must be a whole number",

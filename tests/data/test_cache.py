@@ -117,7 +117,7 @@ def test_it_travels_to_a_loaders_process(dataset, tmp_path):
 def test_the_index_says_where_each_photo_is(dataset, tmp_path):
     cache = made(dataset, tmp_path / "cache")
     index = json.loads(next((tmp_path / "cache").glob("*.json")).read_text())
-    assert {photo_id: tuple(place) for photo_id, place in index["places"].items()} == cache.places
+    assert {photo_id: tuple(place) for photo_id, place in index["locations"].items()} == cache.locations
 
 
 def test_photos_are_kept_at_twice_the_size_the_network_sees():

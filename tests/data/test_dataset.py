@@ -32,7 +32,7 @@ def dataset(run):
 
 def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, run):
     photos = CarDataset(dataset, "validation", run.config.inputs, run.config.seed)
-    raw, raw_target = photos.raw(0)
+    raw, raw_target = photos.load(0)
     image, target = photos[(1, 0)]
     assert image.shape == (3, 96, 96) and image.dtype == torch.float32
     small = np.asarray(Image.fromarray(raw).resize((96, 96), Image.Resampling.BILINEAR))
@@ -82,14 +82,14 @@ def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, run):
 def test_cars_without_a_mask_get_their_box_in_its_place(dataset, run):
     dataset.instances["mask"] = ""
     photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed)
-    _, target = photos.raw(0)
+    _, target = photos.load(0)
     assert np.abs(boxes_of_masks(target["masks"]) - target["boxes"]).max() <= 0.5
 
 
 def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, run):
     run = run.updated(inputs={"height": 64, "width": 64})  # photos are 240 x 160
     photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed)
-    image, target = photos.raw(0)
+    image, target = photos.load(0)
     assert image.shape == (85, 128, 3) and target["masks"].shape == (1, 85, 128)
     stored = photos.instances[photos.photos.photo_id[0]][["x1", "y1", "x2", "y2"]].to_numpy()
     np.testing.assert_allclose(target["boxes"], stored * np.array([128 / 240, 85 / 160] * 2), rtol=1e-5)

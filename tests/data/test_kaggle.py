@@ -73,8 +73,8 @@ def test_a_version_must_be_named(data):
         Run.create(data=data)
     name = data.removeprefix("kaggle:")
     assert str(caught.value) == (
-        f"DATA='{data}' names no version, and a data set without one may change under a study: its page, "
-        f"https://www.kaggle.com/datasets/{name}, says which there are; write {data}@1."
+        f"DATA='{data}' names no version, and a data set without one may change: its page, "
+        f"https://www.kaggle.com/datasets/{name}, lists the versions; write {data}@1."
     )
 
 
@@ -180,7 +180,7 @@ def test_without_kagglehub_one_line_says_how_to_get_it(monkeypatch, tmp_path):
     )
 
 
-REFUSED = "Kaggle wants to know who asks: at https://www.kaggle.com/settings choose Create New Token"
+REFUSED = "Kaggle needs a login: at https://www.kaggle.com/settings choose Create New Token"
 HELD_BACK = "Kaggle does not give it to this account: accept its terms at https://www.kaggle.com/datasets/someone/cars"
 
 

@@ -90,9 +90,9 @@ def test_a_photo_without_a_row_is_named(cars):
         (b"\xff\xfe,a\n1,2\n", "not a CSV table"),
         (b"photo_id,a\nx.jpg,1,2,3\n", "not a CSV table"),
         (b"photo,a\nx.jpg,1\n", "no column photo_id among photo, a"),
-        (b"photo_id,a,a\nx.jpg,1,2\n", "the column 'a' is unnamed or stands twice"),
-        (b"photo_id,\nx.jpg,1\n", "the column '' is unnamed or stands twice"),
-        (b"photo_id,a\nx.jpg,1\nx.jpg,2\n", r"the photo 'x\.jpg' stands in two rows"),
+        (b"photo_id,a,a\nx.jpg,1,2\n", "the column 'a' is unnamed or named twice"),
+        (b"photo_id,\nx.jpg,1\n", "the column '' is unnamed or named twice"),
+        (b"photo_id,a\nx.jpg,1\nx.jpg,2\n", r"the photo 'x\.jpg' has two rows"),
         (b"photo_id,a\nx.jpg,1\ny.jpg,inf\n", "the column 'a' has a number that is not finite"),
     ],
 )

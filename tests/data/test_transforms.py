@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from carseg_lib.data.transforms import (
-    LEAST_SIDE,
+    MIN_SIDE,
     ColorJitter,
     Normalize,
     RandomHorizontalFlip,
@@ -105,7 +105,7 @@ def test_photos_are_resized_as_pillow_does_with_antialiasing(size):
     photo = np.random.default_rng(0).integers(0, 256, (300, 160, 3), np.uint8)
     for part in (photo, photo[5:42, 7:60]):  # a crop is a view
         expected = np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BILINEAR))
-        found = Resize(size).resize_photo(part)
+        found = Resize(size).resize_image(part)
         assert found.dtype == np.uint8 and found.shape == (*size, 3)
         assert np.abs(found.astype(int) - expected).max() <= 1
 
@@ -115,7 +115,7 @@ def test_a_photo_that_cannot_be_written_to_is_resized_without_a_warning():
     photo.flags.writeable = False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Resize((4, 4)).resize_photo(photo).max() == 0
+        assert Resize((4, 4)).resize_image(photo).max() == 0
 
 
 def test_masks_are_resized_as_pillow_does_by_nearest_pixel():
@@ -157,7 +157,7 @@ def test_colours_change_as_by_pillows_enhancers_one_after_the_other(seed):
 def test_normalised_values_are_those_of_the_definition():
     image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    found = Normalize(mean, std).normalise_photo(image)
+    found = Normalize(mean, std).normalize_image(image)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, (image / 255 - mean) / std, atol=1e-6)
 
@@ -178,7 +178,7 @@ def test_a_car_that_left_the_photo_is_dropped_and_empty_targets_keep_their_shape
     tidied = sanitize_boxes(target | {"masks": np.zeros((1, 40, 60), np.uint8)})
     assert tidied["boxes"].shape == (0, 4) and tidied["masks"].shape == (0, 40, 60)
     assert tidied["labels"].shape == (0,)
-    thin = target | {"boxes": np.array([[5.0, 5.0, 5.0 + LEAST_SIDE - 0.5, 30.0]], np.float32)}
+    thin = target | {"boxes": np.array([[5.0, 5.0, 5.0 + MIN_SIDE - 0.5, 30.0]], np.float32)}
     assert len(sanitize_boxes(thin)["boxes"]) == 0
     over = sanitize_boxes(target | {"boxes": np.array([[-5.0, 2.0, 70.0, 45.0]], np.float32)})
     assert over["boxes"].tolist() == [[0.0, 2.0, 60.0, 40.0]]

@@ -495,7 +495,7 @@ def test_known_truth_has_a_section_with_every_figure_and_number(known_run: Path)
         assert row.measure in text and render.number(row.odds_ratio, 2) in text
     whole = truth[(truth.split == "validation") & (truth.factor == "all photos")].iloc[0]
     assert f"Of the 120 validation photos {formatting.percent(whole.accuracy)} are answered right." in text
-    assert "Of every one of the 172 photos 25 parameters are known" in text
+    assert "Each of the 172 photos has 25 parameters" in text
     assert "These pictures are rendered" in text
 
 

@@ -28,7 +28,7 @@ _LISTS = {
     "val": "validation",
     "train": "train",
     "trainval": "train",
-}  # the last fills what is left
+}  # trainval fills the rest
 
 
 def annotation_folder(data: Path) -> Path | None:
@@ -65,13 +65,13 @@ def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
                 f"{path}: its photo {photo_id!r} is also that of {listed[photo_id]}; keep one of them"
             )
         listed[photo_id] = path.name
-        split = splits.of(path.stem)
+        split = splits.resolve(path.stem)
         cars = _cars(path, root, listing, others, files)
         found_cars = found_cars or bool(cars)
         if split is None:
             listing.ignore(photo_id, "in no split", "no list in ImageSets/Main names it")
         elif not cars:
-            listing.ignore(photo_id, "no labelled car", "no object of the study's types", split)
+            listing.ignore(photo_id, "no labelled car", "no object of the body types", split)
         else:
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(others.items()):
@@ -164,7 +164,7 @@ class _Files:
         self.masks = {path.stem: f"{masks.name}/{path.name}" for path in sorted(masks.glob("*.png"))}
 
     def photo_of(self, path: Path, root: Element) -> str:
-        """The photo of an XML file: the one it names, if that is there; else the one of its own name."""
+        """The photo of an XML file: the one that it names, if there is one; else the one with the XML file's name."""
         named = (root.findtext("filename") or "").strip()
         name = inside(named) if named else f"{path.stem}.jpg"
         if name is None:
@@ -185,32 +185,34 @@ class _Files:
 
 
 class _Splits:
-    """What the lists in ImageSets/Main say; without a list no photo has a split."""
+    """The splits in the lists of ImageSets/Main; without a list no photo has a split."""
 
     def __init__(self, data: Path):
-        self.places: dict[str, str] = {}
-        self.asked: set[str] = set()
-        said: dict[str, str] = {}
+        self.split_of: dict[str, str] = {}
+        self.used: set[str] = set()
+        list_of: dict[str, str] = {}
         for name, split in _LISTS.items():
             path = data / "ImageSets" / "Main" / f"{name}.txt"
             for stem in _lines(path) if path.is_file() else []:
-                if name == "trainval" and stem in self.places:
+                if name == "trainval" and stem in self.split_of:
                     continue
-                if self.places.setdefault(stem, split) != split:
+                if self.split_of.setdefault(stem, split) != split:
                     raise CarsegError(
-                        f"{path}: {stem!r} stands in {said[stem]} too; a photo belongs to one split"
+                        f"{path}: {stem!r} is in {list_of[stem]} too; a photo belongs to one split"
                     )
-                said[stem] = path.name
-        self.given = bool(said)
+                list_of[stem] = path.name
+        self.given = bool(list_of)
 
-    def of(self, stem: str) -> str | None:
+    def resolve(self, stem: str) -> str | None:
         """The split of a photo, "" without any lists; None if there are lists and none names it."""
-        self.asked.add(stem)
-        return self.places.get(stem) if self.given else ""
+        self.used.add(stem)
+        return self.split_of.get(stem) if self.given else ""
 
     def note_unknown(self, listing: Listing) -> None:
         for split in dict.fromkeys(_LISTS.values()):
-            names = sorted(stem for stem, of in self.places.items() if of == split and stem not in self.asked)
+            names = sorted(
+                stem for stem, of in self.split_of.items() if of == split and stem not in self.used
+            )
             if names:
                 first = f"{len(names)} names without an XML file, the first: {names[0]}"
                 listing.ignore("ImageSets/Main/", "no annotation", first, split)
