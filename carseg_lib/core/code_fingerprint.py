@@ -1,43 +1,15 @@
-"""What a step of the study depends on, by content: is what it left still what it would leave now?
-
-A stamp, `reports/<run>/stamps/<step>.json`, keeps a digest of all that a step needed and of all it wrote.
-"""
+"""The code that a stage, a training or a trial depends on, as digests: the files that its code imports."""
 
 from __future__ import annotations
 
 import ast
 import copy
 import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-
-Stamp = dict[str, Any]
-
-
-def notebook_code(path: Path) -> str:
-    """The source of a notebook's code cells, each ending with a newline.
-
-    Raises:
-        CarsegError: the file is missing or holds no notebook.
-    """
-    return "".join(text + "\n" for kind, text in _cells(path) if kind == "code")
-
-
-def notebook_prose(path: Path) -> str:
-    """Digest of the text between a notebook's code; the executed copy shows it."""
-    return files.sha256_text("\0".join(text for kind, text in _cells(path) if kind != "code"))
-
-
-def _cells(path: Path) -> list[tuple[str, str]]:
-    try:
-        return [(cell["cell_type"], "".join(cell["source"])) for cell in files.read_json(path)["cells"]]
-    except (KeyError, TypeError) as error:
-        raise CarsegError(f"{path} is not a notebook (no {error} in it).") from error
 
 
 @functools.lru_cache(maxsize=512)
@@ -149,49 +121,3 @@ def _data_files(folder: Path) -> Iterator[Path]:
                 yield from _data_files(path)
         elif path.suffix != ".py":
             yield path
-
-
-def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Size, time and digest of the files that match some patterns.
-
-    Args:
-        folder: where the patterns start.
-        patterns: as of `Path.glob`.
-        known: an earlier answer; a file of the same size and time as there is not read again.
-
-    Returns:
-        `{"size": bytes, "mtime_ns": int, "sha256": hex}` by path relative to `folder`.
-    """
-    states = {}
-    paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-    for path in sorted(paths):
-        name, status = path.relative_to(folder).as_posix(), path.stat()
-        state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-        before = known.get(name, {})
-        same = all(before.get(key) == value for key, value in state.items())
-        states[name] = state | {"sha256": before["sha256"] if same else files.sha256(path)}
-    return states
-
-
-def read_stamp(path: Path) -> Stamp:
-    """The stamp of a step; empty if there is none or it is not readable."""
-    try:
-        stamp = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stamp if isinstance(stamp, dict) and stamp.get("schema") == 1 else {}
-
-
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What differs between two tables of needs, in words (the first three things); "" if nothing does."""
-    reasons = []
-    for name in [*now, *(name for name in before if name not in now)]:
-        if name not in before:
-            reasons.append(f"{name} is new")
-        elif name not in now:
-            reasons.append(f"{name} is gone")
-        elif before[name] != now[name]:
-            shown = f"{before[name]} → {now[name]}" if name.startswith("setting ") else "changed"
-            reasons.append(f"{name} {shown}".removeprefix("setting "))
-    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return ", ".join(reasons[:3]) + more

@@ -1,18 +1,20 @@
-"""A trained model and what it finds in photos: detections in each photo's own pixels, and the photo's one answer."""
+"""Inference: a trained model, and its detections in each photo's own pixels."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from carseg_lib.core import files
-from carseg_lib.core.config import ModelConfig
+from carseg_lib.core.config import ModelConfig, RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
+from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.masks import encode_mask
+from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.postprocess import filter_detections
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
 from carseg_lib.models.weights import read_checkpoint
@@ -35,46 +37,37 @@ class Detection:
     mask: str
 
 
-def choose_device(device: str) -> torch.device:
-    """The torch device of a study's `device`; "auto" takes a GPU where there is one.
+def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str, Any]]:
+    """The best epoch's model of a run and its card.
 
-    Raises:
-        CarsegError: the device asked for is not there.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        device = next(name for name, available in there.items() if available)
-    if not there[device]:
-        raise CarsegError(
-            f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu"
-        )
-    return torch.device(device)
+    Args:
+        config: of the run: network, test-time augmentation and device.
+        paths: of the run.
 
-
-def load_trained(run: Run) -> tuple[MaskRCNN, dict]:
-    """The best epoch's model of a run, in evaluation mode on the study's device, and its card (model/best.json).
+    Returns:
+        The model, in evaluation mode on the run's device, and what model/best.json holds.
 
     Raises:
         CarsegError: the run has no trained model, or its file is not the one its card describes.
     """
-    if not run.best_card.is_file() or not run.best_weights.is_file():
-        raise CarsegError(f"run {run.name!r} has no trained model yet; run make train RUN={run.name} first")
-    card = files.read_json(run.best_card)
-    if files.sha256(run.best_weights) != card["sha256"]:
+    if not paths.best_card.is_file() or not paths.best_weights.is_file():
         raise CarsegError(
-            f"{run.best_weights} is not the file that best.json describes; run make train again"
+            f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first"
         )
-    model = build_model(
-        run.config.model, len(card["body_types"]) + 1, card["with_masks"], run.config.eval.tta
-    )
+    card = files.read_json(paths.best_card)
+    if files.sha256(paths.best_weights) != card["sha256"]:
+        raise CarsegError(
+            f"{paths.best_weights} is not the file that best.json describes; run make train again"
+        )
+    model = build_model(config.model, len(card["body_types"]) + 1, card["with_masks"], config.eval.tta)
     try:
-        model.load_state_dict(read_checkpoint(run.best_weights))
+        model.load_state_dict(read_checkpoint(paths.best_weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise CarsegError(
-            f"{run.best_weights} does not fit the run's settings ({reason}); run make train again"
+            f"{paths.best_weights} does not fit the run's settings ({reason}); run make train again"
         ) from None
-    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last)
+    model = model.to(choose_device(config.device), memory_format=torch.channels_last)
     return model.eval(), card
 
 
@@ -86,7 +79,7 @@ def photo_detections(
     config: ModelConfig,
     class_agnostic_nms: bool = True,
 ) -> list[Detection]:
-    """Turns the model's output for one photo into detections, best first; the first is the photo's answer.
+    """Turns the model's output for one photo into detections, highest score first; the first is the prediction.
 
     Args:
         found: boxes (D, 4) in pixels of the network's input, labels (D,), scores (D,), masks (D, 1, 28, 28).
@@ -94,14 +87,14 @@ def photo_detections(
         image_size: height and width of the network's input, pixels.
         body_types: names of classes 1, 2, ...
         config: thresholds.
-        class_agnostic_nms: whether a car keeps its best class only.
+        class_agnostic_nms: whether only the best class of a car is kept.
     """
     kept = filter_detections(
         found["boxes"],
         found["scores"],
         found["labels"],
         score_threshold=config.score_threshold,
-        nms_threshold=config.class_agnostic_nms_iou if class_agnostic_nms else 1.0,
+        nms_iou=config.class_agnostic_nms_iou if class_agnostic_nms else 1.0,
     )
     width, height = size
     across, down = width / image_size[1], height / image_size[0]
@@ -186,7 +179,7 @@ def detect(
         batches: images (B, 3, H, W) float normalised, and the width and height of each photo.
         body_types: names of classes 1, 2, ...
         config: thresholds.
-        class_agnostic_nms: whether a car keeps its best class only.
+        class_agnostic_nms: whether only the best class of a car is kept.
     """
     device = next(model.parameters()).device
     for images, sizes in batches:
@@ -196,8 +189,8 @@ def detect(
             yield photo_detections(one, size, size_seen, body_types, config, class_agnostic_nms)
 
 
-def as_columns(detection: Detection | None) -> dict:
-    """A detection as the columns that predictions.csv and detections.csv share; empty ones for "no car found"."""
+def as_columns(detection: Detection | None) -> dict[str, Any]:
+    """A detection as the columns that predictions.csv and detections.csv share; empty ones for no detection."""
     if detection is None:
         return {"score": None, "x1": None, "y1": None, "x2": None, "y2": None, "mask": ""}
     x1, y1, x2, y2 = detection.box

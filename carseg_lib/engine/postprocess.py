@@ -1,13 +1,13 @@
-"""From the instances that the model finds in a photo to the photo's one answer.
+"""From the instances that the model finds in a photo to its detections and its one predicted class.
 
 The paper scores one body type a photo; Mask R-CNN returns instances. The rule, used everywhere:
 
-1. Instances that score less than the threshold are dropped.
-2. Non-maximum suppression over all body types together: of two boxes that overlap by more than the
-   threshold, the one with the lower score goes. (torchvision suppresses within each type only, so that one
-   car can come back both as suv and as sedan.) What is left are the photo's detections.
-3. The answer is the detection with the highest score. A photo with none is answered "no car found", which
-   counts as wrong.
+1. Instances whose score is below the threshold are dropped.
+2. Class-agnostic non-maximum suppression: of two boxes whose IoU is above the threshold, the one with the lower
+   score is dropped, whatever their classes. (torchvision suppresses within each class only: one car can be
+   returned both as suv and as sedan.) The rest are the photo's detections.
+3. The predicted class is that of the detection with the highest score. No detection ("no car found") counts
+   as wrong.
 
 Equal scores are decided by the order in which the model returned the instances: the first wins.
 """
@@ -18,20 +18,20 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-NO_DETECTION = "no car found"  # how the answer None is written in matrices and reports; "" in predictions.csv
+NO_DETECTION = "no car found"  # in matrices and reports; predictions.csv has ""
 
 
 def filter_detections(
-    boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_threshold: float
+    boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_iou: float
 ) -> Tensor:
     """The instances of one photo that count as its detections (steps 1 and 2).
 
     Args:
         boxes: float Tensor[N, 4], x1, y1, x2, y2 in pixels; N may be 0. A box that is not finite is dropped.
         scores: float Tensor[N], 0..1. A score that is not a number is dropped.
-        labels: int Tensor[N], class ids 1..C, not looked at by suppression; 0, the background, is dropped.
+        labels: int Tensor[N], class ids 1..C; suppression ignores them. 0, the background, is dropped.
         score_threshold: smallest score kept, 0..1.
-        nms_threshold: largest intersection over union at which two boxes are both kept, 0..1.
+        nms_iou: largest intersection over union at which two boxes are both kept, 0..1.
 
     Returns:
         int64 Tensor[K] on the device of `boxes`: indices into the arguments, highest score first.
@@ -49,26 +49,24 @@ def filter_detections(
     candidates = torch.nonzero(usable).flatten()
     # A stable sort first, so that equal scores stay in the model's order whatever nms does with them.
     candidates = candidates[scores[candidates].sort(descending=True, stable=True).indices]
-    kept = nms(boxes[candidates].float(), scores[candidates].float(), nms_threshold)
+    kept = nms(boxes[candidates].float(), scores[candidates].float(), nms_iou)
     return candidates[kept.sort().values]
 
 
 def predict_class(
-    boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_threshold: float
+    boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_iou: float
 ) -> int | None:
-    """The instance that answers for a photo (step 3).
+    """The instance whose class is predicted for a photo (step 3).
 
     Args:
         boxes: as for `filter_detections`, like the other arguments.
         scores: see there.
         labels: see there.
         score_threshold: see there.
-        nms_threshold: see there.
+        nms_iou: see there.
 
     Returns:
-        Index of the winning instance, or None for "no car found".
+        Index of the instance with the highest score, or None if there is no detection.
     """
-    kept = filter_detections(
-        boxes, scores, labels, score_threshold=score_threshold, nms_threshold=nms_threshold
-    )
+    kept = filter_detections(boxes, scores, labels, score_threshold=score_threshold, nms_iou=nms_iou)
     return int(kept[0]) if len(kept) else None

@@ -1,53 +1,78 @@
-"""The lines that training prints: what it starts, an epoch, time left."""
+"""The lines that training logs: what it starts, an epoch, time left."""
 
+import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.formatting import duration
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device
 from carseg_lib.models.mask_rcnn import LOSS_TERMS
 from carseg_lib.models.precision import resolve_precision
 from carseg_lib.models.weights import PretrainedInfo
 
+logger = logging.getLogger(__name__)
+
 
 def describe_run(
-    config: RunConfig, record: PretrainedInfo, n_train: int, n_validation: int, with_masks: bool, done: int
+    config: RunConfig,
+    pretrained: PretrainedInfo,
+    n_train: int,
+    n_validation: int,
+    with_masks: bool,
+    done: int,
 ) -> str:
-    """What is trained, from which weights, on how many photos, in which number format.
+    """A line: what is trained, from which weights, on how many photos, in which number format.
 
-    `done` epochs of a former session are told.
+    Args:
+        config: of the run.
+        pretrained: the initial weights.
+        n_train: training photos.
+        n_validation: validation photos.
+        with_masks: whether the mask loss is on.
+        done: epochs of a former session.
     """
     resumed = f", going on after epoch {done}" if done else ""
     numbers = resolve_precision(config.model.precision, choose_device(config.device))
     mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
     return (
-        f"training {config.model.backbone} from {record.source} weights ({record.origin}) on {n_train:,} photos, "
-        f"validating on {n_validation:,}, {config.train.epochs} epochs in {numbers}{resumed}{mask_loss}"
+        f"training {config.model.backbone} from {pretrained.source} weights ({pretrained.origin}) "
+        f"on {n_train:,} photos, validating on {n_validation:,}, {config.train.epochs} epochs in {numbers}{resumed}{mask_loss}"
     )
 
 
 class ProgressTimer:
-    """Tells how long training has left."""
+    """The time that training has left.
 
-    def __init__(self, epochs: int, done: int, say: Callable[[str], None]):
-        self.epochs, self.first, self.say = epochs, done, say
+    Args:
+        epochs: of the whole training.
+        done: those of a former session.
+    """
+
+    def __init__(self, epochs: int, done: int):
+        self.epochs, self.first = epochs, done
         self.started = time.monotonic()
 
     def within(self, epoch: int, started: float) -> Callable[[int, int], None]:
-        """A callback for batches: after the first tenth of the first epoch of a session it gives an estimate."""
+        """A callback for batches: after the first tenth of a session's first epoch it logs an estimate.
+
+        Args:
+            epoch: from 1.
+            started: when it began, by `time.monotonic`.
+        """
 
         def progress(batch: int, batches: int) -> None:
             if epoch == self.first + 1 and batch == max(batches // 10, 1):
                 left = (time.monotonic() - started) / batch * batches * (self.epochs - self.first)
-                self.say(
+                logger.info(
                     f"first {batch} of {batches} batches: about {duration(left)} of training ahead, and validation"
                 )
 
         return progress
 
-    def line(self, row: dict) -> str:
-        """The line of an epoch: losses, accuracies, speed, time left."""
+    def line(self, row: dict[str, Any]) -> str:
+        """The line of an epoch, from its row of the history: losses, accuracies, speed, time left."""
         done = row["epoch"] - self.first
         left = (time.monotonic() - self.started) / done * (self.epochs - row["epoch"])
         terms = " ".join(f"{name[5:]} {row[f'train_{name}']:.3f}" for name in LOSS_TERMS)

@@ -34,7 +34,7 @@ def evaluate(run: Run) -> dict:
         The metrics, as in metrics.json.
     """
     dataset = Catalogue.load(run.dataset)
-    model, card = load_trained(run)
+    model, card = load_trained(run.config, run)
     photos = {split: CarDataset(dataset, split, run.config.inputs, run.config.seed) for split in SPLITS}
     photos["train"] = photos["train"].sample(run.config.train.train_eval_size)
     tables = [predict_split(model, photos[split], split, run.config) for split in SPLITS]
@@ -159,14 +159,14 @@ def _data_facts(dataset: Catalogue, run: Run) -> dict:
         for split in SPLITS
     }
     cars = dataset.instances
-    boxes = next((o for o in ("whole frame", "teacher") if (cars.box_origin == o).any()), "given")
-    masks = next((o for o in ("none", "teacher") if (cars.mask_origin == o).any()), "given")
+    boxes = next((o for o in ("whole frame", "pseudo") if (cars.box_origin == o).any()), "given")
+    masks = next((o for o in ("none", "pseudo") if (cars.mask_origin == o).any()), "given")
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "boxes": boxes,
         "masks": masks,
-        "mask_quality": float(cars.mask_quality.median()) if masks == "teacher" else None,
+        "mask_quality": float(cars.mask_quality.median()) if masks == "pseudo" else None,
         "counts": {
             split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()
         },

@@ -1,8 +1,10 @@
-"""What a reader would use instead: torchvision's Mask R-CNN with its reference recipe, and an image classifier.
+"""Baselines: torchvision's Mask R-CNN with its reference recipe, and an image classifier.
 
-Both take the batches that our model takes, so that the same photos, resized and augmented in the same way, can be given
-to all of them.
+Both take the batches that carseg's model takes: the same photos, resized and augmented in the same way.
 """
+
+from pathlib import Path
+from typing import Any, cast
 
 import pandas as pd
 import timm
@@ -14,21 +16,21 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.transform import resize_boxes
 from torchvision.ops import FrozenBatchNorm2d
 
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device, seed_everything
 from carseg_lib.engine.optim import learning_rate
-from carseg_lib.engine.trainer import seed_everything
+from carseg_lib.evaluation.tables import PREDICTIONS
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.precision import FLOAT32, autocast, keep_depthwise_fp32
 from carseg_lib.models.weights import IMAGENET_PACKAGES, imagenet_state
 
 # Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
 REFERENCE_LR_PER_PHOTO = 0.02 / 16
-REFERENCE = {"momentum": 0.9, "weight_decay": 1e-4}
+REFERENCE_MOMENTUM, REFERENCE_WEIGHT_DECAY = 0.9, 1e-4
 
 
 class TorchvisionMaskRCNN(nn.Module):
@@ -36,9 +38,8 @@ class TorchvisionMaskRCNN(nn.Module):
 
     Args:
         num_classes: body types + 1.
-        image_size: height and width of what it is given, pixels: it is told not to resize. None: it resizes as it comes
-            from torchvision, to 800 pixels on the shorter side, or to 1,333 on the longer one if that is less. What it
-            is given is normalised; it does not do so again.
+        image_size: height and width of the input, pixels, which is not resized then. None: torchvision's default, 800
+            pixels on the shorter side, or 1,333 on the longer one if that is less. The input is normalised already.
         weights: "imagenet" (downloaded), "none" (from scratch, all layers trained), or "shape": an untrained one with
             the layers frozen as they are with ImageNet weights and activations of usual sizes, for measuring speed.
     """
@@ -69,8 +70,9 @@ class TorchvisionMaskRCNN(nn.Module):
         """Losses in training mode, detections in evaluation mode; as `carseg_lib.models.mask_rcnn.MaskRCNN.forward`."""
         net = self.network
         if self.training:
-            return net(list(images), [{k: t[k] for k in ("boxes", "labels", "masks")} for t in targets]), []
-        # torchvision's own forward pass, but for the masks, which stay 28 x 28 as ours are
+            labelled = [{name: t[name] for name in ("boxes", "labels", "masks")} for t in targets or []]
+            return net(list(images), labelled), []
+        # torchvision's own forward pass, but for the masks, which stay 28 x 28 as carseg's are
         batch, _ = net.transform(list(images))
         features = net.backbone(batch.tensors)
         proposals, _ = net.rpn(batch, features)
@@ -80,19 +82,24 @@ class TorchvisionMaskRCNN(nn.Module):
         return {}, found
 
     def predict(self, images: Tensor) -> list[dict[str, Tensor]]:
-        """What torchvision gives its users: detections with masks of the photo's size."""
+        """Torchvision's own output: detections with masks of the photo's size."""
         return self.network(list(images))
 
     def make_optimizer(self, batch_size: int) -> torch.optim.Optimizer:
-        """Of torchvision's reference recipe, its rate scaled to the batch."""
+        """The optimizer of torchvision's reference recipe, its rate scaled to the batch."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.SGD(trained, lr=REFERENCE_LR_PER_PHOTO * batch_size, **REFERENCE)
+        return torch.optim.SGD(
+            trained,
+            lr=REFERENCE_LR_PER_PHOTO * batch_size,
+            momentum=REFERENCE_MOMENTUM,
+            weight_decay=REFERENCE_WEIGHT_DECAY,
+        )
 
 
 def calibrated_random_resnet50() -> dict[str, Tensor]:
-    """A random ResNet-50 whose normalisation knows its activations, as a trained one's does; without its classifier.
+    """A random ResNet-50 whose batch statistics fit its activations, as a trained one's do; without its classifier.
 
-    With frozen normalisation that knows nothing, random activations grow from layer to layer until they are no numbers:
+    With frozen statistics of mean 0 and variance 1, random activations grow from layer to layer until they overflow:
     no region is proposed then, and a step takes a fraction of its time.
     """
     network = resnet50(weights=None).train()
@@ -105,7 +112,7 @@ def calibrated_random_resnet50() -> dict[str, Tensor]:
 
 
 class Classifier(nn.Module):
-    """A plain softmax classifier of photos, which the paper's text may have meant.
+    """A softmax classifier of photos, one reading of the paper's text.
 
     Args:
         backbone: a name of `BACKBONES` from timm.
@@ -120,7 +127,7 @@ class Classifier(nn.Module):
     def __init__(self, backbone: str, num_types: int, weights: str, precision: str = FLOAT32):
         super().__init__()
         name = resolve_backbone(backbone).name
-        self.network = timm.create_model(name, pretrained=False)
+        self.network = cast(Any, timm.create_model(name, pretrained=False))
         if weights == "imagenet":
             if backbone not in IMAGENET_PACKAGES:
                 raise CarsegError(
@@ -138,47 +145,54 @@ class Classifier(nn.Module):
         return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
 
 
-def train_baseline_classifier(run: Run, dataset: Catalogue) -> Classifier:
-    """Trains a classifier on the study's backbone, by the study's recipe; all of it is trained."""
-    device = choose_device(run.config.device)
-    seed_everything(run.config.seed, device)
+def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Path) -> Classifier:
+    """Train a classifier on a configuration's backbone, by its recipe; all layers are trained.
+
+    Args:
+        config: backbone, initial weights and recipe.
+        dataset: with splits; the training photos are used.
+        caches: folder of decoded photos.
+
+    Returns:
+        The network after the last epoch, in evaluation mode.
+    """
+    device = choose_device(config.device)
+    seed_everything(config.seed, device)
     model = Classifier(
-        run.config.model.backbone,
+        config.model.backbone,
         len(dataset.body_types),
-        run.config.model.weights,
-        run.config.model.precision,
+        config.model.weights,
+        config.model.precision,
     )
-    model = model.to(device, memory_format=torch.channels_last).train()
+    model = model.to(memory_format=torch.channels_last).to(device).train()
     head = list(model.network.get_classifier().parameters())
     of_head = {id(p) for p in head}
     body = [p for p in model.parameters() if id(p) not in of_head]
-    groups = [{"params": body, "share": run.config.train.backbone_lr_mult}, {"params": head, "share": 1.0}]
+    groups = [{"params": body, "share": config.train.backbone_lr_mult}, {"params": head, "share": 1.0}]
     optimizer = torch.optim.AdamW(
-        groups, lr=run.config.train.lr, weight_decay=run.config.train.weight_decay, fused=True
+        groups, lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True
     )
     photos = CarDataset(
         dataset,
         "train",
-        run.config.inputs,
-        run.config.seed,
+        config.inputs,
+        config.seed,
         augment=True,
-        cache=cache_of(dataset, run.config.inputs, run.caches),
+        cache=cache_of(dataset, config.inputs, caches),
     )
-    steps = run.config.train.epochs * -(-len(photos) // run.config.train.batch_size)
+    steps = config.train.epochs * -(-len(photos) // config.train.batch_size)
     step = 0
-    for epoch in range(1, run.config.train.epochs + 1):
-        order = balanced_epoch_order(
-            photos.photos.body_type, epoch, run.config.seed, run.config.train.class_balance
-        )
+    for epoch in range(1, config.train.epochs + 1):
+        order = balanced_epoch_order(photos.photos.body_type, epoch, config.seed, config.train.class_balance)
         for images, targets in make_loader(
-            photos, DistributedBatchSampler(order, run.config.train.batch_size), run.config.inputs.num_workers
+            photos, DistributedBatchSampler(order, config.train.batch_size), config.inputs.num_workers
         ):
             for group in optimizer.param_groups:
-                group["lr"] = group["share"] * learning_rate(run.config.train, step, steps)
+                group["lr"] = group["share"] * learning_rate(config.train, step, steps)
             types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
-            model(images.to(device), types.to(device), run.config.model.label_smoothing).backward()
-            if run.config.train.max_grad_norm:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), run.config.train.max_grad_norm)
+            model(images.to(device), types.to(device), config.model.label_smoothing).backward()
+            if config.train.max_grad_norm:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), config.train.max_grad_norm)
             optimizer.step()
             optimizer.zero_grad()
             step += 1
@@ -186,21 +200,32 @@ def train_baseline_classifier(run: Run, dataset: Catalogue) -> Classifier:
 
 
 @torch.inference_mode()
-def predict_classes(model: Classifier, judged: Catalogue, run: Run) -> pd.DataFrame:
-    """A classifier's answers for validation photos, as predictions.csv holds them; boxes and masks are missing."""
-    photos = CarDataset(judged, "validation", run.config.inputs, run.config.seed)
+def predict_classes(model: Classifier, catalogue: Catalogue, config: RunConfig) -> pd.DataFrame:
+    """A classifier's predictions of validation photos.
+
+    Args:
+        model: in evaluation mode.
+        catalogue: with splits.
+        config: how photos are preprocessed and batched, and `eval.tta`.
+
+    Returns:
+        A row a photo, as in predictions.csv; boxes and masks are missing.
+    """
+    photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
     names = list(photos.class_ids)
-    answers: list[Tensor] = []
+    batches: list[Tensor] = []
     for images, _ in make_loader(
         photos,
-        DistributedBatchSampler(photos.in_order(), run.config.train.batch_size),
-        run.config.inputs.num_workers,
+        DistributedBatchSampler(photos.in_order(), config.train.batch_size),
+        config.inputs.num_workers,
     ):
         images = images.to(next(model.parameters()).device)
-        seen = [images, images.flip(3)][: run.config.eval.tta]
-        answers.append(torch.stack([model(view).softmax(1) for view in seen]).mean(0).cpu())
-    scores, found = torch.cat(answers).max(1)
-    table = photos.photos[["photo_id", "body_type"]].copy()
+        views = [images, images.flip(3)] if config.eval.tta == "hflip" else [images]
+        batches.append(torch.stack([model(view).softmax(1) for view in views]).mean(0).cpu())
+    scores, found = torch.cat(batches).max(1)
+    table = photos.photos[["photo_id", "body_type", "width", "height"]].copy()
     table["predicted"] = [names[i] for i in found.tolist()]
     table["score"] = scores.tolist()
-    return table.assign(box_iou=float("nan"), mask_iou=float("nan"))
+    boxes = [f"{prefix}{side}" for prefix in ("", "true_") for side in ("x1", "y1", "x2", "y2")]
+    missing = dict.fromkeys([*boxes, "box_iou", "mask_iou"], float("nan"))
+    return table.assign(split="validation", mask="", **missing)[list(PREDICTIONS)]

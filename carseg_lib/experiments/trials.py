@@ -1,212 +1,334 @@
-"""Cells: trainings on some photos of a data set, each measured on the same other photos, for studies of several.
+"""The trial runner: trainings on subsets of data sets, each measured on the same photos and compared with others.
 
-A cell is a folder laid out as a run is; its `cell.json`, written last, says what it was made by. A cell that is done is
-not made again, and one that was killed goes on after its last whole epoch. No epoch is chosen: the last one's network
-is measured, as a choice by the photos that are measured would flatter it.
+An experiment is a folder, `reports/<run>/`. Each trial is a folder in it, laid out as a run's; its `trial.json`,
+written last, holds what the trial was made from. A finished trial is not made again, and one that was killed resumes
+after its last whole epoch. The last epoch's network is measured: a choice by the photos that measure it would flatter
+it.
+
+A plan of an experiment (`experiments.plan`) becomes a list of `Trial`s, `run_trials` makes what is missing, and
+`experiments.results` compares.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import io
-import os
+import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
-from carseg_lib.core import code_fingerprint, files
+from carseg_lib.core import environment, files
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import project_folder
-from carseg_lib.core.run import MONITOR, Run
+from carseg_lib.core.formatting import duration
+from carseg_lib.core.locks import folder_lock
+from carseg_lib.core.paths import use_runs_root
+from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
-from carseg_lib.data.fingerprint import stat_fingerprint
-from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine.checkpoint import last_weights
-from carseg_lib.engine.inference import choose_device
-from carseg_lib.engine.trainer import train, training_fingerprint
+from carseg_lib.engine.device import choose_device
+from carseg_lib.engine.trainer import TRAINING_SETTINGS, train, training_fingerprint
 from carseg_lib.evaluation.evaluate import predict_split
+from carseg_lib.experiments.baselines import Classifier, predict_classes, train_baseline_classifier
+from carseg_lib.experiments.plan import Plan
+from carseg_lib.experiments.subsets import cached_catalogue, code_digest, trial_dataset
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
 from carseg_lib.models.weights import PretrainedInfo, load_weights, read_checkpoint
 
-NOT_SAMPLED = "not drawn"
-# The code that decides answers, and that makes catalogues, with all that it imports.
-ANSWERING = "from carseg_lib.evaluation import evaluate"
-CATALOGUING = "from carseg_lib.data import loader, splits"
+logger = logging.getLogger(__name__)
+
+MODEL = "model.pt"  # the last epoch's network, in the trial's folder
+# The code that decides predictions, and a classifier, with all that it imports.
+PREDICTING = "from carseg_lib.evaluation import evaluate"
+CLASSIFYING = "from carseg_lib.experiments import baselines"
 
 
-def nested_stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
-    """Draw n photos, each body type by its share; what a smaller n gives is part of what a larger one does.
+@dataclass(frozen=True)
+class Trial:
+    """One training, or a checkpoint that is measured as it is.
 
-    The photos of each type are shuffled and spread evenly from 0 to 1; the first n of all types together are taken.
-    The order follows from seed and photo_id alone, so that versions of a data set give the same pictures.
-
-    Args:
-        photos: with photo_id and body_type.
-        n: at most as many as there are.
-        seed: of the shuffle.
-
-    Returns:
-        The rows, in the order of `photos`. With T types, a type with the share s has n·s photos, give or take
-        (1 + s·T) / 2.
+    Attributes:
+        name: also that of its folder.
+        group: trials of a group differ in the seed alone; their predictions are averaged.
+        run: its configuration: data set, recipe, initial weights, and the seed of subset and training.
+        photos: training photos; 0 = all.
+        kind: "mask_rcnn"; "classifier", an image classifier on the same backbone; "evaluate_only", the initial weights
+            as they are; or "pretrain", a training that only gives other trials their initial weights.
+        full_start: the initial weights must give every tensor of the network.
+        title: the group in words, for tables and figures.
+        metadata: what else the results hold of the group.
     """
-    shuffled = photos.photo_id.map(lambda name: hashlib.sha256(f"{seed}/{name}".encode()).hexdigest())
-    rank = shuffled.groupby(photos.body_type).rank(method="first")
-    size = photos.body_type.map(photos.body_type.value_counts())
-    order = pd.DataFrame({"place": (rank - 0.5) / size, "tie": shuffled}).sort_values(["place", "tie"])
-    return photos.loc[order.index[:n].sort_values()]
+
+    name: str
+    group: str
+    run: Run
+    photos: int = 0
+    kind: Literal["mask_rcnn", "classifier", "evaluate_only", "pretrain"] = "mask_rcnn"
+    full_start: bool = False
+    title: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seed(self) -> int:
+        """Of its subset and training."""
+        return self.run.config.seed
 
 
-def trial_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
-    """The data set of one training: some training photos, and a few validation photos to watch it by.
+@dataclass(frozen=True)
+class Experiment:
+    """The folder of an experiment, and the data sets that its trials share.
+
+    Attributes:
+        folder: `reports/<run>`.
+        seed: of the splits of data that come without.
+    """
+
+    folder: Path
+    seed: int
+    _catalogues: dict[tuple[str, str], Catalogue] = field(default_factory=dict, repr=False)
+
+    def catalogue(self, config: RunConfig) -> Catalogue:
+        """A run's photos with splits; read once and kept in `<folder>/data`."""
+        key = config.data.source, config.data.classes.text
+        if key not in self._catalogues:
+            self._catalogues[key] = cached_catalogue(config, self.folder / "data", self.seed)
+        return self._catalogues[key]
+
+    def training_set(self, trial: Trial) -> Catalogue | None:
+        """What a trial is trained on; None for one that is not trained."""
+        if trial.kind == "evaluate_only":
+            return None
+        return trial_dataset(self.catalogue(trial.run.config), trial.photos, trial.seed)
+
+    def folder_of(self, trial: Trial) -> Path:
+        """A trial's folder."""
+        return self.folder / trial.name
+
+
+@contextmanager
+def open_experiment(plan: Plan) -> Iterator[Experiment]:
+    """Hold the folder of a plan's experiment for this process within the block.
 
     Raises:
-        CarsegError: so few photos that a body type has none.
+        CarsegError: another process holds it, or the device is not there.
     """
-    chosen = nested_stratified_sample(source.split("train").photos, photos, seed)
-    if absent := [t for t in source.body_types if t not in set(chosen.body_type)]:
-        raise CarsegError(f"{source.root}: among {photos} training photos is no {absent[0]}; ask for more.")
-    watched = nested_stratified_sample(source.split("validation").photos, MONITOR, seed)
-    return _only(source, pd.concat([chosen.photo_id, watched.photo_id]))
+    choose_device(plan.device)
+    name = plan.folder.name
+    with folder_lock(plan.folder, f"Run {name!r}", advice="wait for it, or choose another name by RUN="):
+        files.remove_leftovers(plan.folder)
+        logger.info("reading the photos")
+        yield Experiment(plan.folder, int(plan.seed))
 
 
-def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
-    """The validation photos that every cell answers: n of them, or all if n is 0."""
-    validation = catalogue.split("validation")
-    return _only(
-        validation, nested_stratified_sample(validation.photos, n or len(validation.photos), seed).photo_id
-    )
-
-
-def run_trial(
-    run: Run,
-    dataset: Catalogue | None,
-    judged: Catalogue,
-    facts: dict[str, Any],
-    say: Callable[[str], None],
-    *,
-    with_masks: bool,
-    whole: bool = False,
-) -> str:
-    """Bring one cell up to date: train its network, answer the photos by which cells are compared.
+def run_trials(
+    trials: Sequence[Trial],
+    experiment: Experiment,
+    eval_dataset: Catalogue,
+    write_results: Callable[[Sequence[Trial]], object],
+) -> None:
+    """Make what is missing or out of date, in order.
 
     Args:
-        study: the cell's, its folder among the reports.
-        dataset: what it is trained on; None measures its first weights as they are.
-        judged: the photos that it answers.
-        facts: what `cell.json` says of it beside its numbers.
-        say: is given each line for the terminal.
-        with_masks: whether it has a mask branch.
-        whole: its first weights must give every part of the network.
+        trials: those that give others their initial weights before these.
+        experiment: from `open_experiment`.
+        eval_dataset: the photos that every trial is measured on, of the split "validation"; see `subsets.eval_images`.
+        write_results: called after each trial with those that are measured so far.
+
+    Raises:
+        CarsegError: before anything is trained: a trial's data set has other body types than the photos that measure
+            it, or a subset lacks a type. Later: initial weights do not fit.
+    """
+    steps = [_steps(trial, experiment.training_set(trial)) for trial in trials]
+    for trial in trials:
+        types = experiment.catalogue(trial.run.config).body_types
+        if trial.kind != "pretrain" and types != eval_dataset.body_types:
+            raise CarsegError(
+                f"{trial.run.config.data_as_given} has the body types {', '.join(types)}, and the photos that measure "
+                f"have {', '.join(eval_dataset.body_types)}: name the same by CLASSES."
+            )
+    done: list[Trial] = []
+    trained_steps, seconds = 0, 0.0
+    for number, (trial, own_steps) in enumerate(zip(trials, steps, strict=True), start=1):
+        started = time.monotonic()
+        with use_runs_root(experiment.folder):
+            outcome = _run_trial(trial, experiment, eval_dataset)
+        if outcome:
+            trained_steps, seconds = trained_steps + own_steps, seconds + time.monotonic() - started
+        left = sum(steps[number:]) * seconds / trained_steps if trained_steps else 0.0
+        about = f"; about {duration(left)} left" if left else ""
+        logger.info("[%d/%d] %s: %s%s", number, len(trials), trial.name, outcome or "is up to date", about)
+        if trial.kind != "pretrain":
+            done.append(trial)
+            write_results(done)
+
+
+def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) -> str:
+    """Bring one trial up to date: train its network, predict the photos that trials are compared by.
 
     Returns:
-        What came of it, in words.
+        What came of it, in words; "" if it was up to date.
     """
-    model, record = initial_model(run, with_masks, whole)
-    needs = {
-        "training": training_fingerprint(run, dataset, record) if dataset else record.sha256,
-        "photos": judged.fingerprint,
-        "answering": digest_of(ANSWERING),
-        "tta": run.config.eval.tta,
-    }
-    before = read_trial(run.folder)
+    run, folder = trial.run, experiment.folder_of(trial)
+    dataset = experiment.training_set(trial)
+    network = _network(trial, experiment.catalogue(run.config), dataset)
+    needs = {"training": network.fingerprint}
+    measured = trial.kind != "pretrain"
+    if measured:
+        needs |= {
+            "photos": eval_dataset.fingerprint,
+            "predicting": code_digest(PREDICTING),
+            "tta": run.config.eval.tta,
+        }
+    before = read_trial(folder)
     if before.get("needs") == needs:
-        return "is up to date"
+        return ""
     run.save()
-    kept = run.folder / "model.pt"
     seconds = before.get("seconds", 0.0)
-    photos = 0
-    if dataset:
-        photos = len(dataset.split("train").photos)
+    if dataset is not None:
         if before.get("needs", {}).get("training") != needs["training"]:
-            say(f"{run.name}: {photos:,} photos of {dataset.name}, {run.config.train.epochs} epochs")
+            photos = len(dataset.split("train").photos)
+            epochs = run.config.train.epochs
+            logger.info("%s: %s photos of %s, %d epochs", trial.name, f"{photos:,}", dataset.name, epochs)
             started = time.monotonic()
-            dataset.save(run.dataset)
-            train(run)
-            _keep_last_epoch(run.checkpoints / needs["training"], kept)
+            _save_tensors(network.train(), folder / MODEL)
             seconds = round(time.monotonic() - started, 1)
-        model.load_state_dict(read_checkpoint(kept))
-    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last).eval()
-    asked = CarDataset(judged, "validation", run.config.inputs, run.config.seed)
-    predictions, _ = predict_split(model, asked, "validation", run.config)
-    files.write_csv(run.predictions, predictions)
-    made = [run.predictions, *([kept] if dataset else [])]
-    card = facts | {
-        "steps": run.config.train.epochs * -(-photos // run.config.train.batch_size),
+        network.model.load_state_dict(read_checkpoint(folder / MODEL))
+    outcome = "trained"
+    made = [folder / MODEL] if dataset is not None else []
+    if measured:
+        device = choose_device(run.config.device)
+        network.model.to(memory_format=torch.channels_last).to(device).eval()
+        predictions = network.predict(eval_dataset)
+        files.write_csv(run.predictions, predictions)
+        made.append(run.predictions)
+        correct = int((predictions.predicted == predictions.body_type).sum())
+        outcome = f"{correct:,} of {len(predictions):,} validation photos correct"
+    card = {
+        "trial": {"name": trial.name, "group": trial.group, "kind": trial.kind, "seed": trial.seed},
+        "steps": _steps(trial, dataset),
         "seconds": seconds,
-        "weights": record.as_dict(),
+        "made": environment.now(),
+        "hardware": environment.hardware(),
+        "weights": network.weights,
         "needs": needs,
         "sha256": {path.name: files.sha256(path) for path in made},
     }
-    files.write_json(run.folder / "cell.json", card)
+    files.write_json(folder / "trial.json", card)
     shutil.rmtree(run.checkpoints, ignore_errors=True)  # what is measured is in model.pt
-    right = int((predictions.predicted == predictions.body_type).sum())
-    return f"{right:,} of {len(predictions):,} validation photos are answered right"
+    return outcome
 
 
-def initial_model(run: Run, with_masks: bool, whole: bool = False) -> tuple[MaskRCNN, PretrainedInfo]:
-    """The study's model with its first weights, as training will have it.
+@dataclass(frozen=True)
+class _Network:
+    """A trial's network with its initial weights, and how it is trained and asked for predictions.
+
+    Attributes:
+        model: the network.
+        weights: what its initial weights are.
+        fingerprint: of all that decides the trained weights.
+        train: trains it, and returns the last epoch's tensors.
+        predict: predictions.csv of a catalogue's validation photos, by `model`.
+    """
+
+    model: nn.Module
+    weights: dict[str, Any]
+    fingerprint: str
+    train: Callable[[], Mapping[str, Tensor]]
+    predict: Callable[[Catalogue], pd.DataFrame]
+
+
+def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Network:
+    config = trial.run.config
+    if trial.kind == "classifier":
+        assert dataset is not None, "a classifier is trained"
+        settings = sorted(config.select(*TRAINING_SETTINGS).items())
+        classifier = Classifier(config.model.backbone, len(source.body_types), "none", config.model.precision)
+        return _Network(
+            classifier,
+            {"source": config.model.weights},
+            files.sha256_text(
+                f"{settings} {dataset.fingerprint} {code_digest(CLASSIFYING)} {torch.__version__}"
+            ),
+            lambda: train_baseline_classifier(config, dataset, trial.run.caches).state_dict(),
+            lambda photos: predict_classes(classifier, photos, config),
+        )
+    model, info = initial_model(config, source.body_types, source.has_masks, trial.full_start)
+    fingerprint = info.sha256 if dataset is None else training_fingerprint(config, dataset, info)
+
+    def train_it() -> Mapping[str, Tensor]:
+        assert dataset is not None, "only measured"
+        train_run(trial.run, dataset)
+        return last_weights(trial.run.checkpoints / fingerprint)
+
+    return _Network(
+        model,
+        info.as_dict(),
+        fingerprint,
+        train_it,
+        lambda photos: predict_validation(model, photos, config)[0],
+    )
+
+
+def train_run(run: Run, dataset: Catalogue) -> pd.DataFrame:
+    """Save a run's configuration and data set, and train it; returns its history."""
+    run.save()
+    dataset.save(run.dataset)
+    return train(run.config, run)
+
+
+def predict_validation(
+    model: nn.Module, catalogue: Catalogue, config: RunConfig
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.predict_split`."""
+    photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
+    # torchvision's model is called in the same way
+    return predict_split(cast(MaskRCNN, model), photos, "validation", config)
+
+
+def initial_model(
+    config: RunConfig, body_types: Sequence[str], with_masks: bool, full_start: bool = False
+) -> tuple[MaskRCNN, PretrainedInfo]:
+    """A run's network with its initial weights, as training will have it.
 
     Raises:
-        CarsegError: the weights do not fit, or, where they must be `whole`, leave a part at its random start.
+        CarsegError: the weights do not fit, or, where they must be all there, leave a part at its random start.
     """
-    model = build_model(run.config.model, len(Catalogue.body_types) + 1, with_masks)
-    record = load_weights(model, run.config.model.backbone, run.config.model.weights)
-    if whole and record.fresh:
+    model = build_model(config.model, len(body_types) + 1, with_masks, config.eval.tta)
+    info = load_weights(model, config.model.backbone, config.model.weights)
+    if full_start and info.fresh:
         raise CarsegError(
-            f"start {run.config.model.weights} lacks {record.fresh} of the network's tensors, or has them for other classes: "
-            "take a checkpoint trained on the four body types, with masks if the real photos have them."
+            f"start {config.model.weights} lacks {info.fresh} of the network's tensors, or has them for other classes: "
+            f"take a checkpoint trained on {', '.join(body_types)}, with masks if the real photos have them."
         )
-    return model, record
+    return model, info
 
 
 def read_trial(folder: Path) -> dict[str, Any]:
-    """What `cell.json` says of a finished cell; empty if there is none, or its files are not those it left."""
-    path = folder / "cell.json"
+    """What `trial.json` holds of a finished trial; empty if there is none, or its files are not those it left."""
+    path = folder / "trial.json"
     if not path.is_file():
         return {}
     card = files.read_json(path)
     made = card["sha256"].items()
-    whole = all((folder / name).is_file() and files.sha256(folder / name) == digest for name, digest in made)
-    return card if whole else {}
+    intact = all((folder / name).is_file() and files.sha256(folder / name) == digest for name, digest in made)
+    return card if intact else {}
 
 
-def cached_catalogue(run: Run, folder: Path) -> Catalogue:
-    """A study's photos with splits; kept in `folder`, read again if they or the code that reads them change."""
-    place = locate_photos(run.config.data.source)
-    folder = folder / hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
-    made_from = {"data": stat_fingerprint(place), "seed": run.config.seed, "code": digest_of(CATALOGUING)}
-    note = folder / "made_from.json"
-    if not note.is_file() or files.read_json(note) != made_from:
-        assign_splits(load_catalogue(place), run.config.seed).save(folder)
-        files.write_json(note, made_from)
-    return Catalogue.load(folder)
+def _steps(trial: Trial, dataset: Catalogue | None) -> int:
+    photos = 0 if dataset is None else len(dataset.split("train").photos)
+    return trial.run.config.train.epochs * -(-photos // trial.run.config.train.batch_size)
 
 
-def _keep_last_epoch(checkpoints: Path, path: Path) -> None:
+def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
     buffer = io.BytesIO()
-    torch.save(last_weights(checkpoints), buffer)
+    torch.save(dict(tensors), buffer)
     files.write_bytes(path, buffer.getvalue())
-
-
-def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:
-    """The same catalogue with some of its photos; the others are listed as left out."""
-    others = catalogue.photos.photo_id[~catalogue.photos.photo_id.isin(photo_ids)]
-    return catalogue.without(
-        others, NOT_SAMPLED, pd.Series("belongs to no part of this training", others.index)
-    )
-
-
-@functools.cache
-def digest_of(code: str) -> str:
-    """A digest of all modules of the library that a piece of code reaches."""
-    return files.sha256_text(
-        str(code_fingerprint.imported_files(project_folder(), ("carseg_lib",), code, "a study of cells"))
-    )

@@ -1,4 +1,4 @@
-"""Running a notebook with papermill, refusing a run that did not get through, and exporting it to HTML."""
+"""Notebooks: their code, running them with papermill, refusing an incomplete run, export to HTML."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.workflow.memory import MemoryWatch
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -41,61 +39,39 @@ class NotebookFailedError(Exception):
     """A cell raised something that is not a CarsegError; the text is the traceback."""
 
 
-class MemoryWatch:
-    """Measures the peak memory of this process and all it starts, and can end what it started.
+def notebook_code(path: Path) -> str:
+    """Return the source of a notebook's code cells, each ending with a newline.
 
-    Attributes:
-        peak_mb: the largest sum of resident memory seen, MB (1e6 bytes); shared pages count in each process.
+    Raises:
+        CarsegError: The file is missing or is no notebook.
     """
+    return "".join(text + "\n" for kind, text in _cells(path) if kind == "code")
 
-    def __init__(self, interval: float = 0.25):
-        self.peak_mb = 0.0
-        self._interval = interval
-        self._started: dict[int, psutil.Process] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> MemoryWatch:
-        self._thread.start()
-        return self
+def notebook_prose(path: Path) -> str:
+    """Return a digest of the text between a notebook's code; the executed copy shows that text."""
+    return files.sha256_text("\0".join(text for kind, text in _cells(path) if kind != "code"))
 
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
-    def _watch(self) -> None:
-        here = psutil.Process()
-        while not self._stop.wait(self._interval):
-            total = 0
-            for process in [here, *here.children(recursive=True)]:
-                with suppress(psutil.Error):
-                    total += process.memory_info().rss
-                if process.pid != here.pid:
-                    self._started.setdefault(process.pid, process)
-            self.peak_mb = max(self.peak_mb, total / 1e6)
-
-    def end_processes(self) -> None:
-        """End every process seen that still lives, the kernel's own children too."""
-        # psutil compares the time of creation: another program that got the same number is left alone.
-        alive = [process for process in self._started.values() if process.is_running()]
-        for process in alive:
-            with suppress(psutil.Error):
-                process.terminate()
-        for process in psutil.wait_procs(alive, timeout=3)[1]:
-            with suppress(psutil.Error):
-                process.kill()
+def _cells(path: Path) -> list[tuple[str, str]]:
+    try:
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in files.read_json(path)["cells"]]
+    except (KeyError, TypeError) as error:
+        raise CarsegError(f"{path} is not a notebook (no {error} in it).") from error
 
 
 def declared_parameters(path: Path) -> set[str]:
-    """The names that the cell tagged "parameters" of a notebook gives a value.
+    """Return the names that the cell tagged "parameters" of a notebook assigns.
 
     Raises:
-        CarsegError: there is no such cell.
+        CarsegError: There is no such cell.
     """
     cells = files.read_json(path).get("cells", [])
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if not tagged:
-        raise CarsegError(f"{path} has no cell tagged 'parameters': tag the cell that says run = \"quick\".")
+        raise CarsegError(
+            f"{path} has no cell tagged 'parameters': tag the cell that says run_name = \"quick\"."
+        )
     tree = ast.parse("".join(tagged[0]["source"]))
     targets = [t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets]
     targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
@@ -105,20 +81,20 @@ def declared_parameters(path: Path) -> set[str]:
 def run_notebook(
     path: Path, parameters: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[NotebookNode, float]:
-    """Execute a notebook in a fresh kernel of this Python; what it prints appears on the terminal as it comes.
+    """Execute a notebook in a fresh kernel of this Python; its output appears on the terminal at once.
 
     Args:
-        path: the notebook; its folder is the kernel's working folder.
-        parameters: values for its parameters cell.
-        environment: variables for the kernel, besides those of this process.
+        path: The notebook; its folder is the kernel's working folder.
+        parameters: Values for its parameters cell.
+        environment: Variables for the kernel, besides those of this process.
 
     Returns:
         The executed notebook, all cells run, without paths of this machine in its metadata; and the peak memory of
-        this process and all it started, MB.
+        this process and of all that it started, MB.
 
     Raises:
-        CarsegError: a parameter is not one of the notebook's, or a cell raised a CarsegError (its text).
-        NotebookFailedError: a cell failed otherwise, was not run, or the kernel died.
+        CarsegError: A parameter is not one of the notebook's, or a cell raised a CarsegError (its text).
+        NotebookFailedError: A cell failed otherwise, was not run, or the kernel died.
     """
     if unknown := set(parameters) - declared_parameters(path):
         raise CarsegError(f"{path}: its parameters cell has no {', '.join(sorted(unknown))}.")
@@ -126,11 +102,11 @@ def run_notebook(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # its reading of the parameters is not ours
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # its own check of parameters is ours, above
     source = nbformat.read(path, as_version=4)
     with _own_kernel(environment), MemoryWatch() as watch:
         try:
-            # No output path: what is written is written below, once the run is known to be whole.
+            # No output path: write_executed writes the notebook once the run is known to be complete.
             executed = papermill.execute_notebook(
                 source,
                 None,
@@ -151,17 +127,17 @@ def run_notebook(
         except DeadKernelError as error:
             peak = f"{watch.peak_mb:,.0f} MB"
             raise NotebookFailedError(
-                f"{path.name}: its kernel died, perhaps for want of memory (peak seen: {peak}). "
-                "The same command goes on from the last epoch."
+                f"{path.name}: its kernel died, perhaps for want of memory (peak: {peak}). "
+                "The same command resumes after the last epoch."
             ) from error
         finally:
             watch.end_processes()
-    _check_whole(executed, path.name)
+    _check_complete(executed, path.name)
     executed.metadata["papermill"].update(input_path=f"notebooks/{path.name}", output_path=None)
     return executed, round(watch.peak_mb, 1)
 
 
-def _check_whole(notebook: NotebookNode, name: str) -> None:
+def _check_complete(notebook: NotebookNode, name: str) -> None:
     """Refuse a notebook with a cell that failed or never ran: sys.exit(0) in a cell ends papermill without error."""
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type != "code":
@@ -174,10 +150,10 @@ def _check_whole(notebook: NotebookNode, name: str) -> None:
 
 
 def export_html(notebook: NotebookNode, title: str) -> str:
-    """The notebook as one HTML page that loads nothing from anywhere.
+    """Return the notebook as one HTML page that loads nothing from the network.
 
     Raises:
-        CarsegError: the page would load something from the web (an image by its address in a markdown cell).
+        CarsegError: The page would load something from the web (an image by its address in a markdown cell).
     """
     from nbconvert import HTMLExporter
 
@@ -190,7 +166,7 @@ def export_html(notebook: NotebookNode, title: str) -> str:
 
 @contextmanager
 def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
-    """A kernel of this very Python, found before any registered one; the user's IPython settings stay out."""
+    """Register a kernel of this Python, found before any other; the user's IPython settings are not read."""
     with tempfile.TemporaryDirectory(prefix="carseg-", ignore_cleanup_errors=True) as folder:
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
         spec = {"argv": argv, "display_name": KERNEL, "language": "python"}
@@ -216,7 +192,11 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def write_executed(notebook: NotebookNode, folder: Path, name: str) -> list[Path]:
-    """Write an executed notebook and its HTML page, each atomically; returns their paths."""
+    """Write an executed notebook and its HTML page, each atomically.
+
+    Returns:
+        Their paths.
+    """
     page = export_html(notebook, name)
     text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     return [files.write_text(folder / f"{name}.ipynb", text), files.write_text(folder / f"{name}.html", page)]

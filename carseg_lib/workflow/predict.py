@@ -1,13 +1,15 @@
-"""A trained model on your own photos: an overlay PNG and a JSON for each."""
+"""A trained model on photos of one's own: an overlay PNG and a JSON for each."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from carseg_lib.core import files
-from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.cache import cache_side
@@ -16,99 +18,137 @@ from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import ImageError, read_photo
 from carseg_lib.engine.inference import Detection, detect, load_trained
+from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.overlay import overlay
 
-LARGEST_SIDE = (
-    1600  # pixels of the overlay; a phone's photo is shown smaller, its JSON is in the photo's own pixels
-)
+logger = logging.getLogger(__name__)
+
+LARGEST_SIDE = 1600  # pixels of the overlay; the JSON is in pixels of the photo
 
 
-def predict_path(
-    run: Run, photo: Path, folder: Path, progress: Callable[[str], None] = print
-) -> list[tuple[Path, str]]:
-    """Writes an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) for a photo or each photo of a folder.
+class Predictor:
+    """The trained model of a run, for one photo at a time.
 
     Args:
-        study: of a trained run.
-        photo: a file, or a folder that is searched with its subfolders.
-        folder: where the results go; a photo in a subfolder keeps it.
-        progress: is given a line for each photo.
-
-    Returns:
-        Each photo read, with its answer ("no car found" included). Photos that cannot be read are told and left out.
+        run: A run with a trained model.
 
     Raises:
-        CarsegError: there is no such file or folder, it holds no photo, or none that can be read.
+        CarsegError: As `load_trained`.
     """
-    if not photo.exists():
-        raise CarsegError(f"PHOTO={photo}: there is no such file or folder")
-    root = photo if photo.is_dir() else photo.parent
-    paths = [photo]
-    if photo.is_dir():
-        candidates = (p for p in photo.rglob("*") if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
-        paths = sorted(p for p in candidates if not p.name.startswith("."))
-    if not paths:
-        raise CarsegError(f"PHOTO={photo}: this folder holds no photo ({', '.join(PHOTO_SUFFIXES)})")
-    model, card = load_trained(run)
-    answers: list[tuple[Path, str]] = []
-    for path in paths:
+
+    def __init__(self, run: Run):
+        self._model, card = load_trained(run.config, run)
+        self._config = run.config
+        self.body_types = tuple(card["body_types"])
+
+    def __call__(self, path: Path) -> tuple[Image.Image, list[Detection]]:
+        """Read a photo and predict it.
+
+        Returns:
+            The photo, upright RGB in full size; and its detections, best first, in its pixels.
+
+        Raises:
+            ImageError: The file cannot be read as a photo.
+        """
+        photo = read_photo(path)
+        # The network sees a large photo as training does: shrunk while it is decoded, which gives other pixels than
+        # shrinking the full photo would.
+        side = cache_side(self._config.inputs.size)
+        small = photo if max(photo.size) <= side else read_photo(path, side)
+        batch = preprocess(np.array(small), self._config.inputs.size), [photo.size]
+        return photo, next(detect(self._model, [batch], self.body_types, self._config.model))
+
+
+def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
+    """Write an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) for a photo, or for each photo of a folder.
+
+    Args:
+        run: A run with a trained model.
+        path: A file, or a folder that is searched with its subfolders.
+        folder: Where the results go; a photo in a subfolder keeps it.
+
+    Returns:
+        Each photo that can be read, with its predicted class or "no car found". The others are logged.
+
+    Raises:
+        CarsegError: There is no such file or folder, it holds no photo, or none that can be read.
+    """
+    photos = _photos(path)
+    predictor = Predictor(run)
+    root = path if path.is_dir() else path.parent
+    predictions = []
+    for photo in photos:
         try:
-            image = read_photo(path)
-            seen = np.array(read_photo(path, cache_side(run.config.inputs.size)))
-        except ImageError as bad:
-            progress(f"{path}: left out ({bad})")
+            image, detections = predictor(photo)
+        except ImageError as error:
+            logger.warning("%s: left out (%s)", photo, error)
             continue
-        found = next(
-            detect(
-                model,
-                [(preprocess(seen, run.config.inputs.size), [image.size])],
-                card["body_types"],
-                run.config.model,
-            )
-        )
-        stem = folder / path.relative_to(root)
+        stem = folder / photo.relative_to(root)
         files.make_folder(stem.parent)
-        write_prediction(path, image, found, stem, tuple(card["body_types"]))
-        answer = f"{found[0].body_type}, score {found[0].score:.2f}" if found else "no car found"
-        progress(f"{path}: {answer} -> {stem.name}.png, {stem.name}.json")
-        answers.append((path, found[0].body_type if found else "no car found"))
-    if not answers:
-        raise CarsegError(f"PHOTO={photo}: no photo in it can be read")
-    return answers
+        write_prediction(photo, image, detections, stem, predictor.body_types)
+        best = detections[0] if detections else None
+        shown = f"{best.body_type}, score {best.score:.2f}" if best else NO_DETECTION
+        logger.info("%s: %s -> %s.png, %s.json", photo, shown, stem.name, stem.name)
+        predictions.append((photo, best.body_type if best else NO_DETECTION))
+    if not predictions:
+        raise CarsegError(f"IMAGES={path}: no photo in it can be read")
+    return predictions
+
+
+def _photos(path: Path) -> list[Path]:
+    """The photo, or the photos of a folder and its subfolders by name; hidden files are left out."""
+    if not path.exists():
+        raise CarsegError(f"IMAGES={path}: there is no such file or folder")
+    if not path.is_dir():
+        return [path]
+    found = (p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
+    photos = sorted(p for p in found if not p.name.startswith("."))
+    if not photos:
+        raise CarsegError(f"IMAGES={path}: this folder holds no photo ({', '.join(PHOTO_SUFFIXES)})")
+    return photos
 
 
 def write_prediction(
-    path: Path,
-    image: Image.Image,
-    found: list[Detection],
-    stem: Path,
-    body_types: tuple[str, ...] = BODY_TYPES,
+    photo: Path, image: Image.Image, detections: Sequence[Detection], stem: Path, body_types: tuple[str, ...]
 ) -> None:
-    """Writes the overlay and the JSON of one photo; `stem` is their path without .png and .json."""
+    """Write the overlay and the JSON of one photo.
+
+    Args:
+        photo: Its path; the JSON has its name.
+        image: The photo in full size.
+        detections: Best first, in pixels of the photo.
+        stem: Path of the results without .png and .json.
+        body_types: The run's classes, for their colours.
+    """
     width, height = image.size
-    best = found[0] if found else None
-    picture = image
-    if best:
-        mask = decode_mask(best.mask, height, width) if best.mask else None
-        tone = class_color(best.body_type, body_types)
-        picture = overlay(image, best.box, mask, f"{best.body_type} {best.score:.2f}", colour=tone)
+    best = detections[0] if detections else None
+    picture = _draw(image, best, body_types) if best else image.copy()
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:
         picture.save(temporary, format="PNG")
     content = {
-        "photo": path.name,
+        "photo": photo.name,
         "width": width,
         "height": height,
-        "answer": best.body_type if best else None,
-        "detections": [
-            {
-                "body_type": one.body_type,
-                "score": one.score,
-                "box": list(one.box),
-                "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
-            }
-            for one in found
-        ],
+        "predicted": best.body_type if best else None,
+        "detections": list(_rows(detections, height, width)),
     }
     files.write_json(stem.parent / f"{stem.name}.json", content)
+
+
+def _draw(image: Image.Image, best: Detection, body_types: tuple[str, ...]) -> Image.Image:
+    """The photo with the box, the mask, the class and the score of a detection."""
+    mask = decode_mask(best.mask, image.height, image.width) if best.mask else None
+    label = f"{best.body_type} {best.score:.2f}"
+    return overlay(image, best.box, mask, label, colour=class_color(best.body_type, body_types))
+
+
+def _rows(detections: Sequence[Detection], height: int, width: int) -> Iterator[dict[str, object]]:
+    for one in detections:
+        yield {
+            "body_type": one.body_type,
+            "score": one.score,
+            "box": list(one.box),
+            "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
+        }

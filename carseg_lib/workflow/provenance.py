@@ -1,4 +1,4 @@
-"""What ran where, on what, from which seed and for how long: `provenance.json` of a run.
+"""Provenance of a run, `provenance.json`: code, versions, machine, data, seed and times.
 
 made            time of the last step, UTC, ISO 8601
 command         the shell command that makes the run
@@ -8,26 +8,22 @@ packages        version by name
 lock            sha256 of requirements.lock
 hardware        processor, cores (that this process may use), memory_gb (1e9 bytes), gpus (names)
 data            name, and sha256 of all its files' names and contents
-weights         the training's record of its first weights, and model_sha256 of the trained ones; or null
-seed, device, workers
+weights         the training's record of its initial weights, and model_sha256 of the trained ones; or null
+seed, device, num_processes
 steps           a row a notebook: name, seconds, peak_memory_mb (1e6 bytes), made, commit, why (it ran)
 seconds         sum over the steps
 """
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from carseg_lib.core import files
+from carseg_lib.core.environment import command_output, hardware, now
 from carseg_lib.core.errors import CarsegError
 
 if TYPE_CHECKING:
@@ -50,11 +46,6 @@ PACKAGES = (
 )
 
 
-def now() -> str:
-    """The present time, UTC, to the second: "2024-05-01T12:00:00Z"."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def code_version(root: Path) -> dict[str, Any]:
     """Version of the package, and the commit of the repository at `root`.
 
@@ -70,27 +61,16 @@ def code_version(root: Path) -> dict[str, Any]:
     }
 
 
-def hardware() -> dict[str, Any]:
-    """Processor, number of cores this process may use, memory in GB (1e9 bytes) and names of the GPUs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "processor": _processor(),
-        "cores": cores,
-        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "gpus": (_run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines(),
-    }
-
-
 def record(
     run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256: str | None
 ) -> dict[str, Any]:
-    """The provenance of a run as it stands; the fields are listed at the top of this module.
+    """Return the provenance of a run; the fields are listed at the top of this module.
 
     Args:
-        study: the run.
-        root: the repository.
-        steps: what the stamps say of each step that ran.
-        data_sha256: digest of the data set's names and contents.
+        run: The run.
+        root: The repository.
+        steps: The record of each stage that ran, from its stamp.
+        data_sha256: Digest of the data set's names and contents.
     """
     lock = root / "requirements.lock"
     card = files.read_json(run.best_card) if run.best_card.is_file() else {}
@@ -109,20 +89,20 @@ def record(
         "weights": {**weights, "model_sha256": card.get("sha256")} if isinstance(weights, dict) else None,
         "seed": run.config.seed,
         "device": run.config.device,
-        "workers": run.config.num_processes,
+        "num_processes": run.config.num_processes,
         "steps": [dict(step) for step in steps],
         "seconds": round(sum(step["seconds"] for step in steps), 1),
     }
 
 
 def is_current(run: Run, steps: Sequence[Mapping[str, Any]], data_sha256: str | None) -> bool:
-    """Whether the run's `provenance.json` tells of these steps and data, and of the command that makes the run now."""
+    """Whether the run's `provenance.json` records these stages, these data and the present command of the run."""
     try:
-        told = files.read_json(run.provenance)
+        recorded = files.read_json(run.provenance)
         return (
-            told["steps"] == [dict(step) for step in steps]
-            and told["data"]["sha256"] == data_sha256
-            and told["command"] == run.command()
+            recorded["steps"] == [dict(step) for step in steps]
+            and recorded["data"]["sha256"] == data_sha256
+            and recorded["command"] == run.command()
         )
     except (CarsegError, KeyError, TypeError):
         return False
@@ -135,24 +115,5 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _run(command: Sequence[str]) -> str | None:
-    """What a program prints; None if it is not there, fails, or takes longer than 10 s."""
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()
-
-
 def _git(root: Path, *arguments: str) -> str | None:
-    return _run(["git", "-C", str(root), *arguments])
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return (
-            _run(["sysctl", "-n", "machdep.cpu.brand_string"]) or platform.processor() or platform.machine()
-        )
+    return command_output(["git", "-C", str(root), *arguments])

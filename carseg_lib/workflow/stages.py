@@ -1,29 +1,38 @@
-"""The steps of the study, in order: each a notebook (the last one the report), what it depends on and leaves."""
+"""The stages of the study, in order: a notebook each (the last one the report), their needs and their results."""
 
 from __future__ import annotations
 
+import inspect
+import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from carseg_lib.core.paths import project_folder
+from carseg_lib.core.run import Run
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step: what it depends on and what it leaves; patterns are relative to the run's folder.
+    """One stage: what it depends on and what it leaves; patterns are relative to the run's folder.
+
+    The functions import what they need when they are called, so that a look at the stages loads nothing heavy. What
+    they import counts as the stage's code.
 
     Attributes:
-        name: also the name of its notebook, without `.ipynb`.
-        settings: parts and settings of the configuration that it depends on.
-        reads: patterns of the files that it reads.
-        writes: patterns of the files that it leaves, each matching one at least; its figures and pages besides.
-        reads_data: whether it depends on the photos themselves.
-        reads_weights: whether it depends on a checkpoint that the study names.
-        reads_annotator: whether it depends on the annotator that the run names.
-        function: "module.function" that makes it from the run's folder, where it is not a notebook.
-        check: "module.function" that is given the study, in a process of its own, before the first step runs, if this
-            step will have to run by what is known then: what would stop it is told at once.
-        index: "module.function" that then lists all runs in the folder of reports.
+        name: Also the name of its notebook, without `.ipynb`.
+        settings: Parts and settings of the configuration that it depends on.
+        reads: Patterns of the files that it reads.
+        writes: Patterns of the files that it leaves, each matching one at least; its figures and pages besides.
+        reads_data: Whether it depends on the photos themselves.
+        reads_weights: Whether it depends on a checkpoint that the configuration names.
+        reads_annotator: Whether it depends on the annotator that the configuration names.
+        function: Makes the stage from the run's folder, where it is no notebook. A function with a name of its own in
+            a module, for its source is read.
+        check: Is called with the run, in a process of its own, before the first stage runs, if this stage will have to
+            run by what is known then: what would stop it is reported at once.
+        index: Lists all runs in the folder of runs afterwards.
     """
 
     name: str
@@ -33,16 +42,37 @@ class Stage:
     reads_data: bool = False
     reads_weights: bool = False
     reads_annotator: bool = False
-    function: str = ""
-    check: str = ""
-    index: str = ""
+    function: Callable[[Path], Any] | None = None
+    check: Callable[[Run], Any] | None = None
+    index: Callable[[Path], Any] | None = None
+
+    def function_source(self) -> str:
+        """Return the source of the functions that make the stage, imports included; "" if it is a notebook."""
+        functions = [function for function in (self.function, self.index) if function]
+        return "\n".join(textwrap.dedent(inspect.getsource(function)) for function in functions)
+
+
+def _write_report(folder: Path) -> None:
+    from carseg_lib.reporting.html.page import write_report
+
+    write_report(folder)
+
+
+def _write_index(runs: Path) -> None:
+    from carseg_lib.reporting.html.page import write_index
+
+    write_index(runs)
+
+
+def _check_training(run: Run) -> None:
+    from carseg_lib.engine.preflight import check
+
+    check(run.config)
 
 
 def _catalogue(folder: str) -> tuple[str, ...]:
-    return tuple(
-        f"{folder}/{name}"
-        for name in ("photos.csv", "instances.csv", "excluded.csv", "parameters.csv", "catalogue.json")
-    )
+    names = ("photos.csv", "instances.csv", "excluded.csv", "parameters.csv", "catalogue.json")
+    return tuple(f"{folder}/{name}" for name in names)
 
 
 _MODEL = ("history.csv", "model/best.pt", "model/best.json", "model_summary.csv")
@@ -58,6 +88,7 @@ _RESULTS = (
 _DATA = ("data.source", "data.classes")
 _PREPARED = (*_DATA, "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
+_REPORTED = ("config.json", "provenance.json", "history.csv", "model_summary.csv", *_RESULTS)
 STAGES = (
     Stage("01_data_exploration", _DATA, (), _catalogue("catalogue"), reads_data=True),
     Stage(
@@ -67,53 +98,33 @@ STAGES = (
         (*_catalogue("dataset"), "rejected_masks.csv"),
         reads_annotator=True,
     ),
-    Stage(
-        "03_training",
-        _TRAINED,
-        _catalogue("dataset"),
-        _MODEL,
-        reads_weights=True,
-        check="carseg_lib.engine.preflight.check",
-    ),
-    Stage(
-        "04_evaluation",
-        (*_TRAINED, "eval", "profile"),
-        (*_catalogue("dataset"), *_MODEL),
-        _RESULTS,
-    ),
+    Stage("03_training", _TRAINED, _catalogue("dataset"), _MODEL, reads_weights=True, check=_check_training),
+    Stage("04_evaluation", (*_TRAINED, "eval", "profile"), (*_catalogue("dataset"), *_MODEL), _RESULTS),
     Stage(
         "report",
         (),
-        (
-            "config.json",
-            "provenance.json",
-            "history.csv",
-            "model_summary.csv",
-            *_RESULTS,
-            *_catalogue("dataset"),
-            "figures/*",
-        ),
+        (*_REPORTED, *_catalogue("dataset"), "figures/*"),
         ("index.html",),
-        function="carseg_lib.reporting.html.page.write_report",
-        index="carseg_lib.reporting.html.page.write_index",
+        function=_write_report,
+        index=_write_index,
     ),
 )
 
 
 @dataclass(frozen=True)
 class Project:
-    """Where the code of a study lies; the tests have small ones of their own.
+    """Where the code of a study lies; tests have small projects of their own.
 
     Attributes:
-        root: the repository.
-        package: its Python package.
-        steps: in the order they run.
+        root: The repository.
+        package: Its Python package.
+        stages: In the order in which they run.
     """
 
     root: Path = field(default_factory=project_folder)
     package: str = "carseg_lib"
-    steps: tuple[Stage, ...] = STAGES
+    stages: tuple[Stage, ...] = STAGES
 
-    def notebook(self, step: Stage) -> Path:
-        """The notebook of a step."""
-        return self.root / "notebooks" / f"{step.name}.ipynb"
+    def notebook(self, stage: Stage) -> Path:
+        """Return the notebook of a stage."""
+        return self.root / "notebooks" / f"{stage.name}.ipynb"

@@ -7,7 +7,7 @@ later and do not move masks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.paints import CarLook, sample_look
 from carseg_rendering.car.shapes import CarShape, sample_shape
 from carseg_rendering.dataset.plan import SHARES, body_type_of
-from carseg_rendering.geometry.meshes import Array, Part
+from carseg_rendering.geometry.meshes import Array, Floats, Part
 from carseg_rendering.scene.scenes import SceneParameters, sample_scene
 from carseg_rendering.scene.surroundings import surroundings
 
@@ -142,7 +142,7 @@ def _with_changes(
     )
 
 
-def _corners(length: float, width: float, turn: float = 0.0, at: Sequence[float] = (0.0, 0.0)) -> Array:
+def _corners(length: float, width: float, turn: float = 0.0, at: Floats = (0.0, 0.0)) -> Array:
     """(4, 2): a car's rectangle on the ground."""
     square = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) / 2 * [length, width]
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))

@@ -31,7 +31,7 @@ def mitsuba() -> ModuleType:
         import mitsuba as mi
     except ImportError:
         raise CarsegError(
-            "rendering needs Mitsuba 3, which is not installed: run `make dataset`, which installs it"
+            "rendering needs Mitsuba 3, which is not installed: run `make render-dataset`, which installs it"
         ) from None
     mi.set_variant("scalar_rgb")
     mi.set_log_level(mi.LogLevel.Error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from carseg_rendering.car.body import ROUND, BodySurface
@@ -81,7 +83,7 @@ def _inside(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
     # a straight tub must end where the body begins to narrow
     along = np.linspace(cabin.base[:, 0].min(), 0.0, 60)
     rear = float(along[np.argmax(body.reach(along) - 0.04 >= half_width)]) + 0.03
-    cabin_size = {
+    cabin_size: dict[str, Any] = {
         "floor_z": shape.clearance + 0.12,
         "belt_z": belt,
         "front_x": body.cowl_x - 0.12,

@@ -184,6 +184,8 @@ class BodySurface:
         half = ROUND // 2
         if front_y is not None:
             return float(np.interp(front_y, edge[:half, 1], index[:half]))
+        if rear_y is None:
+            raise ValueError("one of x, front_y and rear_y must be given")
         return float(np.interp(-rear_y, -edge[half:, 1], index[half:]))
 
     def at(self, around: Array, height: Array, lift: float = 0.0) -> Array:

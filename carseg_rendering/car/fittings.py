@@ -6,12 +6,10 @@ pair is the left-hand one's mirror image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, Colour, metal, plastic
-from carseg_rendering.geometry.meshes import Array, Mesh, Part, box, disc, grid, lathe, merged, tube
+from carseg_rendering.geometry.meshes import Array, Floats, Mesh, Part, box, disc, grid, lathe, merged, tube
 
 PLATE_SIZES: dict[str, tuple[float, float]] = {"long": (0.52, 0.11), "short": (0.30, 0.15)}
 _BLACK = (0.012, 0.012, 0.013)
@@ -183,7 +181,7 @@ def _rounded_plate(width: float, height: float) -> Mesh:
     return Mesh(np.concatenate([np.zeros((1, 3)), rim]), faces, smooth=False)
 
 
-def _shell(size: Sequence[float]) -> Mesh:
+def _shell(size: Floats) -> Mesh:
     """A mirror's housing about the origin: round in front, cut off flat behind, wider outside than at its foot."""
     along = np.linspace(0, 1, 9)  # from the flat rear to the round front
     grow = np.sqrt(1 - along**2.4)

@@ -124,13 +124,13 @@ class Greenhouse:
 
     def _ring(self, ring: Array, name: str) -> Array:
         """(N, 3): the ring's points, the same number in each piece, so that base and roof correspond."""
-        columns = (1, 2) if name == "base" else (3, 4)
         index: list[Array] = []
         for cut in self.cuts:
             steps = (
                 STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
             )
-            index.append(np.linspace(cut[columns[0]], cut[columns[1]], steps + 1)[:-1])
+            start, end = cut[1:3] if name == "base" else cut[3:5]
+            index.append(np.linspace(start, end, steps + 1)[:-1])
         index.append(np.array([len(ring) - 1.0]))
         at = np.concatenate(index)
         x, y = (np.interp(at, np.arange(len(ring)), ring[:, i]) for i in (0, 1))

@@ -6,13 +6,11 @@ base, the rear end of the cabin and its side walls. Nothing rises more than 0.4 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from carseg_rendering.car.seats import CARPET, Cabin, bench, front_seat, pad
 from carseg_rendering.geometry.materials import Colour, matte, metal, plastic
-from carseg_rendering.geometry.meshes import Mesh, Part, box, grid, lathe, merged, tube
+from carseg_rendering.geometry.meshes import Floats, Mesh, Part, box, grid, lathe, merged, tube
 
 _TRIM = (0.018, 0.018, 0.019)
 _WHEEL_RADIUS, _WHEEL_TILT = 0.185, 24.0  # of the steering wheel, metres and degrees
@@ -121,7 +119,7 @@ def folded_roof(*, x: float, z: float, half_width: float, length: float, colour:
     return [Part("folded roof", grid(points), matte(colour))]
 
 
-def _ball(radii: Sequence[float]) -> Mesh:
+def _ball(radii: Floats) -> Mesh:
     """An ellipsoid about the origin."""
     polar = np.linspace(0, np.pi, 11)
     return lathe(np.stack([np.sin(polar), np.cos(polar)], 1), sides=14).scaled(radii)

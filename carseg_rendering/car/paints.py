@@ -104,9 +104,10 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
         finish, flake = "pearl", 0.25
     if plain:
         finish, flake, dirt = "solid", 0.0, 0.0
+    red, green, blue = (float(v) for v in np.clip(base, 0.003, 0.85))
     return CarLook(
         colour=colour,
-        base=tuple(float(v) for v in np.clip(base, 0.003, 0.85)),
+        base=(red, green, blue),
         finish=finish,
         flake=float(flake),
         dirt=float(dirt),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, matte, metal
-from carseg_rendering.geometry.meshes import Array, Mesh, Part, box, grid, merged, tube
+from carseg_rendering.geometry.meshes import Array, Floats, Mesh, Part, box, grid, merged, tube
 
 CARPET = (0.014, 0.014, 0.015)
 
@@ -150,8 +149,8 @@ def bench(cabin: Cabin, hip: float, cover: BSDF, inlay: BSDF, *, last: bool) -> 
 
 
 def pad(
-    start: Sequence[float],
-    end: Sequence[float],
+    start: Floats,
+    end: Floats,
     *,
     half_width: float,
     thickness: float,

@@ -8,6 +8,7 @@ type.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -167,7 +168,7 @@ def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
     column = BODY_TYPES.index(body_type)
     # Size goes together: a long car is wide and has large wheels, so numbers lean on one draw they share.
     size = rng.uniform()
-    number = {}
+    number: dict[str, Any] = {}
     for name, ranges in RANGES.items():
         low, high = ranges[column]
         share = rng.uniform()
@@ -180,7 +181,7 @@ def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
     def chance(*shares: float) -> bool:
         return bool(rng.uniform() < shares[column])
 
-    choices = {
+    choices: dict[str, Any] = {
         "rim": int(rng.integers(RIM_COUNT)),
         "crease": float(rng.choice([0.0, rng.uniform(0.60, 0.85)])),
         "trim_style": int(rng.choice(3, p=[0.25, 0.5, 0.25])),

@@ -104,7 +104,9 @@ def dataset_contents(plan: DatasetPlan, work: Path, strips: Mapping[str, bytes])
     """
     shards = [read_shard(work, index) for index in range(plan.photos)]
     if not all(shards):
-        raise CarsegError(f"{work}: photo {shards.index({})} is missing or damaged; run make dataset again")
+        raise CarsegError(
+            f"{work}: photo {shards.index({})} is missing or damaged; run make render-dataset again"
+        )
     splits = plan.splits()
     contents: Contents = {"README.md": dataset_card(plan, shards, splits).encode()}
     for split in SPLITS:
@@ -223,7 +225,9 @@ def read_plan(folder: Path) -> DatasetPlan:
     try:
         return DatasetPlan.from_json(files.read_json(folder / "annotations" / "test.json")["info"]["plan"])
     except (CarsegError, KeyError, TypeError):
-        raise CarsegError(f"{folder}: not a folder of rendered photos; make dataset makes one") from None
+        raise CarsegError(
+            f"{folder}: not a folder of rendered photos; make render-dataset makes one"
+        ) from None
 
 
 def _bytes(content: bytes | Path) -> bytes:

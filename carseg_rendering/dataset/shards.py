@@ -68,7 +68,7 @@ def renderer_versions() -> dict[str, str]:
         return {name: metadata.version(name) for name in ("mitsuba", "drjit", "numpy", "pillow")}
     except metadata.PackageNotFoundError as error:
         raise CarsegError(
-            f"rendering needs {error.name}, which is not installed: run make dataset, it installs it"
+            f"rendering needs {error.name}, which is not installed: run make render-dataset, it installs it"
         ) from None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+from carseg_rendering.geometry.meshes import Floats
+
 BSDF = dict[str, Any]
-Colour = Sequence[float]
+Colour = Floats
 
 
 def rgb(colour: Colour) -> dict[str, Any]:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Array = np.ndarray
+Floats = Sequence[float] | Array  # the numbers of a vector, a size or a colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +32,11 @@ class Mesh:
     smooth: bool = True
     texcoords: Array | None = None
 
-    def moved(self, offset: Sequence[float]) -> Mesh:
+    def moved(self, offset: Floats) -> Mesh:
         """The same mesh, shifted by (x, y, z)."""
         return replace(self, vertices=self.vertices + np.asarray(offset, dtype=float))
 
-    def scaled(self, factors: float | Sequence[float]) -> Mesh:
+    def scaled(self, factors: float | Floats) -> Mesh:
         """The same mesh, scaled about the origin by one factor or one for each axis (all positive)."""
         return replace(self, vertices=self.vertices * np.asarray(factors, dtype=float))
 
@@ -111,7 +113,7 @@ def grid(points: Array, *, closed: bool = False, flip: bool = False, smooth: boo
     return Mesh(points.reshape(-1, 3), faces[:, ::-1] if flip else faces, smooth)
 
 
-def box(size: Sequence[float], *, rounding: float = 0.0) -> Mesh:
+def box(size: Floats, *, rounding: float = 0.0) -> Mesh:
     """A box about the origin.
 
     Args:
@@ -163,7 +165,7 @@ def lathe(profile: Array, *, sides: int = 32) -> Mesh:
 
 
 def tube(
-    path: Array, radius: float | Array, *, sides: int = 8, closed: bool = False, flatness: float = 1.0
+    path: ArrayLike, radius: float | ArrayLike, *, sides: int = 8, closed: bool = False, flatness: float = 1.0
 ) -> Mesh:
     """A round bar along a path of points (N, 3).
 

@@ -146,12 +146,12 @@ def _pole(rng: np.random.Generator, season: Season) -> list[Part]:
         height = rng.uniform(0.8, 1.1)
         colour = pick(rng, [(0.6, 0.45, 0.04), (0.05, 0.05, 0.05), (0.35, 0.35, 0.34), (0.5, 0.05, 0.04)])
         radius = rng.uniform(0.07, 0.13)
-        post = tube(
+        body = tube(
             [(0, 0, 0), (0, 0, height), (0, 0, height + 0.04)], [radius, radius, radius * 0.6], sides=14
         )
         band = tube([(0, 0, height * 0.78), (0, 0, height * 0.88)], radius * 1.02, sides=14)
         return [
-            Part("bollard", post, glossy(colour, roughness=0.3)),
+            Part("bollard", body, glossy(colour, roughness=0.3)),
             Part("band", band, matte((0.65, 0.65, 0.63))),
         ]
     radius = rng.uniform(0.025, 0.05) if kind == "post" else rng.uniform(0.06, 0.10)

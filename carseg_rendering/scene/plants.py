@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, matte
-from carseg_rendering.geometry.meshes import Array, Mesh, Part, grid, tube
+from carseg_rendering.geometry.meshes import Array, Floats, Mesh, Part, grid, tube
 from carseg_rendering.scene.textures import joined, mixed, noise, palette, papered, ramp
 
 SUMMER = [(0.105, 0.155, 0.045), (0.075, 0.12, 0.035), (0.15, 0.185, 0.06), (0.055, 0.09, 0.035)]
@@ -26,8 +26,8 @@ BARK = (0.09, 0.07, 0.055)
 class Season:
     """The season of a scene: the colours of leaves, and whether trees have any."""
 
-    leaves: Sequence[Sequence[float]]
-    grass: Sequence[Sequence[float]]
+    leaves: Sequence[Floats]
+    grass: Sequence[Floats]
     bare: float = 0.0
 
     @classmethod
@@ -100,7 +100,7 @@ def cloud(
     return leaves(rng, places, light, size, pointed=pointed)
 
 
-def foliage(rng: np.random.Generator, colours: Sequence[Sequence[float]], *, metres: float = 1.6) -> BSDF:
+def foliage(rng: np.random.Generator, colours: Sequence[Floats], *, metres: float = 1.6) -> BSDF:
     """What is seen between the leaves of a crown: leaves farther in, and dark gaps."""
     shade = np.exp(0.75 * noise(rng, 0.9, size=128) - 0.55)
     hue = ramp(noise(rng, 0.4, size=128), -1, 1)
@@ -224,7 +224,7 @@ def hedge(
     ]
 
 
-def blades(rng: np.random.Generator, feet: Array, height: Array, *, width: float = 0.008) -> Mesh:
+def blades(rng: np.random.Generator, feet: Array, height: Array, *, width: float | Array = 0.008) -> Mesh:
     """Blades of grass, one triangle each.
 
     Args:
@@ -245,9 +245,7 @@ def blades(rng: np.random.Generator, feet: Array, height: Array, *, width: float
     return Mesh(corners, np.arange(3 * n).reshape(n, 3), False, texcoords)
 
 
-def placed(
-    parts: Sequence[Part], position: Sequence[float], *, turn: float = 0.0, scale: float = 1.0
-) -> list[Part]:
+def placed(parts: Sequence[Part], position: Floats, *, turn: float = 0.0, scale: float = 1.0) -> list[Part]:
     """Copies of parts, scaled, turned about z (degrees) and set down at (x, y) or (x, y, z)."""
     spot = (*position, 0.0)[:3]
     return [

@@ -27,11 +27,11 @@ def inside_wall(rng: np.random.Generator, behind: float) -> list[Part]:
         )
     if rng.random() < 0.5:  # columns or the joints of panels
         x = np.arange(-24, 24, rng.uniform(1.2, 4))
-        size = (0.03, 0.02, height) if rng.random() < 0.6 else (0.35, 0.3, height)
+        column = (0.03, 0.02, height) if rng.random() < 0.6 else (0.35, 0.3, height)
         made.append(
             Part(
                 "columns",
-                boxes(np.column_stack([x, 0 * x, 0 * x + height / 2]), size),
+                boxes(np.column_stack([x, 0 * x, 0 * x + height / 2]), column),
                 matte(pick(rng, TRIMS)),
             )
         )

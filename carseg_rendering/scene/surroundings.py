@@ -14,21 +14,27 @@ from carseg_rendering.scene.plants import Season, gathered, placed
 
 
 class Place(Protocol):
-    """The parameters of a scene that the surroundings depend on; `scenes.SceneParameters` has them.
+    """The parameters of a scene that the surroundings depend on; `scenes.SceneParameters` has them."""
 
-    Attributes:
-        ground: asphalt, concrete, gravel, grass, tiles, snow or plain.
-        background: open, trees, building, wall, street, lot, backdrop or white.
-        occluder: none, pole, person, plant or railing.
-        light: "showroom" makes walls, tiles and concrete those of a hall; other lights change nothing here.
-        view_angle: Direction from the car to the camera, degrees.
-    """
+    @property
+    def ground(self) -> str:
+        """One of asphalt, concrete, gravel, grass, tiles, snow and plain."""
 
-    ground: str
-    background: str
-    occluder: str
-    light: str
-    view_angle: float
+    @property
+    def background(self) -> str:
+        """One of open, trees, building, wall, street, lot, backdrop and white."""
+
+    @property
+    def occluder(self) -> str:
+        """One of none, pole, person, plant and railing."""
+
+    @property
+    def light(self) -> str:
+        """One of LIGHTS. "showroom" makes walls, tiles and concrete those of a hall; others change nothing here."""
+
+    @property
+    def view_angle(self) -> float:
+        """Direction from the car to the camera, degrees."""
 
 
 def surroundings(

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from carseg_rendering.camera.tracing import mitsuba
 from carseg_rendering.geometry.materials import BSDF, matte, rgb
-from carseg_rendering.geometry.meshes import Array, Mesh
+from carseg_rendering.geometry.meshes import Array, Floats, Mesh
 
 SIZE = 256  # pixels of a pattern's side
 
@@ -54,12 +55,12 @@ def ramp(values: Array, low: float, high: float) -> Array:
     return t * t * (3 - 2 * t)
 
 
-def tinted(colour: Sequence[float], lightness: Array) -> Array:
+def tinted(colour: Floats, lightness: Array) -> Array:
     """An (S, S, 3) picture: a colour times a lightness (S, S), within 0.01..0.95."""
     return np.clip(np.asarray(colour) * lightness[..., None], 0.01, 0.95)
 
 
-def mixed(weight: Array, first: Array | Sequence[float], second: Array | Sequence[float]) -> Array:
+def mixed(weight: Array, first: Floats, second: Floats) -> Array:
     """`first` where the weight (S, S) is 0, `second` where it is 1."""
     return np.asarray(first) * (1 - weight[..., None]) + np.asarray(second) * weight[..., None]
 
@@ -145,7 +146,7 @@ def papered(
     return _glossy(texture, gloss)
 
 
-def glossy(colour: Sequence[float], *, roughness: float = 0.2) -> BSDF:
+def glossy(colour: Floats, *, roughness: float = 0.2) -> BSDF:
     """Varnish, plastic, wet ground. It loads much faster than Mitsuba's rough plastic."""
     return _glossy(rgb(colour), roughness)
 
@@ -173,7 +174,7 @@ def cut_out(bsdf: BSDF, opacity: Array, metres: float | tuple[float, float]) -> 
     return {"type": "mask", "opacity": bitmap(opacity, metres), "under": bsdf}
 
 
-def palette(rng: np.random.Generator, colours: Sequence[Sequence[float]], *, spread: float = 0.25) -> BSDF:
+def palette(rng: np.random.Generator, colours: Sequence[Floats], *, spread: float = 0.25) -> BSDF:
     """A matte material for many small things of one kind in one mesh: leaves, blades of grass, far trees.
 
     Texture coordinates choose the shade: u, random, which of the colours; v how dark (0) or light (1).
@@ -184,13 +185,13 @@ def palette(rng: np.random.Generator, colours: Sequence[Sequence[float]], *, spr
     return papered(np.clip(shades[None] * light, 0.003, 0.95), (1.0, 1.0))
 
 
-def haze(colour: Sequence[float], distance: float) -> Array:
+def haze(colour: Floats, distance: float) -> Array:
     """A colour seen through so many metres of air."""
     share = 1 - np.exp(-distance / 900)
     return np.asarray(colour) * (1 - share) + np.array([0.36, 0.43, 0.52]) * share
 
 
-def quads(origins: Array, along: Array, up: Array) -> Mesh:
+def quads(origins: ArrayLike, along: ArrayLike, up: ArrayLike) -> Mesh:
     """Flat rectangles with texture coordinates in metres, each counted from its own first corner.
 
     Args:
@@ -209,7 +210,7 @@ def quads(origins: Array, along: Array, up: Array) -> Mesh:
     return Mesh(corners.reshape(-1, 3), faces, smooth=False, texcoords=texcoords.reshape(-1, 2))
 
 
-def boxes(centres: Array, sizes: Array) -> Mesh:
+def boxes(centres: ArrayLike, sizes: ArrayLike) -> Mesh:
     """Boxes with sharp edges along the axes, with texture coordinates in metres, v upwards.
 
     Args:
@@ -249,13 +250,13 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def varied(rng: np.random.Generator, colour: Sequence[float], spread: float = 0.15) -> Array:
+def varied(rng: np.random.Generator, colour: Floats, spread: float = 0.15) -> Array:
     """A colour a little lighter or darker, warmer or colder."""
     return np.clip(
         np.asarray(colour) * np.exp(rng.normal(0, spread, 1) + rng.normal(0, spread / 4, 3)), 0.005, 0.9
     )
 
 
-def dark(colour: Sequence[float] = (0.02, 0.02, 0.022)) -> BSDF:
+def dark(colour: Floats = (0.02, 0.02, 0.022)) -> BSDF:
     """Joints, gaps, openings."""
     return matte(colour)

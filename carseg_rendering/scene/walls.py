@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, matte
-from carseg_rendering.geometry.meshes import Array, Mesh, Part
+from carseg_rendering.geometry.meshes import Array, Floats, Mesh, Part
 from carseg_rendering.scene.textures import (
     blended,
     boxes,
@@ -38,9 +38,9 @@ ACCENTS = [(0.45, 0.04, 0.03), (0.03, 0.09, 0.32), (0.02, 0.20, 0.08), (0.60, 0.
 SURFACES = ("plaster", "brick", "boards", "sheet", "concrete")
 
 
-def pick(rng: np.random.Generator, colours: Sequence[Sequence[float]]) -> Array:
+def pick(rng: np.random.Generator, colours: Sequence[Floats]) -> Array:
     """One of the colours, slightly changed."""
-    return varied(rng, colours[rng.integers(len(colours))], 0.12)
+    return varied(rng, colours[int(rng.integers(len(colours)))], 0.12)
 
 
 def surface(rng: np.random.Generator, kind: str) -> BSDF:

@@ -17,7 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from pydantic import BaseModel, Field
 
-from carseg_lib.core.config import project_folder
+from carseg_lib.core.paths import project_folder
 
 ROOT = project_folder()
 DOCS = ROOT / "docs"

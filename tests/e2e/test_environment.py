@@ -1,4 +1,4 @@
-"""requirements.in, requirements.lock, environment.yml and pyproject.toml say the same."""
+"""pyproject.toml, requirements.in, requirements.lock and environment.yml name the same packages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
 
 import pytest
 import yaml
@@ -15,6 +16,9 @@ from packaging.version import Version
 from carseg_lib.core.paths import project_folder
 
 ROOT = project_folder()
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 # What pip installs in the conda environment needs these, which conda-forge has.
 FOR_PIP = {"fsspec", "lightning-utilities"}
@@ -26,17 +30,26 @@ IMPORT_NAMES = {
     "lightning_fabric": "lightning-fabric",
     "faster_coco_eval": "faster-coco-eval",
 }
-# By requirements-rendering.lock, for who renders the data set again.
+# By requirements-rendering.lock, to render the data set again.
 FOR_RENDERING = {"mitsuba", "drjit"}
-# Asked for by an extra of pyproject.toml; imported for DATA=kaggle:... alone.
+# By an extra of pyproject.toml; imported for DATA=kaggle:... alone.
 FOR_KAGGLE = {"kagglehub"}
-# Parts of packages that are named: papermill brings nbclient, jinja2 markupsafe, pytest packaging.
-COME_ALONG = {"nbclient", "markupsafe", "packaging"}
+# Parts of packages that are named: papermill brings nbclient, jinja2 markupsafe, pytest packaging, pydantic its core.
+COME_ALONG = {"nbclient", "markupsafe", "packaging", "pydantic_core"}
+
+
+def listed(name: str) -> dict[str, Requirement]:
+    """What a requirements file asks for."""
+    lines = (line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
+    return named(filter(None, lines))
+
+
+def named(lines: Iterable[str]) -> dict[str, Requirement]:
+    return {requirement.name: requirement for requirement in map(Requirement, lines)}
 
 
 def direct() -> dict[str, Requirement]:
-    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.in").read_text().splitlines())
-    return {requirement.name: requirement for requirement in map(Requirement, filter(None, lines))}
+    return listed("requirements.in")
 
 
 def locked(python: str = "3.11.9") -> dict[str, str]:
@@ -73,11 +86,41 @@ def test_the_lock_holds_what_is_asked_for():
         assert requirement.specifier.contains(pins[name])
 
 
-@pytest.mark.parametrize("name", ["requirements.in", "environment.yml"])
+def test_the_package_asks_for_what_the_lock_installs():
+    package, development = named(PROJECT["dependencies"]), named(EXTRAS["dev"])
+    assert not set(package) & set(development)
+    assert set(package) | set(development) == set(direct())
+    pins = locked()
+    for name, requirement in (package | development).items():
+        assert requirement.specifier, f"{name} has no lower bound"
+        assert requirement.specifier.contains(pins[name]), name
+
+
+def test_what_is_for_development_alone_is_not_asked_for_by_the_package():
+    lines = (ROOT / "requirements.in").read_text(encoding="utf-8").split("# tests and tools\n")
+    assert len(lines) == 2
+    tools = {line.split("#")[0].strip() for line in lines[1].splitlines() if line.strip()}
+    assert tools == set(named(EXTRAS["dev"]))
+
+
+def test_the_extras_are_those_of_the_other_locks():
+    assert set(named(EXTRAS["docs"])) == set(listed("requirements-docs.in"))
+    assert set(EXTRAS) == {"rendering", "kaggle", "docs", "dev"}
+    assert set(named(EXTRAS["kaggle"])) == FOR_KAGGLE
+
+
+def test_the_command_line_is_installed_as_carseg():
+    from carseg_lib.workflow import cli
+
+    assert PROJECT["scripts"] == {"carseg": "carseg_lib.workflow.cli:main"}
+    assert callable(cli.main)
+
+
+@pytest.mark.parametrize("name", ["requirements.in", "environment.yml", "requirements-docs.in"])
 def test_every_dependency_says_what_it_is_for(name):
     listing = [line for line in (ROOT / name).read_text().splitlines() if re.match(r" *- \S+=|[a-z]", line)]
     listing = [line for line in listing if not re.match(r"(name|channels|dependencies):", line)]
-    assert len(listing) >= len(direct()) - 1
+    assert len(listing) >= (4 if "docs" in name else len(direct()) - 1)
     assert all(re.search(r"\S +# \S", line) for line in listing)
 
 
@@ -97,8 +140,7 @@ def test_conda_has_the_versions_of_the_lock_from_conda_forge_alone(conda):
 
 def test_conda_python_is_one_that_the_package_allows(conda):
     python = next(item.split("=")[1] for item in conda["dependencies"] if str(item).startswith("python="))
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert Requirement(f"python{project['requires-python']}").specifier.contains(Version(python))
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(Version(python))
 
 
 def test_this_environment_is_the_locked_one():
@@ -117,36 +159,59 @@ def imported(folder: str) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split(".")[0])
-    own = {"carseg_lib", "tests", *(path.stem for path in (ROOT / "tests").glob("*.py"))}
+    own = {"carseg_lib", "carseg_rendering", "tests", "fakelib"}
     return names - own - set(sys.stdlib_module_names)
 
 
 def test_what_the_code_imports_is_asked_for():
-    names = {IMPORT_NAMES.get(name, name) for name in imported("carseg_lib") | imported("tests")}
-    assert names - set(direct()) - FOR_RENDERING - FOR_KAGGLE <= COME_ALONG
+    def packages(*folders: str) -> set[str]:
+        return {IMPORT_NAMES.get(name, name) for folder in folders for name in imported(folder)}
+
+    extra = FOR_RENDERING | FOR_KAGGLE | COME_ALONG
+    assert packages("carseg_lib", "carseg_rendering") - extra <= set(named(PROJECT["dependencies"]))
+    assert packages("tests", "docs") - extra <= set(direct())
+
+
+def test_what_the_setup_script_imports_comes_with_python():
+    assert imported("scripts") == set()
 
 
 def test_the_renderer_is_asked_for_in_one_version():
-    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
-        "rendering"
-    ]
     asked = re.search(r"^mitsuba==\S+", (ROOT / "requirements-rendering.in").read_text(), re.M).group()
     lock = (ROOT / "requirements-rendering.lock").read_text()
-    assert extra == [asked]
+    assert EXTRAS["rendering"] == [asked]
     assert f"{asked} \\\n    --hash=sha256:" in lock
     assert "://" not in lock
 
 
-def test_packages_of_the_project_are_all_installed():
-    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    found = {".".join(p.parent.relative_to(ROOT).parts) for p in (ROOT / "carseg_lib").rglob("__init__.py")}
-    assert set(packages) == found
+@pytest.mark.parametrize("package", ["carseg_lib", "carseg_rendering"])
+def test_every_folder_of_modules_is_a_package(package):
+    patterns = PYPROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert f"{package}*" in patterns
+    for path in (ROOT / package).rglob("*.py"):
+        assert (path.parent / "__init__.py").is_file(), path
+
+
+@pytest.mark.parametrize("package", ["carseg_lib", "carseg_rendering"])
+def test_every_file_of_the_packages_is_installed(package):
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]
+    installed = {
+        path
+        for name, globs in patterns.items()
+        for glob in globs
+        for path in (ROOT / name.replace(".", "/")).glob(glob)
+    }
+    there = {
+        path
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and not path.name.startswith(".")
+    }
+    assert there <= installed
 
 
 def test_licence_and_citation_agree_with_the_package():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) carseg contributors\n")
-    assert project["license"] == citation["license"] == "MIT"
-    assert citation["version"] == project["version"]
+    assert PROJECT["license"] == citation["license"] == "MIT"
+    assert citation["version"] == PROJECT["version"]
     assert {"cff-version", "message", "title", "authors"} <= set(citation)

@@ -2,76 +2,45 @@
 
 import json
 import math
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 
-from carseg_lib.workflow import reference as verify
-from tests.helpers import dataset_formats
+from carseg_lib.workflow import reference
+from carseg_lib.workflow.cli import main
 from tests.helpers.browser import Visit
 from tests.helpers.drawn_cars import make_car_photos
+from tests.helpers.notebooks_in_process import study_in_process
+from tests.helpers.smoke_run import ROOT, carseg
 
-ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ["01_data_exploration", "02_preprocessing", "03_training", "04_evaluation"]
-pytestmark = pytest.mark.study
+pytestmark = pytest.mark.e2e
 
 
-def carseg(reports: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CARSEG_")}
-    environment |= {"CARSEG_REPORTS": str(reports)} | variables
-    command = [sys.executable, "-m", "carseg_lib", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = make_car_photos(tmp_path_factory.mktemp("data") / "drawn <cars> & more", per_type=24)
-    (folder / "images" / "train" / "suv" / "00001.jpg").write_bytes(b"")  # 1 of 96: left out, listed, counted
-    return folder
-
-
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory):
-    return tmp_path_factory.mktemp("reports")
-
-
-@pytest.fixture(scope="module")
-def done(data, reports):
-    result = carseg(reports, "run", "--profile", "smoke", "--data", str(data), "--run", "whole")
-    assert result.returncode == 0, result.stdout + result.stderr
-    return reports / "whole", result
-
-
-def finite(value: object, path: str = "") -> None:
+def assert_finite(value: object, path: str = "") -> None:
     if isinstance(value, dict):
         for name, part in value.items():
-            finite(part, f"{path}.{name}")
+            assert_finite(part, f"{path}.{name}")
     elif isinstance(value, float):
         assert math.isfinite(value), path
 
 
-def test_terminal_tells_notebooks_epochs_and_time_left(done):
-    _, result = done
+def test_terminal_tells_notebooks_epochs_and_time_left(smoke_run):
     for number, name in enumerate([*NOTEBOOKS, "report"], start=1):
-        assert f"[{number}/5] {name}" in result.stdout
+        assert f"[{number}/5] {name}" in smoke_run.out
     epochs = re.findall(
-        r"epoch \d/2: train loss [\d.]+ \(objectness .*validation accuracy [\d.]+% .* left", result.stdout
+        r"epoch \d/2: train loss [\d.]+ \(objectness .*validation accuracy [\d.]+% .* left", smoke_run.out
     )
     assert len(epochs) == 2
-    assert "Warning" not in result.stdout + result.stderr
+    assert "Warning" not in smoke_run.out + smoke_run.err
 
 
-def test_metrics_are_complete_finite_and_agree_with_the_predictions(done):
-    folder, _ = done
-    metrics = json.loads((folder / "metrics.json").read_text())
-    finite(metrics)
-    predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+def test_metrics_are_complete_finite_and_agree_with_the_predictions(smoke_run):
+    metrics = json.loads((smoke_run.folder / "metrics.json").read_text())
+    assert_finite(metrics)
+    predictions = pd.read_csv(smoke_run.folder / "predictions.csv", keep_default_na=False)
     assert set(predictions.split) == {"train", "validation", "test"}
     for split in ("train", "validation", "test"):
         scores = metrics["splits"][split]
@@ -82,212 +51,167 @@ def test_metrics_are_complete_finite_and_agree_with_the_predictions(done):
             assert 0 <= scores[name]["low"] <= scores[name]["value"] <= scores[name]["high"] <= 1
     assert metrics["data"]["excluded"] == {"empty file": 1}
     assert metrics["data"]["masks"] == "given"
-    history = pd.read_csv(folder / "history.csv")
-    assert len(history) == 2 and history.train_loss.iloc[1] < history.train_loss.iloc[0]
+    history = pd.read_csv(smoke_run.folder / "history.csv")
+    assert len(history) == 2
+    assert history.train_loss.iloc[1] < history.train_loss.iloc[0]
 
 
-def test_notebooks_were_executed_whole_and_hold_no_path_of_the_machine(done, data):
-    folder, _ = done
-    for name in NOTEBOOKS:
-        text = (folder / "notebooks" / f"{name}.ipynb").read_text()
-        cells = [cell for cell in nbformat.reads(text, 4).cells if cell.cell_type == "code"]
-        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-        assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
-        assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
-        page = (folder / "notebooks" / f"{name}.html").read_text()
-        for content in (text, page):
-            assert (
-                str(ROOT) not in content
-                and str(data.parent) not in content
-                and str(folder.parent) not in content
-            )
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebooks_were_executed_whole_and_hold_no_path_of_the_machine(smoke_run, name):
+    text = (smoke_run.folder / "notebooks" / f"{name}.ipynb").read_text()
+    cells = [cell for cell in nbformat.reads(text, 4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+    assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
+    page = (smoke_run.folder / "notebooks" / f"{name}.html").read_text()
+    for content in (text, page):
+        for place in (ROOT, smoke_run.data.parent, smoke_run.folder.parent):
+            assert str(place) not in content
 
 
-def test_everything_the_report_needs_is_there(done):
-    folder, _ = done
+def test_everything_the_report_needs_is_there(smoke_run):
+    folder = smoke_run.folder
     names = {path.name for path in folder.iterdir()}
-    assert {"index.html", "classification_report.csv", "classification_report.md", "provenance.json"} <= names
+    assert {
+        "index.html",
+        "config.json",
+        "classification_report.csv",
+        "classification_report.md",
+        "slice_metrics.csv",
+        "error_odds.csv",
+        "rejected_masks.csv",
+        "provenance.json",
+    } <= names
     figures = {path.stem for path in (folder / "figures").glob("*.png")}
     assert {
         "confusion_validation",
         "loss_curves",
         "table_bars_test",
-        "answers_wrong_test",
-        "masks_against_truth_test",
+        "misclassified_test",
+        "mask_comparison_test",
     } <= figures
     provenance = json.loads((folder / "provenance.json").read_text())
     assert [step["name"] for step in provenance["steps"]] == NOTEBOOKS
-    assert provenance["seed"] == 0 and len(provenance["weights"]["sha256"]) == 64
+    assert provenance["seed"] == 0
+    assert len(provenance["weights"]["sha256"]) == 64
     assert all(step["seconds"] > 0 for step in provenance["steps"])
     assert (folder.parent / "index.html").is_file()
 
 
 @pytest.mark.browser
-def test_the_page_opens_in_a_browser_alone_and_escapes_the_data_sets_name(done, browser):
-    folder, _ = done
-    visit = Visit(browser, folder / "index.html")
-    assert visit.requests == [(folder / "index.html").as_uri()] and visit.complaints == []
-    assert (
-        visit.page.evaluate("[...document.images].every(i => i.naturalWidth > 0) && document.images.length")
-        > 15
-    )
+def test_the_page_opens_in_a_browser_alone_and_escapes_the_data_sets_name(smoke_run, browser):
+    page = smoke_run.folder / "index.html"
+    visit = Visit(browser, page)
+    assert visit.requests == [page.as_uri()]
+    assert visit.complaints == []
+    loaded = "[...document.images].every(i => i.naturalWidth > 0) && document.images.length"
+    assert visit.page.evaluate(loaded) > 15
     text = visit.page.inner_text("body")
-    assert "drawn <cars> & more" in text and "empty file" in text and "91.2" in text
+    assert "drawn <cars> & more" in text
+    assert "empty file" in text
+    assert "91.2" in text
 
 
-def test_a_second_call_does_nothing_and_a_setting_only_what_depends_on_it(done, data):
-    folder, _ = done
-    before = (folder / "metrics.json").read_bytes(), (folder / "model" / "best.pt").read_bytes()
-    arguments = ["run", "--profile", "smoke", "--data", str(data), "--run", "whole"]
-    again = carseg(folder.parent, *arguments)
-    assert again.returncode == 0 and "nothing to be done" in again.stdout.lower()
-    assert (folder / "metrics.json").read_bytes() == before[0]
-    changed = carseg(folder.parent, *arguments, "--set", "bootstrap_samples=300")
+def test_a_second_call_does_nothing(smoke_run, tmp_path, monkeypatch, capsys):
+    folder = smoke_run.copied(tmp_path)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    before = {path: path.read_bytes() for path in (folder / "metrics.json", folder / "model" / "best.pt")}
+    assert main(["run", "--profile", "smoke", "--data", str(smoke_run.data), "--run", "whole"]) == 0
+    assert "nothing to be done" in capsys.readouterr().out.lower()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def assert_a_setting_reruns_what_depends_on_it(folder, out, before):
+    assert re.findall(r"\] (\S+) \(", out) == ["04_evaluation", "report"]
+    assert (folder / "model" / "best.pt").read_bytes() == before["model/best.pt"]
+    now = (folder / "metrics.json").read_bytes()
+    assert now != before["metrics.json"]
+    accuracies = [json.loads(t)["splits"]["test"]["accuracy"] for t in (before["metrics.json"], now)]
+    assert accuracies[0]["value"] == accuracies[1]["value"]
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in ("model/best.pt", "metrics.json")}
+
+
+def test_a_setting_reruns_only_what_depends_on_it(smoke_run, tmp_path, monkeypatch, capsys):
+    folder = smoke_run.copied(tmp_path)
+    before = contents(folder)
+    arguments = ["--profile", "smoke", "--data", str(smoke_run.data), "--run", "whole"]
+    assert study_in_process(monkeypatch, tmp_path, *arguments, "--set", "bootstrap_samples=300") == 0
+    assert_a_setting_reruns_what_depends_on_it(folder, capsys.readouterr().out, before)
+
+
+@pytest.mark.slow
+def test_a_setting_reruns_only_what_depends_on_it_by_the_real_command(smoke_run, tmp_path):
+    folder = smoke_run.copied(tmp_path)
+    before = contents(folder)
+    arguments = ["run", "--profile", "smoke", "--data", str(smoke_run.data), "--run", "whole"]
+    again = carseg(tmp_path, *arguments)
+    assert again.returncode == 0
+    assert "nothing to be done" in again.stdout.lower()
+    assert contents(folder) == before
+    changed = carseg(tmp_path, *arguments, "--set", "bootstrap_samples=300")
     assert changed.returncode == 0, changed.stderr
-    assert re.findall(r"\] (\S+) \(", changed.stdout) == ["04_evaluation", "report"]
-    assert (folder / "model" / "best.pt").read_bytes() == before[1]
-    values = [
-        json.loads(text)["splits"]["test"]["accuracy"]
-        for text in (before[0], (folder / "metrics.json").read_bytes())
-    ]
-    assert values[0]["value"] == values[1]["value"]
+    assert_a_setting_reruns_what_depends_on_it(folder, changed.stdout, before)
 
 
-def test_a_run_equals_its_own_reference_and_not_a_worse_one(done, tmp_path):
-    folder, _ = done
-    path = verify.write_reference(folder, tmp_path)
-    assert verify.mismatches(verify.compare_run(folder, tmp_path)) == []
-    reference = json.loads(path.read_text())
-    reference["metrics"]["splits.validation.accuracy.value"] = {"value": 1.5, "tolerance": 0.01}
-    path.write_text(json.dumps(reference))
-    assert len(verify.mismatches(verify.compare_run(folder, tmp_path))) == 1
+def test_a_run_equals_its_own_reference_and_not_a_worse_one(smoke_run, tmp_path):
+    path = reference.write_reference(smoke_run.folder, tmp_path)
+    assert reference.mismatches(reference.compare_run(smoke_run.folder, tmp_path)) == []
+    content = json.loads(path.read_text())
+    content["metrics"]["splits.validation.accuracy.value"] = {"value": 1.5, "tolerance": 0.01}
+    path.write_text(json.dumps(content))
+    assert len(reference.mismatches(reference.compare_run(smoke_run.folder, tmp_path))) == 1
 
 
-def test_predict_answers_with_the_run(done, data, tmp_path):
-    folder, _ = done
-    photo = sorted((data / "images" / "test").rglob("*.jpg"))[0]
-    result = carseg(folder.parent, "predict", "--run", "whole", "--photo", str(photo))
-    assert result.returncode == 0, result.stderr
-    (answer,) = (folder / "answers").rglob("*.json")
+def test_predict_answers_with_the_run(smoke_run, tmp_path, monkeypatch, capsys):
+    folder = smoke_run.copied(tmp_path)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    photo = sorted((smoke_run.data / "images" / "test").rglob("*.jpg"))[0]
+    assert main(["predict", "--run", "whole", "--images", str(photo)]) == 0
+    (answer,) = (folder / "predictions").rglob("*.json")
     assert json.loads(answer.read_text())["photo"] == photo.name
-    wrong = carseg(folder.parent, "predict", "--run", "whole", "--photo", str(tmp_path / "none.jpg"))
-    assert wrong.returncode == 2 and wrong.stderr.startswith("carseg: ") and wrong.stderr.count("\n") == 1
+    capsys.readouterr()
+    assert main(["predict", "--run", "whole", "--images", str(tmp_path / "none.jpg")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("carseg: ")
+    assert error.count("\n") == 1
 
 
-def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(data, reports):
-    arguments = [
-        "--profile",
-        "smoke",
-        "--data",
-        str(data / "images"),
-        "--run",
-        "folders",
-        "--set",
-        "epochs=1 teacher=none",
-    ]
-    result = carseg(reports, "run", *arguments)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "the mask loss is off" in result.stdout
-    metrics = json.loads((reports / "folders" / "metrics.json").read_text())
-    assert metrics["data"]["masks"] == "none" and metrics["data"]["boxes"] == "whole frame"
-    assert metrics["splits"]["test"]["mask_ap"] is None
-    page = (reports / "folders" / "index.html").read_text()
-    assert "whole frame" in page and "mask loss is off" in page
-    listed = (reports / "index.html").read_text()
-    assert "whole" in listed and "folders" in listed
+MISTAKES = [
+    (["--set", "epoch=3"], "did you mean 'train.epochs'"),
+    (["--set", "epochs=many"], "epochs = 'many'"),
+    (["--set", "lr=-1"], "lr = -1.0"),
+    (["--profile", "smok"], "did you mean 'smoke'"),
+    (["--data", "nowhere"], "does not exist"),
+    (["--seed", "-1"], "seed = -1"),
+    (["--weights", "imagnet"], "did you mean 'imagenet'"),
+]
 
 
-def test_a_teacher_draws_masks_for_class_folders_and_the_report_says_so(data, reports):
-    arguments = ["--profile", "smoke", "--data", str(data / "images"), "--run", "taught"]
-    result = carseg(reports, "run", *arguments, "--set", "epochs=1 min_quality=0.0")
-    assert result.returncode == 0, result.stdout + result.stderr
-    folder = reports / "taught"
-    metrics = json.loads((folder / "metrics.json").read_text())
-    assert metrics["data"]["masks"] == metrics["data"]["boxes"] == "teacher"
-    assert 0 < metrics["data"]["mask_quality"] < 1
-    assert metrics["splits"]["test"]["mask_ap"]["n"] > 0
-    assert {"mask_qualities", "doubtful_photos"} <= {path.stem for path in (folder / "figures").glob("*.png")}
-    page = (folder / "index.html").read_text()
-    assert "A teacher" in page and "How sure the teacher is" in page
-    exported = carseg(reports, "export", "--run", "taught")
-    assert exported.returncode == 0, exported.stderr
-    files = {path.name for path in (folder / "export" / "annotations").iterdir()}
-    assert files == {"train.json", "validation.json", "test.json"}
-
-
-def voc(folder):
-    return dataset_formats.make_voc(folder / "voc", per_type=6), {}
-
-
-def csv_table(folder):
-    return dataset_formats.make_table(folder / "table", per_type=6, masks=True, splits=True), {}
-
-
-def stanford(folder):
-    return dataset_formats.make_devkit(folder / "stanford", per_class=6), {}
-
-
-def coco_of_polygons(folder):
-    """Every second mask a polygon, the types under other names."""
-    place = make_car_photos(folder / "coco", per_type=6)
-    for path in (place / "annotations").glob("*.json"):
-        content = json.loads(path.read_text())
-        for annotation in content["annotations"][::2]:
-            x, y, width, height = annotation["bbox"]
-            annotation["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-        for category in content["categories"]:
-            category["name"] = {"suv": "Geländewagen", "sedan": "berline"}.get(
-                category["name"], category["name"]
-            )
-        path.write_text(json.dumps(content))
-    return place, {"CARSEG_TYPES": "suv=geländewagen sedan=limousine,berline convertible minivan"}
-
-
-def kaggle(folder):
-    """A stand-in for kagglehub that gives what lies in a folder; the process finds it before any other."""
-    place = make_car_photos(folder / "download", per_type=6) / "images"
-    stub = folder / "stub" / "kagglehub"
-    stub.mkdir(parents=True)
-    (stub / "__init__.py").write_text(
-        f"def dataset_download(handle, **options):\n    return {str(place)!r}\n", encoding="utf-8"
-    )
-    return "kaggle:someone/cars@3", {"PYTHONPATH": str(stub.parent)}
-
-
-@pytest.mark.parametrize("source", [voc, csv_table, stanford, coco_of_polygons, kaggle])
-def test_every_source_makes_a_whole_study(source, tmp_path):
-    data, environment = source(tmp_path)
-    small = "epochs=1 height=64 width=96 train_eval_size=4 bootstrap_samples=100 min_quality=0.0"
-    arguments = ["--profile", "smoke", "--data", str(data), "--run", "source", "--set", small]
-    result = carseg(tmp_path / "reports", "run", *arguments, **environment)
-    assert result.returncode == 0, result.stdout + result.stderr
-    metrics = json.loads((tmp_path / "reports" / "source" / "metrics.json").read_text())
-    finite(metrics)
-    assert sorted(metrics["data"]["counts"]["train"]) == ["convertible", "minivan", "sedan", "suv"]
-    assert all(count > 0 for split in metrics["data"]["counts"].values() for count in split.values())
-    drawn_by_hand = source in (voc, csv_table, coco_of_polygons)
-    assert metrics["data"]["masks"] == ("given" if drawn_by_hand else "teacher")
-    assert metrics["data"]["boxes"] == ("teacher" if source is kaggle else "given")
-    if source is stanford:
-        assert metrics["data"]["excluded"]["other type"] > 0
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES)
+def test_a_mistake_gets_one_line_before_anything_runs(
+    synthetic_cars, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    assert main(["run", "--data", str(synthetic_cars), "--profile", "smoke", *arguments]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("carseg: ")
+    assert said.err.count("\n") == 1
+    assert message in said.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--set", "epoch=3"], "did you mean 'epochs'"),
-        (["--set", "epochs=many"], "epochs = 'many'"),
-        (["--set", "lr=-1"], "lr = -1.0"),
-        (["--profile", "smok"], "did you mean 'smoke'"),
-        (["--data", "nowhere"], "does not exist"),
-        (["--seed", "-1"], "seed = -1"),
-        (["--weights", "imagnet"], "did you mean 'imagenet'"),
-    ],
+    ("arguments", "message"), [MISTAKES[0], *(pytest.param(*m, marks=pytest.mark.slow) for m in MISTAKES[1:])]
 )
-def test_a_mistake_gets_one_line_before_anything_runs(data, tmp_path, arguments, message):
-    result = carseg(tmp_path, "run", "--data", str(data), "--profile", "smoke", *arguments)
-    assert result.returncode == 2 and result.stdout == ""
-    assert (
-        result.stderr.startswith("carseg: ") and result.stderr.count("\n") == 1 and message in result.stderr
-    )
-    assert list(tmp_path.iterdir()) == []
+def test_the_process_ends_with_2_after_a_mistake(tmp_path, arguments, message):
+    data, reports = make_car_photos(tmp_path / "data", per_type=3), tmp_path / "reports"
+    result = carseg(reports, "run", "--data", str(data), "--profile", "smoke", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("carseg: ")
+    assert result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert not reports.exists()

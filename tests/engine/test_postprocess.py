@@ -6,7 +6,7 @@ from torchvision.ops import box_iou
 
 from carseg_lib.engine.postprocess import filter_detections, predict_class
 
-RULE = {"score_threshold": 0.5, "class_agnostic_nms_iou": 0.5}
+RULE = {"score_threshold": 0.5, "nms_iou": 0.5}
 LEFT, LEFT_SHIFTED, RIGHT = (
     [0.0, 0, 10, 10],
     [1.0, 0, 11, 10],
@@ -20,7 +20,7 @@ def instances(*rows):
 
 
 @pytest.mark.parametrize(
-    ("rows", "kept", "answer"),
+    ("rows", "kept", "predicted"),
     [
         ([], [], None),
         ([(LEFT, 0.4, 1)], [], None),
@@ -30,21 +30,21 @@ def instances(*rows):
         ([(LEFT, 0.9, 1), (LEFT_SHIFTED, 0.8, 2), (RIGHT, 0.7, 2)], [0, 2], 0),
         ([(RIGHT, 0.7, 3), (LEFT, 0.7, 1)], [0, 1], 0),  # equal scores: the first
         ([(LEFT, 0.7, 3), (LEFT, 0.7, 1)], [0], 0),
-        ([(LEFT, 0.9, 0), (LEFT, 0.7, 1)], [1], 1),  # the background is no answer
+        ([(LEFT, 0.9, 0), (LEFT, 0.7, 1)], [1], 1),  # the background is not predicted
         ([(LEFT, float("nan"), 1), (LEFT, 0.7, 1)], [1], 1),
         ([([0.0, 0, float("inf"), 10], 0.9, 1), (LEFT, 0.7, 1)], [1], 1),
     ],
 )
-def test_the_rule_by_hand(rows, kept, answer):
+def test_the_rule_by_hand(rows, kept, predicted):
     arguments = instances(*rows)
     assert filter_detections(*arguments, **RULE).tolist() == kept
-    assert predict_class(*arguments, **RULE) == answer
+    assert predict_class(*arguments, **RULE) == predicted
 
 
-def test_nms_threshold_is_the_largest_overlap_that_stays():
+def test_the_nms_iou_is_the_largest_overlap_that_stays():
     arguments = instances((LEFT, 0.9, 1), (LEFT_SHIFTED, 0.8, 1))
-    assert filter_detections(*arguments, score_threshold=0.0, class_agnostic_nms_iou=0.82).tolist() == [0, 1]
-    assert filter_detections(*arguments, score_threshold=0.0, class_agnostic_nms_iou=0.81).tolist() == [0]
+    assert filter_detections(*arguments, score_threshold=0.0, nms_iou=0.82).tolist() == [0, 1]
+    assert filter_detections(*arguments, score_threshold=0.0, nms_iou=0.81).tolist() == [0]
 
 
 def test_half_precision_is_accepted():
@@ -69,9 +69,9 @@ row = st.tuples(
 
 @settings(deadline=None)
 @given(st.lists(row, max_size=12), st.sampled_from([0.3, 0.5, 0.7]))
-def test_properties(rows, nms_threshold):
+def test_properties(rows, nms_iou):
     boxes, scores, labels = instances(*rows)
-    rule = {"score_threshold": 0.5, "class_agnostic_nms_iou": nms_threshold}
+    rule = {"score_threshold": 0.5, "nms_iou": nms_iou}
     kept = filter_detections(boxes, scores, labels, **rule)
     candidates = [i for i in range(len(rows)) if scores[i] >= 0.5]
     assert set(kept.tolist()) <= set(candidates)
@@ -79,12 +79,12 @@ def test_properties(rows, nms_threshold):
     assert kept.tolist() == sorted(kept.tolist(), key=lambda i: (-scores[i].item(), i))
     overlap = box_iou(boxes, boxes)
     for i in candidates:
-        rivals = [k for k in kept.tolist() if k != i and overlap[i, k] > nms_threshold]
+        stronger = [k for k in kept.tolist() if k != i and overlap[i, k] > nms_iou]
         if i in kept.tolist():
-            assert not rivals
+            assert not stronger
         else:
-            assert any(scores[k] >= scores[i] for k in rivals)
-    # The labels do not matter, and the answer is the best candidate.
+            assert any(scores[k] >= scores[i] for k in stronger)
+    # The labels do not matter, and the best candidate is predicted.
     assert torch.equal(kept, filter_detections(boxes, scores, torch.ones_like(labels), **rule))
     best = min(candidates, key=lambda i: (-scores[i].item(), i), default=None)
     assert predict_class(boxes, scores, labels, **rule) == best

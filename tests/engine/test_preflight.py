@@ -9,16 +9,16 @@ from tests.helpers.small_run import small_run
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"backbone": "resnet5O"}, "did you mean resnet50"),
-        ({"backbone": "vit_tiny_patch16_224"}, "feature maps|stride"),
+        ({"model": {"backbone": "resnet5O"}}, "did you mean resnet50"),
+        ({"model": {"backbone": "vit_tiny_patch16_224"}}, "feature maps|stride"),
         ({"device": "cuda"}, "DEVICE=cuda: this machine has none"),
-        ({"weights": "coco"}, "resnet50 only"),
-        ({"weights": "no-such-file.pt"}, "no such file"),
+        ({"model": {"weights": "coco", "backbone": "resnet18"}}, "resnet50 only"),
+        ({"model": {"weights": "no-such-file.pt"}}, "no such file"),
     ],
 )
 def test_what_training_could_not_do_is_told_first(change, message, monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
-    check(run)
+    check(run.config)
     with pytest.raises(CarsegError, match=message):
-        check(run.model_copy(update=change))
+        check(run.config.updated(**change))

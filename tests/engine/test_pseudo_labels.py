@@ -3,17 +3,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask, mask_iou
-from carseg_lib.engine.pseudo_labels import run
-from carseg_lib.engine.pseudo_labels.annotators import Instance, load_annotator
-from carseg_lib.engine.pseudo_labels.run import pseudo_label
-from carseg_lib.experiments.segmenter.evaluate import format_scores, measure
-from carseg_lib.experiments.segmenter.train import NAME, make_segmenter
-from carseg_lib.models.pretrained import CAR, read_segmenter
-from carseg_lib.reporting.plots.pseudo_labels import pseudo_label_figures
+from carseg_lib.engine.pseudo_labels import run as pseudo_labels
+from carseg_lib.engine.pseudo_labels.annotators import Instance
+from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
+from carseg_lib.engine.pseudo_labels.run import annotate_share, cache_folder, pseudo_label
+from carseg_lib.engine.pseudo_labels.selection import LOW_QUALITY, with_pseudo_masks
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -22,126 +19,114 @@ def run(monkeypatch, tmp_path, synthetic_cars):
     return small_run(monkeypatch, tmp_path, synthetic_cars, min_quality=0.5)
 
 
-def without_masks(study, boxes="whole frame"):
-    """The study's data set as it would be from photos with a type alone, or with boxes; and the true masks."""
-    dataset = with_dataset(study)
+def without_masks(run, boxes="whole frame"):
+    """The run's data set as it would be from photos with a type alone, or with boxes; and the true masks."""
+    dataset = with_dataset(run)
     truth = dataset.instances.set_index("photo_id")["mask"]
     cars = dataset.instances
     cars[["mask", "mask_origin", "box_origin"]] = ["", "none", boxes]
     if boxes == "whole frame":
         cars[["x1", "y1", "x2", "y2"]] = [0.0, 0.0, 240.0, 160.0]
-    replace(dataset, instances=cars).save(study.dataset)
+    replace(dataset, instances=cars).save(run.dataset)
     return truth
 
 
-class Knowing:
-    """Sees the cars of the drawn photos by their colours: all that is not ground or sky; one photo it doubts."""
+class FixedAnnotator:
+    """Finds the same car in every photo; in some photos with a low score."""
 
     name, sha256, uses_boxes = "a test", "12" * 32, False
 
-    def __init__(self, doubted=()):
-        self.doubted = doubted
-        self.asked = 0
+    def __init__(self, unsure=()):
+        self.unsure = unsure
+        self.photos = 0
 
     def instances(self, photos, boxes):
         found = []
         for _photo in photos:
             mask = np.zeros((160, 240), bool)
             mask[40:120, 60:180] = True
-            score = 0.2 if self.asked in self.doubted else 0.9
-            self.asked += 1
+            score = 0.2 if self.photos in self.unsure else 0.9
+            self.photos += 1
             found.append([Instance((60.0, 40.0, 180.0, 120.0), mask, score, 1.0)])
         return found
 
 
-def test_photos_with_masks_are_left_as_they_are(study):
-    dataset = with_dataset(study)
-    taught, doubtful = pseudo_label(study)
-    assert taught.fingerprint == dataset.fingerprint and doubtful.empty and study.rejected_masks.is_file()
-    assert pseudo_label_figures(taught, doubtful, 0.5) == {}
+def test_photos_with_masks_are_left_as_they_are(run):
+    dataset = with_dataset(run)
+    labelled, rejected = pseudo_label(run.config, run)
+    assert labelled.fingerprint == dataset.fingerprint and rejected.empty and run.rejected_masks.is_file()
 
 
-def test_without_a_teacher_photos_stay_without_masks(study):
-    without_masks(study)
-    taught, _ = pseudo_label(study.updated(pseudo_labels={"source": "none"}))
-    assert not taught.has_masks and (taught.instances.box_origin == "whole frame").all()
+def test_without_an_annotator_photos_stay_without_masks(run):
+    without_masks(run)
+    run = run.updated(pseudo_labels={"source": "none"})
+    labelled, _ = pseudo_label(run.config, run)
+    assert not labelled.has_masks and (labelled.instances.box_origin == "whole frame").all()
 
 
-def test_a_teachers_masks_and_doubts_are_saved_and_shown(study, monkeypatch):
-    without_masks(study)
-    in_training = int((Catalogue.load(study.dataset).photos.split == "train").argmax())
-    monkeypatch.setattr(run, "teacher_of", lambda _: Knowing(doubted={in_training}))
-    said = []
-    taught, doubtful = pseudo_label(study, said.append)
-    saved = Catalogue.load(study.dataset)
-    assert saved.fingerprint == taught.fingerprint and saved.has_masks
-    assert (saved.instances.mask_quality == 0.9).all() and len(doubtful) == 1
-    assert doubtful.mask_quality.tolist() == [0.2] and saved.excluded_counts() == {"doubtful mask": 1}
-    assert "0 s left" in said[-1] and "photos" in said[0]
-    figures = pseudo_label_figures(taught, doubtful, 0.5)
-    assert set(figures) == {"mask_qualities", "doubtful_photos"}
-    assert f"1 of {len(taught.photos) + 1} photos left out" in figures["mask_qualities"].alt
-    (panel, *others) = figures["doubtful_photos"].axes
-    assert len(panel.images) == 1 and panel.get_title(loc="left").endswith(": quality 0.20")
-    assert not any(other.images for other in others)
+def test_pseudo_masks_and_rejected_photos_are_saved(run, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="carseg_lib")
+    without_masks(run)
+    in_training = int((Catalogue.load(run.dataset).photos.split == "train").argmax())
+    monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator(unsure={in_training}))
+    labelled, rejected = pseudo_label(run.config, run)
+    saved = Catalogue.load(run.dataset)
+    assert saved.fingerprint == labelled.fingerprint and saved.has_masks
+    assert (saved.instances.mask_quality == 0.9).all() and len(rejected) == 1
+    assert rejected.mask_quality.tolist() == [0.2] and saved.excluded_counts() == {LOW_QUALITY: 1}
+    assert "0 s left" in caplog.messages[-1] and "photos" in caplog.messages[0]
+    assert any(cache_folder(run).rglob("*.json"))
 
 
-def test_a_teacher_that_doubts_a_whole_type_is_refused(study, monkeypatch):
-    without_masks(study)
-    monkeypatch.setattr(run, "teacher_of", lambda _: Knowing(doubted=set(range(1000))))
-    with pytest.raises(CarsegError, match=r"sure of no .* photo of .*least_mask_quality=0\.5\); lower it"):
-        pseudo_label(study)
+def test_a_type_whose_photos_are_all_rejected_is_refused(run, monkeypatch):
+    without_masks(run)
+    monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator(unsure=set(range(1000))))
+    with pytest.raises(
+        CarsegError, match=r"every \w+ photo of .* is rejected: .* a test .*min_quality=0\.5; lower it"
+    ):
+        pseudo_label(run.config, run)
 
 
-def test_grabcut_draws_inside_given_boxes_only(study):
-    study = study.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
-    without_masks(study)
+def test_grabcut_draws_inside_given_boxes_only(run):
+    run = run.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
+    without_masks(run)
     with pytest.raises(CarsegError, match="draws inside boxes, and these photos have none"):
-        pseudo_label(study)
-    truth = without_masks(study, boxes="given")
-    taught, _ = pseudo_label(study)
+        pseudo_label(run.config, run)
+    truth = without_masks(run, boxes="given")
+    labelled, _ = pseudo_label(run.config, run)
     overlaps = [
         mask_iou(decode_mask(car["mask"], 160, 240), decode_mask(truth[car.photo_id], 160, 240))
-        for _, car in taught.instances.iterrows()
+        for _, car in labelled.instances.iterrows()
     ]
-    assert taught.has_masks and np.mean(overlaps) > 0.7
+    assert labelled.has_masks and np.mean(overlaps) > 0.7
 
 
-def test_two_processes_give_what_one_gives(study):
-    study = study.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
-    study.save()
-    without_masks(study, boxes="given")
-    alone, _ = pseudo_label(study)
-    for path in study.caches.rglob("*.json"):
-        path.unlink()
-    without_masks(study, boxes="given")
-    together = study.updated(num_processes=2)
-    together.save()
-    shared, _ = pseudo_label(together)
+def test_the_shares_of_two_processes_are_all_photos(run, monkeypatch, caplog):
+    without_masks(run, boxes="given")
+    dataset, annotator = Catalogue.load(run.dataset), GrabCutAnnotator()
+    annotate_share(dataset, annotator, run.folder / "alone", 4)
+    caplog.set_level("INFO", logger="carseg_lib")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        annotate_share(dataset, annotator, run.folder / "shared", 4)
+    assert sum("12 of 12 photos, 0 s left" in line for line in caplog.messages) == 2
+    alone, shared = (
+        with_pseudo_masks(dataset, annotator, run.folder / n, 0.0)[0] for n in ("alone", "shared")
+    )
     assert shared.fingerprint == alone.fingerprint and shared.instances.equals(alone.instances)
 
 
-def test_a_segmenter_is_trained_measured_and_can_teach(study, synthetic_cars, tmp_path):
-    said = []
-    study = study.updated(pseudo_labels={"min_quality": 0.0}, train={"epochs": 1}, name="segmenter")
-    path = make_segmenter(study, synthetic_cars, said.append)
-    assert path == study.folder / NAME
-    _, card = read_segmenter(path)
-    assert card["body_types"] == [CAR] and Catalogue.load(study.dataset).body_types == (CAR,)
-    (scores,) = card["metrics"].values()
-    assert 0 <= scores["mask_iou"]["value"] <= 1 and scores["photos"] == scores["mask_iou"]["n"] > 0
-    assert format_scores(scores) in said[-1]
-    teacher = load_annotator(str(study.best_weights), "cpu")
-    dataset = with_dataset(study).split("validation")
-    again = measure(teacher, dataset, study)
-    assert again["mask_iou"] == scores["mask_iou"]
-    files.read_json(study.best_card)
-
-
-def test_photos_without_masks_cannot_make_a_segmenter(study, synthetic_cars, tmp_path):
-    import shutil
-
-    bare = tmp_path / "bare"
-    shutil.copytree(synthetic_cars / "images", bare)
-    with pytest.raises(CarsegError, match="no masks"):
-        make_segmenter(study.updated(data={"source": str(bare)}), None, lambda _: None)
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(run):
+    run = run.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
+    run.save()
+    without_masks(run, boxes="given")
+    alone, _ = pseudo_label(run.config, run)
+    for path in run.caches.rglob("*.json"):
+        path.unlink()
+    without_masks(run, boxes="given")
+    together = run.updated(num_processes=2)
+    together.save()
+    shared, _ = pseudo_label(together.config, together)
+    assert shared.fingerprint == alone.fingerprint and shared.instances.equals(alone.instances)

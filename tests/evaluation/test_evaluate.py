@@ -20,7 +20,7 @@ def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
         run = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars)
         with_dataset(run)
-        train(run)
+        train(run.config, run)
         yield run, evaluate(run)
 
 
@@ -98,14 +98,15 @@ def test_changed_weights_are_refused(trained, tmp_path):
     try:
         run.best_weights.write_bytes(kept[:-1] + b"x")
         with pytest.raises(CarsegError, match=r"best\.json describes"):
-            load_trained(run)
+            load_trained(run.config, run)
     finally:
         run.best_weights.write_bytes(kept)
 
 
 def test_a_run_without_a_model_says_what_to_do(monkeypatch, tmp_path, synthetic_cars):
     with pytest.raises(CarsegError, match="no trained model yet; run make train RUN=smoke"):
-        load_trained(small_run(monkeypatch, tmp_path, synthetic_cars))
+        run = small_run(monkeypatch, tmp_path, synthetic_cars)
+        load_trained(run.config, run)
 
 
 def test_detections_are_in_the_photos_own_pixels_best_first():
@@ -187,7 +188,7 @@ def test_devices(monkeypatch):
 def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars / "images", epochs=1)
     with_dataset(run)
-    train(run)
+    train(run.config, run)
     metrics = evaluate(run)
     assert metrics["data"]["masks"] == "none" and metrics["data"]["boxes"] == "whole frame"
     for scores in metrics["splits"].values():

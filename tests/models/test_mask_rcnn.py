@@ -4,12 +4,6 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn
 
 from carseg_lib.models.mask_rcnn import LOSS_TERMS, build_model, summarize
 from carseg_lib.models.roi_heads import hflip_boxes
-from tests.helpers.small_run import small_run
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path, synthetic_cars):
-    return small_run(monkeypatch, tmp_path, synthetic_cars)
 
 
 def batch(n=2, size=96):
@@ -23,9 +17,8 @@ def batch(n=2, size=96):
     return images, targets
 
 
-def test_training_gives_the_five_finite_losses_and_no_detections(run):
-    torch.manual_seed(0)
-    model = build_model(run.config.model, 5, with_masks=True).train()
+def test_training_gives_the_five_finite_losses_and_no_detections(run, tiny_model):
+    model = tiny_model.train()
     losses, detections = model(*batch())
     assert set(losses) == set(LOSS_TERMS) and detections == []
     assert all(torch.isfinite(loss) and loss > 0 for loss in losses.values())
@@ -34,9 +27,8 @@ def test_training_gives_the_five_finite_losses_and_no_detections(run):
     assert 0 < counts["positives"] <= counts["regions"] <= 2 * run.config.model.box_batch_size_per_image
 
 
-def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_training(run):
-    torch.manual_seed(0)
-    model = build_model(run.config.model, 5, with_masks=True)
+def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_training(run, tiny_model):
+    model = tiny_model
     images, targets = batch()
     with torch.no_grad():
         trained, _ = model.train()(images, targets)
@@ -50,9 +42,8 @@ def test_evaluation_gives_losses_and_detections_from_one_pass_and_losses_as_in_t
         assert len(both["boxes"]) <= run.config.model.max_detections
 
 
-def test_a_region_of_several_types_has_one_mask_and_answers_need_none(run, monkeypatch):
-    torch.manual_seed(0)
-    model = build_model(run.config.model, 5, with_masks=True).eval()
+def test_a_region_of_several_types_has_one_mask_and_answers_need_none(run, monkeypatch, tiny_model):
+    model = tiny_model.eval()
     images, _ = batch(2)
     drawn = []
     heads = model.roi_heads
@@ -76,14 +67,14 @@ def test_a_region_of_several_types_has_one_mask_and_answers_need_none(run, monke
 
 def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
     torch.manual_seed(0)
-    model = build_model(run.updated(eval={"tta": "hflip"}), 5, with_masks=True).eval()
+    model = build_model(run.config.model, 5, with_masks=True, tta="hflip").eval()
     heads, (images, _) = model.roi_heads, batch(2)
     with torch.no_grad():
         losses, found = model(images)
         pyramid, features = model._features(images)
         _, mirrored = model._features(images.flip(3))
         scored = model.rpn(pyramid, images)
-        boxes, _ = model.rpn.propose(scored, model.proposals)
+        boxes, _ = model.rpn.propose(scored, model.config.rpn_post_nms_top_n)
         seen, there = heads._read(features, boxes)
         other, elsewhere = heads._read(mirrored, hflip_boxes(boxes, 96))
         scores, mean = (seen + other) / 2, (there + hflip_boxes(elsewhere, 96)) / 2
@@ -104,18 +95,16 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
             assert torch.allclose(mask[0], (views[0] + views[1].flip(1)) / 2, atol=1e-5)
 
 
-def test_the_second_view_is_not_part_of_training(run):
-    torch.manual_seed(0)
-    model = build_model(run.config.model, 5, with_masks=True).train()
+def test_the_second_view_is_not_part_of_training(run, tiny_model):
+    model = tiny_model.train()
     once, _ = model(*batch())
-    model.views = 2
+    model.tta = "hflip"
     again, _ = model(*batch())
     assert all(torch.equal(once[name], again[name]) for name in once)
 
 
-def test_a_photos_losses_do_not_depend_on_its_batch(run):
-    torch.manual_seed(0)
-    model = build_model(run.config.model, 5, with_masks=True).eval()
+def test_a_photos_losses_do_not_depend_on_its_batch(run, tiny_model):
+    model = tiny_model.eval()
     images, targets = batch(3)
     sums = dict.fromkeys(LOSS_TERMS, 0.0)
     counts = dict.fromkeys(("anchors", "regions", "positives"), 0)
@@ -131,8 +120,8 @@ def test_a_photos_losses_do_not_depend_on_its_batch(run):
         assert float(loss) == pytest.approx(sums[name] / counts[LOSS_TERMS[name]], rel=1e-4)
 
 
-def test_a_photo_without_a_car_trains(run):
-    model = build_model(run.config.model, 5, with_masks=True).train()
+def test_a_photo_without_a_car_trains(run, tiny_model):
+    model = tiny_model.train()
     images, targets = batch(2)
     targets[1] |= {
         "boxes": torch.zeros(0, 4),
@@ -145,7 +134,7 @@ def test_a_photo_without_a_car_trains(run):
 
 def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(run):
     def frozen(**changes):
-        model = build_model(run.model_copy(update=changes), 5, with_masks=True)
+        model = build_model(run.updated(model=changes).config.model, 5, with_masks=True)
         kernels = [
             m.weight
             for part in model.backbone.pretrained_parts()
@@ -156,10 +145,10 @@ def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(run):
         return depthwise, [not k.requires_grad for k in kernels if k.shape[2] == 1]
 
     kept = {"weights": "imagenet", "frozen_stages": 1}
-    depthwise, pointwise = frozen(freeze_depthwise="frozen", **kept)
+    depthwise, pointwise = frozen(freeze_depthwise=True, **kept)
     assert all(depthwise) and len(depthwise) == 16 and 0 < sum(pointwise) < len(pointwise)
-    assert not all(frozen(freeze_depthwise="trained", **kept)[0])
-    from_scratch = frozen(freeze_depthwise="frozen", weights="none", frozen_stages=1)
+    assert not all(frozen(freeze_depthwise=False, **kept)[0])
+    from_scratch = frozen(freeze_depthwise=True, weights="none", frozen_stages=1)
     assert not any(from_scratch[0]) and not any(from_scratch[1])
 
 
@@ -176,7 +165,8 @@ def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypat
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     from carseg_lib.core.run import Run
 
-    ours = build_model(Run.create(profile="paper", data=synthetic_cars), 91, with_masks=True).state_dict()
+    paper = Run.create(profile="paper", data=synthetic_cars).config.model
+    ours = build_model(paper, 91, with_masks=True).state_dict()
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
     theirs = {k: v for k, v in theirs.items() if not k.endswith("num_batches_tracked")}
     assert {k: v.shape for k, v in ours.items() if not k.endswith("num_batches_tracked")} == {
@@ -211,8 +201,8 @@ def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_p
     torch.testing.assert_close(found[0]["scores"], expected["scores"].float(), atol=1e-5, rtol=1e-4)
 
 
-def test_summary_counts_parameters_and_flops_of_each_part(run):
-    model = build_model(run.config.model, 5, with_masks=True)
+def test_summary_counts_parameters_and_flops_of_each_part(run, tiny_model):
+    model = tiny_model
     summary = summarize(model, run.config.inputs.size)
     assert summary.loc["all", "parameters"] == sum(p.numel() for p in model.parameters())
     assert summary.loc["all", "trainable"] == sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -229,8 +219,8 @@ def test_jittered_boxes_of_cars_are_proposals_of_the_losses(run):
 
     def positives(**changes):
         torch.manual_seed(0)
-        changed = run.model_copy(update={"box_positive_fraction": 1.0, "rpn_post_nms_top_n": 1} | changes)
-        model = build_model(changed, 5, with_masks=True).train()
+        changed = run.updated(model={"box_positive_fraction": 1.0, "rpn_post_nms_top_n": 1} | changes)
+        model = build_model(changed.config.model, 5, with_masks=True).train()
         losses, _ = model(images, targets)
         assert all(torch.isfinite(loss) for loss in losses.values())
         return model.loss_counts()["positives"]

@@ -52,8 +52,10 @@ def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a
 def test_a_model_in_bfloat16_gives_float32_and_nearly_the_same(monkeypatch, tmp_path, synthetic_cars):
     exact = small_run(monkeypatch, tmp_path, synthetic_cars, precision=FLOAT32, score_threshold=0.0)
     torch.manual_seed(0)
-    model = build_model(exact, 5, with_masks=True).eval()
-    rounded = build_model(exact.updated(model={"precision": BFLOAT16}), 5, with_masks=True).eval()
+    model = build_model(exact.config.model, 5, with_masks=True).eval()
+    rounded = build_model(
+        exact.updated(model={"precision": BFLOAT16}).config.model, 5, with_masks=True
+    ).eval()
     rounded.load_state_dict(model.state_dict())
     photos = torch.randn(2, 3, 96, 96)
     cars = {

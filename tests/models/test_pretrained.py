@@ -4,8 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.builtin import checksum_path, segmenter_path
+from carseg_lib.core.paths import builtin_segmenter, checksum_path
 from carseg_lib.models import pretrained
 from carseg_lib.models.pretrained import read_segmenter, write_segmenter
 
@@ -44,15 +45,13 @@ def test_a_damaged_one_is_refused_in_a_line_that_says_what_to_do(path, damage):
         path.unlink()
     else:  # whole, but no segmenter: no card in it
         save_file({"x": torch.zeros(1)}, path)
-        from carseg_lib.core import files
-
         checksum_path(path).write_text(f"{files.sha256(path)}  x\n")
     with pytest.raises(CarsegError, match=r"make segmenter"):
         read_segmenter(path)
 
 
 def test_the_one_in_the_package_is_small_whole_and_says_what_it_is():
-    path = segmenter_path()
+    path = builtin_segmenter()
     assert path.stat().st_size <= 20e6
     state, card = pretrained.read_builtin()
     assert card["body_types"] == ["car"] and card["with_masks"]

@@ -2,19 +2,12 @@ import pytest
 import torch
 
 from carseg_lib.models.backbones import PyramidBackbone
-from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.roi_heads import hflip_boxes
-from tests.helpers.small_run import small_run
 
 
-@pytest.fixture
-def run(monkeypatch, tmp_path, synthetic_cars):
-    return small_run(monkeypatch, tmp_path, synthetic_cars)
-
-
-def test_a_type_is_read_from_the_last_layer_and_car_and_box_from_the_pyramid(run):
+def test_a_type_is_read_from_the_last_layer_and_car_and_box_from_the_pyramid(run, tiny_model):
     torch.manual_seed(0)
-    model = build_model(run.config.model, 5, with_masks=True).eval()
+    model = tiny_model.eval()
     heads = model.roi_heads
     features = {
         str(i): torch.randn(1, run.config.model.fpn_out_channels, 12 // 2**i, 12 // 2**i) for i in range(3)

@@ -5,6 +5,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
 from torchvision.models.detection.rpn import RegionProposalNetwork as TorchvisionRPN
 
+from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
 from carseg_lib.models.rpn import RegionProposalNetwork, pad_per_image
 
@@ -21,7 +22,7 @@ def networks():
         torch.nn.init.normal_(part.weight, std=0.5)
     counts = {"training": MOST, "testing": MOST}
     theirs = TorchvisionRPN(anchors, head, 0.7, 0.3, 16, 0.5, counts, counts, 0.7)
-    return RegionProposalNetwork(anchors, head, 16), theirs
+    return RegionProposalNetwork(anchors, head, ModelConfig(rpn_batch_size_per_image=16)), theirs
 
 
 @pytest.fixture

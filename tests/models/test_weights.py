@@ -9,21 +9,8 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn
 from torchvision.models.detection._utils import overwrite_eps
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import IMAGENET_PACKAGES, load_weights, read_checkpoint, rename_in_order
-from tests.helpers.small_run import small_run
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path, synthetic_cars):
-    return small_run(monkeypatch, tmp_path, synthetic_cars)
-
-
-@pytest.fixture
-def paper(monkeypatch, tmp_path, synthetic_cars):
-    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    return Run.create(profile="paper", data=synthetic_cars, overrides={"rpn_post_nms_top_n": "8"})
 
 
 @pytest.mark.parametrize("backbone", IMAGENET_PACKAGES)
@@ -65,14 +52,14 @@ def test_tensors_in_another_order_are_refused():
         rename_in_order({"x.weight": torch.ones(2, 3)}, reference, "f")
 
 
-def test_coco_weights_load_from_a_stand_in_of_torchvisions_file(monkeypatch, paper):
+def test_coco_weights_load_from_a_stand_in_of_torchvisions_file(monkeypatch, paper_model):
     """The enum's own loading code, given a file of the same format in place of the download."""
     torch.manual_seed(3)
     stand_in = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
     monkeypatch.setattr(
         MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: stand_in
     )
-    model = build_model(paper, 5, with_masks=True)
+    model = paper_model
     record = load_weights(model, "resnet50", "coco")
     own = model.state_dict()
     assert (
@@ -89,7 +76,7 @@ def test_coco_weights_load_from_a_stand_in_of_torchvisions_file(monkeypatch, pap
 
 @pytest.mark.parametrize("given", ["coco", "path"])
 def test_torchvisions_coco_weights_compute_as_torchvision_evaluates_them_with_eps_0(
-    given, monkeypatch, paper, tmp_path
+    given, monkeypatch, paper_model, tmp_path
 ):
     torch.manual_seed(3)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
@@ -105,7 +92,7 @@ def test_torchvisions_coco_weights_compute_as_torchvision_evaluates_them_with_ep
         MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: state
     )
     torch.save(state, tmp_path / "coco.pth")
-    ours = build_model(paper, 5, with_masks=True).eval()
+    ours = paper_model.eval()
     load_weights(ours, "resnet50", "coco" if given == "coco" else str(tmp_path / "coco.pth"))
     photo = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
@@ -116,22 +103,22 @@ def test_torchvisions_coco_weights_compute_as_torchvision_evaluates_them_with_ep
         torch.testing.assert_close(ours_map / scale, theirs_map / scale, atol=1e-4, rtol=0)
 
 
-def test_a_download_that_fails_says_what_to_do_instead(monkeypatch, paper):
+def test_a_download_that_fails_says_what_to_do_instead(monkeypatch, paper_model):
     def offline(*_, **__):
         raise URLError("Name or service not known")
 
     monkeypatch.setattr(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", offline)
     with pytest.raises(CarsegError, match=r"can't be downloaded.*WEIGHTS=path.*WEIGHTS=imagenet"):
-        load_weights(build_model(paper, 5, with_masks=True), "resnet50", "coco")
+        load_weights(paper_model, "resnet50", "coco")
 
 
-def test_a_download_with_a_wrong_hash_is_refused(monkeypatch, paper):
+def test_a_download_with_a_wrong_hash_is_refused(monkeypatch, paper_model):
     def tampered(*_, **__):
         raise RuntimeError('invalid hash value (expected "bf2d0c1e", got "00")')
 
     monkeypatch.setattr(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", tampered)
     with pytest.raises(CarsegError, match="wrong hash"):
-        load_weights(build_model(paper, 5, with_masks=True), "resnet50", "coco")
+        load_weights(paper_model, "resnet50", "coco")
 
 
 def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, run):
@@ -148,19 +135,19 @@ def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, run):
     assert torch.equal(model.backbone.body.layer4[1].conv2.weight, stand_in["layer4.1.conv2.weight"])
 
 
-def test_a_wrong_file_in_torchs_cache_is_refused(monkeypatch, paper, tmp_path):
+def test_a_wrong_file_in_torchs_cache_is_refused(monkeypatch, paper_model, tmp_path):
     enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(enum.__class__, "get_state_dict", lambda *_, **__: {})
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / enum.url.rpartition("/")[2]).write_bytes(b"damaged")
     with pytest.raises(CarsegError, match="its name promises bf2d0c1e"):
-        load_weights(build_model(paper, 5, with_masks=True), "resnet50", "coco")
+        load_weights(paper_model, "resnet50", "coco")
 
 
-def test_coco_weights_exist_for_resnet50_only(run):
+def test_coco_weights_exist_for_resnet50_only(tiny_model):
     with pytest.raises(CarsegError, match="resnet50 only, not efficientnet_lite0"):
-        load_weights(build_model(run.config.model, 5, with_masks=True), "efficientnet_lite0", "coco")
+        load_weights(tiny_model, "efficientnet_lite0", "coco")
 
 
 def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, run):
@@ -181,15 +168,11 @@ def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, run):
     assert load_weights(other_types, run.config.model.backbone, str(path)).fresh == 2
 
 
-def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path, run):
-    wide = build_model(run.updated(model={"fpn_out_channels": 24}), 5, with_masks=True)
+def test_a_checkpoint_of_another_architecture_is_refused_by_name(tmp_path, run, tiny_model):
+    wide = build_model(run.updated(model={"fpn_out_channels": 24}).config.model, 5, with_masks=True)
     torch.save(wide.state_dict(), tmp_path / "wide.pt")
     with pytest.raises(CarsegError, match=r"wide\.pt are of another architecture: backbone\.fpn\..*(24|16)"):
-        load_weights(
-            build_model(run.config.model, 5, with_masks=True),
-            run.config.model.backbone,
-            str(tmp_path / "wide.pt"),
-        )
+        load_weights(tiny_model, run.config.model.backbone, str(tmp_path / "wide.pt"))
 
 
 def test_a_hash_in_the_name_is_checked(tmp_path):
@@ -223,7 +206,7 @@ def test_what_is_no_checkpoint_is_refused_and_never_unpickled(tmp_path, capsys, 
 
 
 def test_weights_none_changes_nothing(run):
-    model = build_model(run.updated(model={"weights": "none"}), 5, with_masks=True)
+    model = build_model(run.updated(model={"weights": "none"}).config.model, 5, with_masks=True)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     assert load_weights(model, run.config.model.backbone, "none").loaded == 0
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())

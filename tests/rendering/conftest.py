@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def rendered():
     """Photos by the renderer at two paths a pixel, each rendered once for all tests: rendered(index, seed, realism)."""
-    pytest.importorskip("mitsuba", reason="rendering needs mitsuba: make renderer")
+    pytest.importorskip("mitsuba", reason="rendering needs mitsuba: make setup-rendering")
     from carseg_rendering.camera.render import render_photo
 
     @functools.cache

@@ -428,7 +428,7 @@ def test_without_mitsuba_one_line_says_what_to_do(monkeypatch, capsys):
     monkeypatch.setattr(shards.metadata, "version", absent)
     assert main(["dataset"]) == 2
     assert capsys.readouterr().err == (
-        "carseg: rendering needs mitsuba, which is not installed: run make dataset, it installs it\n"
+        "carseg: rendering needs mitsuba, which is not installed: run make render-dataset, it installs it\n"
     )
 
 

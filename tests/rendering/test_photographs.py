@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("mitsuba", reason="rendering needs mitsuba: make renderer")
+pytest.importorskip("mitsuba", reason="rendering needs mitsuba: make setup-rendering")
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.paths import builtin_archive

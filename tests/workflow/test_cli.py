@@ -6,14 +6,16 @@ import pytest
 
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import pipeline, predict
-from carseg_lib.workflow.cli import main
+from carseg_lib.workflow.cli import RENAMED, cli, main
+from carseg_lib.workflow.commands.options import RENAMED as RENAMED_OPTIONS
+from carseg_lib.workflow.commands.options import VARIABLES
 from carseg_lib.workflow.notebooks import NotebookFailedError
 
 
 @pytest.fixture
 def reports(tmp_path, monkeypatch):
-    for name in ("DATA", "TYPES", "PROFILE", "RUN", "SEED", "DEVICE", "WEIGHTS", "WORKERS", "SET", "PHOTO"):
-        monkeypatch.delenv(f"CARSEG_{name}", raising=False)
+    for name in (*VARIABLES, *RENAMED_OPTIONS):
+        monkeypatch.delenv(f"CARSEG_{name.upper()}", raising=False)
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
@@ -24,19 +26,23 @@ def reports(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "the following arguments are required: command"),
-        (["fly"], "argument command: invalid choice: 'fly'"),
-        (["run", "--dat", "photos"], "unrecognized arguments: --dat"),
+        ([], "a command is missing: run, report, "),
+        (["fly"], "there is no command 'fly'"),
+        (["inspec"], "there is no command 'inspec'; did you mean 'inspect'?"),
+        (["run", "--dat", "photos"], "there is no option '--dat'; did you mean '--data'?"),
         (["run", "--data", "nowhere"], "DATA='nowhere' does not exist"),
         (["run", "--data", "photos", "--profile", "quik"], "did you mean 'quick'?"),
-        (["run", "--data", "photos", "--set", "epoch=3"], "did you mean 'epochs'?"),
+        (["run", "--data", "photos", "--set", "epoch=3"], "did you mean 'train.epochs'?"),
         (["run", "--data", "photos", "--seed", "1.5"], "seed = '1.5' (SEED): must be a whole number"),
         (["run", "--data", "photos", "--run", "../x"], "RUN='../x'"),
-        (["run", "--data", "photos", "--types", "suv"], "TYPES=suv: a study needs two body types or more"),
-        (["catalogue", "--data", "nowhere"], "DATA='nowhere' does not exist"),
+        (
+            ["run", "--data", "photos", "--classes", "suv"],
+            "CLASSES=suv: a study needs two body types or more",
+        ),
+        (["inspect", "--data", "nowhere"], "DATA='nowhere' does not exist"),
         (["report"], "There is no run 'quick'"),
-        (["verify", "--profile", "smoke"], "There is no run 'smoke'"),
-        (["predict"], "by PHOTO=path"),
+        (["check-reference", "--profile", "smoke"], "There is no run 'smoke'"),
+        (["predict"], "by IMAGES=path"),
         (["report", "--run", "index.html"], "RUN='index.html'"),
         (["lab", "--run", "mine"], "There is no run 'mine'"),
     ],
@@ -137,11 +143,11 @@ def test_predict_takes_another_device(reports, monkeypatch, capsys):
     assert main(["run", "--data", "photos", "--device", "cuda"]) == 0
     seen = []
     monkeypatch.setattr(predict, "predict_path", lambda run, photo, folder: seen.append(run.config.device))
-    assert main(["predict", "--photo", "a.jpg"]) == 0
-    assert main(["predict", "--photo", "a.jpg", "--device", "cpu"]) == 0
+    assert main(["predict", "--images", "a.jpg"]) == 0
+    assert main(["predict", "--images", "a.jpg", "--device", "cpu"]) == 0
     assert seen == ["cuda", "cpu"]
     capsys.readouterr()
-    assert main(["predict", "--photo", "a.jpg", "--device", "gpu"]) == 2
+    assert main(["predict", "--images", "a.jpg", "--device", "gpu"]) == 2
     assert "device = 'gpu' (DEVICE)" in capsys.readouterr().err
 
 
@@ -154,10 +160,10 @@ def test_the_lab_opens_without_a_run(reports, capsys, monkeypatch):
     )
     assert not reports.exists()
     main(["lab", "--data", "photos"])
-    assert 'say run = "quick"' in capsys.readouterr().out
+    assert 'say run_name = "quick"' in capsys.readouterr().out
     assert (reports / "quick" / "config.json").is_file()
     main(["lab"])
-    assert 'say run = "quick"' in capsys.readouterr().out
+    assert 'say run_name = "quick"' in capsys.readouterr().out
     assert [words[1:3] for words in opened] == [["-m", "jupyterlab"]] * 3
     with pipeline.run_lock(Run.open("quick")):
         assert main(["lab", "--data", "photos"]) == 2
@@ -166,16 +172,46 @@ def test_the_lab_opens_without_a_run(reports, capsys, monkeypatch):
 
 
 def test_settings_are_listed_with_their_ranges(reports, capsys):
-    assert main(["settings", "--profile", "paper"]) == 0
+    assert main(["show-config", "--profile", "paper"]) == 0
     listed = capsys.readouterr().out
-    assert "epochs                 30 " in listed
+    assert "train.epochs                     30 " in listed
     assert "(a whole number from 1 up to 1,000)" in listed
 
 
-@pytest.mark.parametrize("command", ["transfer", "bench", "ablate", "segmenter", "teacher"])
-def test_types_are_refused_where_they_would_change_nothing(reports, capsys, monkeypatch, command):
-    monkeypatch.setenv("CARSEG_TYPES", "suv sedan")
+@pytest.mark.parametrize(("former", "name"), RENAMED.items())
+def test_a_former_command_is_refused_by_its_present_name(reports, capsys, former, name):
+    assert main([former, "--data", "photos"]) == 2
+    assert capsys.readouterr().err == f"carseg: {former} is now called {name}: carseg {name}\n"
+    assert name in cli.commands
+    assert former not in cli.commands
+
+
+@pytest.mark.parametrize(("former", "name"), RENAMED_OPTIONS.items())
+def test_a_former_option_or_variable_is_refused_by_its_present_name(
+    reports, capsys, monkeypatch, former, name
+):
+    command = {"images": "predict", "synthetic": "sim2real"}.get(name, "run")
+    assert main([command, f"--{former}", "x"]) == 2
+    assert capsys.readouterr().err == f"carseg: --{former} is now called --{name}: give --{name}=x\n"
+    monkeypatch.setenv(f"CARSEG_{former.upper()}", "x")
     assert main([command]) == 2
-    assert capsys.readouterr().err == (
-        f"carseg: TYPES: {command} knows the paper's four body types alone; leave TYPES out.\n"
-    )
+    said = capsys.readouterr().err
+    assert said == f"carseg: {former.upper()} is now called {name.upper()}: give {name.upper()}=x\n"
+    assert not reports.exists()
+
+
+def test_every_option_is_a_variable_of_make_and_has_a_help_text():
+    own = {"until"}
+    for name, command in cli.commands.items():
+        assert command.help
+        for parameter in command.params:
+            if not parameter.hidden:
+                assert parameter.name in {*VARIABLES, *own}, (name, parameter.name)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "inspect", "lab", "sim2real", "ablation", "benchmark", "train-segmenter", "eval-annotator"],
+)
+def test_every_command_that_reads_a_data_set_takes_its_classes(command):
+    assert "classes" in {parameter.name for parameter in cli.commands[command].params}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -17,18 +18,26 @@ import psutil
 import pytest
 
 from carseg_lib.core import code_fingerprint
-from carseg_lib.core.config import parse_overrides, project_folder
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
+from carseg_lib.core.profiles import parse_overrides
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import notebooks, pipeline
 from carseg_lib.workflow.notebooks import NotebookFailedError
 from carseg_lib.workflow.stages import Project, Stage
 
-STEPS = (
+
+def write_page(folder: Path) -> None:
+    from fakelib.page import write_page as write
+
+    write(folder)
+
+
+STAGES = (
     Stage("01_read", ("data",), (), ("table.csv",), reads_data=True),
-    Stage("02_train", ("data", "training"), ("table.csv",), ("model/*.pt",), reads_weights=True),
-    Stage("03_score", ("data", "training", "evaluation"), ("model/*.pt",), ("metrics.json",)),
-    Stage("page", (), ("metrics.json", "figures/*"), ("index.html",), function="fakelib.page.write_page"),
+    Stage("02_train", ("data", "train", "model"), ("table.csv",), ("model/*.pt",), reads_weights=True),
+    Stage("03_score", ("data", "train", "model", "eval"), ("model/*.pt",), ("metrics.json",)),
+    Stage("page", (), ("metrics.json", "figures/*"), ("index.html",), function=write_page),
 )
 MODULES = {
     "__init__": '"""A library."""\n',
@@ -46,7 +55,7 @@ CODE = {
 }
 
 
-def write_notebook(path: Path, *cells: str, parameters: str = 'run = "quick"') -> None:
+def write_notebook(path: Path, *cells: str, parameters: str = 'run_name = "quick"') -> None:
     notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "carseg", "display_name": "carseg"}})
     notebook.cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell(parameters)]
     notebook.cells[1].metadata["tags"] = ["parameters"]
@@ -57,9 +66,9 @@ def write_notebook(path: Path, *cells: str, parameters: str = 'run = "quick"') -
 class Lab:
     """A project in a temporary folder, whose notebooks are run by a stand-in that writes what they would."""
 
-    def __init__(self, folder: Path):
-        self.folder, self.ran = folder, []
-        self.project = Project(folder, "fakelib", STEPS)
+    def __init__(self, folder: Path, log: pytest.LogCaptureFixture):
+        self.folder, self.ran, self.log = folder, [], log
+        self.project = Project(folder, "fakelib", STAGES)
         self.data = folder / "photos"
         for sub in ("photos", "notebooks", "fakelib"):
             (folder / sub).mkdir()
@@ -72,14 +81,19 @@ class Lab:
         self.fail = None
 
     def study(self, settings: str = "", **asked) -> Run:
-        return Run.create(run="mine", data=self.data, overrides=parse_overrides(settings), **asked)
+        return Run.create(name="mine", data=self.data, overrides=parse_overrides(settings), **asked)
 
     def make(self, settings: str = "", until: str = "page", **asked) -> list[str]:
-        self.said = []
-        return pipeline.make_run(self.study(settings, **asked), until, self.project, self.said.append)
+        self.log.clear()
+        return pipeline.make_run(self.study(settings, **asked), until, self.project)
+
+    @property
+    def said(self) -> list[str]:
+        """What the last call logged."""
+        return self.log.messages
 
     def run_notebook(self, path: Path, parameters: dict, environment: dict):
-        assert parameters == {"run": "mine"}
+        assert parameters == {"run_name": "mine"}
         assert path == self.folder / "notebooks" / path.name
         run = Path(environment["CARSEG_REPORTS"]) / "mine"
         if path.stem == self.fail:
@@ -104,10 +118,11 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path, monkeypatch):
+def lab(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="carseg_lib.workflow.pipeline")
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     monkeypatch.syspath_prepend(tmp_path)
-    lab = Lab(tmp_path)
+    lab = Lab(tmp_path, caplog)
     monkeypatch.setattr(notebooks, "run_notebook", lab.run_notebook)
     monkeypatch.setattr(notebooks, "export_html", lambda notebook, name: f"<p>{name}</p>")
     yield lab
@@ -233,13 +248,13 @@ def test_a_change_reruns_what_depends_on_it_and_no_more(lab, change):
 @pytest.mark.parametrize(
     ("settings", "expected", "reason"),
     [
-        ("lr=0.01", ALL[1:], "[2/4] 02_train (lr 0.0007 → 0.01)"),
-        ("bootstrap_samples=300", ["03_score"], "[3/4] 03_score (bootstrap_samples 1000 → 300)"),
-        ("width=128", [], ""),  # of no section that these steps name
+        ("lr=0.01", ALL[1:], "[2/4] 02_train (train.lr 0.0007 → 0.01)"),
+        ("bootstrap_samples=300", ["03_score"], "[3/4] 03_score (eval.bootstrap_samples 1000 → 300)"),
+        ("width=128", [], ""),  # of no part that these stages name
     ],
 )
 def test_a_setting_reruns_the_steps_that_use_it(lab, settings, expected, reason):
-    assert lab.study().lr == 0.0007
+    assert lab.study().config.train.lr == 0.0007
     lab.make()
     assert lab.make(settings) == expected
     assert not expected or lab.said[0] == reason
@@ -258,7 +273,7 @@ def test_until_stops_and_the_rest_follows_later(lab):
     assert lab.make(until="02_train") == ALL[:2]
     assert lab.said[-1].startswith("[2/2] 02_train: done in ")
     assert lab.make() == ALL[2:]
-    with pytest.raises(CarsegError, match=r"There is no step '02'; known are: 01_read, "):
+    with pytest.raises(CarsegError, match=r"There is no stage '02'; known are: 01_read, "):
         lab.make(until="02")
 
 
@@ -333,22 +348,22 @@ from pathlib import Path
 from carseg_lib.core.errors import CarsegError
 
 def check(study):
-    with Path(__file__).parents[2].joinpath("checked").open("a") as file:
-        file.write(f"{study.lr} {os.getpid()}\\n")
-    if study.lr > 0.5:
+    with Path(__file__).parents[1].joinpath("checked").open("a") as file:
+        file.write(f"{study.config.train.lr} {os.getpid()}\\n")
+    if study.config.train.lr > 0.5:
         raise CarsegError("lr: no such thing")
-    if study.lr > 0.4:
+    if study.config.train.lr > 0.4:
         os._exit(1)
 """
 
 
 def test_a_step_is_tried_before_the_first_one_runs_and_only_if_it_must_run(lab):
     (lab.folder / "fakelib" / "trying.py").write_text(CHECK)
-    steps = [
-        dataclasses.replace(step, check="fakelib.trying.check" if "train" in step.name else "")
-        for step in STEPS
+    trying = importlib.import_module("fakelib.trying")
+    stages = [
+        dataclasses.replace(stage, check=trying.check if "train" in stage.name else None) for stage in STAGES
     ]
-    lab.project = dataclasses.replace(lab.project, steps=tuple(steps))
+    lab.project = dataclasses.replace(lab.project, stages=tuple(stages))
 
     def checked() -> list[str]:
         path = lab.folder / "checked"
@@ -465,13 +480,14 @@ def test_a_syntax_error_is_named(tmp_path):
 
 
 def run(path: Path, **environment: str):
-    return notebooks.run_notebook(path, {"run": "mine"}, environment)
+    return notebooks.run_notebook(path, {"run_name": "mine"}, environment)
 
 
 def test_a_notebook_runs_in_this_python_and_prints_on_the_terminal(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     path = tmp_path / "{odd} name.ipynb"
-    code = "import os, sys\nprint(run, os.environ['CARSEG_REPORTS'], sys.executable)\nheld = bytearray(200_000_000)"
+    code = "import os, sys\nprint(run_name, os.environ['CARSEG_REPORTS'], sys.executable)\n"
+    code += "held = bytearray(200_000_000)"
     write_notebook(
         path, code, "import matplotlib; matplotlib.get_backend()", "import time; time.sleep(0.6)", ""
     )
@@ -510,7 +526,7 @@ def test_a_cell_that_fails(tmp_path, monkeypatch, cell, error, message):
 
 def test_parameters_are_checked_before_anything_runs(tmp_path):
     write_notebook(tmp_path / "a.ipynb", parameters="name = 1")
-    with pytest.raises(CarsegError, match="its parameters cell has no run"):
+    with pytest.raises(CarsegError, match="its parameters cell has no run_name"):
         run(tmp_path / "a.ipynb")
     nbformat.write(nbformat.v4.new_notebook(), tmp_path / "b.ipynb")
     with pytest.raises(CarsegError, match="no cell tagged 'parameters'"):
@@ -527,6 +543,7 @@ def test_a_page_that_loads_from_the_web_is_refused():
     assert "example.org" in notebooks.export_html(link, "title")
 
 
+@pytest.mark.xdist_group("signals")
 @pytest.mark.parametrize(
     ("how", "interrupts"),
     [
@@ -544,11 +561,10 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
         "import time; time.sleep(300)",
     )
     script = (
-        "import signal, sys; from pathlib import Path; from carseg_lib.workflow import cli as m, commands, pipeline\n"
+        "import sys; from pathlib import Path; from carseg_lib.workflow import cli, pipeline\n"
         "from carseg_lib.workflow.notebooks import run_notebook\n"
-        "commands._study = lambda asked: type('S', (), dict(run='', profile='', data_as_given='', seed=0, device=''))\n"
-        "pipeline.make_run = lambda *_: run_notebook(Path(sys.argv[1]), {'run': 'x'}, {})\n"
-        "sys.exit(m.main(['run']))"
+        "pipeline.make_run = lambda *_: run_notebook(Path(sys.argv[1]), {'run_name': 'x'}, {})\n"
+        "sys.exit(cli.main(['run', '--profile', 'smoke']))"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "long.ipynb")]
     process = subprocess.Popen(
@@ -577,13 +593,14 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids)
 
 
+@pytest.mark.xdist_group("signals")
 def test_a_killed_run_takes_its_kernel_along(tmp_path):
     write_notebook(
         tmp_path / "long.ipynb", "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
     )
     script = (
         "import sys; from pathlib import Path; from carseg_lib.workflow.notebooks import run_notebook\n"
-        "run_notebook(Path(sys.argv[1]), {'run': 'x'}, {})"
+        "run_notebook(Path(sys.argv[1]), {'run_name': 'x'}, {})"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "long.ipynb")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project_folder()) as process:

@@ -18,16 +18,16 @@ def trained(tmp_path_factory, synthetic_cars):
             patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0
         )
         with_dataset(run)
-        train(run)
+        train(run.config, run)
         yield run
 
 
-def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path):
+def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, caplog):
     photo = next((synthetic_cars / "images").rglob("*.jpg"))
-    lines = []
-    ((path, answer),) = predict_path(trained, photo, tmp_path / "out", lines.append)
+    caplog.set_level("INFO", logger="carseg_lib.workflow.predict")
+    ((path, answer),) = predict_path(trained, photo, tmp_path / "out")
     content = json.loads((tmp_path / "out" / f"{photo.name}.json").read_text())
-    assert path == photo and content["photo"] == photo.name and content["answer"] == answer
+    assert path == photo and content["photo"] == photo.name and content["predicted"] == answer
     assert (content["width"], content["height"]) == (240, 160)
     first = content["detections"][0]
     assert first["body_type"] == answer and 0 <= first["score"] <= 1
@@ -37,21 +37,20 @@ def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path):
     with Image.open(tmp_path / "out" / f"{photo.name}.png") as overlay, Image.open(photo) as original:
         assert overlay.size == (240, 160)
         assert not np.array_equal(np.array(overlay.convert("RGB")), np.array(original))
-    assert answer in lines[0]
+    assert answer in caplog.messages[0]
 
 
-def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path):
+def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path, caplog):
     photos = tmp_path / "photos"
     (photos / "trip").mkdir(parents=True)
     Image.new("RGB", (2000, 1000), "red").save(photos / "large.png")
     Image.new("L", (90, 120), 128).save(photos / "trip" / "grey.jpg")
     (photos / "broken.jpg").write_bytes(b"no photo")
     (photos / "notes.txt").write_text("not looked at")
-    lines = []
-    answers = predict_path(trained, photos, tmp_path / "out", lines.append)
+    answers = predict_path(trained, photos, tmp_path / "out")
     assert sorted(p.name for p, _ in answers) == ["grey.jpg", "large.png"]
     assert (tmp_path / "out" / "trip" / "grey.jpg.json").is_file()
-    assert any("broken.jpg" in line and "left out" in line for line in lines)
+    assert any("broken.jpg" in line and "left out" in line for line in caplog.messages)
     assert not (tmp_path / "out" / "broken.jpg.json").exists()
     with Image.open(tmp_path / "out" / "large.png.png") as overlay:
         assert overlay.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
@@ -65,5 +64,5 @@ def test_mistakes_get_one_line(trained, tmp_path):
         predict_path(trained, tmp_path, tmp_path / "out")
     (tmp_path / "bad.jpg").write_bytes(b"")
     with pytest.raises(CarsegError, match="no photo in it can be read"):
-        predict_path(trained, tmp_path / "bad.jpg", tmp_path / "out", lambda _: None)
+        predict_path(trained, tmp_path / "bad.jpg", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""carseg_lib.workflow.provenance: what a run says of its making."""
+"""carseg_lib.workflow.provenance: the provenance of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"x")
-    return Run.create(run="mine", data=tmp_path / "photos", seed=3)
+    return Run.create(name="mine", data=tmp_path / "photos", seed=3)
 
 
 def test_the_record(run, tmp_path):
@@ -32,7 +32,7 @@ def test_the_record(run, tmp_path):
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert (record["made"], record["seconds"], record["steps"]) == ("2024-01-02T00:00:00Z", 4.0, steps)
     assert record["command"] == run.command()
-    assert (record["seed"], record["device"], record["workers"]) == (3, "auto", 1)
+    assert (record["seed"], record["device"], record["num_processes"]) == (3, "auto", 1)
     assert record["data"] == {"name": "photos", "sha256": "ef"}
     assert record["weights"] == {"source": "imagenet", "sha256": "ab", "model_sha256": "cd"}
     assert record["lock"] == files.sha256(tmp_path / "requirements.lock")

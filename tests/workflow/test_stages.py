@@ -1,13 +1,17 @@
-"""carseg_lib.workflow.stages: what each step of the study reads, an earlier one writes."""
+"""carseg_lib.workflow.stages: what each stage of the study reads, an earlier one writes."""
 
 import itertools
+import subprocess
+import sys
 
+from carseg_lib.core.code_fingerprint import imported_files
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow.stages import STAGES, Project
 
 
-def test_the_steps_of_the_study_fit_together():
-    assert [step.name for step in STAGES] == [
+def test_the_stages_of_the_study_fit_together():
+    assert [stage.name for stage in STAGES] == [
         "01_data_exploration",
         "02_preprocessing",
         "03_training",
@@ -15,13 +19,49 @@ def test_the_steps_of_the_study_fit_together():
         "report",
     ]
     written: set[str] = {"config.json", "provenance.json", "figures/*"}
-    for step in STAGES:
-        assert set(step.reads) <= written, step.name
-        written |= set(step.writes)
+    for stage in STAGES:
+        assert set(stage.reads) <= written, stage.name
+        written |= set(stage.writes)
     for earlier, later in itertools.pairwise(STAGES[:4]):
-        assert set(earlier.sections) <= set(later.sections)
+        assert set(earlier.settings) <= set(later.settings)
+    config = RunConfig(name="r", profile="quick")
+    for stage in STAGES:
+        config.select(*stage.settings)
 
 
-def test_a_steps_notebook_is_the_repositorys():
+def test_a_stages_notebook_is_the_repositorys():
     notebook = Project().notebook(STAGES[0])
     assert notebook == project_folder() / "notebooks" / "01_data_exploration.ipynb" and notebook.is_file()
+
+
+def test_the_code_of_the_report_is_what_its_functions_import():
+    source = STAGES[-1].function_source()
+    assert "write_report" in source and "write_index" in source
+    reached = imported_files(project_folder(), ("carseg_lib",), source, "report")
+    assert {
+        "carseg_lib/reporting/html/page.py",
+        "carseg_lib/reporting/html/templates/page.html",
+        "carseg_lib/paper/claims.py",
+    } <= set(reached)
+    assert not any(name.startswith(("carseg_lib/engine", "carseg_lib/workflow")) for name in reached)
+    assert all(stage.function_source() == "" for stage in STAGES[:4])
+
+
+def test_the_check_of_the_training_is_the_preflight(monkeypatch):
+    from carseg_lib.engine import preflight
+
+    seen = []
+    monkeypatch.setattr(preflight, "check", seen.append)
+    STAGES[2].check("the run")
+    assert seen == ["the run"]
+
+
+def test_the_stages_import_nothing_heavy():
+    code = (
+        "import sys, carseg_lib.workflow.pipeline, carseg_lib.workflow.cli\n"
+        "print([name for name in ('torch', 'matplotlib', 'papermill', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project_folder(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,9 +1,9 @@
-"""A teacher: a network that outlines cars in photos for which nobody has drawn masks.
+"""Annotators: networks that segment cars in photos without masks.
 
-Four can teach: the car segmenter that comes with carseg (`carseg_lib.models.pretrained`), which needs no download;
+There are four: the car segmenter that comes with carseg (`carseg_lib.models.pretrained`), which needs no download;
 a model of a run of this project, by the path of its `best.pt`; torchvision's Mask R-CNN, trained on COCO, whose car,
-bus and truck are cars here; and, inside boxes that are given, GrabCut (`grabcut`), which is no network. A teacher says
-where cars are, never which type they are: that is the photo's label.
+bus and truck are cars here; and, inside given boxes, GrabCut (`grabcut`), which is no network. An annotator finds where
+cars are, never their body type: that is the photo's label.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import download, hash_tensors, read_checkpoint
 
 BUILTIN, COCO = "builtin", "coco"
-MIN_SCORE = 0.05  # of an instance that is looked at
-SAME_CAR_IOU = 0.5  # IoU of boxes above which two instances are one car, whatever the teacher calls them
-SURE, MAYBE = 0.6, 0.4  # probabilities between which a mask's edge moves; see `Instance.stability`
+MIN_SCORE = 0.05  # of an instance
+SAME_CAR_IOU = 0.5  # IoU of boxes above which two instances are one car, whatever their classes
+TIGHT, LOOSE = 0.6, 0.4  # probabilities at which a mask is cut for its `Instance.stability`
 
 
 Box = tuple[float, float, float, float]
@@ -41,12 +41,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Instance:
-    """A car that a teacher sees in a photo.
+    """A car that an annotator finds in a photo.
 
     Attributes:
         box: x1, y1, x2, y2 in pixels of the photo.
         mask: bool array (height, width) of the photo.
-        score: the teacher's, 0..1.
+        score: of the annotator, 0..1.
         stability: the mask at probability 0.6 as a share of the mask at 0.4, 0..1: how far its edge moves with the
             threshold (Kirillov et al. 2023, "Segment Anything", §5, arXiv:2304.02643).
     """
@@ -66,8 +66,8 @@ class Instance:
 def one_thread() -> Iterator[None]:
     """Torch works in one thread until the block ends.
 
-    The last digits of a network's answer depend on how many threads share the sums. With one in each process, several
-    processes draw the masks that one draws, to the pixel.
+    The last digits of a network's output depend on how many threads share the sums. With one in each process, several
+    processes give the masks that one gives, to the pixel.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -79,29 +79,30 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class NetworkAnnotator:
-    """A network ready to be asked.
+    """A network that finds cars.
 
     Attributes:
-        name: for tables and figures.
-        sha256: of its tensors; what it said of a photo is kept under it.
-        look: photos (h, w, 3) uint8 → for each boxes (N, 4) in pixels of the photo, scores (N,), and masks (N, M, M) of
-            probabilities inside the boxes.
+        name: for messages and tables.
+        sha256: of its tensors.
+        detect: photos (h, w, 3) uint8 → for each boxes (N, 4) in pixels of the photo, scores (N,), and masks (N, M, M)
+            of probabilities inside the boxes.
     """
 
     name: str
     sha256: str
-    look: Callable[[Sequence[np.ndarray]], list[tuple[Tensor, Tensor, Tensor]]]
+    detect: Callable[[Sequence[np.ndarray]], list[tuple[Tensor, Tensor, Tensor]]]
     uses_boxes = False
 
     def instances(self, photos: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) -> list[list[Instance]]:
-        """The cars in each photo (h, w, 3) uint8, best first; the boxes that are given are not looked at."""
+        """The cars in each photo (h, w, 3) uint8, highest score first; given boxes are ignored."""
         found = []
         with one_thread():
-            looked = self.look(photos)
-        for photo, (boxes, scores, masks) in zip(photos, looked, strict=True):
-            kept = nms(boxes, scores, SAME_CAR_IOU)
+            detected = self.detect(photos)
+        for photo, (found_boxes, scores, masks) in zip(photos, detected, strict=True):
+            kept = nms(found_boxes, scores, SAME_CAR_IOU)
             kept = kept[scores[kept] >= MIN_SCORE]
-            found.append([_instance(photo.shape[:2], boxes[i], scores[i], masks[i]) for i in kept.tolist()])
+            size = (photo.shape[0], photo.shape[1])
+            found.append([_instance(size, found_boxes[i], scores[i], masks[i]) for i in kept.tolist()])
         return found
 
 
@@ -109,13 +110,14 @@ def _instance(size: tuple[int, int], box: Tensor, score: Tensor, probabilities: 
     window, soft = mask_window(probabilities.numpy(), box.tolist(), *size)
     mask = np.zeros(size, bool)
     mask[window] = soft >= 0.5
-    maybe = int((soft >= MAYBE).sum())
-    stability = int((soft >= SURE).sum()) / maybe if maybe else 0.0
-    return Instance(tuple(box.tolist()), mask, float(score), stability)
+    loose = int((soft >= LOOSE).sum())
+    stability = int((soft >= TIGHT).sum()) / loose if loose else 0.0
+    x1, y1, x2, y2 = box.tolist()
+    return Instance((x1, y1, x2, y2), mask, float(score), stability)
 
 
 def load_annotator(name: str, device: torch.device) -> NetworkAnnotator:
-    """The teacher of a name.
+    """The network of a name.
 
     Args:
         name: "builtin", "coco", or the path of a trained model (`best.pt` of a run, with its `best.json` beside it).
@@ -125,20 +127,21 @@ def load_annotator(name: str, device: torch.device) -> NetworkAnnotator:
         CarsegError: the weights cannot be had, are damaged, or are no model with masks.
     """
     if name == COCO:
-        return _coco_teacher(device)
+        return _coco_annotator(device)
     if name == BUILTIN:
         state, card = pretrained.read_builtin()
-        return _own_teacher("carseg's car segmenter", state, card, device)
+        return _own_annotator("carseg's car segmenter", state, card, device)
     path = Path(name)
     card_path = path.with_suffix(".json")
     if not card_path.is_file():
         raise CarsegError(
-            f"pseudo_labels.source={name}: {card_path} is missing; name the best.pt of a run, or take pseudo_labels.source=builtin"
+            f"pseudo_labels.source={name}: {card_path} is missing; name the best.pt of a run, or take "
+            "pseudo_labels.source=builtin"
         )
-    return _own_teacher(path.name, read_checkpoint(path), files.read_json(card_path), device)
+    return _own_annotator(path.name, read_checkpoint(path), files.read_json(card_path), device)
 
 
-def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.device) -> NetworkAnnotator:
+def _own_annotator(name: str, state: dict[str, Tensor], card: dict, device: torch.device) -> NetworkAnnotator:
     if not card["with_masks"]:
         raise CarsegError(
             f"pseudo_labels.source={name}: it was trained without masks; take another, or pseudo_labels.source=builtin"
@@ -161,21 +164,21 @@ def _own_teacher(name: str, state: dict[str, Tensor], card: dict, device: torch.
     model = model.to(device, memory_format=torch.channels_last).eval()
 
     @torch.inference_mode()
-    def look(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def detect(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
         images = torch.cat([preprocess(photo, inputs.size) for photo in photos])
         images = images.contiguous(memory_format=torch.channels_last).to(device)
         _, found = model(images)
-        answers = []
+        results = []
         for photo, one in zip(photos, found, strict=True):
             across, down = photo.shape[1] / inputs.width, photo.shape[0] / inputs.height
             boxes = one["boxes"].float().cpu() * torch.tensor([across, down, across, down])
-            answers.append((boxes, one["scores"].float().cpu(), one["masks"][:, 0].float().cpu()))
-        return answers
+            results.append((boxes, one["scores"].float().cpu(), one["masks"][:, 0].float().cpu()))
+        return results
 
-    return NetworkAnnotator(name, hash_tensors(state), look)
+    return NetworkAnnotator(name, hash_tensors(state), detect)
 
 
-def _coco_teacher(device: torch.device) -> NetworkAnnotator:
+def _coco_annotator(device: torch.device) -> NetworkAnnotator:
     weights = MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1
     state = download(
         lambda: weights.get_state_dict(progress=False, check_hash=True), str(weights), weights.url
@@ -187,18 +190,18 @@ def _coco_teacher(device: torch.device) -> NetworkAnnotator:
     cars = torch.tensor([names.index(name) for name in ("car", "bus", "truck")])
 
     @torch.inference_mode()
-    def look(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def detect(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
         images = [torch.from_numpy(photo.copy()).permute(2, 0, 1).to(device) / 255 for photo in photos]
         batch, _ = model.transform(images)
         features = model.backbone(batch.tensors)
         proposals, _ = model.rpn(batch, features)
         found, _ = model.roi_heads(features, proposals, batch.image_sizes)
-        answers = []
+        results = []
         for photo, one, seen in zip(photos, found, batch.image_sizes, strict=True):
             is_car = torch.isin(one["labels"].cpu(), cars)
             across, down = photo.shape[1] / seen[1], photo.shape[0] / seen[0]
             boxes = one["boxes"].cpu()[is_car] * torch.tensor([across, down, across, down])
-            answers.append((boxes, one["scores"].cpu()[is_car], one["masks"][:, 0].cpu()[is_car]))
-        return answers
+            results.append((boxes, one["scores"].cpu()[is_car], one["masks"][:, 0].cpu()[is_car]))
+        return results
 
-    return NetworkAnnotator("torchvision's Mask R-CNN v2 (COCO)", hash_tensors(state), look)
+    return NetworkAnnotator("torchvision's Mask R-CNN v2 (COCO)", hash_tensors(state), detect)

@@ -1,7 +1,7 @@
-"""A teacher without a network: GrabCut inside boxes that are given.
+"""An annotator without a network: GrabCut inside given boxes.
 
-Rother, Kolmogorov and Blake 2004, "GrabCut", doi:10.1145/1015706.1015720, as OpenCV has it. Colours inside and outside
-a box are told apart, again and again; it knows nothing of cars, and does best before plain grounds.
+Rother, Kolmogorov and Blake 2004, "GrabCut", doi:10.1145/1015706.1015720, as OpenCV has it. It separates the colours
+inside a box from those outside, in several rounds. It knows nothing of cars, and works best before plain backgrounds.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import numpy as np
 
 from carseg_lib.core.files import sha256_text
 from carseg_lib.data.masks import mask_iou
-from carseg_lib.engine.pseudo_labels.annotators import Instance
+from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
 
-FIRST, MORE = 2, 3  # rounds before a first look, and after it
+FIRST, MORE = 2, 3  # rounds before and after the first of the two masks that `stability` compares
 LARGEST = 640  # pixels of the longer side that GrabCut works on
-Box = tuple[float, float, float, float]
 
 
 class GrabCutAnnotator:
-    """Gives every given box a mask; its stability is how little the mask changed in the last rounds."""
+    """Gives every given box a mask; its stability is the IoU of the masks before and after the last rounds."""
 
     name = "GrabCut"
     sha256 = sha256_text(f"grabcut {cv2.__version__} {FIRST} {MORE} {LARGEST}")
@@ -51,5 +50,6 @@ def _cut(photo: np.ndarray, box: Box) -> Instance:
         cv2.grabCut(small, marks, None, *models, rounds, mode)
         masks.append((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD))
     stability = mask_iou(*masks)
-    whole = cv2.resize(masks[1].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return Instance(tuple(float(value) for value in box), whole.astype(bool), 1.0, stability)
+    mask = cv2.resize(masks[1].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+    x1, y1, x2, y2 = map(float, box)
+    return Instance((x1, y1, x2, y2), mask.astype(bool), 1.0, stability)

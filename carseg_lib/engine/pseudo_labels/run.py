@@ -1,10 +1,10 @@
-"""Masks for a study's photos by its teacher, in one process or several, on one machine or several (torchrun)."""
+"""A run's pseudo-labelling, in one process or several, on one machine or several (torchrun)."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.formatting import duration
+from carseg_lib.core.paths import RunPaths
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue, table
 from carseg_lib.engine import distributed
-from carseg_lib.engine.inference import choose_device
-from carseg_lib.engine.progress import duration
+from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
 from carseg_lib.engine.pseudo_labels.selection import (
@@ -27,100 +29,108 @@ from carseg_lib.engine.pseudo_labels.selection import (
     with_pseudo_masks,
 )
 
-NONE, GRABCUT = "none", "grabcut"  # of the setting `teacher`; with none, photos without masks stay so
+MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
+logger = logging.getLogger(MODULE)
+
+NONE, GRABCUT = "none", "grabcut"  # values of `pseudo_labels.source`; with none, photos without masks stay so
 
 
-def pseudo_label(study: Run, say: Callable[[str], None] = print) -> tuple[Catalogue, pd.DataFrame]:
-    """Gives the photos of a study's data set the masks, and where there are none the boxes, that its teacher sees.
+def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.DataFrame]:
+    """Gives the photos of a run's data set pseudo-masks, and pseudo-boxes where they have no boxes.
 
-    Changes nothing if the photos have masks, or if the study wants no teacher. Otherwise the data set of the run's
-    folder is replaced. The cars of photos that are left out stand in `rejected_masks.csv` in either case.
+    Changes nothing if the photos have masks, or if the run names no annotator. Otherwise the data set in the run's
+    folder is replaced. The cars of the photos left out are written to `rejected_masks.csv` in either case.
 
     Args:
-        study: its `dataset` is there, with splits.
-        say: told how far it is.
+        config: of the run. Several processes read it from the run's folder: it must be saved there.
+        paths: of the run, whose data set is there, with splits.
 
     Returns:
-        The data set as it is then, and the cars left out (`proposed_masks.DOUBTFUL_COLUMNS`).
+        The new data set, and the cars of the photos left out (`selection.REJECTED_COLUMNS`).
 
     Raises:
-        BadPhoto: a photo can no longer be read.
-        CarsegError: the teacher cannot be had, or nothing is left of a split.
+        ImageError: a photo can no longer be read.
+        CarsegError: the annotator cannot be had, or all photos of a class in a split are rejected.
     """
-    dataset = Catalogue.load(study.dataset)
-    if study.config.pseudo_labels.source == NONE or dataset.has_masks:
-        doubtful = table([], REJECTED_COLUMNS)
-        files.write_csv(study.rejected_masks, doubtful)
-        return dataset, doubtful
-    teacher = teacher_of(study)
-    if teacher.uses_boxes and (dataset.instances.box_origin == "whole frame").any():
+    dataset = Catalogue.load(paths.dataset)
+    source, min_quality = config.pseudo_labels.source, config.pseudo_labels.min_quality
+    if source == NONE or dataset.has_masks:
+        rejected = table([], REJECTED_COLUMNS)
+        files.write_csv(paths.rejected_masks, rejected)
+        return dataset, rejected
+    annotator = make_annotator(source, config.device)
+    if annotator.uses_boxes and (dataset.instances.box_origin == "whole frame").any():
         raise CarsegError(
-            f"{study.config.data_as_given}: pseudo_labels.source={study.config.pseudo_labels.source} draws inside "
-            "boxes, and these photos have none; "
-            "take teacher=shipped"
+            f"{config.data_as_given}: pseudo_labels.source={source} draws inside boxes, and these photos have none; "
+            "take pseudo_labels.source=builtin"
         )
-    if study.config.num_processes > 1:
-        distributed.run_module("carseg_lib.engine.pseudo_labels.run", study.name, study.config.num_processes)
+    if config.num_processes > 1:
+        distributed.run_module(MODULE, config.name, config.num_processes)
     else:
-        ask(study, dataset, teacher, say)
-    taught, doubtful = with_pseudo_masks(
-        dataset, teacher, _folder(study), study.config.pseudo_labels.min_quality
-    )
+        annotate_share(dataset, annotator, cache_folder(paths), config.train.batch_size)
+    labelled, rejected = with_pseudo_masks(dataset, annotator, cache_folder(paths), min_quality)
     for split in dataset.photos.split.unique():
-        left = set(taught.photos.body_type[taught.photos.split == split])
-        if gone := [t for t in dataset.body_types if t not in left]:
+        left = set(labelled.photos.body_type[labelled.photos.split == split])
+        if gone := [body_type for body_type in dataset.body_types if body_type not in left]:
             raise CarsegError(
-                f"{study.config.data_as_given}: {teacher.name} is sure of no {split} photo of {', '.join(gone)} "
-                f"(min_quality={study.config.pseudo_labels.min_quality:g}); lower it, give masks, or set "
-                "pseudo_labels.source=none"
+                f"{config.data_as_given}: every {split} photo of {', '.join(gone)} is rejected: no mask by "
+                f"{annotator.name} has the quality pseudo_labels.min_quality={min_quality:g}; lower it, give masks, "
+                "or set pseudo_labels.source=none"
             )
-    files.write_csv(study.rejected_masks, doubtful)
-    taught.save(study.dataset)
-    return taught, doubtful
+    files.write_csv(paths.rejected_masks, rejected)
+    labelled.save(paths.dataset)
+    return labelled, rejected
 
 
-def ask(study: Run, dataset: Catalogue, teacher: Annotator, say: Callable[[str], None] = print) -> None:
-    """Has this process's share of the photos looked at, its progress told a dozen times."""
-    rank, processes = distributed.place()
-    batch = np.arange(len(dataset.photos)) // study.config.train.batch_size
-    # whole batches, as one process would see them: what a teacher says is then the same to the last digit
+def annotate_share(dataset: Catalogue, annotator: Annotator, folder: Path, batch_size: int) -> None:
+    """Annotates this process's share of the photos, and logs its progress a dozen times.
+
+    Args:
+        dataset: all photos.
+        annotator: finds the cars.
+        folder: of the cache.
+        batch_size: photos at a time.
+    """
+    rank, processes = distributed.rank_and_size()
+    batch = np.arange(len(dataset.photos)) // batch_size
+    # whole batches, as one process would see them: the instances are then the same to the last digit
     photos, cars = dataset.photos[batch % processes == rank], dataset.instances
     share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(photos.photo_id)])
-    started, told = time.monotonic(), 0
+    started, logged = time.monotonic(), 0
 
-    def progress(done: int, all_: int) -> None:
-        nonlocal told
-        if done == all_ or done >= told + all_ / 12:
-            told = done
-            left = (time.monotonic() - started) / done * (all_ - done)
-            say(f"masks by {teacher.name}: {done:,} of {all_:,} photos, {duration(left)} left")
+    def progress(done: int, total: int) -> None:
+        nonlocal logged
+        if done == total or done >= logged + total / 12:
+            logged = done
+            left = (time.monotonic() - started) / done * (total - done)
+            logger.info(f"masks by {annotator.name}: {done:,} of {total:,} photos, {duration(left)} left")
 
-    annotate(share, teacher, _folder(study), study.config.train.batch_size, progress)
+    annotate(share, annotator, folder, batch_size, progress)
 
 
-def teacher_of(study: Run) -> Annotator:
-    """The teacher that a study names.
+def make_annotator(source: str, device: str) -> Annotator:
+    """The annotator that a run names.
+
+    Args:
+        source: as the setting `pseudo_labels.source`, but not "none".
+        device: as the setting `device`.
 
     Raises:
         CarsegError: it cannot be had.
     """
-    if study.config.pseudo_labels.source == GRABCUT:
-        return GrabCutAnnotator()
-    return load_annotator(study.config.pseudo_labels.source, choose_device(study.config.device))
+    return GrabCutAnnotator() if source == GRABCUT else load_annotator(source, choose_device(device))
 
 
-def _folder(study: Run) -> Path:
-    return study.caches / "teacher"
+def cache_folder(paths: RunPaths) -> Path:
+    """Where the annotators' instances are cached, for all runs."""
+    return paths.caches / "pseudo_labels"
 
 
-def _main(run: str) -> None:
-    study = Run.open(run)
-    ask(study, Catalogue.load(study.dataset), teacher_of(study))
+def _main(name: str) -> None:
+    run = Run.open(name)
+    annotator = make_annotator(run.config.pseudo_labels.source, run.config.device)
+    annotate_share(Catalogue.load(run.dataset), annotator, cache_folder(run), run.config.train.batch_size)
 
 
 if __name__ == "__main__":
-    try:
-        _main(sys.argv[1])
-    except CarsegError as error:
-        print(f"carseg: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(distributed.run_main(_main))

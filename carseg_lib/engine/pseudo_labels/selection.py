@@ -1,48 +1,50 @@
-"""Masks and boxes for photos that have none: what a teacher sees, chosen by a stated rule and kept by hash.
+"""Pseudo-labels: masks and boxes of photos that have none, chosen by a rule from what an annotator finds.
 
 The rule, for each labelled car:
 
-1. With a box given, the car is the teacher's instance that overlaps the box most, if by an IoU of `SAME_BOX_IOU`
-   at least; its mask is cut to the box, and the box stays as it was given.
-2. Without a box the label is the photo's, and the car is the instance with the highest score x size x centrality: size
+1. With a given box, the car is the annotator's instance with the largest IoU with it, if that is at least
+   `SAME_BOX_IOU`. The mask is cut to the box; the box stays.
+2. Without a box the label is the photo's, and the car is the instance with the largest score x size x centrality: size
    is the square root of its box's share of the photo, centrality falls from 1 in the middle of the photo to 0 in its
    corners. People photograph the car they mean: large, and in the middle.
-3. The quality of the mask is score x stability (`annotators.Instance`). Below `least_quality` the photo is left
-   out as doubtful, and shown; so is one in which the teacher sees no such car.
+3. The quality of the mask is score x stability (`annotators.Instance`). A photo with a mask below the minimum quality
+   is rejected and shown; so is one in which the annotator finds no such car.
 
-What a teacher says of a photo is written to a file of its own, named by the hashes of both: a run that was killed goes
-on where it was, several processes share the work, and another run asks nothing twice.
+What an annotator finds in a photo is cached in a file that is named by the hashes of both: a run that was killed
+resumes, several processes share the work, and another run annotates no photo again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
+from carseg_lib.data.boxes import box_iou
 from carseg_lib.data.catalogue import INSTANCE_COLUMNS, REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
 
 SAME_BOX_IOU = 0.5  # IoU
-VERSION = 1  # of the files
-NO_CAR, DOUBTFUL = "no car seen by the teacher", "doubtful mask"
+VERSION = 1  # of the cached files
+NO_CAR, LOW_QUALITY = "no car found by the annotator", "low-quality pseudo-mask"  # why photos are left out
+PSEUDO = "pseudo"  # origin of a mask or a box, in the catalogue's tables
 
 
 @dataclass(frozen=True)
 class CachedInstance:
-    """An instance as it is kept.
+    """An instance as it is cached.
 
     Attributes:
         box: x1, y1, x2, y2 in pixels of the photo.
         mask: COCO run-length counts.
-        score: the teacher's, 0..1.
+        score: of the annotator, 0..1.
         stability: 0..1.
     """
 
@@ -58,122 +60,136 @@ class CachedInstance:
 
 
 class Annotator(Protocol):
-    """What is asked: `annotators.NetworkAnnotator`, or `grabcut.GrabCutAnnotator`.
+    """What finds cars in photos: `annotators.NetworkAnnotator`, or `grabcut.GrabCutAnnotator`."""
 
-    Attributes:
-        sha256: what it says of a photo is kept under it.
-        uses_boxes: whether that depends on the boxes that are given.
-    """
+    @property
+    def name(self) -> str:
+        """For messages and tables."""
 
-    sha256: str
-    uses_boxes: bool
+    @property
+    def sha256(self) -> str:
+        """Of all that its instances follow from; they are cached under it."""
+
+    @property
+    def uses_boxes(self) -> bool:
+        """Whether its instances depend on the given boxes."""
 
     def instances(self, photos: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) -> list[list[Instance]]:
-        """The cars in each photo (h, w, 3) uint8."""
+        """The cars in each photo (h, w, 3) uint8, whose given boxes are `boxes`."""
 
 
 def annotate(
     catalogue: Catalogue,
-    teacher: Annotator,
+    annotator: Annotator,
     folder: Path,
     batch_size: int,
-    progress: Callable[[int, int], None] = lambda done, all_: None,
+    progress: Callable[[int, int], None] = lambda done, photos: None,
 ) -> None:
-    """Has a teacher look at every photo that it has not seen yet.
+    """Annotates every photo that is not in the cache yet.
 
     Args:
-        catalogue: its photos; a process of several is given its share.
-        teacher: asked.
-        folder: where what it says is kept.
+        catalogue: its photos; one process of several is given its share.
+        annotator: finds the cars.
+        folder: of the cache.
         batch_size: photos at a time.
-        progress: called after each batch with (photos seen, photos in all).
+        progress: called after each batch with (photos done, photos in all).
 
     Raises:
-        BadPhoto: a photo can no longer be read.
+        ImageError: a photo can no longer be read.
         CarsegError: the folder cannot be written.
     """
     given = given_boxes(catalogue)
     paths = {
-        photo_id: _path(folder, teacher, sha, given[photo_id])
+        photo_id: _path(folder, annotator, sha, given[photo_id])
         for photo_id, sha in zip(catalogue.photos.photo_id, catalogue.photos.file_sha256, strict=True)
     }
     names = list(paths)
     for first in range(0, len(names), batch_size):
-        asked = names[first : first + batch_size]
-        if all(paths[photo_id].is_file() for photo_id in asked):
+        batch = names[first : first + batch_size]
+        if all(paths[photo_id].is_file() for photo_id in batch):
             continue
-        # the whole batch, though some of it be known: a network's last digits depend on what else is in a batch
-        pixels = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in asked]
-        answers = teacher.instances(pixels, [given[photo_id] for photo_id in asked])
-        for photo_id, found in zip(asked, answers, strict=True):
+        # the whole batch, though some of it be cached: a network's last digits depend on what else is in a batch
+        photos = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in batch]
+        found = annotator.instances(photos, [given[photo_id] for photo_id in batch])
+        for photo_id, instances in zip(batch, found, strict=True):
             files.write_json(
-                paths[photo_id], [_as_kept(instance) for instance in found if instance.mask.any()]
+                paths[photo_id], [_as_cached(instance) for instance in instances if instance.mask.any()]
             )
-        progress(first + len(asked), len(names))
+        progress(first + len(batch), len(names))
 
 
 def with_pseudo_masks(
-    catalogue: Catalogue, teacher: Annotator, folder: Path, least_quality: float
+    catalogue: Catalogue, annotator: Annotator, folder: Path, min_quality: float
 ) -> tuple[Catalogue, pd.DataFrame]:
-    """The catalogue with the teacher's masks, and boxes where none are given; doubtful photos are left out.
+    """The catalogue with pseudo-masks, and pseudo-boxes where none are given; rejected photos are left out.
 
     Args:
         catalogue: whose cars have no masks.
-        teacher: that was asked (`annotate`) about all of its photos.
-        folder: where what it said is kept.
-        least_quality: 0..1.
+        annotator: that has annotated all of its photos (`annotate`).
+        folder: of the cache.
+        min_quality: below which a mask is rejected, 0..1.
 
     Returns:
-        The catalogue, and the cars of the photos left out (`REJECTED_COLUMNS`), the best masks first: for a person.
+        The catalogue, and the cars of the photos left out (`REJECTED_COLUMNS`), the best masks first, for review.
     """
     sizes = catalogue.photos.set_index("photo_id")[["width", "height", "file_sha256"]]
-    rows, out, given = [], [], given_boxes(catalogue)
+    rows: list[dict[str, Any]] = []
+    out: list[tuple[str, str, str]] = []
+    given = given_boxes(catalogue)
     for photo_id, of_photo in catalogue.instances.groupby("photo_id", sort=False):
         cars = of_photo.to_dict("records")
         width, height, sha = sizes.loc[photo_id]
-        seen = read_cached(folder, teacher, sha, given[photo_id])
-        chosen = [select_instance(car, seen, (width, height)) for car in cars]
+        found = read_cached(folder, annotator, sha, given[photo_id])
+        chosen = [select_instance(car, found, (width, height)) for car in cars]
         quality = min((one.quality if one else -1.0 for one in chosen), default=-1.0)
         if quality < 0:
-            out.append((photo_id, NO_CAR, f"{len(seen)} others seen" if seen else "nothing seen"))
-        elif quality < least_quality:
-            out.append((photo_id, DOUBTFUL, f"quality {quality:.2f}, {least_quality:.2f} is asked for"))
+            out.append((photo_id, NO_CAR, f"{len(found)} others found" if found else "nothing found"))
+        elif quality < min_quality:
+            out.append((photo_id, LOW_QUALITY, f"quality {quality:.2f}, at least {min_quality:.2f} needed"))
         rows += [
             _row(car, one, (height, width)) if one else car for car, one in zip(cars, chosen, strict=True)
         ]
     instances = table(rows, INSTANCE_COLUMNS)
     left_out = pd.DataFrame(out, columns=["photo_id", "reason", "detail"])
-    doubtful = instances.merge(left_out, on="photo_id").merge(
+    rejected = instances.merge(left_out, on="photo_id").merge(
         catalogue.photos[["photo_id", "split"]], on="photo_id"
     )
-    made = replace(catalogue, instances=instances)
+    labelled = replace(catalogue, instances=instances)
     for reason, of_reason in left_out.groupby("reason"):
-        made = made.without(of_reason.photo_id, reason, of_reason.detail)
-    doubtful = doubtful.sort_values("mask_quality", ascending=False, kind="stable")
-    return made, doubtful[list(REJECTED_COLUMNS)].astype(REJECTED_COLUMNS)
+        labelled = labelled.without(of_reason.photo_id, str(reason), of_reason.detail)
+    rejected = rejected.sort_values("mask_quality", ascending=False, kind="stable")
+    return labelled, rejected[list(REJECTED_COLUMNS)].astype(REJECTED_COLUMNS)
 
 
 def select_instance(
-    car: dict, seen: Sequence[CachedInstance], size: tuple[int, int]
+    car: Mapping[str, Any], found: Sequence[CachedInstance], size: tuple[int, int]
 ) -> CachedInstance | None:
     """The instance that is a labelled car, by the module's rule; None if none is.
 
     Args:
         car: a row of the catalogue's instances.
-        seen: the teacher's instances.
+        found: the annotator's instances.
         size: width and height of the photo, pixels.
     """
-    if not seen:
+    if not found:
         return None
     if car["box_origin"] != "whole frame":
         box = tuple(car[name] for name in ("x1", "y1", "x2", "y2"))
-        best = max(seen, key=lambda one: _iou(one.box, box))
-        return best if _iou(best.box, box) >= SAME_BOX_IOU else None
-    return max(seen, key=lambda one: one.score * saliency_score(one.box, size))
+        best = max(found, key=lambda one: box_iou(one.box, box))
+        return best if box_iou(best.box, box) >= SAME_BOX_IOU else None
+    return max(found, key=lambda one: one.score * saliency_score(one.box, size))
 
 
 def saliency_score(box: Sequence[float], size: tuple[int, int]) -> float:
-    """Size times centrality of a box in a photo, 0..1: the square root of its share, and how near its middle is."""
+    """Size times centrality of a box in a photo.
+
+    Args:
+        box: x1, y1, x2, y2, pixels.
+        size: width and height of the photo, pixels.
+
+    Returns:
+        0..1: the square root of the box's share of the photo, times 1 in the photo's middle and 0 in its corners.
+    """
     width, height = size
     x1, y1, x2, y2 = box
     share = max(x2 - x1, 0) * max(y2 - y1, 0) / (width * height)
@@ -182,32 +198,32 @@ def saliency_score(box: Sequence[float], size: tuple[int, int]) -> float:
 
 
 def given_boxes(catalogue: Catalogue) -> dict[str, list[Box]]:
-    """The boxes of each photo's cars that somebody has drawn; none for those for which the whole frame stands in."""
+    """The given boxes of each photo's cars; none for cars that have the whole frame for a box."""
     given: dict[str, list[Box]] = {photo_id: [] for photo_id in catalogue.photos.photo_id}
-    for car in catalogue.instances.itertuples():
-        if car.box_origin != "whole frame":
-            given[car.photo_id].append((car.x1, car.y1, car.x2, car.y2))
+    cars = catalogue.instances[catalogue.instances.box_origin != "whole frame"]
+    for photo_id, *box in cars[["photo_id", "x1", "y1", "x2", "y2"]].itertuples(index=False, name=None):
+        given[photo_id].append((box[0], box[1], box[2], box[3]))
     return given
 
 
 def read_cached(
-    folder: Path, teacher: Annotator, file_sha256: str, given: Sequence[Box]
+    folder: Path, annotator: Annotator, file_sha256: str, given: Sequence[Box]
 ) -> list[CachedInstance]:
-    """What a teacher saw in a photo, best first.
+    """What an annotator found in a photo, best first.
 
     Args:
-        folder: where it is kept.
-        teacher: that was asked.
+        folder: of the cache.
+        annotator: that has annotated the photo.
         file_sha256: of the photo.
-        given: the boxes that were given with it.
+        given: the photo's given boxes.
     """
     return [
         CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"])
-        for one in files.read_json(_path(folder, teacher, file_sha256, given))
+        for one in files.read_json(_path(folder, annotator, file_sha256, given))
     ]
 
 
-def _as_kept(instance: Instance) -> dict:
+def _as_cached(instance: Instance) -> dict[str, Any]:
     return {
         "box": [round(value, 2) for value in instance.box],
         "mask": encode_mask(instance.mask),
@@ -216,10 +232,11 @@ def _as_kept(instance: Instance) -> dict:
     }
 
 
-def _row(car: dict, one: CachedInstance, size: tuple[int, int]) -> dict:
-    row = car | {"mask": one.mask, "mask_origin": "teacher", "mask_quality": one.quality}
+def _row(car: Mapping[str, Any], one: CachedInstance, size: tuple[int, int]) -> dict[str, Any]:
+    """The row of a car with its pseudo-mask."""
+    row = {**car, "mask": one.mask, "mask_origin": PSEUDO, "mask_quality": one.quality}
     if car["box_origin"] == "whole frame":
-        return row | dict(zip(("x1", "y1", "x2", "y2"), one.box, strict=True)) | {"box_origin": "teacher"}
+        return row | dict(zip(("x1", "y1", "x2", "y2"), one.box, strict=True)) | {"box_origin": PSEUDO}
     mask = decode_mask(one.mask, *size)
     cut = np.zeros_like(mask)
     inside = np.s_[
@@ -230,12 +247,6 @@ def _row(car: dict, one: CachedInstance, size: tuple[int, int]) -> dict:
     return row | {"mask": encode_mask(cut)}
 
 
-def _iou(a: Sequence[float], b: Sequence[float]) -> float:
-    shared = max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return shared / (sum(areas) - shared) if shared else 0.0
-
-
-def _path(folder: Path, teacher: Annotator, file_sha256: str, given: Sequence[Box]) -> Path:
-    boxes = f"-{files.sha256_text(repr(list(given)))[:8]}" if teacher.uses_boxes else ""
-    return folder / f"{teacher.sha256[:16]}-{VERSION}" / file_sha256[:2] / f"{file_sha256}{boxes}.json"
+def _path(folder: Path, annotator: Annotator, file_sha256: str, given: Sequence[Box]) -> Path:
+    boxes = f"-{files.sha256_text(repr(list(given)))[:8]}" if annotator.uses_boxes else ""
+    return folder / f"{annotator.sha256[:16]}-{VERSION}" / file_sha256[:2] / f"{file_sha256}{boxes}.json"

@@ -1,23 +1,37 @@
-"""What the ablation trains: `notebooks/ablations.yaml`, checked, as a plan of variants."""
+"""What the ablation trains: `notebooks/ablations.yaml`, checked, as a plan of variants and its trials."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from carseg_lib.core.config import did_you_mean, profile_names, project_folder
+from carseg_lib.core.data_spec import BUILTIN
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
-from carseg_lib.core.run import MONITOR, Run
+from carseg_lib.core.paths import project_folder
+from carseg_lib.core.profiles import did_you_mean, resolve_name
+from carseg_lib.core.run import Run
+from carseg_lib.experiments.plan import (
+    Plan,
+    experiment_folder,
+    names,
+    read_settings,
+    whole_number,
+)
+from carseg_lib.experiments.trials import MODEL, Trial
 
 BASELINE = "baseline"
+RENDERED_START = "rendered-start"  # the trial that trains the start of the variants with `start: rendered`
 NUMBERS = {"photos": 0, "epochs": 1, "seeds": 1, "validation_photos": 0}  # the least that each may be
-PLANNED = ("epochs", "max_images_per_split", "train_eval_size")  # of the settings; the plan gives them
+DECIDED = {
+    "train.epochs": "epochs",
+    "train.train_eval_size": "none, it is fixed",
+    "inputs.max_images_per_split": "photos and validation_photos",
+}
 
 
 @dataclass(frozen=True)
@@ -25,10 +39,10 @@ class Variant:
     """One row of the table.
 
     Attributes:
-        name: also the start of its cells' folders.
+        name: also the start of its trials' folders.
         question: what it changes, in words.
         settings: of the profile, that differ.
-        start: "rendered": first weights from a training on the rendered cars; "": the profile's.
+        start: "rendered": initial weights from a training on the rendered cars; "": the profile's.
         kind: "mask_rcnn" or "classifier".
     """
 
@@ -36,39 +50,64 @@ class Variant:
     question: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
-    kind: str = "mask_rcnn"
+    kind: Literal["mask_rcnn", "classifier"] = "mask_rcnn"
 
 
-@dataclass(frozen=True)
-class AblationPlan:
+@dataclass(frozen=True, kw_only=True)
+class AblationPlan(Plan):
     """What is trained and measured.
 
     Attributes:
-        folder: `reports/<run>`, which holds the cells and the results.
         data: the photos, as DATA is given.
-        device: as the setting of that name.
-        profile: that the variants differ from.
         photos: training photos of each training; 0 = all.
         epochs: passes over them.
         seeds: trainings of each variant.
-        validation_photos: that are answered; 0 = all.
+        validation_photos: photos that every trial is measured on; 0 = all.
         variants: the baseline first.
     """
 
-    folder: Path
     data: str
-    device: str
-    profile: str
     photos: int
     epochs: int
     seeds: int
     validation_photos: int
     variants: tuple[Variant, ...]
 
-    @property
-    def run(self) -> str:
-        """The folder's name."""
-        return self.folder.name
+    def run_of(self, variant: Variant, seed: int) -> Run:
+        """The run of one training; a rendered start is not in it (see `trials`)."""
+        settings = {**variant.settings, "train.epochs": self.epochs}
+        name = f"{variant.name}-seed{seed}"
+        return self.run(name, self.data, settings, seed=seed, where=f"variant {variant.name}")
+
+    def trials(self, photos: int) -> list[Trial]:
+        """Every training, the seeds round by round, so that a table of all variants is there after the first.
+
+        Args:
+            photos: training photos of each.
+        """
+        start = self.run(RENDERED_START, BUILTIN, {"train.epochs": self.epochs}, classes="")
+        pretrain = Trial(RENDERED_START, RENDERED_START, start, kind="pretrain")
+        trials: list[Trial] = []
+        for seed in range(self.seeds):
+            for variant in self.variants:
+                run = self.run_of(variant, seed)
+                if variant.start == "rendered":
+                    if pretrain not in trials:
+                        trials.append(pretrain)
+                    run = run.updated(model={"weights": str(self.folder / RENDERED_START / MODEL)})
+                settings = {"settings": dict(variant.settings)}
+                trials.append(
+                    Trial(
+                        run.name,
+                        variant.name,
+                        run,
+                        photos,
+                        variant.kind,
+                        title=variant.question,
+                        metadata=settings,
+                    )
+                )
+        return trials
 
 
 def ablations_path() -> Path:
@@ -77,7 +116,12 @@ def ablations_path() -> Path:
 
 
 def create_plan(
-    data: str = "", run: str = "", device: str = "auto", settings: Mapping[str, str] | None = None
+    data: str = "",
+    run: str = "",
+    device: str = "auto",
+    settings: Mapping[str, str] | None = None,
+    *,
+    classes: str = "",
 ) -> AblationPlan:
     """Read the list of variants and check all of it, as far as it can be without opening a photo.
 
@@ -85,7 +129,9 @@ def create_plan(
         data: photos, as for `Run.create`.
         run: name of the folder under reports/; empty takes "ablation".
         device: auto, cpu, cuda or mps.
-        settings: photos, epochs, seeds, validation_photos and variants that differ from the file's, as text.
+        settings: photos, epochs, seeds, validation_photos and variants that differ from the file's, and settings of
+            the profile for all variants, as text.
+        classes: the body types, as for `Run.create`.
 
     Raises:
         CarsegError: the file is broken, a setting is unknown or out of range, or there is no such data.
@@ -99,46 +145,32 @@ def create_plan(
         raise CarsegError(
             f"{path.name} must give profile, {', '.join(NUMBERS)} and variants, and nothing else."
         )
-    given = dict(settings or {})
-    chosen = given.pop("variants", "").split()
-    for name, least in NUMBERS.items():
-        listed[name] = _number(name, given.pop(name, listed[name]), least)
-    for name in given:
-        raise CarsegError(
-            f"SET: there is no setting {name!r} here{did_you_mean(name, [*NUMBERS, 'variants'])}"
-        )
-    variants = tuple(
-        _variant(name, values or {}, path.name) for name, values in listed.pop("variants").items()
-    )
+    readers = {name: whole_number(least) for name, least in NUMBERS.items()}
+    own, overrides = read_settings(settings or {}, readers | {"variants": names}, DECIDED)
+    numbers: dict[str, Any] = {
+        name: own.get(name, read(name, listed[name])) for name, read in readers.items()
+    }
+    variants = tuple(_variant(name, values or {}, path.name) for name, values in listed["variants"].items())
     if not variants or variants[0].name != BASELINE or variants[0].settings:
         raise CarsegError(f"{path.name}: the first variant must be {BASELINE}, without settings.")
+    chosen = own.get("variants", ())
     for name in chosen:
         if name not in (known := [variant.name for variant in variants]):
             raise CarsegError(f"SET: there is no variant {name!r}{did_you_mean(name, known)}")
-    kept = tuple(v for v in variants if not chosen or v.name in (*chosen, BASELINE))
-    folder = runs_root() / check_run_name(run or "ablation")
-    if (folder / "config.json").is_file():
-        raise CarsegError(f"RUN={folder.name}: this is a run of make reproduce; name another by RUN=.")
-    plan = AblationPlan(folder, data, device, variants=kept, **listed)
-    for variant in kept:
-        study_of(plan, variant, 0)
-    return replace(plan, data=study_of(plan, kept[0], 0).data_as_given)
-
-
-def study_of(plan: AblationPlan, variant: Variant, seed: int) -> Run:
-    """The study of one training, checked; a rendered start is not in it (see `ablation`)."""
-    settings = dict(variant.settings) | {
-        "epochs": plan.epochs,
-        "max_images_per_split": 0,
-        "train_eval_size": MONITOR,
-    }
-    with use_runs_root(plan.folder):
-        try:
-            return Run.create(
-                f"{variant.name}-seed{seed}", plan.profile, plan.data, settings, seed=seed, device=plan.device
-            )
-        except CarsegError as error:
-            raise CarsegError(str(error).replace("SET: ", f"variant {variant.name}: ")) from None
+    plan = AblationPlan(
+        folder=experiment_folder(run, "ablation"),
+        profile=listed["profile"],
+        overrides=overrides,
+        classes=classes,
+        device=device,
+        data=data,
+        variants=tuple(v for v in variants if not chosen or v.name in (*chosen, BASELINE)),
+        **numbers,
+    )
+    plan.run("data", data)  # what SET says is checked before the variants
+    for variant in plan.variants:
+        plan.run_of(variant, 0)
+    return plan
 
 
 def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
@@ -151,21 +183,10 @@ def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
         raise CarsegError(f"{place}: variant {name} lacks a question.")
     variant = Variant(name, **values)
     for setting in variant.settings:
-        if setting in PLANNED:
+        if resolve_name(setting, f"{place}: variant {name}") in DECIDED:
             raise CarsegError(f"{place}: variant {name}: {setting} is the same for all variants.")
-        if setting not in profile_names():
-            near = did_you_mean(setting, profile_names())
-            raise CarsegError(f"{place}: variant {name}: there is no parameter {setting!r}{near}")
     if variant.start not in ("", "rendered") or variant.kind not in ("mask_rcnn", "classifier"):
         raise CarsegError(
             f"{place}: variant {name}: start is rendered or left out, kind mask_rcnn or classifier."
         )
     return variant
-
-
-def _number(name: str, value: Any, least: int) -> int:
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    if type(value) is not int or value < least:
-        raise CarsegError(f"{name} = {value!r} must be a whole number from {least} up.")
-    return value

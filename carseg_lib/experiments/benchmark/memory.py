@@ -1,4 +1,4 @@
-"""Peak memory of training, measured in a process of its own: `python -m ....memory run photos steps`."""
+"""Peak memory of training, measured in a process of its own: `python -m ….memory run system photos steps`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,8 +16,40 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
-from carseg_lib.engine.trainer import seed_everything
-from carseg_lib.experiments.benchmark.systems import our_system, stock_system
+from carseg_lib.engine.device import seed_everything
+from carseg_lib.experiments.benchmark.rows import Row
+from carseg_lib.experiments.benchmark.speed import CARSEG, SIDES, TORCHVISION, TORCHVISION_SAME_SIZE
+from carseg_lib.experiments.benchmark.systems import carseg_system, torchvision_system
+
+
+def memory_rows(run: Run, dataset: Catalogue, photos: int, steps: int, info: dict[str, Any]) -> list[Row]:
+    """The rows of memory: training on 1, 2 and 4 times as many photos; the measurements go into `info`.
+
+    Args:
+        run: the recipe; its folder keeps configuration and data set for the processes that are measured.
+        dataset: with splits.
+        photos: training photos at 1x.
+        steps: of training at each size.
+        info: what bench.json holds.
+    """
+    run.save()
+    dataset.save(run.dataset)
+    sizes = {k: k * photos for k in (1, 2, 4)}
+    carseg = {k: peak_gigabytes(run.name, CARSEG, n, steps) for k, n in sizes.items()}
+    torchvision = peak_gigabytes(run.name, TORCHVISION, photos, 1)
+    info["memory_gigabytes"] = {CARSEG: carseg, TORCHVISION: torchvision}
+    return [
+        Row(
+            "memory",
+            f"peak of training on {n} photos",
+            "GB",
+            torchvision if k == 1 else None,
+            carseg[k],
+            False,
+            f"{steps} steps" + (f"; {SIDES[TORCHVISION_SAME_SIZE]}, 1 step" if k == 1 else ""),
+        )
+        for k, n in sizes.items()
+    ]
 
 
 def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
@@ -24,7 +57,7 @@ def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
 
     Args:
         run: whose settings and data set are used.
-        system: "ours" or "stock".
+        system: "carseg" or "torchvision".
         photos: of the training split.
         steps: of training.
 
@@ -49,31 +82,24 @@ def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
     return float(done.stdout.split()[-1])
 
 
-def main(run: str, system: str, photos: int, steps: int) -> float:
+def main(name: str, system: str, photos: int, steps: int) -> float:
     """The same in this process; starts from a process that has done nothing else."""
-    study = Run.open(run).updated(data={"max_images_per_split": photos})
-    seed_everything(study.config.seed, torch.device("cpu"))
-    dataset = Catalogue.load(study.dataset)
-    train = CarDataset(
-        dataset,
-        "train",
-        study.config.inputs,
-        study.config.seed,
-        augment=True,
-        cache=cache_of(dataset, study.config.inputs, study.caches, say=_nothing),
-    )
-    made = (our_system if system == "ours" else stock_system)(study, dataset.body_types, *_name(system))
+    run = Run.open(name).updated(inputs={"max_images_per_split": photos})
+    config = run.config
+    seed_everything(config.seed, torch.device("cpu"))
+    dataset = Catalogue.load(run.dataset)
+    cache = cache_of(dataset, config.inputs, run.caches)
+    train = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    if system == CARSEG:
+        trained = carseg_system(config, dataset.body_types, CARSEG)
+    else:
+        trained = torchvision_system(config, dataset.body_types)
     done = 0
     for epoch in range(1, steps + 1):
-        order = balanced_epoch_order(
-            train.photos.body_type, epoch, study.config.seed, study.config.train.class_balance
-        )
-        for batch in make_loader(
-            train,
-            DistributedBatchSampler(order, study.config.train.batch_size),
-            study.config.inputs.num_workers,
-        ):
-            made.step(batch)
+        order = balanced_epoch_order(train.photos.body_type, epoch, config.seed, config.train.class_balance)
+        batches = DistributedBatchSampler(order, config.train.batch_size)
+        for batch in make_loader(train, batches, config.inputs.num_workers):
+            trained.step(batch)
             done += 1
             if done == steps:
                 return own_peak() / 1e9
@@ -90,14 +116,6 @@ def own_peak() -> int:
         return int(found[1]) * 1024
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _nothing(_: str) -> None:
-    pass
-
-
-def _name(system: str) -> tuple[str, ...]:
-    return ("ours",) if system == "ours" else ()
 
 
 if __name__ == "__main__":

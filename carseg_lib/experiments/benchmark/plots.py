@@ -20,7 +20,7 @@ from carseg_lib.reporting.plots.style import (
     with_theme,
 )
 
-OURS_COLOUR, STOCK_COLOUR = SPLIT_COLOURS["train"], PAPER_COLOUR
+CARSEG_COLOUR, TORCHVISION_COLOUR = SPLIT_COLOURS["train"], PAPER_COLOUR
 # Kinds of work in a step, from the most useful to the least; others follow.
 SHADES = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00", "#999999", "#C8CCD1", "#E3E6EA")
 
@@ -45,14 +45,14 @@ def ratios(results: Mapping[str, Any]) -> AccessibleFigure:
     figure = new_figure(8.4, 0.5 + 0.36 * len(rows))
     axes = figure.add_subplot()
     values = [row["ratio"] for row in rows]
-    axes.barh(range(len(rows)), [v - 1 for v in values], left=1, color=OURS_COLOUR, height=0.6)
+    axes.barh(range(len(rows)), [v - 1 for v in values], left=1, color=CARSEG_COLOUR, height=0.6)
     axes.axvline(1, color=INK, linewidth=1)
     axes.set_xscale("log")
     axes.set_yticks(range(len(rows)), [row["what"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(min(*values, 1) / 1.6, max(*values, 1) * 3)
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
-        text = f" {value:.3g}×  ({row['stock']:.3g} → {row['ours']:.3g} {row['unit']})"
+        text = f" {value:.3g}×  ({row['torchvision']:.3g} → {row['carseg']:.3g} {row['unit']})"
         axes.text(max(value, 1), place, text, va="center", size=8, color=QUIET)
     axes.set_xlabel("ratio, larger is better; 1: as good")
     hardware = results["hardware"]
@@ -66,16 +66,16 @@ def ratios(results: Mapping[str, Any]) -> AccessibleFigure:
 
 @with_theme
 def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
-    """Where the time of a training step goes, ours and torchvision's.
+    """Where the time of a training step goes, carseg and torchvision's.
 
     Args:
         results: bench.json.
     """
     where = results["where_time_goes"]
-    kinds = sorted({k for kinds in where.values() for k in kinds}, key=lambda k: -where["ours"].get(k, 0.0))
+    kinds = sorted({k for kinds in where.values() for k in kinds}, key=lambda k: -where["carseg"].get(k, 0.0))
     figure = new_figure(8.4, 2.6)
     axes = figure.add_subplot()
-    names = ["ours", "stock"]
+    names = ["carseg", "torchvision"]
     left = [0.0, 0.0]
     for kind, colour in zip(kinds, SHADES * 2, strict=False):
         shares = [where[name].get(kind, 0.0) / sum(where[name].values()) for name in names]
@@ -100,7 +100,7 @@ def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
 
 @with_theme
 def learning(results: Mapping[str, Any]) -> AccessibleFigure:
-    """Validation accuracy over training time, ours and torchvision's.
+    """Validation accuracy over training time, carseg and torchvision's.
 
     Args:
         results: bench.json.
@@ -111,9 +111,9 @@ def learning(results: Mapping[str, Any]) -> AccessibleFigure:
     figure = new_figure(8.4, 3.8)
     axes = figure.add_subplot()
     looks = {
-        "stock": ("torchvision's Mask R-CNN", STOCK_COLOUR, "o-"),
-        "equal epochs": ("ours, as many epochs", OURS_COLOUR, "o--"),
-        "equal time": ("ours, as much time", OURS_COLOUR, "-"),
+        "torchvision": ("torchvision's Mask R-CNN", TORCHVISION_COLOUR, "o-"),
+        "equal epochs": ("carseg, as many epochs", CARSEG_COLOUR, "o--"),
+        "equal time": ("carseg, as much time", CARSEG_COLOUR, "-"),
         "classifier": ("a classifier, as much time", INK, "s"),
         "yolo": ("YOLO, as much time", QUIET, "D"),
     }

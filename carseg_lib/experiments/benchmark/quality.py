@@ -1,32 +1,33 @@
-"""What the time buys: accuracy and mask AP at equal epochs and in equal time, and the time to stock's accuracy."""
+"""Quality for time: accuracy and mask AP at equal epochs and in equal time, and the time to an accuracy."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 from torch import nn
 
+from carseg_lib.core.formatting import duration
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.checkpoint import last_weights
-from carseg_lib.engine.inference import choose_device
-from carseg_lib.engine.progress import duration
-from carseg_lib.engine.trainer import train
+from carseg_lib.engine.device import choose_device
 from carseg_lib.evaluation.average_precision import coco_ap
-from carseg_lib.evaluation.evaluate import predict_split
 from carseg_lib.experiments.baselines import predict_classes, train_baseline_classifier
 from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System
 from carseg_lib.experiments.benchmark.timing import wait_for_gpu
+from carseg_lib.experiments.trials import predict_validation, train_run
 from carseg_lib.models.mask_rcnn import build_model
 
+logger = logging.getLogger(__name__)
+
 # torchvision's reference: a warm-up of 1,000 steps, and a tenth of the rate after 16 and after 22 of 26 epochs. A
-# training of fewer steps warms up through all of them: from scratch, a sooner rise ended in losses that are no numbers.
+# training of fewer steps warms up through all of them: from scratch, a sooner rise ended in losses that are not finite.
 WARMUP_STEPS = 1000
 DROPS = (16 / 26, 22 / 26)
 
@@ -38,7 +39,7 @@ class Quality:
     Attributes:
         epochs: passes over the training photos.
         seconds: of training alone.
-        accuracy: share of photos answered right.
+        accuracy: share of photos predicted correctly.
         mask_ap: COCO's, over IoU 0.5 to 0.95.
         curve: (training seconds, accuracy) after each epoch.
         note: what a reader must know of it.
@@ -56,108 +57,109 @@ class Quality:
         return next((seconds for seconds, reached in self.curve if reached >= accuracy), None)
 
 
-def train_stock(
-    run: Run, dataset: Catalogue, system: System, epochs: int, say: Callable[[str], None]
-) -> Quality:
-    """Trains torchvision's model by its reference recipe on the study's photos, and measures it.
+def train_torchvision(run: Run, dataset: Catalogue, system: System, epochs: int) -> Quality:
+    """Train torchvision's model by its reference recipe on a run's photos, and measure it.
 
-    If its loss becomes no number, its training ends there, and the network of the step before is measured: the note of
+    If its loss is not finite, its training ends there, and the network of the step before is measured: the note of
     what is returned says so.
+
+    Args:
+        run: its photos, image size and batches.
+        dataset: with splits.
+        system: torchvision's; its weights are changed.
+        epochs: passes over the training photos.
     """
-    photos = CarDataset(
-        dataset,
-        "train",
-        run.config.inputs,
-        run.config.seed,
-        augment=True,
-        cache=cache_of(dataset, run.config.inputs, run.caches, say),
-    )
-    steps = epochs * -(-len(photos) // run.config.train.batch_size)
+    config = run.config
+    cache = cache_of(dataset, config.inputs, run.caches)
+    photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    steps = epochs * -(-len(photos) // config.train.batch_size)
     optimizer = system.optimizer
     peak = optimizer.param_groups[0]["lr"]
-    curve, seconds, done, note = [], 0.0, 0, ""
+    curve: list[tuple[float, float]] = []
+    seconds, done, note = 0.0, 0, ""
+    accuracy = mask_ap = 0.0
     warmup = min(WARMUP_STEPS, steps)
     for epoch in range(1, epochs + 1):
-        order = balanced_epoch_order(photos.photos.body_type, epoch, run.config.seed, 0.0)
+        order = balanced_epoch_order(photos.photos.body_type, epoch, config.seed, 0.0)
+        batches = DistributedBatchSampler(order, config.train.batch_size)
         drop = 0.1 ** sum((epoch - 1) / epochs >= share for share in DROPS)
         started = time.perf_counter()
-        for batch in make_loader(
-            photos, DistributedBatchSampler(order, run.config.train.batch_size), run.config.inputs.num_workers
-        ):
+        for batch in make_loader(photos, batches, config.inputs.num_workers):
             for group in optimizer.param_groups:
                 group["lr"] = peak * drop * min((done + 1) / warmup, 1.0)
             try:
                 system.step(batch)
             except NonFiniteLossError as error:  # its weights are as they were
-                note = f"stock ended after {done} of {steps} steps: {error}"
-                say(note)
+                note = f"torchvision ended after {done} of {steps} steps: {error}"
+                logger.info(note)
                 break
             done += 1
             if done in (1, 5) or done % 20 == 0:
-                spent = seconds + time.perf_counter() - started
-                say(f"stock: step {done} of {steps}, about {duration(spent / done * (steps - done))} left")
+                left = (seconds + time.perf_counter() - started) / done * (steps - done)
+                logger.info("torchvision: step %d of %d, about %s left", done, steps, duration(left))
         wait_for_gpu()
         seconds += time.perf_counter() - started
         accuracy, mask_ap = score(system.model, run, dataset)
         curve.append((seconds, accuracy))
-        say(f"stock: epoch {epoch}/{epochs}, accuracy {accuracy:.1%}, mask AP {mask_ap:.1%}")
+        found = f"accuracy {accuracy:.1%}, mask AP {mask_ap:.1%}"
+        logger.info("torchvision: epoch %d/%d, %s", epoch, epochs, found)
         if note:
             break
     return Quality(len(curve), seconds, accuracy, mask_ap, tuple(curve), note)
 
 
-def train_ours(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
-    """Trains the study's model as `make train` does, and measures the last epoch's network: no epoch is chosen."""
-    run.save()
-    dataset.save(run.dataset)
-    history = train(run)
+def train_carseg(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
+    """Train a run as `make train` does, and measure the last epoch's network: no epoch is chosen.
+
+    It is no trial of the runner (`experiments.trials`): its time is measured, so that a finished training is of no
+    use the next time, and its photos are those that torchvision's model gets.
+    """
+    config = run.config
+    history = train_run(run, dataset)
     # an epoch's seconds hold its validation too; the rate is of training alone
-    photos = len(CarDataset(dataset, "train", run.config.inputs, run.config.seed))
+    photos = len(CarDataset(dataset, "train", config.inputs, config.seed))
     seconds = (photos / history.photos_per_second).cumsum()
     checkpoints = max(run.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
-    model = build_model(run.config.model, len(dataset.body_types) + 1, dataset.has_masks)
+    model = build_model(config.model, len(dataset.body_types) + 1, dataset.has_masks)
     model.load_state_dict(last_weights(checkpoints))
-    model = model.to(choose_device(run.config.device), memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last).to(choose_device(config.device))
     accuracy, mask_ap = score(model, run, dataset)
     curve = tuple(zip(seconds.tolist(), history.validation_accuracy.tolist(), strict=True))
     return model, Quality(len(history), float(seconds.iloc[-1]), accuracy, mask_ap, curve)
 
 
-def train_baseline(run: Run, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
-    """Trains an image classifier on the study's backbone for as many whole epochs as fit into a time, at least one.
+def train_classifier(run: Run, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
+    """Train an image classifier on a run's backbone for as many whole epochs as fit into a time, at least one.
 
     Args:
-        study: its photos and recipe.
+        run: its photos and recipe.
         dataset: with splits.
         seconds: of training.
         of_step: seconds that one of its steps takes.
 
     Returns:
-        What came of it. It has no masks: its mask AP is 0.
+        What it reached. It has no masks: its mask AP is 0.
     """
-    steps = -(
-        -len(CarDataset(dataset, "train", run.config.inputs, run.config.seed)) // run.config.train.batch_size
-    )
+    config = run.config
+    steps = -(-len(CarDataset(dataset, "train", config.inputs, config.seed)) // config.train.batch_size)
     epochs = max(int(seconds / (steps * of_step)), 1)
     started = time.perf_counter()
-    model = train_baseline_classifier(run.updated(train={"epochs": epochs}), dataset)
+    model = train_baseline_classifier(config.updated(train={"epochs": epochs}), dataset, run.caches)
     taken = time.perf_counter() - started
-    answers = predict_classes(model, dataset, run)
-    accuracy = float((answers.predicted == answers.body_type).mean())
+    predictions = predict_classes(model, dataset, config)
+    accuracy = float((predictions.predicted == predictions.body_type).mean())
     return Quality(epochs, taken, accuracy, 0.0, ((taken, accuracy),))
 
 
 def score(model: nn.Module, run: Run, dataset: Catalogue) -> tuple[float, float]:
-    """Accuracy and mask AP on the study's validation photos."""
-    photos = CarDataset(dataset, "validation", run.config.inputs, run.config.seed)
-    model.eval()
-    return score_predictions(*predict_split(model, photos, "validation", run.config), dataset)
+    """Accuracy and mask AP on a run's validation photos."""
+    return score_predictions(*predict_validation(model.eval(), dataset, run.config), dataset)
 
 
 def score_predictions(
     predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue
 ) -> tuple[float, float]:
-    """Accuracy and mask AP of answers.
+    """Accuracy and mask AP of predictions.
 
     Args:
         predictions: a row a photo: photo_id, body_type, predicted, width, height.

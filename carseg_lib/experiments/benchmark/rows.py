@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
+from carseg_lib.core.formatting import DASH, markdown_table
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Row:
         part: its heading: "speed", "quality", "memory", "machine".
         what: what was measured.
         unit: of the numbers.
-        stock: torchvision's Mask R-CNN; None where it does not apply.
-        ours: this project's.
+        torchvision: torchvision's Mask R-CNN; None where it does not apply.
+        carseg: carseg's.
         more_is_better: whether a larger number is the better one.
         note: how it was measured.
     """
@@ -27,60 +28,61 @@ class Row:
     part: str
     what: str
     unit: str
-    stock: float | None
-    ours: float | None
+    torchvision: float | None
+    carseg: float | None
     more_is_better: bool = True
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """How many times better ours is: above 1 if it is; None where one number is missing or 0."""
-        if not self.stock or not self.ours:
+        """How many times better carseg is: above 1 if it is; None where one number is missing or 0."""
+        if not self.torchvision or not self.carseg:
             return None
-        return self.ours / self.stock if self.more_is_better else self.stock / self.ours
+        return self.carseg / self.torchvision if self.more_is_better else self.torchvision / self.carseg
 
 
-def write_rows(folder: Path, rows: Sequence[Row], facts: dict[str, Any]) -> None:
+def write_rows(folder: Path, rows: Sequence[Row], info: dict[str, Any]) -> None:
     """bench.json and bench.md.
 
     Args:
         folder: of both.
         rows: in order.
-        facts: what was measured where: settings, hardware, versions, measurements behind the rows.
+        info: what was measured where: settings, hardware, versions, measurements behind the rows.
     """
-    files.write_json(folder / "bench.json", {**facts, "rows": [asdict(r) | {"ratio": r.ratio} for r in rows]})
-    files.write_text(folder / "bench.md", markdown(rows, facts))
+    files.write_json(folder / "bench.json", {**info, "rows": [asdict(r) | {"ratio": r.ratio} for r in rows]})
+    files.write_text(folder / "bench.md", markdown(rows, info))
 
 
-def markdown(rows: Sequence[Row], facts: dict[str, Any]) -> str:
+def markdown(rows: Sequence[Row], info: dict[str, Any]) -> str:
     """The table to read."""
-    hardware = facts["hardware"]
+    hardware = info["hardware"]
     lines = [
         "# Benchmark",
         "",
         f"{hardware['processor']}, {hardware['cores']} cores, {hardware['memory_gb']:g} GB, "
-        f"{', '.join(hardware['gpus']) or 'no GPU'}; {facts['made']}; torch {facts['torch']}. Medians of interleaved "
-        "repeats; a ratio above 1: ours is better.",
+        f"{', '.join(hardware['gpus']) or 'no GPU'}; {info['made']}; torch {info['torch']}. Medians of interleaved "
+        "repeats; a ratio above 1: carseg is better.",
         "",
     ]
+    header = ("What", "Unit", "torchvision", "carseg", "Ratio", "")
     for part in dict.fromkeys(row.part for row in rows):
-        lines += [
-            f"## {part.capitalize()}",
-            "",
-            "| What | Unit | Stock | Ours | Ratio | |",
-            "|:--|:--|--:|--:|--:|:--|",
+        cells = [
+            (
+                row.what,
+                row.unit,
+                _number(row.torchvision),
+                _number(row.carseg),
+                DASH if row.ratio is None else f"{row.ratio:.3g}×",
+                row.note,
+            )
+            for row in rows
+            if row.part == part
         ]
-        for row in rows:
-            if row.part == part:
-                ratio = "–" if row.ratio is None else f"{row.ratio:.3g}×"
-                lines.append(
-                    f"| {row.what} | {row.unit} | {_number(row.stock)} | {_number(row.ours)} | {ratio} | {row.note} |"
-                )
-        lines.append("")
+        lines += [f"## {part.capitalize()}", "", markdown_table(header, cells, "llrrrl")]
     return "\n".join(lines)
 
 
 def _number(value: float | None) -> str:
     if value is None:
-        return "–"
+        return DASH
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

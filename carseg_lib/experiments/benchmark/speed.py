@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Mapping, Sequence, Sized
@@ -9,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
@@ -19,35 +21,24 @@ from carseg_lib.experiments.benchmark.timing import interleaved, medians
 
 LOADED = 8  # batches whose reading is timed
 BATCHES = 3  # of them that steps are timed on, in turn
-STOCK, STOCK_SAME_SIZE = "stock", "stock, same size"
-OURS, OURS_SAME_BACKBONE, CLASSIFIER = "ours", "ours, ResNet-50", "classifier"
+TORCHVISION, TORCHVISION_SAME_SIZE = "torchvision", "torchvision, same size"
+CARSEG, CARSEG_RESNET50, CLASSIFIER = "carseg", "carseg, ResNet-50", "classifier"
 REFERENCE_BATCH = 2  # photos a device in torchvision's reference recipe; eight of 800 pixels take over 20 GB
-SIDES = {STOCK: "stock as it comes", STOCK_SAME_SIZE: "stock at the same size"}
-# What it finds decides its speed: with random weights a hundred things a photo, after a few steps of training nothing.
+SIDES = {TORCHVISION: "torchvision as it comes", TORCHVISION_SAME_SIZE: "torchvision at the same size"}
+# Its detections decide its speed: with random weights a hundred a photo, after a few steps of training none.
 # One that was trained to its end, which takes days here, lies between the two.
-STOCK_UNTRAINED = "stock, same size, untrained"
-UNTRAINED_SIDE = {STOCK_UNTRAINED: "stock at the same size, untrained"}
+TORCHVISION_UNTRAINED = "torchvision, same size, untrained"
+UNTRAINED_SIDE = {TORCHVISION_UNTRAINED: "torchvision at the same size, untrained"}
 
 
 def read_batches(run: Run, dataset: Catalogue) -> tuple[list[Batch], float]:
     """Some batches, and the median seconds that one took to be read and augmented."""
-    photos = CarDataset(
-        dataset,
-        "train",
-        run.config.inputs,
-        run.config.seed,
-        augment=True,
-        cache=cache_of(dataset, run.config.inputs, run.caches),
-    )
-    order = balanced_epoch_order(photos.photos.body_type, 1, run.config.seed, run.config.train.class_balance)
-    loader = iter(
-        make_loader(
-            photos,
-            DistributedBatchSampler(
-                order[: run.config.train.batch_size * LOADED], run.config.train.batch_size
-            ),
-        )
-    )
+    config = run.config
+    cache = cache_of(dataset, config.inputs, run.caches)
+    photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    order = balanced_epoch_order(photos.photos.body_type, 1, config.seed, config.train.class_balance)
+    size = config.train.batch_size
+    loader = iter(make_loader(photos, DistributedBatchSampler(order[: size * LOADED], size)))
     batches, seconds = [], []
     started = time.perf_counter()
     for batch in loader:
@@ -61,39 +52,42 @@ def training_speed(
     systems: Mapping[str, System],
     batches: list[Batch],
     loading: float,
-    run: Run,
+    config: RunConfig,
     repeats: int,
-    facts: dict[str, Any],
+    info: dict[str, Any],
 ) -> list[Row]:
-    """The rows of training; the seconds of every step go into `facts`.
+    """The rows of training; the seconds of every step go into `info`.
 
     Args:
         systems: by name.
         batches: on which they take their steps.
         loading: seconds that reading one took.
-        study: its batch and image size.
+        config: batch and image size.
         repeats: of each step.
-        facts: what bench.json holds.
+        info: what bench.json holds.
     """
     turn = dict.fromkeys(systems, 0)
-    photos = {name: REFERENCE_BATCH if name == STOCK else run.config.train.batch_size for name in systems}
+    photos = {name: REFERENCE_BATCH if name == TORCHVISION else config.train.batch_size for name in systems}
 
     def step(name: str) -> None:
         turn[name] += 1
         images, targets = batches[turn[name] % len(batches)]
         systems[name].step((images[: photos[name]], targets[: photos[name]]))
 
-    seconds = interleaved({name: (lambda name=name: step(name)) for name in systems}, repeats)
-    facts["step_seconds"] = seconds
+    seconds = interleaved({name: functools.partial(step, name) for name in systems}, repeats)
+    info["step_seconds"] = seconds
     middle = medians(seconds)
     rate = {name: photos[name] / s for name, s in middle.items()}
-    height, width = run.config.inputs.size
+    height, width = config.inputs.size
     what = f"training, {width} × {height} px"
-    share = loading / (loading + middle[OURS])
+    share = loading / (loading + middle[CARSEG])
     recipe = "fp32, reference recipe, first layers frozen as from ImageNet"
-    notes = {STOCK: f"{recipe}; {REFERENCE_BATCH} photos a step", STOCK_SAME_SIZE: f"{recipe}; same batch"}
+    notes = {
+        TORCHVISION: f"{recipe}; {REFERENCE_BATCH} photos a step",
+        TORCHVISION_SAME_SIZE: f"{recipe}; same batch",
+    }
     return [
-        *_beside_stock(what, rate, SIDES, notes),
+        *_beside_torchvision(what, rate, SIDES, notes),
         Row("speed", f"{what}, classifier", "photos/s", None, rate[CLASSIFIER], note="no boxes, no masks"),
         Row(
             "speed",
@@ -102,26 +96,26 @@ def training_speed(
             None,
             100 * share,
             False,
-            "ours, no workers",
+            "carseg, no workers",
         ),
     ]
 
 
-def _beside_stock(
+def _beside_torchvision(
     what: str, rate: Mapping[str, float], sides: Mapping[str, str], notes: Mapping[str, str]
 ) -> list[Row]:
-    """Photos a second of ours, and of ours with torchvision's backbone, beside torchvision's."""
+    """Photos a second of carseg, and of carseg with torchvision's backbone, beside torchvision's."""
     return [
         Row(
             "speed",
             f"{what}{backbones}, {side}",
             "photos/s",
-            rate[stock],
-            rate[ours],
-            note=notes[stock],
+            rate[torchvision],
+            rate[carseg],
+            note=notes[torchvision],
         )
-        for ours, backbones in ((OURS, ""), (OURS_SAME_BACKBONE, ", ResNet-50 on both sides"))
-        for stock, side in sides.items()
+        for carseg, backbones in ((CARSEG, ""), (CARSEG_RESNET50, ", ResNet-50 on both sides"))
+        for torchvision, side in sides.items()
     ]
 
 
@@ -129,48 +123,50 @@ def inference_speed(
     systems: Mapping[str, System],
     batches: list[Batch],
     repeats: int,
-    facts: dict[str, Any],
+    info: dict[str, Any],
     are_trained: bool,
 ) -> list[Row]:
     """The rows of inference, as `training_speed` has them of training.
 
     Args:
-        systems: by name; if ours and torchvision's are trained, torchvision's untrained one too.
-        batches: the first is answered.
+        systems: by name; if carseg and torchvision's are trained, torchvision's untrained one too.
+        batches: the first is predicted.
         repeats: of each.
-        facts: what bench.json holds.
-        are_trained: ours and torchvision's have been trained.
+        info: what bench.json holds.
+        are_trained: carseg and torchvision's have been trained.
     """
     images = batches[0][0]
-    answers: dict[str, Any] = {}
-    whole = interleaved(
-        {n: (lambda n=n, s=s: answers.update({n: s.answer(images)})) for n, s in systems.items()}, repeats
-    )
-    found = {n: detections_a_photo(answer) for n, answer in answers.items() if n != CLASSIFIER}
-    one = interleaved({n: (lambda s=s: s.answer(images[:1])) for n, s in systems.items()}, repeats)
-    facts |= {"inference_seconds": whole, "latency_seconds": one, "detections_a_photo": found}
-    rate = {name: len(images) / s for name, s in medians(whole).items()}
+    outputs: dict[str, Any] = {}
+
+    def predict(name: str, batch: Tensor) -> None:
+        outputs[name] = systems[name].predict(batch)
+
+    full = interleaved({name: functools.partial(predict, name, images) for name in systems}, repeats)
+    found = {name: detections_a_photo(output) for name, output in outputs.items() if name != CLASSIFIER}
+    one = interleaved({name: functools.partial(predict, name, images[:1]) for name in systems}, repeats)
+    info |= {"inference_seconds": full, "latency_seconds": one, "detections_a_photo": found}
+    rate = {name: len(images) / s for name, s in medians(full).items()}
     latency = {name: 1000 * s for name, s in medians(one).items()}
     sides = SIDES | (UNTRAINED_SIDE if are_trained else {})
     notes = {
-        stock: f"detections a photo: stock {found[stock]:.3g}, ours {found[OURS]:.3g}; masks pasted"
-        for stock in sides
+        side: f"detections a photo: torchvision {found[side]:.3g}, carseg {found[CARSEG]:.3g}; masks pasted"
+        for side in sides
     }
     if are_trained:
-        notes[STOCK] += "; stock's weights are from training at the same size"
+        notes[TORCHVISION] += "; torchvision's weights are from training at the same size"
     else:
-        notes = {stock: f"untrained; {note}" for stock, note in notes.items()}
+        notes = {torchvision: f"untrained; {note}" for torchvision, note in notes.items()}
     single = "one photo, from tensor to masks"
     return [
-        *_beside_stock(f"inference, batch {len(images)}", rate, sides, notes),
+        *_beside_torchvision(f"inference, batch {len(images)}", rate, sides, notes),
         Row("speed", f"inference, batch {len(images)}, classifier", "photos/s", None, rate[CLASSIFIER]),
         *[
-            Row("speed", f"{single}, {side}", "ms", latency[stock], latency[OURS], False)
-            for stock, side in sides.items()
+            Row("speed", f"{single}, {side}", "ms", latency[torchvision], latency[CARSEG], False)
+            for torchvision, side in sides.items()
         ],
     ]
 
 
-def detections_a_photo(answers: Sequence[Sized | Mapping[str, Tensor]]) -> float:
-    """How many things an answer holds for a photo: a list of them, or torchvision's dict of tensors."""
-    return statistics.mean(len(one["scores"] if isinstance(one, Mapping) else one) for one in answers)
+def detections_a_photo(outputs: Sequence[Sized | Mapping[str, Tensor]]) -> float:
+    """The mean number of detections of a photo: each a list of them, or torchvision's dict of tensors."""
+    return statistics.mean(len(one["scores"] if isinstance(one, Mapping) else one) for one in outputs)

@@ -1,15 +1,15 @@
-"""A YOLO segmentation model beside ours, where the person who runs the benchmark has installed one.
+"""A YOLO segmentation model beside carseg, where the person who runs the benchmark has installed one.
 
 Ultralytics' YOLO is AGPL-3.0: it is no dependency and never imported. If there is a command `yolo` on the PATH (in an
 environment of its own, `uv tool install ultralytics`), it is run as any other program would be: trained on the same
-photos, from the same kind of start, for as long as torchvision's model was, and asked about the same validation photos.
+photos, from the same kind of start, for as long as torchvision's model was, and measured on the same validation photos.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,13 +18,15 @@ import pandas as pd
 import yaml
 
 from carseg_lib.core import files
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.masks import decode_mask, encode_mask
-from carseg_lib.engine.inference import choose_device
+from carseg_lib.engine.device import choose_device
 from carseg_lib.experiments.benchmark.quality import Quality, score_predictions
+
+logger = logging.getLogger(__name__)
 
 COMMAND = "yolo"
 MODEL = "yolo11n-seg"  # the smallest, 2.9 million parameters; ".yaml": from scratch, ".pt": from COCO
@@ -36,27 +38,24 @@ def is_installed() -> bool:
     return shutil.which(COMMAND) is not None
 
 
-def train_yolo(
-    run: Run, dataset: Catalogue, seconds: float, folder: Path, say: Callable[[str], None]
-) -> Quality:
+def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Path) -> Quality:
     """Trains it for some time and measures it on the validation photos.
 
     Args:
-        study: its photos, size and batch; weights "none" trains from scratch, else from COCO (a download of its own).
+        config: photos, size and batch; weights "none" trains from scratch, else from COCO (a download of its own).
         dataset: with masks and splits.
         seconds: of training.
         folder: to work in; what is there is replaced.
-        say: told what happens.
 
     Returns:
         What came of it; the time of its own validations counts, as it does them in between.
 
     Raises:
-        CarsegError: it failed; its last lines are told.
+        CarsegError: it failed; the message holds its last lines.
     """
     shutil.rmtree(folder, ignore_errors=True)
     parts = {
-        split: CarDataset(dataset, split, run.config.inputs, run.config.seed).photos
+        split: CarDataset(dataset, split, config.inputs, config.seed).photos
         for split in ("train", "validation")
     }
     for split, photos in parts.items():
@@ -64,29 +63,31 @@ def train_yolo(
     names = dict(enumerate(dataset.body_types))
     described = {"path": str(folder), "train": "train/images", "val": "validation/images", "names": names}
     files.write_text(folder / "data.yaml", yaml.safe_dump(described, sort_keys=False))
-    start = f"{MODEL}.yaml" if run.config.model.weights == "none" else f"{MODEL}.pt"
-    say(f"yolo: {start}, {seconds:.0f} s of training")
-    common = [f"project={folder}", "exist_ok=True", f"device={_device(run.config.device)}", "plots=False"]
-    common += [f"imgsz={max(run.config.inputs.size)}", f"batch={run.config.train.batch_size}"]
+    start = f"{MODEL}.yaml" if config.model.weights == "none" else f"{MODEL}.pt"
+    logger.info("yolo: %s, %.0f s of training", start, seconds)
+    common = [f"project={folder}", "exist_ok=True", f"device={_device(config.device)}", "plots=False"]
+    common += [f"imgsz={max(config.inputs.size)}", f"batch={config.train.batch_size}"]
     _run(
         [
             *("segment", "train", f"model={start}", f"data={folder / 'data.yaml'}", "name=trained", *common),
-            *("workers=0", f"epochs={EPOCHS}", f"time={seconds / 3600:.6f}", f"seed={run.config.seed}"),
+            *("workers=0", f"epochs={EPOCHS}", f"time={seconds / 3600:.6f}", f"seed={config.seed}"),
         ],
         folder,
     )
-    found = folder / "answers"
+    found = folder / "predictions"
     _run(
         [
-            *("segment", "predict", f"model={folder / 'trained' / 'weights' / 'last.pt'}", "name=answers"),
+            *("segment", "predict", f"model={folder / 'trained' / 'weights' / 'last.pt'}", "name=predicted"),
             *(f"source={folder / 'validation' / 'images'}", "save_txt=True", "save_conf=True", "save=False"),
-            *(f"conf={run.config.model.score_threshold}", "retina_masks=True", *common),
+            *(f"conf={config.model.score_threshold}", "retina_masks=True", *common),
         ],
         folder,
     )
-    detections = read_answers(found / "labels", parts["validation"], dataset.body_types)
+    detections = read_detections(found / "labels", parts["validation"], dataset.body_types)
     history = pd.read_csv(folder / "trained" / "results.csv", skipinitialspace=True)
-    accuracy, mask_ap = score_predictions(photo_answers(detections, parts["validation"]), detections, dataset)
+    accuracy, mask_ap = score_predictions(
+        photo_predictions(detections, parts["validation"]), detections, dataset
+    )
     taken = float(history["time"].iloc[-1])
     return Quality(len(history), taken, accuracy, mask_ap, ((taken, accuracy),))
 
@@ -123,7 +124,7 @@ def largest_outline(mask: np.ndarray) -> np.ndarray:
     return max(outlines, key=cv2.contourArea)[:, 0] + 0.5
 
 
-def read_answers(folder: Path, photos: pd.DataFrame, body_types: tuple[str, ...]) -> pd.DataFrame:
+def read_detections(folder: Path, photos: pd.DataFrame, body_types: tuple[str, ...]) -> pd.DataFrame:
     """What it found, as a table of detections.
 
     Args:
@@ -149,7 +150,7 @@ def read_answers(folder: Path, photos: pd.DataFrame, body_types: tuple[str, ...]
     return pd.DataFrame(rows, columns=["photo_id", "body_type", "score", "x1", "y1", "x2", "y2", "mask"])
 
 
-def photo_answers(detections: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
+def photo_predictions(detections: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
     """The photos with the type of their best detection as `predicted`; nothing where there is none."""
     best = detections.sort_values("score", ascending=False, kind="stable").drop_duplicates("photo_id")
     return photos.assign(predicted=photos.photo_id.map(best.set_index("photo_id").body_type))

@@ -1,1 +1,1 @@
-"""The car segmenter that comes with carseg: trained, measured and described."""
+"""The built-in car segmenter: training, evaluation and model card."""

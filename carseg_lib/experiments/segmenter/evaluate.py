@@ -1,9 +1,10 @@
-"""How well and how fast a teacher draws, on photos whose masks are known: `make teacher DATA=photos`."""
+"""Quality and speed of an annotator, on photos with labelled masks: `make eval-annotator DATA=photos`."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
+from carseg_lib.data.locate import locate_photos
 from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.splits import assign_splits
-from carseg_lib.engine.pseudo_labels.run import NONE, teacher_of
+from carseg_lib.engine.pseudo_labels.run import NONE, cache_folder, make_annotator
 from carseg_lib.engine.pseudo_labels.selection import (
     Annotator,
     annotate,
@@ -28,62 +30,65 @@ from carseg_lib.engine.pseudo_labels.selection import (
 from carseg_lib.evaluation.bootstrap import mean_estimate
 from carseg_lib.evaluation.evaluate import largest_instance
 
+logger = logging.getLogger(__name__)
+
 TIMED = 256  # photos by which the speed is measured, at most; the first batch warms up and is not counted
 
 
-def evaluate_annotator(run: Run, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """Measures the study's teacher on the validation photos of data with masks; trains nothing.
+def evaluate_annotator(run: Run) -> dict[str, Any]:
+    """Measure a run's annotator on the validation photos of data with masks; trains nothing.
 
     Args:
-        study: data with masks; `teacher`, `least_mask_quality`, `batch_size`, `bootstrap_samples`.
-        say: is given each line for the terminal.
+        run: data with masks; the annotator and its settings are those of `pseudo_labels`.
 
     Returns:
         What `measure` gives, and photos_per_second.
 
     Raises:
-        CarsegError: no teacher is asked for, it cannot be had, or the photos have no masks.
+        CarsegError: there is no annotator, it cannot be had, or the photos have no masks.
     """
     if run.config.pseudo_labels.source == NONE:
         raise CarsegError(
-            "teacher=none draws nothing: name one by SET=teacher=shipped, coco, grabcut or a file."
+            "pseudo_labels.source=none draws nothing: name an annotator by SET=pseudo_labels.source=builtin, coco, "
+            "grabcut or a file."
         )
     catalogue = cars_with_masks(locate_photos(run.config.data.source), run.config.seed).split("validation")
-    teacher = teacher_of(run)
-    rate = photos_per_second(teacher, catalogue, run.config.train.batch_size)
-    scores = measure(teacher, catalogue, run) | {"photos_per_second": rate}
-    say(f"{teacher.name} on {catalogue.name}: {format_scores(scores)}")
-    say(f"{rate:.1f} photos a second and process, from file to masks")
+    annotator = make_annotator(run.config.pseudo_labels.source, run.config.device)
+    rate = photos_per_second(annotator, catalogue, run.config.train.batch_size)
+    scores = measure(annotator, catalogue, run) | {"photos_per_second": rate}
+    logger.info("%s on %s: %s", annotator.name, catalogue.name, format_scores(scores))
+    logger.info("%.1f photos a second and process, from file to masks", rate)
     return scores
 
 
-def measure(teacher: Annotator, catalogue: Catalogue, run: Run) -> dict[str, Any]:
-    """How well a teacher draws the masks of photos whose masks are known.
+def measure(annotator: Annotator, catalogue: Catalogue, run: Run) -> dict[str, Any]:
+    """Compare an annotator's masks with the labelled ones.
 
-    It is told that a photo shows a car, no more; a teacher that draws inside boxes is given these too.
+    It is given that a photo shows a car, no more; an annotator that draws inside boxes is given these too.
 
     Args:
-        teacher: asked.
-        catalogue: photos with masks; of several cars in a photo, the largest is the one that is labelled.
-        study: `least_mask_quality`, `batch_size`, `bootstrap_samples`, and where what is said is kept.
+        annotator: that is measured.
+        catalogue: photos with masks; of several cars in a photo, the largest is compared.
+        run: `min_quality`, `batch_size`, `bootstrap_samples`, and the cache of the annotator's instances.
 
     Returns:
-        photos, left_out (share of them: nothing seen, or doubtful), mask_iou (estimate over the others), and
-        mask_iou_of_all (mean over all photos in which something is seen).
+        photos, left_out (share of them: no instance, or of low quality), mask_iou (estimate over the others), and
+        mask_iou_of_all (mean over all photos with an instance).
 
     Raises:
-        CarsegError: it is sure of no photo.
+        CarsegError: no mask reaches the quality.
     """
-    folder = run.caches / "teacher"
-    annotate(catalogue, teacher, folder, run.config.train.batch_size)
+    folder = cache_folder(run)
+    annotate(catalogue, annotator, folder, run.config.train.batch_size)
     given = given_boxes(catalogue)
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     overlaps, qualities = [], []
     for photo in catalogue.photos.itertuples():
-        seen = read_cached(folder, teacher, photo.file_sha256, given[photo.photo_id])
-        car = largest_instance(cars[photo.photo_id], photo.body_type)._asdict()
-        told = car if teacher.uses_boxes else {"box_origin": "whole frame"}
-        chosen = select_instance(told, seen, (photo.width, photo.height))
+        instances = read_cached(folder, annotator, photo.file_sha256, given[photo.photo_id])
+        largest = largest_instance(cars[photo.photo_id], photo.body_type)
+        car = dict(zip(catalogue.instances.columns, largest, strict=True))
+        known = car if annotator.uses_boxes else {"box_origin": "whole frame"}
+        chosen = select_instance(known, instances, (photo.width, photo.height))
         if chosen:
             truth = decode_mask(car["mask"], photo.height, photo.width)
             overlaps.append(mask_iou(decode_mask(chosen.mask, *truth.shape), truth))
@@ -91,8 +96,8 @@ def measure(teacher: Annotator, catalogue: Catalogue, run: Run) -> dict[str, Any
     overlap, sure = np.array(overlaps), np.array(qualities) >= run.config.pseudo_labels.min_quality
     if not sure.any():
         raise CarsegError(
-            f"{catalogue.name}: {teacher.name} is sure of no photo; take another teacher, train it longer, or lower "
-            "min_quality"
+            f"{catalogue.name}: {annotator.name} is sure of no photo; take another annotator, train it longer, or "
+            "lower min_quality"
         )
     samples = {"bootstrap_samples": run.config.eval.bootstrap_samples, "seed": run.config.seed}
     return {
@@ -103,11 +108,11 @@ def measure(teacher: Annotator, catalogue: Catalogue, run: Run) -> dict[str, Any
     }
 
 
-def photos_per_second(teacher: Annotator, catalogue: Catalogue, batch_size: int) -> float:
-    """How fast one process reads and outlines photos; what it said of them before is not used.
+def photos_per_second(annotator: Annotator, catalogue: Catalogue, batch_size: int) -> float:
+    """The speed of one process, from file to masks; cached instances are not used.
 
     Args:
-        teacher: asked.
+        annotator: that is measured.
         catalogue: its first photos are taken, in batches.
         batch_size: photos at a time.
     """
@@ -120,12 +125,12 @@ def photos_per_second(teacher: Annotator, catalogue: Catalogue, batch_size: int)
         if number == 1:
             started = time.perf_counter()
         photos = [np.asarray(read_photo(catalogue.root / name)) for name in batch]
-        teacher.instances(photos, [given[name] for name in batch])
+        annotator.instances(photos, [given[name] for name in batch])
     return sum(map(len, batches[1:])) / (time.perf_counter() - started)
 
 
 def format_scores(scores: Mapping[str, Any]) -> str:
-    """What `measure` gives, in a line."""
+    """The result of `measure`, in a line."""
     iou = scores["mask_iou"]
     return (
         f"mean mask IoU {iou['value']:.3f} ({iou['low']:.3f}-{iou['high']:.3f}, n = {iou['n']:,}), "

@@ -1,4 +1,4 @@
-"""Figures of "rendered to real": what each version of the renderer teaches, and what it is worth as a start."""
+"""Figures of the sim-to-real experiment: the versions of the renderer, and pre-training on rendered photos."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from carseg_lib.reporting.plots.style import (
 )
 
 RENDERED_COLOUR, OTHER_COLOUR = "#D55E00", "#4A6B8A"
-MEASURES = {"accuracy": "photos answered right", "mask_iou": "mask IoU (mean)"}
-_LABEL = {
+MEASURES = {"accuracy": "accuracy", "mask_iou": "mask IoU (mean)"}
+_LABEL: dict[str, Any] = {
     "textcoords": "offset points",
     "size": 8,
     "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
 }
-_BAR = {"fmt": "o", "capsize": 0, "elinewidth": 2.2, "markersize": 6.5}
+_BAR: dict[str, Any] = {"fmt": "o", "capsize": 0, "elinewidth": 2.2, "markersize": 6.5}
 
 
 @with_theme
@@ -35,10 +35,10 @@ def versions(results: Mapping[str, Any]) -> AccessibleFigure:
     """Trained on rendered photos alone: accuracy, recall of each type and mask IoU on real photos, a row a version.
 
     Args:
-        results: transfer.json.
+        results: results.json.
     """
-    title = "Trained on rendered photos alone, asked about real ones"
-    rows = [cell for cell in results["cells"] if cell["question"] == "version"]
+    title = "Trained on rendered photos alone, measured on real ones"
+    rows = [trial for trial in results["trials"] if trial["question"] == "version"]
     if not rows:
         return empty_figure(title, "No version has been trained yet.")
     with_masks = rows[0]["mask_iou"] is not None
@@ -48,7 +48,7 @@ def versions(results: Mapping[str, Any]) -> AccessibleFigure:
     _dots(panels[0], [row["accuracy"] for row in rows], RENDERED_COLOUR)
     guess = most_frequent(results)
     panels[0].axvline(guess, color=QUIET, linewidth=1.1, linestyle=(0, (5, 3)), zorder=0)
-    note = "Dot and bar: value and 95% interval. Dashed: always answering the most frequent type"
+    note = "Dot and bar: value and 95% interval. Dashed: always predicting the most frequent type"
     if real := _all_real(results):
         for axes, measure in zip(panels[:: 1 + with_masks], MEASURES, strict=False):
             if real[measure] is not None:
@@ -56,13 +56,13 @@ def versions(results: Mapping[str, Any]) -> AccessibleFigure:
         note += (
             f"; blue line: trained on {real['photos']:,} real photos instead, from {real['start']} weights"
         )
-    for body_type in results["real"]["answered"]:
+    for body_type in results["evaluated"]["photos"]:
         shares = [row["recall"][body_type] for row in rows]
         places = [(share["value"], i) for i, share in enumerate(shares) if share]
         panels[1].plot(
             *zip(*places, strict=True), "o", color=class_color(body_type), label=body_type, alpha=0.9
         )
-    labels = ["photos answered right", "the same, of each type", "mask IoU (mean)"]
+    labels = ["accuracy", "the same, of each type", "mask IoU (mean)"]
     if with_masks:
         _dots(panels[2], [row["mask_iou"] for row in rows], RENDERED_COLOUR)
     for axes, label in zip(panels, labels, strict=False):
@@ -86,9 +86,9 @@ def curve(results: Mapping[str, Any]) -> AccessibleFigure:
     """Accuracy and mask IoU against the number of real training photos, by start; under them the paired difference.
 
     Args:
-        results: transfer.json.
+        results: results.json.
     """
-    title = "Rendered first, then real: does the start help?"
+    title = "Does pre-training on rendered photos help?"
     points = results["curve"]
     if not points:
         return empty_figure(title, "No point of the curve has been trained yet.")
@@ -123,10 +123,10 @@ def curve(results: Mapping[str, Any]) -> AccessibleFigure:
     )
     note += f"; means of {trainings} trainings, each a small dot" if trainings > 1 else ""
     note += "; 0: the rendered start as it is." if 0 in numbers else "."
-    said = "; ".join(
+    found = "; ".join(
         f"{p['start']} start, {p['photos']} photos: {percent(p['accuracy']['value'])}" for p in points
     )
-    return add_title(figure, title, note, alt=f"{title} Accuracy: {said}. {note}")
+    return add_title(figure, title, note, alt=f"{title} Accuracy: {found}. {note}")
 
 
 def _dots(axes: Axes, estimates: Sequence[Mapping[str, Any]], colour: str) -> None:
@@ -150,7 +150,9 @@ def _bars(
     axes.plot(x, values, color=colour, linewidth=1.2, alpha=0.6)
     axes.errorbar(x, values, yerr=reach, color=colour, label=f"start: {start}", **_BAR)
     for place, value in zip(x, values, strict=True):
-        side = {"xytext": (7, -3), "ha": "left"} if rendered else {"xytext": (-7, -3), "ha": "right"}
+        side: dict[str, Any] = {"xytext": (-7, -3), "ha": "right"}
+        if rendered:
+            side = {"xytext": (7, -3), "ha": "left"}
         axes.annotate(
             percent(value), (place, value), textcoords="offset points", size=8, color=colour, **side
         )
@@ -160,8 +162,8 @@ def _trainings(axes: Axes, results: Mapping[str, Any], numbers: list[int], start
     """Each training of a point that has several, as a small dot."""
     for point in results["curve"]:
         if point["start"] == start and point["trainings"] > 1:
-            cells = [c for c in results["cells"] if (c["question"], c["start"]) == ("curve", start)]
-            values = [c[measure]["value"] for c in cells if c["photos"] == point["photos"]]
+            trials = [c for c in results["trials"] if (c["question"], c["start"]) == ("curve", start)]
+            values = [c[measure]["value"] for c in trials if c["photos"] == point["photos"]]
             place = numbers.index(point["photos"]) + (0.05 if start == "rendered" else -0.05)
             axes.plot([place] * len(values), values, ".", color=INK, markersize=4, zorder=5)
 
@@ -181,12 +183,12 @@ def _pairs(axes: Axes, numbers: list[int], pairs: Sequence[Mapping[str, Any]], m
 
 
 def most_frequent(results: Mapping[str, Any]) -> float:
-    """The share of photos that always answering one type would get right."""
-    counts = results["real"]["answered"].values()
+    """The accuracy of always predicting the most frequent type."""
+    counts = results["evaluated"]["photos"].values()
     return max(counts) / sum(counts)
 
 
 def _all_real(results: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The training on most real photos that did not start from rendered ones."""
-    real = [c for c in results["cells"] if c["question"] == "curve" and c["start"] != "rendered"]
-    return max(real, key=lambda cell: cell["photos"], default=None)
+    real = [c for c in results["trials"] if c["question"] == "curve" and c["start"] != "rendered"]
+    return max(real, key=lambda trial: trial["photos"], default=None)

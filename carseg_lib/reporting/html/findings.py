@@ -272,7 +272,7 @@ def limits(
             "These data have no boxes. The whole frame stands in for each: box AP and box IoU say nothing about "
             "finding cars."
         )
-    if data["masks"] == "teacher":
+    if data["masks"] == "pseudo":
         texts.append(
             "The masks that were learned, and those that the model is judged by, are a teacher's: mask IoU and mask AP "
             "are agreement with it."

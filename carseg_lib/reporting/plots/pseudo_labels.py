@@ -37,7 +37,7 @@ def pseudo_label_figures(
         doubtful: the cars left out (`engine.pseudo_labels.selection.DOUBTFUL_COLUMNS`).
         least: the quality below which a photo is left out.
     """
-    if doubtful.empty and not (catalogue.instances.mask_origin == "teacher").any():
+    if doubtful.empty and not (catalogue.instances.mask_origin == "pseudo").any():
         return {}
     return {
         "mask_qualities": mask_qualities(catalogue, doubtful, least),

@@ -1,4 +1,4 @@
-"""The figure of the ablation: what each change does to accuracy and masks, beside the baseline."""
+"""The figure that experiments share: differences between groups of trials, with their intervals."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from carseg_lib.core.formatting import percent
 from carseg_lib.reporting.plots.style import (
     INK,
     QUIET,
@@ -19,21 +18,22 @@ from carseg_lib.reporting.plots.style import (
 )
 
 FAR = 0.15  # a difference below minus this is named, not drawn to scale: the others would be dots on a line
-MEASURES = {"accuracy_difference": "accuracy", "mask_iou_difference": "mask IoU"}
+MEASURES = {"accuracy": "accuracy", "mask_iou": "mask IoU"}
 
 
 @with_theme
-def effects(results: Mapping[str, Any]) -> AccessibleFigure:
-    """The difference of each variant to the baseline, with its interval.
+def effects_figure(results: Mapping[str, Any], title: str, note: str) -> AccessibleFigure:
+    """The difference of each group of trials to its baseline.
 
     Args:
-        results: ablation.json.
+        results: results.json, see `experiments.results.write_results`.
+        title: of the figure.
+        note: what was trained and measured.
     """
-    title = "What each change does, beside the baseline"
-    rows = [row for row in results["variants"] if row["accuracy_difference"]]
+    rows = [row for row in results["differences"] if row["accuracy"]]
     if not rows:
-        return empty_figure(title, "No variant has been trained yet.")
-    base = results["variants"][0]
+        return empty_figure(title, "Nothing has been compared yet.")
+    titles = {row["group"]: row["title"] or row["group"] for row in results["groups"]}
     figure = new_figure(10.4, 1.1 + 0.34 * len(rows))
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (measure, name) in zip(panels, MEASURES.items(), strict=True):
@@ -46,25 +46,19 @@ def effects(results: Mapping[str, Any]) -> AccessibleFigure:
             if value < least:
                 axes.plot(least, place, "<", color=colour, clip_on=False)
             else:
-                axes.errorbar(
-                    value, place, xerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=2
-                )
+                reach = [[value - low], [high - value]]
+                axes.errorbar(value, place, xerr=reach, fmt="o", color=colour, capsize=2)
             at = {"xy": (1.0, place), "xycoords": ("axes fraction", "data"), "va": "center", "size": 8}
             axes.annotate(f"{value:+.1f}", xytext=(5, 0), textcoords="offset points", color=colour, **at)
         axes.set_xlim(left=least)
         axes.set_xlabel(f"{name}, points")
         axes.grid(True, axis="x")
         axes.set_ylim(len(rows) - 0.4, -0.6)
-    panels[0].set_yticks(range(len(rows)), [textwrap.fill(row["question"], 58) for row in rows], size=8)
-    plan = results["plan"]
-    seeds = f"{base['trainings']} {'seed' if base['trainings'] == 1 else 'seeds'}"
-    note = (
-        f"Baseline: {percent(base['accuracy']['value'])} of n = {results['answered']:,} validation photos right. "
-        f"{plan['photos']:,} training photos × {plan['epochs']} epochs, {seeds}; bars: 95% intervals over photos, "
-        "paired; grey: not told apart; ◂: further to the left."
-    )
-    said = "; ".join(f"{row['name']} {100 * row['accuracy_difference']['value']:+.1f}" for row in rows)
-    return add_title(figure, title, note, alt=f"{title}, accuracy in points: {said}. {note}")
+    labels = [textwrap.fill(titles[row["group"]], 58) for row in rows]
+    panels[0].set_yticks(range(len(rows)), labels, size=8)
+    note = f"{note} Bars: 95% intervals over photos, paired; grey: no significant difference; ◂: further to the left."
+    listed = "; ".join(f"{row['group']} {100 * row['accuracy']['value']:+.1f}" for row in rows)
+    return add_title(figure, title, note, alt=f"{title}, accuracy in points: {listed}. {note}")
 
 
 def _left_end(differences: Iterable[Mapping[str, float]]) -> float:

@@ -1,0 +1,49 @@
+"""The time and the machine that a result was made at and on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+def now() -> str:
+    """The present time, UTC, to the second: "2024-05-01T12:00:00Z"."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, number of cores this process may use, memory in GB (1e9 bytes) and names of the GPUs."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "processor": _processor(),
+        "cores": cores,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "gpus": (
+            command_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or ""
+        ).splitlines(),
+    }
+
+
+def command_output(command: Sequence[str]) -> str | None:
+    """What a program prints; None if it is not there, fails, or takes longer than 10 s."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        brand = command_output(["sysctl", "-n", "machdep.cpu.brand_string"])
+        return brand or platform.processor() or platform.machine()

@@ -1,0 +1,33 @@
+"""The device that torch computes on, and its random numbers."""
+
+import torch
+
+from carseg_lib.core.errors import CarsegError
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device of the setting `device`; "auto" takes a GPU where there is one.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        CarsegError: torch cannot use such a device on this machine.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, usable in available.items() if usable)
+    if not available[device]:
+        raise CarsegError(
+            f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu"
+        )
+    return torch.device(device)
+
+
+def seed_everything(seed: int, device: torch.device) -> None:
+    """Seeds torch (initial heads) and asks for deterministic kernels where all have one: on the CPU."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    # Deterministic mode fills every new tensor with NaN, in case a kernel reads what it has not written: a tenth to a
+    # quarter of a step here, and the numbers are the same without.
+    torch.utils.deterministic.fill_uninitialized_memory = False

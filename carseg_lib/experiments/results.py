@@ -1,0 +1,222 @@
+"""What trials give: estimates of each trial and group, paired differences, and the files that hold them.
+
+Every trial predicts the same photos, so that two groups of trials are compared photo by photo and seed by seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib.core import files
+from carseg_lib.core.formatting import interval, markdown_table, percent, points
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.evaluation.bootstrap import Estimate, mean_estimate, proportion_estimate
+from carseg_lib.evaluation.classification import confusion_matrix, scores_of_matrices
+from carseg_lib.evaluation.paired import MEASURES, compare_results, flatten_estimates, mean_results
+from carseg_lib.evaluation.tables import read_predictions
+from carseg_lib.experiments.trials import Experiment, Trial, read_trial
+
+Tables = Mapping[str, Mapping[int, pd.DataFrame]]  # predictions of a group's trials, by seed
+
+
+def write_results(
+    experiment: Experiment,
+    trials: Sequence[Trial],
+    eval_dataset: Catalogue,
+    pairs: Iterable[tuple[str, str]],
+    plan: Mapping[str, Any],
+    *,
+    bootstrap_samples: int,
+) -> dict[str, Any]:
+    """Write results.json, results.csv (a row a group), trials.csv (a row a trial) and results.md.
+
+    Args:
+        experiment: the trials' folder.
+        trials: those that are measured so far.
+        eval_dataset: the photos that they were measured on.
+        pairs: (baseline, group): which groups are compared.
+        plan: of the experiment, as the results hold it.
+        bootstrap_samples: of every interval.
+
+    Returns:
+        What results.json holds. An estimate is {"value", "low", "high", "n"}, or None without masks.
+        made, hardware: of the last trial;
+        evaluated: name and fingerprint of the data, and photos by body type;
+        trials: name, group, kind, seed, photos, epochs, steps, seconds, accuracy, mask_iou, box_iou, no_detection
+            (estimates), macro_f1, recall {type: estimate}, and the trial's metadata;
+        groups: group, title, trainings, accuracy, mask_iou (of the mean over trainings), macro_f1 and seconds (means),
+            and the metadata;
+        differences: baseline, group, trainings, accuracy, mask_iou: group less baseline, -1..1.
+    """
+    sampling = {"bootstrap_samples": bootstrap_samples, "seed": experiment.seed}
+    cards = {trial.name: read_trial(experiment.folder_of(trial)) for trial in trials}
+    tables: dict[str, dict[int, pd.DataFrame]] = {}
+    for trial in trials:
+        table = read_predictions(experiment.folder_of(trial) / "predictions.csv")
+        tables.setdefault(trial.group, {})[trial.seed] = table
+    rows = [
+        _trial_row(
+            trial, cards[trial.name], tables[trial.group][trial.seed], eval_dataset.body_types, **sampling
+        )
+        for trial in trials
+    ]
+    first = {trial.group: trial for trial in reversed(trials)}
+    groups = [
+        _group_row(first[group], of_seed, [row for row in rows if row["group"] == group], **sampling)
+        for group, of_seed in tables.items()
+    ]
+    last = max(cards.values(), key=lambda card: card["made"])
+    results = {
+        "schema": 2,
+        "made": last["made"],
+        "hardware": last["hardware"],
+        "plan": dict(plan),
+        "evaluated": {
+            "name": eval_dataset.name,
+            "fingerprint": eval_dataset.fingerprint,
+            "photos": {t: int((eval_dataset.photos.body_type == t).sum()) for t in eval_dataset.body_types},
+        },
+        "trials": rows,
+        "groups": groups,
+        "differences": _difference_rows(compare(tables, pairs, **sampling)),
+    }
+    effects = {pair["group"]: pair for pair in results["differences"]}
+    flat_groups = [flatten_estimates(row | _named_differences(effects.get(row["group"]))) for row in groups]
+    files.write_csv(experiment.folder / "results.csv", pd.DataFrame(flat_groups))
+    files.write_csv(experiment.folder / "trials.csv", pd.DataFrame([flatten_estimates(row) for row in rows]))
+    files.write_json(experiment.folder / "results.json", results)
+    files.write_text(experiment.folder / "results.md", results_table(results))
+    return results
+
+
+def compare(
+    tables: Tables, pairs: Iterable[tuple[str, str]], *, bootstrap_samples: int, seed: int
+) -> pd.DataFrame:
+    """Compare groups of trials photo by photo, over the seeds that both have.
+
+    Args:
+        tables: predictions by group and seed; every table holds the same photos in the same order.
+        pairs: (baseline, group); a pair with a group that is not there is left out.
+        bootstrap_samples: resamplings of the photos behind an interval.
+        seed: of the resampling.
+
+    Returns:
+        A row a pair and measure: baseline, group, measure, trainings (of each), value (group less baseline, -1..1),
+        low, high (95% interval over photos), n (photos). Without masks there is no row of mask_iou.
+    """
+    rows = []
+    for baseline, group in pairs:
+        before, after = tables.get(baseline, {}), tables.get(group, {})
+        seeds = [s for s in before if s in after]
+        if not seeds:
+            continue
+        found = compare_results(
+            [before[s] for s in seeds],
+            [after[s] for s in seeds],
+            bootstrap_samples=bootstrap_samples,
+            seed=seed,
+        )
+        for measure, difference in found.items():
+            names = {"baseline": baseline, "group": group, "measure": measure, "trainings": len(seeds)}
+            rows += [names | difference] if difference else []
+    columns = ["baseline", "group", "measure", "trainings", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def results_table(results: Mapping[str, Any]) -> str:
+    """The table to read: a row a group, with its difference to its baseline in percentage points."""
+    effects = {pair["group"]: pair for pair in results["differences"]}
+    n = sum(results["evaluated"]["photos"].values())
+    trainings = max(row["trainings"] for row in results["groups"])
+    rows = []
+    for row in results["groups"]:
+        effect = effects.get(row["group"], dict.fromkeys(MEASURES))
+        rows.append(
+            [
+                f"**{row['group']}**: {row['title']}" if row["title"] else f"**{row['group']}**",
+                _share(row["accuracy"]),
+                points(effect["accuracy"]),
+                percent(row["macro_f1"]),
+                _share(row["mask_iou"]),
+                points(effect["mask_iou"]),
+                f"{row['seconds'] / 60:.1f}",
+            ]
+        )
+    header = ("Trials", "Accuracy", "Difference", "Macro F1", "Mask IoU", "Difference", "Minutes")
+    return (
+        f"Profile `{results['plan']['profile']}`, {trainings} {'seed' if trainings == 1 else 'seeds'}; n = {n:,} "
+        "validation photos. Differences to the baseline in percentage points, photo by photo and seed by seed; in "
+        f"brackets 95% bootstrap intervals over photos.\n\n{markdown_table(header, rows)}"
+    )
+
+
+def macro_f1(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> float:
+    """The mean of the types' F1 scores."""
+    matrix = confusion_matrix(predictions, body_types)
+    return float(scores_of_matrices(matrix[None])["macro_f1"][0])
+
+
+def _trial_row(
+    trial: Trial,
+    card: Mapping[str, Any],
+    predictions: pd.DataFrame,
+    body_types: tuple[str, ...],
+    **sampling: int,
+) -> dict[str, Any]:
+    correct = predictions.predicted == predictions.body_type
+    box_iou = predictions.box_iou.to_numpy(float)
+
+    def share(chosen: pd.Series) -> Estimate | None:
+        return proportion_estimate(int(chosen.sum()), len(chosen), **sampling) if len(chosen) else None
+
+    trained = trial.kind != "evaluate_only"
+    return {
+        **card["trial"],
+        **trial.metadata,
+        "photos": trial.photos if trained else 0,
+        "epochs": trial.run.config.train.epochs if trained else 0,
+        "steps": card["steps"],
+        "seconds": card["seconds"],
+        **mean_results([predictions], **sampling),
+        "box_iou": None if pd.isna(box_iou).any() else mean_estimate(box_iou, **sampling),
+        "no_detection": share(predictions.predicted == ""),
+        "macro_f1": macro_f1(predictions, body_types),
+        "recall": {t: share(correct[predictions.body_type == t]) for t in body_types},
+    }
+
+
+def _group_row(
+    trial: Trial, of_seed: Mapping[int, pd.DataFrame], rows: Sequence[Mapping[str, Any]], **sampling: int
+) -> dict[str, Any]:
+    return {
+        "group": trial.group,
+        "title": trial.title,
+        **trial.metadata,
+        "trainings": len(of_seed),
+        **mean_results(list(of_seed.values()), **sampling),
+        **{name: sum(row[name] for row in rows) / len(rows) for name in ("macro_f1", "seconds")},
+    }
+
+
+def _difference_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The tidy table with a row a pair, an estimate a measure."""
+    rows = []
+    for (baseline, group), of_pair in table.groupby(["baseline", "group"], sort=False):
+        row: dict[str, Any] = {"baseline": baseline, "group": group, **dict.fromkeys(MEASURES)}
+        for one in of_pair.itertuples():
+            row["trainings"] = int(one.trainings)
+            row[one.measure] = {"value": one.value, "low": one.low, "high": one.high, "n": int(one.n)}
+        rows.append(row)
+    return rows
+
+
+def _named_differences(pair: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = pair or {"baseline": "", **dict.fromkeys(MEASURES)}
+    return {"baseline": known["baseline"]} | {f"{m}_difference": known[m] for m in MEASURES}
+
+
+def _share(estimate: Mapping[str, float] | None) -> str:
+    return "–" if estimate is None else f"{percent(estimate['value'])} ({interval(estimate)})"

@@ -1,0 +1,67 @@
+"""Commands of the experiments: sim-to-real, ablation, benchmark."""
+
+from __future__ import annotations
+
+import click
+
+from carseg_lib.core import profiles
+from carseg_lib.core.cli import CarsegCommand
+from carseg_lib.workflow.commands.options import shown, variables
+
+
+@click.command("sim2real", cls=CarsegCommand, help="train on rendered cars, measure on photographs")
+@variables("real", "synthetic", "classes", "profile", "run", "seed", "device", "nproc", "weights", "set")
+def sim2real(
+    real: str,
+    synthetic: str,
+    classes: str,
+    profile: str,
+    run: str,
+    seed: str,
+    device: str,
+    nproc: str,
+    weights: str,
+    set: str,
+) -> None:
+    """Train on rendered cars and measure on photographs."""
+    from carseg_lib.experiments.sim2real import config
+    from carseg_lib.experiments.sim2real.run import run_sim2real
+
+    overrides = profiles.parse_overrides(set) | ({"weights": weights} if weights else {})
+    plan = config.create_plan(
+        real,
+        synthetic,
+        run,
+        profile or "quick",
+        overrides,
+        seed=seed or "0",
+        device=device or "auto",
+        num_processes=nproc or "1",
+        classes=classes,
+    )
+    print(f"done: {shown(run_sim2real(plan))}")
+
+
+@click.command("ablation", cls=CarsegCommand, help="train the variants of notebooks/ablations.yaml")
+@variables("data", "classes", "run", "device", "set")
+def ablation(data: str, classes: str, run: str, device: str, set: str) -> None:
+    """Train every variant and compare."""
+    from carseg_lib.experiments.ablation import config
+
+    plan = config.create_plan(data, run, device or "auto", profiles.parse_overrides(set), classes=classes)
+    from carseg_lib.experiments.ablation.run import run_ablation
+
+    print(f"done: {shown(run_ablation(plan))}")
+
+
+@click.command("benchmark", cls=CarsegCommand, help="measure carseg beside torchvision's Mask R-CNN")
+@variables("data", "classes", "profile", "device", "set")
+def benchmark(data: str, classes: str, profile: str, device: str, set: str) -> None:
+    """Measure carseg beside torchvision."""
+    from carseg_lib.experiments.benchmark.run import create_plan, run_benchmark
+
+    plan = create_plan(profiles.parse_overrides(set))
+    print(f"done: {shown(run_benchmark(profile or 'quick', data, device or 'auto', plan, classes=classes))}")
+
+
+COMMANDS = (sim2real, ablation, benchmark)

@@ -1,0 +1,95 @@
+"""The options that commands share: one help text and one former name each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from carseg_lib.core import cli, profiles
+from carseg_lib.core.run import Run
+
+VARIABLES = {
+    "data": "photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "
+    "the built-in data set)",
+    "classes": 'body types: "hatchback wagon=estate,kombi", a .yaml file, or folders (default: the paper\'s four)',
+    "profile": "set of settings: smoke, quick (default), best or paper",
+    "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
+    "if that run holds other data)",
+    "seed": "seed of every random choice (default: 0)",
+    "device": "auto (default), cpu, cuda or mps",
+    "weights": "initial weights: coco, imagenet, segmenter, none, or a checkpoint's path (default: the profile's)",
+    "nproc": "training processes (default: 1)",
+    "set": 'settings that differ from the profile: "epochs=3 lr=0.001"',
+    "images": "the photo, or folder of photos, to predict",
+    "out": "the folder to write (default: export/ in the run's folder)",
+    "real": "photographs to measure on: a folder or a COCO .json file",
+    "synthetic": 'rendered data sets to train on, e.g. "rendered-2109-plain full=rendered" (default: the built-in)',
+}
+RENAMED = {"types": "classes", "workers": "nproc", "photo": "images", "rendered": "synthetic"}
+STUDY = ("data", "classes", "profile", "run", "seed", "device", "weights", "nproc", "set")
+
+
+def variables(*names: str) -> Callable[[cli.Function], cli.Function]:
+    """Add some of VARIABLES as options, and a refusal of the former name of each that has one.
+
+    Args:
+        names: Keys of VARIABLES, in the order of the help.
+
+    Returns:
+        A decorator; the function gets each value as text, "" if it is not given.
+    """
+
+    def add(function: cli.Function) -> cli.Function:
+        for name in reversed(names):
+            function = cli.option(name, VARIABLES[name])(function)
+        for former, name in RENAMED.items():
+            if name in names:
+                function = cli.renamed_option(former, name)(function)
+        return function
+
+    return add
+
+
+def create_run(
+    *,
+    run: str = "",
+    profile: str = "",
+    data: str = "",
+    set: str = "",
+    seed: str = "",
+    device: str = "",
+    nproc: str = "",
+    weights: str = "",
+    classes: str = "",
+) -> Run:
+    """Check the values of the options STUDY; empty ones take their defaults. Writes nothing.
+
+    Raises:
+        CarsegError: As `Run.create`.
+    """
+    return Run.create(
+        name=run,
+        profile=profile or "quick",
+        data=data,
+        overrides=profiles.parse_overrides(set),
+        seed=seed or "0",
+        device=device or "auto",
+        num_processes=nproc or "1",
+        weights=weights,
+        classes=classes,
+    )
+
+
+def open_run(run: str, profile: str, device: str = "") -> Run:
+    """Open the run that RUN names, or the profile's.
+
+    Raises:
+        CarsegError: As `Run.open`.
+    """
+    return Run.open(run or profile or "quick", device=device)
+
+
+def shown(path: Path) -> str:
+    """Return a path relative to the current folder if it lies in it."""
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,0 +1,89 @@
+"""Commands of the study: run it, write its report, compare it with its reference."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from carseg_lib.core.cli import CarsegCommand
+from carseg_lib.core.paths import runs_root
+from carseg_lib.workflow.commands.options import STUDY, create_run, open_run, shown, variables
+
+
+@click.command("run", cls=CarsegCommand, help="run the study; what is up to date is not run again")
+@variables(*STUDY)
+@click.option(
+    "--until", default="report", metavar="STAGE", help="last stage, e.g. 03_training (default: report)"
+)
+def run(until: str, **options: str) -> int:
+    """Bring a run up to date."""
+    from carseg_lib.workflow import pipeline
+    from carseg_lib.workflow.notebooks import NotebookFailedError
+
+    study = create_run(**options)
+    config = study.config
+    other = (
+        ""
+        if options["run"] or study.name == config.profile
+        else f" (run {config.profile} holds other photos)"
+    )
+    print(
+        f"run {study.name}{other}: {config.profile} profile, {config.data_as_given}, "
+        f"seed {config.seed}, device {config.device}"
+    )
+    try:
+        ran = pipeline.make_run(study, until)
+    except NotebookFailedError as error:
+        print(
+            f"{error}\ncarseg: the run failed; nothing of this stage was kept as a result.", file=sys.stderr
+        )
+        return 1
+    end = shown(study.page if until == "report" else study.folder)
+    print(f"done: {end}" if ran else f"nothing to be done: {end} is up to date")
+    return 0
+
+
+@click.command("report", cls=CarsegCommand, help="write the page of a run again")
+@variables("run", "profile")
+def report(run: str, profile: str) -> None:
+    """Write a run's page, whether or not it is up to date."""
+    from carseg_lib.workflow import pipeline
+
+    print(f"done: {shown(pipeline.make_report(open_run(run, profile)))}")
+
+
+@click.command(
+    "check-reference",
+    cls=CarsegCommand,
+    help="compare a run with its committed reference",
+)
+@variables("run", "profile")
+def check_reference(run: str, profile: str) -> int:
+    """Compare a run with its reference; 1 if it differs."""
+    study = open_run(run, profile)
+    from carseg_lib.workflow.reference import compare_run, mismatches
+
+    table = compare_run(study.folder, runs_root() / "reference")
+    lines = mismatches(table)
+    print(
+        "\n".join(lines)
+        or f"run {study.name} is like its reference: {len(table)} comparisons, all within tolerance"
+    )
+    return 1 if lines else 0
+
+
+@click.command(
+    "update-reference",
+    cls=CarsegCommand,
+    help="write the numbers of a run as its reference",
+)
+@variables("run", "profile")
+def update_reference(run: str, profile: str) -> None:
+    """Make a run the reference of its profile and data."""
+    from carseg_lib.workflow.reference import write_reference
+
+    print(f"done: {shown(write_reference(open_run(run, profile).folder, runs_root() / 'reference'))}")
+
+
+COMMANDS = (run, report, check_reference, update_reference)
