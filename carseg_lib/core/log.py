@@ -18,7 +18,7 @@ class _StdoutHandler(logging.StreamHandler):
         logging.Handler.__init__(self)
 
     @property
-    def stream(self) -> object:  # type: ignore[override]
+    def stream(self) -> object:
         """Standard output."""
         return sys.stdout
 
