@@ -183,8 +183,8 @@ def test_paper_profiles_model_computes_what_torchvisions_does(
     In float64: the scores of a random network lie so near to each other that rounding decides which boxes are kept.
     """
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    from carseg_lib.core.run import Run
     from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
+    from carseg_lib.core.run import Run
 
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
