@@ -184,7 +184,7 @@ def test_paper_profiles_model_computes_what_torchvisions_does(
     """
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     from carseg_lib.core.run import Run
-    from carseg_lib.data.dataset import MEAN, STD
+    from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
@@ -199,7 +199,7 @@ def test_paper_profiles_model_computes_what_torchvisions_does(
     theirs.roi_heads.score_thresh = 0.0
     theirs, ours = theirs.double(), ours.double()
     photo = torch.rand(3, 128, 128).double()
-    mean, std = (torch.tensor(values).double()[:, None, None] for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).double()[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     with torch.no_grad():
         expected = theirs([photo])[0]
         _, found = ours(((photo - mean) / std)[None])
