@@ -7,7 +7,7 @@ differently: checkpoints, gradients and optimisers are unaffected.
 """
 
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
 from timm.layers.padding import pad_same
 from torch import Tensor, nn

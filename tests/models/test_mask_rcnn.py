@@ -2,6 +2,8 @@ import pytest
 import torch
 from torchvision.models.detection import maskrcnn_resnet50_fpn
 
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
+from carseg_lib.core.run import Run
 from carseg_lib.models.mask_rcnn import LOSS_TERMS, build_model, summarize
 from carseg_lib.models.roi_heads import hflip_boxes
 
@@ -163,8 +165,6 @@ def test_without_masks_there_is_no_mask_branch_and_no_mask_loss(run):
 
 def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    from carseg_lib.core.run import Run
-
     paper = Run.create(profile="paper", data=synthetic_cars).config.model
     ours = build_model(paper, 91, with_masks=True).state_dict()
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
@@ -183,8 +183,6 @@ def test_paper_profiles_model_computes_what_torchvisions_does(
     In float64: the scores of a random network lie so near to each other that rounding decides which boxes are kept.
     """
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    from carseg_lib.core.run import Run
-    from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
