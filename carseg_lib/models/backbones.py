@@ -45,7 +45,6 @@ class Architecture:
     layers: dict[int, str] = field(default_factory=dict)
 
 
-MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
 RESNET_LAYERS = {4: "layer1", 8: "layer2", 16: "layer3", 32: "layer4"}
 BACKBONES = {
     "resnet50": Architecture("torchvision", "resnet50", RESNET_LAYERS),
@@ -210,14 +209,17 @@ def input_normalization(backbone: str) -> tuple[Tensor, Tensor] | None:
     normalisation, most of their probability for a car photo is of ImageNet's classes of cars).
     """
     architecture = resolve_backbone(backbone)
-    own: tuple[Sequence[float], Sequence[float]] = (MEAN, STD)
+    own: tuple[Sequence[float], Sequence[float]] = (IMAGENET_MEAN, IMAGENET_STD)
     if architecture.name == "googlenet":
         own = (0.5,) * 3, (0.5,) * 3
     elif architecture.library == "timm" and "efficientnet_lite" not in backbone:
         config = timm.get_pretrained_cfg(architecture.name)
         own = (config.mean, config.std) if config else own
     mean, std = (torch.tensor(values)[:, None, None] for values in own)
-    paper_mean, paper_std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    paper_mean, paper_std = (
+        torch.tensor(IMAGENET_MEAN)[:, None, None],
+        torch.tensor(IMAGENET_STD)[:, None, None],
+    )
     if torch.equal(mean, paper_mean) and torch.equal(std, paper_std):
         return None
     return paper_std / std, (paper_mean - mean) / std

@@ -1,11 +1,10 @@
 import pytest
 import torch
 
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.models.backbones import (
     BACKBONES,
-    MEAN,
-    STD,
     PyramidBackbone,
     build_backbone,
     freeze_stages,
@@ -75,7 +74,7 @@ def test_no_frozen_stage_leaves_all_trainable():
 def test_inputs_are_rescaled_to_what_a_backbones_weights_expect():
     assert input_normalization("resnet50") is None and input_normalization("efficientnet_lite0") is None
     pixels = torch.rand(3, 4, 4)
-    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
     scale, shift = input_normalization("googlenet")
     torch.testing.assert_close((pixels - mean) / std * scale + shift, (pixels - 0.5) / 0.5)
     scale, shift = input_normalization("mobilevitv2")  # trained on values in 0..1
