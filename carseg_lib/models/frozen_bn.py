@@ -1,9 +1,9 @@
 """Frozen batch normalisation as part of the convolution before it.
 
-A normalisation whose statistics and weights are frozen is one scale and one shift a channel, and a convolution can take
-both into its kernel and bias. The large maps of the early layers are then read and written once less in each direction:
-a step took 1.3 times as long before. Weights and buffers stay where they are, under their names; only the
-sums of a forward pass are arranged anew, so that checkpoints, gradients and optimisers know nothing of it.
+A normalisation whose statistics and weights are frozen is one scale and one shift a channel, which a convolution can
+take into its kernel and bias. The large maps of the early layers are then read and written once less in each direction:
+a step took 1.3 times as long before. Weights and buffers keep their names; only the sums of a forward pass are arranged
+differently: checkpoints, gradients and optimisers are unaffected.
 """
 
 import torch
@@ -13,62 +13,79 @@ from timm.layers.padding import pad_same
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carseg_lib.models.replace import as_class, replace_modules
 
-class _FoldedConv(nn.Conv2d):
-    """A convolution that does the work of the normalisation after it, `_norm[0]` (a tuple: not a part of its own)."""
 
-    _norm: tuple[nn.BatchNorm2d]
+class _FusedConv(nn.Conv2d):
+    """A convolution that does the work of the normalisation after it.
 
-    def folded(self) -> tuple[Tensor, Tensor]:
-        """Kernel and bias that give the normalised output."""
-        norm = self._norm[0]
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    Attributes:
+        norm: (that normalisation,): in a tuple, as it is no submodule of the convolution.
+    """
+
+    norm: tuple[nn.BatchNorm2d]
+
+    def fused_weights(self) -> tuple[Tensor, Tensor]:
+        """Kernel and bias that give the normalised output.
+
+        (`torch.nn.utils.fuse_conv_bn_weights` returns new parameters, through which no gradient reaches the kernel.)
+        """
+        norm = self.norm[0]
+        assert norm.running_mean is not None and norm.running_var is not None  # of every frozen normalisation
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
         shift = norm.bias - norm.running_mean * scale
         if self.bias is not None:
             shift = shift + self.bias * scale
         return self.weight * scale[:, None, None, None], shift
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._conv_forward(x, *self.folded())
+        return self._conv_forward(x, *self.fused_weights())
 
 
-class _FoldedConvSame(_FoldedConv):
+class _FusedConvSame(_FusedConv):
     """The same for TensorFlow's padding, which has one row and column more on the far side where the stride is 2.
 
     A kernel with a row and a column of zeros before it needs the same padding on all sides, which costs no copy.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.folded()
+        weight, bias = self.fused_weights()
         side = self.kernel_size[0]
         even = self.stride == (2, 2) and x.shape[-2] % 2 == x.shape[-1] % 2 == 0
         if even and self.kernel_size == (side, side) and side % 2 and self.dilation == (1, 1):
             weight = F.pad(weight, (1, 0, 1, 0))
             return F.conv2d(x, weight, bias, self.stride, (side - 1) // 2, 1, self.groups)
-        x = pad_same(x, self.kernel_size, self.stride, self.dilation)
+        x = pad_same(x, list(self.kernel_size), list(self.stride), list(self.dilation))
         return F.conv2d(x, weight, bias, self.stride, 0, self.dilation, self.groups)
 
 
-class _FoldedNorm(nn.BatchNorm2d):
+class _FusedNorm(nn.BatchNorm2d):
+    """A normalisation whose work the convolution before it does."""
+
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
-class _FoldedNormAct(BatchNormAct2d):
+class _FusedNormAct(BatchNormAct2d):
+    """The same for timm's normalisation with an activation, which is left."""
+
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.drop(x))
 
 
-CONVOLUTIONS = {nn.Conv2d: _FoldedConv, Conv2dSame: _FoldedConvSame}
-NORMS = {nn.BatchNorm2d: _FoldedNorm, BatchNormAct2d: _FoldedNormAct}
+CONVOLUTIONS: dict[type[nn.Module], type[_FusedConv]] = {nn.Conv2d: _FusedConv, Conv2dSame: _FusedConvSame}
+NORMS: dict[type[nn.Module], type[nn.BatchNorm2d]] = {
+    nn.BatchNorm2d: _FusedNorm,
+    BatchNormAct2d: _FusedNormAct,
+}
 
 
 def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:
     """Lets every convolution that a normalisation of the same block follows do the normalisation's work.
 
     Args:
-        body: a backbone whose normalisation is frozen for good (evaluation mode, no gradients); changed in place.
-        example: an input, to see what follows what.
+        body: a backbone whose normalisation stays frozen (evaluation mode, no gradients); changed in place.
+        example: an input, by which it is found what follows what.
 
     Returns:
         The number of pairs.
@@ -78,13 +95,13 @@ def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:
     outputs: list[Tensor] = []
     pairs: list[tuple[nn.Module, nn.Module]] = []
 
-    def after_conv(module: nn.Module, _: tuple, output: Tensor) -> None:
+    def after_conv(module: nn.Module, _: tuple[Tensor], output: Tensor) -> None:
         made[id(output)] = module
         outputs.append(output)
 
-    def before_norm(module: nn.Module, inputs: tuple) -> None:
+    def before_norm(module: nn.Module, inputs: tuple[Tensor]) -> None:
         conv = made.get(id(inputs[0]))
-        # in one block: what a stem gives to a whole block may be needed as it is, by a connection past the block
+        # in one block: the output of a stem may also be needed as it is, by a connection past the block
         if conv is not None and parents[conv] is parents[module]:
             pairs.append((conv, module))
 
@@ -96,7 +113,11 @@ def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:
     body.train(was_training)
     for hook in hooks:
         hook.remove()
+    replacements: dict[nn.Module, nn.Module] = {}
     for conv, norm in pairs:
-        conv.__class__, norm.__class__ = CONVOLUTIONS[type(conv)], NORMS[type(norm)]
-        conv._norm = (norm,)
+        fused_norm = as_class(norm, NORMS[type(norm)])
+        fused_conv = as_class(conv, CONVOLUTIONS[type(conv)])
+        fused_conv.norm = (fused_norm,)
+        replacements |= {conv: fused_conv, norm: fused_norm}
+    replace_modules(body, replacements)
     return len(pairs)

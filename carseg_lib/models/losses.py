@@ -1,4 +1,4 @@
-"""What the heads of Mask R-CNN learn from: the losses of types and masks, and the masks that regions should have."""
+"""Losses of the heads of Mask R-CNN: of classes and of masks, and the targets of the latter."""
 
 from collections.abc import Sequence
 
@@ -10,54 +10,54 @@ from carseg_lib.models.roi_align import area_weights, roi_align
 
 
 def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross entropy of each region; a car's label is smoothed over the types, background stays background.
+    """Cross entropy of each region, with label smoothing among the body types; background is not smoothed.
 
-    (Label smoothing: Szegedy et al. 2016, §7, arXiv:1512.00567. Whether there is a car is no matter of opinion.)
+    (Label smoothing: Szegedy et al. 2016, §7, arXiv:1512.00567.)
 
     Args:
         scores: (R, classes) before softmax.
         labels: (R,) class ids, 0 for background.
-        smoothing: share of a car's label that is spread evenly over all types, its own with them.
+        smoothing: share of a car's label that is spread evenly over all body types, its own included.
 
     Returns:
         (R,).
     """
     types = scores.shape[1] - 1
-    wanted = F.one_hot(labels, types + 1).to(scores.dtype)
-    spread = torch.full_like(wanted, smoothing / types)
+    targets = F.one_hot(labels, types + 1).to(scores.dtype)
+    spread = torch.full_like(targets, smoothing / types)
     spread[:, 0] = 0
-    smoothed = (1 - smoothing) * wanted + spread
-    return F.cross_entropy(scores, torch.where(labels[:, None] > 0, smoothed, wanted), reduction="none")
+    smoothed = (1 - smoothing) * targets + spread
+    return F.cross_entropy(scores, torch.where(labels[:, None] > 0, smoothed, targets), reduction="none")
 
 
-def mask_loss(logits: Tensor, types: Tensor, wanted: Tensor) -> Tensor:
-    """Mean binary cross entropy of each region's mask of its own type (He et al. 2017, §3).
+def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Mean binary cross entropy of each region's mask of its own class (He et al. 2017, §3).
 
     Args:
         logits: (R, classes, M, M).
-        types: (R,) class ids.
-        wanted: (R, M, M), 0..1.
+        labels: (R,) class ids.
+        targets: (R, M, M), 0..1.
 
     Returns:
         A scalar; 0 if there is no region.
     """
     if len(logits) == 0:
         return logits.sum() * 0
-    of_type = logits[torch.arange(len(types), device=types.device), types]
-    return F.binary_cross_entropy_with_logits(of_type, wanted.to(of_type.dtype))
+    of_label = logits[torch.arange(len(labels), device=labels.device), labels]
+    return F.binary_cross_entropy_with_logits(of_label, targets.to(of_label.dtype))
 
 
-def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, which: Tensor, size: int) -> Tensor:
+def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, car: Tensor, size: int) -> Tensor:
     """The share of each cell of each region that its car covers, to the fraction of a pixel.
 
-    (torchvision samples masks as it samples features, a pixel's value at its upper left corner: its targets lie half a
-    pixel off, which a mask's outline shows.)
+    (torchvision samples masks as it samples features, a pixel's value at its upper left corner: its targets are shifted
+    by half a pixel, which is visible in a mask's outline.)
 
     Args:
         masks: (N, H, W) of each photo's cars, 0 or 1.
         boxes: (R, 4) regions, pixels.
-        photo: (R,) of which photo each is.
-        which: (R,) of the photo's cars, the one it shows.
+        photo: (R,) index of each region's photo.
+        car: (R,) index of each region's car among those of its photo.
         size: cells a side, M.
 
     Returns:
@@ -68,7 +68,7 @@ def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, which: T
     maps = boxes.new_zeros(len(masks), most, height, width)
     for i, of_photo in enumerate(masks):
         maps[i, : len(of_photo)] = of_photo
-    number = photo * most + which
+    number = photo * most + car
     order = number.argsort(stable=True)
     found = roi_align(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[
         ..., 0

@@ -1,8 +1,8 @@
 """Mask R-CNN for body types, with the paper's four parts visible (§IV): features, proposals, boxes and classes, masks.
 
-The parts are torchvision's, under torchvision's state-dict names, so that its COCO weights load. What differs from
-`torchvision.models.detection.MaskRCNN`: photos arrive resized and normalised (once, in preprocessing), random sampling
-is seeded per photo, photos are worked on together, and one forward pass can give losses and detections both.
+The parts are torchvision's, under torchvision's state-dict names, so that its COCO weights load. Differences from
+`torchvision.models.detection.MaskRCNN`: photos are resized and normalised beforehand, random sampling is seeded per
+photo, all photos of a batch are computed together, and one forward pass can give both losses and detections.
 """
 
 from collections import OrderedDict
@@ -31,7 +31,7 @@ from carseg_lib.models.roi_heads import (
 )
 from carseg_lib.models.rpn import AnchorScores, RegionProposalNetwork
 
-# The five terms of Mask R-CNN's loss (He et al. 2017, §3; Ren et al. 2015, eq. 1), each with what it is a mean over.
+# The five terms of Mask R-CNN's loss (He et al. 2017, §3; Ren et al. 2015, eq. 1), by what each is a mean over.
 LOSS_TERMS = {
     "loss_objectness": "anchors",
     "loss_rpn_box_reg": "anchors",
@@ -42,7 +42,7 @@ LOSS_TERMS = {
 
 
 class MaskRCNN(nn.Module):
-    """Mask R-CNN over any backbone; see the module's text for what differs from torchvision's.
+    """Mask R-CNN on any backbone; the module's docstring lists the differences from torchvision's.
 
     Args:
         backbone: the feature extractor with its pyramid.
@@ -64,24 +64,24 @@ class MaskRCNN(nn.Module):
         self.config, self.tta = config, tta
         self.backbone = backbone
         channels, strides = backbone.out_channels, backbone.strides
-        # torchvision: one anchor size a level, 8 x stride. Three levels only: two sizes a level cover 32 to 181 px.
-        stock = strides[0] == 4
-        anchor_sizes = tuple((8 * s,) if stock else (4 * s, int(4 * s * 2**0.5)) for s in strides)
+        # torchvision has one anchor size a level, 8 x stride. With three levels, two sizes a level cover 32 to 181 px.
+        five_levels = strides[0] == 4
+        anchor_sizes = tuple((8 * s,) if five_levels else (4 * s, int(4 * s * 2**0.5)) for s in strides)
         anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
         self.rpn = RegionProposalNetwork(
             anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), config
         )
-        # Which level a region is read from: torchvision has one 224 px wide read from stride 16. With three levels, one
-        # of 96 px is: a car that fills half the photo is named by features of stride 16 or 32, where the backbone knows
-        # what things are. Masks want the finer level.
+        # torchvision pools a region of 224 px from stride 16. With three levels, one of 96 px is: a car that fills half
+        # the photo is classified by features of stride 16 or 32, the more abstract ones. Masks need the finer level.
         levels = [stride for stride in strides if stride <= 32]
-        box_pool = MultiScaleRoIAlign(levels, output_size=7, canonical_scale=224 if stock else 96)
-        box_head = TwoMLPHead(channels * 7 * 7, config.box_head_dim)
-        box_predictor = FastRCNNPredictor(config.box_head_dim, num_classes)
+        pyramid_pool = MultiScaleRoIAlign(levels, output_size=7, canonical_scale=224 if five_levels else 96)
+        box_pool: nn.Module = pyramid_pool
+        box_head: nn.Module = TwoMLPHead(channels * 7 * 7, config.box_head_dim)
+        box_predictor: nn.Module = FastRCNNPredictor(config.box_head_dim, num_classes)
         if backbone.top is not None:
-            box_pool, box_head = DualFeaturePool(box_pool, levels[-1]), DualBoxHead(box_head)
+            box_pool, box_head = DualFeaturePool(pyramid_pool, levels[-1]), DualBoxHead(box_head)
             box_predictor = ObjectnessClassPredictor(config.box_head_dim, backbone.top_channels, num_classes)
-        mask_parts = {}
+        mask_parts: dict[str, nn.Module] = {}
         if with_masks:
             mask_head = (config.mask_head_channels,) * config.mask_head_layers
             mask_parts = {
@@ -101,13 +101,13 @@ class MaskRCNN(nn.Module):
 
         Args:
             images: (B, 3, H, W) float, normalised.
-            targets: one dict a photo: boxes (N, 4) float pixels of the network's input, labels (N,) int64 1..C,
+            targets: a dict for each photo: boxes (N, 4) float pixels of the network's input, labels (N,) int64 1..C,
                 masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses.
-            with_masks: draw the detections' masks; a photo's answer does not need them.
+            with_masks: whether the detections' masks are computed; a predicted class does not need them.
 
         Returns:
-            In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): a
-            dict a photo with boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
+            In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): for
+            each photo a dict of boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
             each box.
         """
         with autocast(self.config.precision, images.device):
@@ -116,13 +116,13 @@ class MaskRCNN(nn.Module):
             losses = {} if targets is None else self._losses(features, scored, targets)
             if self.training:
                 return losses, []
-            boxes, there = self.rpn.propose(scored, self.config.rpn_post_nms_top_n)
+            boxes, valid = self.rpn.generate_proposals(scored, self.config.rpn_post_nms_top_n)
             mirrored = self._features(images.flip(3))[1] if self.tta == "hflip" else None
-            found = self.roi_heads.detect(features, boxes, there, scored.image_size, with_masks, mirrored)
+            found = self.roi_heads.detect(features, boxes, valid, scored.image_size, with_masks, mirrored)
         return losses, found
 
     def _features(self, images: Tensor) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
-        """The pyramid's maps, and those that regions are read from: the backbone's last layer may be one of them."""
+        """The pyramid's maps, and those that regions are pooled from: the backbone's last layer may be one of them."""
         pyramid, top = self.backbone(images)
         return pyramid, pyramid if top is None else OrderedDict(pyramid, **{LAST_FEATURE: top})
 
@@ -131,15 +131,15 @@ class MaskRCNN(nn.Module):
     ) -> dict[str, Tensor]:
         truth = PaddedTargets.of(targets)
         of_proposals, anchors = self.rpn.losses(scored, truth)
-        # twice as many to draw from as are looked at in evaluation, as torchvision has it
-        boxes, there = self.rpn.propose(scored, 2 * self.config.rpn_post_nms_top_n)
+        # twice as many as in evaluation, as in torchvision
+        boxes, valid = self.rpn.generate_proposals(scored, 2 * self.config.rpn_post_nms_top_n)
         masks = [target["masks"] for target in targets]
-        of_heads, regions, positives = self.roi_heads.losses(features, boxes, there, truth, masks)
+        of_heads, regions, positives = self.roi_heads.losses(features, boxes, valid, truth, masks)
         self._counts = {"anchors": anchors, "regions": regions, "positives": positives}
         return of_proposals | of_heads
 
     def loss_counts(self) -> dict[str, int]:
-        """What each loss of the last pass was a mean over (see `LOSS_TERMS`)."""
+        """The numbers that the losses of the last pass were means over (see `LOSS_TERMS`)."""
         return dict(zip(self._counts, torch.stack(list(self._counts.values())).int().tolist(), strict=True))
 
 
@@ -149,7 +149,7 @@ def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: st
     Args:
         config: of the network.
         num_classes: body types + 1.
-        with_masks: whether the data have masks to learn from; without, there is no mask branch.
+        with_masks: whether there is a mask branch.
         tta: test-time augmentation, "none" or "hflip".
     """
     # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
@@ -161,10 +161,10 @@ def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: st
         freeze_norm=pretrained,
         with_top=config.class_features == "backbone",
     )
-    if pretrained:  # random layers are of no use frozen
+    if pretrained:  # frozen random layers would be useless
         freeze_stages(backbone.body, config.backbone, config.frozen_stages)
     if pretrained and config.freeze_depthwise:
-        for part in backbone.pretrained_parts():
+        for part in backbone.backbone_modules():
             freeze_depthwise(part)
     return MaskRCNN(backbone, num_classes, config, with_masks, tta)
 
@@ -177,11 +177,11 @@ def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
         image_size: height and width of the network's input, pixels.
 
     Returns:
-        A row a part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations; a
-        multiply-add counts as two, as `torch.utils.flop_counter` has it).
+        A row for each part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations;
+        a multiply-add counts as two, as in `torch.utils.flop_counter`).
     """
     parts = {
-        "feature extraction: backbone": model.backbone.pretrained_parts(),
+        "feature extraction: backbone": model.backbone.backbone_modules(),
         "feature extraction: pyramid": model.backbone.fpn,
         "region proposals": model.rpn,
         "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],
@@ -192,7 +192,7 @@ def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
     was_training = model.training
     device = next(model.parameters()).device
     model.eval()
-    with torch.inference_mode(), FlopCounterMode(display=False, depth=None) as counter:
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, *image_size, device=device))
     model.train(was_training)
     by_module = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}

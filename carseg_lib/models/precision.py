@@ -1,8 +1,8 @@
-"""Number formats: bfloat16 where the machine multiplies in it, at about twice the speed of float32.
+"""Number formats: bfloat16 where the machine has instructions for it, at about twice the speed of float32.
 
-Weights, losses and the optimiser stay in float32; convolutions and matrix products are worked out in bfloat16, which
+Weights, losses and the optimiser stay in float32; convolutions and matrix products are computed in bfloat16, which
 has float32's range and 8 bits of its 24 (mixed precision: Micikevicius et al. 2018, arXiv:1710.03740; bfloat16:
-Kalamkar et al. 2019, arXiv:1905.12322). A processor without such instructions works them out far slower than float32.
+Kalamkar et al. 2019, arXiv:1905.12322). A processor without such instructions is far slower in it than in float32.
 """
 
 import functools
@@ -10,12 +10,14 @@ import functools
 import torch
 from torch import Tensor, nn
 
+from carseg_lib.models.replace import as_class, replace_modules
+
 FLOAT32, BFLOAT16 = "32-true", "bf16-mixed"
 CPU_FEATURES = ("avx512_bf16", "amx_bf16", "bf16")  # as torch names them on x86 and ARM
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """What a study's `precision` means on a device: "auto" is bf16-mixed where it multiplies in it, else 32-true."""
+    """The number format on a device; "auto" is bf16-mixed where the device supports bfloat16, else 32-true."""
     if precision != "auto":
         return precision
     return BFLOAT16 if supports_bf16(device.type) else FLOAT32
@@ -33,13 +35,13 @@ def supports_bf16(device_type: str) -> bool:
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """The context in which a network of that precision is run."""
+    """The context in which a network of that precision runs."""
     enabled = resolve_precision(precision, device) == BFLOAT16
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
 
-class _InFloat32:
-    """A convolution that leaves bfloat16 for its own sums, on a CPU, where a gradient goes through it."""
+class _InFloat32(nn.Conv2d):
+    """A convolution that computes in float32 on a CPU, where a gradient goes through it, and returns bfloat16."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not x.requires_grad or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
@@ -48,20 +50,19 @@ class _InFloat32:
             return super().forward(x.float()).to(torch.bfloat16)
 
 
-@functools.cache
-def _in_float32(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
+def _in_float32(kind: type[nn.Conv2d]) -> type[_InFloat32]:
+    """The class of convolutions that `_InFloat32` makes of a class of convolutions."""
     return type(f"{kind.__name__}InFloat32", (_InFloat32, kind), {})
 
 
 def keep_depthwise_fp32(body: nn.Module) -> int:
-    """Lets the depthwise convolutions that have a stride do their sums in float32.
+    """Lets the depthwise convolutions that have a stride compute in float32.
 
     Their gradient has no fast bfloat16 kernel on a CPU: measured with 144 channels of 56 × 56, a batch of 8, 37 ms
-    against 0.9. There are four of them in an EfficientNet, and they made a whole step slower in bfloat16 than in
-    float32.
+    against 0.9. An EfficientNet has four of them; they made a whole step slower in bfloat16 than in float32.
 
     Args:
-        body: changed in place; parameters, their names and the results, but for rounding, stay.
+        body: changed in place; parameters, their names and, but for rounding, the results stay.
 
     Returns:
         Their number.
@@ -74,6 +75,6 @@ def keep_depthwise_fp32(body: nn.Module) -> int:
         and module.stride != (1, 1)
         and not isinstance(module, _InFloat32)
     ]
-    for module in strided:
-        module.__class__ = _in_float32(type(module))
+    classes = {kind: _in_float32(kind) for kind in {type(module) for module in strided}}
+    replace_modules(body, {module: as_class(module, classes[type(module)]) for module in strided})
     return len(strided)

@@ -1,9 +1,9 @@
-"""Features of regions (RoIAlign, He et al. 2017, §3) as products of small matrices.
+"""RoIAlign (He et al. 2017, §3) as products of small matrices.
 
-RoIAlign reads a bin's value as the mean of bilinear samples on a regular grid. Bilinear weights are a product of one
-along each axis, and so are their means: the P × P values of a region are `Y F Xᵀ`, with a (P, H) matrix Y, an (P, W)
-matrix X and the map F. That is what torchvision's kernel computes sample by sample, on a CPU in one thread and with a
-scattered sum in its gradient; here both directions are matrix products.
+The value of a bin is the mean of bilinear samples on a regular grid. Bilinear weights are a product of one along each
+axis, and so are their means: the P × P values of a region are `Y F Xᵀ`, with a (P, H) matrix Y, a (P, W) matrix X and
+the map F. torchvision's kernel computes the same sample by sample, on a CPU in one thread and with a scattered sum in
+its gradient; here both directions are matrix products.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,20 +11,21 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops.poolers import LevelMapper
 
-SAMPLES = 2  # a side of a bin of features, as torchvision's Mask R-CNN has it
+from carseg_lib.models.torchvision_parts import LevelMapper
+
+SAMPLES = 2  # points a side of a bin, as in torchvision's Mask R-CNN
 
 Weigh = Callable[[Tensor, Tensor, int, int], Tensor]
 
 
 class MultiScaleRoIAlign(nn.Module):
-    """What `torchvision.ops.MultiScaleRoIAlign` computes.
+    """RoIAlign on the levels of a pyramid; computes what `torchvision.ops.MultiScaleRoIAlign` does.
 
     Args:
-        strides: of the pyramid's levels that regions are read from, each twice the one before, in pixels.
+        strides: of the pyramid's levels that regions are pooled from, each twice the one before, in pixels.
         output_size: bins a side, P.
-        canonical_scale: a region of this side, in pixels of the photo, is read from stride 16; one of half that side
+        canonical_scale: a region of this side, in pixels of the photo, is pooled from stride 16; one of half that side
             from stride 8 (Lin et al. 2017, eq. 1).
         samples: points a side of a bin whose mean is its value.
     """
@@ -40,12 +41,12 @@ class MultiScaleRoIAlign(nn.Module):
         self.level_of = LevelMapper(levels[0], levels[-1], canonical_scale)
 
     def forward(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> Tensor:
-        """Reads the features of all regions of a batch.
+        """Features of all regions of a batch.
 
         Args:
-            features: the pyramid's maps, finest first, each (B, C, H, W); those after the last stride are not read.
+            features: the pyramid's maps, finest first, each (B, C, H, W); those after the last stride are not used.
             boxes: (R, 4) of all photos, pixels of the network's input.
-            photo: (R,) of which photo each is, ascending.
+            photo: (R,) index of each region's photo, ascending.
 
         Returns:
             (R, C, P, P), channels last.
@@ -73,9 +74,9 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
     Args:
         map_: (B, C, H, W).
         boxes: (K, 4), in cells of the map.
-        photo: (K,) int, the photo of each region, ascending.
+        photo: (K,) int, index of each region's photo, ascending.
         bins: P.
-        weigh: gives the weight of each cell in each bin along one axis: `point_weights` or `area_weights`.
+        weigh: the weight of each cell in each bin along one axis: `point_weights` or `area_weights`.
 
     Returns:
         (K, P, P, C).
@@ -83,7 +84,7 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
     batch, channels, height, width = map_.shape
     cells = map_.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
     counts = torch.bincount(photo, minlength=batch)
-    # a rectangle of (photos, most regions of a photo): one product for all, whatever each photo has
+    # padded to a rectangle (photos, most regions of a photo): one product for all
     slot = torch.arange(len(photo), device=photo.device) - (counts.cumsum(0) - counts)[photo]
     most = int(counts.max())
     rows, columns = (
@@ -111,7 +112,7 @@ def point_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int
         samples: points a bin.
 
     Returns:
-        (K, P, size) of weights 0..1; samples more than one cell outside the map have none.
+        (K, P, size) of weights 0..1; those of samples more than one cell outside the map are 0.
     """
     step = (end - start).clamp(min=1.0) / bins
     offsets = (torch.arange(bins * samples, device=start.device, dtype=start.dtype) + 0.5) / samples
@@ -132,7 +133,7 @@ def area_weights(start: Tensor, end: Tensor, bins: int, size: int) -> Tensor:
         size: cells of the map.
 
     Returns:
-        (K, P, size) of weights 0..1; what lies outside the map has none.
+        (K, P, size) of weights 0..1.
     """
     width = ((end - start) / bins).clamp(min=1e-6)[:, None, None]
     left = start[:, None, None] + width * torch.arange(bins, device=start.device)[:, None]

@@ -1,7 +1,7 @@
-"""Region proposals: where in a photo a car might be (Ren et al. 2015, §3.1, arXiv:1506.01497).
+"""The region proposal network (Ren et al. 2015, §3.1, arXiv:1506.01497).
 
-torchvision's anchors, head and box coder, under its state-dict names; what comes after them is done for all photos of
-a batch at once, and losses and proposals come from the same scores.
+Anchors, head and box coder are torchvision's, under its state-dict names. What follows them is computed for all photos
+of a batch at once, and losses and proposals follow from the same scores.
 """
 
 from collections.abc import Mapping
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead, concat_box_prediction_layers
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
+from carseg_lib.models.torchvision_parts import BoxCoder
 
-MIN_SIZE = 1e-3  # pixels
-SMOOTH = 1 / 9  # where smooth L1 turns from square to straight; torchvision's
+MIN_SIZE = 1e-3  # smallest side of a proposal, pixels
+SMOOTH_L1_BETA = 1 / 9  # as in torchvision
 
 
 @dataclass(frozen=True)
 class AnchorScores:
-    """Every anchor of a batch with what the head says of it.
+    """The anchors of a batch and the head's output for them.
 
     Attributes:
-        anchors: (A, 4) pixels, the same for all photos, level after level.
-        per_level: how many of them each level of the pyramid has.
+        anchors: (A, 4) pixels, the same for all photos, in order of levels.
+        per_level: number of anchors on each level of the pyramid.
         objectness: (B, A) float32, before the sigmoid.
         offsets: (B, A, 4) float32, from the anchor to the box.
         image_size: height and width of the photos, pixels.
@@ -59,7 +59,7 @@ class RegionProposalNetwork(nn.Module):
 
     def forward(self, pyramid: Mapping[str, Tensor], images: Tensor) -> AnchorScores:
         """Scores the anchors of all photos of a batch (B, 3, H, W)."""
-        maps, size = list(pyramid.values()), tuple(images.shape[-2:])
+        maps, size = list(pyramid.values()), (images.shape[-2], images.shape[-1])
         objectness, offsets = self.head(maps)
         per_level = [scores[0].numel() for scores in objectness]
         objectness, offsets = (x.float() for x in concat_box_prediction_layers(objectness, offsets))
@@ -68,19 +68,19 @@ class RegionProposalNetwork(nn.Module):
             anchors, per_level, objectness.view(len(images), -1), offsets.view(len(images), -1, 4), size
         )
 
-    def propose(self, scored: AnchorScores, most: int) -> tuple[Tensor, Tensor]:
+    def generate_proposals(self, scored: AnchorScores, top_n: int) -> tuple[Tensor, Tensor]:
         """The best boxes of each photo, after non-maximum suppression on each level; no gradient goes through them.
 
         Args:
             scored: from `forward`.
-            most: boxes a photo, and a level before suppression.
+            top_n: boxes a photo, and a level before suppression.
 
         Returns:
-            (B, most, 4) pixels, best first, and (B, most) bool: whether there is a box in this place.
+            (B, top_n, 4) pixels, highest score first, and (B, top_n) bool: whether the place holds a box.
         """
         objectness = scored.objectness.detach()
         photos = len(objectness)
-        best, level = self._best_of_levels(objectness, scored.per_level, most)
+        best, level = self._best_of_levels(objectness, scored.per_level, top_n)
         offsets = scored.offsets.detach().gather(1, best[..., None].expand(-1, -1, 4))
         boxes = self.box_coder.decode_single(offsets.reshape(-1, 4), scored.anchors[best].reshape(-1, 4))
         boxes = clip_boxes_to_image(boxes, scored.image_size)
@@ -89,65 +89,70 @@ class RegionProposalNetwork(nn.Module):
         wide = torch.where(((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIZE).all(1))[0]
         group = photo * len(scored.per_level) + level.repeat(photos)
         kept = wide[batched_nms(boxes[wide], scores[wide], group[wide], self.config.rpn_nms_iou)]
-        return pad_per_image(boxes[kept], photo[kept], photos, most)
+        return pad_per_image(boxes[kept], photo[kept], photos, top_n)
 
     @staticmethod
-    def _best_of_levels(objectness: Tensor, per_level: list[int], most: int) -> tuple[Tensor, Tensor]:
-        """(B, K) which anchors score best on their level, at most `most` of each, and (K,) which level that is."""
+    def _best_of_levels(objectness: Tensor, per_level: list[int], top_n: int) -> tuple[Tensor, Tensor]:
+        """(B, K) indices of the anchors with the highest scores on each level, and (K,) the level of each."""
         found, levels, first = [], [], 0
         for i, scores in enumerate(objectness.split(per_level, 1)):
-            n = min(most, scores.shape[1])
+            n = min(top_n, scores.shape[1])
             found.append(scores.topk(n, dim=1).indices + first)
             levels += [i] * n
             first += scores.shape[1]
         return torch.cat(found, 1), torch.tensor(levels, device=objectness.device)
 
     def losses(self, scored: AnchorScores, truth: PaddedTargets) -> tuple[dict[str, Tensor], Tensor]:
-        """Objectness and box losses (Ren et al. 2015, eq. 1), and over how many anchors they are means."""
-        high, low = self.config.rpn_fg_iou, self.config.rpn_bg_iou
-        which, state = match_boxes(truth, scored.anchors, high, low, best_always=True)
-        size, share = self.config.rpn_batch_size_per_image, self.config.rpn_positive_fraction
-        drawn = sample_boxes(state, truth.seeds, size, share)
-        taken = drawn.taken.float()
-        count = taken.sum().clamp(min=1)
-        logits = drawn.gather(scored.objectness)
-        objectness = F.binary_cross_entropy_with_logits(
-            logits, drawn.positive.to(logits.dtype), reduction="none"
+        """Objectness and box losses (Ren et al. 2015, eq. 1), and the number of anchors that they are means over."""
+        config = self.config
+        car, state = match_boxes(
+            truth, scored.anchors, config.rpn_fg_iou, config.rpn_bg_iou, allow_low_quality=True
         )
-        cars = truth.boxes.gather(1, drawn.gather(which)[..., None].expand(-1, -1, 4))
-        anchors = scored.anchors[drawn.index]
-        # a place without a car has a box of no size: its own anchor stands in, and its loss is not counted
-        cars = torch.where(drawn.positive[..., None], cars, anchors)
-        wanted = self.box_coder.encode_single(cars.reshape(-1, 4), anchors.reshape(-1, 4)).view_as(cars)
-        offsets = F.smooth_l1_loss(drawn.gather(scored.offsets), wanted, beta=SMOOTH, reduction="none")
+        sample = sample_boxes(
+            state, truth.seeds, config.rpn_batch_size_per_image, config.rpn_positive_fraction
+        )
+        valid = sample.valid.float()
+        count = valid.sum().clamp(min=1)
+        logits = sample.gather(scored.objectness)
+        objectness = F.binary_cross_entropy_with_logits(
+            logits, sample.positive.to(logits.dtype), reduction="none"
+        )
+        boxes = truth.boxes.gather(1, sample.gather(car)[..., None].expand(-1, -1, 4))
+        anchors = scored.anchors[sample.index]
+        # a place without a car has a box of no size: its anchor takes its place, and its loss is not counted
+        boxes = torch.where(sample.positive[..., None], boxes, anchors)
+        targets = self.box_coder.encode_single(boxes.reshape(-1, 4), anchors.reshape(-1, 4)).view_as(boxes)
+        offsets = F.smooth_l1_loss(
+            sample.gather(scored.offsets), targets, beta=SMOOTH_L1_BETA, reduction="none"
+        )
         return {
-            "loss_objectness": (objectness * taken).sum() / count,
-            "loss_rpn_box_reg": (offsets.sum(2) * drawn.positive).sum() / count,
-        }, taken.sum()
+            "loss_objectness": (objectness * valid).sum() / count,
+            "loss_rpn_box_reg": (offsets.sum(2) * sample.positive).sum() / count,
+        }, valid.sum()
 
 
-def pad_per_image(boxes: Tensor, photo: Tensor, photos: int, most: int) -> tuple[Tensor, Tensor]:
-    """Puts boxes of all photos into a rectangle.
+def pad_per_image(boxes: Tensor, photo: Tensor, photos: int, places: int) -> tuple[Tensor, Tensor]:
+    """Pads the boxes of all photos to a rectangle.
 
     Args:
         boxes: (K, 4), best first.
-        photo: (K,) of which photo each is.
-        photos: how many there are.
-        most: places a photo; further boxes are left out.
+        photo: (K,) index of each box's photo.
+        photos: number of photos.
+        places: of a photo; further boxes are left out.
 
     Returns:
-        (photos, most, 4), zeros where there is no box, and (photos, most) bool.
+        (photos, places, 4), zeros where there is no box, and (photos, places) bool: whether there is one.
     """
     rank = rank_within_image(photo, photos)
-    kept = rank < most
-    found = boxes.new_zeros(photos, most, 4)
-    there = torch.zeros(photos, most, dtype=torch.bool, device=boxes.device)
+    kept = rank < places
+    padded = boxes.new_zeros(photos, places, 4)
+    valid = torch.zeros(photos, places, dtype=torch.bool, device=boxes.device)
     place = (photo[kept], rank[kept])
-    return found.index_put_(place, boxes[kept]), there.index_put_(place, there.new_ones(()))
+    return padded.index_put_(place, boxes[kept]), valid.index_put_(place, valid.new_ones(()))
 
 
 def rank_within_image(photo: Tensor, photos: int) -> Tensor:
-    """(K,) photo numbers → (K,) how many of the same photo come before."""
+    """(K,) index of each item's photo → (K,) number of items of the same photo before it."""
     order = photo.argsort(stable=True)
     counts = torch.bincount(photo, minlength=photos)
     rank = torch.empty_like(photo)

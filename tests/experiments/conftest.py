@@ -18,6 +18,8 @@ from tests.helpers.small_run import SETTINGS
 
 DECIDED_NAMES = {name.rpartition(".")[2] for name in DECIDED}
 SMALL = {name: value for name, value in SETTINGS.items() if name not in DECIDED_NAMES} | {
+    "height": "64",
+    "width": "64",
     "version_photos": "8",
     "version_epochs": "1",
     "curve": "8:1,all:2",

@@ -11,23 +11,18 @@ import pytest
 import torch
 import yaml
 
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.profiles import resolve_name
 from carseg_lib.experiments import baselines, trials
-from carseg_lib.experiments.ablation import config, run
-from carseg_lib.experiments.ablation.config import BASELINE, create_plan, study_of
-from carseg_lib.experiments.ablation.plots import effects
-from carseg_lib.experiments.ablation.run import (
-    macro_f1,
-    predict_classes,
-    run_ablation,
-    train_baseline_classifier,
-)
+from carseg_lib.experiments.ablation import config
+from carseg_lib.experiments.ablation.config import BASELINE, RENDERED_START, create_plan
+from carseg_lib.experiments.ablation.run import run_ablation
 from carseg_lib.models.weights import hash_tensors
-from tests.helpers.small_run import small_run, with_dataset
 
 SMALL = {
-    "height": 64, "width": 64, "fpn_out_channels": 16, "box_head_dim": 16, "mask_head_channels": 8,
-    "rpn_post_nms_top_n": 16, "rpn_batch_size_per_image": 32, "batch_size": 4, "bootstrap_samples": 100,
+    "height": "64", "width": "64", "fpn_out_channels": "16", "box_head_dim": "16", "mask_head_channels": "8",
+    "rpn_post_nms_top_n": "16", "rpn_batch_size_per_image": "32", "batch_size": "4", "bootstrap_samples": "100",
 }  # fmt: skip
 LISTED = {
     "profile": "smoke",
@@ -59,19 +54,24 @@ def listed(monkeypatch, tmp_path, synthetic_cars):
     return write
 
 
+def value_of(run: RunConfig, setting: str) -> object:
+    part, _, name = resolve_name(setting, "a test").partition(".")
+    return getattr(getattr(run, part), name)
+
+
 def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthetic_cars):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     plan = create_plan(str(synthetic_cars))
     assert len(plan.variants) > 12 and plan.variants[0].name == BASELINE
     assert {v.kind for v in plan.variants} == {"mask_rcnn", "classifier"}
-    base = study_of(plan, plan.variants[0], 0)
+    base = plan.run_of(plan.variants[0], 0).config
     for variant in plan.variants[1:]:
-        study = study_of(plan, variant, 1)
-        differs = {name for name in variant.settings if getattr(study, name) != getattr(base, name)}
+        run = plan.run_of(variant, 1).config
+        differs = {name for name in variant.settings if value_of(run, name) != value_of(base, name)}
         assert differs == set(variant.settings), (
             variant.name
-        )  # a setting equal to the profile's tells nothing
-        assert study.config.seed == 1 and study.config.train.epochs == plan.epochs
+        )  # a setting equal to the profile's changes nothing
+        assert run.seed == 1 and run.train.epochs == plan.epochs
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
     [
         ({"epochs": 0}, {}, "epochs = 0 must be a whole number from 1 up"),
         ({}, {"seeds": "two"}, "seeds = 'two' must be a whole number"),
-        ({}, {"epoch": "2"}, "no setting 'epoch' here; did you mean 'epochs'"),
+        ({}, {"epoch": "2"}, "no setting 'epoch'; did you mean 'epochs'"),
         ({}, {"variants": "no_corp"}, "no variant 'no_corp'; did you mean 'no_crop'"),
         ({"variants": {"x": {"question": "?"}}}, {}, "the first variant must be baseline"),
         ({"variants": {BASELINE: {}}}, {}, "variant baseline lacks a question"),
@@ -91,12 +91,12 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
         (
             {"variants": {BASELINE: {"question": "?"}, "x": {"question": "?", "settings": {"lrr": 3}}}},
             {},
-            "variant x: there is no parameter 'lrr'; did you mean 'lr'",
+            "variant x: there is no setting 'lrr'; did you mean 'train.lr'",
         ),
         (
             {"variants": {BASELINE: {"question": "?"}, "x": {"question": "?", "settings": {"lr": -1.0}}}},
             {},
-            "variant x: lr = -1.0|lr = -1.0",
+            r"train.lr = -1.0 \(variant x\): must be a number above 0",
         ),
         ({"variants": {BASELINE: {"question": "?"}, "x": {"ask": "?"}}}, {}, "variant x has 'ask'"),
         (
@@ -105,6 +105,8 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
             "must be named by letters",
         ),
         ({"extra": 1}, {}, "and nothing else"),
+        ({}, {"lr": "fast"}, r"train.lr = 'fast' \(SET\): must be a number above 0"),
+        ({}, {"train.epochs": "2"}, "train.epochs differs from training to training; set instead: epochs"),
     ],
 )
 def test_a_wrong_list_or_setting_is_refused(listed, changed, settings, message):
@@ -119,47 +121,37 @@ def test_variants_can_be_picked_and_the_baseline_stays(listed):
     assert [variant.name for variant in plan.variants] == [BASELINE, "classifier"] and plan.seeds == 1
 
 
-def test_macro_f1_by_hand():
-    table = pd.DataFrame({"body_type": ["suv", "suv", "sedan"], "predicted": ["suv", "sedan", "sedan"]})
-    assert macro_f1(table, ("suv", "sedan")) == pytest.approx(2 / 3)
+def test_a_setting_of_set_is_of_all_variants_and_gives_way_to_their_own(listed):
+    plan = create_plan(listed(), settings={"lr": "0.003", "min_crop_scale": "0.5"})
+    runs = [plan.run_of(variant, 0).config for variant in plan.variants[:2]]
+    assert [config.train.lr for config in runs] == [0.003, 0.003]
+    assert [config.inputs.min_crop_scale for config in runs] == [0.5, 1.0]
 
 
-def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_cars):
-    study = small_run(
-        monkeypatch, tmp_path, synthetic_cars, max_images_per_split=0, epochs=12, lr=0.005, min_crop_scale=1.0
-    )
-    dataset = with_dataset(study)
-    model = train_baseline_classifier(study, dataset)
-    again = train_baseline_classifier(study, dataset)
-    answers, same = predict_classes(model, dataset, study), predict_classes(again, dataset, study)
-    assert answers.equals(same)
-    assert set(answers.predicted) <= set(dataset.body_types) and answers.mask_iou.isna().all()
-    assert len(answers) == len(dataset.split("validation").photos)
-    assert (answers.predicted == answers.body_type).mean() > 0.3
+def test_a_rendered_start_is_trained_before_the_first_variant_that_needs_it(listed):
+    plan = create_plan(listed(), settings={"seeds": "2"})
+    names = [trial.name for trial in plan.trials(8)]
+    assert names == [
+        "baseline-seed0", "no_crop-seed0", "classifier-seed0", RENDERED_START, "from_rendered-seed0",
+        "baseline-seed1", "no_crop-seed1", "classifier-seed1", "from_rendered-seed1",
+    ]  # fmt: skip
 
 
-def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path):
-    profile = config.study_of
-    monkeypatch.setattr(config, "study_of", lambda *a: profile(*a).model_copy(update=SMALL))
-    monkeypatch.setattr(run, "study_of", config.study_of)
-    data, real_catalogued = listed(), run.cached_catalogue
-    monkeypatch.setattr(  # drawn cars in place of the rendered ones, which are many
-        run,
-        "cached_catalogue",
-        lambda study, folder: real_catalogued(study.updated(data={"source": data}), folder),
-    )
-    plan = create_plan(data)
-    said: list[str] = []
-    page = run_ablation(plan, said.append)
-    results = json.loads((page.parent / "ablation.json").read_text())
-    assert [row["name"] for row in results["variants"]] == list(LISTED["variants"])
-    base, crop, classifier, rendered = results["variants"]
+def test_the_whole_ablation_is_paired_and_resumes(listed, monkeypatch, log):
+    data = listed()
+    monkeypatch.setattr(config, "BUILTIN", data)  # drawn cars in place of the rendered ones, which are many
+    plan = create_plan(data, device="cpu", settings=SMALL)
+    page = run_ablation(plan)
+    results = json.loads((page.parent / "results.json").read_text())
+    assert [row["group"] for row in results["groups"]] == list(LISTED["variants"])
+    base, crop, classifier, rendered = results["groups"]
+    differences = {row["group"]: row for row in results["differences"]}
     started = trials.read_trial(plan.folder / "from_rendered-seed1")["weights"]
     assert started["source"] == "file" and started["fresh"] == 0
-    start = torch.load(plan.folder / run.RENDERED_START / "model.pt", weights_only=True)
+    start = torch.load(plan.folder / RENDERED_START / "model.pt", weights_only=True)
     counted = {name: tensor for name, tensor in start.items() if not name.endswith("num_batches_tracked")}
     assert started["sha256"] == hash_tensors(counted)
-    assert base["trainings"] == 2 and base["accuracy_difference"] is None
+    assert base["trainings"] == 2 and set(differences) == {"no_crop", "classifier", "from_rendered"}
     tables = {
         (name, seed): pd.read_csv(
             plan.folder / f"{name}-seed{seed}" / "predictions.csv", keep_default_na=False
@@ -168,13 +160,13 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
         for seed in (0, 1)
     }
     for row in (base, crop, classifier, rendered):
-        rights = [
-            (t.predicted == t.body_type).mean() for (name, _), t in tables.items() if name == row["name"]
+        correct = [
+            (t.predicted == t.body_type).mean() for (name, _), t in tables.items() if name == row["group"]
         ]
-        assert row["accuracy"]["value"] == pytest.approx(np.mean(rights)) and row["accuracy"]["n"] == 4
+        assert row["accuracy"]["value"] == pytest.approx(np.mean(correct)) and row["accuracy"]["n"] == 4
     gained = crop["accuracy"]["value"] - base["accuracy"]["value"]
-    assert crop["accuracy_difference"]["value"] == pytest.approx(gained)
-    assert classifier["mask_iou"] is None and classifier["mask_iou_difference"] is None
+    assert differences["no_crop"]["accuracy"]["value"] == pytest.approx(gained)
+    assert classifier["mask_iou"] is None and differences["classifier"]["mask_iou"] is None
     seen = {
         seed: pd.read_csv(plan.folder / f"baseline-seed{seed}/dataset/photos.csv").photo_id for seed in (0, 1)
     }
@@ -183,42 +175,20 @@ def test_the_whole_ablation_is_paired_and_goes_on(listed, monkeypatch, tmp_path)
     text = page.read_text()
     assert "| **no_crop**: no crop |" in text and re.search(r"n = 4 validation photos", text)
     assert (page.parent / "effects.png").stat().st_size > 1000
-    assert len(pd.read_csv(page.parent / "ablation.csv")) == 4
+    table = pd.read_csv(page.parent / "results.csv")
+    assert len(table) == 4 and table.accuracy_difference[1] == pytest.approx(gained)
+    assert len(pd.read_csv(page.parent / "trials.csv")) == 8
     # what is done is not made again; what is missing is
     monkeypatch.setattr(trials, "train", None)
     monkeypatch.setattr(baselines.Classifier, "forward", None)
-    said.clear()
-    run_ablation(plan, said.append)
-    assert sum("is up to date" in line for line in said) == 8
-    # another way to answer trains nothing
-    said.clear()
-    mirrored = {"question": "no crop, mirrored", "settings": {"min_crop_scale": 1.0, "tta": 2}}
-    run_ablation(create_plan(listed(variants=LISTED["variants"] | {"no_crop": mirrored})), said.append)
-    assert sum("is up to date" in line for line in said) == 6
-    again = pd.read_csv(plan.folder / "no_crop-seed0" / "predictions.csv", keep_default_na=False)
-    assert not again.score.equals(tables["no_crop", 0].score)
-
-
-def test_a_far_difference_is_named_and_does_not_squeeze_the_others():
-    def row(name, value, low, high):
-        return {
-            "name": name,
-            "question": f"what {name} does",
-            "trainings": 1,
-            "accuracy": {"value": 0.8},
-            "accuracy_difference": {"value": value, "low": low, "high": high},
-            "mask_iou_difference": None,
-        }
-
-    base = row("baseline", 0, 0, 0) | {"accuracy_difference": None}
-    results = {
-        "variants": [base, row("near", -0.02, -0.05, 0.01), row("far", -0.5, -0.55, -0.45)],
-        "answered": 100,
-        "plan": {"photos": 60, "epochs": 2},
-    }
-    figure = effects(results)
-    accuracy = figure.axes[0]
-    assert accuracy.get_xlim()[0] == pytest.approx(-5.5)
-    assert [text.get_text() for text in accuracy.texts] == ["-2.0", "-50.0"]
-    assert [line.get_marker() for line in accuracy.lines].count("<") == 1
-    assert not figure.axes[1].texts  # neither has masks
+    log.clear()
+    run_ablation(plan)
+    assert sum("is up to date" in line for line in log.messages) == 9
+    # another way to predict trains nothing
+    log.clear()
+    mirrored = {"question": "no crop, mirrored", "settings": {"min_crop_scale": 1.0, "tta": "hflip"}}
+    again = listed(variants=LISTED["variants"] | {"no_crop": mirrored})
+    run_ablation(create_plan(again, device="cpu", settings=SMALL))
+    assert sum("is up to date" in line for line in log.messages) == 7
+    changed = pd.read_csv(plan.folder / "no_crop-seed0" / "predictions.csv", keep_default_na=False)
+    assert not changed.score.equals(tables["no_crop", 0].score)

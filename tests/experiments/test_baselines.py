@@ -1,9 +1,18 @@
+"""The baselines: torchvision's Mask R-CNN as it is, and the classifier."""
+
 import pytest
 import torch
 from torchvision.models import ResNet50_Weights, resnet50
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN
+from carseg_lib.evaluation.tables import PREDICTIONS
+from carseg_lib.experiments.baselines import (
+    Classifier,
+    TorchvisionMaskRCNN,
+    predict_classes,
+    train_baseline_classifier,
+)
+from tests.helpers.small_run import small_run, with_dataset
 
 SIZE = (64, 96)
 
@@ -15,7 +24,7 @@ def target():
     return {"boxes": boxes, "labels": torch.tensor([2]), "masks": masks, "index": torch.tensor(0)}
 
 
-def test_the_stock_model_is_torchvisions_and_changes_neither_size_nor_values():
+def test_the_torchvision_model_is_torchvisions_and_changes_neither_size_nor_values():
     torch.manual_seed(0)
     model = TorchvisionMaskRCNN(5, SIZE, "shape")
     photos = torch.randn(1, 3, *SIZE)
@@ -38,7 +47,7 @@ def test_the_stock_model_is_torchvisions_and_changes_neither_size_nor_values():
     assert found["masks"].shape[-2:] == (28, 28) and given["masks"].shape[-2:] == SIZE
 
 
-def test_an_untrained_stock_model_has_activations_of_usual_sizes_and_proposes_regions():
+def test_an_untrained_torchvision_model_has_activations_of_usual_sizes_and_proposes_regions():
     torch.manual_seed(0)
     model = TorchvisionMaskRCNN(5, SIZE, "shape").train()
     photos = torch.randn(2, 3, *SIZE)
@@ -77,7 +86,7 @@ def test_what_is_trained_follows_the_start():
     assert all(p.requires_grad for p in scratch.parameters())
 
 
-def test_the_stock_models_weights_are_torchvisions(monkeypatch):
+def test_the_torchvision_models_weights_are_torchvisions(monkeypatch):
     torch.manual_seed(1)
     state = resnet50(weights=None).state_dict()
     monkeypatch.setattr(ResNet50_Weights.IMAGENET1K_V1.__class__, "get_state_dict", lambda *_, **__: state)
@@ -102,3 +111,24 @@ def test_the_classifier_learns_from_imagenet_weights():
     assert model.eval()(photos).shape == (4, 4)
     with pytest.raises(CarsegError, match="must be one of efficientnet_lite0"):
         Classifier("mobilenetv3", 4, "imagenet")
+
+
+def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_cars):
+    settings = {
+        "max_images_per_split": 0,
+        "epochs": 12,
+        "lr": 0.005,
+        "min_crop_scale": 1.0,
+        "height": 64,
+        "width": 64,
+    }
+    run = small_run(monkeypatch, tmp_path, synthetic_cars, **settings)
+    dataset = with_dataset(run)
+    model, again = (train_baseline_classifier(run.config, dataset, run.caches) for _ in range(2))
+    predictions, same = (predict_classes(network, dataset, run.config) for network in (model, again))
+    assert predictions.equals(same) and list(predictions.columns) == list(PREDICTIONS)
+    assert set(predictions.predicted) <= set(dataset.body_types) and predictions.mask_iou.isna().all()
+    assert len(predictions) == len(dataset.split("validation").photos)
+    assert (predictions.predicted == predictions.body_type).mean() > 0.3
+    mirrored = predict_classes(model, dataset, run.config.updated(eval={"tta": "hflip"}))
+    assert not mirrored.score.equals(predictions.score)

@@ -11,7 +11,7 @@ from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.experiments.benchmark import yolo
 from tests.helpers.small_run import small_run, with_dataset
 
-# Does what `yolo` does with the same words, but knows the answers: it gives each photo its label back.
+# A stand-in of the command `yolo` with the same arguments, which predicts each photo's label.
 STAND_IN = """#!{python}
 import pathlib, shutil, sys
 given = dict(word.split("=", 1) for word in sys.argv[3:])
@@ -53,7 +53,7 @@ def test_labels_are_outlines_that_give_the_masks_back(run, tmp_path):
     assert [p.resolve() for p in pictures] == [(dataset.root / i).resolve() for i in dataset.photos.photo_id]
     for path in (tmp_path / "part" / "labels").iterdir():
         path.write_text("".join(f"{line} 0.8\n" for line in path.read_text().splitlines()))
-    found = yolo.read_answers(tmp_path / "part" / "labels", dataset.photos, dataset.body_types)
+    found = yolo.read_detections(tmp_path / "part" / "labels", dataset.photos, dataset.body_types)
     assert len(found) == len(dataset.instances) and (found.score == 0.8).all()
     truth = dataset.instances.set_index("photo_id")
     for one in found.itertuples():
@@ -68,19 +68,18 @@ def test_an_empty_mask_has_no_outline():
     assert yolo.largest_outline(np.zeros((5, 5), bool)).shape == (0, 2)
 
 
-def test_it_is_trained_asked_and_judged_as_a_program(run, tmp_path, monkeypatch):
+def test_it_is_trained_and_measured_as_a_program(run, tmp_path, monkeypatch, log):
     install(monkeypatch, tmp_path, STAND_IN)
     assert yolo.is_installed()
-    said = []
-    quality = yolo.train_yolo(run, with_dataset(run), 5.0, tmp_path / "yolo", said.append)
+    quality = yolo.train_yolo(run.config, with_dataset(run), 5.0, tmp_path / "yolo")
     assert (quality.epochs, quality.seconds, quality.accuracy) == (2, 5.0, 1.0)
-    assert quality.mask_ap > 0.7 and "5 s of training" in said[0]
+    assert quality.mask_ap > 0.7 and any("5 s of training" in line for line in log.messages)
 
 
-def test_its_failure_is_told_in_a_line(run, tmp_path, monkeypatch):
+def test_its_failure_is_one_line(run, tmp_path, monkeypatch):
     install(monkeypatch, tmp_path, "#!/bin/sh\necho 'no such model' >&2\nexit 1\n")
     with pytest.raises(CarsegError, match="yolo failed: no such model; take it off the PATH"):
-        yolo.train_yolo(run, with_dataset(run), 5.0, tmp_path / "yolo", lambda _: None)
+        yolo.train_yolo(run.config, with_dataset(run), 5.0, tmp_path / "yolo")
 
 
 def test_without_it_nothing_is_run(monkeypatch, tmp_path):

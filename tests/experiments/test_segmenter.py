@@ -1,4 +1,4 @@
-"""What a teacher is measured by: masks that are known, photos left out, and speed."""
+"""Evaluation of an annotator: labelled masks, photos left out, and speed."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def cars(synthetic_cars):
     return cars_with_masks(synthetic_cars).split("validation")
 
 
-class Answering:
+class FixedAnnotator:
     """Gives the photos in their order the masks it was made with, each with its score; then begins again."""
 
     name, sha256, uses_boxes = "a test", "34" * 32, False
@@ -41,65 +41,65 @@ class Answering:
     def __init__(self, cars, scores, cut=0.0):
         largest = cars.instances.assign(area=lambda t: (t.x2 - t.x1) * (t.y2 - t.y1)).sort_values("area")
         largest = largest.drop_duplicates("photo_id", keep="last").set_index("photo_id")
-        self.answers = []
+        self.instances_of_photos = []
         for photo, score in zip(cars.photos.itertuples(), scores, strict=True):
             car = largest.loc[photo.photo_id]
             mask = decode_mask(car["mask"], photo.height, photo.width)
             rows = np.where(mask.any(1))[0]
             mask[rows[: round(len(rows) * cut)]] = False
-            self.answers.append([Instance((car.x1, car.y1, car.x2, car.y2), mask, score, 1.0)])
-        self.asked = 0
+            self.instances_of_photos.append([Instance((car.x1, car.y1, car.x2, car.y2), mask, score, 1.0)])
+        self.done = 0
 
     def instances(self, photos, boxes):
-        first, self.asked = self.asked, self.asked + len(photos)
-        return self.answers[first : self.asked]
+        first, self.done = self.done, self.done + len(photos)
+        return self.instances_of_photos[first : self.done]
 
 
-def test_true_masks_score_1_and_doubtful_photos_are_counted_apart(run, cars):
+def test_true_masks_score_1_and_photos_of_low_quality_are_counted_apart(run, cars):
     n = len(cars.photos)
-    scores = measure(Answering(cars, [0.2] + [0.9] * (n - 1)), cars, run)
+    scores = measure(FixedAnnotator(cars, [0.2] + [0.9] * (n - 1)), cars, run)
     assert scores["photos"] == n and scores["left_out"] == pytest.approx(1 / n)
     assert scores["mask_iou"]["n"] == n - 1 and scores["mask_iou"]["value"] == scores["mask_iou_of_all"] == 1
 
 
 def test_half_a_mask_scores_about_half(run, cars):
-    scores = measure(Answering(cars, [0.9] * len(cars.photos), cut=0.5), cars, run)
+    scores = measure(FixedAnnotator(cars, [0.9] * len(cars.photos), cut=0.5), cars, run)
     assert 0.3 < scores["mask_iou"]["value"] < 0.7
 
 
-def test_a_teacher_that_is_sure_of_nothing_is_told_of(run, cars):
+def test_an_annotator_without_a_sure_mask_is_refused(run, cars):
     with pytest.raises(CarsegError, match="a test is sure of no photo"):
-        measure(Answering(cars, [0.1] * len(cars.photos)), cars, run)
+        measure(FixedAnnotator(cars, [0.1] * len(cars.photos)), cars, run)
 
 
 def test_speed_is_of_all_batches_but_the_first(cars, monkeypatch):
-    teacher = Answering(cars, [0.9] * len(cars.photos))
+    annotator = FixedAnnotator(cars, [0.9] * len(cars.photos))
     ticks = iter([10.0, 12.0])
     monkeypatch.setattr(evaluate.time, "perf_counter", lambda: next(ticks))
-    assert photos_per_second(teacher, cars, 2) == (len(cars.photos) - 2) / 2.0
+    assert photos_per_second(annotator, cars, 2) == (len(cars.photos) - 2) / 2.0
 
 
-def test_grabcut_is_given_the_boxes(run, cars, monkeypatch):
-    said = []
+def test_grabcut_is_given_the_boxes(run, log):
     run = run.updated(pseudo_labels={"source": "grabcut", "min_quality": 0.0})
-    scores = evaluate_annotator(run, said.append)
+    scores = evaluate_annotator(run)
     assert scores["mask_iou"]["value"] > 0.7 and scores["left_out"] == 0
-    assert said[0].startswith("GrabCut on ") and "photos a second and process" in said[1]
+    lines = [record.message for record in log.records if record.name == evaluate.__name__]
+    assert lines[0].startswith("GrabCut on ") and "photos a second and process" in lines[1]
 
 
-def test_no_teacher_and_no_masks_are_refused(run, synthetic_cars):
-    with pytest.raises(CarsegError, match="teacher=none draws nothing"):
+def test_no_annotator_and_no_masks_are_refused(run, synthetic_cars):
+    with pytest.raises(CarsegError, match="source=none draws nothing"):
         evaluate_annotator(run.updated(pseudo_labels={"source": "none"}))
     with pytest.raises(CarsegError, match="no masks"):
         evaluate_annotator(run.updated(data={"source": str(synthetic_cars / "images")}))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"needs real photos with masks in {Path('../shared/data')}")
-def test_the_shipped_teacher_outlines_real_cars(monkeypatch, tmp_path):
+def test_the_builtin_segmenter_outlines_real_cars(monkeypatch, tmp_path):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     run = Run.create("teacher", data=REAL)
     cars = cars_with_masks(REAL).split("validation")
     others = cars.photos.photo_id[np.arange(len(cars.photos)) % 18 > 0]
     few = cars.without(others, "not drawn", pd.Series("", others.index))
-    scores = measure(evaluate.teacher_of(run), few, run)
+    scores = measure(evaluate.make_annotator("builtin", "auto"), few, run)
     assert scores["mask_iou"]["value"] > 0.87 and scores["left_out"] < 0.1

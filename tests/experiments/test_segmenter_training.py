@@ -9,7 +9,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.experiments.segmenter.evaluate import format_scores, measure
-from carseg_lib.experiments.segmenter.train import NAME, make_segmenter
+from carseg_lib.experiments.segmenter.train import NAME, train_segmenter
 from carseg_lib.models.pretrained import CAR, read_segmenter
 from tests.helpers.small_run import small_run, with_dataset
 
@@ -19,16 +19,15 @@ def run(monkeypatch, tmp_path, synthetic_cars):
     return small_run(monkeypatch, tmp_path, synthetic_cars, min_quality=0.0)
 
 
-def test_a_segmenter_is_trained_measured_and_annotates(run, synthetic_cars):
-    lines = []
+def test_a_segmenter_is_trained_measured_and_annotates(run, synthetic_cars, log):
     run = run.updated(train={"epochs": 1}, name="segmenter")
-    path = make_segmenter(run, synthetic_cars, lines.append)
+    path = train_segmenter(run, synthetic_cars)
     assert path == run.folder / NAME
     _, card = read_segmenter(path)
     assert card["body_types"] == [CAR] and Catalogue.load(run.dataset).body_types == (CAR,)
     (scores,) = card["metrics"].values()
     assert 0 <= scores["mask_iou"]["value"] <= 1 and scores["photos"] == scores["mask_iou"]["n"] > 0
-    assert format_scores(scores) in lines[-1]
+    assert format_scores(scores) in log.messages[-1]
     annotator = load_annotator(str(run.best_weights), "cpu")
     dataset = with_dataset(run).split("validation")
     again = measure(annotator, dataset, run)
@@ -40,4 +39,4 @@ def test_photos_without_masks_cannot_make_a_segmenter(run, synthetic_cars, tmp_p
     bare = tmp_path / "bare"
     shutil.copytree(synthetic_cars / "images", bare)
     with pytest.raises(CarsegError, match="no masks"):
-        make_segmenter(run.updated(data={"source": str(bare)}), None, lambda _: None)
+        train_segmenter(run.updated(data={"source": str(bare)}), None)

@@ -74,12 +74,12 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
         pyramid, features = model._features(images)
         _, mirrored = model._features(images.flip(3))
         scored = model.rpn(pyramid, images)
-        boxes, _ = model.rpn.propose(scored, model.config.rpn_post_nms_top_n)
-        seen, there = heads._read(features, boxes)
-        other, elsewhere = heads._read(mirrored, hflip_boxes(boxes, 96))
-        scores, mean = (seen + other) / 2, (there + hflip_boxes(elsewhere, 96)) / 2
+        boxes, _ = model.rpn.generate_proposals(scored, model.config.rpn_post_nms_top_n)
+        plain_scores, plain = heads._predict_boxes(features, boxes)
+        flipped_scores, flipped = heads._predict_boxes(mirrored, hflip_boxes(boxes, 96))
+        scores, mean = (plain_scores + flipped_scores) / 2, (plain + hflip_boxes(flipped, 96)) / 2
         mean = mean.clamp(0, 96)
-    assert losses == {} and not torch.allclose(seen, other)
+    assert losses == {} and not torch.allclose(plain_scores, flipped_scores)
     for i, one in enumerate(found):
         region = slice(i * boxes.shape[1], (i + 1) * boxes.shape[1])
         for box, label, score, mask in zip(
@@ -137,7 +137,7 @@ def test_what_is_frozen_is_frozen_only_where_there_are_weights_to_keep(run):
         model = build_model(run.updated(model=changes).config.model, 5, with_masks=True)
         kernels = [
             m.weight
-            for part in model.backbone.pretrained_parts()
+            for part in model.backbone.backbone_modules()
             for m in part.modules()
             if isinstance(m, torch.nn.Conv2d)
         ]
@@ -174,24 +174,32 @@ def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypat
     }
 
 
-def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_path, synthetic_cars):
+@pytest.mark.parametrize("detections", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_paper_profiles_model_computes_what_torchvisions_does(
+    monkeypatch, tmp_path, synthetic_cars, detections
+):
     """Same weights, same photo, resized and normalised by each in its own place: the same detections.
 
     In float64: the scores of a random network lie so near to each other that rounding decides which boxes are kept.
     """
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     from carseg_lib.core.run import Run
-    from carseg_lib.data.dataset import MEAN, STD
+    from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
-    run = Run.create(profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0"})
+    theirs.roi_heads.detections_per_img = detections
+    run = Run.create(
+        profile="paper",
+        data=synthetic_cars,
+        overrides={"score_threshold": "0.0", "max_detections": detections},
+    )
     ours = build_model(run.config.model, 91, with_masks=True).eval()
     ours.load_state_dict(theirs.state_dict(), strict=False)
     theirs.roi_heads.score_thresh = 0.0
     theirs, ours = theirs.double(), ours.double()
     photo = torch.rand(3, 128, 128).double()
-    mean, std = (torch.tensor(values).double()[:, None, None] for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).double()[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     with torch.no_grad():
         expected = theirs([photo])[0]
         _, found = ours(((photo - mean) / std)[None])

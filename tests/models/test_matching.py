@@ -7,7 +7,7 @@ from torchvision.ops import box_iou
 
 from carseg_lib.models.matching import (
     BACKGROUND,
-    BETWEEN,
+    IGNORE,
     PaddedTargets,
     jitter_boxes,
     match_boxes,
@@ -35,9 +35,9 @@ def truth_of(counts, generator):
 def test_the_cars_of_a_batch_stand_in_a_rectangle():
     truth, targets = truth_of((2, 0, 1), torch.Generator().manual_seed(0))
     assert truth.boxes.shape == (3, 2, 4) and truth.seeds == (0, 1, 2)
-    assert truth.present.tolist() == [[True, True], [False, False], [True, False]]
-    assert torch.equal(truth.boxes[truth.present], torch.cat([t["boxes"] for t in targets]))
-    assert torch.equal(truth.labels[truth.present], torch.cat([t["labels"] for t in targets]))
+    assert truth.valid.tolist() == [[True, True], [False, False], [True, False]]
+    assert torch.equal(truth.boxes[truth.valid], torch.cat([t["boxes"] for t in targets]))
+    assert torch.equal(truth.labels[truth.valid], torch.cat([t["labels"] for t in targets]))
 
 
 @given(st.integers(0, 2**31), st.lists(st.integers(0, 4), min_size=1, max_size=4), st.booleans())
@@ -47,19 +47,19 @@ def test_cars_are_matched_as_torchvision_matches_them(seed, counts, same_boxes):
     truth, targets = truth_of(counts, generator)
     of_all = [some_boxes(30, generator) for _ in counts]
     boxes = of_all[0] if same_boxes else torch.stack(of_all)
-    for high, low, best_always in ((0.7, 0.3, True), (0.5, 0.5, False)):
-        which, state = match_boxes(truth, boxes, high, low, best_always)
-        matcher = Matcher(high, low, allow_low_quality_matches=best_always)
+    for high, low, low_quality in ((0.7, 0.3, True), (0.5, 0.5, False)):
+        which, state = match_boxes(truth, boxes, high, low, low_quality)
+        matcher = Matcher(high, low, allow_low_quality_matches=low_quality)
         for i, target in enumerate(targets):
             if not len(target["boxes"]):
                 assert (state[i] == BACKGROUND).all()
                 continue
             iou = box_iou(target["boxes"], of_all[0 if same_boxes else i])
-            if best_always and (iou.amax(1) == 0).any():
+            if low_quality and (iou.amax(1) == 0).any():
                 continue  # torchvision then takes every box for that car's
             expected = matcher(iou)
             assert torch.equal(which[i][expected >= 0], expected[expected >= 0])
-            states = torch.where(expected >= 0, 1, torch.where(expected == -1, BACKGROUND, BETWEEN))
+            states = torch.where(expected >= 0, 1, torch.where(expected == -1, BACKGROUND, IGNORE))
             assert torch.equal(state[i], states)
 
 
@@ -71,17 +71,17 @@ def test_as_many_are_sampled_as_torchvision_samples(seed, n, size, fraction):
     drawn = sample_boxes(state, (4, 5, 6), size, fraction)
     positive, negative = BalancedPositiveNegativeSampler(size, fraction)(list(state))
     for i in range(3):
-        taken = drawn.index[i][drawn.taken[i]]
+        taken = drawn.index[i][drawn.valid[i]]
         assert len(set(taken.tolist())) == len(taken)  # none twice
         assert drawn.positive[i].sum() == positive[i].sum()
-        assert drawn.taken[i].sum() == positive[i].sum() + negative[i].sum()
+        assert drawn.valid[i].sum() == positive[i].sum() + negative[i].sum()
         assert (state[i][drawn.index[i][drawn.positive[i]]] == 1).all()
-        background = drawn.taken[i] & ~drawn.positive[i]
+        background = drawn.valid[i] & ~drawn.positive[i]
         assert (state[i][drawn.index[i][background]] == BACKGROUND).all()
 
 
 def test_a_photos_sample_follows_from_its_seed_alone():
-    state = torch.tensor([[1] * 10 + [BACKGROUND] * 40 + [BETWEEN] * 10])
+    state = torch.tensor([[1] * 10 + [BACKGROUND] * 40 + [IGNORE] * 10])
     alone = sample_boxes(state, (7,), 16, 0.5)
     together = sample_boxes(state.repeat(3, 1), (1, 7, 7), 16, 0.5)
     assert torch.equal(together.index[1], alone.index[0]) and torch.equal(together.index[2], alone.index[0])
@@ -104,7 +104,7 @@ def test_jittered_boxes_keep_near_the_cars_and_their_shape(seed, counts, share):
     truth, _ = truth_of(counts, torch.Generator().manual_seed(seed))
     moved = jitter_boxes(truth, share)
     assert moved.shape == truth.boxes.shape
-    assert torch.equal(moved[~truth.present], torch.zeros(int((~truth.present).sum()), 4))
+    assert torch.equal(moved[~truth.valid], torch.zeros(int((~truth.valid).sum()), 4))
     sides = (truth.boxes[..., 2:] - truth.boxes[..., :2]).repeat(1, 1, 2)
     assert ((moved - truth.boxes).abs() <= share * sides * (1 + 1e-4) + 1e-4).all()
     assert (moved[..., 2:] >= moved[..., :2] - 1e-3).all()
@@ -114,4 +114,4 @@ def test_a_photos_jitter_is_its_own():
     truth, targets = truth_of((2, 1, 2), torch.Generator().manual_seed(0))
     alone = PaddedTargets.of(targets[2:])
     assert torch.equal(jitter_boxes(truth, 0.2)[2], jitter_boxes(alone, 0.2)[0])
-    assert not torch.equal(jitter_boxes(truth, 0.2)[truth.present], truth.boxes[truth.present])
+    assert not torch.equal(jitter_boxes(truth, 0.2)[truth.valid], truth.boxes[truth.valid])

@@ -29,14 +29,14 @@ def test_a_kind_of_device_without_such_instructions_stays_in_float32():
 
 def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a_gradient():
     torch.manual_seed(0)
-    strided = nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8)
-    body = nn.Sequential(nn.Conv2d(3, 8, 1), strided, nn.Conv2d(8, 8, 3, padding=1, groups=8))
+    kernel = {"kernel_size": 3, "padding": 1, "groups": 8}
+    body = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, stride=2, **kernel), nn.Conv2d(8, 8, **kernel))
     before = copy.deepcopy(body)
     assert keep_depthwise_fp32(body) == 1 and keep_depthwise_fp32(body) == 0
     assert list(body.state_dict()) == list(before.state_dict())
     photos = torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(body(photos), before(photos), rtol=0, atol=0)
-    seen = []
+    strided, seen = body[1], []
     strided.weight.register_hook(lambda gradient: seen.append(gradient.dtype))
     maps = torch.randn(2, 8, 8, 8).bfloat16()
     with autocast(BFLOAT16, CPU):

@@ -46,7 +46,7 @@ def test_a_damaged_one_is_refused_in_a_line_that_says_what_to_do(path, damage):
     else:  # whole, but no segmenter: no card in it
         save_file({"x": torch.zeros(1)}, path)
         checksum_path(path).write_text(f"{files.sha256(path)}  x\n")
-    with pytest.raises(CarsegError, match=r"make segmenter"):
+    with pytest.raises(CarsegError, match=r"make train-segmenter"):
         read_segmenter(path)
 
 

@@ -45,10 +45,10 @@ TARGETS = [
 def test_proposals_are_torchvisions(networks, maps):
     ours, theirs = networks
     with torch.no_grad():
-        boxes, there = ours.propose(ours(maps, IMAGES), MOST)
+        boxes, valid = ours.generate_proposals(ours(maps, IMAGES), MOST)
         expected, _ = theirs.eval()(ImageList(IMAGES, [(96, 128)] * 3), maps)
     assert boxes.shape == (3, MOST, 4)
-    for found, place, of_photo in zip(boxes, there, expected, strict=True):
+    for found, place, of_photo in zip(boxes, valid, expected, strict=True):
         assert len(of_photo) > 1 and place.tolist() == [True] * len(of_photo) + [False] * (
             MOST - len(of_photo)
         )
@@ -60,7 +60,7 @@ def test_losses_are_torchvisions_of_the_same_anchors(networks, maps):
     scored = ours(maps, IMAGES)
     losses, counted = ours.losses(scored, PaddedTargets.of(TARGETS))
     truth = PaddedTargets.of(TARGETS)
-    _, state = match_boxes(truth, scored.anchors, 0.7, 0.3, best_always=True)
+    _, state = match_boxes(truth, scored.anchors, 0.7, 0.3, allow_low_quality=True)
     drawn = sample_boxes(state, truth.seeds, 16, 0.5)
 
     def same(_):
@@ -70,7 +70,7 @@ def test_losses_are_torchvisions_of_the_same_anchors(networks, maps):
                 for i, chosen in zip(drawn.index, of, strict=True)
             ]
 
-        return mask(drawn.positive), mask(drawn.taken & ~drawn.positive)
+        return mask(drawn.positive), mask(drawn.valid & ~drawn.positive)
 
     theirs.fg_bg_sampler = same
     _, expected = theirs.train()(ImageList(IMAGES, [(96, 128)] * 3), maps, TARGETS)
@@ -98,7 +98,7 @@ def test_photos_without_cars_teach_background_alone(networks, maps):
 
 def test_boxes_take_their_places_photo_by_photo():
     boxes = torch.arange(20.0).view(5, 4)
-    found, there = pad_per_image(boxes, torch.tensor([2, 0, 2, 2, 0]), 3, 2)
-    assert there.tolist() == [[True, True], [False, False], [True, True]]
+    found, valid = pad_per_image(boxes, torch.tensor([2, 0, 2, 2, 0]), 3, 2)
+    assert valid.tolist() == [[True, True], [False, False], [True, True]]
     assert torch.equal(found[0], boxes[[1, 4]]) and torch.equal(found[2], boxes[[0, 2]])
     assert (found[1] == 0).all()

@@ -77,7 +77,12 @@ def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Pa
     found = folder / "predictions"
     _run(
         [
-            *("segment", "predict", f"model={folder / 'trained' / 'weights' / 'last.pt'}", "name=predicted"),
+            *(
+                "segment",
+                "predict",
+                f"model={folder / 'trained' / 'weights' / 'last.pt'}",
+                "name=predictions",
+            ),
             *(f"source={folder / 'validation' / 'images'}", "save_txt=True", "save_conf=True", "save=False"),
             *(f"conf={config.model.score_threshold}", "retina_masks=True", *common),
         ],

@@ -57,7 +57,8 @@ def model_card(card: Mapping[str, Any], path: Path) -> str:
         card: of the segmenter, with its metrics.
         path: its file, which is there.
     """
-    settings = card["settings"]
+    config = card["config"]
+    model, inputs = config["model"], config["inputs"]
     rows = [
         f"| {name} | {s['photos']:,} | {s['mask_iou']['value']:.3f} "
         f"({s['mask_iou']['low']:.3f}-{s['mask_iou']['high']:.3f}) | {s['left_out']:.1%} | {s['mask_iou_of_all']:.3f} |"
@@ -65,12 +66,12 @@ def model_card(card: Mapping[str, Any], path: Path) -> str:
     ]
     return f"""# The car segmenter `{path.name}`
 
-A Mask R-CNN ({settings["backbone"]}, pyramid of {settings["fpn_out_channels"]} channels, {settings["width"]} x \
-{settings["height"]} pixels) with one class, car. It draws masks for photos that have none.
+A Mask R-CNN ({model["backbone"]}, pyramid of {model["fpn_out_channels"]} channels, {inputs["width"]} x \
+{inputs["height"]} pixels) with one class, car. It draws masks for photos that have none.
 
 - **Trained on** the training photos of "{card["data"]["name"]}" (fingerprint {card["data"]["fingerprint"][:16]}),
   from {card["weights"]["source"]} weights ({card["weights"]["origin"]}), epoch {card["epoch"]} of {card["epochs"]},
-  seed {settings["seed"]}.
+  seed {config["seed"]}.
 - **File**: {path.stat().st_size / 1e6:.1f} MB, safetensors, kernels at half precision, sha256
   `{files.sha256(path)}`.
 - **Made by** `make train-segmenter`; settings and metrics are in the file's header too.
