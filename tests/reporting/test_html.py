@@ -531,7 +531,7 @@ def test_error_analysis_has_a_section_with_every_figure_and_number(rendered_run:
 def test_without_metadata_the_page_says_so(run: Path) -> None:
     text = " ".join(read(run).text.split())
     assert "These photos have no rendering metadata: accuracy is not given" in text
-    assert "the data have no parameters.csv" in text
+    assert "The data have no rendering metadata (no parameters.csv)" in text
     assert "These images are rendered" not in text
     (run / "slice_metrics.csv").unlink()
     assert "slice_metrics.csv is missing in this run's folder." in read(run).text

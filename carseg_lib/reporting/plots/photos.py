@@ -193,7 +193,7 @@ def prediction_grid(
             _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, class_color(predicted, tuple(body_types)))
         correct = predicted == row.body_type
         label = f"{predicted} {row.score:.2f}" if predicted else "no car found"
-        text = f"✓ {label}" if correct else f"✗ {label}, true type {row.body_type}"
+        text = f"✓ {label}" if correct else f"✗ {label}, true: {row.body_type}"
         axes.set_title(text, size=8, color=_CORRECT if correct else _MISCLASSIFIED, pad=3)
     n_correct = (shown["predicted"].fillna("") == shown["body_type"]).sum()
     note = (
