@@ -303,7 +303,7 @@ def paper_audit_page() -> str:
         (HERE / "paper-audit-notes.txt").read_text(encoding="utf-8").strip(),
         "## All checks",
         ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        + ". The claims with their places in the text are in `carseg_lib/paper/claims.py`; the report of each run "
+        + ". The claims with their places in the text are in `carseg_lib/paper/claims.yaml`; the report of each run "
         "prints the table with the working of each check.",
         markdown_table(
             ("claim", "printed", "check", "what follows", "verdict", "why"),

@@ -22,11 +22,14 @@ from tests.helpers.smoke_run import SmokeRun, shared_smoke_run
 settings.register_profile("fast", max_examples=25, derandomize=True, deadline=None)
 settings.register_profile("slow", max_examples=200, deadline=None)
 MEMORY_OF_A_WORKER = 2e9  # bytes: torch, a small model, the processes that a test starts
-GROUPS = {
+GROUPS = {  # the costly fixtures that tests share; those of one group go to one worker
     "smoke_run": "study",
-    "browser": "browser",
-    "rendered": "rendered",
-}  # by the costly fixture that they share
+    "browser": "report",
+    "finished_run": "report",
+    "trained_folder": "training",
+    "made": "experiments",
+    "rendered": "rendering",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,7 +45,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if len(named) == 1 and ("::" in named[0] or Path(named[0]).is_file()):
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(psutil.virtual_memory().available // MEMORY_OF_A_WORKER)))
+    return max(1, min(cores, int(psutil.virtual_memory().total // MEMORY_OF_A_WORKER)))
 
 
 @pytest.hookimpl(tryfirst=True)

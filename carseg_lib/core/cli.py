@@ -10,7 +10,7 @@ value passes through a shell. An option's value is the user's text; the command 
     @option("data", "the photos")
     def run(data: str) -> int: ...
 
-    sys.exit(run_command(carseg, prog="python -m carseg_lib"))
+    sys.exit(run_command(carseg, prog="carseg"))
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def run_command(group: click.Group, arguments: Sequence[str] | None = None, *, p
             file=sys.stderr,
         )
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our lines went away: `make settings | head`
+    except BrokenPipeError:  # the reader of our lines went away: `make show-config | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:

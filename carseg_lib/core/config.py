@@ -8,7 +8,7 @@ part that it needs. The default of a setting is the paper's value, or torchvisio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -16,18 +16,13 @@ from pydantic.fields import FieldInfo
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 
-WEIGHTS = (
-    "coco",
-    "imagenet",
-    "segmenter",
-    "none",
-)  # of `model.weights`; anything else is a checkpoint's path
+WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything else is a checkpoint's path
 ANNOTATORS = (
     "builtin",
     "coco",
     "grabcut",
     "none",
-)  # of `pseudo_labels.source`; anything else is a checkpoint's path
+)  # `pseudo_labels.source`; anything else is a checkpoint's path
 
 
 class _Part(BaseModel):
@@ -57,7 +52,7 @@ class PseudoLabelConfig(_Part):
 
     source: str = _setting(
         "builtin",
-        "what draws masks for photos without: builtin (the car segmenter), coco, grabcut, none, or a run's best.pt",
+        "annotator of photos without masks: builtin (the car segmenter), coco, grabcut, none, or a run's best.pt",
         min_length=1,
     )
     min_quality: float = _setting(
@@ -66,11 +61,11 @@ class PseudoLabelConfig(_Part):
 
 
 class InputConfig(_Part):
-    """From a photo to what the network sees."""
+    """From a photo to the network's input."""
 
     max_images_per_split: int = _setting(0, "photos kept of each split; 0 keeps all", ge=0)
-    height: int = _setting(224, "height of what the network sees, pixels", ge=64, le=1024, multiple_of=32)
-    width: int = _setting(224, "width of what the network sees, pixels", ge=64, le=1024, multiple_of=32)
+    height: int = _setting(224, "height of the network's input, pixels", ge=64, le=1024, multiple_of=32)
+    width: int = _setting(224, "width of the network's input, pixels", ge=64, le=1024, multiple_of=32)
     augmentation: Literal["rotate_and_flip", "quarter_turns", "flip_only", "none"] = _setting(
         "rotate_and_flip", "reading of the paper's 'flipped using an interval of [-90, 90]'"
     )
@@ -92,7 +87,7 @@ class InputConfig(_Part):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of what the network sees, pixels."""
+        """Height and width of the network's input, pixels."""
         return self.height, self.width
 
 
@@ -158,7 +153,7 @@ class ModelConfig(_Part):
 
 
 class TrainConfig(_Part):
-    """How the weights are moved."""
+    """How the weights are trained."""
 
     epochs: int = _setting(30, "passes over the training photos", ge=1, le=1000)
     batch_size: int = _setting(8, "photos a step, over all processes", ge=1, le=1024)
@@ -189,7 +184,7 @@ class EvalConfig(_Part):
 
 
 class RunConfig(_Part):
-    """Everything that one run is told."""
+    """The whole configuration of one run."""
 
     name: str = Field(description="name of the run, and of its folder under reports/")
     profile: str = Field(description="name of the profile the values came from")
@@ -278,15 +273,17 @@ def field_of(name: str) -> FieldInfo:
 def parse_value(field: FieldInfo, value: Any) -> Any:
     """Text as the type that a setting has; what cannot be read so stays text, for the check to refuse."""
     if isinstance(value, str) and field.annotation is not str:
+        if choices := get_args(field.annotation):
+            return next((choice for choice in choices if str(choice) == value), value)
         try:
-            return TypeAdapter(field.annotation).validate_strings(value)
+            return TypeAdapter(cast(Any, field.annotation)).validate_strings(value)
         except ValidationError:
             return value
     return value
 
 
 def describe_range(field: FieldInfo) -> str:
-    """What values a setting takes, in words: "a whole number from 1 to 1000"."""
+    """The values that a setting takes, in words: "a whole number from 1 up to 1,000"."""
     if choices := get_args(field.annotation):
         return "one of " + ", ".join(str(choice) for choice in choices)
     if field.annotation is bool:
@@ -311,25 +308,24 @@ def validate(kind: type[_AnyPart], values: Mapping[str, Any], where: Mapping[str
     Args:
         kind: the class to make.
         values: its values, nested as the class is.
-        where: for each dotted name, the place its value came from.
+        where: for each dotted name, the origin of its value, for messages.
 
     Raises:
-        CarsegError: one line with every value that is refused, its place and what is allowed.
+        CarsegError: one line with every refused value, its origin and the values that are allowed.
     """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise CarsegError("; ".join(_problems(error, where)) + ".") from error
+        raise CarsegError("; ".join(_problems(kind, error, where)) + ".") from error
 
 
-def _problems(error: ValidationError, where: Mapping[str, str]) -> Iterable[str]:
+def _problems(kind: type[BaseModel], error: ValidationError, where: Mapping[str, str]) -> Iterable[str]:
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"])
         if not name:  # a check of several settings together
             yield problem["msg"].removeprefix("Value error, ")
             continue
-        try:
-            limits = f"must be {describe_range(field_of(name))}"
-        except KeyError:
-            limits = "there is no such setting"
+        part, _, setting = name.rpartition(".")
+        field = PARTS.get(part, kind).model_fields.get(setting)
+        limits = f"must be {describe_range(field)}" if field else "there is no such setting"
         yield f"{name} = {problem['input']!r} ({where.get(name, 'config.json')}): {limits}"

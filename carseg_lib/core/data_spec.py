@@ -1,6 +1,6 @@
-"""What DATA names: the built-in data set, a data set of Kaggle, or files of the user's. Reads no photo.
+"""The values of DATA: the built-in data set, a data set of Kaggle, or a path. Reads no photo and is light to import.
 
-`carseg_lib.data` unpacks, fetches and reads them; this is what must be known before: light to import.
+`carseg_lib.data.locate` unpacks, fetches and finds the files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from carseg_lib.core.errors import CarsegError
 
-BUILTIN = "rendered"  # what DATA says for the built-in data set, and its name
+BUILTIN = "rendered"  # the value of DATA for the built-in data set, and its name
 PREFIX = "kaggle:"
 _NAME = re.compile(r"kaggle:([A-Za-z0-9-]{1,80})/([A-Za-z0-9_-]{1,80})(?:@([1-9]\d{0,5}))?")
 
@@ -21,9 +21,9 @@ class KaggleData:
     """A version of a data set of Kaggle.
 
     Attributes:
-        owner: As in its address.
-        slug: As in its address.
-        version: From 1.
+        owner: Owner in its address.
+        slug: Name in its address.
+        version: Number from 1.
     """
 
     owner: str
@@ -32,7 +32,7 @@ class KaggleData:
 
     @property
     def word(self) -> str:
-        """What DATA says for it."""
+        """The value of DATA."""
         return f"{PREFIX}{self.owner}/{self.slug}@{self.version}"
 
     @property
@@ -55,22 +55,22 @@ def parse_kaggle(data: str) -> KaggleData:
     match = _NAME.fullmatch(data.strip())
     if not match:
         raise CarsegError(
-            f"DATA={data!r} is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3: both names stand in "
+            f"DATA={data!r} is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3: both names are in "
             "the address of the data set's page."
         )
     owner, slug, version = match.groups()
     if version is None:
         raise CarsegError(
-            f"DATA={data!r} names no version, and a data set without one may change under a study: its page, "
-            f"https://www.kaggle.com/datasets/{owner}/{slug}, says which there are; write kaggle:{owner}/{slug}@1."
+            f"DATA={data!r} names no version, and a data set without one may change: its page, "
+            f"https://www.kaggle.com/datasets/{owner}/{slug}, lists the versions; write kaggle:{owner}/{slug}@1."
         )
     return KaggleData(owner, slug, int(version))
 
 
 def resolve_source(data: str) -> str:
-    """The setting data.source: a word for the built-in data set and for Kaggle's, else an absolute path.
+    """The setting data.source: the word of the built-in data set or of Kaggle's, else an absolute path.
 
-    A word, so that a moved repository keeps its runs.
+    The built-in data set has no path here, so that a moved repository keeps its runs.
 
     Raises:
         CarsegError: There is no such folder or file, or it is empty or of another kind.

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one, and hashing them."""
+"""Atomic writing and hashing of files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def access_error(error: OSError, path: Path) -> CarsegError | None:
     """The one-line message for a read or write that the operating system refused; None if it did not refuse."""
     if error.errno in _FULL:
         return disk_error(error, path)
-    if error.errno in _REFUSED:  # of a read or a write: the error does not tell
+    if error.errno in _REFUSED:  # the error does not tell a read from a write
         return CarsegError(f"{path}: {error.strerror}. Check the permissions of it and of its folder.")
     return None
 
@@ -46,7 +46,7 @@ def make_folder(path: Path) -> Path:
     """Create a folder and its parents.
 
     Returns:
-        `path`, so that a call can stand in an expression.
+        `path`, for use in an expression.
 
     Raises:
         CarsegError: the folder cannot be made (no right to, disk full, a file in its place).
@@ -63,7 +63,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder, which becomes `path` when the block ends without an error.
 
     The temporary name ends with `.tmp`, which no pattern for results matches: a writer that chooses its format by
-    the suffix must be told the format. What a killed process leaves of it, `remove_leftovers` removes.
+    the suffix needs the format by name. `remove_leftovers` removes the file of a killed process.
 
     Args:
         path: the file to write; its folder is created.
@@ -101,7 +101,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         path: the folder to write; what is there already is removed. Nobody else may be writing it.
 
     Raises:
-        CarsegError: the disk is full, or the place cannot be written. The former folder is kept as it was.
+        CarsegError: the disk is full, or the parent folder cannot be written. The former folder is kept as it was.
     """
     make_folder(path.parent)
     temporary = path.parent / f".{path.name[:50]}.{secrets.token_hex(4)}.tmp"

@@ -1,4 +1,4 @@
-"""Numbers, times and tables as a reader sees them, in the terminal, in figures and on the page."""
+"""Numbers, times and tables as text, for the terminal, the figures and the report."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: "40 s", "12 min", "3 h 05 min"."""
+    """A duration in words: "40 s", "12 min", "3 h 05 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

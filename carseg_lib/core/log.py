@@ -1,6 +1,6 @@
-"""Messages for people: modules log, the command line and the notebooks show.
+"""Messages for users: modules log them, the command line and the notebooks show them.
 
-A module says `logger = logging.getLogger(__name__)` and `logger.info(...)`; nothing is shown until a program asks.
+A module has `logger = logging.getLogger(__name__)` and calls `logger.info(...)`; `show_log` makes messages visible.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ _ROOT = "carseg_lib"
 
 
 class _StdoutHandler(logging.StreamHandler):
-    """Writes to what `sys.stdout` is at the time: notebooks and tests replace it."""
+    """Writes to the present `sys.stdout`, which notebooks and tests replace."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
-    def stream(self) -> object:  # type: ignore[override]
+    def stream(self) -> object:
         """Standard output."""
         return sys.stdout
 
 
 def show_log(level: int = logging.INFO) -> None:
-    """Show the library's messages on standard output, each as a line of its own; calling it again changes nothing."""
+    """Show the library's messages on standard output, a line each; a second call changes nothing."""
     logger = logging.getLogger(_ROOT)
     logger.setLevel(level)
     if not any(isinstance(handler, _StdoutHandler) for handler in logger.handlers):

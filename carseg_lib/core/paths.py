@@ -1,4 +1,4 @@
-"""The folder of a run, `reports/<run>/`: its name, and the paths of what the run leaves in it."""
+"""The folder of a run, `reports/<run>/`: its name, and the paths of its files."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
 
 
 def runs_root() -> Path:
-    """Where the runs live: the environment variable CARSEG_REPORTS, else `reports` in the repository."""
+    """The folder of all runs: the environment variable CARSEG_REPORTS, else `reports` in the repository."""
     named = os.environ.get("CARSEG_REPORTS")
     return Path(named).resolve() if named else project_folder() / "reports"
 
 
 @contextmanager
 def use_runs_root(folder: Path) -> Iterator[None]:
-    """Runs are made in this folder, by this process and by those that it starts: parts of a larger study."""
+    """Make this the folder of runs within the block, for this process and its children: for trials of an experiment."""
     before = os.environ.get("CARSEG_REPORTS")
     os.environ["CARSEG_REPORTS"] = str(folder)
     try:
@@ -58,38 +58,41 @@ def use_runs_root(folder: Path) -> Iterator[None]:
 
 
 class RunPaths:
-    """The paths of what a run leaves."""
+    """The paths of a run's files."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        raise NotImplementedError
 
     @property
     def folder(self) -> Path:
-        """`reports/<run>`, which holds all the run leaves."""
+        """`reports/<run>`, which holds all files of the run."""
         return runs_root() / self.name
 
     @property
     def caches(self) -> Path:
-        """Folder of decoded photos, which runs on the same data share."""
+        """Folder of decoded photos, shared by runs on the same data."""
         return runs_root() / ".cache"
 
     @property
     def catalogue(self) -> Path:
-        """Folder of the table of all photos, as the source gave it (written by notebook 01)."""
+        """Folder of the catalogue of all photos, as the data set gives them (written by notebook 01)."""
         return self.folder / "catalogue"
 
     @property
     def dataset(self) -> Path:
-        """Folder of the table of the photos the study uses, each with its split (written by notebook 02)."""
+        """Folder of the catalogue of the photos that are used, each with its split (written by notebook 02)."""
         return self.folder / "dataset"
 
     @property
     def rejected_masks(self) -> Path:
-        """The table of cars whose photos were left out because the quality of their pseudo-masks is low."""
+        """The table of cars whose photos are left out because of the low quality of their pseudo-masks."""
         return self.folder / "rejected_masks.csv"
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of the trained model: `best.pt`, `best.json` and the state to go on from."""
+        """Folder of the trained model: `best.pt`, `best.json` and the state to resume from."""
         return self.folder / "model"
 
     @property
@@ -99,7 +102,7 @@ class RunPaths:
 
     @property
     def best_card(self) -> Path:
-        """What that model is: body types, settings, weights it started from, data, as JSON."""
+        """The card of that model: classes, settings, initial weights and data, as JSON."""
         return self.checkpoints / "best.json"
 
     @property
@@ -109,12 +112,12 @@ class RunPaths:
 
     @property
     def predictions(self) -> Path:
-        """The table of answers, a row a photo."""
+        """The table of predictions, a row a photo."""
         return self.folder / "predictions.csv"
 
     @property
     def detections(self) -> Path:
-        """The table of all detections, a car's less likely types among them."""
+        """The table of all detections, including those of a car's less likely classes."""
         return self.folder / "detections.csv"
 
     @property
@@ -139,12 +142,12 @@ class RunPaths:
 
     @property
     def provenance(self) -> Path:
-        """What ran where, on what, for how long, as JSON."""
+        """Commands, machine, versions and durations of the run, as JSON."""
         return self.folder / "provenance.json"
 
 
 def check_run_name(run: str) -> str:
-    """Return the name of a run if it can be the name of a folder under reports/.
+    """Return the name of a run if a folder under reports/ can have it.
 
     Raises:
         CarsegError: it cannot.
@@ -157,7 +160,7 @@ def check_run_name(run: str) -> str:
 
 
 def data_of_run(run: str) -> str:
-    """The data whose results a run holds, as the setting `data` says; "" if it has no finished step."""
+    """The setting data.source of the results that a run holds; "" if no stage of it has finished."""
     folder = runs_root() / run
     if not any(folder.glob("stamps/*.json")):
         return ""
@@ -168,16 +171,16 @@ def data_of_run(run: str) -> str:
 
 
 def default_run_name(profile: str, data: str) -> str:
-    """The name of a run that the user did not name: the first of these that is free or holds the same data.
+    """The name of a run that the user did not name: the first of three that is free or holds the same data.
 
-    The profile's name, `<profile>-<name of the data>`, and that with a short hash of the data's place.
+    The profile's name, `<profile>-<name of the data>`, and that with a short hash of the data's path.
     """
     path = Path(data)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem if path.is_file() else path.name).strip("-")[:40]
-    place = hashlib.sha256(os.fsencode(data)).hexdigest()[:6]
+    path_hash = hashlib.sha256(os.fsencode(data)).hexdigest()[:6]
     names = [
         profile,
         *([f"{profile}-{name}"] if name else []),
-        "-".join(filter(None, (profile, name, place))),
+        "-".join(filter(None, (profile, name, path_hash))),
     ]
     return next((run for run in names if data_of_run(run) in ("", data)), names[-1])

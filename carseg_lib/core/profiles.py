@@ -1,4 +1,4 @@
-"""Profiles (`notebooks/profiles/*.yaml`) and SET: where the values of a configuration come from, and how they are read.
+"""Profiles (`notebooks/profiles/*.yaml`) and SET, which give the values of a configuration.
 
 A profile is a YAML file with a mapping for each part of the configuration; what it does not name has its default. SET
 changes single settings: `SET="epochs=3"` while the short name is unique, `SET="train.epochs=3"` always.
@@ -70,7 +70,7 @@ RENAMED = {
 
 
 def profiles_folder() -> Path:
-    """Where the profiles live."""
+    """The folder of the profiles."""
     return project_folder() / "notebooks" / "profiles"
 
 
@@ -95,20 +95,26 @@ def resolve_name(name: str, where: str) -> str:
         where: for the message: "SET", or a profile and its row.
 
     Raises:
-        CarsegError: there is no such setting, several have that short name, or it has a variable of its own.
+        CarsegError: there is no such setting, it has another name or another part now, several settings have that
+            short name, or it has a variable of its own.
     """
-    known = setting_names()
-    if name in CLI_SETTINGS:
-        raise CarsegError(f"{where}: {name} has its own variable: {CLI_SETTINGS[name]}.")
+    known, short = setting_names(), name.rpartition(".")[2]
     if name in known:
         return name
-    found = [other for other in known if other.rpartition(".")[2] == name]
+    for own in (name, short):
+        if own in CLI_SETTINGS:
+            raise CarsegError(f"{where}: {own} has its own variable: {CLI_SETTINGS[own]}.")
+    found = [other for other, _ in fields() if other.rpartition(".")[2] == name]
     if len(found) == 1:
         return found[0]
     if found:
         raise CarsegError(f"{where}: {name!r} may be {' or '.join(found)}: write one of them.")
-    if name in RENAMED:
-        raise CarsegError(f"{where}: {name} has another name now: {RENAMED[name]}.")
+    if short in RENAMED:
+        raise CarsegError(f"{where}: {short} has another name now: {RENAMED[short]}.")
+    elsewhere = [other for other in known if other.rpartition(".")[2] == short]
+    if elsewhere and name.partition(".")[0] in PARTS:
+        part = " or ".join(other.partition(".")[0] for other in elsewhere)
+        raise CarsegError(f"{where}: {short} belongs into the part {part}: write {' or '.join(elsewhere)}.")
     raise CarsegError(f"{where}: there is no setting {name!r}{did_you_mean(name, known)}")
 
 
@@ -116,7 +122,7 @@ def parse_overrides(text: str) -> dict[str, str]:
     """Read the text of SET, `"epochs=3 train.lr=0.001"`, into names and values; quotes work as in a shell.
 
     Raises:
-        CarsegError: a part is not name=value, or a name stands twice.
+        CarsegError: a part is not name=value, or a name is given twice.
     """
     try:
         parts = shlex.split(text)
@@ -164,6 +170,8 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
     values: dict[str, Any] = {}
     rows: dict[str, int] = {}
     seen: dict[str, int] = {}
+    for key, _ in node.value:
+        _refuse_twice(shown, seen, str(key.value), key.start_mark.line + 1)
     for key, part_node in node.value:
         part, row = str(key.value), key.start_mark.line + 1
         if part not in PARTS:
@@ -171,16 +179,11 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
             raise CarsegError(
                 f"{shown} row {row}: {part} belongs into the part {resolved.partition('.')[0]}."
             )
-        _refuse_twice(shown, seen, part, row)
         if not isinstance(part_node, yaml.MappingNode):
             raise CarsegError(f"{shown} row {row}: {part} must hold lines of the form name: value.")
         for name_key, _ in part_node.value:
             setting, row = str(name_key.value), name_key.start_mark.line + 1
-            name = resolve_name(setting, f"{shown} row {row}")
-            if name != f"{part}.{setting}":
-                raise CarsegError(
-                    f"{shown} row {row}: {setting} belongs into the part {name.partition('.')[0]}."
-                )
+            name = resolve_name(f"{part}.{setting}", f"{shown} row {row}")
             _refuse_twice(shown, seen, name, row)
             # YAML reads 1e-3 (no dot) as text: numbers written so are taken as the numbers they look like.
             field, value = field_of(name), content[part][name_key.value]
@@ -191,7 +194,7 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
 
 def _refuse_twice(shown: str, seen: dict[str, int], name: str, row: int) -> None:
     if name in seen:
-        raise CarsegError(f"{shown} row {row}: {name} stands twice (first in row {seen[name]}).")
+        raise CarsegError(f"{shown} row {row}: {name} is given twice (first in row {seen[name]}).")
     seen[name] = row
 
 

@@ -38,10 +38,10 @@ from carseg_lib.core.profiles import (
 
 @dataclass(frozen=True)
 class Run(RunPaths):
-    """The configuration of one run, checked, and the paths of what it leaves.
+    """The checked configuration of one run, and the paths of its files.
 
     Attributes:
-        config: what the run was told.
+        config: the configuration.
     """
 
     config: RunConfig
@@ -65,7 +65,7 @@ class Run(RunPaths):
         weights: str = "",
         classes: str = "",
     ) -> Run:
-        """Check everything a user asked for and return it as a Run; writes nothing.
+        """A run from a user's values, all checked; writes nothing.
 
         Args:
             name: of the run; empty takes the profile's name, or one with the data's name in it
@@ -79,7 +79,7 @@ class Run(RunPaths):
             device: auto, cpu, cuda or mps.
             num_processes: training processes.
             weights: as the setting model.weights; empty keeps the profile's.
-            classes: the body types, as `ClassMap.read` takes them; empty for the paper's four.
+            classes: the body types, as `ClassMap.parse` takes them; empty for the paper's four.
 
         Raises:
             CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data or weights, classes
@@ -104,7 +104,7 @@ class Run(RunPaths):
         data = str(data) or BUILTIN
         source = resolve_source(data)
         values |= {"data.source": source, "data_as_given": data, "profile": profile}
-        values |= {"data.classes": ClassMap.read(classes), "classes_as_given": classes}
+        values |= {"data.classes": ClassMap.parse(classes), "classes_as_given": classes}
         values["name"] = check_run_name(name) if name else default_run_name(check_run_name(profile), source)
         if (held := data_of_run(values["name"])) not in ("", source):
             raise CarsegError(
@@ -129,7 +129,7 @@ class Run(RunPaths):
 
         Args:
             name: of the run.
-            device: where another device is wanted now than the run was made on.
+            device: another device than the run was made on; empty for the same.
 
         Raises:
             CarsegError: there is no such run, its `config.json` is not readable, or no such device.
@@ -198,7 +198,7 @@ class Run(RunPaths):
 
     @property
     def annotator_file(self) -> Path | None:
-        """The same of the annotator."""
+        """The file of the annotator, if it is one of this project's or the user's."""
         if self.config.pseudo_labels.source == "builtin":
             return builtin_segmenter()
         source = self.config.pseudo_labels.source

@@ -1,31 +1,27 @@
-"""The embedded data set: rendered cars, one archive in the package, unpacked for whoever asks for them.
+"""The built-in data set: rendered cars, one archive in the package, unpacked when they are used.
 
-It is unpacked once, into `reports/.data/`: reports/ is the one folder that carseg writes in, the name with a dot is no
-run's, and `make clean` removes it with the runs. There it is read only, and an ordinary folder with COCO annotations.
+They are unpacked once, into `reports/.data/`: reports/ is the one folder that carseg writes in, and `make clean`
+removes it with the runs. There they are read-only, an ordinary folder with COCO annotations.
 
-Not among the sources: `Run` asks it before anything is read, and the sources bring pandas with them.
+Not one of `formats`, which import pandas: this module is light.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import stat
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.core.paths import checksum_path
 
 SUMS = "SHA256SUMS"  # in the data set: a line a file, as sha256sum -c reads it
-_MOST_FILES = 20_000
-_MOST_BYTES = 200_000_000  # unpacked
-_MEND = "restore it from git, or make it anew: make dataset"
+_ADVICE = "restore it from git, or make it anew: make render-dataset"
 
 
 def check_archive(archive: Path) -> None:
-    """Hold an archive against its checksum.
+    """Compare an archive with its checksum.
 
     Raises:
         CarsegError: one of the two is missing, or the archive is not the one that was packed.
@@ -34,12 +30,12 @@ def check_archive(archive: Path) -> None:
         expected = checksum_path(archive).read_text(encoding="ascii").split()[:1]
         found = files.sha256(archive)
     except FileNotFoundError as error:
-        raise CarsegError(f"{error.filename}: the embedded data set is missing; {_MEND}") from None
+        raise CarsegError(f"{error.filename}: the built-in data set is missing; {_ADVICE}") from None
     except (OSError, ValueError) as error:
-        raise CarsegError(f"{archive}: the embedded data set cannot be read ({error}); {_MEND}") from None
+        raise CarsegError(f"{archive}: the built-in data set cannot be read ({error}); {_ADVICE}") from None
     if [found] != expected:
         raise CarsegError(
-            f"{archive}: damaged, its sha256 is not the one in {checksum_path(archive).name}; {_MEND}"
+            f"{archive}: damaged, its sha256 is not the one in {checksum_path(archive).name}; {_ADVICE}"
         )
 
 
@@ -48,7 +44,7 @@ def unpack(archive: Path, folder: Path) -> Path:
 
     Args:
         archive: with its checksum beside it.
-        folder: written as a whole or not at all. Several processes may ask for it at once.
+        folder: written as a whole or not at all; several processes at once share one unpacking.
 
     Returns:
         `folder`.
@@ -59,14 +55,13 @@ def unpack(archive: Path, folder: Path) -> Path:
     check_archive(archive)
     files.make_folder(folder.parent)
     try:
-        with (folder.parent / f".{folder.name}.lock").open("w") as lock, zipfile.ZipFile(archive) as packed:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with wait_for_lock(folder.parent / f".{folder.name}.lock"), zipfile.ZipFile(archive) as packed:
             sums = packed.read(SUMS)
             if not _holds(folder, sums):
                 with files.atomic_folder(folder) as temporary:
-                    _write(_checked(packed, sums.decode()), temporary)
+                    _extract(packed, sums.decode(), temporary)
     except (zipfile.BadZipFile, KeyError, RuntimeError, ValueError) as error:
-        raise CarsegError(f"{archive}: not a data set of carseg ({error}); {_MEND}") from None
+        raise CarsegError(f"{archive}: not a data set of carseg ({error}); {_ADVICE}") from None
     except OSError as error:
         raise files.disk_error(error, folder) from error
     return folder
@@ -79,35 +74,17 @@ def _holds(folder: Path, sums: bytes) -> bool:
         return False
 
 
-def _checked(packed: zipfile.ZipFile, sums: str) -> dict[str, bytes]:
-    """Contents by name: only plain files below the folder, each with its checksum.
+def _extract(packed: zipfile.ZipFile, sums: str, folder: Path) -> None:
+    """Write an archive's files, read-only; their contents are those that the archive's checksum vouches for.
 
     Raises:
-        ValueError: a name leads elsewhere, there is more than a data set may hold, or contents and checksums differ.
+        ValueError: The archive holds other files than its sums name, or a name leads out of the folder.
     """
-    members = packed.infolist()
-    if len(members) > _MOST_FILES or sum(member.file_size for member in members) > _MOST_BYTES:
-        raise ValueError("too large")
-    expected = {name: digest for digest, _, name in (line.partition("  ") for line in sums.splitlines())}
-    contents: dict[str, bytes] = {}
-    for member in members:
-        name, mode = member.filename, member.external_attr >> 16
-        pure = PurePosixPath(name)
-        plain = stat.S_ISREG(mode) or not stat.S_IFMT(mode)
-        inside = name == pure.as_posix() and not pure.is_absolute() and ".." not in pure.parts
-        if not plain or not inside or "\\" in name or ":" in name or name in contents:
-            raise ValueError(f"{name!r} is no file of it")
-        contents[name] = packed.read(member)
-        if name != SUMS and hashlib.sha256(contents[name]).hexdigest() != expected.pop(name, None):
-            raise ValueError(f"{name!r} is not what {SUMS} says")
-    if expected:
-        raise ValueError(f"{next(iter(expected))!r} is missing")
-    return contents
-
-
-def _write(contents: dict[str, bytes], folder: Path) -> None:
-    for name, content in contents.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    names = [SUMS, *(line.partition("  ")[2] for line in sums.splitlines())]
+    if different := sorted({*names} ^ {*packed.namelist()}):
+        raise ValueError(f"{different[0]!r} is missing, or not named in {SUMS}")
+    for name in names:
+        path = Path(packed.extract(name, folder))  # confined: zipfile drops "..", roots and drives
+        if path != folder / name:
+            raise ValueError(f"{name!r} leads out of the folder")
         path.chmod(0o444)

@@ -1,23 +1,28 @@
-"""Photos decoded once: a file of pixels and masks, of bounded size, that every epoch reads instead of the JPEGs.
+"""Decoded photos: one file of pixels and masks, of bounded size, that every epoch reads instead of the JPEGs.
 
 Decoding a phone's photo takes longer than a training step spends on it. Photos are kept at no more than twice the size
-that the network sees, which loses nothing that a crop of `transforms.RandomObjectCrop` would show. A photo is the same
-whether it comes from the cache or from its file: a cache changes the time a run takes, never its numbers.
+of the network's input, which loses nothing that a crop of `transforms.RandomObjectCrop` would show. A photo is the same
+from the cache and from its file: a cache changes the duration of a run, never its numbers.
 
-The file is mapped a photo at a time, so that a process's memory does not grow with the data set.
+The file is mapped a photo at a time, so that the memory of a process does not grow with the data set.
 """
+
+from __future__ import annotations
 
 import hashlib
 import logging
 import mmap
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
+from carseg_lib.data.boxes import Instance
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import read_photo
@@ -25,15 +30,16 @@ from carseg_lib.data.transforms import resize_masks
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # of the file's layout, part of its name
+VERSION = 2  # of the file's layout, part of its name
 CHUNK = 1 << 22  # bytes hashed at once
 FREE_SHARE = 0.5  # of the disk's free space that a cache may take
 
-Pixels = tuple[np.ndarray, np.ndarray]
+Pixels = tuple[np.ndarray, np.ndarray]  # photo (h, w, 3) uint8, masks (N, h, w) uint8 of 0 and 1
+Location = tuple[int, int, int, int]  # of a photo: offset in bytes, height, width, cars
 
 
 def cache_side(image_size: tuple[int, int]) -> int:
-    """The longest side, in pixels, at which photos are kept for a network that sees `image_size` (height, width)."""
+    """The longest side, in pixels, of photos kept for a network's input of `image_size` (height, width)."""
     return 2 * max(image_size)
 
 
@@ -41,23 +47,23 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
     """A photo and the masks of its cars, from its file.
 
     Args:
-        path: of the photo.
-        instances: its cars: boxes and masks in the photo's own pixels. A car without a mask gets its box, filled, in
-            its place, so that transforms treat all alike; no loss sees it.
-        size: height and width of the photo's own pixels.
-        side: the longest side of what is returned; photos are shrunk, never enlarged.
+        path: File of the photo.
+        instances: Its cars: boxes and masks in pixels of the original photo. A car without a mask gets its filled box
+            as one, so that all transforms apply; no loss uses it.
+        size: Height and width of the original photo, pixels.
+        side: Longest side of the result; photos are shrunk, never enlarged.
 
     Returns:
         (h, w, 3) uint8 and (N, h, w) uint8 of 0 and 1.
 
     Raises:
-        BadPhoto: the file can no longer be read.
+        ImageError: The file can no longer be read.
     """
     image = np.array(read_photo(path, side))
     masks = np.stack(
         [
             decode_mask(car.mask, *size) if car.mask else _filled_box(car, size)
-            for car in instances.itertuples()
+            for car in cast(Iterable[Instance], instances.itertuples())
         ]
     ).astype(np.uint8)
     if image.shape[:2] != tuple(size):
@@ -65,7 +71,7 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
     return image, masks
 
 
-def _filled_box(car: tuple, size: tuple[int, int]) -> np.ndarray:
+def _filled_box(car: Instance, size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(size, bool)
     mask[
         round(car.y1) : max(round(car.y2), round(car.y1) + 1),
@@ -78,28 +84,29 @@ class DecodedImageCache:
     """Decoded photos by photo_id.
 
     Args:
-        path: the file of pixels.
-        places: of each photo: offset in bytes, height, width, cars.
+        path: The file of pixels.
+        locations: The location of each photo in it.
     """
 
-    def __init__(self, path: Path, places: dict[str, tuple[int, int, int, int]]):
-        self.path, self.places = path, places
-        self._file = path.open("rb") if places else None
+    def __init__(self, path: Path, locations: dict[str, Location]):
+        self.path, self.locations = path, locations
+        self._file = path.open("rb") if locations else None
 
-    def __getstate__(self) -> dict:
-        return {"path": self.path, "places": self.places}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "locations": self.locations}
 
-    def __setstate__(self, state: dict) -> None:  # in a loader's process
-        self.__init__(**state)
+    def __setstate__(self, state: dict[str, Any]) -> None:  # in a loader's process
+        self.path, self.locations = state["path"], state["locations"]
+        self._file = self.path.open("rb") if self.locations else None
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.locations)
 
     def read(self, photo_id: str) -> Pixels | None:
-        """What `decode` gave for a photo; None if the photo is not in the cache."""
-        if photo_id not in self.places:
+        """The result of `decode` for a photo; None if the photo is not in the cache."""
+        if photo_id not in self.locations or self._file is None:
             return None
-        offset, height, width, cars = self.places[photo_id]
+        offset, height, width, cars = self.locations[photo_id]
         pixels, packed = 3 * height * width, cars * height * -(-width // 8)
         first = offset - offset % mmap.ALLOCATIONGRANULARITY
         with mmap.mmap(
@@ -118,18 +125,18 @@ def open_cache(
     gigabytes: float,
     folder: Path,
 ) -> DecodedImageCache:
-    """The cache of a data set: the one that is there, if its bytes are what its index says; else a new one.
+    """The cache of a data set: an existing one if its bytes have the digest in its index, else a new one.
 
     Args:
-        catalogue: with splits assigned.
-        splits: whose photos are kept.
-        side: their longest side, pixels.
-        gigabytes: the folder never holds more; photos for which there is no room are read from their files.
-        folder: where caches lie; several data sets' as long as there is room, the oldest goes first.
+        catalogue: A catalogue with splits.
+        splits: The splits whose photos are kept.
+        side: Their longest side, pixels.
+        gigabytes: Largest size of the folder; photos for which there is no room are read from their files.
+        folder: Folder of the caches of several data sets; the oldest are removed for room.
 
     Raises:
-        BadPhoto: a photo can no longer be read.
-        CarsegError: the folder cannot be written.
+        ImageError: A photo can no longer be read.
+        CarsegError: The folder cannot be written.
     """
     key = f"{VERSION} {catalogue.fingerprint} {splits} {side} {gigabytes}"
     path = folder / f"photos-{files.sha256_text(key)[:16]}.bin"
@@ -140,29 +147,32 @@ def open_cache(
         known = files.read_json(index)
         if known["blake2b"] == _digest(path):
             return DecodedImageCache(
-                path, {photo_id: tuple(place) for photo_id, place in known["places"].items()}
+                path, {photo_id: tuple(location) for photo_id, location in known["locations"].items()}
             )
         logger.info(f"{path} is damaged: the photos are decoded again")
     limit = min(gigabytes * 1e9, FREE_SHARE * shutil.disk_usage(files.make_folder(folder)).free)
-    places, digest, size = _write(catalogue, splits, side, int(limit), path)
-    files.write_json(index, {"blake2b": digest, "places": places})
+    locations, digest, size = _write(catalogue, splits, side, int(limit), path)
+    files.write_json(index, {"blake2b": digest, "locations": locations})
     _make_room(folder, path, gigabytes * 1e9)
     photos = int(catalogue.photos.split.isin(splits).sum())
     rest = (
-        f"; {photos - len(places):,} more are read from their files each time" if len(places) < photos else ""
+        f"; {photos - len(locations):,} more are read from their files each time"
+        if len(locations) < photos
+        else ""
     )
-    logger.info(f"{len(places):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
-    return DecodedImageCache(path, places)
+    logger.info(f"{len(locations):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
+    return DecodedImageCache(path, locations)
 
 
 def _write(
     catalogue: Catalogue, splits: tuple[str, ...], side: int, limit: int, path: Path
-) -> tuple[dict[str, tuple[int, int, int, int]], str, int]:
+) -> tuple[dict[str, Location], str, int]:
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     photos = catalogue.photos[catalogue.photos.split.isin(splits)]
-    places, offset, digest = {}, 0, hashlib.blake2b()
+    locations: dict[str, Location] = {}
+    offset, digest = 0, hashlib.blake2b()
     with files.atomic(path) as temporary, temporary.open("wb") as out:
-        for photo in photos.itertuples():
+        for photo in cast(Iterable[Any], photos.itertuples()):
             image, masks = decode(
                 catalogue.root / photo.photo_id, cars[photo.photo_id], (photo.height, photo.width), side
             )
@@ -171,9 +181,9 @@ def _write(
                 break
             out.write(content)
             digest.update(content)
-            places[photo.photo_id] = (offset, *image.shape[:2], len(masks))
+            locations[photo.photo_id] = (offset, image.shape[0], image.shape[1], len(masks))
             offset += len(content)
-    return places, digest.hexdigest(), offset
+    return locations, digest.hexdigest(), offset
 
 
 def _digest(path: Path) -> str:
@@ -186,10 +196,10 @@ def _digest(path: Path) -> str:
 
 def _make_room(folder: Path, keep: Path, limit: float) -> None:
     caches = sorted(folder.glob("photos-*.bin"), key=lambda path: path.stat().st_mtime)
-    held = sum(path.stat().st_size for path in caches)
+    total = sum(path.stat().st_size for path in caches)
     for path in caches:
-        if held > limit and path != keep:
-            held -= path.stat().st_size
+        if total > limit and path != keep:
+            total -= path.stat().st_size
             with suppress(OSError):
                 path.with_suffix(".json").unlink(missing_ok=True)
                 path.unlink()

@@ -1,12 +1,11 @@
-"""Catalogue: what the study knows of its photos, in four tables.
+"""Catalogue: the photos of a data set, their labelled cars, what was excluded, and metadata, in four tables.
 
-Sources fill a catalogue, `splits.assign_splits` completes it, every later step reads it. In a run it is a
-folder of CSV files, so that a person can open it.
+`loader.load_catalogue` fills a catalogue, `splits.assign_splits` completes it, every later stage reads it. In a run it
+is a folder of CSV files, readable for people.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass, field, replace
@@ -22,9 +21,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import mask_area
 
 SPLITS = ("train", "validation", "test")
-PAPER_COUNTS = {"train": 4957, "validation": 2887, "test": 590}  # photos, paper §III.1; it gives none by type
-
-FEW_TRAINING = 30  # training photos of a type below which it is warned of
+FEW_TRAINING = 30  # training photos of a type below which there is a warning
 
 PHOTO_COLUMNS = {
     "photo_id": "str",  # path relative to the root, with /
@@ -56,21 +53,23 @@ EXCLUDED_COLUMNS = {
     "reason": "str",
     "detail": "str",
 }
+# The cars of photos that are left out because of the low quality of their pseudo-masks (`rejected_masks.csv`).
+REJECTED_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
 PARAMETER_COLUMNS = {"photo_id": "str"}  # then any others: numbers float64 (NaN: not known), texts str
 
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """Photos, the cars labelled in them, what was left out and why, and what is known of how photos were made.
+    """The photos of a data set, their labelled cars, what was excluded and why, and rendering metadata.
 
     Attributes:
-        name: Of the data set.
+        name: Name of the data set.
         root: Folder of the photos; a photo's file is root / photo_id.
         photos: A row per photo, sorted by photo_id; columns and dtypes as PHOTO_COLUMNS.
         instances: A row per labelled car, sorted by photo_id; columns as INSTANCE_COLUMNS.
         excluded: A row per photo left out, or per folder or category ignored; columns as EXCLUDED_COLUMNS.
-        parameters: Of rendered photos, what each was made from (view, light, shape of the car ...): a row per photo,
-            sorted by photo_id. Empty where the data have no such table.
+        parameters: The metadata of rendered photos (view, light, shape of the car ...): a row per photo, sorted by
+            photo_id. Empty where the data have no such table.
         body_types: The types in their fixed order; class id = index + 1, 0 is background.
     """
 
@@ -105,7 +104,7 @@ class Catalogue:
         if len(self.parameters):
             known = self.parameters[sorted(self.parameters.columns)]
             lines += [json.dumps([*known.columns, *row]) for row in known.itertuples(index=False, name=None)]
-        return hashlib.sha256("\n".join([json.dumps(self.body_types), *sorted(lines)]).encode()).hexdigest()
+        return files.sha256_text("\n".join([json.dumps(self.body_types), *sorted(lines)]))
 
     def split(self, name: str) -> Catalogue:
         """The same catalogue with the photos of one split only.
@@ -145,10 +144,10 @@ class Catalogue:
         )
 
     def warnings(self) -> list[str]:
-        """A line for each type with few photos to learn from; none once every type has 30 training photos."""
+        """A line for each type with fewer than 30 training photos."""
         return [
-            f"{body_type} has {n} training photos: fewer than {FEW_TRAINING} teach a type badly; add photos of it, "
-            "or take its figures as coarse"
+            f"{body_type} has {n} training photos: fewer than {FEW_TRAINING} are too few to learn a type well; add "
+            "photos of it, or take its figures as coarse"
             for body_type, n in self.counts()["train"].items()
             if n < FEW_TRAINING
         ]
@@ -244,7 +243,7 @@ class Catalogue:
         return catalogue
 
     def _with_photos(self, photos: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:
-        """The same catalogue with some of its photos, and what the other tables say of them."""
+        """The same catalogue with some of its photos, and their rows of the other tables."""
         instances, parameters = (
             rows[rows["photo_id"].isin(photos["photo_id"])].reset_index(drop=True)
             for rows in (self.instances, self.parameters)
@@ -258,7 +257,7 @@ def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
 
 
 def _from(folder: Path, root: Path) -> str:
-    """How a saved catalogue names its photos' folder: from its own, if both lie in reports/, which may be moved."""
+    """The photos' folder in a saved catalogue: relative to it if both are in reports/, which may be moved."""
     reports = folder.absolute().parent.parent
     return os.path.relpath(root, folder.absolute()) if root.is_relative_to(reports) else str(root)
 

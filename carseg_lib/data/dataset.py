@@ -1,8 +1,10 @@
-"""The paper's preprocessing (§III, §V): which steps a study takes, and its photos as what they make of them.
+"""The paper's preprocessing (§III, §V) as a data set of tensors: resize, normalise, and random steps in training.
 
-The paper says, of flipping, "using an interval of [-90, 90]" (§III) and, in another place, "rotating it in a range of
-[-90, 90] and flipping it horizontally" (§V). `READINGS` names what that can mean; a profile's `augmentation` picks one.
+The paper flips "using an interval of [-90, 90]" (§III), and also by "rotating it in a range of [-90, 90] and flipping
+it horizontally" (§V). `READINGS` has the readings of that; the setting `inputs.augmentation` picks one.
 """
+
+from __future__ import annotations
 
 import copy
 import hashlib
@@ -16,8 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from carseg_lib.core.config import InputConfig
-from carseg_lib.core.constants import IMAGENET_MEAN as MEAN
-from carseg_lib.core.constants import IMAGENET_STD as STD
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.data.cache import DecodedImageCache, cache_side, decode, open_cache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.transforms import (
@@ -33,7 +34,7 @@ from carseg_lib.data.transforms import (
 )
 
 READINGS = {
-    "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±rotation_degrees, and half of them are "
+    "rotate_and_flip": "every photo is turned by an angle drawn evenly from ±max_rotation, and half of them are "
     "flipped (§V taken by its words)",
     "quarter_turns": "the interval's ends are the choices: a photo is turned by -90°, 0° or +90°, and half are flipped",
     "flip_only": "the interval is a slip: photos are flipped, not turned (§III names no rotation)",
@@ -45,7 +46,7 @@ def augmentation(inputs: InputConfig) -> list[tuple[str, Transform]]:
     """The random steps of training, in the paper's order, by name; empty for the reading "none"."""
     if inputs.augmentation == "none":
         return []
-    steps = []
+    steps: list[tuple[str, Transform]] = []
     if inputs.min_crop_scale < 1:
         steps.append(("crop", RandomObjectCrop(inputs.min_crop_scale, inputs.min_visible)))
     steps.append(("resize", Resize(inputs.size)))
@@ -61,37 +62,39 @@ def augmentation(inputs: InputConfig) -> list[tuple[str, Transform]]:
 
 
 def preprocess(photo: np.ndarray, size: tuple[int, int]) -> Tensor:
-    """A photo without boxes as the model wants it, by the same steps as validation and test.
+    """A photo without boxes as the network's input, by the same steps as in validation and test.
 
     Args:
         photo: (h, w, 3) uint8.
-        size: height and width of what the network sees, pixels.
+        size: height and width of the network's input, pixels.
 
     Returns:
         (1, 3, H, W) float32, channels last.
     """
-    resized = Resize(size).resize_photo(photo)
-    return torch.from_numpy(Normalize(MEAN, STD).normalise_photo(resized)).permute(2, 0, 1)[None]
+    resized = Resize(size).resize_image(photo)
+    return torch.from_numpy(Normalize(IMAGENET_MEAN, IMAGENET_STD).normalize_image(resized)).permute(2, 0, 1)[
+        None
+    ]
 
 
 def sample_seed(seed: int, epoch: int, photo_id: str) -> int:
-    """A seed for all that is random about one photo in one epoch, independent of batches, workers and processes."""
+    """The seed of the random steps of one photo in one epoch, independent of batches, workers and processes."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{epoch}/{photo_id}".encode(), digest_size=7).digest())
 
 
 class CarDataset(Dataset):
     """One split of a catalogue as tensors.
 
-    An index is a pair (epoch, i), so that what is random follows from (seed, epoch, photo) and from nothing else.
-    (Where some types come more often than others, the pass over a type's photos takes the epoch's place.)
+    An index is a pair (epoch, i), so that random steps depend on (seed, epoch, photo) alone. Under class balance the
+    number of the pass over a type's photos takes the role of the epoch.
 
     Args:
-        catalogue: with splits assigned.
+        catalogue: A catalogue with splits.
         split: "train", "validation" or "test".
-        inputs: number of photos (drawn by seed), size and random steps.
-        seed: of all that is random.
-        augment: apply the random steps.
-        cache: where decoded photos are; a photo that is not there is read from its file.
+        inputs: Number of photos (sampled by seed), size and random steps.
+        seed: Seed of the sample and of the random steps.
+        augment: Apply the random steps.
+        cache: Decoded photos; a photo that is not in the cache is read from its file.
     """
 
     def __init__(
@@ -113,14 +116,14 @@ class CarDataset(Dataset):
         self.root, self.seed = catalogue.root, seed
         self.side, self.cache = cache_side(inputs.size), cache
         self.class_ids = {body_type: i + 1 for i, body_type in enumerate(catalogue.body_types)}
-        self.steps = augmentation(inputs) if augment else []
-        if not any(name == "resize" for name, _ in self.steps):
-            self.steps.append(("resize", Resize(inputs.size)))
-        self.steps.append(("normalise", Normalize(MEAN, STD)))
+        self.transforms = augmentation(inputs) if augment else []
+        if not any(name == "resize" for name, _ in self.transforms):
+            self.transforms.append(("resize", Resize(inputs.size)))
+        self.transforms.append(("normalise", Normalize(IMAGENET_MEAN, IMAGENET_STD)))
         self._labels = self._labels_of_photos()
 
     def _labels_of_photos(self) -> list[tuple[str, tuple[int, int], np.ndarray, np.ndarray]]:
-        """Of each photo its name, height and width, boxes (N, 4) in its own pixels, labels (N,)."""
+        """Name, height and width, boxes (N, 4) in pixels of the original photo, and labels (N,) of each photo."""
         found = []
         sizes = zip(self.photos.photo_id, self.photos.height, self.photos.width, strict=True)
         for photo_id, height, width in sizes:
@@ -138,32 +141,32 @@ class CarDataset(Dataset):
         return self.class_ids[self.photos.body_type[i]]
 
     def in_order(self) -> list[tuple[int, int]]:
-        """The index of every photo, none of them random."""
+        """The index of every photo, for a data set without random steps."""
         return [(0, i) for i in range(len(self))]
 
-    def sample(self, n: int) -> "CarDataset":
+    def sample(self, n: int) -> CarDataset:
         """The same, restricted to a fixed sample of about n photos, each body type by its share."""
         part = copy.copy(self)
         part.photos = stratified_sample(self.photos, n, self.seed).reset_index(drop=True)
         part._labels = part._labels_of_photos()
         return part
 
-    def raw(self, i: int) -> tuple[np.ndarray, Target]:
-        """Photo i as it is kept (see `carseg_lib.data.cache`): image (h, w, 3) uint8 and its target, in its pixels."""
+    def load(self, i: int) -> tuple[np.ndarray, Target]:
+        """Photo i before any step, at most of the cache's size: image (h, w, 3) uint8, and target in its pixels."""
         photo_id, size, boxes, labels = self._labels[i]
-        kept = self.cache.read(photo_id) if self.cache is not None else None
-        image, masks = kept or decode(self.root / photo_id, self.instances[photo_id], size, self.side)
+        cached = self.cache.read(photo_id) if self.cache is not None else None
+        image, masks = cached or decode(self.root / photo_id, self.instances[photo_id], size, self.side)
         if image.shape[:2] != size:
             height, width = image.shape[:2]
             boxes = boxes * np.array([width / size[1], height / size[0]] * 2, np.float32)
         return image, {"boxes": boxes, "masks": masks, "labels": labels}
 
-    def stages(self, i: int, epoch: int = 0) -> Iterator[tuple[str, np.ndarray, Target]]:
-        """Photo i after each step: (step, image (h, w, 3), target). The last is what the model is given."""
-        image, target = self.raw(i)
+    def steps(self, i: int, epoch: int = 0) -> Iterator[tuple[str, np.ndarray, Target]]:
+        """Photo i after each step: (step, image (h, w, 3), target). The last one is the network's input."""
+        image, target = self.load(i)
         yield "photo", image, target
         generator = torch.Generator().manual_seed(sample_seed(self.seed, epoch, self._labels[i][0]))
-        for name, step in self.steps:
+        for name, step in self.transforms:
             image, target = step(image, target, generator)
             yield name, image, sanitize_boxes(target)
 
@@ -172,26 +175,31 @@ class CarDataset(Dataset):
         epoch, i = index
         seed = sample_seed(self.seed, epoch, self._labels[i][0])
         generator = torch.Generator().manual_seed(seed)
-        image, target = self.raw(i)
-        for _, step in self.steps:
+        image, target = self.load(i)
+        for _, step in self.transforms:
             image, target = step(image, target, generator)
         tensors = {name: torch.from_numpy(values) for name, values in sanitize_boxes(target).items()}
         return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
 
 
 def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:
-    """The decoded photos of what a study trains and validates on; studies of the same data share them.
+    """The decoded training and validation photos, which runs on the same data share.
+
+    Args:
+        catalogue: A catalogue with splits.
+        inputs: Size of the network's input, and of the cache.
+        folder: Folder of the caches.
 
     Raises:
-        BadPhoto: a photo can no longer be read.
-        CarsegError: the folder for it cannot be written.
+        ImageError: A photo can no longer be read.
+        CarsegError: The folder cannot be written.
     """
     splits, side = ("train", "validation"), cache_side(inputs.size)
     return open_cache(catalogue, splits, side, inputs.cache_gb, folder)
 
 
 def stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
-    """About n rows of a table of photos, the same share of each body type and at least one; drawn by seed."""
+    """About n rows of a table of photos: the same share of each body type, at least one; sampled by seed."""
     shares = photos.body_type.value_counts() / len(photos)
     parts = [
         group.sample(min(len(group), max(1, round(n * shares[body_type]))), random_state=seed)

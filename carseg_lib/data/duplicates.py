@@ -1,8 +1,8 @@
-"""Photos that are the same, or nearly the same, in one split or across splits.
+"""Photos that are equal, or nearly equal, in one split or across splits.
 
 Exact: the decoded pixels are equal (`pixel_sha256`). Near: the perceptual hashes differ in few of their 64 bits.
-A perceptual hash sees a photo's coarse light and dark, no more: it finds copies that were resized or saved
-again, misses crops and mirror images, and can take studio photos of two cars, lit and framed alike, for one.
+A perceptual hash describes a photo's coarse light and dark: it finds copies that were resized or saved again,
+misses crops and mirror images, and can be the same for studio photos of two cars, lit and framed alike.
 So near duplicates are shown, and kept in one split when splits are made here, but never removed.
 """
 
@@ -56,7 +56,7 @@ def near_duplicates(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> 
 
 
 def duplicate_groups(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> pd.Series:
-    """Which photos belong together: linked, also through others, by equal pixels or close hashes.
+    """Groups of photos that are linked, also through others, by equal pixels or close hashes.
 
     Args:
         photos: A catalogue's photos.

@@ -1,7 +1,8 @@
 """A run's photos as COCO files, for people to correct masks with (CVAT, Label Studio) and to read back as DATA.
 
-Every photo of the data set is in it with the cars as they are used, and the doubtful photos too, marked as such. In the
-folder, `images` leads to the photos, so that the corrected folder, or one corrected file in it, is a data set as it is.
+Every photo of the data set is exported with its cars as training uses them; the photos that were left out because of
+the low quality of their pseudo-masks are exported too, marked as rejected. A link `images` in the folder leads to the
+photos, so that the corrected folder, or one corrected file in it, is a data set as it is.
 """
 
 from __future__ import annotations
@@ -13,33 +14,31 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.run import Run
-from carseg_lib.data.catalogue import SPLITS, Catalogue, read_table
+from carseg_lib.data.catalogue import REJECTED_COLUMNS, SPLITS, Catalogue, read_table
 from carseg_lib.data.masks import mask_area
 from carseg_lib.data.photos import read_photo
-from carseg_lib.engine.pseudo_labels.selection import REJECTED_COLUMNS
 
 LINK = "images"
 
 
-def export_coco(run: Run, folder: Path) -> Path:
-    """Writes annotations/<split>.json and a link to the photos.
+def export_coco(dataset_folder: Path, rejected_masks: Path, folder: Path) -> Path:
+    """Write annotations/<split>.json and a link to the photos.
 
     Args:
-        study: of a run whose data set is there (make preprocess).
-        folder: to write into; what was exported there before is replaced, other files stay.
+        dataset_folder: Of a saved catalogue with splits, as `RunPaths.dataset`.
+        rejected_masks: The table of the cars of photos that were left out, as `RunPaths.rejected_masks`.
+        folder: The folder to write into; an earlier export in it is replaced, other files stay.
 
     Returns:
-        The folder.
+        `folder`.
 
     Raises:
-        CarsegError: there is no data set yet, or the folder cannot be written.
+        CarsegError: There is no data set yet, or the folder cannot be written.
     """
-    dataset = Catalogue.load(run.dataset)
-    doubtful = _read_doubtful(run)
+    dataset = Catalogue.load(dataset_folder)
+    rejected = _read_rejected(rejected_masks)
     for split in SPLITS:
-        content = coco_of(dataset, doubtful, split)
-        files.write_json(folder / "annotations" / f"{split}.json", content)
+        files.write_json(folder / "annotations" / f"{split}.json", coco_content(dataset, rejected, split))
     link = folder / LINK
     if link.is_symlink():
         link.unlink()
@@ -49,24 +48,27 @@ def export_coco(run: Run, folder: Path) -> Path:
     return folder
 
 
-def coco_of(dataset: Catalogue, doubtful: pd.DataFrame, split: str) -> dict[str, Any]:
-    """One split as a COCO file's content.
+def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict[str, Any]:
+    """The content of the COCO file of one split.
 
-    An annotation has the attributes `doubtful`, `mask_origin` and `mask_quality` (None if nobody doubted it). Ids count
-    photos and cars from 1 in the order of the photos' names.
+    An annotation has the attributes `rejected`, `mask_origin` and `mask_quality` (None of a mask that was given). Ids
+    count photos and cars from 1, in the order of the photos' names.
 
     Args:
-        dataset: with splits.
-        doubtful: the cars of the photos left out (`carseg_lib.engine.pseudo_labels.selection.REJECTED_COLUMNS`).
-        split: its name.
+        dataset: A catalogue with splits.
+        rejected: The cars of the photos left out; columns as `REJECTED_COLUMNS`.
+        split: Name of the split.
     """
     part = dataset.split(split)
-    out = doubtful[doubtful.split == split]
-    sizes = {row.photo_id: (row.width, row.height) for row in part.photos.itertuples()}
-    for photo_id in out.photo_id.unique():
+    out = rejected[rejected["split"] == split]
+    sizes: dict[str, tuple[int, int]] = {
+        photo_id: (int(width), int(height))
+        for photo_id, width, height in part.photos[["photo_id", "width", "height"]].itertuples(index=False)
+    }
+    for photo_id in out["photo_id"].unique():
         sizes[photo_id] = read_photo(dataset.root / photo_id).size
     ids = {photo_id: i for i, photo_id in enumerate(sorted(sizes), start=1)}
-    cars = pd.concat([part.instances.assign(doubtful=False), out.assign(doubtful=True)])
+    cars = pd.concat([part.instances.assign(rejected=False), out.assign(rejected=True)])
     cars = cars.sort_values("photo_id", kind="stable")
     classes = {body_type: i for i, body_type in enumerate(dataset.body_types, start=1)}
     return {
@@ -86,7 +88,7 @@ def coco_of(dataset: Catalogue, doubtful: pd.DataFrame, split: str) -> dict[str,
 def _annotation(
     number: int, car: dict[str, Any], image_id: int, category_id: int, size: tuple[int, int]
 ) -> dict[str, Any]:
-    width, height = (int(side) for side in size)
+    width, height = size
     box = [car["x1"], car["y1"], car["x2"] - car["x1"], car["y2"] - car["y1"]]
     quality = car["mask_quality"]
     annotation = {
@@ -97,7 +99,7 @@ def _annotation(
         "area": round(float(box[2] * box[3]), 2),
         "iscrowd": 0,
         "attributes": {
-            "doubtful": bool(car["doubtful"]),
+            "rejected": bool(car["rejected"]),
             "mask_origin": car["mask_origin"],
             "mask_quality": None if pd.isna(quality) else round(float(quality), 4),
         },
@@ -108,14 +110,12 @@ def _annotation(
     return annotation
 
 
-def _read_doubtful(run: Run) -> pd.DataFrame:
+def _read_rejected(path: Path) -> pd.DataFrame:
     try:
-        return read_table(run.rejected_masks, REJECTED_COLUMNS)
+        return read_table(path, REJECTED_COLUMNS)
     except FileNotFoundError:
-        raise CarsegError(
-            f"{run.rejected_masks}: there is no such file; run make preprocess RUN={run.name} first"
-        ) from None
+        raise CarsegError(f"{path}: there is no such file; run make preprocess first") from None
     except ValueError as error:
         raise CarsegError(
-            f"{run.rejected_masks}: not the table that was saved ({error}); run again"
+            f"{path}: not the table that was saved ({error}); run make preprocess again"
         ) from None

@@ -1,4 +1,4 @@
-"""Has the data set changed? Answers from names, sizes and times, or from contents; standard library only."""
+"""Fingerprints of a data set, which tell whether it has changed: from names, sizes and times, or from contents."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-_UNREADABLE = "unreadable"  # stands for what a file's size or content would say
+from carseg_lib.core import files
+
+_UNREADABLE = "unreadable"  # in place of a file's size or content
 
 
 def stat_fingerprint(data: Path) -> str:
-    """Quick signature of a data set: over (relative path, size, modification time) of its files.
+    """Quick fingerprint of a data set: over (relative path, size, modification time) of its files.
 
     Args:
         data: The folder, or a COCO .json file or .csv table (then it, and the photos and masks that it names).
 
     Returns:
-        sha256, hex. It changes when a file is added, removed, renamed or written; a file rewritten with the
-        same bytes changes it too (`content_fingerprint` tells). A path that does not exist has one as well, and
-        so has a file that cannot be read: whether it may be left out is for the source to say.
+        sha256, hex. It changes when a file is added, removed, renamed or written, also with the same bytes (then
+        `content_fingerprint` does not). Missing paths and unreadable files have a fingerprint too: the reader of
+        the data decides about them.
     """
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
         try:
             status = path.stat()
-            said = f"{status.st_size}\0{status.st_mtime_ns}"
+            state = f"{status.st_size}\0{status.st_mtime_ns}"
         except (OSError, ValueError):
-            said = _UNREADABLE
-        digest.update(_line(name, said))
+            state = _UNREADABLE
+        digest.update(_line(name, state))
     return digest.hexdigest()
 
 
 def content_fingerprint(data: Path) -> str:
-    """Signature of a data set over (relative path, sha256 of the contents) of its files.
+    """Fingerprint of a data set over (relative path, sha256 of the contents) of its files.
 
     Args:
         data: As for `stat_fingerprint`.
@@ -47,11 +49,10 @@ def content_fingerprint(data: Path) -> str:
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
         try:
-            with path.open("rb") as file:
-                said = hashlib.file_digest(file, "sha256").hexdigest()
+            state = files.sha256(path)
         except (OSError, ValueError):
-            said = _UNREADABLE
-        digest.update(_line(name, said))
+            state = _UNREADABLE
+        digest.update(_line(name, state))
     return digest.hexdigest()
 
 
@@ -79,14 +80,14 @@ def photo_root(annotations: Path) -> Path:
     folder = annotations if annotations.is_dir() else annotations.parent
     if _is_table(annotations):
         return folder
-    places = [folder / "images"]
+    candidates = [folder / "images"]
     if annotations.is_file() and folder.name.lower() == "annotations":
-        places.append(folder.parent / "images")
-    return next((place for place in places if place.is_dir()), folder)
+        candidates.append(folder.parent / "images")
+    return next((path for path in candidates if path.is_dir()), folder)
 
 
-def _line(name: str, said: str) -> bytes:
-    return f"{name}\0{said}\n".encode(errors="surrogatepass")
+def _line(name: str, state: str) -> bytes:
+    return f"{name}\0{state}\n".encode(errors="surrogatepass")
 
 
 def _files(data: Path) -> Iterator[tuple[str, Path]]:
@@ -125,7 +126,7 @@ def _photos_named(annotations: Path) -> set[str]:
             rows = json.loads(annotations.read_bytes())["images"]
             names = {row["file_name"].replace("\\", "/") for row in rows}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error):
-        return set()  # the source tells what is wrong with it
+        return set()  # the reader of the data says what is wrong with it
     return {name for name in names if not name.startswith("/") and ".." not in PurePosixPath(name).parts}
 
 

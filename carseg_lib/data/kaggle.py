@@ -1,16 +1,14 @@
 """Data sets of Kaggle: DATA=kaggle:<owner>/<slug>@<version>, fetched once by kagglehub and checked at every use.
 
-kagglehub is no dependency: it is imported when such data are asked for. Its folder of downloads is left where it is;
-the files in it are made read-only, and a note in reports/.data/ keeps the signature of their contents. A version is
-part of the name, so that the same command gives the same photos next year.
+kagglehub is an optional dependency, imported when such data are used. Its folder of downloads stays where it is; the
+files in it are made read-only, and a note in reports/.data/ keeps the fingerprint of their contents. A version is part
+of the name, so that the same command gives the same photos next year.
 
-Not among the sources: `Run` asks it before anything is read, and the sources bring pandas with them. What was
-fetched is listed by whichever source fits.
+Not one of `formats`: the files are listed by whichever format fits.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,18 @@ from typing import Any
 from carseg_lib.core import files
 from carseg_lib.core.data_spec import KaggleData
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.data.fingerprint import data_state
 
 _BY_HAND = "or download it by hand, unpack it, and give its folder as DATA"
 
 
 def fetch(data: KaggleData, notes: Path) -> Path:
-    """Have a data set on this machine, as it was when it was first fetched.
+    """Fetch a data set unless this machine has it, and check that it is as it was when it was first fetched.
 
     Args:
-        data: Which.
-        notes: Folder of the notes, a JSON file a data set: where it lies and the signatures of its contents.
+        data: The data set and its version.
+        notes: Folder of the notes, a JSON file a data set: its folder and the fingerprints of its contents.
 
     Returns:
         The folder of its files; if they all lie in one folder of it, that one.
@@ -37,15 +36,12 @@ def fetch(data: KaggleData, notes: Path) -> Path:
         CarsegError: kagglehub is missing, Kaggle does not give the data, or the files are not what they were.
     """
     note = files.make_folder(notes) / f"{data.owner}--{data.slug}@{data.version}.json"
-    with note.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with wait_for_lock(note.with_suffix(".lock")):
         known = files.read_json(note) if note.is_file() else {}
         if known and not (isinstance(known, dict) and {"folder", "quick", "content"} <= set(known)):
             raise CarsegError(f"{note}: not a note of carseg; delete it and run again")
-        folder = Path(known["folder"]) if known else None
-        fetched = folder is None or not folder.is_dir()
-        if fetched:
-            folder = _downloaded(data)
+        fetched = not known or not Path(known["folder"]).is_dir()
+        folder = _download(data) if fetched else Path(known["folder"])
         state = data_state(folder, {} if fetched else known)
         if known and state["content"] != known["content"]:
             raise CarsegError(
@@ -54,14 +50,14 @@ def fetch(data: KaggleData, notes: Path) -> Path:
             )
         if fetched:
             _protect(folder)
-        told = {"data": data.word, "folder": str(folder), **state}
-        if told != known:
-            files.write_json(note, told)
+        content = {"data": data.word, "folder": str(folder), **state}
+        if content != known:
+            files.write_json(note, content)
     return _unwrapped(folder)
 
 
-def _downloaded(data: KaggleData) -> Path:
-    """The folder in which kagglehub keeps the data set; it fetches what it has not yet."""
+def _download(data: KaggleData) -> Path:
+    """The folder in which kagglehub keeps the data set, which it fetches first if needed."""
     try:
         import kagglehub
     except ImportError:
@@ -71,8 +67,8 @@ def _downloaded(data: KaggleData) -> Path:
         ) from None
     try:
         folder = Path(kagglehub.dataset_download(f"{data.owner}/{data.slug}/versions/{data.version}"))
-    except Exception as error:  # of the network, of Kaggle, of the disk; a user can mend each
-        raise _explained(data, error) from error
+    except Exception as error:  # of the network, of Kaggle, of the disk: all are the user's to solve
+        raise _fetch_error(data, error) from error
     if not folder.is_dir() or not any(folder.iterdir()):
         raise CarsegError(
             f"DATA={data.word}: kagglehub left no files in {folder}; delete it and run again, {_BY_HAND}"
@@ -80,12 +76,12 @@ def _downloaded(data: KaggleData) -> Path:
     return folder
 
 
-def _explained(data: KaggleData, error: Exception) -> CarsegError:
+def _fetch_error(data: KaggleData, error: Exception) -> CarsegError:
     status = getattr(getattr(error, "response", None), "status_code", None)
     refused = status in (401, 403) or type(error).__name__ in ("UnauthenticatedError", "CredentialError")
     if refused and not _has_credential():
         return CarsegError(
-            f"DATA={data.word}: Kaggle wants to know who asks: at https://www.kaggle.com/settings choose Create New "
+            f"DATA={data.word}: Kaggle needs a login: at https://www.kaggle.com/settings choose Create New "
             f"Token and put its kaggle.json into ~/.kaggle/ (or set KAGGLE_USERNAME and KAGGLE_KEY); {_BY_HAND}: "
             f"{data.page}"
         )
@@ -95,9 +91,9 @@ def _explained(data: KaggleData, error: Exception) -> CarsegError:
         )
     if status == 404:
         return CarsegError(f"DATA={data.word}: Kaggle has no such data set or version; look at {data.page}")
-    said = str(error).strip().partition("\n")[0][:120]
+    detail = str(error).strip().partition("\n")[0][:120]
     return CarsegError(
-        f"DATA={data.word} could not be fetched ({type(error).__name__}: {said}): run again, {_BY_HAND}: {data.page}"
+        f"DATA={data.word} could not be fetched ({type(error).__name__}: {detail}): run again, {_BY_HAND}: {data.page}"
     )
 
 
@@ -111,12 +107,12 @@ def _has_credential() -> bool:
 
 
 def _protect(folder: Path) -> None:
-    """Take the right to write from every file: what is edited there would be found out only afterwards."""
+    """Make every file read-only: a change would be noticed only at the next use."""
     for path in folder.rglob("*"):
         if path.is_file() and not path.is_symlink():
             try:
                 path.chmod(path.stat().st_mode & ~0o222)
-            except OSError:  # somebody else's files are safe from us as well
+            except OSError:  # files of another user
                 return
 
 

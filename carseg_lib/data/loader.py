@@ -1,9 +1,9 @@
 """From a folder of photos, or an annotation file, to a catalogue: every photo is opened once and checked.
 
-Reasons by which a photo is left out as bad, beside those of `carseg_lib.data.photos`: "link" (leads outside),
+Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
 "unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask",
 "zero-area mask", "no mask" (while others have one). If more than 5% of the photos are bad, the data are refused.
-What a data set has beyond the study is listed too, but is not bad: "other type",
+Other reasons are not counted as bad: "other type",
 "left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car",
 "no annotation", "no classes", "in no split".
 """
@@ -11,17 +11,17 @@ What a data set has beyond the study is listed too, but is not bad: "other type"
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue
-from carseg_lib.data.catalogue import table as table_of  # `table` is a source
+from carseg_lib.data.boxes import largest_instance
+from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue, table
 from carseg_lib.data.formats.base import ImageRecord, Listing, as_text, is_text
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import validate_instances
@@ -34,17 +34,17 @@ MIN_PER_TYPE = 3  # one for each split
 def load_catalogue(
     data: Path, types: ClassMap | None = None, *, progress: Callable[[int, int], None] | None = None
 ) -> Catalogue:
-    """Read a data set: choose its source, open every photo once, keep what is good and list what is not.
+    """Read a data set: detect its format, open every photo once, and exclude, with the reason, what cannot be used.
 
     Photos are held one at a time; of each only numbers, hashes and the coded mask stay.
 
     Args:
         data: A folder, or an annotation file; see `detect_and_list`.
-        types: The study's body types; the paper's four if not given.
+        types: The body types; the paper's four if not given.
         progress: Called after each photo with (photos read, photos in all).
 
     Returns:
-        The catalogue, sorted by photo_id. Splits that the data give are kept, others are "".
+        The catalogue, sorted by photo_id. Splits of the data are kept, others are "".
 
     Raises:
         CarsegError: No such data, none of the types, a type with fewer than three photos, a broken
@@ -58,14 +58,14 @@ def load_catalogue(
 
 
 def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
-    """Open every photo of a listing, whatever comes of it: `validate_catalogue` says whether a study can use it."""
+    """Open every photo of a listing. The result may be of no use: see `validate_catalogue`."""
     root = listing.root.resolve()
     photos, cars, bad = [], [], []
-    for done, listed in enumerate(listing.photos, start=1):
+    for done, record in enumerate(listing.photos, start=1):
         try:
-            row, its_cars = _read_photo(root, listed)
+            row, its_cars = _read_photo(root, record)
         except ImageError as error:
-            bad.append(_bad_row(listed, error))
+            bad.append(_bad_row(record, error))
         else:
             photos.append(row)
             cars.extend(its_cars)
@@ -74,19 +74,19 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
     catalogue = Catalogue(
         name=listing.name,
         root=root,
-        photos=table_of(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
-        instances=table_of(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
-        excluded=table_of(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
+        photos=table(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
+        instances=table(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
+        excluded=table(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
         parameters=_rows_of(listing.parameters, photos),
         body_types=listing.types.names,
     )
     catalogue = _without_maskless(catalogue)
-    excluded = pd.concat([catalogue.excluded, table_of(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
+    excluded = pd.concat([catalogue.excluded, table(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
     return replace(catalogue, excluded=excluded)
 
 
 def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> None:
-    """Refuse what no study can be made of.
+    """Refuse data that no model can be trained on.
 
     Raises:
         CarsegError: More than 5% bad photos, or a type with fewer than three that can be used.
@@ -96,25 +96,25 @@ def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> No
     _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
-def _read_photo(root: Path, listed: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A photo's row and its cars' rows."""
-    path = root / listed.photo_id
-    if not is_text(listed.photo_id):
+    path = root / record.photo_id
+    if not is_text(record.photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
     if path.exists() and not path.resolve().is_relative_to(root):
         raise ImageError("link", "the link leaves the folder")
-    facts = inspect_image(path)
-    cars = validate_instances(listed, facts)
+    info = inspect_image(path)
+    cars = validate_instances(record, info)
     row = {
-        "photo_id": listed.photo_id,
-        "split": listed.split,
-        "body_type": _largest(cars),
-        "width": facts.width,
-        "height": facts.height,
-        "brightness": facts.brightness,
-        "file_sha256": facts.file_sha256,
-        "pixel_sha256": facts.pixel_sha256,
-        "phash": facts.phash,
+        "photo_id": record.photo_id,
+        "split": record.split,
+        "body_type": largest_instance(pd.DataFrame(cars)).body_type,
+        "width": info.width,
+        "height": info.height,
+        "brightness": info.brightness,
+        "file_sha256": info.file_sha256,
+        "pixel_sha256": info.pixel_sha256,
+        "phash": info.phash,
     }
     return row, cars
 
@@ -125,21 +125,16 @@ def _rows_of(parameters: pd.DataFrame, photos: list[dict[str, Any]]) -> pd.DataF
     return parameters[used].reset_index(drop=True)
 
 
-def _largest(cars: list[dict[str, Any]]) -> str:
-    """Body type of the car with the largest box; of equals the first."""
-    return max(cars, key=lambda car: (car["x2"] - car["x1"]) * (car["y2"] - car["y1"]))["body_type"]
-
-
 def _types_named(photos: list[ImageRecord]) -> Counter[str]:
-    """Photos that show a car of each type: known before any is opened, so that nobody waits for this error."""
+    """Photos with a car of each type, by the annotations: an error here comes before any photo is opened."""
     return Counter(t for photo in photos for t in {a.body_type for a in photo.annotations})
 
 
-def _bad_row(listed: ImageRecord, error: ImageError) -> dict[str, str]:
+def _bad_row(record: ImageRecord, error: ImageError) -> dict[str, str]:
     return {
-        "photo_id": as_text(listed.photo_id),
-        "split": listed.split,
-        "body_type": listed.annotations[0].body_type,
+        "photo_id": as_text(record.photo_id),
+        "split": record.split,
+        "body_type": record.annotations[0].body_type,
         "reason": error.reason,
         "detail": as_text(error.detail),
     }
@@ -170,9 +165,11 @@ def _check_share(data: Path, bad: pd.DataFrame, listed: int) -> None:
     if len(bad) <= MAX_BAD_SHARE * listed:
         return
     reasons = ", ".join(f"{n} {reason}" for reason, n in bad["reason"].value_counts().items())
-    first = ", ".join(f"{row.photo_id} ({row.detail})" for row in bad.head(3).itertuples())
+    first = ", ".join(
+        f"{row.photo_id} ({row.detail})" for row in cast(Iterable[Any], bad.head(3).itertuples())
+    )
     more = ", …" if len(bad) > 3 else ""
     raise CarsegError(
         f"{data}: {len(bad)} of {listed} photos ({len(bad) / listed:.1%}, more than {MAX_BAD_SHARE:.0%}) "
-        f"cannot be used: {reasons}; first: {first}{more}; mend or remove them"
+        f"cannot be used: {reasons}; first: {first}{more}; repair or remove them"
     )

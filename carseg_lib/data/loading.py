@@ -1,6 +1,9 @@
-"""Which photos a step sees: the order of an epoch, batches shared by processes, the loader that reads them."""
+"""The order of photos in an epoch, batches shared by processes, and the loader that reads them."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +19,14 @@ def balanced_epoch_order(
 ) -> list[tuple[int, int]]:
     """The photos of one training epoch, as many as there are, shuffled.
 
-    Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. The
-    type's photos fill it pass after pass, in a new order each time: within a type, every photo comes as often as the
-    others, and one that comes twice in an epoch is transformed anew.
+    Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. Passes
+    over the type's photos, each in a new order, fill it: within a type, every photo comes as often as the others, and
+    a photo that comes twice in an epoch gets other random steps.
 
     Args:
-        body_types: of each photo.
-        epoch: from 1.
-        seed: of all orders.
+        body_types: The type of each photo.
+        epoch: Number of the epoch, from 1.
+        seed: Seed of all orders.
         class_balance: 0: every photo comes once; 1: every type comes as often as the others.
 
     Returns:
@@ -35,10 +38,10 @@ def balanced_epoch_order(
         of_type = np.flatnonzero(body_types == body_type)
         passes: dict[int, np.ndarray] = {}
         for position in range((epoch - 1) * quota, epoch * quota):
-            number, place = position // len(of_type) + 1, position % len(of_type)
+            number, rank = position // len(of_type) + 1, position % len(of_type)
             if number not in passes:
                 passes[number] = _shuffle(len(of_type), sample_seed(seed, number, f"order of {body_type}"))
-            chosen.append((int(of_type[passes[number][place]]), number))
+            chosen.append((int(of_type[passes[number][rank]]), number))
     chosen.sort()
     return [chosen[k][::-1] for k in _shuffle(len(chosen), sample_seed(seed, epoch, "order"))]
 
@@ -65,16 +68,16 @@ class DistributedBatchSampler(Sampler):
     few photos would weigh them more than the others.
 
     Args:
-        order: the indices of `CarDataset`.
-        batch_size: photos per step over all processes, at most.
-        rank: this process.
-        processes: how many there are.
+        order: Indices of a `CarDataset`.
+        batch_size: Most photos per step over all processes.
+        rank: Number of this process, from 0.
+        processes: Number of processes.
     """
 
     def __init__(self, order: Sequence[tuple[int, int]], batch_size: int, rank: int = 0, processes: int = 1):
-        places = np.array_split(np.arange(len(order)), max(-(-len(order) // batch_size), 1))
-        self.smallest = len(places[-1])
-        self.batches = [[order[k] for k in batch[rank::processes]] for batch in places]
+        batches = np.array_split(np.arange(len(order)), max(-(-len(order) // batch_size), 1))
+        self.smallest = len(batches[-1])
+        self.batches = [[order[k] for k in batch[rank::processes]] for batch in batches]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self.batches)
@@ -93,6 +96,8 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
 
 
 def make_loader(dataset: CarDataset, batches: DistributedBatchSampler, workers: int = 0) -> DataLoader:
-    """A loader of the given batches; `workers` read photos ahead in processes of their own."""
-    options = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
+    """A loader of the given batches, with `workers` processes that read photos ahead."""
+    options: dict[str, Any] = (
+        {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
+    )
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

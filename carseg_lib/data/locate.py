@@ -1,4 +1,4 @@
-"""Where the photos of a data set lie: the built-in ones unpacked, Kaggle's fetched, the user's as named."""
+"""The files of a data set: the built-in ones are unpacked, Kaggle's fetched, the user's used where they are."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from carseg_lib.data import builtin, kaggle
 def locate_photos(source: str) -> Path:
     """The folder of a data set's photos, or their annotation file.
 
-    The built-in ones are unpacked first, if they must be, and those of Kaggle fetched.
+    The built-in data set is unpacked first, and one of Kaggle fetched, unless that is done.
 
     Args:
-        source: as the setting data.source.
+        source: A value of the setting data.source.
 
     Raises:
-        CarsegError: the built-in data set is missing or damaged, or cannot be unpacked; those of Kaggle cannot be
-            had, or are not what they were.
+        CarsegError: The built-in data set is missing or damaged, or cannot be unpacked; or a data set of Kaggle cannot
+            be fetched or has changed.
     """
     kept = runs_root() / ".data"
     if source == BUILTIN:
@@ -34,7 +34,7 @@ def locate_photos(source: str) -> Path:
 
 @contextmanager
 def temporary_photos(source: str) -> Iterator[Path]:
-    """As `locate_photos`, but the built-in ones lie in a folder that is removed afterwards: nothing is left."""
+    """As `locate_photos`, but the built-in data set is unpacked into a temporary folder."""
     if source != BUILTIN:
         yield locate_photos(source)
         return

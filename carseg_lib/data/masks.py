@@ -1,6 +1,6 @@
 """Masks: COCO run-length codes, polygons, and the boxes that masks imply.
 
-A mask is a boolean array (height, width). In tables it stands as a COCO compressed run-length string
+A mask is a boolean array (height, width). In tables it is a COCO compressed run-length string
 ("counts", column by column); the photo's width and height complete it.
 """
 
@@ -16,7 +16,7 @@ _FARTHEST_POINT = 10.0  # photo sides
 
 
 def encode_mask(mask: np.ndarray) -> str:
-    """Turn a mask into COCO compressed run-length counts.
+    """A mask as COCO compressed run-length counts.
 
     Args:
         mask: bool or 0/1 array (height, width), neither side 0.
@@ -33,7 +33,7 @@ def encode_mask(mask: np.ndarray) -> str:
 
 
 def decode_mask(counts: str, height: int, width: int) -> np.ndarray:
-    """Turn COCO compressed run-length counts back into a mask.
+    """The mask of COCO compressed run-length counts.
 
     Args:
         counts: The counts string.
@@ -65,7 +65,7 @@ def mask_area(counts: str, height: int, width: int) -> int:
 
 
 def box_of_mask(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """Smallest box that holds every pixel of a mask.
+    """The smallest box around all pixels of a mask.
 
     Args:
         mask: bool array (height, width).
@@ -85,7 +85,7 @@ def box_of_mask(mask: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def polygons_to_mask(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """Fill COCO polygons; a pixel is inside if it is inside any of them.
+    """The mask of COCO polygons; a pixel is inside if it is inside any of them.
 
     Args:
         polygons: Each [x1, y1, x2, y2, ...] in pixels, at least three points. Points may lie outside.
@@ -108,7 +108,7 @@ def polygons_to_mask(polygons: Sequence[Sequence[float]], height: int, width: in
 
 
 def decode_segmentation(segmentation: object, height: int, width: int) -> np.ndarray:
-    """Read any form of a COCO `segmentation`: polygons, compressed or uncompressed run lengths.
+    """The mask of a COCO `segmentation`: polygons, compressed or uncompressed run lengths.
 
     Args:
         segmentation: A list of polygons, or {"size": [height, width], "counts": str or list of int}.

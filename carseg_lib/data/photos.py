@@ -1,7 +1,7 @@
-"""Reading photos as people keep them: any orientation, colour model or depth, and broken ones said so.
+"""Reading photos of any orientation, colour model and depth; a broken photo raises an `ImageError` with the reason.
 
-`read_photo` is the one way by which the project opens a photo. `inspect_image` reduces a photo to the few
-numbers and hashes that the catalogue keeps.
+`read_photo` is the only function of the project that opens photos. `inspect_image` computes the numbers and hashes of
+the catalogue.
 """
 
 from __future__ import annotations
@@ -13,30 +13,22 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageStat, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, ImageStat, UnidentifiedImageError
+
+from carseg_lib.core import files
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
-_ORIENTATION_TAG = 0x0112
-_TURNS = {  # EXIF orientation → what makes the stored picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _HASHED_AT_ONCE = 4_000_000  # pixels
 
 
 class ImageError(Exception):
-    """A photo that cannot be used.
+    """A photo cannot be used.
 
     Attributes:
         reason: A short fixed phrase, for counting: "empty file", "missing file", "unreadable", "truncated",
             "too large", and those of the annotations (see `carseg_lib.data.loader`).
-        detail: What exactly, in one line.
+        detail: The particulars, in one line.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -47,15 +39,15 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the catalogue keeps of a photo's pixels.
+    """Numbers and hashes of a photo for the catalogue.
 
     Attributes:
         width: Pixels, after EXIF orientation.
         height: Pixels, after EXIF orientation.
         orientation: EXIF orientation, 1 (upright) to 8; 5 to 8 swap width and height.
         brightness: Mean luma, 0 (black) to 1 (white).
-        file_sha256: Of the file's bytes.
-        pixel_sha256: Of the size and the decoded RGB bytes: equal for copies in another lossless file.
+        file_sha256: Hash of the file's bytes.
+        pixel_sha256: Hash of the size and the decoded RGB bytes: equal for copies in another lossless file.
         phash: Perceptual hash (DCT, 64 bits), 16 hex digits; see `carseg_lib.data.duplicates`.
     """
 
@@ -84,26 +76,24 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
         An RGB image with all pixels loaded, its file closed, and no metadata.
 
     Raises:
-        BadPhoto: Missing, empty, unreadable, truncated, or above 100 megapixels.
+        ImageError: Missing, empty, unreadable, truncated, or above 100 megapixels.
     """
     return _read(Path(path), max_side)[0]
 
 
 def inspect_image(path: Path) -> ImageInfo:
-    """Read a photo once, in full, and keep its size, brightness and hashes.
+    """Size, brightness and hashes of a photo, which is read once, in full.
 
     Raises:
-        BadPhoto: As `read_photo`.
+        ImageError: As `read_photo`.
     """
     photo, orientation = _read(Path(path), None)
-    with path.open("rb") as file:
-        file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return ImageInfo(
         width=photo.width,
         height=photo.height,
         orientation=orientation,
         brightness=ImageStat.Stat(photo.convert("L")).mean[0] / 255,
-        file_sha256=file_sha256,
+        file_sha256=files.sha256(path),
         pixel_sha256=_pixel_sha256(photo),
         phash=str(imagehash.phash(photo, hash_size=8)),
     )
@@ -151,9 +141,10 @@ def _decode(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
         upright = _to_rgb(photo)
     if max_side is not None and max(upright.size) > max_side:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    upright.info = {}  # metadata may be damaged, and the orientation applies once
     if orientation != 1:
-        upright = upright.transpose(_TURNS[orientation])
-    upright.info = {}  # an orientation tag left in would turn the photo twice
+        upright.getexif()[ExifTags.Base.Orientation] = orientation
+        ImageOps.exif_transpose(upright, in_place=True)
     return upright, orientation
 
 
@@ -172,14 +163,14 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
 
 def _orientation(photo: Image.Image) -> int:
     try:
-        orientation = photo.getexif().get(_ORIENTATION_TAG, 1)
+        orientation = photo.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # damaged metadata beside good pixels: as if there were none
         return 1
-    return orientation if orientation in _TURNS else 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def _check_webp_length(path: Path, file_size: int) -> None:
-    """The WebP decoder does not say that a file is cut short; its header does."""
+    """Refuse a truncated WebP file by the length in its header: the decoder does not notice."""
     with path.open("rb") as file:
         head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 > file_size:

@@ -1,8 +1,8 @@
-"""Which photos are for training, which for validation, which for the test.
+"""The assignment of photos to training, validation and test.
 
-Splits that the data give are kept, with one exception: a photo whose pixels also stand in a split that judges
-the model is taken out of the split that is judged less (test before validation before train). Splits that the
-data lack are cut from the training photos in the paper's proportions, type by type, duplicates together.
+Splits of the data are kept, with one exception: a photo with the same pixels as one of a later split (train,
+validation, test) is excluded. Splits that the data lack are taken from the training photos in the paper's proportions,
+type by type, duplicates together.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import PAPER_COUNTS, SPLITS, Catalogue
+from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
+from carseg_lib.paper.claims import PAPER_COUNTS
 
 DUPLICATE = "duplicate in another split"
 
 
 def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
-    """Give every photo a split.
+    """A catalogue with a split for every photo.
 
     1. Photos without a split count as train. If train, validation and test then all have photos, they stay.
-    2. Otherwise validation, test, or both are cut from train: the paper's 4957 : 2887 : 590 among train and
-       the missing ones. Each type is divided for itself, and each split gets at least one photo of it.
+    2. Otherwise validation, test, or both are taken from train: the paper's 4957 : 2887 : 590 for train and
+       the missing ones. Each type is divided separately, and each split gets at least one photo of it.
        Exact and near duplicates (`duplicate_groups`) go to one split together; so a count differs from the
        proportion by less than one photo, or at most by the largest group.
-    3. A photo of train whose pixels also stand in validation or test, and one of validation whose pixels also
-       stand in test, moves to `excluded` with the reason "duplicate in another split".
+    3. A photo of train with the pixels of one in validation or test, and a photo of validation with those of one
+       in test, moves to `excluded` with the reason "duplicate in another split".
 
     Args:
-        catalogue: As a source gives it.
+        catalogue: A catalogue as loaded.
         seed: Any integer from 0. The same photos and seed give the same splits, whatever the order of the rows.
 
     Returns:
@@ -63,8 +64,8 @@ def split_sizes(number: int, weights: list[int]) -> list[int]:
     """Divide a number by weights: largest remainders, and at least one each.
 
     Args:
-        number: Of photos, at least as many as there are weights.
-        weights: Positive.
+        number: Number of photos, at least that of the weights.
+        weights: Positive numbers.
 
     Returns:
         Whole numbers that sum to `number`.
@@ -103,9 +104,9 @@ def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: 
 
 
 def _fill(sizes: pd.Series, wanted: np.ndarray) -> dict[int, int]:
-    """Put groups, largest first, each where most photos are still wanted; no place stays empty."""
+    """Assign groups, largest first, each to the split that lacks most photos; no split stays empty."""
     left = wanted.copy()
-    place: dict[int, int] = {}
+    assigned: dict[int, int] = {}
     used: set[int] = set()
     for done, (group, size) in enumerate(sizes.items()):
         empty = [k for k in range(len(wanted)) if k not in used]
@@ -113,12 +114,12 @@ def _fill(sizes: pd.Series, wanted: np.ndarray) -> dict[int, int]:
         best = max(choice, key=lambda k: left[k])
         left[best] -= size
         used.add(best)
-        place[group] = best
-    return place
+        assigned[group] = best
+    return assigned
 
 
 def _without_copies(catalogue: Catalogue) -> Catalogue:
-    """Leave out photos whose pixels stand in a split that is judged more."""
+    """Exclude photos with the pixels of a photo in a later split."""
     photos = catalogue.photos
     rank = photos["split"].map({split: k for k, split in enumerate(SPLITS)})
     highest = rank.groupby(photos["pixel_sha256"]).transform("max")

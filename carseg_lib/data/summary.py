@@ -1,4 +1,4 @@
-"""What a data set holds, as plain text: what `make catalogue` shows before anything is trained. Writes nothing."""
+"""The summary of a data set as plain text, for `make inspect`. Writes no file."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _WIDEST = 100  # characters of an example
 
 
 def print_summary(
-    data: Path, types: ClassMap, seed: int, say: Callable[[str], None], progress: Callable[[int, int], None]
+    data: Path, types: ClassMap, seed: int, show: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> None:
-    """Open every photo of a data set once and say what is there.
+    """Open every photo of a data set once and show a summary.
 
     Args:
-        data: As for `load_catalogue`.
-        types: The study's body types.
-        seed: Of the splits that a run would make, where the data lack some.
-        say: Is given each line.
-        progress: Is called after each photo with (photos read, photos in all).
+        data: The folder or annotation file, as for `load_catalogue`.
+        types: The body types.
+        seed: Seed of the splits that a run would make, where the data lack some.
+        show: Called with each line, for instance `print`.
+        progress: Called after each photo with (photos read, photos in all).
 
     Raises:
-        CarsegError: The data cannot be listed; or no study can be made of them, told after all that was found.
+        CarsegError: The data cannot be listed; or, after the summary, no model can be trained on them.
     """
     listing = detect_and_list(data, types)
     catalogue = read_listing(listing, progress=progress)
     for line in summary_lines(listing, catalogue):
-        say(line)
+        show(line)
     validate_catalogue(data, listing, catalogue)
     for line in split_lines(catalogue, assign_splits(catalogue, seed)):
-        say(line)
+        show(line)
 
 
 def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
-    """Source, photos by type and split, sizes, boxes, masks, and what is left out."""
+    """Format, photos by type and split, sizes, boxes, masks, and excluded photos."""
     photos, cars = catalogue.photos, catalogue.instances
     yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars"
     yield ""
@@ -62,10 +62,10 @@ def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
 
 
 def split_lines(catalogue: Catalogue, dataset: Catalogue) -> Iterator[str]:
-    """What a run makes of it: the splits, where they are not those of the data, and types of few photos."""
+    """The splits of a run, where they are not those of the data, and warnings about types with few photos."""
     if not catalogue.counts().equals(dataset.counts()):
         yield ""
-        yield "as a run divides them, copies kept together and taken out of splits that are judged less:"
+        yield "as a run divides them, copies kept together and excluded from earlier splits:"
         yield from _count_lines(dataset.counts())
     for warning in dataset.warnings():
         yield f"warning: {warning}"
@@ -73,12 +73,12 @@ def split_lines(catalogue: Catalogue, dataset: Catalogue) -> Iterator[str]:
 
 def _count_lines(counts: pd.DataFrame) -> Iterator[str]:
     """A table of counts, with sums."""
-    whole = pd.concat([counts, counts.sum().to_frame("all").T])
-    whole["all"] = whole.sum(axis=1)
-    first = max(len(str(name)) for name in ["photos", *whole.index])
-    widths = {name: max(len(str(name)), 7) for name in whole.columns}
+    table = pd.concat([counts, counts.sum().to_frame("all").T])
+    table["all"] = table.sum(axis=1)
+    first = max(len(str(name)) for name in ["photos", *table.index])
+    widths = {name: max(len(str(name)), 7) for name in table.columns}
     yield "  ".join([f"{'photos':{first}}", *(f"{name:>{width}}" for name, width in widths.items())])
-    for name, row in whole.iterrows():
+    for name, row in table.iterrows():
         yield "  ".join(
             [f"{name:{first}}", *(f"{row[column]:>{width},}" for column, width in widths.items())]
         )

@@ -1,8 +1,7 @@
 """The steps of the paper's preprocessing (§III, §V), each on a photo with its boxes and masks together.
 
-A step takes and returns (image, target). Its random numbers come from a generator that it is given: torch's own state
-is neither read nor moved. On photos this small an operation takes a tenth of a millisecond, and which library does it
-matters more than how many threads: a training step waits for eight photos.
+A step takes and returns (image, target). Its random numbers come from a generator argument: torch's global state is
+neither read nor changed. The libraries are chosen for speed on small photos: a training step waits for eight of them.
 
 Shapes: image (H, W, 3) uint8, float32 after `Normalize`; target: boxes (N, 4) float32 pixels, masks (N, H, W) uint8 of
 0 and 1, labels (N,) int64.
@@ -22,17 +21,17 @@ from carseg_lib.data.masks import box_of_mask
 
 CROP_TRIES = 10
 LUMA = np.array([0.299, 0.587, 0.114])  # a colour's brightness, ITU-R BT.601, as Pillow has it
-LEAST_SIDE = 2.0  # pixels; a box narrower than this after a transform has no regions to learn from
+MIN_SIDE = 2.0  # pixels; a narrower box after a transform is dropped
 
 Target = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class RandomObjectCrop:
-    """Crops to a random part of the photo that still shows its cars.
+    """Crop to a random part of the photo that still shows its largest car.
 
     The crop's aspect ratio is the photo's within a factor of 0.8 to 1.25. After `CROP_TRIES` draws that keep less than
-    `min_visible` of the largest car, the photo stays whole: a car is never lost to a crop.
+    `min_visible` of the largest car, the photo is not cropped: a car is never lost.
 
     Attributes:
         scale: smallest share of the photo's area that is kept, in (0, 1]; 1 keeps the whole photo.
@@ -43,7 +42,7 @@ class RandomObjectCrop:
     min_visible: float
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
-        """Draws until the car is in the crop, at most `CROP_TRIES` times."""
+        """Crop at random until the car is in the crop, at most `CROP_TRIES` times."""
         masks = target["masks"]
         height, width = masks.shape[-2:]
         areas = [np.count_nonzero(mask) for mask in masks]
@@ -71,7 +70,7 @@ def _crop(
 
 @dataclass(frozen=True)
 class Resize:
-    """Resizes photo, boxes and masks to one size, whatever the photo's proportions.
+    """Resize photo, boxes and masks to one size; the aspect ratio is not kept.
 
     Attributes:
         size: height and width, pixels.
@@ -80,22 +79,22 @@ class Resize:
     size: tuple[int, int]
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
-        """Bilinear with antialiasing for the photo, nearest pixel for masks; nothing is random."""
+        """Resize: bilinear with antialiasing for the photo, nearest pixel for masks; not random."""
         height, width = image.shape[:2]
         scale = np.array([self.size[1] / width, self.size[0] / height] * 2, np.float32)
-        return self.resize_photo(image), target | {
+        return self.resize_image(image), target | {
             "boxes": target["boxes"] * scale,
             "masks": resize_masks(target["masks"], self.size),
         }
 
-    def resize_photo(self, image: np.ndarray) -> np.ndarray:
-        """The photo alone: torch's resizing of bytes is Pillow's, within one of 255, in a third of the time."""
-        planes = torch.from_numpy(np.require(image, requirements="CW")).permute(2, 0, 1)[None]
+    def resize_image(self, image: np.ndarray) -> np.ndarray:
+        """The resized photo, (H, W, 3) uint8: as Pillow resizes, within 1 of 255, in a third of the time."""
+        planes = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
         return cv2.merge(list(F.interpolate(planes, self.size, mode="bilinear", antialias=True)[0].numpy()))
 
 
 def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(N, h, w) → (N, H, W): each pixel is the one of the old mask that its centre lies in."""
+    """Masks resized from (N, h, w) to (N, H, W): each pixel is the one of the old mask that contains its centre."""
     rows, columns = (
         ((np.arange(new) + 0.5) * (old / new)).astype(int)
         for new, old in zip(size, masks.shape[-2:], strict=True)
@@ -105,20 +104,20 @@ def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RandomRotation:
-    """Turns the photo about its centre; corners that nothing covers are black.
+    """Rotate the photo about its centre; uncovered corners are black.
 
-    Boxes are those of the turned masks: a turned box would be larger than the car.
+    Boxes are those of the rotated masks: a rotated box would be larger than the car.
 
     Attributes:
-        angles: degrees, one of which is drawn; or, with `between`, the two ends of an interval.
-        between: draw evenly from the interval.
+        angles: degrees, one of which is chosen at random; or, with `between`, the two ends of an interval.
+        between: sample uniformly from the interval.
     """
 
     angles: tuple[float, ...]
     between: bool = False
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
-        """Nearest pixel, as torchvision's rotations have it by default."""
+        """Rotate with nearest-pixel sampling, torchvision's default."""
         draw = float(torch.rand(1, generator=generator))
         if self.between:
             angle = self.angles[0] + (self.angles[1] - self.angles[0]) * draw
@@ -126,26 +125,26 @@ class RandomRotation:
             angle = self.angles[int(draw * len(self.angles))]
         if angle == 0:
             return image, target
-        masks = np.stack([_turn(mask, angle) for mask in target["masks"]])
-        return _turn(image, angle), target | {"boxes": boxes_of_masks(masks), "masks": masks}
+        masks = np.stack([_rotate(mask, angle) for mask in target["masks"]])
+        return _rotate(image, angle), target | {"boxes": boxes_of_masks(masks), "masks": masks}
 
 
-def _turn(pixels: np.ndarray, angle: float) -> np.ndarray:
+def _rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).rotate(angle, Image.Resampling.NEAREST))
 
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip:
-    """Mirrors left and right.
+    """Flip left and right.
 
     Attributes:
-        probability: chance of it, 0..1.
+        probability: probability of a flip, 0..1.
     """
 
     probability: float
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
-        """Mirrors all or nothing."""
+        """Flip photo, boxes and masks together."""
         if float(torch.rand(1, generator=generator)) >= self.probability:
             return image, target
         boxes = target["boxes"].copy()
@@ -155,20 +154,19 @@ class RandomHorizontalFlip:
 
 @dataclass(frozen=True)
 class ColorJitter:
-    """Changes brightness, contrast and saturation, each by a factor of its own; a car's type is not in its paint.
+    """Change brightness, contrast and saturation, each by a factor of its own.
 
     Attributes:
-        strength: factors are drawn evenly from 1 - strength to 1 + strength.
+        strength: factors are uniform from 1 - strength to 1 + strength.
     """
 
     strength: float
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
-        """The photo alone changes.
+        """Change the photo; the target stays.
 
         The three changes are those of Pillow's `ImageEnhance`, each linear in a pixel's colours: together they are one
-        matrix, within one of 255 of what Pillow makes of it, in a quarter of the time. Values are cut to 0..255 once,
-        at the end.
+        matrix, within 1 of 255 of Pillow's result, in a quarter of the time. Values are cut to 0..255 once, at the end.
         """
         draws = torch.rand(3, generator=generator).tolist()
         brightness, contrast, saturation = (1 + self.strength * (2 * draw - 1) for draw in draws)
@@ -181,26 +179,26 @@ class ColorJitter:
 
 @dataclass(frozen=True)
 class Normalize:
-    """8-bit values to 0..1, then minus a mean and over a standard deviation for each channel.
+    """Scale 8-bit values to 0..1, subtract a mean and divide by a standard deviation for each channel.
 
     Attributes:
-        mean: of red, green and blue, 0..1.
-        std: the same.
+        mean: means of red, green and blue, of values in 0..1.
+        std: their standard deviations.
     """
 
     mean: Sequence[float]
     std: Sequence[float]
 
     def __call__(self, image: np.ndarray, target: Target, generator: Generator) -> tuple[np.ndarray, Target]:
-        """The photo alone changes; nothing is random."""
-        return self.normalise_photo(image), target
+        """Normalize the photo; the target stays; not random."""
+        return self.normalize_image(image), target
 
-    def normalise_photo(self, image: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 → float32."""
+    def normalize_image(self, image: np.ndarray) -> np.ndarray:
+        """The normalized photo: (H, W, 3) uint8 → float32."""
         height, width, _ = image.shape
         std = np.array(self.std, np.float32)
         scale, shift = 1 / (255 * std), np.array(self.mean, np.float32) / std
-        # whole rows at a time: NumPy works on three channels at a time ten times slower
+        # full rows: NumPy is ten times slower on rows of three channels
         rows = np.multiply(image.reshape(height, -1), np.tile(scale, width), dtype=np.float32)
         return np.subtract(rows, np.tile(shift, width), out=rows).reshape(height, width, 3)
 
@@ -209,7 +207,7 @@ Transform = RandomObjectCrop | Resize | RandomRotation | RandomHorizontalFlip | 
 
 
 def sanitize_boxes(target: Target) -> Target:
-    """Boxes cut to the photo, without the cars that left it.
+    """A target with boxes cut to the photo, without cars outside it.
 
     Args:
         target: boxes (N, 4), masks (N, H, W), labels (N,).
@@ -217,12 +215,12 @@ def sanitize_boxes(target: Target) -> Target:
     masks = target["masks"]
     height, width = masks.shape[-2:]
     boxes = target["boxes"].clip(0, np.array([width, height, width, height], np.float32))
-    wide = ((boxes[:, 2:] - boxes[:, :2]) >= LEAST_SIDE).all(1)
+    wide = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE).all(1)
     keep = wide & np.array([mask.any() for mask in masks], bool)
     return {"boxes": boxes[keep], "masks": masks[keep], "labels": target["labels"][keep]}
 
 
 def boxes_of_masks(masks: np.ndarray) -> np.ndarray:
-    """The extent of each mask (N, H, W) to the pixel: (N, 4) float32, far edges exclusive; zeros for an empty mask."""
+    """The boxes of masks (N, H, W): (N, 4) float32, far edges exclusive; zeros for an empty mask."""
     empty = (0.0, 0.0, 0.0, 0.0)
     return np.array([box_of_mask(mask) if mask.any() else empty for mask in masks], np.float32).reshape(-1, 4)

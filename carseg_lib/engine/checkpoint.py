@@ -1,11 +1,13 @@
-"""Checkpoints of a training run: tensors in .pt files, everything else in one JSON that names them.
+"""Checkpoints of a training: tensors in .pt files, everything else in one JSON that names them.
 
-The JSON is written last and by renaming, so a run that is killed at any moment leaves the last whole epoch behind.
+The JSON is written last and by renaming: a run that is killed at any moment leaves its last whole epoch.
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +20,9 @@ from carseg_lib.models.weights import read_checkpoint
 
 @dataclass
 class TrainingState:
-    """How far a run has come: its history, a dict an epoch (see `training.train`)."""
+    """The state of a training: its history, a row for each epoch (see `trainer.train`)."""
 
-    history: list[dict] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def epoch(self) -> int:
@@ -29,18 +31,18 @@ class TrainingState:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the highest validation accuracy; of equals, the one with the lowest validation loss."""
+        """The epoch with the highest validation accuracy; of equals, that with the lowest validation loss."""
         return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))[
             "epoch"
         ]
 
-    def add(self, row: dict) -> None:
+    def add(self, row: dict[str, Any]) -> None:
         """Adds an epoch."""
         self.history.append(row)
 
 
 class Checkpoints:
-    """The checkpoints of one recipe in a folder: the last epoch's, with the optimizer, and the best epoch's weights."""
+    """The checkpoints of a training in a folder: the last epoch's, with the optimizer, and the best epoch's weights."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -53,9 +55,9 @@ class Checkpoints:
         optimizer: torch.optim.Optimizer,
         average: ModelEMA,
     ) -> None:
-        """Saves the epoch that `state` ends with, then removes what is no longer needed.
+        """Saves the last epoch of `state`, then removes the checkpoints that are no longer needed.
 
-        The averaged weights are what others read; the others are what the run goes on from.
+        The averaged weights are those of the trained model; the plain ones are those that a resumed run continues with.
         """
         files.make_folder(self.folder)
         last = self.folder / f"epoch-{state.epoch:03d}.pt"
@@ -78,7 +80,7 @@ class Checkpoints:
         return self.folder / f"best-{state.best_epoch:03d}.pt"
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer, average: ModelEMA) -> TrainingState:
-        """Puts model, optimizer and average where the last whole epoch left them; an empty state if there is none."""
+        """Restores model, optimizer and average as of the last whole epoch; returns an empty state if there is none."""
         if not self.index.is_file():
             return TrainingState()
         index = files.read_json(self.index)
@@ -96,16 +98,16 @@ class Checkpoints:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """A copy: what it was taken from goes on changing."""
+    """A copy of a tensor that training goes on changing."""
     return tensor.detach().cpu().contiguous().clone()
 
 
-def _save(content: dict, path: Path) -> None:
-    buffer = io.BytesIO()  # torch tells a full disk in its own words; our files say it in one line
-    torch.save(content, buffer)
-    files.write_bytes(path, buffer.getbuffer())
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    buffer = io.BytesIO()  # `files` reports a full disk in one line, torch in many
+    torch.save(dict(content), buffer)
+    files.write_bytes(path, buffer.getvalue())
 
 
 def last_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights after the last epoch of a recipe whose checkpoints lie in `folder`."""
+    """The weights after the last epoch of the training whose checkpoints lie in `folder`."""
     return read_checkpoint(folder / files.read_json(folder / "state.json")["last"])

@@ -1,22 +1,22 @@
-"""The average of a network's weights over the last steps, which judges photos better than the last step's own.
+"""The exponential moving average of a network's weights, which predicts better than the weights of the last step.
 
-A step of a small batch leaves the weights somewhere around where they are going: between two epochs, validation
-accuracy jumped by up to eight points here. (Polyak and Juditsky 1992, doi:10.1137/0330046; exponential, as Tan and Le
-2019, §5.2, have it, arXiv:1905.11946.)
+The steps of small batches are noisy: without an average, validation accuracy jumped by up to eight points between two
+epochs here. (Polyak and Juditsky 1992, doi:10.1137/0330046; exponential as in Tan and Le 2019, §5.2, arXiv:1905.11946.)
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-EVERY = 4  # steps; the average soon moves so slowly that a quarter of the work is enough
-FIRST = 40  # steps after each of which it is moved
+EVERY = 4  # steps between two updates: the average soon moves so slowly that a quarter of them is enough
+FIRST = 40  # steps, at the beginning, after each of which it is updated
 
 
 class ModelEMA:
-    """An exponential moving average of the weights that are trained.
+    """The exponential moving average of the trained weights of a model.
 
     Args:
         model: whose weights are averaged.
@@ -31,18 +31,18 @@ class ModelEMA:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Moves the average towards the weights; to be called after every step."""
+        """Updates the average; to be called after every step."""
         self.steps += 1
         moves = 1 if self.steps <= FIRST else EVERY
         if not self.values or self.steps % moves:
             return
-        # the first average is a random network: it is forgotten sooner while there is little else
+        # a warm-up, as the first average is a random network
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps)) ** moves
         torch._foreach_lerp_(list(self.values.values()), list(self.trained.values()), 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has the average for its weights until the block ends."""
+        """The average is the model's weights until the block ends."""
         self._exchange()
         try:
             yield
@@ -54,12 +54,12 @@ class ModelEMA:
         for name, parameter in self.trained.items():
             parameter.data, self.values[name] = self.values[name], parameter.data
 
-    def state_dict(self) -> dict[str, Tensor | int]:
-        """What `load_state_dict` goes on from."""
+    def state_dict(self) -> dict[str, Any]:
+        """The state, for `load_state_dict`."""
         return {"steps": self.steps, "values": self.values}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Puts the average where `state_dict` was taken."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores a state of `state_dict`."""
         self.steps = state["steps"]
         for name, value in self.values.items():
             value.copy_(state["values"][name])

@@ -14,7 +14,7 @@ from carseg_lib.core.config import ModelConfig, RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.masks import encode_mask
-from carseg_lib.engine.device import choose_device
+from carseg_lib.engine.device import choose_device, to_device
 from carseg_lib.engine.postprocess import filter_detections
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
 from carseg_lib.models.weights import read_checkpoint
@@ -67,8 +67,7 @@ def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str
         raise CarsegError(
             f"{paths.best_weights} does not fit the run's settings ({reason}); run make train again"
         ) from None
-    model = model.to(choose_device(config.device), memory_format=torch.channels_last)
-    return model.eval(), card
+    return to_device(model, choose_device(config.device)).eval(), card
 
 
 def photo_detections(
@@ -185,8 +184,8 @@ def detect(
     for images, sizes in batches:
         _, found = model(images.to(device))
         for one, size in zip(found, sizes, strict=True):
-            size_seen = tuple(images.shape[-2:])
-            yield photo_detections(one, size, size_seen, body_types, config, class_agnostic_nms)
+            image_size = images.shape[-2], images.shape[-1]
+            yield photo_detections(one, size, image_size, body_types, config, class_agnostic_nms)
 
 
 def as_columns(detection: Detection | None) -> dict[str, Any]:

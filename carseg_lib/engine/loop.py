@@ -149,8 +149,8 @@ def validate(
     fabric: Fabric,
     model: nn.Module,
     photos: CarDataset,
-    batch_size: int,
     *,
+    batch_size: int,
     num_workers: int,
     with_losses: bool = True,
 ) -> LossMeter:

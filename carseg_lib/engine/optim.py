@@ -1,4 +1,4 @@
-"""How the weights move: the optimizer, which parts of the network it moves how fast, and the rate of each step."""
+"""The optimizer, its groups of parameters, and the learning rate of each step."""
 
 import math
 
@@ -9,11 +9,15 @@ from carseg_lib.models.mask_rcnn import MaskRCNN
 
 
 def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimizer:
-    """The study's optimizer; weight decay spares biases and normalisation, as is usual.
+    """The optimizer of a model; biases and normalisation have no weight decay, as is usual.
 
-    The backbone's first weights are good already and the heads' are random: each group of parameters has its `share` of
-    the learning rate, `backbone_lr_share` for the backbone (discriminative fine-tuning, Howard and Ruder 2018, §3.2,
-    arXiv:1801.06146). A rate that suits the heads undoes what a small backbone knows.
+    The backbone's initial weights are pre-trained and the heads' are random: each group of parameters has a `share` of
+    the learning rate, `backbone_lr_mult` for the backbone (discriminative fine-tuning, Howard and Ruder 2018, §3.2,
+    arXiv:1801.06146). A rate that suits the heads destroys the weights of a small backbone.
+
+    Args:
+        model: with its frozen parameters frozen.
+        config: optimizer, learning rate and weight decay.
     """
     groups = []
     body = {id(p) for part in model.backbone.backbone_modules() for p in part.parameters()}
@@ -35,7 +39,13 @@ def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimize
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
-    """The rate of one step: a linear warm-up over a share of all steps, then constant or half a cosine to 0."""
+    """The learning rate of a step: a linear warm-up over a share of all steps, then constant or half a cosine to 0.
+
+    Args:
+        config: peak rate, warm-up and schedule.
+        step: from 0.
+        steps: of the whole training.
+    """
     warmup = round(config.warmup_ratio * steps)
     if step < warmup:
         return config.lr * (step + 1) / warmup

@@ -38,7 +38,8 @@ def describe_run(
     mask_loss = "" if with_masks else "; no masks in this data set: the mask loss is off"
     return (
         f"training {config.model.backbone} from {pretrained.source} weights ({pretrained.origin}) "
-        f"on {n_train:,} photos, validating on {n_validation:,}, {config.train.epochs} epochs in {numbers}{resumed}{mask_loss}"
+        f"on {n_train:,} photos, validating on {n_validation:,}, {config.train.epochs} epochs in "
+        f"{numbers}{resumed}{mask_loss}"
     )
 
 

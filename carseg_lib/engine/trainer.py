@@ -9,6 +9,7 @@ import hashlib
 import logging
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -27,9 +28,9 @@ from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order
 from carseg_lib.engine import distributed
 from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
-from carseg_lib.engine.device import choose_device, seed_everything
+from carseg_lib.engine.device import choose_device, seed_everything, to_device
 from carseg_lib.engine.ema import ModelEMA
-from carseg_lib.engine.loop import train_one_epoch, validate
+from carseg_lib.engine.loop import LossMeter, train_one_epoch, validate
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.engine.progress import ProgressTimer, describe_run
 from carseg_lib.models.mask_rcnn import build_model
@@ -82,7 +83,7 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
     # An epoch is validated without test-time augmentation: validation would cost half as much as training.
     network = build_model(config.model, len(dataset.body_types) + 1, with_masks)
     pretrained = load_weights(network, config.model.backbone, config.model.weights)
-    network = network.to(fabric.device, memory_format=torch.channels_last)
+    network = to_device(network, fabric.device)
     optimizer = make_optimizer(network, config.train)
     checkpoints = Checkpoints(paths.checkpoints / training_fingerprint(config, dataset, pretrained))
     average = ModelEMA(network, config.train.ema_decay)
@@ -100,7 +101,6 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
         describe_run(config, pretrained, len(train_photos), len(validation_photos), with_masks, state.epoch)
     )
     timer = ProgressTimer(config.train.epochs, state.epoch)
-    loading = {"num_workers": config.inputs.num_workers}
     for epoch in range(state.epoch + 1, config.train.epochs + 1):
         order = balanced_epoch_order(
             train_photos.photos.body_type, epoch, config.seed, config.train.class_balance
@@ -122,30 +122,29 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
             train_photos,
             batches,
             config.train,
+            num_workers=config.inputs.num_workers,
             first_step=(epoch - 1) * len(batches),
             steps=config.train.epochs * len(batches),
             average=average,
             progress=timer.within(epoch, started),
-            **loading,
         )
         seconds = time.monotonic() - started
         with average.applied():
-            size = config.train.batch_size
-            validated = validate(fabric, model, validation_photos, size, **loading)
-            sampled = validate(fabric, model, train_sample, size, with_losses=False, **loading)
+            evaluation = partial(
+                validate,
+                fabric,
+                model,
+                batch_size=config.train.batch_size,
+                num_workers=config.inputs.num_workers,
+            )
+            validated = evaluation(validation_photos)
+            sampled = evaluation(train_sample, with_losses=False)
         row = {
             "epoch": epoch,
             "lr": optimizer.param_groups[-1]["lr"],
             "seconds": round(time.monotonic() - started, 3),
             "photos_per_second": round(trained.photos / seconds, 3),
-            **trained.means("train"),
-            **validated.means("validation"),
-            "train_accuracy": sampled.correct / sampled.photos,
-            "train_sample": int(sampled.photos),
-            "validation_correct": int(validated.correct),
-            "validation_photos": int(validated.photos),
-            "validation_accuracy": validated.correct / validated.photos,
-        }
+        } | _measures(trained, validated, sampled)
         state.add(row)
         if fabric.is_global_zero:
             checkpoints.save(state, model.module, optimizer, average)
@@ -160,6 +159,19 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
             "weights": pretrained.as_dict(),
         }
         _export_best(config, paths, state, checkpoints, dataset, card)
+
+
+def _measures(trained: LossMeter, validated: LossMeter, sampled: LossMeter) -> dict[str, Any]:
+    """Losses and accuracies of an epoch, as columns of the history."""
+    return {
+        **trained.means("train"),
+        **validated.means("validation"),
+        "train_accuracy": sampled.correct / sampled.photos,
+        "train_sample": int(sampled.photos),
+        "validation_correct": int(validated.correct),
+        "validation_photos": int(validated.photos),
+        "validation_accuracy": validated.correct / validated.photos,
+    }
 
 
 def make_fabric(config: RunConfig) -> Fabric:

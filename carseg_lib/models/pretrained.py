@@ -1,8 +1,8 @@
 """The car segmenter: a Mask R-CNN with one class, "car", trained on cars with masks; carseg comes with one.
 
 It is trained like any model here, with every body type called "car" (`core.classes.ANY_CAR`), by profile `segmenter`:
-on the rendered cars, or on any data with masks, such as COCO's and VOC's cars. The one in the package is the default annotator
-of pseudo-labels, and the initial weights of a run with `WEIGHTS=segmenter`.
+on the rendered cars, or on any data with masks, such as COCO's and VOC's cars. The one in the package is the default
+annotator of pseudo-labels, and the initial weights of a run with `WEIGHTS=segmenter`.
 """
 
 from __future__ import annotations

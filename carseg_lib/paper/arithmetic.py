@@ -1,14 +1,16 @@
-"""The arithmetic that printed scores must obey, whatever the data.
+"""The arithmetic of printed scores, which holds for any data.
 
-Rates are fractions (0..1), also where the paper prints percent. A printed rate stands for every value that
+Rates are fractions (0..1), also where the paper prints percent. A printed rate means any value that
 rounds to it: 0.814 for [0.8135, 0.8145], 91.2% for [0.9115, 0.9125]. Intervals are closed: nothing is
 assumed about the way halves are rounded. Tables have the columns of the paper's Table 1, any number of rows, and
 printed values of three decimals.
 
-A confusion matrix here has a row per true type and a column per answered type, in shares of all photos, and
-may have one more column: photos that got no answer ("no car found"), which count as missed and as nothing
+A confusion matrix here has a row per true type and a column per predicted type, in shares of all photos, and
+may have one more column: photos without a detection ("no car found"), which count as missed and as nothing
 else.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -60,7 +62,7 @@ def support_share_interval(precision: float, recall: float, accuracy: float) -> 
     """The shares that a printed precision, recall and one-vs-rest accuracy allow; a low end above 1: none.
 
     The errors per photo of the type, 1 - 2R + R/P, fall with P and are linear in R, so that their extremes
-    are at corners of the rounding box. Where P may be 0 (no right answer) false alarms are free, and s may be
+    are at corners of the rounding box. Where P may be 0 (no correct prediction) false alarms are free, and s may be
     0.
     """
     (p_low, p_high), recalls = rounding_interval(precision), rounding_interval(recall)
@@ -78,13 +80,12 @@ def mean_interval(column: pd.Series) -> Interval:
     return sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)
 
 
-def answered_interval(table: pd.DataFrame) -> Interval:
-    """The share of photos that got an answer, by precision and recall; contains 1 if every photo got one.
+def predicted_interval(table: pd.DataFrame) -> Interval:
+    """The share of photos with a prediction, by precision and recall; contains 1 if every photo may have one.
 
-    A type is answered R/P times as often as it occurs (TP = R·true = P·answered); the share of answered
-    photos is the average of these ratios, weighted by support, and so between the smallest and the largest.
-    High may be infinite (a precision that may be 0). A low end above 1 is impossible: more answers than
-    photos.
+    A type is predicted R/P times as often as it occurs (TP = R·true = P·predicted); the share of photos with a
+    prediction is the average of these ratios, weighted by support, and so between the smallest and the largest. The
+    high end may be infinite (a precision that may be 0). A low end above 1 is impossible: more predictions than photos.
     """
     lows, highs = [], []
     for precision, recall in zip(table["precision"], table["recall"], strict=True):
@@ -100,20 +101,20 @@ def accuracy_from_recalls(table: pd.DataFrame) -> Interval:
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def accuracy_from_errors(table: pd.DataFrame, *, all_answered: bool) -> Interval:
+def accuracy_from_errors(table: pd.DataFrame, *, all_predicted: bool) -> Interval:
     """Overall accuracies that the one-vs-rest accuracies allow.
 
-    A wrong answer is an error twice (the true type misses it, the answered type has a false alarm), a missing
-    answer once: with E = sum of (1-A) and e wrong photos of which n have no answer, E = 2e - n and 0 <= n <=
-    e. So e = E/2 if every photo has an answer, and E/2 <= e <= E otherwise.
+    A wrong prediction is an error twice (a miss of the true type, a false alarm of the predicted one), a missing
+    one once: with E = sum of (1-A) and e wrong photos of which n have no prediction, E = 2e - n and 0 <= n <= e.
+    So e = E/2 if every photo has a prediction, and E/2 <= e <= E otherwise.
     """
     ends = [rounding_interval(value) for value in table["accuracy"]]
     fewest, most = sum(1 - high for _, high in ends), sum(1 - low for low, _ in ends)
-    return max(0.0, 1 - (most / 2 if all_answered else most)), 1 - fewest / 2
+    return max(0.0, 1 - (most / 2 if all_predicted else most)), 1 - fewest / 2
 
 
 def correct_counts(rate: float, photos: int) -> range:
-    """The whole numbers of right photos, of so many, that are printed as this rate. May be empty."""
+    """The numbers of correct photos, out of so many, that are printed as this rate. May be empty."""
     low, high = rounding_interval(rate)
     return range(math.ceil(low * photos - SLACK * photos), math.floor(high * photos + SLACK * photos) + 1)
 
@@ -126,12 +127,14 @@ def matrix_exists(
     """Whether any one confusion matrix gives these columns of the table, each value to ± half_width.
 
     A linear programme decides it: the variables are the cells (shares of all photos, at least 0, sum 1),
-    photos without an answer among them. With t the diagonal, s the row sum and c the column sum of a type,
+    photos without a prediction among them. With t the diagonal, s the row sum and c the column sum of a type,
     each printed value bounds a linear form: recall t = s·R, precision t = c·P, F1 2t = (s+c)·F, accuracy s +
     c - 2t = 1 - A. Shares need not be whole numbers of photos: False is final, True is not a proof.
     """
     k = len(table)
-    cells = np.eye(k * (k + 1)).reshape(k, k + 1, -1)  # (true, answer, variable); the last answer is "none"
+    cells = np.eye(k * (k + 1)).reshape(
+        k, k + 1, -1
+    )  # (true, predicted, variable); the last prediction is "none"
     variables = cells.shape[-1]
     rows, bounds = [], []
     for i in range(k):

@@ -1,4 +1,4 @@
-"""The paper's recipe beside that of a run: what is the same, what differs, what the paper does not say."""
+"""The paper's settings compared with a run's: same, different, or not given in the paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from carseg_lib.paper import claims
 
 @dataclass(frozen=True)
 class Difference:
-    """A setting as the paper has it and as this run has it."""
+    """A setting in the paper and in a run."""
 
     what: str
     paper: str
@@ -23,7 +23,7 @@ class Difference:
 
 
 def augmentation(inputs: Mapping[str, Any]) -> tuple[str, bool]:
-    """The random steps of training in words, and whether they are the paper's: turned, flipped and cropped.
+    """The random steps of training in words, and whether they are the paper's: rotation, flip and crop.
 
     Args:
         inputs: the part `inputs` of a run's configuration.
@@ -48,7 +48,13 @@ def augmentation(inputs: Mapping[str, Any]) -> tuple[str, bool]:
 def differences(
     config: Mapping[str, Any] | None, metrics: Mapping[str, Any], photos: pd.DataFrame | None
 ) -> list[Difference]:
-    """Every setting that the paper gives, beside this run's; computed from config.json, metrics.json, the catalogue."""
+    """The settings of the paper and of a run.
+
+    Args:
+        config: config.json of the run, if there is one.
+        metrics: Its metrics.json.
+        photos: The photos of its catalogue, if there are any.
+    """
     data, run = metrics["data"], metrics["run"]
     settings = dict(run)
     for part in ("inputs", "model", "train"):
@@ -107,15 +113,14 @@ def differences(
         }
         ours = kinds.get(settings["weights"], "a checkpoint of the user's")
         known = {"coco": True, "imagenet": False, "none": False}
-        add("First weights", "a pre-trained Mask R-CNN", ours, known.get(settings["weights"]))
+        add("Initial weights", "a pre-trained Mask R-CNN", ours, known.get(settings["weights"]))
     if "class_balance" in settings:
         balance = settings["class_balance"]
         add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)
     setting("batch_size", "Batch size", claims.claim("batch size").printed)
     if "optimizer" in settings:
-        name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}.get(
-            settings["optimizer"], settings["optimizer"]
-        )
+        optimizer = str(settings["optimizer"])
+        name = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD"}.get(optimizer, optimizer)
         add("Optimiser", "Adam", name, name == "Adam")
     setting("lr", "Learning rate", claims.claim("learning rate").printed, form="{:g}")
     if "backbone_lr_mult" in settings:

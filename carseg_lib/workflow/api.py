@@ -49,7 +49,7 @@ def load_dataset(source: str | Path = "rendered", *, classes: str = "", seed: in
         CarsegError: No such data, or data that no study can be made of.
     """
     photos = locate_photos(resolve_source(str(source)))
-    return assign_splits(load_catalogue(photos, ClassMap.read(classes)), seed)
+    return assign_splits(load_catalogue(photos, ClassMap.parse(classes)), seed)
 
 
 def build_model(config: ModelConfig | None = None, num_classes: int = 5, with_masks: bool = True) -> MaskRCNN:

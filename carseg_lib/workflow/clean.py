@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,12 +12,14 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.locks import folder_lock
 from carseg_lib.core.paths import RESERVED_RUNS, project_folder, runs_root
 
+logger = logging.getLogger(__name__)
+
 KEPT = "reference"  # the committed references lie among the runs
 TOOL_CACHES = (".pytest_cache", ".ruff_cache", ".mypy_cache", ".import_linter_cache", ".hypothesis")
 
 
 def clean(run: str = "", *, root: Path | None = None) -> list[Path]:
-    """Remove one run, or all runs and caches; prints what it removes and brings the list of runs up to date.
+    """Remove one run, or all runs and caches, and bring the list of runs up to date; each removal is logged.
 
     Args:
         run: Name of the run; empty removes all runs, the photos and caches beside them, parts of a rendered data set
@@ -30,22 +33,20 @@ def clean(run: str = "", *, root: Path | None = None) -> list[Path]:
         CarsegError: There is no such run, or one of those to remove is being made; nothing is removed then.
     """
     root, reports = root or project_folder(), runs_root()
-    found = (
-        [_run_folder(reports, run)] if run else [path for path in _everything(root, reports) if path.exists()]
-    )
+    found = [_run_folder(reports, run)] if run else list(filter(Path.exists, _everything(root, reports)))
     with ExitStack() as held:
         for path in found:
             if (path / ".lock").is_file():
                 # Held until it is removed: no run begins in between.
                 held.enter_context(
-                    folder_lock(path, f"{path.name}", advice="stop it, or wait; nothing was removed")
+                    folder_lock(path, path.name, advice="stop it, or wait; nothing was removed")
                 )
         for path in found:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-            print(f"removed {_shown(path, root)}")
+            logger.info("removed %s", _shown(path, root))
     _update_index(reports)
     return found
 
@@ -59,23 +60,22 @@ def _run_folder(reports: Path, run: str) -> Path:
 
 
 def _everything(root: Path, reports: Path) -> Iterator[Path]:
-    yield from (path for path in sorted(reports.glob("*")) if path.name not in (KEPT, "index.html"))
+    yield from sorted(path for path in reports.glob("[!.]*") if path.name not in (KEPT, "index.html"))
     yield from (reports / name for name in (".data", ".cache"))
     yield from sorted((root / ".rendering").glob("*"))
     yield from (root / name for name in TOOL_CACHES)
 
 
 def _update_index(reports: Path) -> None:
-    """Write the list of runs again, or remove it where no run is left."""
+    """Write the list of runs again; it is gone where no run is left."""
     index = reports / "index.html"
     if not index.is_file():
         return
-    if any(reports.glob("*/config.json")):
+    index.unlink()  # whatever comes of the new one, the old one names runs that are gone
+    if any(reports.glob("*/metrics.json")):
         from carseg_lib.reporting.html.page import write_index
 
         write_index(reports)
-    else:
-        index.unlink()
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -102,7 +102,7 @@ def run_notebook(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)  # its own check of parameters is ours, above
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters, which are checked above
     source = nbformat.read(path, as_version=4)
     with _own_kernel(environment), MemoryWatch() as watch:
         try:

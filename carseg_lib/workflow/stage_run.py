@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import code_fingerprint, files
+from carseg_lib.core.environment import now
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root
 from carseg_lib.core.run import Run
@@ -83,7 +84,7 @@ class StageRun:
                 "name": self._stage.name,
                 "seconds": round(seconds, 1),
                 "peak_memory_mb": memory,
-                "made": provenance.now(),
+                "made": now(),
                 "commit": provenance.code_version(self._project.root)["commit"],
                 "why": reason,
             },

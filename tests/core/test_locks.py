@@ -7,17 +7,19 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.locks import folder_lock
+from carseg_lib.core.locks import folder_lock, wait_for_lock
 
 HOLD = (
     "import sys, time; from pathlib import Path; from carseg_lib.core.locks import folder_lock\n"
     "with folder_lock(Path(sys.argv[1]), 'x'):\n"
-    "    print('held', flush=True)\n"
     "    {}\n"
+    "    print('held', flush=True)\n"
     "    time.sleep(60)\n"
 )
 
@@ -91,3 +93,19 @@ def test_a_lock_that_is_no_file_is_a_mistake(tmp_path):
         folder_lock(tmp_path, "Run 'a'"),
     ):
         pass
+
+
+def test_a_lock_that_is_waited_for(tmp_path):
+    file, order = tmp_path / "a.lock", []
+
+    def second() -> None:
+        with wait_for_lock(file):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with wait_for_lock(file):
+        thread.start()
+        time.sleep(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"] and file.exists()

@@ -1,4 +1,4 @@
-"""The embedded data set: unpacked once, whole or not at all, and nothing but what was packed."""
+"""The built-in data set: unpacked once, whole or not at all, and nothing but what was packed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import pytest
 
 from carseg_lib.core import files, paths
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import project_folder
+from carseg_lib.core.paths import checksum_path, project_folder
 from carseg_lib.core.run import Run
-from carseg_lib.data import builtin
-from carseg_lib.data.builtin import checksum_path, unpack
+from carseg_lib.data import builtin, locate
+from carseg_lib.data.builtin import unpack
+from carseg_lib.data.loader import load_catalogue
+from carseg_lib.data.locate import locate_photos, temporary_photos
 from carseg_rendering.dataset import card
 from carseg_rendering.dataset.build import write_archive
 from carseg_rendering.dataset.plan import DatasetPlan
@@ -41,7 +43,7 @@ def archive(packed, tmp_path, monkeypatch):
     copy.parent.mkdir()
     for source, target in ((packed, copy), (checksum_path(packed), checksum_path(copy))):
         target.write_bytes(source.read_bytes())
-    monkeypatch.setattr(builtin, "archive_path", lambda: copy)
+    monkeypatch.setattr(locate, "builtin_archive", lambda: copy)
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
     return copy
 
@@ -97,8 +99,10 @@ def test_several_may_ask_at_once(archive, tmp_path):
 def test_a_missing_archive_is_one_line(archive, gone):
     path = archive if gone == "archive" else checksum_path(archive)
     path.unlink()
-    with pytest.raises(CarsegError, match=r"the embedded data set is missing; .*make dataset") as refused:
-        Run.create()
+    with pytest.raises(
+        CarsegError, match=r"the built-in data set is missing; .*make render-dataset"
+    ) as refused:
+        locate_photos("rendered")
     assert str(refused.value).startswith(f"{path}: ")
 
 
@@ -112,7 +116,7 @@ def test_a_damaged_archive_is_one_line_and_leaves_nothing(archive, damage, tmp_p
     else:
         checksum_path(archive).write_text("")
     archive.write_bytes(content)
-    for ask in (Run.create, lambda: unpack(archive, tmp_path / "cars")):
+    for ask in (lambda: locate_photos("rendered"), lambda: unpack(archive, tmp_path / "cars")):
         with pytest.raises(CarsegError, match=r"damaged, .* restore it from git") as refused:
             ask()
         assert "\n" not in str(refused.value)
@@ -135,7 +139,6 @@ STRANGE = {
     "a folder": lambda members: [*members, (named("images/x/"), b"")],
     "more": lambda members: [*members, (named("more.txt"), b"x")],
     "less": lambda members: [m for m in members if m[0].filename != PHOTO],
-    "other bytes": lambda members: [(i, b"x" if i.filename == PHOTO else c) for i, c in members],
     "no sums": lambda members: [m for m in members if m[0].filename != builtin.SUMS],
 }
 
@@ -149,17 +152,26 @@ def test_an_archive_of_other_things_is_refused_whole(archive, change, tmp_path):
     assert not (tmp_path / "broken").exists()
 
 
-@pytest.mark.parametrize("limit", ["_MOST_FILES", "_MOST_BYTES"])
-def test_a_huge_archive_is_refused(archive, limit, tmp_path, monkeypatch):
-    monkeypatch.setattr(builtin, limit, 100)
-    with pytest.raises(CarsegError, match="too large"):
-        unpack(archive, tmp_path / "cars")
+def test_sums_that_name_a_file_outside_write_none_there(archive, tmp_path):
+    def outside(members):
+        for info, content in members:
+            more = b"00  ../../broken\n" if info.filename == builtin.SUMS else b""
+            yield info, content + more
+        yield named("../../broken"), b"x"
+
+    repack(archive, outside)
+    with pytest.raises(
+        CarsegError, match=r"not a data set of carseg \('\.\./\.\./broken' leads out of the folder\)"
+    ):
+        unpack(archive, tmp_path / "a" / "b" / "cars")
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [".cars.lock"]
+    assert not list(tmp_path.rglob("broken"))
 
 
 def test_a_file_in_the_folders_place_is_one_line(archive, tmp_path):
     (tmp_path / "reports").write_text("x")
     with pytest.raises(CarsegError, match="reports"):
-        Run.create().locate_photos()
+        locate_photos("rendered")
 
 
 def test_no_data_named_means_the_embedded_ones(archive, tmp_path):
@@ -173,7 +185,7 @@ def test_no_data_named_means_the_embedded_ones(archive, tmp_path):
     assert folder == tmp_path / "reports" / ".data" / "rendered"
     assert (folder / "annotations" / "train.json").is_file()
     run.save()
-    assert Run.open("quick").locate_photos() == folder
+    assert locate_photos(Run.open("quick").config.data.source) == folder
 
 
 def test_a_run_of_other_photos_keeps_its_name(archive, tmp_path):
@@ -184,30 +196,34 @@ def test_a_run_of_other_photos_keeps_its_name(archive, tmp_path):
     (theirs.folder / "stamps").mkdir()
     (theirs.folder / "stamps" / "01.json").write_text("{}")
     ours = Run.create()
-    assert (theirs.run, ours.run) == ("quick", "quick-rendered")
+    assert (theirs.name, ours.name) == ("quick", "quick-rendered")
     assert ours.command() == "make reproduce RUN=quick-rendered"
     with pytest.raises(CarsegError, match="those of DATA=rendered need a name of their own"):
-        Run.create(run="quick")
+        Run.create("quick")
 
 
 def test_a_folder_of_that_name_is_asked_for_by_its_path(archive, tmp_path, monkeypatch):
     (tmp_path / "rendered").mkdir()
     (tmp_path / "rendered" / "a.jpg").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    assert Run.create(data="rendered").data == "rendered"
-    assert Run.create(data="./rendered").data == str(tmp_path / "rendered")
+    assert Run.create(data="rendered").config.data.source == "rendered"
+    assert Run.create(data="./rendered").config.data.source == str(tmp_path / "rendered")
 
 
 def test_the_catalogue_of_the_embedded_set(archive):
-    from carseg_lib.data.loader import load_catalogue
-
-    catalogue = load_catalogue(Run.create().locate_photos())
+    catalogue = load_catalogue(locate_photos("rendered"))
     assert (catalogue.name, len(catalogue.photos), len(catalogue.parameters)) == ("rendered", 200, 200)
+
+
+def test_a_look_at_it_leaves_nothing(archive, tmp_path):
+    with temporary_photos("rendered") as folder:
+        assert (folder / PHOTO).is_file()
+    assert not folder.exists() and not (tmp_path / "reports").exists()
 
 
 def test_asking_for_it_imports_nothing_heavy(archive, tmp_path):
     code = (
-        "import sys; from carseg_lib.core import run; from carseg_lib.data import builtin;"
+        "import sys; from carseg_lib.core import run; from carseg_lib.data import locate;"
         "print([m for m in sys.argv[1:] if m in sys.modules])"
     )
     heavy = ["pandas", "numpy", "PIL", "carseg_rendering"]
@@ -217,7 +233,7 @@ def test_asking_for_it_imports_nothing_heavy(archive, tmp_path):
 
 @pytest.mark.skipif(
     not (project_folder() / "carseg_lib/data/assets/rendered-cars.zip").exists(),
-    reason="not rendered yet: make dataset",
+    reason="not rendered yet: make render-dataset",
 )
 def test_the_packaged_archive_is_whole_and_small():
     path = paths.builtin_archive()

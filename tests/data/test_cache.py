@@ -15,15 +15,15 @@ def dataset(monkeypatch, tmp_path, synthetic_cars):
     return with_dataset(small_run(monkeypatch, tmp_path / "reports", synthetic_cars))
 
 
+@pytest.fixture
+def log(caplog):
+    """What is logged, a line a message."""
+    caplog.set_level("INFO", logger="carseg_lib.data.cache")
+    return caplog
+
+
 def made(dataset, folder, gigabytes=1.0, side=480):
     return open_cache(dataset, BOTH, side, gigabytes, folder)
-
-
-@pytest.fixture
-def logged(caplog):
-    """What was logged."""
-    caplog.set_level("INFO", logger="carseg_lib")
-    return caplog
 
 
 def kept(dataset, cache, side=480):
@@ -47,21 +47,18 @@ def test_it_gives_the_pixels_and_masks_of_its_splits_to_the_last_bit(dataset, tm
         assert len(cache) == (dataset.photos.split != "test").sum() > 0
 
 
-def test_it_is_made_once_and_found_again(dataset, tmp_path, logged):
+def test_it_is_made_once_and_found_again(dataset, tmp_path, log):
     made(dataset, tmp_path / "cache")
     file = next((tmp_path / "cache").glob("*.bin"))
     written = file.stat().st_mtime_ns
     again = made(dataset, tmp_path / "cache")
-    assert (
-        file.stat().st_mtime_ns == written
-        and len(logged.messages) == 1
-        and "decoded once" in logged.messages[0]
-    )
+    assert file.stat().st_mtime_ns == written and len(log.messages) == 1
+    assert "decoded once" in log.messages[0]
     assert len(kept(dataset, again)) == len(again)
 
 
 @pytest.mark.parametrize("damage", ["a byte", "cut short", "no index"])
-def test_a_damaged_one_is_made_anew(dataset, tmp_path, damage, logged):
+def test_a_damaged_one_is_made_anew(dataset, tmp_path, damage, log):
     whole = len(made(dataset, tmp_path / "cache"))
     file = next((tmp_path / "cache").glob("*.bin"))
     content = bytearray(file.read_bytes())
@@ -72,17 +69,18 @@ def test_a_damaged_one_is_made_anew(dataset, tmp_path, damage, logged):
         file.write_bytes(content[:-1])
     else:
         file.with_suffix(".json").unlink()
+    log.clear()
     again = made(dataset, tmp_path / "cache")
     assert len(kept(dataset, again)) == whole
-    assert any("damaged" in line for line in logged.messages) == (damage != "no index")
+    assert any("damaged" in line for line in log.messages) == (damage != "no index")
 
 
-def test_photos_beyond_its_size_are_left_to_their_files(dataset, tmp_path, logged):
+def test_photos_beyond_its_size_are_left_to_their_files(dataset, tmp_path, log):
     one = 240 * 160 * 3 + 160 * 30  # bytes of pixels, and of a mask at a bit a pixel
     cache = made(dataset, tmp_path / "cache", gigabytes=3.5 * one / 1e9)
     assert len(kept(dataset, cache)) == len(cache) == 3
     more = int((dataset.photos.split != "test").sum()) - 3
-    assert f"{more} more are read from their files" in logged.messages[-1]
+    assert f"{more} more are read from their files" in log.messages[0]
     assert next((tmp_path / "cache").glob("*.bin")).stat().st_size == 3 * one
 
 
@@ -119,7 +117,7 @@ def test_it_travels_to_a_loaders_process(dataset, tmp_path):
 def test_the_index_says_where_each_photo_is(dataset, tmp_path):
     cache = made(dataset, tmp_path / "cache")
     index = json.loads(next((tmp_path / "cache").glob("*.json")).read_text())
-    assert {photo_id: tuple(place) for photo_id, place in index["places"].items()} == cache.places
+    assert {photo_id: tuple(place) for photo_id, place in index["locations"].items()} == cache.locations
 
 
 def test_photos_are_kept_at_twice_the_size_the_network_sees():

@@ -15,7 +15,6 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import (
     EXCLUDED_COLUMNS,
     INSTANCE_COLUMNS,
-    PAPER_COUNTS,
     PARAMETER_COLUMNS,
     PHOTO_COLUMNS,
     SPLITS,
@@ -23,6 +22,7 @@ from carseg_lib.data.catalogue import (
     table,
 )
 from carseg_lib.data.masks import encode_mask
+from carseg_lib.paper.claims import PAPER_COUNTS
 
 names = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=12

@@ -140,6 +140,6 @@ def test_no_row_of_the_types(tmp_path):
     with pytest.raises(CarsegError) as caught:
         detect_and_list(folder, ClassMap.parse("bus truck"))
     assert str(caught.value) == (
-        f"{folder / 'photos.csv'}: no row is of type bus or truck (found: convertible, minivan, sedan, suv); say by "
-        "TYPES what they mean"
+        f"{folder / 'photos.csv'}: no row is of type bus or truck (found: convertible, minivan, sedan, suv); give "
+        "their names in CLASSES"
     )

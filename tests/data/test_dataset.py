@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.data.dataset import (
     READINGS,
     CarDataset,
@@ -16,7 +17,6 @@ from carseg_lib.data.dataset import (
     stratified_sample,
 )
 from carseg_lib.data.transforms import boxes_of_masks
-from carseg_lib.models.backbones import MEAN, STD
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -32,12 +32,12 @@ def dataset(run):
 
 def test_validation_photos_are_resized_and_normalised_exactly_once(dataset, run):
     photos = CarDataset(dataset, "validation", run.config.inputs, run.config.seed)
-    raw, raw_target = photos.raw(0)
+    raw, raw_target = photos.load(0)
     image, target = photos[(1, 0)]
     assert image.shape == (3, 96, 96) and image.dtype == torch.float32
     small = np.asarray(Image.fromarray(raw).resize((96, 96), Image.Resampling.BILINEAR))
     expected = torch.from_numpy(small / 255).permute(2, 0, 1)
-    mean, std = torch.tensor(MEAN)[:, None, None], torch.tensor(STD)[:, None, None]
+    mean, std = torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None]
     torch.testing.assert_close(image, ((expected - mean) / std).float())
     assert torch.equal(preprocess(raw, run.config.inputs.size)[0], image)
     assert raw.shape == (128, 192, 3)  # of 160 x 240: twice what the network sees is enough
@@ -63,7 +63,7 @@ def test_what_is_random_follows_from_seed_epoch_and_photo_alone(dataset, run):
 @pytest.mark.parametrize("reading", READINGS)
 def test_each_reading_takes_the_steps_it_names(run, reading):
     run = run.updated(inputs={"augmentation": reading, "max_rotation": 90.0})
-    names = [name for name, _ in augmentation(run)]
+    names = [name for name, _ in augmentation(run.config.inputs)]
     expected = {"none": [], "flip_only": ["crop", "resize", "flip", "colour"]}
     assert names == expected.get(reading, ["crop", "resize", "rotate", "flip", "colour"])
 
@@ -82,14 +82,14 @@ def test_boxes_after_a_rotation_come_from_the_rotated_mask(dataset, run):
 def test_cars_without_a_mask_get_their_box_in_its_place(dataset, run):
     dataset.instances["mask"] = ""
     photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed)
-    _, target = photos.raw(0)
+    _, target = photos.load(0)
     assert np.abs(boxes_of_masks(target["masks"]) - target["boxes"]).max() <= 0.5
 
 
 def test_large_photos_are_kept_at_twice_the_size_the_network_sees(dataset, run):
     run = run.updated(inputs={"height": 64, "width": 64})  # photos are 240 x 160
     photos = CarDataset(dataset, "train", run.config.inputs, run.config.seed)
-    image, target = photos.raw(0)
+    image, target = photos.load(0)
     assert image.shape == (85, 128, 3) and target["masks"].shape == (1, 85, 128)
     stored = photos.instances[photos.photos.photo_id[0]][["x1", "y1", "x2", "y2"]].to_numpy()
     np.testing.assert_allclose(target["boxes"], stored * np.array([128 / 240, 85 / 160] * 2), rtol=1e-5)

@@ -42,8 +42,8 @@ def test_two_kinds_in_one_folder_are_refused_and_one_of_their_files_is_not(tmp_p
     with pytest.raises(CarsegError) as caught:
         detect_and_list(folder)
     assert str(caught.value) == (
-        f"{folder}: has VOC annotations (Annotations/*.xml) and CSV table (photos.csv), and it is not clear which are "
-        "meant; take one of them out of the folder, or give a .json or .csv file as DATA"
+        f"{folder}: has VOC annotations (Annotations/*.xml) and CSV table (photos.csv), and it is not clear which to "
+        "use; take one of them out of the folder, or give a .json or .csv file as DATA"
     )
     assert len(detect_and_list(folder / "photos.csv").photos) == 12
 
@@ -78,9 +78,7 @@ def test_coco_categories_go_through_the_types(tmp_path):
                     length += 1
                 one["segmentation"] = {"size": [160, 240], "counts": [*runs, length]}
         path.write_text(json.dumps(table))
-    types = ClassMap.parse(
-        "{types: {suv: [geländewagen], sedan: [limousine], open: [cabrio]}, leave_out: [van]}"
-    )
+    types = ClassMap(("suv", "sedan", "open"), (("geländewagen",), ("limousine",), ("cabrio",)), ("van",))
     catalogue = load_catalogue(folder, types)
     assert catalogue.body_types == ("suv", "sedan", "open")
     assert catalogue.counts().values.tolist() == [[1, 1, 1]] * 3
@@ -153,7 +151,7 @@ def test_small_and_lopsided_sets_are_divided_with_a_warning_and_no_crash(tmp_pat
     few = {t: n for t, n in counts["train"].items() if n < 30}
     assert [warning.split(" has ")[0] for warning in divided.warnings()] == list(few)
     for warning, n in zip(divided.warnings(), few.values(), strict=True):
-        assert f"has {n} training photos: fewer than 30 teach a type badly" in warning
+        assert f"has {n} training photos: fewer than 30 are too few to learn a type well" in warning
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ from pycocotools.coco import COCO
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import Catalogue, table
+from carseg_lib.data.catalogue import REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.export_coco import export_coco
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
-from carseg_lib.engine.pseudo_labels.selection import REJECTED_COLUMNS
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -25,20 +24,20 @@ def run(monkeypatch, tmp_path, synthetic_cars):
 
 
 def leave_out(run, photo_id, mask):
-    """Moves a photo to the doubtful ones, as teaching does."""
+    """Moves a photo to the rejected ones, as pseudo-labelling does."""
     dataset = Catalogue.load(run.dataset)
     car = dataset.instances[dataset.instances.photo_id == photo_id].iloc[0].to_dict()
     split = dataset.photos.set_index("photo_id").split[photo_id]
     row = car | {"mask": mask, "mask_origin": "pseudo", "mask_quality": 0.3}
-    row |= {"split": split, "reason": "doubtful mask", "detail": "quality 0.30"}
+    row |= {"split": split, "reason": "rejected mask", "detail": "quality 0.30"}
     files.write_csv(run.rejected_masks, table([row], REJECTED_COLUMNS))
-    dataset.without(pd.Series([photo_id]), "doubtful mask", pd.Series(["quality 0.30"])).save(run.dataset)
+    dataset.without(pd.Series([photo_id]), "rejected mask", pd.Series(["quality 0.30"])).save(run.dataset)
     return car
 
 
 def test_what_is_exported_is_read_back_as_it_was(run, tmp_path):
     dataset = Catalogue.load(run.dataset)
-    folder = export_coco(run, tmp_path / "export")
+    folder = export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
     again = load_catalogue(folder)
     assert again.photos.photo_id.tolist() == dataset.photos.photo_id.tolist()
     assert again.photos.split.tolist() == dataset.photos.split.tolist()
@@ -46,11 +45,11 @@ def test_what_is_exported_is_read_back_as_it_was(run, tmp_path):
     boxes = ["x1", "y1", "x2", "y2"]
     np.testing.assert_allclose(again.instances[boxes], dataset.instances[boxes], atol=0.011)
     assert again.instances.body_type.tolist() == dataset.instances.body_type.tolist()
-    export_coco(run, tmp_path / "export")  # over itself
+    export_coco(run.dataset, run.rejected_masks, tmp_path / "export")  # over itself
 
 
 def test_pycocotools_reads_it(run, tmp_path, capsys):
-    export_coco(run, tmp_path / "export")
+    export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
     dataset = Catalogue.load(run.dataset)
     coco = COCO(str(tmp_path / "export" / "annotations" / "train.json"))
     capsys.readouterr()
@@ -62,19 +61,19 @@ def test_pycocotools_reads_it(run, tmp_path, capsys):
         car = part.instances[part.instances.photo_id == photo["file_name"]].iloc[0]
         assert np.array_equal(coco.annToMask(annotation), decode_mask(car["mask"], 160, 240))
         assert annotation["area"] == decode_mask(car["mask"], 160, 240).sum()
-        assert annotation["attributes"] == {"doubtful": False, "mask_origin": "given", "mask_quality": None}
+        assert annotation["attributes"] == {"rejected": False, "mask_origin": "given", "mask_quality": None}
 
 
-def test_a_doubtful_mask_that_a_person_corrects_is_used(run, tmp_path):
+def test_a_rejected_mask_that_a_person_corrects_is_used(run, tmp_path):
     photo_id = Catalogue.load(run.dataset).split("train").photos.photo_id[2]
     wrong = np.zeros((160, 240), bool)
     wrong[:10, :10] = True
     car = leave_out(run, photo_id, coco_mask.encode(np.asfortranarray(wrong))["counts"].decode())
-    path = export_coco(run, tmp_path / "export") / "annotations" / "train.json"
+    path = export_coco(run.dataset, run.rejected_masks, tmp_path / "export") / "annotations" / "train.json"
     content = json.loads(path.read_text())
     ids = {image["file_name"]: image["id"] for image in content["images"]}
     (annotation,) = [a for a in content["annotations"] if a["image_id"] == ids[photo_id]]
-    assert annotation["attributes"] == {"doubtful": True, "mask_origin": "pseudo", "mask_quality": 0.3}
+    assert annotation["attributes"] == {"rejected": True, "mask_origin": "pseudo", "mask_quality": 0.3}
     right = decode_mask(car["mask"], 160, 240)
     right[:, :60] = False  # as an annotator would cut it
     encoded = coco_mask.encode(np.asfortranarray(right.astype(np.uint8)))
@@ -89,17 +88,21 @@ def test_a_doubtful_mask_that_a_person_corrects_is_used(run, tmp_path):
 def test_a_photo_in_which_nothing_was_seen_is_exported_without_a_mask(run, tmp_path):
     photo_id = Catalogue.load(run.dataset).split("validation").photos.photo_id[0]
     leave_out(run, photo_id, "")
-    content = json.loads((export_coco(run, tmp_path / "e") / "annotations" / "validation.json").read_text())
+    content = json.loads(
+        (
+            export_coco(run.dataset, run.rejected_masks, tmp_path / "e") / "annotations" / "validation.json"
+        ).read_text()
+    )
     (image,) = [i for i in content["images"] if i["file_name"] == photo_id]
     assert (image["width"], image["height"]) == (240, 160)
     (annotation,) = [a for a in content["annotations"] if a["image_id"] == image["id"]]
-    assert "segmentation" not in annotation and annotation["attributes"]["doubtful"]
+    assert "segmentation" not in annotation and annotation["attributes"]["rejected"]
 
 
 def test_it_does_not_overwrite_a_persons_photos_and_needs_a_data_set(run, tmp_path):
     (tmp_path / "export" / "images").mkdir(parents=True)
     with pytest.raises(CarsegError, match="not a link of an export"):
-        export_coco(run, tmp_path / "export")
+        export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
     run.rejected_masks.unlink()
     with pytest.raises(CarsegError, match="make preprocess"):
-        export_coco(run, tmp_path / "other")
+        export_coco(run.dataset, run.rejected_masks, tmp_path / "other")

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carseg_lib.core.config import parse_overrides
+from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.data_spec import KaggleData, is_kaggle, parse_kaggle
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.profiles import parse_overrides
 from carseg_lib.core.run import Run
-from carseg_lib.data import kaggle
 from carseg_lib.data.formats.detect import detect_and_list
-from carseg_lib.data.kaggle import KaggleData, fetch, parse
+from carseg_lib.data.kaggle import fetch
 from carseg_lib.data.loader import load_catalogue
-from carseg_lib.workflow.cli import main
+from carseg_lib.data.locate import locate_photos, temporary_photos
+from carseg_lib.data.summary import print_summary
 from tests.helpers.dataset_formats import make_devkit, make_kaggle_hub, make_table
 from tests.helpers.drawn_cars import make_car_photos
 
@@ -60,8 +62,8 @@ def photos(tmp_path):
 
 
 def test_a_name_has_owner_slug_and_version():
-    assert parse("kaggle:someone/cars-of_2013@12") == KaggleData("someone", "cars-of_2013", 12)
-    assert parse(DATA.word) == DATA
+    assert parse_kaggle("kaggle:someone/cars-of_2013@12") == KaggleData("someone", "cars-of_2013", 12)
+    assert parse_kaggle(DATA.word) == DATA
     assert DATA.page == "https://www.kaggle.com/datasets/someone/cars"
 
 
@@ -71,8 +73,8 @@ def test_a_version_must_be_named(data):
         Run.create(data=data)
     name = data.removeprefix("kaggle:")
     assert str(caught.value) == (
-        f"DATA='{data}' names no version, and a data set without one may change under a study: its page, "
-        f"https://www.kaggle.com/datasets/{name}, says which there are; write {data}@1."
+        f"DATA='{data}' names no version, and a data set without one may change: its page, "
+        f"https://www.kaggle.com/datasets/{name}, lists the versions; write {data}@1."
     )
 
 
@@ -98,7 +100,7 @@ def test_other_spellings_are_refused(data):
 @given(st.text(max_size=30))
 def test_no_name_leads_out_of_the_folder_of_notes(text):
     try:
-        data = parse(f"kaggle:{text}")
+        data = parse_kaggle(f"kaggle:{text}")
     except CarsegError as error:
         assert "\n" not in " ".join(str(error).split())
     else:
@@ -123,7 +125,7 @@ def test_data_are_fetched_once_and_known_by_their_version(monkeypatch, tmp_path,
     assert not any(path.stat().st_mode & 0o222 for path in folder.rglob("*.jpg"))
     monkeypatch.setitem(sys.modules, "kagglehub", None)  # it is not needed any more, and so is no network
     assert locate_photos(run.config.data.source) == folder
-    assert run.save() and Run.open(run.name).locate_photos() == folder
+    assert run.save() and locate_photos(Run.open(run.name).config.data.source) == folder
 
 
 def test_files_that_were_changed_are_found_out(monkeypatch, tmp_path, photos):
@@ -178,7 +180,7 @@ def test_without_kagglehub_one_line_says_how_to_get_it(monkeypatch, tmp_path):
     )
 
 
-REFUSED = "Kaggle wants to know who asks: at https://www.kaggle.com/settings choose Create New Token"
+REFUSED = "Kaggle needs a login: at https://www.kaggle.com/settings choose Create New Token"
 HELD_BACK = "Kaggle does not give it to this account: accept its terms at https://www.kaggle.com/datasets/someone/cars"
 
 
@@ -241,21 +243,22 @@ def test_a_download_that_left_nothing_and_a_broken_note(monkeypatch, tmp_path):
 def test_a_run_is_named_and_remade_like_that_of_a_folder(monkeypatch, tmp_path, photos):
     make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
     run = Run.create(data="kaggle:someone/cars@3", overrides=parse_overrides("epochs=3"))
-    assert run.command() == "make reproduce DATA=kaggle:someone/cars@3 SET=epochs=3"
+    assert run.command() == "make reproduce DATA=kaggle:someone/cars@3 SET=train.epochs=3"
     run.save()
     (run.folder / "stamps").mkdir()
     (run.folder / "stamps" / "01.json").write_text("{}")
-    assert Run.create(data="kaggle:someone/cars@3").run == "quick"
-    assert Run.create(data="kaggle:someone/cars@4").run == "quick-cars-4"
+    assert Run.create(data="kaggle:someone/cars@3").name == "quick"
+    assert Run.create(data="kaggle:someone/cars@4").name == "quick-cars-4"
     with pytest.raises(
         CarsegError, match="RUN=quick: this run holds the results of DATA=kaggle:someone/cars@3"
     ):
-        Run.create(data="kaggle:someone/cars@4", run="quick")
+        Run.create(data="kaggle:someone/cars@4", name="quick")
 
 
-def test_make_catalogue_shows_what_was_fetched(monkeypatch, tmp_path, photos, capsys):
+def test_a_summary_shows_what_was_fetched(monkeypatch, tmp_path, photos):
     make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
-    assert main(["inspect", "--data", "kaggle:someone/cars@3"]) == 0
-    assert capsys.readouterr().out.startswith("cars@3: type folders, 12 photos, 12 labelled cars\n")
-    assert main(["inspect", "--data", "kaggle:someone/cars"]) == 2
-    assert kaggle.is_kaggle("kaggle:x") and not kaggle.is_kaggle("/data/kaggle:x")
+    lines = []
+    with temporary_photos("kaggle:someone/cars@3") as folder:
+        print_summary(folder, ClassMap(), 0, lines.append, lambda done, total: None)
+    assert lines[0] == "cars@3: type folders, 12 photos, 12 labelled cars"
+    assert is_kaggle("kaggle:x") and not is_kaggle("/data/kaggle:x")

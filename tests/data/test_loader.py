@@ -46,7 +46,7 @@ def cars(synthetic_cars, tmp_path) -> Path:
     ],
 )
 def test_type_names(names, body_type):
-    assert [ClassMap().of(name) for name in names] == [body_type] * len(names)
+    assert [ClassMap().resolve(name) for name in names] == [body_type] * len(names)
 
 
 def test_split_names():

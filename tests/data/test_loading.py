@@ -88,7 +88,7 @@ def test_within_a_type_photos_come_equally_often_and_never_twice_in_a_pass(
 
 def test_loader_processes_change_nothing(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
-    photos = CarDataset(with_dataset(run), "train", run, augment=True)
+    photos = CarDataset(with_dataset(run), "train", run.config.inputs, run.config.seed, augment=True)
     batches = DistributedBatchSampler(balanced_epoch_order(photos.photos.body_type, 1, 0, 0.5), 4)
     alone = [images for images, _ in make_loader(photos, batches, 0)]
     with_worker = [images for images, _ in make_loader(photos, batches, 1)]
@@ -100,7 +100,7 @@ def test_loader_processes_change_nothing(monkeypatch, tmp_path, synthetic_cars):
 
 def test_unaugmented_photos_come_in_their_order(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
-    photos = CarDataset(with_dataset(run), "validation", run, augment=False)
+    photos = CarDataset(with_dataset(run), "validation", run.config.inputs, run.config.seed)
     assert [i for batch in DistributedBatchSampler(photos.in_order(), 3) for _, i in batch] == list(
         range(len(photos))
     )

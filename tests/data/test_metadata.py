@@ -12,7 +12,7 @@ import pytest
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.metadata_table import read_parameters
+from carseg_lib.data.metadata import read_parameters
 from tests.helpers.metadata import add_parameters
 
 
@@ -90,9 +90,9 @@ def test_a_photo_without_a_row_is_named(cars):
         (b"\xff\xfe,a\n1,2\n", "not a CSV table"),
         (b"photo_id,a\nx.jpg,1,2,3\n", "not a CSV table"),
         (b"photo,a\nx.jpg,1\n", "no column photo_id among photo, a"),
-        (b"photo_id,a,a\nx.jpg,1,2\n", "the column 'a' is unnamed or stands twice"),
-        (b"photo_id,\nx.jpg,1\n", "the column '' is unnamed or stands twice"),
-        (b"photo_id,a\nx.jpg,1\nx.jpg,2\n", r"the photo 'x\.jpg' stands in two rows"),
+        (b"photo_id,a,a\nx.jpg,1,2\n", "the column 'a' is unnamed or named twice"),
+        (b"photo_id,\nx.jpg,1\n", "the column '' is unnamed or named twice"),
+        (b"photo_id,a\nx.jpg,1\nx.jpg,2\n", r"the photo 'x\.jpg' has two rows"),
         (b"photo_id,a\nx.jpg,1\ny.jpg,inf\n", "the column 'a' has a number that is not finite"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_broken_table_is_one_line(tmp_path, content, message):
 
 
 def test_a_column_is_numbers_only_if_all_of_it_is(tmp_path):
-    (tmp_path / "parameters.csv").write_text("photo_id,a,b,c\n2,1,1,nan\n1,x,1\n")
+    (tmp_path / "parameters.csv").write_text("photo_id,a,b,c\n2,1,1,nan\n1,,x,1\n")
     known = read_parameters(tmp_path)
     assert known["photo_id"].tolist() == ["1", "2"]
     assert np.isnan(known["a"][0]) and known["a"][1] == 1

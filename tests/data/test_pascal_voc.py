@@ -1,4 +1,4 @@
-"""Pascal VOC: boxes counted from 1, masks in palettes, splits in lists, names through the study's types."""
+"""Pascal VOC: boxes counted from 1, masks in palettes, splits in lists, names through the body types."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_lists_give_the_splits_and_trainval_fills_what_is_left(tmp_path):
 def test_two_lists_may_not_have_one_photo(tmp_path):
     voc = make_voc(tmp_path / "voc", lists={"train": ["000001", "000002"], "test": ["000002"]})
     with pytest.raises(
-        CarsegError, match=r"train\.txt: '000002' stands in test\.txt too; a photo belongs to one split"
+        CarsegError, match=r"train\.txt: '000002' is in test\.txt too; a photo belongs to one split"
     ):
         detect_and_list(voc)
 

@@ -14,7 +14,13 @@ from tests.helpers.small_run import small_run, with_dataset
 @pytest.fixture
 def photos(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
-    return example_dataset(with_dataset(run), run, augmentation="rotate_and_flip", max_rotation=90.0)
+    return example_dataset(
+        with_dataset(run),
+        run.config.inputs,
+        run.config.seed,
+        augmentation="rotate_and_flip",
+        max_rotation=90.0,
+    )
 
 
 def test_steps_are_named_pictures_with_box_and_mask(photos):
@@ -57,5 +63,5 @@ def test_median_photo_is_of_its_type_and_size(photos):
 
 def test_a_stand_in_is_not_shown_as_a_mask(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars / "images")
-    photos = example_dataset(with_dataset(run), run)
+    photos = example_dataset(with_dataset(run), run.config.inputs, run.config.seed)
     assert all(box is not None and mask is None for _, _, box, mask in preprocessing_steps(photos, 0))

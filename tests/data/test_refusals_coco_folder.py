@@ -209,7 +209,7 @@ def test_the_run_stops_above_5_percent_of_bad_photos_only(folder):
         "5 of 96 photos (5.2%, more than 5%) cannot be used: 4 empty file, 1 unreadable; first: " in message
     )
     assert f"first: {paths[0].relative_to(folder).as_posix()} (0 bytes), " in message
-    assert message.endswith(", …; mend or remove them")
+    assert message.endswith(", …; repair or remove them")
 
 
 def test_exactly_5_percent_is_allowed(tmp_path):
@@ -264,7 +264,7 @@ def test_a_file_that_is_not_coco(coco, text, message):
 def test_duplicate_ids(coco, what):
     edit(coco, lambda table: table[what][1].update(id=table[what][0]["id"]))
     message = refusal(coco)
-    assert f"the id 1 stands twice in '{what}'" in message
+    assert f"the id 1 is given twice in '{what}'" in message
     assert "annotations/train.json" in message
 
 
@@ -324,7 +324,7 @@ def test_other_categories_are_ignored_and_counted(coco):
         ["train.json", "crowd region", "suv: 1 annotations"],
         ["train.json", "other type", "category_id 77: 1 annotations"],
         ["train.json", "other type", "truck: 4 annotations"],
-        ["train/sedan/00002.jpg", "no labelled car", "no annotation of the study's types"],
+        ["train/sedan/00002.jpg", "no labelled car", "no annotation of the body types"],
     ]
 
 

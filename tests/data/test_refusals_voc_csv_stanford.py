@@ -163,7 +163,7 @@ REFUSED = [
     (
         "voc",
         write("ImageSets/Main/val.txt", "000001\n"),
-        "<data>/ImageSets/Main/train.txt: '000001' stands in val.txt too; a photo belongs to one split",
+        "<data>/ImageSets/Main/train.txt: '000001' is in val.txt too; a photo belongs to one split",
     ),
     (
         "voc",
@@ -188,7 +188,7 @@ REFUSED = [
     (
         "table",
         write("photos.csv", "photo,type,type\n"),
-        "<csv>: the column 'type' stands twice; keep one of them",
+        "<csv>: the column 'type' is given twice; keep one of them",
     ),
     (
         "table",
@@ -270,7 +270,7 @@ REFUSED = [
     (
         "devkit",
         devkit_row(3, fname="00002.jpg"),
-        "<mat> annotations(3): '00002.jpg' stands in <mat> annotations(2) too; list every photo once",
+        "<mat> annotations(3): '00002.jpg' is in <mat> annotations(2) too; list every photo once",
     ),
     (
         "devkit",

@@ -115,7 +115,7 @@ def test_the_studys_types_decide_which_classes_are_used(devkit):
         "closed",
     }
     assert [row["photo_id"] for row in listing.ignored] == [CLASSES[k] for k in (0, 3, 5, 7)]
-    listing = detect_and_list(devkit, ClassMap.parse("{types: [suv, sedan], leave_out: [van, coupe]}"))
+    listing = detect_and_list(devkit, ClassMap(("suv", "sedan"), ((), ()), ("van", "coupe")))
     reasons = {row["photo_id"]: row["reason"] for row in listing.ignored}
     assert reasons[CLASSES[7]] == reasons[CLASSES[4]] == "left out"
     assert reasons[CLASSES[5]] == "other type"

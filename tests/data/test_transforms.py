@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
 from carseg_lib.data.transforms import (
-    LEAST_SIDE,
-    MIN_VISIBLE,
+    MIN_SIDE,
     ColorJitter,
     Normalize,
     RandomHorizontalFlip,
@@ -77,16 +76,16 @@ def test_flip_mirrors_image_box_and_mask_together():
 def test_a_crop_never_loses_the_car(height, width, scale, seed, x, y):
     box = (int(x * (width - 4)), int(y * (height - 4)), int(x * (width - 4)) + 4, int(y * (height - 4)) + 4)
     image, target = car(height, width, box)
-    cropped, moved = RandomObjectCrop(scale)(image, target, seeded(seed))
+    cropped, moved = RandomObjectCrop(scale, 0.6)(image, target, seeded(seed))
     assert cropped.shape[:2] == moved["masks"].shape[-2:]
-    assert moved["masks"].sum() >= MIN_VISIBLE * 16
+    assert moved["masks"].sum() >= 0.6 * 16
     assert np.array_equal(boxes_of_masks(moved["masks"]), moved["boxes"])
     assert cropped.shape[0] * cropped.shape[1] >= 0.5 * scale * height * width
 
 
 def test_a_crop_keeps_between_its_scale_and_the_whole_photo():
     image, target = car(100, 150, (70, 45, 80, 55))
-    generator, crop = seeded(1), RandomObjectCrop(0.4)
+    generator, crop = seeded(1), RandomObjectCrop(0.4, 0.6)
     shares = [crop(image, target, generator)[0].size / image.size for _ in range(300)]
     assert min(shares) == pytest.approx(0.4, abs=0.03) and 0.9 < max(shares) <= 1
     assert np.mean(shares) == pytest.approx(0.7, abs=0.03)
@@ -106,7 +105,7 @@ def test_photos_are_resized_as_pillow_does_with_antialiasing(size):
     photo = np.random.default_rng(0).integers(0, 256, (300, 160, 3), np.uint8)
     for part in (photo, photo[5:42, 7:60]):  # a crop is a view
         expected = np.asarray(Image.fromarray(part).resize(size[::-1], Image.Resampling.BILINEAR))
-        found = Resize(size).resize_photo(part)
+        found = Resize(size).resize_image(part)
         assert found.dtype == np.uint8 and found.shape == (*size, 3)
         assert np.abs(found.astype(int) - expected).max() <= 1
 
@@ -116,7 +115,7 @@ def test_a_photo_that_cannot_be_written_to_is_resized_without_a_warning():
     photo.flags.writeable = False
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert Resize((4, 4)).resize_photo(photo).max() == 0
+        assert Resize((4, 4)).resize_image(photo).max() == 0
 
 
 def test_masks_are_resized_as_pillow_does_by_nearest_pixel():
@@ -158,7 +157,7 @@ def test_colours_change_as_by_pillows_enhancers_one_after_the_other(seed):
 def test_normalised_values_are_those_of_the_definition():
     image = np.random.default_rng(0).integers(0, 256, (7, 5, 3), np.uint8)
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    found = Normalize(mean, std).normalise_photo(image)
+    found = Normalize(mean, std).normalize_image(image)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, (image / 255 - mean) / std, atol=1e-6)
 
@@ -179,7 +178,7 @@ def test_a_car_that_left_the_photo_is_dropped_and_empty_targets_keep_their_shape
     tidied = sanitize_boxes(target | {"masks": np.zeros((1, 40, 60), np.uint8)})
     assert tidied["boxes"].shape == (0, 4) and tidied["masks"].shape == (0, 40, 60)
     assert tidied["labels"].shape == (0,)
-    thin = target | {"boxes": np.array([[5.0, 5.0, 5.0 + LEAST_SIDE - 0.5, 30.0]], np.float32)}
+    thin = target | {"boxes": np.array([[5.0, 5.0, 5.0 + MIN_SIDE - 0.5, 30.0]], np.float32)}
     assert len(sanitize_boxes(thin)["boxes"]) == 0
     over = sanitize_boxes(target | {"boxes": np.array([[-5.0, 2.0, 70.0, 45.0]], np.float32)})
     assert over["boxes"].tolist() == [[0.0, 2.0, 60.0, 40.0]]

@@ -1,11 +1,12 @@
-"""The Makefile: what it passes on, refuses and removes. A stand-in takes the place of .venv's Python."""
+"""The Makefile: what it passes on and refuses. Stand-ins take the places of .venv's Python and of carseg."""
 
 from __future__ import annotations
 
-import fcntl
+import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,14 +14,17 @@ from pathlib import Path
 import pytest
 
 from carseg_lib.core.paths import project_folder
-from carseg_lib.workflow.cli import VARIABLES
+from carseg_lib.workflow import cli
+from carseg_lib.workflow.commands.options import RENAMED, VARIABLES
+from carseg_rendering.cli import RENAMED as RENAMED_RENDERING
 from carseg_rendering.cli import VARIABLES as RENDERING
 
 MAKEFILE = project_folder() / "Makefile"
+SCRIPTS = project_folder() / "scripts"
 STAND_IN = f"""#!/bin/sh
 exec {sys.executable} -c '
 import json, os, sys
-if sys.argv[1:2] != ["-c"]:
+if sys.argv[1:2] != ["-c"]:  # the question whether it works
     given = {{k[7:]: v for k, v in os.environ.items() if k.startswith("CARSEG_") and v}}
     print(json.dumps([sys.argv[1:], given]))
 ' "$@"
@@ -34,12 +38,13 @@ class Clone:
         self.folder = folder
         folder.mkdir()
         (folder / "Makefile").write_text(MAKEFILE.read_text())
-        for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copytree(SCRIPTS, folder / "scripts")
+        for name in ("requirements.lock", "requirements-rendering.lock", "pyproject.toml"):
             (folder / name).write_text("")
         (folder / ".venv" / "bin").mkdir(parents=True)
-        self.python = folder / ".venv" / "bin" / "python"
-        self.python.write_text(STAND_IN)
-        self.python.chmod(0o755)
+        self.python, self.carseg = (folder / ".venv" / "bin" / name for name in ("python", "carseg"))
+        for program in (self.python, self.carseg):
+            write_program(program, STAND_IN)
         (folder / ".venv" / ".ready").write_text(os.path.realpath(folder))
 
     def make(self, *words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -60,8 +65,13 @@ class Clone:
 
     def environment(self, prefix: str, **given: str) -> list[str]:
         """The variables of a command, as NAME=value, whose names begin like this."""
-        self.python.write_text(f'#!/bin/sh\nif [ "$1" != -c ]; then env | grep ^{prefix} | sort; fi\n')
-        return self.make("settings", **given).stdout.split()
+        write_program(self.carseg, f"#!/bin/sh\nenv | grep ^{prefix} | sort\n")
+        return self.make("show-config", **given).stdout.split()
+
+
+def write_program(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
 
 
 VARIABLE_NAMES = {*(name.upper() for name in VARIABLES | RENDERING), "PYTHON"}
@@ -75,24 +85,40 @@ def clone(tmp_path):
 def test_help_is_the_default_and_names_every_target_and_variable(clone):
     done = clone.make()
     assert done.returncode == 0
-    text = MAKEFILE.read_text()
     targets = {
-        name
-        for line in re.findall(r"^\.PHONY: (.*)$", text, re.M)
-        if "$" not in line
-        for name in line.split()
-    }
-    assert {"reproduce", "test", "lab", "report", "predict", "verify", "clean", "help"} <= targets
+        "reproduce", "explore", "preprocess", "train", "evaluate", "report", "predict", "export", "lab", "inspect",
+        "render-dataset", "setup-rendering", "eval-annotator", "train-segmenter", "ablation", "sim2real", "benchmark",
+        "check-reference", "update-reference", "show-config", "setup", "test", "test-slow", "check", "lint",
+        "typecheck", "format", "docs", "coverage", "lock", "clean", "help",
+    }  # fmt: skip
+    assert set(declared("TARGETS")) == targets
     for target in targets - {"help"}:
         assert re.search(rf"^  make {target} +\S", done.stdout, re.M), target
     for variable in VARIABLE_NAMES:
         assert re.search(rf"^  {variable}=\S+ +\S", done.stdout, re.M), variable
     assert max(map(len, done.stdout.splitlines())) <= 120
+    assert done.stdout.splitlines()[:5] == [
+        "To begin with:",
+        "  make reproduce",
+        "  make reproduce DATA=~/cars",
+        "  make predict IMAGES=~/new.jpg",
+        "  make test",
+    ]
+
+
+def declared(name: str) -> list[str]:
+    """The words of a variable of the Makefile."""
+    text = MAKEFILE.read_text().replace("\\\n", " ")
+    return re.search(rf"^{name} := (.*)$", text, re.M).group(1).split()
 
 
 def test_every_variable_of_the_command_line_is_one_of_make(clone):
-    declared = re.search(r"^VARIABLES := (.*)$", MAKEFILE.read_text(), re.M).group(1).split()
-    assert set(declared) == VARIABLE_NAMES
+    assert set(declared("VARIABLES")) == VARIABLE_NAMES
+
+
+def test_every_command_of_the_command_line_has_a_target(clone):
+    called = set(re.findall(r"^\t@\$\(CARSEG\) ([a-z0-9-]+)", MAKEFILE.read_text(), re.M))
+    assert called == set(cli.cli.commands)
 
 
 @pytest.mark.parametrize(
@@ -106,34 +132,60 @@ def test_every_variable_of_the_command_line_is_one_of_make(clone):
         *[
             (name, [name])
             for name in (
-                "catalogue",
+                "inspect",
                 "report",
-                "verify",
-                "reference",
+                "check-reference",
+                "update-reference",
                 "predict",
+                "export",
                 "lab",
-                "settings",
-                "teacher",
+                "show-config",
+                "eval-annotator",
+                "train-segmenter",
+                "sim2real",
+                "ablation",
+                "benchmark",
+                "clean",
             )
         ],
     ],
 )
 def test_targets_call_the_command_line(clone, target, arguments):
-    assert clone.asked(target, "DATA=cars") == [["-m", "carseg_lib", *arguments], {"DATA": "cars"}]
+    assert clone.asked(target, "DATA=cars") == [arguments, {"DATA": "cars"}]
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments"),
+    [
+        ("test", ["-m", "pytest"]),
+        ("test-slow", ["-m", "pytest", "-m", "slow"]),
+        ("typecheck", ["-m", "mypy"]),
+    ],
+)
+def test_targets_call_the_tools(clone, target, arguments):
+    assert clone.asked(target) == [arguments, {}]
+
+
+def test_lint_checks_types_style_and_imports(clone):
+    write_program(clone.folder / ".venv" / "bin" / "lint-imports", "#!/bin/sh\necho lint-imports\n")
+    *programs, last = clone.make("lint").stdout.splitlines()
+    called = [json.loads(line)[0] for line in programs]
+    assert called == [["-m", "mypy"], ["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"]]
+    assert last == "lint-imports"
 
 
 def test_values_arrive_as_they_were_written(clone):
     values = {
         "DATA": '/my cars/it\'s $HOME $(touch broken) `touch broken` "x"; touch broken #',
         "SET": "epochs=3 lr=0.001",
-        "TYPES": "suv='ein $Wagen',4x4 sedan",
+        "CLASSES": "suv='ein $Wagen',4x4 sedan",
         "PROFILE": "smoke",
         "RUN": "r",
         "SEED": "0",
         "DEVICE": "cpu",
         "WEIGHTS": "none",
-        "WORKERS": "2",
-        "PHOTO": "é.jpg",
+        "NPROC": "2",
+        "IMAGES": "é.jpg",
     }
     _, seen = clone.asked("reproduce", *(f"{name}={value}" for name, value in values.items()))
     assert seen == values
@@ -171,79 +223,72 @@ def test_an_unknown_variable_is_refused_before_anything_runs(clone, word, said):
     done = clone.make("reproduce", word)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-    assert "The variables are: DATA PROFILE" in done.stderr
+    assert "The variables are: DATA CLASSES PROFILE" in done.stderr
 
 
-def test_clean_removes_runs_but_no_reference(clone):
-    for name in ("quick", "mine", "reference"):
-        (clone.folder / "reports" / name).mkdir(parents=True)
-        (clone.folder / "reports" / name / "a.json").write_text("{}")
-    for name in (".pytest_cache", "reports/.data", ".rendering/full-0"):
-        (clone.folder / name).mkdir(parents=True)
-    assert clone.make("clean", "RUN=mine").stdout == "removed reports/mine\n"
-    removed = ["reports/quick", "reports/.data", ".rendering/full-0", ".pytest_cache"]
-    assert clone.make("clean").stdout.splitlines() == [f"removed {name}" for name in removed]
-    assert (clone.folder / "reports" / "reference" / "a.json").is_file()
-    assert clone.make("clean").stdout == ""
-    assert clone.python.is_file()
+FORMER = RENAMED | RENAMED_RENDERING
 
 
-@pytest.mark.parametrize("run", ["../outside", "reference", ".", "a/b"])
-def test_clean_stays_in_the_reports(clone, run):
-    (clone.folder / "reports" / "reference").mkdir(parents=True)
-    (clone.folder / "outside").mkdir()
-    done = clone.make("clean", f"RUN={run}")
+@pytest.mark.parametrize(("former", "name"), [(old.upper(), new.upper()) for old, new in FORMER.items()])
+def test_a_former_variable_is_refused_by_its_present_name(clone, former, name):
+    done = clone.make("reproduce", f"{former}=x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"carseg: {former} is now called {name}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [*cli.RENAMED.items(), ("dataset", "render-dataset"), ("renderer", "setup-rendering")],
+)
+def test_a_former_target_is_refused_by_its_present_name(clone, former, name):
+    done = clone.make(former)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"carseg: make {former} is now called make {name}\n")
+    assert name in declared("TARGETS")
+
+
+def test_every_former_name_is_one_of_the_command_line(clone):
+    spec = importlib.util.spec_from_file_location("explain_name", SCRIPTS / "explain_name.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.FORMER["variable"] == {old.upper(): new.upper() for old, new in FORMER.items()}
+    rendering = {"dataset": "render-dataset", "renderer": "setup-rendering"}
+    assert module.FORMER["target"] == cli.RENAMED | rendering
+
+
+def test_an_unknown_target_is_refused_with_the_nearest_one(clone):
+    done = clone.make("reprodce")
     assert done.returncode == 2
-    assert "is no run" in done.stderr
-    assert (clone.folder / "reports" / "reference").is_dir()
-    assert (clone.folder / "outside").is_dir()
+    assert (
+        "carseg: there is no target reprodce; did you mean reproduce? The targets are: reproduce"
+        in done.stderr
+    )
 
 
-def test_clean_of_a_run_that_is_not_there_says_so(clone):
-    (clone.folder / "reports").mkdir()
-    (clone.folder / "reports" / "index.html").write_text("the runs")
-    for run in ("mine", "index.html"):
-        done = clone.make("clean", f"RUN={run}")
-        assert done.returncode == 2
-        assert f"carseg: there is no run {run} (reports/{run} is missing)" in done.stderr
-    assert (clone.folder / "reports" / "index.html").is_file()
+def test_files_without_a_rule_are_no_unknown_targets(clone):
+    assert clone.asked("--always-make", "clean") == [["clean"], {}]
 
 
-@pytest.mark.parametrize("words", [["RUN=mine"], []])
-def test_clean_leaves_a_run_that_is_being_made(clone, words):
-    for name in ("a", "mine"):
-        (clone.folder / "reports" / name).mkdir(parents=True)
-    with (clone.folder / "reports" / "mine" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        done = clone.make("clean", *words)
-        assert done.returncode == 2
-        assert "carseg: mine is being made" in done.stderr
-        assert sorted(path.name for path in (clone.folder / "reports").iterdir()) == ["a", "mine"]
-    assert "removed reports/mine" in clone.make("clean", *words).stdout
-
-
-def test_clean_of_a_run_brings_the_list_of_runs_up_to_date(clone):
-    """The stand-in cannot write the list: then it is gone, and the next run writes it."""
-    (clone.folder / "reports" / "mine").mkdir(parents=True)
-    (clone.folder / "reports" / "index.html").write_text("the runs: mine")
-    assert clone.make("clean", "RUN=mine").stdout == "removed reports/mine\n"
-    assert not (clone.folder / "reports" / "index.html").exists()
+def test_clean_installs_nothing(clone):
+    clone.carseg.unlink()
+    (clone.folder / ".venv" / ".ready").unlink()
+    done = clone.make("clean")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "carseg: nothing is installed, so there are no runs" in done.stderr
 
 
 def test_the_renderer_is_installed_for_the_data_set_alone(clone):
-    (clone.folder / "requirements-rendering.lock").write_text("")
-    said = clone.make("--dry-run", "dataset").stdout
-    assert "--require-hashes" in said
-    assert "-r requirements-rendering.lock" in said
+    said = clone.make("--dry-run", "render-dataset").stdout
+    assert "scripts/setup_environment.py rendering" in said
     assert "rendering" not in clone.make("--dry-run", "reproduce").stdout
-    (clone.folder / ".venv" / ".renderer").write_text("")
-    values = {"N": "8434", "VERSION": "plain", "OUT": "a folder", "SEED": "1"}
-    assert clone.asked("dataset", *(f"{name}={value}" for name, value in values.items())) == [
+    (clone.folder / ".venv" / ".rendering").write_text("")
+    values = {"NUM_IMAGES": "8434", "REALISM": "plain", "OUT": "a folder", "SEED": "1"}
+    assert clone.asked("render-dataset", *(f"{name}={value}" for name, value in values.items())) == [
         ["-m", "carseg_rendering", "dataset"],
         values,
     ]
     os.utime(clone.folder / ".venv" / ".ready", (2**32 - 1, 2**32 - 1))  # installed anew
-    assert "requirements-rendering.lock" in clone.make("--dry-run", "dataset").stdout
+    assert "setup_environment.py rendering" in clone.make("--dry-run", "render-dataset").stdout
 
 
 def test_no_python_is_one_line(clone):
@@ -265,19 +310,23 @@ def test_the_environment_is_made_again(clone, change):
     else:
         os.utime(clone.folder / "requirements.lock", (2**32 - 1, 2**32 - 1))
     done = clone.make("--dry-run", "setup")
-    assert "uv pip sync" in done.stdout
-    assert "uv pip sync" not in Clone(clone.folder.parent / "other").make("--dry-run", "setup").stdout
+    assert "scripts/setup_environment.py" in done.stdout
+    other = Clone(clone.folder.parent / "other")
+    assert "setup_environment.py" not in other.make("--dry-run", "setup").stdout
 
 
 def test_an_active_conda_environment_is_used(clone, tmp_path):
+    """The stand-in for conda's Python leaves what the script would leave."""
     (clone.folder / "environment.yml").write_text("")
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "python").write_text(STAND_IN)
-    (tmp_path / "bin" / "python").chmod(0o755)
+    install = 'echo $2; printf %s "$(pwd -P)" >.venv/.conda-ready'
+    text = f"#!/bin/sh\nif [ $1 = scripts/setup_environment.py ]; then {install}; fi\n"
+    write_program(tmp_path / "bin" / "python", text)
+    write_program(tmp_path / "bin" / "carseg", STAND_IN)
     path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
-    done = clone.make("settings", CONDA_DEFAULT_ENV="carseg", PATH=path)
+    done = clone.make("show-config", CONDA_DEFAULT_ENV="carseg", PATH=path)
     first, *_, last = done.stdout.splitlines()
-    assert first == "installing carseg_lib into the conda environment"
-    assert json.loads(last) == [["-m", "carseg_lib", "settings"], {}]
-    again = clone.make("settings", CONDA_DEFAULT_ENV="carseg", PATH=path)
+    assert first == "conda"
+    assert json.loads(last) == [["show-config"], {}]
+    again = clone.make("show-config", CONDA_DEFAULT_ENV="carseg", PATH=path)
     assert len(again.stdout.splitlines()) == 1

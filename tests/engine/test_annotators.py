@@ -109,6 +109,7 @@ def _change_card(run, **values):
     run.best_card.write_text(json.dumps(json.loads(run.best_card.read_text()) | values))
 
 
+@pytest.mark.slow
 def test_of_cocos_classes_car_bus_and_truck_are_cars(monkeypatch):
     """A stand-in for torchvision's file, of the same format, as there is no network; smaller images than its 800 px."""
     torch.manual_seed(0)

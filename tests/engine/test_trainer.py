@@ -1,10 +1,9 @@
 import json
+import logging
 import math
-import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +11,7 @@ import torch
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.engine import trainer
+from carseg_lib.engine import distributed, trainer
 from carseg_lib.engine.checkpoint import Checkpoints
 from carseg_lib.engine.inference import load_trained
 from carseg_lib.engine.optim import learning_rate, make_optimizer
@@ -149,6 +148,7 @@ def test_killed_and_resumed_gives_the_same_bits(moment, trained_run, monkeypatch
     assert len(list(killed.checkpoints.glob("*/*.pt"))) <= 2
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(trained_run, monkeypatch, tmp_path, synthetic_cars, caplog):
     caplog.set_level("INFO", logger="carseg_lib")
     one = pd.read_csv(trained_run.history)
@@ -260,9 +260,19 @@ def test_a_damaged_checkpoint_says_which_and_what_to_do(trained_run):
         train(trained_run.config, trained_run)
 
 
-def test_the_module_runs_under_torchrun_and_gives_one_line_for_a_mistake(run):
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"CARSEG_REPORTS": str(run.folder.parent)}
-    command = [sys.executable, "-m", "carseg_lib.engine.trainer", "no-such-run"]
-    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 2 and result.stderr.startswith("carseg: ") and "no-such-run" in result.stderr
+def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsys):
+    levels = []
+    monkeypatch.setattr(distributed, "show_log", levels.append)
+    monkeypatch.setattr(sys, "argv", ["carseg_lib.engine.trainer", "no-such-run"])
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        assert distributed.run_main(trainer._main) == 2
+        line = capsys.readouterr().err
+        assert line.startswith("carseg: ") and "no-such-run" in line and line.count("\n") == 1
+    assert levels == [logging.INFO, logging.WARNING]  # the first process alone shows its progress
+
+
+@pytest.mark.slow
+def test_a_mistake_in_several_processes_is_one_mistake_here(run):
+    with pytest.raises(CarsegError, match=r"^There is no run 'no-such-run'"):
+        distributed.run_module("carseg_lib.engine.trainer", "no-such-run", 2)

@@ -208,7 +208,7 @@ def test_data_without_metadata_are_reported_in_one_sentence(tmp_path):
 
 def test_parameters_in_words(cars):
     assert describe_metadata(cars) == (
-        "Of every one of the 48 photos 25 parameters are known, 4 of them of the car's shape."
+        "Each of the 48 photos has 25 parameters, 4 of them of the car's shape."
     )
     rows = metadata_table(cars)
     assert list(rows.index) == [*cars.parameters.columns[1:-4], "shape_…"]

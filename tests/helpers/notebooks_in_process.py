@@ -62,7 +62,7 @@ def render(*values: object) -> None:
 def study_in_process(
     monkeypatch: pytest.MonkeyPatch, reports: Path, *arguments: str, **variables: str
 ) -> int:
-    """`python -m carseg_lib run ...` in this process.
+    """`carseg run ...` in this process.
 
     Args:
         monkeypatch: Puts the stand-ins in place until the test ends.

@@ -43,7 +43,7 @@ def carseg(reports: Path, *arguments: str, **variables: str) -> subprocess.Compl
     """The command line in a process of its own, as make starts it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CARSEG_")}
     environment |= {"CARSEG_REPORTS": str(reports)} | variables
-    command = [sys.executable, "-m", "carseg_lib", *arguments]
+    command = [sys.executable, "-m", "carseg_lib.workflow.cli", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -174,24 +174,32 @@ def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypat
     }
 
 
-def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_path, synthetic_cars):
+@pytest.mark.parametrize("detections", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_paper_profiles_model_computes_what_torchvisions_does(
+    monkeypatch, tmp_path, synthetic_cars, detections
+):
     """Same weights, same photo, resized and normalised by each in its own place: the same detections.
 
     In float64: the scores of a random network lie so near to each other that rounding decides which boxes are kept.
     """
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     from carseg_lib.core.run import Run
-    from carseg_lib.data.dataset import MEAN, STD
+    from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 
     torch.manual_seed(0)
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
-    run = Run.create(profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0"})
+    theirs.roi_heads.detections_per_img = detections
+    run = Run.create(
+        profile="paper",
+        data=synthetic_cars,
+        overrides={"score_threshold": "0.0", "max_detections": detections},
+    )
     ours = build_model(run.config.model, 91, with_masks=True).eval()
     ours.load_state_dict(theirs.state_dict(), strict=False)
     theirs.roi_heads.score_thresh = 0.0
     theirs, ours = theirs.double(), ours.double()
     photo = torch.rand(3, 128, 128).double()
-    mean, std = (torch.tensor(values).double()[:, None, None] for values in (MEAN, STD))
+    mean, std = (torch.tensor(values).double()[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     with torch.no_grad():
         expected = theirs([photo])[0]
         _, found = ours(((photo - mean) / std)[None])

@@ -23,8 +23,9 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_lib.data import locate
-from carseg_lib.data.catalogue import PAPER_COUNTS, SPLITS
+from carseg_lib.data.catalogue import SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
+from carseg_lib.paper.claims import PAPER_COUNTS
 from carseg_rendering.cli import main
 from carseg_rendering.dataset import build, card, shards
 from carseg_rendering.dataset.build import read_plan, write_archive, write_folder

@@ -524,7 +524,7 @@ def test_error_analysis_has_a_section_with_every_figure_and_number(rendered_run:
         assert row.measure in text and formatting.number(row.odds_ratio, 2) in text
     whole = truth[(truth.split == "validation") & (truth.attribute == "all photos")].iloc[0]
     assert f"Accuracy on all 120 validation photos is {formatting.percent(whole.accuracy)}." in text
-    assert "Of every one of the 172 photos 25 parameters are known" in text
+    assert "Each of the 172 photos has 25 parameters" in text
     assert "These images are rendered" in text
 
 

@@ -215,3 +215,56 @@ def test_every_option_is_a_variable_of_make_and_has_a_help_text():
 )
 def test_every_command_that_reads_a_data_set_takes_its_classes(command):
     assert "classes" in {parameter.name for parameter in cli.commands[command].params}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sim2real"], "name a folder of real photos by REAL=folder"),
+        (["sim2real", "--real", "photos", "--synthetic", "nowhere"], "nowhere"),
+        (["ablation", "--data", "nowhere"], "DATA='nowhere' does not exist"),
+        (["ablation", "--data", "photos", "--classes", "suv"], "a study needs two body types or more"),
+        (["ablation", "--set", "colour=red"], "there is no setting 'colour'"),
+        (["benchmark", "--set", "repeats=0"], "repeats"),
+        (["eval-annotator", "--data", "nowhere"], "DATA='nowhere' does not exist"),
+        (["train-segmenter", "--data", "nowhere"], "DATA='nowhere' does not exist"),
+        (["export"], "There is no run 'quick'"),
+        (["update-reference"], "There is no run 'quick'"),
+        (["show-config", "--profile", "quik"], "did you mean 'quick'?"),
+        (["clean", "--run", "mine"], "there is no run mine"),
+    ],
+)
+def test_a_mistake_in_the_options_of_other_commands(reports, capsys, words, message):
+    assert main(words) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("carseg: ")
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert not reports.exists()
+
+
+def test_classes_reach_the_experiments(reports, monkeypatch, capsys):
+    from carseg_lib.experiments.ablation import config as ablation
+    from carseg_lib.experiments.ablation import run as ablation_run
+    from carseg_lib.experiments.benchmark import run as benchmark
+    from carseg_lib.experiments.sim2real import config as sim2real
+    from carseg_lib.experiments.sim2real import run as sim2real_run
+
+    given = {}
+    monkeypatch.setattr(ablation, "create_plan", lambda *args, **options: given.update(ablation=options))
+    monkeypatch.setattr(ablation_run, "run_ablation", lambda plan: reports / "ablation.md")
+    monkeypatch.setattr(sim2real, "create_plan", lambda *args, **options: given.update(sim2real=options))
+    monkeypatch.setattr(sim2real_run, "run_sim2real", lambda plan: reports / "index.html")
+    monkeypatch.setattr(
+        benchmark,
+        "run_benchmark",
+        lambda *args, **options: given.update(benchmark=options) or reports / "b.md",
+    )
+    for command in ("ablation", "sim2real", "benchmark"):
+        assert main([command, "--classes", "wagon hatchback"]) == 0
+        assert given[command]["classes"] == "wagon hatchback"
+    assert capsys.readouterr().out.splitlines() == [
+        "done: reports/ablation.md",
+        "done: reports/index.html",
+        "done: reports/b.md",
+    ]

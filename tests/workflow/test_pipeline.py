@@ -22,7 +22,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_lib.core.profiles import parse_overrides
 from carseg_lib.core.run import Run
-from carseg_lib.workflow import notebooks, pipeline
+from carseg_lib.workflow import notebooks, pipeline, provenance
 from carseg_lib.workflow.notebooks import NotebookFailedError
 from carseg_lib.workflow.stages import Project, Stage
 
@@ -234,6 +234,16 @@ CHANGES = {
 }
 
 
+@pytest.fixture
+def known_machine(monkeypatch):
+    """Versions and a machine as given: to look them up, which test_provenance tests, takes most of the time here."""
+    version = {"version": "1", "commit": None, "modified": None}
+    monkeypatch.setattr(provenance, "code_version", lambda root: version)
+    monkeypatch.setattr(provenance, "_version", lambda package: "1")
+    monkeypatch.setattr(provenance, "hardware", dict)
+
+
+@pytest.mark.usefixtures("known_machine")
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_reruns_what_depends_on_it_and_no_more(lab, change):
     lab.make()
@@ -245,6 +255,7 @@ def test_a_change_reruns_what_depends_on_it_and_no_more(lab, change):
     assert lab.make() == []
 
 
+@pytest.mark.usefixtures("known_machine")
 @pytest.mark.parametrize(
     ("settings", "expected", "reason"),
     [

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from carseg_lib.core import files
+from carseg_lib.core.environment import command_output
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import provenance
 
@@ -73,8 +74,8 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path):
 
 
 def test_a_program_that_is_not_there_is_no_error():
-    assert provenance._run(["no-such-program-here"]) is None
-    assert provenance._run(["git", "no-such-command"]) is None
+    assert command_output(["no-such-program-here"]) is None
+    assert command_output(["git", "no-such-command"]) is None
 
 
 def test_whether_it_is_current(run, tmp_path):

@@ -7,6 +7,7 @@ import sys
 from carseg_lib.core.code_fingerprint import imported_files
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.paths import project_folder
+from carseg_lib.core.run import Run
 from carseg_lib.workflow.stages import STAGES, Project
 
 
@@ -52,8 +53,9 @@ def test_the_check_of_the_training_is_the_preflight(monkeypatch):
 
     seen = []
     monkeypatch.setattr(preflight, "check", seen.append)
-    STAGES[2].check("the run")
-    assert seen == ["the run"]
+    run = Run(RunConfig(name="r", profile="quick"))
+    STAGES[2].check(run)
+    assert seen == [run.config]
 
 
 def test_the_stages_import_nothing_heavy():

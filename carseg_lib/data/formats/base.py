@@ -1,4 +1,4 @@
-"""What a source hands over: the photos it names and what it says of them, before any photo is opened."""
+"""The common result of all readers of data sets: photos and their annotations, before any photo is opened."""
 
 from __future__ import annotations
 
@@ -23,23 +23,18 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_NOT_TEXT = {
-    "Cc",
-    "Cs",
-    "Zl",
-    "Zp",
-}  # Unicode: control, surrogate (stands for an undecodable byte), line ends
+_NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """A labelled car as its source gives it, not checked yet.
+    """A labelled car as the data set gives it, not checked yet.
 
     Attributes:
-        body_type: One of the study's types.
+        body_type: One of the body types.
         bbox: [x, y, width, height] in pixels as COCO gives it, or None.
         corners: (x1, y1, x2, y2) in pixels, x2 and y2 outside the car, or None; instead of `bbox`.
-        box_text: The box as the source writes it, for messages; `bbox` itself if empty.
+        box_text: The box as the data set writes it, for messages; `bbox` itself if empty.
         segmentation: Polygons or run lengths as COCO gives them, a PNG file, or None.
     """
 
@@ -52,13 +47,13 @@ class Annotation:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """A photo that a source names.
+    """A photo that a data set lists.
 
     Attributes:
         photo_id: Path relative to the root, with "/".
         split: One of SPLITS, or "".
         annotations: Its labelled cars, at least one.
-        stated_size: (width, height) in pixels if the source states it.
+        stated_size: (width, height) in pixels if the data set states it.
     """
 
     photo_id: str
@@ -69,16 +64,16 @@ class ImageRecord:
 
 @dataclass
 class Listing:
-    """Everything that a source names.
+    """The photos of a data set.
 
     Attributes:
-        name: Of the data set.
+        name: Name of the data set.
         root: Folder of the photos.
-        source: What kind of source it is, in words.
-        types: The study's types; those of the type folders, where these name them.
-        photos: In the order of the source.
-        ignored: Rows for the catalogue's `excluded`: what the source has that the study does not use.
-        parameters: The catalogue's `parameters`, a row for each photo; no rows where the source has none.
+        source: Name of the format, in words.
+        types: The body types; those of the type folders, where these name them.
+        photos: The photos, in the order of the data set.
+        ignored: Rows for the catalogue's `excluded`: parts of the data set that are not used.
+        parameters: The catalogue's `parameters`, a row for each photo; no rows where the data set has none.
     """
 
     name: str
@@ -90,7 +85,7 @@ class Listing:
     parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
 
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
-        """Note something that is left out; not counted as a bad photo."""
+        """Note a part that is left out; not counted as a bad photo."""
         row = {
             "photo_id": photo_id,
             "split": split,
@@ -106,16 +101,16 @@ def name_of(data: Path) -> str:
 
     kagglehub keeps version 3 of a data set in a folder .../datasets/owner/slug/versions/3.
     """
-    place = data.resolve()
-    for folder in (place, *place.parents):
+    path = data.resolve()
+    for folder in (path, *path.parents):
         parts = folder.parts
         if len(parts) > 5 and parts[-2] == "versions" and parts[-5] == "datasets" and parts[-1].isdigit():
             return f"{parts[-3]}@{parts[-1]}"
-    return data.stem if data.is_file() else place.name
+    return data.stem if data.is_file() else path.name
 
 
 def inside(name: str) -> str | None:
-    """A file's name as a data set gives it, with / and no dots; None if it does not stay in the set's folder."""
+    """A file's name in a data set, with / and no dots; None if it leads out of the data set's folder."""
     pure = PurePosixPath(name.replace("\\", "/"))
     drive = len(name) > 1 and name[1] == ":"
     if pure.is_absolute() or drive or ".." in pure.parts or not is_text(name) or not pure.parts:
@@ -132,10 +127,10 @@ def split_of(name: str) -> str | None:
 
 
 def is_text(name: str) -> bool:
-    """Whether a name can stand in a table: no control characters or line ends, no bytes that are not UTF-8."""
+    """Whether a name can be in a table: no control characters or line ends, no bytes that are not UTF-8."""
     return not any(unicodedata.category(c) in _NOT_TEXT for c in name)
 
 
 def as_text(name: str) -> str:
-    """The name with every character that cannot stand in a table spelled as its hexadecimal code."""
+    """A name with the hexadecimal code of every character that cannot be in a table."""
     return "".join(f"\\x{ord(c):02x}" if unicodedata.category(c) in _NOT_TEXT else c for c in name)

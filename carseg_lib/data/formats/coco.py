@@ -2,7 +2,7 @@
 
 Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
 images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
-A folder may have a parameters.csv besides (see `carseg_lib.data.metadata_table`).
+A folder may have a parameters.csv besides (see `carseg_lib.data.metadata`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import photo_root
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
-from carseg_lib.data.metadata_table import check_parameters, read_parameters
+from carseg_lib.data.metadata import check_parameters, read_parameters
 
 
 def read_coco(data: Path, types: ClassMap) -> Listing:
@@ -26,20 +26,20 @@ def read_coco(data: Path, types: ClassMap) -> Listing:
     the types are noted in `ignored`.
 
     Raises:
-        CarsegError: A file is not JSON or not COCO, an id or a photo stands twice, an annotation belongs to no
+        CarsegError: A file is not JSON or not COCO, an id or a photo is listed twice, an annotation belongs to no
             photo, a file_name leaves the folder, no category is one of the types, or parameters.csv is broken.
     """
     listing = Listing(name=name_of(data), root=photo_root(data), types=types)
-    sources = {data: ""} if data.is_file() else _annotation_files(data, listing)
+    files = {data: ""} if data.is_file() else _annotation_files(data, listing)
     seen: dict[str, str] = {}
     categories: set[str] = set()
-    for path, split in sources.items():
+    for path, split in files.items():
         categories |= _list_file(path, split, listing, seen)
-    if not any(types.of(name) for name in categories):
+    if not any(types.resolve(name) for name in categories):
         found = ", ".join(as_text(name) for name in sorted(categories)[:10]) or "none"
         raise CarsegError(
-            f"{data}: no category is {types.said} (found: {found}); "
-            "rename the categories in the annotation file, or say by TYPES what they mean"
+            f"{data}: no category is {types.sentence} (found: {found}); "
+            "rename the categories in the annotation file, or give their names in CLASSES"
         )
     if data.is_dir():
         listing.parameters = read_parameters(data)
@@ -82,9 +82,9 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
                 f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, which is not listed"
             )
         category = names.get(_key(row.get("category_id")), f"category_id {row.get('category_id')!r}")
-        body_type = listing.types.of(category)
+        body_type = listing.types.resolve(category)
         if body_type is None:
-            ignored[listing.types.why_not(category), category] += 1
+            ignored[listing.types.exclusion_reason(category), category] += 1
         elif row.get("iscrowd"):
             ignored["crowd region", category] += 1
         else:
@@ -101,12 +101,18 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
             )
         seen[photo_id] = f"{path.name} with id {row['id']!r}"
         if image_id not in labelled:
-            listing.ignore(photo_id, "no labelled car", "no annotation of the study's types", split)
+            listing.ignore(photo_id, "no labelled car", "no annotation of the body types", split)
             continue
-        size = row.get("width"), row.get("height")
-        stated = size if all(type(v) is int and v > 0 for v in size) else None
-        listing.photos.append(ImageRecord(photo_id, split, labelled[image_id], stated))
+        listing.photos.append(ImageRecord(photo_id, split, labelled[image_id], _stated_size(row)))
     return set(names.values())
+
+
+def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
+    """Width and height of an image's entry, pixels; None where they are not whole numbers above 0."""
+    width, height = image.get("width"), image.get("height")
+    if type(width) is int and type(height) is int and width > 0 and height > 0:
+        return width, height
+    return None
 
 
 def _read(path: Path) -> dict[str, list[dict]]:
@@ -128,13 +134,13 @@ def _read(path: Path) -> dict[str, list[dict]]:
 def _by_id(path: Path, tables: dict[str, list[dict]], name: str, required: bool = True) -> dict[Any, dict]:
     """Rows of one COCO table by id."""
     rows: dict[Any, dict] = {}
-    for place, row in enumerate(tables[name]):
+    for index, row in enumerate(tables[name]):
         if row.get("id") is None:
             if required:
-                raise CarsegError(f"{path}: {name}[{place}] has no id")
+                raise CarsegError(f"{path}: {name}[{index}] has no id")
             continue
         if rows.setdefault(_key(row["id"]), row) is not row:
-            raise CarsegError(f"{path}: the id {row['id']!r} stands twice in {name!r}; ids must be unique")
+            raise CarsegError(f"{path}: the id {row['id']!r} is given twice in {name!r}; ids must be unique")
     return rows
 
 

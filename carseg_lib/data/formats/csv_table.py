@@ -1,6 +1,6 @@
 """Photos listed in a CSV table, a row a car: photos.csv in a folder of photos, or any .csv file as DATA.
 
-Columns: photo (a path relative to the table), type; and, if known, x1, y1, x2, y2 (pixels of the photo; x2 and y2 lie
+Columns: photo (a path relative to the table), type; and, if known, x1, y1, x2, y2 (pixels of the photo; x2 and y2 are
 outside the car), mask (the path of a PNG in which the car is not black) and split (train, validation or test). A photo
 with several cars has several rows.
 """
@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
@@ -25,6 +26,14 @@ _COLUMNS = ("photo", "type", *_EDGES, "mask", "split")
 _Row = dict[str, str]
 
 
+class _Reader(Protocol):
+    """What `csv.reader` returns."""
+
+    line_num: int
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
 def read_csv_table(data: Path, types: ClassMap) -> Listing:
     """List the photos of a table, in the order of its rows.
 
@@ -32,7 +41,7 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
 
     Args:
         data: The .csv file, or the folder that holds photos.csv.
-        types: The study's types.
+        types: The body types.
 
     Raises:
         CarsegError: One line that names the row: not a table, a missing column, an empty cell, a path that leads
@@ -42,8 +51,8 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
     root = path.parent
     listing = Listing(name=name_of(data), root=root, types=types)
     names, rows = _read(path)
-    if strange := [name for name in names if name not in _COLUMNS]:
-        listing.ignore(path.name, "other column", f"not read: {', '.join(map(as_text, strange))}")
+    if unknown := [name for name in names if name not in _COLUMNS]:
+        listing.ignore(path.name, "other column", f"not read: {', '.join(map(as_text, unknown))}")
     cars: dict[str, list[Annotation]] = {}
     splits: dict[str, tuple[str, int]] = {}
     others: Counter[str] = Counter()
@@ -67,23 +76,23 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
         corners, text = _corners(where, row)
         mask = MaskPng(root, _inside(where, row, "mask", root)) if row["mask"] else None
         annotations = cars.setdefault(photo_id, [])
-        body_type = types.of(row["type"])
+        body_type = types.resolve(row["type"])
         if body_type is None:
             others[row["type"]] += 1
         else:
             annotations.append(Annotation(body_type, None, corners, text, mask))
     for name, rows_of_it in sorted(others.items()):
-        listing.ignore(path.name, types.why_not(name), f"{name}: {rows_of_it} rows")
+        listing.ignore(path.name, types.exclusion_reason(name), f"{name}: {rows_of_it} rows")
     for photo_id, annotations in cars.items():
         split = splits[photo_id][0]
         if annotations:
             listing.photos.append(ImageRecord(photo_id, split, annotations))
         else:
-            listing.ignore(photo_id, "no labelled car", "no row of the study's types", split)
+            listing.ignore(photo_id, "no labelled car", "no row of the body types", split)
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
         raise CarsegError(
-            f"{path}: no row is of type {types.said} (found: {found}); say by TYPES what they mean"
+            f"{path}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES"
         )
     return listing
 
@@ -104,7 +113,7 @@ def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
             found = ", ".join(map(as_text, names[:10])) or "none"
             raise CarsegError(f"{path}: there is no column {name!r} (found: {found}); {hint}")
     if twice := [name for name in names if names.count(name) > 1]:
-        raise CarsegError(f"{path}: the column {as_text(twice[0])!r} stands twice; keep one of them")
+        raise CarsegError(f"{path}: the column {as_text(twice[0])!r} is given twice; keep one of them")
     if 0 < len(edges := [edge for edge in _EDGES if edge in names]) < 4:
         raise CarsegError(
             f"{path}: of a box there is only {', '.join(edges)}; give x1, y1, x2 and y2, or none"
@@ -119,7 +128,7 @@ def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
     return names, read()
 
 
-def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not empty, with the number of their line."""
     try:
         for cells in reader:

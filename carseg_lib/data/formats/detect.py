@@ -1,4 +1,4 @@
-"""Which source a data set is for: known by what lies in the folder, never guessed where two would fit."""
+"""The format of a data set, by the files in its folder; a folder that fits two formats is refused."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from carseg_lib.data.formats.image_folder import read_image_folder
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of data set.
+    """A format of data sets.
 
     Attributes:
-        name: In words.
-        mark: What makes a folder one of these, relative to it; "" if the folder is none.
-        read: Lists the photos of a folder.
+        name: Its name in words.
+        mark: The file that shows a folder to be of this format, relative to it; "" if it is not.
+        read: The function that lists the photos of a folder.
     """
 
     name: str
@@ -58,36 +58,39 @@ ANNOTATED = (
     Format("Stanford Cars", _stanford_mark, stanford_cars.read_stanford_cars),
     TABLE,
 )
-TYPE_FOLDERS = Format("type folders", lambda data: "", read_image_folder)  # of what has no annotations
+TYPE_FOLDERS = Format("type folders", lambda data: "", read_image_folder)  # of folders without annotations
 FILES = {".json": COCO, ".csv": TABLE}  # that DATA may name
 
 
 def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
-    """Choose the source of a data set and list its photos without opening them.
+    """Detect the format of a data set and list its photos without opening them.
 
     Args:
         data: A folder with COCO annotations (annotations/*.json), VOC annotations (Annotations/*.xml), the devkit of
             Stanford Cars or a table photos.csv, else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg; or a
             COCO .json file, or a .csv table.
-        types: The study's body types; the paper's four if not given.
+        types: The body types; the paper's four if not given.
 
     Raises:
-        CarsegError: No such data, two sources would fit, or what the source refuses.
+        CarsegError: No such data, two formats fit, or the reader of the format refuses the data.
     """
     data, types = Path(data), types or ClassMap()
-    source = _source_of(data)
-    if types.from_folders and source is not TYPE_FOLDERS:
+    data_format = _format_of(data)
+    if types.named_by_folders and data_format is not TYPE_FOLDERS:
         raise CarsegError(
-            f"{data}: TYPES={FOLDERS} is for photos in type folders, these have {source.name}; name the types in TYPES"
+            f"{data}: CLASSES={FOLDERS} is for photos in type folders, these have {data_format.name}; name the types "
+            "in CLASSES"
         )
-    listing = source.read(data, types)
-    listing.source = source.name
+    listing = data_format.read(data, types)
+    listing.source = data_format.name
     return listing
 
 
-def _source_of(data: Path) -> Format:
+def _format_of(data: Path) -> Format:
     if not data.exists():
-        raise CarsegError(f"{data}: there is no such folder or file; give the photos' place as DATA=path")
+        raise CarsegError(
+            f"{data}: there is no such folder or file; give the path of the photos as DATA=path"
+        )
     if data.is_file():
         if data.suffix.lower() not in FILES:
             raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table")
@@ -97,12 +100,12 @@ def _source_of(data: Path) -> Format:
     except OSError as error:
         raise CarsegError(f"{data}: the folder cannot be read ({error.strerror})") from None
     if empty:
-        raise CarsegError(f"{data}: the folder is empty; give the photos' place as DATA=path")
-    marks = {source: mark for source in ANNOTATED if (mark := source.mark(data))}
+        raise CarsegError(f"{data}: the folder is empty; give the path of the photos as DATA=path")
+    marks = {one: mark for one in ANNOTATED if (mark := one.mark(data))}
     if len(marks) > 1:
-        (one, its), (other, others), *_ = ((source.name, mark) for source, mark in marks.items())
+        (one, its), (other, others), *_ = ((found.name, mark) for found, mark in marks.items())
         raise CarsegError(
-            f"{data}: has {one} ({its}) and {other} ({others}), and it is not clear which are meant; take one of them "
+            f"{data}: has {one} ({its}) and {other} ({others}), and it is not clear which to use; take one of them "
             "out of the folder, or give a .json or .csv file as DATA"
         )
     return next(iter(marks), TYPE_FOLDERS)

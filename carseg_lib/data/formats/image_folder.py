@@ -1,7 +1,6 @@
-"""Photos in folders named after their body type, as Kaggle data sets come.
+"""Photos in folders named after their body type, a common layout on Kaggle.
 
-Either <split>/<type>/*.jpg or <type>/*.jpg. Such photos have no boxes and no masks: the whole frame stands in
-for the box.
+Either <split>/<type>/*.jpg or <type>/*.jpg. Such photos have no boxes and no masks: the box is the whole frame.
 """
 
 from __future__ import annotations
@@ -15,23 +14,23 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_text, name_of, split_of
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-_NO_TYPES = {"__MACOSX"}  # what unpacking a Mac's archive leaves
+_NO_TYPES = {"__MACOSX"}  # of archives made on a Mac
 _OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jfif", ".jp2")
 
 
 def read_image_folder(data: Path, types: ClassMap) -> Listing:
-    """List the photos of the study's types under a folder, in the order of their names.
+    """List the photos of the body types under a folder, in the order of their names.
 
-    Spelling is tolerated (`ClassMap.of`, `split_of`); folders inside a type folder belong to it. Photos in
+    Spelling is tolerated (`ClassMap.resolve`, `split_of`); folders inside a type folder belong to it. Photos in
     other folders (a row a folder), pictures in other formats and links to folders (not followed) are noted in
-    `ignored`. Hidden files and folders are not looked at.
+    `ignored`. Hidden files and folders are skipped.
 
     Raises:
         CarsegError: No folder of the types, type folders both with and without a split, a folder that
             cannot be read, or, where the folders name the types, one whose name cannot.
     """
-    if types.from_folders:
-        types = types.among(_folders_with_photos(data))
+    if types.named_by_folders:
+        types = types.from_folders(_folders_with_photos(data))
     listing = Listing(name=name_of(data), root=data, types=types)
     elsewhere: Counter[str] = Counter()
     for folder, subfolders, names in os.walk(data, onerror=_refuse):
@@ -40,30 +39,30 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
         for name in subfolders:
             if Path(folder, name).is_symlink():
                 listing.ignore(f"{(here / name).as_posix()}/", "link", "links to folders are not followed")
-        place = _place(here.parts, types)
+        split_and_type = _split_and_type(here.parts, types)
         for name in sorted(name for name in names if not name.startswith(".")):
             photo_id = (here / name).as_posix()
             suffix = Path(name).suffix.lower()
             if suffix not in PHOTO_SUFFIXES:
-                if suffix in _OTHER_PICTURES and place:
-                    split, body_type = place
+                if suffix in _OTHER_PICTURES and split_and_type:
+                    split, body_type = split_and_type
                     listing.ignore(photo_id, "other format", f"{suffix} is not read", split, body_type)
-            elif place is None:
+            elif split_and_type is None:
                 elsewhere[here.as_posix()] += 1
             else:
-                split, body_type = place
+                split, body_type = split_and_type
                 listing.photos.append(ImageRecord(photo_id, split, [Annotation(body_type)]))
     for name, photos in sorted(elsewhere.items()):
-        listing.ignore(f"{name}/", types.why_not(Path(name).name), f"{photos} photos")
+        listing.ignore(f"{name}/", types.exclusion_reason(Path(name).name), f"{photos} photos")
     _check(data, listing, elsewhere)
     return listing
 
 
-def _place(parts: tuple[str, ...], types: ClassMap) -> tuple[str, str] | None:
+def _split_and_type(parts: tuple[str, ...], types: ClassMap) -> tuple[str, str] | None:
     """(split, body type) of a folder given by its parts, or None if it is no type folder."""
-    if parts and (body_type := types.of(parts[0])):
+    if parts and (body_type := types.resolve(parts[0])):
         return "", body_type
-    if len(parts) > 1 and (split := split_of(parts[0])) and (body_type := types.of(parts[1])):
+    if len(parts) > 1 and (split := split_of(parts[0])) and (body_type := types.resolve(parts[1])):
         return split, body_type
     return None
 
@@ -92,12 +91,12 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
     with_split = {bool(photo.split): photo.photo_id for photo in listing.photos}
     if len(with_split) == 2:
         raise CarsegError(
-            f"{data}: type folders stand both inside a split ({with_split[True]}) and outside ({with_split[False]}); "
+            f"{data}: type folders are both inside a split ({with_split[True]}) and outside ({with_split[False]}); "
             "keep one layout, <split>/<type>/ or <type>/"
         )
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(elsewhere)[:5]) or "none"
         raise CarsegError(
-            f"{data}: no photos in folders named {listing.types.said} (folders with photos: {found}); arrange them as "
-            "<split>/<type>/*.jpg or <type>/*.jpg, give other types by TYPES, or give a COCO annotation file"
+            f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
+            "them as <split>/<type>/*.jpg or <type>/*.jpg, give other types as CLASSES, or give a COCO annotation file"
         )

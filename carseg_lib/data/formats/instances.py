@@ -1,6 +1,6 @@
-"""A photo's labelled cars, checked against its pixels: what every source's annotations become.
+"""A photo's labelled cars, checked against its pixels, as rows of the catalogue's instances.
 
-Boxes are cut at the photo's edge, masks decoded, both turned with a photo that is stored on its side.
+Boxes are cut at the photo's edge, masks decoded, and both are rotated with a photo that is stored on its side.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from carseg_lib.data.photos import ImageError, ImageInfo
 _SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 
 
-def validate_instances(listed: ImageRecord, facts: ImageInfo) -> list[dict[str, Any]]:
-    """Check a photo's annotations against its pixels and turn them into rows of the catalogue's instances.
+def validate_instances(record: ImageRecord, info: ImageInfo) -> list[dict[str, Any]]:
+    """Check a photo's annotations against its pixels and convert them to rows of the catalogue's instances.
 
     A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the
     whole frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then,
-    boxes and masks are taken to be drawn on the photo as stored, and are turned with it; if the two sizes are
-    the same, they belong to the photo as seen.
+    boxes and masks belong to the photo as stored, and are rotated with it; if the two sizes are the same, they
+    belong to the upright photo.
 
     Args:
-        listed: The photo and its annotations.
-        facts: Of the decoded photo.
+        record: The photo and its annotations.
+        info: Size and orientation of the decoded photo.
 
     Returns:
         A dict per car with the keys of INSTANCE_COLUMNS.
 
     Raises:
-        BadPhoto: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or
+        ImageError: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or
             "zero-area mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
     """
-    size = (facts.width, facts.height)
-    as_stored = (facts.height, facts.width) if facts.orientation in _SWAPPING else size
-    frame = listed.stated_size or _drawn_size(listed.annotations) or size
+    size = (info.width, info.height)
+    as_stored = (info.height, info.width) if info.orientation in _SWAPPING else size
+    frame = record.stated_size or _drawn_size(record.annotations) or size
     if frame not in (size, as_stored):
         raise ImageError(
-            "size mismatch", f"annotated as {frame[0]}×{frame[1]}, the photo has {facts.width}×{facts.height}"
+            "size mismatch", f"annotated as {frame[0]}×{frame[1]}, the photo has {info.width}×{info.height}"
         )
-    turn = facts.orientation if frame != size else 1
-    return [_car(listed.photo_id, annotation, frame, turn) for annotation in listed.annotations]
+    orientation = info.orientation if frame != size else 1
+    return [_car(record.photo_id, annotation, frame, orientation) for annotation in record.annotations]
 
 
-def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: int) -> dict[str, Any]:
+def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], orientation: int) -> dict[str, Any]:
     width, height = frame
     mask = None
     if annotation.segmentation:  # a missing, null or empty one is no mask
@@ -63,9 +63,9 @@ def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: in
         box, origin = box_of_mask(mask), "mask"
     else:
         box, origin = (0.0, 0.0, float(width), float(height)), "whole frame"
-    if turn != 1:
-        box = _turn_box(box, frame, turn)
-        mask = None if mask is None else _turn_mask(mask, turn)
+    if orientation != 1:
+        box = _rotate_box(box, frame, orientation)
+        mask = None if mask is None else _rotate_mask(mask, orientation)
     return {
         "photo_id": photo_id,
         "body_type": annotation.body_type,
@@ -78,7 +78,7 @@ def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], turn: in
 
 
 def _drawn_size(annotations: list[Annotation]) -> tuple[int, int] | None:
-    """Width and height of the first mask that lies in a file: boxes beside it are taken to be drawn on the same."""
+    """Width and height of the first mask in a file of its own; the boxes are taken to belong to the same frame."""
     masks = [one.segmentation for one in annotations if isinstance(one.segmentation, MaskPng)]
     return masks[0].size() if masks else None
 
@@ -110,7 +110,7 @@ def _checked_box(bbox: Any, frame: tuple[int, int]) -> tuple[float, float, float
 def _cut_box(
     corners: tuple[float, float, float, float], frame: tuple[int, int], written: str
 ) -> tuple[float, float, float, float]:
-    """A box cut at the frame; `written` is how the source says it."""
+    """A box cut at the frame; `written` is its text in the data set."""
     if not all(map(math.isfinite, corners)):
         raise ImageError("bad box", f"{written} is not four numbers")
     x1, y1, x2, y2 = corners
@@ -124,7 +124,7 @@ def _cut_box(
     return box
 
 
-def _turn_box(
+def _rotate_box(
     box: tuple[float, float, float, float], frame: tuple[int, int], orientation: int
 ) -> tuple[float, float, float, float]:
     """A box on the stored photo → on the upright photo, for the orientations that swap the sides."""
@@ -137,7 +137,7 @@ def _turn_box(
     return y1, x1, y2, x2
 
 
-def _turn_mask(mask: np.ndarray, orientation: int) -> np.ndarray:
+def _rotate_mask(mask: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (6, 7):
         mask = mask[::-1]
     if orientation in (7, 8):

@@ -1,4 +1,4 @@
-"""Masks that lie in PNG files of their own: read when their photo is, one at a time."""
+"""Masks in PNG files of their own, read together with their photos, one at a time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from carseg_lib.data.photos import MAX_MEGAPIXELS, ImageError
 
 @dataclass(frozen=True)
 class MaskPng:
-    """A PNG in which a car is drawn.
+    """A PNG file with the mask of a car.
 
     Attributes:
-        folder: Of the data set; a link may not lead out of it.
+        folder: Folder of the data set; a link may not lead out of it.
         name: Path relative to it, with "/".
         value: The pixel value (of a palette: the index) that is this car; None: every value but 0.
     """
@@ -30,7 +30,7 @@ class MaskPng:
         """Width and height in pixels, from the header alone.
 
         Raises:
-            BadPhoto: "bad mask": missing, a link out of the folder, not a PNG, or too large.
+            ImageError: "bad mask": missing, a link out of the folder, not a PNG, or too large.
         """
         with self._open() as picture:
             return picture.size
@@ -39,7 +39,7 @@ class MaskPng:
         """The mask, bool (height, width).
 
         Raises:
-            BadPhoto: "bad mask": as `size`, cut short, or without the values that are asked for.
+            ImageError: "bad mask": as `size`, truncated, or without numbers of objects.
         """
         with self._open() as picture:
             try:
@@ -55,7 +55,7 @@ class MaskPng:
             return np.asarray(picture) == self.value
 
     def _any_colour(self, picture: Image.Image) -> np.ndarray:
-        """Where a picture is not black; of a palette: where its index is not 0. Transparency does not matter."""
+        """The pixels that are not black, or whose palette index is not 0; transparency is ignored."""
         if picture.mode in ("RGBA", "LA"):
             picture = picture.convert(picture.mode[:-1])
         pixels = np.asarray(picture) != 0

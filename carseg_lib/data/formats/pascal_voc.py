@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
@@ -19,14 +21,14 @@ from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_te
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.formats.mask_png import MaskPng
 
-_MOST_BYTES = 5_000_000  # of an XML file
+_MAX_BYTES = 5_000_000  # of an XML file
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _LISTS = {
     "test": "test",
     "val": "validation",
     "train": "train",
     "trainval": "train",
-}  # the last fills what is left
+}  # trainval fills the rest
 
 
 def annotation_folder(data: Path) -> Path | None:
@@ -63,23 +65,25 @@ def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
                 f"{path}: its photo {photo_id!r} is also that of {listed[photo_id]}; keep one of them"
             )
         listed[photo_id] = path.name
-        split = splits.of(path.stem)
+        split = splits.resolve(path.stem)
         cars = _cars(path, root, listing, others, files)
         found_cars = found_cars or bool(cars)
         if split is None:
             listing.ignore(photo_id, "in no split", "no list in ImageSets/Main names it")
         elif not cars:
-            listing.ignore(photo_id, "no labelled car", "no object of the study's types", split)
+            listing.ignore(photo_id, "no labelled car", "no object of the body types", split)
         else:
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(others.items()):
-        listing.ignore(f"{annotations.name}/", types.why_not(name), f"{as_text(name)}: {number} objects")
+        listing.ignore(
+            f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects"
+        )
     files.note_unlabelled(listing, set(listed))
     splits.note_unknown(listing)
     if not found_cars:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
         raise CarsegError(
-            f"{annotations}: no object is {types.said} (found: {found}); say by TYPES what the names mean"
+            f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES"
         )
     return listing
 
@@ -93,7 +97,7 @@ def _cars(
         name = (item.findtext("name") or "").strip()
         if not name:
             raise CarsegError(f"{path}: object {number} has no name; name it, or remove it")
-        body_type = listing.types.of(name)
+        body_type = listing.types.resolve(name)
         if body_type is None:
             others[name] += 1
             continue
@@ -127,27 +131,18 @@ def _stated_size(root: Element) -> tuple[int, int] | None:
 
 
 def _read(path: Path) -> Element:
-    """Parse an XML file; none of its entities is ever looked up, as it may declare none."""
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = lambda name, attributes: builder.start(name, attributes)
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-
-    def refuse(*_: object) -> None:
-        raise CarsegError(
-            f"{path}: holds a document type or entities, which annotations do not need; remove them"
-        )
-
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = parser.ExternalEntityRefHandler = refuse
+    """Parse an XML file that declares no document type and no entities."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise CarsegError(f"{path}: larger than {_MOST_BYTES:,} bytes, not the annotation of a photo")
-        parser.Parse(path.read_bytes(), True)
-        root = builder.close()
+        if path.stat().st_size > _MAX_BYTES:
+            raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the annotation of a photo")
+        root = fromstring(path.read_bytes(), forbid_dtd=True)
     except OSError as error:
         raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except (expat.ExpatError, ValueError, LookupError) as error:
+    except DefusedXmlException:
+        raise CarsegError(
+            f"{path}: holds a document type or entities, which annotations do not need; remove them"
+        ) from None
+    except (ParseError, ValueError, LookupError) as error:
         raise CarsegError(f"{path}: not XML ({error}); export the annotations again") from None
     if root.tag != "annotation":
         raise CarsegError(f"{path}: not a VOC annotation (it holds <{as_text(root.tag)[:40]}>); remove it")
@@ -169,7 +164,7 @@ class _Files:
         self.masks = {path.stem: f"{masks.name}/{path.name}" for path in sorted(masks.glob("*.png"))}
 
     def photo_of(self, path: Path, root: Element) -> str:
-        """The photo of an XML file: the one it names, if that is there; else the one of its own name."""
+        """The photo of an XML file: the one that it names, if there is one; else the one with the XML file's name."""
         named = (root.findtext("filename") or "").strip()
         name = inside(named) if named else f"{path.stem}.jpg"
         if name is None:
@@ -190,32 +185,34 @@ class _Files:
 
 
 class _Splits:
-    """What the lists in ImageSets/Main say; without a list no photo has a split."""
+    """The splits in the lists of ImageSets/Main; without a list no photo has a split."""
 
     def __init__(self, data: Path):
-        self.places: dict[str, str] = {}
-        self.asked: set[str] = set()
-        said: dict[str, str] = {}
+        self.split_of: dict[str, str] = {}
+        self.used: set[str] = set()
+        list_of: dict[str, str] = {}
         for name, split in _LISTS.items():
             path = data / "ImageSets" / "Main" / f"{name}.txt"
             for stem in _lines(path) if path.is_file() else []:
-                if name == "trainval" and stem in self.places:
+                if name == "trainval" and stem in self.split_of:
                     continue
-                if self.places.setdefault(stem, split) != split:
+                if self.split_of.setdefault(stem, split) != split:
                     raise CarsegError(
-                        f"{path}: {stem!r} stands in {said[stem]} too; a photo belongs to one split"
+                        f"{path}: {stem!r} is in {list_of[stem]} too; a photo belongs to one split"
                     )
-                said[stem] = path.name
-        self.given = bool(said)
+                list_of[stem] = path.name
+        self.given = bool(list_of)
 
-    def of(self, stem: str) -> str | None:
+    def resolve(self, stem: str) -> str | None:
         """The split of a photo, "" without any lists; None if there are lists and none names it."""
-        self.asked.add(stem)
-        return self.places.get(stem) if self.given else ""
+        self.used.add(stem)
+        return self.split_of.get(stem) if self.given else ""
 
     def note_unknown(self, listing: Listing) -> None:
         for split in dict.fromkeys(_LISTS.values()):
-            names = sorted(stem for stem, of in self.places.items() if of == split and stem not in self.asked)
+            names = sorted(
+                stem for stem, of in self.split_of.items() if of == split and stem not in self.used
+            )
             if names:
                 first = f"{len(names)} names without an XML file, the first: {names[0]}"
                 listing.ignore("ImageSets/Main/", "no annotation", first, split)

@@ -2,7 +2,7 @@
 
 Read as the devkit comes, cars_train_annos.mat, cars_test_annos_withlabels.mat and cars_meta.mat beside cars_train/ and
 cars_test/, or as it circulates in CSV tables: cardatasettrain.csv and cardatasettest.csv, or anno_train.csv and
-anno_test.csv with names.csv. The folders of the photos may lie one in another, as archives leave them.
+anno_test.csv with names.csv. The folders of the photos may be nested, as archives leave them.
 
 Boxes are the official ones: pixels count from 1 and the last one belongs to the car.
 """
@@ -50,13 +50,13 @@ _BODY_WORDS = (
     "supercab",
 )
 _DEPTH = 3  # folders below DATA in which files are looked for
-_MOST_BYTES = 50_000_000  # of an annotation file
+_MAX_BYTES = 50_000_000  # of an annotation file
 _FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
 
 
 @dataclass(frozen=True)
 class _Labelled:
-    """One annotation: where it stands, the photo's name, the class by number (from 1), the box as it is written."""
+    """One annotation: its place in the file, the photo's name, the number of the class (from 1), the box as written."""
 
     where: str
     photo: str
@@ -65,7 +65,7 @@ class _Labelled:
 
 
 def annotation_files(data: Path) -> dict[str, Path]:
-    """The files of the devkit, or of its tables, below a folder: path by name in small letters."""
+    """The files of the devkit, or of its tables, below a folder: path by lower-case name."""
     found: dict[str, Path] = {}
     for folder, subfolders, names in os.walk(data):
         depth = len(Path(folder).relative_to(data).parts)
@@ -101,7 +101,7 @@ def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
         seen: dict[str, str] = {}
         for row in _read_table(path) if path.suffix.lower() == ".csv" else _read_mat(path):
             if (first := seen.setdefault(row.photo, row.where)) != row.where:
-                raise CarsegError(f"{row.where}: {row.photo!r} stands in {first} too; list every photo once")
+                raise CarsegError(f"{row.where}: {row.photo!r} is in {first} too; list every photo once")
             if not 1 <= row.class_number <= len(classes):
                 raise CarsegError(f"{row.where}: class {row.class_number} is none of 1 to {len(classes)}")
             body_type = _type_of(classes[row.class_number - 1], types)
@@ -115,7 +115,7 @@ def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
     _note_left_out(listing, classes, left)
     if not listing.photos:
         raise CarsegError(
-            f"{data}: no class of Stanford Cars is {types.said}; give by TYPES the words of its classes"
+            f"{data}: no class of Stanford Cars is {types.sentence}; give the last words of its classes as CLASSES"
         )
     return listing
 
@@ -149,20 +149,20 @@ def _without_year(name: str) -> str:
 
 
 def _type_of(class_name: str, types: ClassMap) -> str | None:
-    """The type that the end of a class's name means: "crew cab" before "cab"."""
+    """The type named by the last words of a class's name: "crew cab" before "cab"."""
     words = _without_year(class_name).split()
     ends = (" ".join(words[k:]) for k in range(len(words)))
-    return next((body_type for end in ends if (body_type := types.of(end))), None)
+    return next((body_type for end in ends if (body_type := types.resolve(end))), None)
 
 
 def _note_left_out(listing: Listing, classes: list[str], left: Counter[tuple[int, str]]) -> None:
-    """A row for each class that the study does not use, in the order of the classes."""
+    """A row for each class that is not used, in the order of the classes."""
     for number in sorted({number for number, _ in left}):
         name = classes[number - 1]
         last = _without_year(name).split()[-1]
         body = normalize_name(last) if normalize_name(last) in _BODY_WORDS else "no body word"
         counts = ", ".join(f"{n} {split}" for split in _FILES if (n := left[number, split]))
-        listing.ignore(name, listing.types.why_not(last), f"{body}: {counts} photos")
+        listing.ignore(name, listing.types.exclusion_reason(last), f"{body}: {counts} photos")
 
 
 class _Photos:
@@ -205,8 +205,8 @@ class _Photos:
 def _loaded(path: Path, variable: str) -> Any:
     """A variable of a MATLAB file, structs as dicts."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise CarsegError(f"{path}: larger than {_MOST_BYTES:,} bytes, not the devkit's")
+        if path.stat().st_size > _MAX_BYTES:
+            raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the devkit's")
         content = loadmat(path, variable_names=[variable], simplify_cells=True)
     except CarsegError:
         raise
@@ -232,10 +232,10 @@ def _read_mat(path: Path) -> Iterator[_Labelled]:
 def _read_table(path: Path) -> Iterator[_Labelled]:
     """The annotations of a CSV table: with a header that has x1, y1, x2, y2, Class, image; or name, box, class."""
     columns = [0, 1, 2, 3, 4, 5]
-    for place, (number, cells) in enumerate(_rows(path)):
+    for index, (number, cells) in enumerate(_rows(path)):
         where = f"{path} row {number}"
         header = [cell.strip().lower() for cell in cells]
-        if place == 0 and "x1" in header:
+        if index == 0 and "x1" in header:
             wanted = ("image", "x1", "y1", "x2", "y2", "class")
             if missing := [name for name in wanted if name not in header]:
                 raise CarsegError(f"{where}: there is no column {missing[0]!r} (found: {', '.join(header)})")

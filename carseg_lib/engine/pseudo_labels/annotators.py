@@ -25,6 +25,7 @@ from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.dataset import preprocess
+from carseg_lib.engine.device import to_device
 from carseg_lib.engine.inference import mask_window
 from carseg_lib.models import pretrained
 from carseg_lib.models.mask_rcnn import build_model
@@ -161,7 +162,7 @@ def _own_annotator(name: str, state: dict[str, Tensor], card: dict, device: torc
         raise CarsegError(
             f"pseudo_labels.source={name}: does not fit its card ({reason}); train it again"
         ) from None
-    model = model.to(device, memory_format=torch.channels_last).eval()
+    model = to_device(model, device).eval()
 
     @torch.inference_mode()
     def detect(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:

@@ -47,7 +47,7 @@ def _cut(photo: np.ndarray, box: Box) -> Instance:
     cv2.setRNGSeed(0)
     masks = []
     for rounds, mode in ((FIRST, cv2.GC_INIT_WITH_MASK), (MORE, cv2.GC_EVAL)):
-        cv2.grabCut(small, marks, None, *models, rounds, mode)
+        cv2.grabCut(small, marks, None, *models, rounds, mode)  # type: ignore[call-overload]  # a rectangle may be None
         masks.append((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD))
     stability = mask_iou(*masks)
     mask = cv2.resize(masks[1].astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)

@@ -17,17 +17,12 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import duration
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.core.run import Run
-from carseg_lib.data.catalogue import Catalogue, table
+from carseg_lib.data.catalogue import REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.engine import distributed
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
-from carseg_lib.engine.pseudo_labels.selection import (
-    REJECTED_COLUMNS,
-    Annotator,
-    annotate,
-    with_pseudo_masks,
-)
+from carseg_lib.engine.pseudo_labels.selection import Annotator, annotate, with_pseudo_masks
 
 MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
 logger = logging.getLogger(MODULE)
@@ -46,7 +41,7 @@ def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.Data
         paths: of the run, whose data set is there, with splits.
 
     Returns:
-        The new data set, and the cars of the photos left out (`selection.REJECTED_COLUMNS`).
+        The new data set, and the cars of the photos left out (`catalogue.REJECTED_COLUMNS`).
 
     Raises:
         ImageError: a photo can no longer be read.

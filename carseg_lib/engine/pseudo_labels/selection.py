@@ -26,7 +26,7 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.data.boxes import box_iou
-from carseg_lib.data.catalogue import INSTANCE_COLUMNS, Catalogue, table
+from carseg_lib.data.catalogue import INSTANCE_COLUMNS, REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
@@ -35,7 +35,6 @@ SAME_BOX_IOU = 0.5  # IoU
 VERSION = 1  # of the cached files
 NO_CAR, LOW_QUALITY = "no car found by the annotator", "low-quality pseudo-mask"  # why photos are left out
 PSEUDO = "pseudo"  # origin of a mask or a box, in the catalogue's tables
-REJECTED_COLUMNS = INSTANCE_COLUMNS | {"split": "str", "reason": "str", "detail": "str"}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def export(run: str, profile: str, out: str) -> None:
     from carseg_lib.data.export_coco import export_coco
 
     folder = Path(out).expanduser() if out else study.folder / "export"
-    print(f"done: {shown(export_coco(study, folder))}")
+    print(f"done: {shown(export_coco(study.dataset, study.rejected_masks, folder))}")
 
 
 COMMANDS = (inspect, export)

@@ -42,9 +42,9 @@ def eval_annotator(**options: str) -> None:
 def train_segmenter(run: str, real: str, **options: str) -> None:
     """Train and measure a car segmenter."""
     study = create_run(run=run or "segmenter", profile="segmenter", **options)
-    from carseg_lib.experiments.segmenter.train import train_segmenter
+    from carseg_lib.experiments.segmenter import train
 
-    print(f"done: {shown(train_segmenter(study, Path(real).expanduser() if real else None))}")
+    print(f"done: {shown(train.train_segmenter(study, Path(real).expanduser() if real else None))}")
 
 
 COMMANDS = (predict, eval_annotator, train_segmenter)

@@ -1,0 +1,198 @@
+"""Make the environment that make uses, from locks with hashes; make calls this.
+
+    python3 scripts/setup_environment.py                     .venv from requirements.lock, with carseg itself
+    python scripts/setup_environment.py conda                carseg itself into the active conda environment
+    .venv/bin/python scripts/setup_environment.py rendering  requirements-rendering.lock into this Python's environment
+    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise
+    .venv/bin/python scripts/setup_environment.py lock       resolve requirements*.in to the locks again
+
+It runs before anything is installed, by whatever Python there is, and looks for one that is new enough: it uses the
+standard library alone, and no syntax newer than Python 3.7.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VENV = Path(".venv")
+VENV_PYTHON = str(VENV / "bin" / "python")
+OLDEST = (3, 11)
+CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
+
+
+class SetupError(Exception):
+    """What is missing or failed, and what to do, in one line."""
+
+
+def main(words: list[str]) -> int:
+    """Make the environment, or add to it; 2 if that fails."""
+    os.chdir(str(ROOT))
+    use_the_index_of_pip(os.environ)
+    tasks = {
+        "": make_venv,
+        "conda": use_conda,
+        "rendering": lambda: add("rendering"),
+        "docs": lambda: add("docs"),
+        "lock": write_locks,
+    }
+    try:
+        tasks[words[0] if words else ""]()
+    except SetupError as error:
+        print(f"carseg: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def make_venv() -> None:
+    """Install requirements.lock and carseg into .venv; `.ready` is written last, so that a failure is made good."""
+    python, version = find_python(os.environ.get("CARSEG_PYTHON", ""))
+    print(f"installing requirements.lock into .venv, {version}", flush=True)
+    ready, folder = VENV / ".ready", VENV / ".folder"
+    if ready.exists():
+        ready.unlink()
+    # Scripts of an environment hold its path: one that was moved is made anew.
+    if not works(VENV_PYTHON) or not folder.is_file() or folder.read_text(encoding="utf-8") != str(ROOT):
+        done = subprocess.run(
+            [python, "-m", "venv", "--clear", str(VENV)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode:
+            reason = " ".join(done.stdout.split())
+            raise SetupError(
+                f"{python} cannot make .venv (Debian, Ubuntu: apt install python3-venv): {reason}"
+            )
+        folder.write_text(str(ROOT), encoding="utf-8")
+    if not works(VENV_PYTHON, "-m", "uv", "--version"):
+        (VENV / "uv.lock").write_text(entry_of("uv", Path("requirements.lock")), encoding="utf-8")
+        pip(VENV_PYTHON, "install", "--require-hashes", "--no-deps", "-r", str(VENV / "uv.lock"))
+    uv(VENV_PYTHON, "sync", "--require-hashes", "requirements.lock")
+    uv(VENV_PYTHON, "install", "--no-deps", "--no-build-isolation", "--editable", ".")
+    install_kernel(VENV_PYTHON)
+    ready.write_text(str(ROOT), encoding="utf-8")
+
+
+def use_conda() -> None:
+    """Install carseg itself into the conda environment whose Python this is."""
+    print("installing carseg_lib into the conda environment", flush=True)
+    pip(sys.executable, "install", "--no-deps", "--no-build-isolation", "--editable", ".")
+    install_kernel(sys.executable)
+    VENV.mkdir(exist_ok=True)
+    (VENV / ".conda-ready").write_text(str(ROOT), encoding="utf-8")
+
+
+def add(name: str) -> None:
+    """Install `requirements-<name>.lock` into the environment whose Python this is."""
+    lock = f"requirements-{name}.lock"
+    print(f"installing {lock}", flush=True)
+    installer = uv if works(sys.executable, "-m", "uv", "--version") else pip
+    installer(sys.executable, "install", "--no-deps", "--require-hashes", "-r", lock)
+    (VENV / f".{name}").write_text("", encoding="utf-8")
+
+
+def write_locks() -> None:
+    """Resolve requirements*.in to the locks; a version stays unless a line asks for another."""
+    compile_to_lock("requirements")
+    for name in ("requirements-rendering", "requirements-docs"):
+        compile_to_lock(name, "--constraint", "requirements.lock")
+    print("the locks are written; bring environment.yml in line with requirements.lock")
+
+
+def compile_to_lock(name: str, *options: str) -> None:
+    """Resolve one `<name>.in` to `<name>.lock`, for every Python and system that carseg runs on."""
+    words = ["--universal", "--python-version", ".".join(map(str, OLDEST)), "--generate-hashes", *options]
+    words += ["--no-annotate", "--no-header", "--no-emit-index-url"]
+    run(
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        *words,
+        "--output-file",
+        f"{name}.lock",
+        f"{name}.in",
+    )
+
+
+def find_python(given: str) -> tuple[str, str]:
+    """Return a Python that is new enough, and its version in words.
+
+    Args:
+        given: The only one to try; empty tries those that are usual.
+    """
+    for python in (given,) if given else CANDIDATES:
+        if works(python, "-c", f"import sys; sys.exit(sys.version_info < {OLDEST})"):
+            version = subprocess.run([python, "--version"], stdout=subprocess.PIPE, text=True, check=True)
+            return python, version.stdout.strip()
+    raise SetupError("Python 3.11 or newer is needed: install it, or name it by PYTHON=path")
+
+
+def works(*command: str) -> bool:
+    """Whether a program can be started and ends well; a Python alone is given an empty program."""
+    if len(command) == 1:
+        command = (*command, "-c", "")
+    if shutil.which(command[0]) is None:
+        return False
+    return not subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+
+
+def entry_of(package: str, lock: Path) -> str:
+    """Return the lines of a lock that pin one package, its hashes included."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith(f"{package}=="))
+    last = next(i for i in range(first, len(lines)) if not lines[i].endswith("\\"))
+    return "\n".join(lines[first : last + 1]) + "\n"
+
+
+def use_the_index_of_pip(environment: os._Environ[str] | dict[str, str]) -> None:
+    """Let uv take packages from where pip does; its own variable outranks that."""
+    if environment.get("PIP_INDEX_URL") and not environment.get("UV_DEFAULT_INDEX"):
+        environment["UV_DEFAULT_INDEX"] = environment["PIP_INDEX_URL"]
+
+
+def install_kernel(python: str) -> None:
+    """Register the environment's Python as the Jupyter kernel `carseg`."""
+    run(
+        python,
+        "-m",
+        "ipykernel",
+        "install",
+        "--sys-prefix",
+        "--name",
+        "carseg",
+        "--display-name",
+        "carseg",
+        quiet=True,
+    )
+
+
+def pip(python: str, *words: str) -> None:
+    """Call pip in an environment."""
+    run(python, "-m", "pip", words[0], "--quiet", "--disable-pip-version-check", *words[1:])
+
+
+def uv(python: str, *words: str) -> None:
+    """Call uv's pip in an environment."""
+    run(python, "-m", "uv", "pip", words[0], "--quiet", "--python", python, *words[1:])
+
+
+def run(*command: str, quiet: bool = False) -> None:
+    """Run a command; its messages are shown unless `quiet`."""
+    output = subprocess.DEVNULL if quiet else None
+    done = subprocess.run(command, stdout=output, stderr=output)
+    if done.returncode:
+        raise SetupError(
+            f"{' '.join(command[1:5])} failed with {done.returncode}; run the command again to go on"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
