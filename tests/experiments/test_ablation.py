@@ -137,6 +137,7 @@ def test_a_rendered_start_is_trained_before_the_first_variant_that_needs_it(list
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_whole_ablation_is_paired_and_resumes(listed, monkeypatch, log):
     data = listed()
     monkeypatch.setattr(config, "BUILTIN", data)  # drawn cars in place of the rendered ones, which are many
