@@ -58,9 +58,7 @@ def configuration_page() -> str:
 
 def read_profiles(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the nested values of each profile, by its name."""
-    found = {
-        path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) or {} for path in folder.glob("*.yaml")
-    }
+    found = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) or {} for path in folder.glob("*.yaml")}
     order = [name for name in PROFILES if name in found]
     return {name: found[name] for name in [*order, *sorted(set(found) - set(order))]}
 
@@ -95,11 +93,7 @@ def render_configuration(model: type[BaseModel], profiles: Mapping[str, Mapping[
             continue
         text = field.description or (part.__doc__ or "").strip().split("\n\n")[0]
         inner = {p: _mapping(values.get(name)) for p, values in profiles.items()}
-        parts += [
-            f"## {name}",
-            *([cell(text)] if text else []),
-            _settings_table(name, part.model_fields, inner),
-        ]
+        parts += [f"## {name}", *([cell(text)] if text else []), _settings_table(name, part.model_fields, inner)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -113,9 +107,7 @@ def _part(field: FieldInfo) -> type[BaseModel] | None:
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
-def _settings_table(
-    part: str, fields: Mapping[str, FieldInfo], profiles: Mapping[str, Mapping[str, Any]]
-) -> str:
+def _settings_table(part: str, fields: Mapping[str, FieldInfo], profiles: Mapping[str, Mapping[str, Any]]) -> str:
     rows = []
     for name, field in fields.items():
         default = _default(field)
@@ -127,13 +119,7 @@ def _settings_table(
         full = f"{part}.{name}" if part else name
         shown = "–" if default is PydanticUndefined else code(_written(default))
         rows.append(
-            [
-                code(full),
-                shown,
-                "; ".join(differs),
-                cell(describe_values(field)),
-                cell(field.description or ""),
-            ]
+            [code(full), shown, "; ".join(differs), cell(describe_values(field)), cell(field.description or "")]
         )
     return markdown_table(("setting", "default", "profiles", "values", "meaning"), rows)
 
@@ -197,13 +183,10 @@ def render_commands(group: click.Group, makefile: str) -> str:
         "variable, `CARSEG_` and its name in capitals; this is how make passes its variables on.",
         "## Make targets",
         markdown_table(
-            ("target", "what it does"),
-            [[code(f"make {name}"), cell(text)] for name, text in make_targets(makefile)],
+            ("target", "what it does"), [[code(f"make {name}"), cell(text)] for name, text in make_targets(makefile)]
         ),
         "## Make variables",
-        markdown_table(
-            ("variable", "meaning"), [[code(name), cell(text)] for name, text in make_variables(makefile)]
-        ),
+        markdown_table(("variable", "meaning"), [[code(name), cell(text)] for name, text in make_variables(makefile)]),
         "## `carseg`",
     ]
     called = _targets_by_command(makefile)
@@ -214,10 +197,7 @@ def render_commands(group: click.Group, makefile: str) -> str:
             parts.append("Make: " + ", ".join(f"`make {target}`" for target in called[name]) + ".")
         options = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
         if options:
-            rows = [
-                [code(_option_name(option)), _option_default(option), _option_help(option)]
-                for option in options
-            ]
+            rows = [[code(_option_name(option)), _option_default(option), _option_help(option)] for option in options]
             parts.append(markdown_table(("option", "default", "meaning"), rows))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -307,20 +287,13 @@ def paper_audit_page() -> str:
         "prints the table with the working of each check.",
         markdown_table(
             ("claim", "printed", "check", "what follows", "verdict", "why"),
-            [
-                [cell(row[name]) for name in ("claim", "printed", "check", "implied", "verdict", "why")]
-                for row in rows
-            ],
+            [[cell(row[name]) for name in ("claim", "printed", "check", "implied", "verdict", "why")] for row in rows],
         ),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-PAGES = {
-    "configuration.md": configuration_page,
-    "commands.md": commands_page,
-    "paper-audit.md": paper_audit_page,
-}
+PAGES = {"configuration.md": configuration_page, "commands.md": commands_page, "paper-audit.md": paper_audit_page}
 
 
 if __name__ == "__main__":

@@ -58,16 +58,11 @@ def make_venv() -> None:
     # Scripts of an environment hold its path: one that was moved is made anew.
     if not works(VENV_PYTHON) or not folder.is_file() or folder.read_text(encoding="utf-8") != str(ROOT):
         done = subprocess.run(
-            [python, "-m", "venv", "--clear", str(VENV)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            [python, "-m", "venv", "--clear", str(VENV)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if done.returncode:
             reason = " ".join(done.stdout.split())
-            raise SetupError(
-                f"{python} cannot make .venv (Debian, Ubuntu: apt install python3-venv): {reason}"
-            )
+            raise SetupError(f"{python} cannot make .venv (Debian, Ubuntu: apt install python3-venv): {reason}")
         folder.write_text(str(ROOT), encoding="utf-8")
     if not works(VENV_PYTHON, "-m", "uv", "--version"):
         (VENV / "uv.lock").write_text(entry_of("uv", Path("requirements.lock")), encoding="utf-8")
@@ -108,18 +103,7 @@ def compile_to_lock(name: str, *options: str) -> None:
     """Resolve one `<name>.in` to `<name>.lock`, for every Python and system that carseg runs on."""
     words = ["--universal", "--python-version", ".".join(map(str, OLDEST)), "--generate-hashes", *options]
     words += ["--no-annotate", "--no-header", "--no-emit-index-url"]
-    run(
-        sys.executable,
-        "-m",
-        "uv",
-        "pip",
-        "compile",
-        "--quiet",
-        *words,
-        "--output-file",
-        f"{name}.lock",
-        f"{name}.in",
-    )
+    run(sys.executable, "-m", "uv", "pip", "compile", "--quiet", *words, "--output-file", f"{name}.lock", f"{name}.in")
 
 
 def find_python(given: str) -> tuple[str, str]:
@@ -161,16 +145,7 @@ def use_the_index_of_pip(environment: os._Environ[str] | dict[str, str]) -> None
 def install_kernel(python: str) -> None:
     """Register the environment's Python as the Jupyter kernel `carseg`."""
     run(
-        python,
-        "-m",
-        "ipykernel",
-        "install",
-        "--sys-prefix",
-        "--name",
-        "carseg",
-        "--display-name",
-        "carseg",
-        quiet=True,
+        python, "-m", "ipykernel", "install", "--sys-prefix", "--name", "carseg", "--display-name", "carseg", quiet=True
     )
 
 
@@ -189,9 +164,7 @@ def run(*command: str, quiet: bool = False) -> None:
     output = subprocess.DEVNULL if quiet else None
     done = subprocess.run(command, stdout=output, stderr=output)
     if done.returncode:
-        raise SetupError(
-            f"{' '.join(command[1:5])} failed with {done.returncode}; run the command again to go on"
-        )
+        raise SetupError(f"{' '.join(command[1:5])} failed with {done.returncode}; run the command again to go on")
 
 
 if __name__ == "__main__":

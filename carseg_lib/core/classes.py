@@ -20,12 +20,7 @@ import yaml
 
 from carseg_lib.core.errors import CarsegError
 
-BODY_TYPES = (
-    "suv",
-    "sedan",
-    "convertible",
-    "minivan",
-)  # the order of the paper's Table 1; class id = index + 1
+BODY_TYPES = ("suv", "sedan", "convertible", "minivan")  # the order of the paper's Table 1; class id = index + 1
 FOLDERS = "folders"  # the value of CLASSES for: the names of the data's type folders
 LONGEST = 40  # characters of a type's name, which stands in figures and tables
 _MAX_BYTES = 100_000  # of a YAML file
@@ -160,9 +155,7 @@ def _checked(
     try:
         if len(names) < 2:
             found = ", ".join(names) or "none"
-            raise ValueError(
-                f"a study needs two body types or more (found: {found}); separate them by spaces"
-            )
+            raise ValueError(f"a study needs two body types or more (found: {found}); separate them by spaces")
         return ClassMap(names, aliases, left_out)
     except ValueError as error:
         raise CarsegError(f"{where}: {error}") from None

@@ -160,10 +160,7 @@ def run_command(group: click.Group, arguments: Sequence[str] | None = None, *, p
         return _mistake(_usage_message(error, group))
     except KeyboardInterrupt:
         logging.getLogger("asyncio").disabled = True  # it would report a kernel's reply that nobody awaits
-        print(
-            "\ncarseg: stopped. What is finished is kept: the same command goes on from there.",
-            file=sys.stderr,
-        )
+        print("\ncarseg: stopped. What is finished is kept: the same command goes on from there.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our lines went away: `make show-config | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -193,9 +190,7 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 def end_like_ctrl_c(*_: object) -> None:
     """A handler of signals that interrupts as Ctrl-C does."""
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # so nohup and scripts start what runs in the background
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so nohup and scripts start what runs in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
@@ -221,15 +216,11 @@ def _usage_message(error: click.ClickException, group: click.Group) -> str:
     context: click.Context | None = getattr(error, "ctx", None)
     text = error.format_message()
     if isinstance(error, click.NoSuchOption) and context:
-        shown = [
-            known for known in context.command.get_params(context) if not getattr(known, "hidden", False)
-        ]
+        shown = [known for known in context.command.get_params(context) if not getattr(known, "hidden", False)]
         flags = [flag for known in shown for flag in known.opts if flag.startswith("--")]
         text = f"there is no option {error.option_name!r}" + did_you_mean(error.option_name, flags)
     elif isinstance(error, click.exceptions.NoSuchCommand):
-        text = f"there is no command {error.command_name!r}" + did_you_mean(
-            error.command_name, group.commands
-        )
+        text = f"there is no command {error.command_name!r}" + did_you_mean(error.command_name, group.commands)
     elif text == "Missing command.":
         text = f"a command is missing: {', '.join(group.commands)}"
     return f"{text.rstrip('.')} (see: {context.command_path} --help)" if context else text

@@ -17,12 +17,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 
 WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything else is a checkpoint's path
-ANNOTATORS = (
-    "builtin",
-    "coco",
-    "grabcut",
-    "none",
-)  # `pseudo_labels.source`; anything else is a checkpoint's path
+ANNOTATORS = ("builtin", "coco", "grabcut", "none")  # `pseudo_labels.source`; anything else is a checkpoint's path
 
 
 class _Part(BaseModel):
@@ -39,8 +34,7 @@ class DataConfig(_Part):
     """Which photos, and which classes they have."""
 
     source: str = _setting(
-        "rendered",
-        "absolute path of the photos' folder or annotation file; `rendered`; or kaggle:owner/slug@version",
+        "rendered", "absolute path of the photos' folder or annotation file; `rendered`; or kaggle:owner/slug@version"
     )
     classes: ClassMap = _setting(
         ClassMap(), "the body types in order, with their other names; or the type folders' names"
@@ -55,9 +49,7 @@ class PseudoLabelConfig(_Part):
         "annotator of photos without masks: builtin (the car segmenter), coco, grabcut, none, or a run's best.pt",
         min_length=1,
     )
-    min_quality: float = _setting(
-        0.75, "quality of a pseudo-mask below which its photo is left out", ge=0, le=1
-    )
+    min_quality: float = _setting(0.75, "quality of a pseudo-mask below which its photo is left out", ge=0, le=1)
 
 
 class InputConfig(_Part):
@@ -73,17 +65,11 @@ class InputConfig(_Part):
     min_crop_scale: float = _setting(
         0.8, "smallest share of the photo's area that a random crop keeps; 1 = no crop", gt=0, le=1
     )
-    min_visible: float = _setting(
-        0.6, "smallest share of the car's pixels that a random crop keeps", ge=0, le=1
-    )
+    min_visible: float = _setting(0.6, "smallest share of the car's pixels that a random crop keeps", ge=0, le=1)
     hflip_prob: float = _setting(0.5, "probability of a horizontal flip", ge=0, le=1)
-    color_jitter: float = _setting(
-        0.0, "largest change of brightness, contrast and saturation, as a share", ge=0, lt=1
-    )
+    color_jitter: float = _setting(0.0, "largest change of brightness, contrast and saturation, as a share", ge=0, lt=1)
     num_workers: int = _setting(4, "processes that load photos ahead; 0 = none", ge=0, le=64)
-    cache_gb: float = _setting(
-        4.0, "disk space for photos decoded once for all epochs, GB; 0 = none", ge=0, le=10_000
-    )
+    cache_gb: float = _setting(4.0, "disk space for photos decoded once for all epochs, GB; 0 = none", ge=0, le=10_000)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -105,28 +91,21 @@ class ModelConfig(_Part):
         False, "whether the backbone's depthwise kernels, slow to train on a CPU, stay as they are"
     )
     precision: Literal["auto", "32-true", "bf16-mixed"] = _setting(
-        "32-true",
-        "number format: 32-true, bf16-mixed, or auto: bf16-mixed where the machine multiplies in it",
+        "32-true", "number format: 32-true, bf16-mixed, or auto: bf16-mixed where the machine multiplies in it"
     )
     fpn_out_channels: int = _setting(256, "channels of each level of the feature pyramid", ge=8, le=1024)
     fpn_min_stride: Literal[4, 8] = _setting(4, "stride of the pyramid's finest level, pixels")
     rpn_batch_size_per_image: int = _setting(256, "anchors sampled a photo for the RPN's loss", ge=2, le=4096)
-    rpn_positive_fraction: float = _setting(
-        0.5, "largest share of the sampled anchors that are positive", gt=0, le=1
-    )
+    rpn_positive_fraction: float = _setting(0.5, "largest share of the sampled anchors that are positive", gt=0, le=1)
     rpn_fg_iou: float = _setting(0.7, "IoU from which an anchor is positive", gt=0, le=1)
     rpn_bg_iou: float = _setting(0.3, "IoU below which an anchor is negative", ge=0, le=1)
     rpn_nms_iou: float = _setting(0.7, "IoU above which the weaker of two proposals is dropped", gt=0, le=1)
     rpn_post_nms_top_n: int = _setting(1000, "proposals kept a photo", ge=1, le=4000)
-    box_batch_size_per_image: int = _setting(
-        512, "proposals sampled a photo for the heads' losses", ge=2, le=4096
-    )
+    box_batch_size_per_image: int = _setting(512, "proposals sampled a photo for the heads' losses", ge=2, le=4096)
     box_positive_fraction: float = _setting(
         0.25, "largest share of the sampled proposals that are positive", gt=0, le=1
     )
-    box_fg_iou: float = _setting(
-        0.5, "IoU from which a proposal is positive; below it is background", gt=0, le=1
-    )
+    box_fg_iou: float = _setting(0.5, "IoU from which a proposal is positive; below it is background", gt=0, le=1)
     gt_box_jitter: float = _setting(
         0.0,
         "the heads also learn from labelled boxes moved by at most this share of their sides; 0 = not",
@@ -139,9 +118,7 @@ class ModelConfig(_Part):
     box_head_dim: int = _setting(1024, "units of the box head's hidden layers", ge=8, le=4096)
     mask_head_channels: int = _setting(256, "channels of the mask head", ge=4, le=1024)
     mask_head_layers: int = _setting(4, "convolutions of the mask head", ge=1, le=8)
-    label_smoothing: float = _setting(
-        0.0, "share of a car's label that is spread over all classes", ge=0, lt=1
-    )
+    label_smoothing: float = _setting(0.0, "share of a car's label that is spread over all classes", ge=0, lt=1)
     score_threshold: float = _setting(0.05, "lowest score of a detection that is kept", ge=0, lt=1)
     per_class_nms_iou: float = _setting(
         0.5, "IoU above which the weaker of two detections of one class is dropped", gt=0, le=1

@@ -25,9 +25,7 @@ def hardware() -> dict[str, Any]:
         "processor": _processor(),
         "cores": cores,
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
-        "gpus": (
-            command_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or ""
-        ).splitlines(),
+        "gpus": (command_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines(),
     }
 
 

@@ -178,9 +178,5 @@ def default_run_name(profile: str, data: str) -> str:
     path = Path(data)
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem if path.is_file() else path.name).strip("-")[:40]
     path_hash = hashlib.sha256(os.fsencode(data)).hexdigest()[:6]
-    names = [
-        profile,
-        *([f"{profile}-{name}"] if name else []),
-        "-".join(filter(None, (profile, name, path_hash))),
-    ]
+    names = [profile, *([f"{profile}-{name}"] if name else []), "-".join(filter(None, (profile, name, path_hash)))]
     return next((run for run in names if data_of_run(run) in ("", data)), names[-1])

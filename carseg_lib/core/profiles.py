@@ -176,9 +176,7 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
         part, row = str(key.value), key.start_mark.line + 1
         if part not in PARTS:
             resolved = resolve_name(part, f"{shown} row {row}")  # raises unless it is a setting
-            raise CarsegError(
-                f"{shown} row {row}: {part} belongs into the part {resolved.partition('.')[0]}."
-            )
+            raise CarsegError(f"{shown} row {row}: {part} belongs into the part {resolved.partition('.')[0]}.")
         if not isinstance(part_node, yaml.MappingNode):
             raise CarsegError(f"{shown} row {row}: {part} must hold lines of the form name: value.")
         for name_key, _ in part_node.value:

@@ -34,9 +34,7 @@ def check_archive(archive: Path) -> None:
     except (OSError, ValueError) as error:
         raise CarsegError(f"{archive}: the built-in data set cannot be read ({error}); {_ADVICE}") from None
     if [found] != expected:
-        raise CarsegError(
-            f"{archive}: damaged, its sha256 is not the one in {checksum_path(archive).name}; {_ADVICE}"
-        )
+        raise CarsegError(f"{archive}: damaged, its sha256 is not the one in {checksum_path(archive).name}; {_ADVICE}")
 
 
 def unpack(archive: Path, folder: Path) -> Path:

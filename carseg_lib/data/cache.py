@@ -74,8 +74,7 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
 def _filled_box(car: Instance, size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(size, bool)
     mask[
-        round(car.y1) : max(round(car.y2), round(car.y1) + 1),
-        round(car.x1) : max(round(car.x2), round(car.x1) + 1),
+        round(car.y1) : max(round(car.y2), round(car.y1) + 1), round(car.x1) : max(round(car.x2), round(car.x1) + 1)
     ] = True
     return mask
 
@@ -119,11 +118,7 @@ class DecodedImageCache:
 
 
 def open_cache(
-    catalogue: Catalogue,
-    splits: tuple[str, ...],
-    side: int,
-    gigabytes: float,
-    folder: Path,
+    catalogue: Catalogue, splits: tuple[str, ...], side: int, gigabytes: float, folder: Path
 ) -> DecodedImageCache:
     """The cache of a data set: an existing one if its bytes have the digest in its index, else a new one.
 
@@ -155,11 +150,7 @@ def open_cache(
     files.write_json(index, {"blake2b": digest, "locations": locations})
     _make_room(folder, path, gigabytes * 1e9)
     photos = int(catalogue.photos.split.isin(splits).sum())
-    rest = (
-        f"; {photos - len(locations):,} more are read from their files each time"
-        if len(locations) < photos
-        else ""
-    )
+    rest = f"; {photos - len(locations):,} more are read from their files each time" if len(locations) < photos else ""
     logger.info(f"{len(locations):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
     return DecodedImageCache(path, locations)
 

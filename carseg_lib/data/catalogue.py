@@ -93,9 +93,7 @@ class Catalogue:
         It does not depend on where the photos are, nor on the order of the rows.
         """
         cars: dict[str, list[str]] = {}
-        for row in self.instances[["photo_id", "body_type", "x1", "y1", "x2", "y2", "mask"]].itertuples(
-            index=False
-        ):
+        for row in self.instances[["photo_id", "body_type", "x1", "y1", "x2", "y2", "mask"]].itertuples(index=False):
             cars.setdefault(row.photo_id, []).append(json.dumps(row[1:]))
         lines = [
             json.dumps([*row, sorted(cars.get(row.photo_id, []))])
@@ -160,9 +158,7 @@ class Catalogue:
         """Photos of each size, most frequent first: width, height (pixels), aspect_ratio (w / h), photos."""
         sizes = self.photos.groupby(["width", "height"]).size().rename("photos").reset_index()
         sizes.insert(2, "aspect_ratio", sizes["width"] / sizes["height"])
-        return sizes.sort_values(
-            ["photos", "width", "height"], ascending=[False, True, True], ignore_index=True
-        )
+        return sizes.sort_values(["photos", "width", "height"], ascending=[False, True, True], ignore_index=True)
 
     def instance_statistics(self) -> pd.DataFrame:
         """How large the labelled cars are.
@@ -233,13 +229,9 @@ class Catalogue:
             missing = Path(error.filename)
             raise CarsegError(f"{missing}: there is no such file; run 01_data_exploration first") from None
         except (ValueError, KeyError, TypeError) as error:
-            raise CarsegError(
-                f"{folder}: not a saved catalogue ({error}); delete the folder and rerun"
-            ) from None
+            raise CarsegError(f"{folder}: not a saved catalogue ({error}); delete the folder and rerun") from None
         if catalogue.fingerprint != description["fingerprint"]:
-            raise CarsegError(
-                f"{folder}: the tables were changed after they were saved; delete the folder and rerun"
-            )
+            raise CarsegError(f"{folder}: the tables were changed after they were saved; delete the folder and rerun")
         return catalogue
 
     def _with_photos(self, photos: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:

@@ -72,9 +72,7 @@ def preprocess(photo: np.ndarray, size: tuple[int, int]) -> Tensor:
         (1, 3, H, W) float32, channels last.
     """
     resized = Resize(size).resize_image(photo)
-    return torch.from_numpy(Normalize(IMAGENET_MEAN, IMAGENET_STD).normalize_image(resized)).permute(2, 0, 1)[
-        None
-    ]
+    return torch.from_numpy(Normalize(IMAGENET_MEAN, IMAGENET_STD).normalize_image(resized)).permute(2, 0, 1)[None]
 
 
 def sample_seed(seed: int, epoch: int, photo_id: str) -> int:

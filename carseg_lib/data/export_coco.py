@@ -116,6 +116,4 @@ def _read_rejected(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise CarsegError(f"{path}: there is no such file; run make preprocess first") from None
     except ValueError as error:
-        raise CarsegError(
-            f"{path}: not the table that was saved ({error}); run make preprocess again"
-        ) from None
+        raise CarsegError(f"{path}: not the table that was saved ({error}); run make preprocess again") from None

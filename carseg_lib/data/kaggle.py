@@ -70,9 +70,7 @@ def _download(data: KaggleData) -> Path:
     except Exception as error:  # of the network, of Kaggle, of the disk: all are the user's to solve
         raise _fetch_error(data, error) from error
     if not folder.is_dir() or not any(folder.iterdir()):
-        raise CarsegError(
-            f"DATA={data.word}: kagglehub left no files in {folder}; delete it and run again, {_BY_HAND}"
-        )
+        raise CarsegError(f"DATA={data.word}: kagglehub left no files in {folder}; delete it and run again, {_BY_HAND}")
     return folder
 
 

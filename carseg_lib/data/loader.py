@@ -146,9 +146,7 @@ def _without_maskless(catalogue: Catalogue) -> Catalogue:
     if maskless.all():
         return catalogue
     photo_ids = catalogue.instances.loc[maskless, "photo_id"].drop_duplicates()
-    return catalogue.without(
-        photo_ids, "no mask", pd.Series("other photos of the set have masks", photo_ids.index)
-    )
+    return catalogue.without(photo_ids, "no mask", pd.Series("other photos of the set have masks", photo_ids.index))
 
 
 def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
@@ -165,9 +163,7 @@ def _check_share(data: Path, bad: pd.DataFrame, listed: int) -> None:
     if len(bad) <= MAX_BAD_SHARE * listed:
         return
     reasons = ", ".join(f"{n} {reason}" for reason, n in bad["reason"].value_counts().items())
-    first = ", ".join(
-        f"{row.photo_id} ({row.detail})" for row in cast(Iterable[Any], bad.head(3).itertuples())
-    )
+    first = ", ".join(f"{row.photo_id} ({row.detail})" for row in cast(Iterable[Any], bad.head(3).itertuples()))
     more = ", …" if len(bad) > 3 else ""
     raise CarsegError(
         f"{data}: {len(bad)} of {listed} photos ({len(bad) / listed:.1%}, more than {MAX_BAD_SHARE:.0%}) "

@@ -14,9 +14,7 @@ from torch.utils.data import DataLoader, Sampler
 from carseg_lib.data.dataset import CarDataset, sample_seed
 
 
-def balanced_epoch_order(
-    body_types: pd.Series, epoch: int, seed: int, class_balance: float
-) -> list[tuple[int, int]]:
+def balanced_epoch_order(body_types: pd.Series, epoch: int, seed: int, class_balance: float) -> list[tuple[int, int]]:
     """The photos of one training epoch, as many as there are, shuffled.
 
     Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. Passes
@@ -97,7 +95,5 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
 
 def make_loader(dataset: CarDataset, batches: DistributedBatchSampler, workers: int = 0) -> DataLoader:
     """A loader of the given batches, with `workers` processes that read photos ahead."""
-    options: dict[str, Any] = (
-        {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
-    )
+    options: dict[str, Any] = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

@@ -102,9 +102,9 @@ def polygons_to_mask(polygons: Sequence[Sequence[float]], height: int, width: in
     if not polygons:
         raise ValueError("no polygon given")
     checked = [_checked_polygon(polygon, height, width) for polygon in polygons]
-    return np.ascontiguousarray(
-        coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(checked, height, width)))
-    ).view(bool)
+    return np.ascontiguousarray(coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(checked, height, width)))).view(
+        bool
+    )
 
 
 def decode_segmentation(segmentation: object, height: int, width: int) -> np.ndarray:

@@ -76,23 +76,17 @@ def read_parameters(data: Path) -> pd.DataFrame:
     if not path.is_file():
         return table([], PARAMETER_COLUMNS)
     try:
-        rows = pd.read_csv(
-            path, header=None, dtype="str", keep_default_na=False, na_values=[], index_col=False
-        )
+        rows = pd.read_csv(path, header=None, dtype="str", keep_default_na=False, na_values=[], index_col=False)
     except OSError as error:
         raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:  # not UTF-8, rows of different lengths, no row at all
-        raise CarsegError(
-            f"{path}: not a CSV table ({as_text(str(error).strip())}); write it again"
-        ) from None
+        raise CarsegError(f"{path}: not a CSV table ({as_text(str(error).strip())}); write it again") from None
     names = rows.iloc[0].tolist()
     if "photo_id" not in names:
         raise CarsegError(f"{path}: there is no column photo_id among {', '.join(map(as_text, names[:10]))}")
     for name in names:
         if not name or not is_text(name) or names.count(name) > 1:
-            raise CarsegError(
-                f"{path}: the column {as_text(name)!r} is unnamed or named twice; name each once"
-            )
+            raise CarsegError(f"{path}: the column {as_text(name)!r} is unnamed or named twice; name each once")
     known = rows.iloc[1:].set_axis(names, axis="columns").sort_values("photo_id", ignore_index=True)
     if known["photo_id"].duplicated().any():
         twice = known.loc[known["photo_id"].duplicated(), "photo_id"].iloc[0]
@@ -131,9 +125,7 @@ def _typed(path: Path, name: str, cells: pd.Series) -> pd.Series:
     if (numbers.isna() & (cells != "")).any() or (cells == "").all():
         return cells
     if (numbers.abs() == float("inf")).any():
-        raise CarsegError(
-            f"{path}: the column {name!r} has a number that is not finite; leave the cell empty"
-        )
+        raise CarsegError(f"{path}: the column {name!r} has a number that is not finite; leave the cell empty")
     return numbers
 
 
@@ -166,11 +158,7 @@ def metadata_table(catalogue: Catalogue) -> pd.DataFrame:
     if shape:
         measures = ", ".join(name.removeprefix(SHAPE).replace("_", " ") for name in shape)
         rows.append(
-            {
-                "parameter": f"{SHAPE}…",
-                "meaning": f"shape of the car: {measures}",
-                "values": f"{len(shape)} parameters",
-            }
+            {"parameter": f"{SHAPE}…", "meaning": f"shape of the car: {measures}", "values": f"{len(shape)} parameters"}
         )
     return pd.DataFrame(rows, columns=["parameter", "meaning", "values"]).set_index("parameter")
 

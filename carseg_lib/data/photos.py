@@ -129,9 +129,7 @@ def _decode(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
     with Image.open(path, formats=_FORMATS) as photo:
         megapixels = photo.width * photo.height / 1e6
         if megapixels > MAX_MEGAPIXELS:
-            raise ImageError(
-                "too large", f"{photo.width}×{photo.height} is above {MAX_MEGAPIXELS} megapixels"
-            )
+            raise ImageError("too large", f"{photo.width}×{photo.height} is above {MAX_MEGAPIXELS} megapixels")
         if max_side is not None:
             shrink = max_side / max(photo.size)
             if shrink < 1:  # the JPEG decoder stops at twice the final size; the rest is filtered below

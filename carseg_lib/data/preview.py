@@ -32,9 +32,7 @@ def median_sample(photos: CarDataset, body_type: str) -> int:
 def preprocessing_steps(photos: CarDataset, i: int, epoch: int = 1) -> list[Step]:
     """Photo i after each step of the preprocessing; normalised values are scaled and cut to 0..255."""
     has_masks = bool(photos.instances[photos.photos.photo_id[i]]["mask"].ne("").all())
-    return [
-        (name, *_picture(image, target, name, has_masks)) for name, image, target in photos.steps(i, epoch)
-    ]
+    return [(name, *_picture(image, target, name, has_masks)) for name, image, target in photos.steps(i, epoch)]
 
 
 def original(photos: CarDataset, i: int) -> Picture:

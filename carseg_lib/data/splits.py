@@ -52,9 +52,7 @@ def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
     photos = catalogue.photos.assign(split=splits)
     if missing:
         pool = photos[photos["split"] == "train"].sort_values("photo_id")
-        photos["split"] = photos["split"].where(
-            photos["split"] != "train", _divide(catalogue, pool, missing, seed)
-        )
+        photos["split"] = photos["split"].where(photos["split"] != "train", _divide(catalogue, pool, missing, seed))
     catalogue = _without_copies(replace(catalogue, photos=photos.astype({"split": "str"})))
     _check(catalogue)
     return catalogue
@@ -127,9 +125,7 @@ def _without_copies(catalogue: Catalogue) -> Catalogue:
     if copies.empty:
         return catalogue
     kept = photos[rank == highest].drop_duplicates("pixel_sha256").set_index("pixel_sha256")["photo_id"]
-    return catalogue.without(
-        copies["photo_id"], DUPLICATE, "same pixels as " + copies["pixel_sha256"].map(kept)
-    )
+    return catalogue.without(copies["photo_id"], DUPLICATE, "same pixels as " + copies["pixel_sha256"].map(kept))
 
 
 def _check(catalogue: Catalogue) -> None:

@@ -79,24 +79,18 @@ def _count_lines(counts: pd.DataFrame) -> Iterator[str]:
     widths = {name: max(len(str(name)), 7) for name in table.columns}
     yield "  ".join([f"{'photos':{first}}", *(f"{name:>{width}}" for name, width in widths.items())])
     for name, row in table.iterrows():
-        yield "  ".join(
-            [f"{name:{first}}", *(f"{row[column]:>{width},}" for column, width in widths.items())]
-        )
+        yield "  ".join([f"{name:{first}}", *(f"{row[column]:>{width},}" for column, width in widths.items())])
 
 
 def _sizes(catalogue: Catalogue) -> str:
     table = catalogue.size_table()
     if table.empty:
         return "none"
-    shown = ", ".join(
-        f"{row.width} × {row.height}: {row.photos:,}" for row in table.head(_SHOWN).itertuples()
-    )
+    shown = ", ".join(f"{row.width} × {row.height}: {row.photos:,}" for row in table.head(_SHOWN).itertuples())
     more = f", … ({len(table):,} different)" if len(table) > _SHOWN else ""
     areas = (table["width"] * table["height"]).sort_values()
     small, large = (table.loc[areas.index[k], ["width", "height"]].tolist() for k in (0, -1))
-    ends = (
-        f"; from {small[0]} × {small[1]} to {large[0]} × {large[1]} pixels" if len(table) > 1 else " pixels"
-    )
+    ends = f"; from {small[0]} × {small[1]} to {large[0]} × {large[1]} pixels" if len(table) > 1 else " pixels"
     return shown + more + ends
 
 
@@ -106,9 +100,7 @@ def _origins(origins: pd.Series) -> str:
 
 def _by_reason(excluded: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """The rows of each reason, most frequent first."""
-    return [
-        (reason, excluded[excluded["reason"] == reason]) for reason in excluded["reason"].value_counts().index
-    ]
+    return [(reason, excluded[excluded["reason"] == reason]) for reason in excluded["reason"].value_counts().index]
 
 
 def _cut(text: str) -> str:

@@ -59,9 +59,7 @@ class RandomObjectCrop:
         return image, target
 
 
-def _crop(
-    image: np.ndarray, target: Target, top: int, left: int, height: int, width: int
-) -> tuple[np.ndarray, Target]:
+def _crop(image: np.ndarray, target: Target, top: int, left: int, height: int, width: int) -> tuple[np.ndarray, Target]:
     rows, columns = slice(top, top + height), slice(left, left + width)
     shift = np.array([left, top, left, top], np.float32)
     boxes = (target["boxes"] - shift).clip(0, np.array([width, height, width, height], np.float32))
@@ -96,8 +94,7 @@ class Resize:
 def resize_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Masks resized from (N, h, w) to (N, H, W): each pixel is the one of the old mask that contains its centre."""
     rows, columns = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(int)
-        for new, old in zip(size, masks.shape[-2:], strict=True)
+        ((np.arange(new) + 0.5) * (old / new)).astype(int) for new, old in zip(size, masks.shape[-2:], strict=True)
     )
     return masks.take(rows, axis=1).take(columns, axis=2)
 

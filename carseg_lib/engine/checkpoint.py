@@ -32,9 +32,7 @@ class TrainingState:
     @property
     def best_epoch(self) -> int:
         """The epoch with the highest validation accuracy; of equals, that with the lowest validation loss."""
-        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))[
-            "epoch"
-        ]
+        return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))["epoch"]
 
     def add(self, row: dict[str, Any]) -> None:
         """Adds an epoch."""
@@ -48,13 +46,7 @@ class Checkpoints:
         self.folder = folder
         self.index = folder / "state.json"
 
-    def save(
-        self,
-        state: TrainingState,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        average: ModelEMA,
-    ) -> None:
+    def save(self, state: TrainingState, model: nn.Module, optimizer: torch.optim.Optimizer, average: ModelEMA) -> None:
         """Saves the last epoch of `state`, then removes the checkpoints that are no longer needed.
 
         The averaged weights are those of the trained model; the plain ones are those that a resumed run continues with.
@@ -68,9 +60,7 @@ class Checkpoints:
         _save(content | {"optimizer": optimizer.state_dict()}, last)
         if state.best_epoch == state.epoch:
             _save(weights, self.best(state))
-        files.write_json(
-            self.index, {"last": last.name, "best": self.best(state).name, "history": state.history}
-        )
+        files.write_json(self.index, {"last": last.name, "best": self.best(state).name, "history": state.history})
         for path in self.folder.glob("*.pt"):
             if path not in (last, self.best(state)):
                 path.unlink()

@@ -23,9 +23,7 @@ def choose_device(device: str) -> torch.device:
     if device == "auto":
         device = next(name for name, usable in available.items() if usable)
     if not available[device]:
-        raise CarsegError(
-            f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu"
-        )
+        raise CarsegError(f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu")
     return torch.device(device)
 
 

@@ -42,9 +42,7 @@ def run_module(module: str, argument: str, processes: int) -> None:
     # torchrun gives each process one thread; all of them together may use the machine
     environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1))} | os.environ
     with tempfile.TemporaryFile("w+") as errors:
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        ) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process:
             for line in process.stdout or ():
                 logger.info(line.rstrip("\n"))
         errors.seek(0)

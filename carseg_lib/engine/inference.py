@@ -51,14 +51,10 @@ def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str
         CarsegError: the run has no trained model, or its file is not the one its card describes.
     """
     if not paths.best_card.is_file() or not paths.best_weights.is_file():
-        raise CarsegError(
-            f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first"
-        )
+        raise CarsegError(f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first")
     card = files.read_json(paths.best_card)
     if files.sha256(paths.best_weights) != card["sha256"]:
-        raise CarsegError(
-            f"{paths.best_weights} is not the file that best.json describes; run make train again"
-        )
+        raise CarsegError(f"{paths.best_weights} is not the file that best.json describes; run make train again")
     model = build_model(config.model, len(card["body_types"]) + 1, card["with_masks"], config.eval.tta)
     try:
         model.load_state_dict(read_checkpoint(paths.best_weights))
@@ -109,9 +105,7 @@ def photo_detections(
     names = list(body_types)
     return [
         Detection(names[int(label) - 1], float(score), tuple(box.tolist()), code)
-        for label, score, box, code in zip(
-            found["labels"][kept], found["scores"][kept], boxes, codes, strict=True
-        )
+        for label, score, box, code in zip(found["labels"][kept], found["scores"][kept], boxes, codes, strict=True)
     ]
 
 

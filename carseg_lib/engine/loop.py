@@ -33,17 +33,13 @@ class LossMeter:
     """
 
     losses: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSS_TERMS, 0.0))
-    counts: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("anchors", "regions", "positives"), 0.0)
-    )
+    counts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("anchors", "regions", "positives"), 0.0))
     correct: float = 0.0
     photos: float = 0.0
 
     def add_losses(self, losses: dict[str, Tensor], counts: dict[str, int]) -> None:
         """Adds a batch: its mean losses, each times what it is a mean over."""
-        values = torch.stack(
-            [loss.detach().float() for loss in losses.values()]
-        ).tolist()  # one wait for a GPU
+        values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()  # one wait for a GPU
         for name, loss in zip(losses, values, strict=True):
             self.losses[name] += loss * counts[LOSS_TERMS[name]]
         for name, count in counts.items():
@@ -65,9 +61,7 @@ class LossMeter:
     def means(self, prefix: str) -> dict[str, float]:
         """The five terms and their sum, as columns of the history."""
         terms = {name: self.losses[name] / max(self.counts[LOSS_TERMS[name]], 1) for name in LOSS_TERMS}
-        return {f"{prefix}_loss": sum(terms.values())} | {
-            f"{prefix}_{name}": value for name, value in terms.items()
-        }
+        return {f"{prefix}_loss": sum(terms.values())} | {f"{prefix}_{name}": value for name, value in terms.items()}
 
 
 def rescale_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
@@ -146,13 +140,7 @@ def train_one_epoch(
 
 @torch.no_grad()
 def validate(
-    fabric: Fabric,
-    model: nn.Module,
-    photos: CarDataset,
-    *,
-    batch_size: int,
-    num_workers: int,
-    with_losses: bool = True,
+    fabric: Fabric, model: nn.Module, photos: CarDataset, *, batch_size: int, num_workers: int, with_losses: bool = True
 ) -> LossMeter:
     """Losses, and the number of photos whose predicted class is correct (§V), in evaluation mode without gradients.
 

@@ -24,11 +24,7 @@ def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimize
     for in_body, share in ((True, config.backbone_lr_mult), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [
-            {
-                "params": [p for p in trained if p.ndim > 1],
-                "weight_decay": config.weight_decay,
-                "share": share,
-            },
+            {"params": [p for p in trained if p.ndim > 1], "weight_decay": config.weight_decay, "share": share},
             {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0, "share": share},
         ]
     groups = [group for group in groups if group["params"]]

@@ -16,12 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def describe_run(
-    config: RunConfig,
-    pretrained: PretrainedInfo,
-    n_train: int,
-    n_validation: int,
-    with_masks: bool,
-    done: int,
+    config: RunConfig, pretrained: PretrainedInfo, n_train: int, n_validation: int, with_masks: bool, done: int
 ) -> str:
     """A line: what is trained, from which weights, on how many photos, in which number format.
 

@@ -41,15 +41,7 @@ MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
 logger = logging.getLogger(MODULE)
 
 # What a training depends on beside its photos, its initial weights and its code.
-TRAINING_SETTINGS = (
-    "pseudo_labels",
-    "seed",
-    "inputs",
-    "model",
-    "train",
-    "device",
-    "num_processes",
-)
+TRAINING_SETTINGS = ("pseudo_labels", "seed", "inputs", "model", "train", "device", "num_processes")
 
 
 def train(config: RunConfig, paths: RunPaths) -> pd.DataFrame:
@@ -97,17 +89,11 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
         config.train.train_eval_size
     )
     validation_photos = CarDataset(dataset, "validation", config.inputs, config.seed, cache=cache)
-    logger.info(
-        describe_run(config, pretrained, len(train_photos), len(validation_photos), with_masks, state.epoch)
-    )
+    logger.info(describe_run(config, pretrained, len(train_photos), len(validation_photos), with_masks, state.epoch))
     timer = ProgressTimer(config.train.epochs, state.epoch)
     for epoch in range(state.epoch + 1, config.train.epochs + 1):
-        order = balanced_epoch_order(
-            train_photos.photos.body_type, epoch, config.seed, config.train.class_balance
-        )
-        batches = DistributedBatchSampler(
-            order, config.train.batch_size, fabric.global_rank, fabric.world_size
-        )
+        order = balanced_epoch_order(train_photos.photos.body_type, epoch, config.seed, config.train.class_balance)
+        batches = DistributedBatchSampler(order, config.train.batch_size, fabric.global_rank, fabric.world_size)
         if batches.smallest < config.num_processes:
             raise CarsegError(
                 f"batches of {batches.smallest} photos ({len(train_photos)} in training, "
@@ -131,11 +117,7 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
         seconds = time.monotonic() - started
         with average.applied():
             evaluation = partial(
-                validate,
-                fabric,
-                model,
-                batch_size=config.train.batch_size,
-                num_workers=config.inputs.num_workers,
+                validate, fabric, model, batch_size=config.train.batch_size, num_workers=config.inputs.num_workers
             )
             validated = evaluation(validation_photos)
             sampled = evaluation(train_sample, with_losses=False)
@@ -211,9 +193,7 @@ def training_code() -> dict[str, str]:
     return imported_files(project_folder(), ("carseg_lib",), f"import {MODULE}", "training")
 
 
-def _shared_cache(
-    fabric: Fabric, dataset: Catalogue, config: RunConfig, paths: RunPaths
-) -> DecodedImageCache:
+def _shared_cache(fabric: Fabric, dataset: Catalogue, config: RunConfig, paths: RunPaths) -> DecodedImageCache:
     """The decoded photos: one process decodes, the others wait and read."""
     if not fabric.is_global_zero:
         fabric.barrier()

@@ -82,9 +82,7 @@ def average_precision(
             body_type: {
                 "AP": None
                 if values["per_type"][body_type] is None
-                else estimate(
-                    values["per_type"][body_type], draws[:, :, c].mean(axis=1), int(matches[c].truths.sum())
-                )
+                else estimate(values["per_type"][body_type], draws[:, :, c].mean(axis=1), int(matches[c].truths.sum()))
             }
             for c, body_type in enumerate(body_types)
         },
@@ -92,11 +90,7 @@ def average_precision(
 
 
 def coco_ap(
-    truth: pd.DataFrame,
-    detections: pd.DataFrame,
-    sizes: pd.DataFrame,
-    kind: Kind,
-    body_types: tuple[str, ...],
+    truth: pd.DataFrame, detections: pd.DataFrame, sizes: pd.DataFrame, kind: Kind, body_types: tuple[str, ...]
 ) -> dict:
     """AP by torchmetrics and faster-coco-eval; masks are decoded one photo at a time.
 
@@ -152,9 +146,7 @@ def _coco_ap(data: EvaluationData) -> dict:
         precision = np.zeros((len(IOU_THRESHOLDS), len(RECALLS), len(labels)))
     else:
         precision = _coco_precision(data, labels)
-    per_type |= {
-        data.body_types[label - 1]: float(precision[:, :, k].mean()) for k, label in enumerate(labels)
-    }
+    per_type |= {data.body_types[label - 1]: float(precision[:, :, k].mean()) for k, label in enumerate(labels)}
     return {
         "AP": float(precision.mean()),
         "AP50": float(precision[0].mean()),
@@ -180,9 +172,7 @@ def _coco_precision(data: EvaluationData, labels: np.ndarray) -> np.ndarray:
             [_torchmetrics_item(data.truth, p, size, data.kind)],
         )
     result = metric.compute()
-    precision = result[
-        "precision" if data.kind == "bbox" else "segm_precision"
-    ].numpy()  # (10, 101, K, area, max)
+    precision = result["precision" if data.kind == "bbox" else "segm_precision"].numpy()  # (10, 101, K, area, max)
     return precision[:, :, np.isin(result["classes"].numpy().ravel(), labels), 0, -1]
 
 

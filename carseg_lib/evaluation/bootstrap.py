@@ -48,12 +48,7 @@ def estimate(value: float, draws: np.ndarray, n: int) -> Estimate:
         low, high = np.percentile(defined, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     if high - low < _NO_WIDTH:
         low, high = wilson_interval(value, n)
-    return {
-        "value": value,
-        "low": max(0.0, min(float(low), value)),
-        "high": min(1.0, max(float(high), value)),
-        "n": n,
-    }
+    return {"value": value, "low": max(0.0, min(float(low), value)), "high": min(1.0, max(float(high), value)), "n": n}
 
 
 def wilson_interval(proportion: float, n: int) -> tuple[float, float]:

@@ -129,9 +129,7 @@ def headline_table(splits: dict[str, dict]) -> pd.DataFrame:
 def confusion_matrix(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> np.ndarray:
     """Photos by true type (rows, C) and predicted type (columns, C and "no car found"): int array (C, C + 1)."""
     predicted = _predicted(predictions)
-    return sklearn_confusion_matrix(predictions["body_type"], predicted, labels=[*body_types, NO_DETECTION])[
-        :-1
-    ]
+    return sklearn_confusion_matrix(predictions["body_type"], predicted, labels=[*body_types, NO_DETECTION])[:-1]
 
 
 def scores_of_matrices(matrices: np.ndarray) -> dict[str, np.ndarray]:
@@ -194,9 +192,7 @@ def report_markdown(report: pd.DataFrame) -> str:
     rows = []
     for _, row in report.iterrows():
         scores = [
-            DASH
-            if pd.isna(row[score])
-            else f"{row[score]:.3f} ({row[f'{score}_low']:.3f}–{row[f'{score}_high']:.3f})"
+            DASH if pd.isna(row[score]) else f"{row[score]:.3f} ({row[f'{score}_low']:.3f}–{row[f'{score}_high']:.3f})"
             for score in SCORES
         ]
         rows.append([row["body_type"], *scores, f"{row['support']:d}"])
@@ -209,20 +205,14 @@ def _predicted(predictions: pd.DataFrame) -> pd.Series:
 
 def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str, ...]) -> None:
     if predictions.empty:
-        raise CarsegError(
-            "There are no predictions to score: the split is empty. Give it photos, or run without it."
-        )
+        raise CarsegError("There are no predictions to score: the split is empty. Give it photos, or run without it.")
     if len(twice := predictions.loc[predictions["photo_id"].duplicated(), "photo_id"]):
-        raise CarsegError(
-            f"predictions: the photo {twice.iloc[0]!r} is listed twice. Run the evaluation again."
-        )
+        raise CarsegError(f"predictions: the photo {twice.iloc[0]!r} is listed twice. Run the evaluation again.")
     for column, allowed in (("body_type", body_types), ("predicted", (*body_types, NO_DETECTION))):
         given = _predicted(predictions) if column == "predicted" else predictions[column]
         if len(strange := given[~given.isin(allowed)]):
             photo = predictions.loc[strange.index[0], "photo_id"]
-            raise CarsegError(
-                f"predictions: photo {photo!r} has {column} {strange.iloc[0]!r}, not one of {allowed}."
-            )
+            raise CarsegError(f"predictions: photo {photo!r} has {column} {strange.iloc[0]!r}, not one of {allowed}.")
     if len(without := predictions.loc[~predictions["photo_id"].isin(truth["photo_id"]), "photo_id"]):
         raise CarsegError(
             f"predictions: the photo {without.iloc[0]!r} has no labelled instance in the catalogue. "
@@ -240,18 +230,12 @@ def _classification_metrics(
     draws = scores_of_matrices(cells.reshape(-1, *matrix.shape))
 
     support, n_predicted = matrix.sum(axis=1), matrix.sum(axis=0)[:-1]
-    basis = {
-        "precision": n_predicted,
-        "recall": support,
-        "f1": support + n_predicted - matrix.diagonal(),
-    }  # n of each
+    basis = {"precision": n_predicted, "recall": support, "f1": support + n_predicted - matrix.diagonal()}  # n of each
     present = [body_type for body_type, photos in zip(body_types, support, strict=True) if photos]
     one_vs_rest = [accuracy_score(true == body_type, predicted == body_type) for body_type in body_types]
 
     def average(kind: str) -> dict[str, Estimate]:
-        scores = precision_recall_fscore_support(
-            true, predicted, labels=present, average=kind, zero_division=0
-        )[:3]
+        scores = precision_recall_fscore_support(true, predicted, labels=present, average=kind, zero_division=0)[:3]
         accuracy = np.average(one_vs_rest, weights=support if kind == "weighted" else None)
         return {
             score: estimate(value, draws[f"{kind}_{score}"], n)

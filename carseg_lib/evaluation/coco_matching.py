@@ -74,11 +74,7 @@ class EvaluationData:
 
 
 def match_detections(
-    truth: pd.DataFrame,
-    detections: pd.DataFrame,
-    sizes: pd.DataFrame,
-    kind: Kind,
-    body_types: tuple[str, ...],
+    truth: pd.DataFrame, detections: pd.DataFrame, sizes: pd.DataFrame, kind: Kind, body_types: tuple[str, ...]
 ) -> list[TypeMatches]:
     """Match every detection by COCO's rule: in order of score, each takes the free instance of highest IoU.
 
@@ -96,11 +92,7 @@ def match_detections(
 
 
 def prepare(
-    truth: pd.DataFrame,
-    detections: pd.DataFrame,
-    sizes: pd.DataFrame,
-    kind: Kind,
-    body_types: tuple[str, ...],
+    truth: pd.DataFrame, detections: pd.DataFrame, sizes: pd.DataFrame, kind: Kind, body_types: tuple[str, ...]
 ) -> EvaluationData:
     """The tables as arrays.
 
@@ -109,19 +101,13 @@ def prepare(
     """
     for name, table in (("truth", truth), ("detections", detections)):
         if len(strange := table.loc[~table["photo_id"].isin(sizes["photo_id"]), "photo_id"]):
-            raise CarsegError(
-                f"The {name} name the photo {strange.iloc[0]!r}, which is not among those evaluated."
-            )
+            raise CarsegError(f"The {name} name the photo {strange.iloc[0]!r}, which is not among those evaluated.")
         if len(strange := table.loc[~table["body_type"].isin(body_types)]):
             photo, body_type = strange.iloc[0][["photo_id", "body_type"]]
-            raise CarsegError(
-                f"The {name} give photo {photo!r} the body type {body_type!r}, not one of {body_types}."
-            )
+            raise CarsegError(f"The {name} give photo {photo!r} the body type {body_type!r}, not one of {body_types}.")
     if kind == "segm":
         unmasked = truth.loc[truth["mask"].fillna("").eq(""), "photo_id"]
-        truth, detections, sizes = (
-            table[~table["photo_id"].isin(unmasked)] for table in (truth, detections, sizes)
-        )
+        truth, detections, sizes = (table[~table["photo_id"].isin(unmasked)] for table in (truth, detections, sizes))
     sizes = sizes.sort_values("photo_id")
     return EvaluationData(
         truth=_instances(truth.assign(score=1.0), sizes["photo_id"], body_types),
@@ -134,9 +120,7 @@ def prepare(
 
 def _instances(table: pd.DataFrame, photo_ids: pd.Series, body_types: tuple[str, ...]) -> Instances:
     photo = pd.Index(photo_ids).get_indexer(table["photo_id"])
-    order = np.lexsort(
-        (-table["score"].to_numpy(float), photo)
-    )  # stable: equal scores keep the order of the table
+    order = np.lexsort((-table["score"].to_numpy(float), photo))  # stable: equal scores keep the order of the table
     table = table.iloc[order]
     return Instances(
         boxes=table[["x1", "y1", "x2", "y2"]].to_numpy(float),
@@ -164,9 +148,7 @@ def match(data: EvaluationData) -> list[TypeMatches]:
     return [_by_score(parts, truths[:, c]) for c, parts in enumerate(found)]
 
 
-def _overlaps(
-    data: EvaluationData, given: np.ndarray, wanted: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
+def _overlaps(data: EvaluationData, given: np.ndarray, wanted: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Intersection over union (given, wanted) of boxes or masks."""
     if not len(wanted):
         return np.zeros((len(given), 0))
@@ -201,9 +183,7 @@ def _match_photo(iou: np.ndarray) -> np.ndarray:
 def _by_score(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], truths: np.ndarray) -> TypeMatches:
     if not parts:
         none = np.zeros(0)
-        return TypeMatches(
-            none.astype(np.int64), none, np.zeros((0, len(IOU_THRESHOLDS)), dtype=bool), truths
-        )
+        return TypeMatches(none.astype(np.int64), none, np.zeros((0, len(IOU_THRESHOLDS)), dtype=bool), truths)
     photo, score, true = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(-score, kind="stable")
     return TypeMatches(photo[order], score[order], true[order], truths)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 from torch import Tensor
-from torchvision.ops import box_iou as torchvision_box_iou
 
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig, RunConfig
 from carseg_lib.core.paths import RunPaths
+from carseg_lib.data.boxes import Instance, box_iou, largest_instance
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.loading import DistributedBatchSampler, make_loader
@@ -19,12 +19,7 @@ from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.masks import mask_iou as iou_of_masks
 from carseg_lib.engine.inference import Detection, as_columns, detect, load_trained
 from carseg_lib.evaluation.bootstrap import proportion_estimate
-from carseg_lib.evaluation.classification import (
-    classification_report,
-    headline_numbers,
-    report_markdown,
-    split_metrics,
-)
+from carseg_lib.evaluation.classification import classification_report, headline_numbers, report_markdown, split_metrics
 from carseg_lib.evaluation.tables import DETECTIONS
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
@@ -49,9 +44,7 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     photos = {split: CarDataset(dataset, split, config.inputs, config.seed) for split in SPLITS}
     photos["train"] = photos["train"].sample(config.train.train_eval_size)
     tables = [
-        predict_split(
-            model, photos[split], split, config.model, config.train.batch_size, config.inputs.num_workers
-        )
+        predict_split(model, photos[split], split, config.model, config.train.batch_size, config.inputs.num_workers)
         for split in SPLITS
     ]
     predictions = pd.concat([table for table, _ in tables], ignore_index=True)
@@ -113,50 +106,29 @@ def predict_split(
         head = {"photo_id": row.photo_id, "split": split}
         best = found[0] if found else None
         truth = largest_instance(photos.instances[row.photo_id], row.body_type)
+        box = (truth.x1, truth.y1, truth.x2, truth.y2)
         predictions.append(
             head
             | {"body_type": row.body_type, "predicted": best.body_type if best else ""}
             | as_columns(best)
-            | {f"true_{c}": getattr(truth, c) for c in ("x1", "y1", "x2", "y2")}
-            | {"box_iou": box_iou(best, truth), "mask_iou": mask_iou(best, truth, row.height, row.width)}
+            | dict(zip(("true_x1", "true_y1", "true_x2", "true_y2"), box, strict=True))
+            | {
+                "box_iou": box_iou(best.box, box) if best else 0.0,
+                "mask_iou": mask_iou(best, truth, row.height, row.width),
+            }
             | {"width": row.width, "height": row.height}
         )
         found_rows += [head | {"body_type": one.body_type} | as_columns(one) for one in found]
     return pd.DataFrame(predictions), pd.DataFrame(found_rows, columns=list(DETECTIONS))
 
 
-def _batches(
-    photos: CarDataset, batch_size: int, num_workers: int
-) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
+def _batches(photos: CarDataset, batch_size: int, num_workers: int) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
     for images, _ in make_loader(photos, DistributedBatchSampler(photos.in_order(), batch_size), num_workers):
         yield images, [next(sizes) for _ in images]
 
 
-def largest_instance(instances: pd.DataFrame, body_type: str) -> Any:
-    """The labelled car that a photo's body type refers to: the largest box of that type.
-
-    Args:
-        instances: of one photo, columns as in instances.csv.
-        body_type: of the photo.
-
-    Returns:
-        A named tuple with the columns of `instances`.
-    """
-    of_type = instances[instances.body_type == body_type]
-    areas = (of_type.x2 - of_type.x1) * (of_type.y2 - of_type.y1)
-    return next(of_type.loc[[areas.idxmax()]].itertuples(index=False))
-
-
-def box_iou(prediction: Detection | None, truth: Any) -> float:
-    """Intersection over union of the predicted box and the labelled one; 0 when no car was found."""
-    if prediction is None:
-        return 0.0
-    boxes = Tensor([prediction.box]), Tensor([[truth.x1, truth.y1, truth.x2, truth.y2]])
-    return float(torchvision_box_iou(*boxes))
-
-
-def mask_iou(prediction: Detection | None, truth: Any, height: int, width: int) -> float:
+def mask_iou(prediction: Detection | None, truth: Instance, height: int, width: int) -> float:
     """Intersection over union of the predicted mask and the labelled one, in pixels of the photo.
 
     Returns:
@@ -221,9 +193,7 @@ def _data_info(dataset: Catalogue, inputs: InputConfig, seed: int) -> dict[str, 
         "boxes": boxes,
         "masks": masks,
         "mask_quality": float(cars.mask_quality.median()) if masks == "pseudo" else None,
-        "counts": {
-            split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()
-        },
+        "counts": {split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()},
         "excluded": dataset.excluded_counts(),
     }
 

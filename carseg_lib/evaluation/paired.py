@@ -19,9 +19,7 @@ MEASURES = ("accuracy", "mask_iou")  # the measures by which trainings are compa
 NO_DIFFERENCE = "no significant difference"
 
 
-def paired_difference(
-    before: np.ndarray, after: np.ndarray, *, bootstrap_samples: int, seed: int
-) -> Estimate:
+def paired_difference(before: np.ndarray, after: np.ndarray, *, bootstrap_samples: int, seed: int) -> Estimate:
     """The mean of `after` less `before`, photo by photo.
 
     Args:
@@ -61,9 +59,7 @@ def per_photo(tables: Sequence[pd.DataFrame], measure: str) -> np.ndarray | None
     return None if np.isnan(values).any() else values.mean(axis=0)
 
 
-def mean_results(
-    tables: Sequence[pd.DataFrame], *, bootstrap_samples: int, seed: int
-) -> dict[str, Estimate | None]:
+def mean_results(tables: Sequence[pd.DataFrame], *, bootstrap_samples: int, seed: int) -> dict[str, Estimate | None]:
     """The measures of `MEASURES` over the photos, each photo's the mean over several trainings.
 
     Args:
@@ -76,9 +72,7 @@ def mean_results(
     """
     values = {measure: per_photo(tables, measure) for measure in MEASURES}
     return {
-        measure: None
-        if of_photos is None
-        else mean_estimate(of_photos, bootstrap_samples=bootstrap_samples, seed=seed)
+        measure: None if of_photos is None else mean_estimate(of_photos, bootstrap_samples=bootstrap_samples, seed=seed)
         for measure, of_photos in values.items()
     }
 

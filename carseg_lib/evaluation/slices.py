@@ -65,17 +65,11 @@ SECTORS = Attribute(  # from the car to the camera: 0° in front, 90° at its le
 )
 ATTRIBUTES = (
     VIEW,
-    Attribute(
-        "car_share", "car's box in the photo", ("under 20%", "20–35%", "35–50%", "over 50%"), (0.2, 0.35, 0.5)
-    ),
-    Attribute(
-        "occlusion", "car hidden", ("not at all", "under 5%", "5–15%", "over 15%"), (0.005, 0.05, 0.15)
-    ),
+    Attribute("car_share", "car's box in the photo", ("under 20%", "20–35%", "35–50%", "over 50%"), (0.2, 0.35, 0.5)),
+    Attribute("occlusion", "car hidden", ("not at all", "under 5%", "5–15%", "over 15%"), (0.005, 0.05, 0.15)),
     Attribute("cut_off", "car beyond the frame", ("not at all", "under 10%", "over 10%"), (0.005, 0.1)),
     Attribute("light", "light", ("clear", "low sun", "overcast", "dusk", "showroom")),
-    Attribute(
-        "camera_height", "camera's height", ("under 1 m", "1–1.5 m", "1.5–2 m", "over 2 m"), (1.0, 1.5, 2.0)
-    ),
+    Attribute("camera_height", "camera's height", ("under 1 m", "1–1.5 m", "1.5–2 m", "over 2 m"), (1.0, 1.5, 2.0)),
     Attribute("background", "background"),
     Attribute("other_cars", "other cars", ("none", "one", "two or more"), (0.5, 1.5)),
     Attribute("roof", "roof", ("closed", "open", "soft top")),
@@ -244,9 +238,7 @@ def error_odds(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) ->
 
 def _usable(attribute: Attribute, metadata: pd.DataFrame) -> bool:
     """Whether the table has the attribute in the expected kind, number or text."""
-    return attribute.column in metadata and bool(attribute.edges) == (
-        metadata[attribute.column].dtype == "float64"
-    )
+    return attribute.column in metadata and bool(attribute.edges) == (metadata[attribute.column].dtype == "float64")
 
 
 def _measures(catalogue: Catalogue) -> pd.DataFrame:

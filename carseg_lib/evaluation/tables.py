@@ -30,14 +30,7 @@ PREDICTIONS = {
     "width": "int64",  # of the photo
     "height": "int64",
 }
-DETECTIONS = {
-    "photo_id": "str",
-    "split": "str",
-    "body_type": "str",
-    "score": "float64",
-    **_BOX,
-    "mask": "str",
-}
+DETECTIONS = {"photo_id": "str", "split": "str", "body_type": "str", "score": "float64", **_BOX, "mask": "str"}
 
 
 def read_predictions(path: Path | str) -> pd.DataFrame:

@@ -60,9 +60,7 @@ class TorchvisionMaskRCNN(nn.Module):
         elif weights == "shape":
             backbone.body.load_state_dict(calibrated_random_resnet50())
         sides = {"min_size": min(image_size), "max_size": max(image_size)} if image_size else {}
-        self.network = detection.MaskRCNN(
-            backbone, num_classes, image_mean=[0.0] * 3, image_std=[1.0] * 3, **sides
-        )
+        self.network = detection.MaskRCNN(backbone, num_classes, image_mean=[0.0] * 3, image_std=[1.0] * 3, **sides)
 
     def forward(
         self, images: Tensor, targets: list[dict[str, Tensor]] | None = None
@@ -158,27 +156,15 @@ def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Pat
     """
     device = choose_device(config.device)
     seed_everything(config.seed, device)
-    model = Classifier(
-        config.model.backbone,
-        len(dataset.body_types),
-        config.model.weights,
-        config.model.precision,
-    )
+    model = Classifier(config.model.backbone, len(dataset.body_types), config.model.weights, config.model.precision)
     model = model.to(memory_format=torch.channels_last).to(device).train()
     head = list(model.network.get_classifier().parameters())
     of_head = {id(p) for p in head}
     body = [p for p in model.parameters() if id(p) not in of_head]
     groups = [{"params": body, "share": config.train.backbone_lr_mult}, {"params": head, "share": 1.0}]
-    optimizer = torch.optim.AdamW(
-        groups, lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True
-    )
+    optimizer = torch.optim.AdamW(groups, lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True)
     photos = CarDataset(
-        dataset,
-        "train",
-        config.inputs,
-        config.seed,
-        augment=True,
-        cache=cache_of(dataset, config.inputs, caches),
+        dataset, "train", config.inputs, config.seed, augment=True, cache=cache_of(dataset, config.inputs, caches)
     )
     steps = config.train.epochs * -(-len(photos) // config.train.batch_size)
     step = 0
@@ -215,9 +201,7 @@ def predict_classes(model: Classifier, catalogue: Catalogue, config: RunConfig) 
     names = list(photos.class_ids)
     batches: list[Tensor] = []
     for images, _ in make_loader(
-        photos,
-        DistributedBatchSampler(photos.in_order(), config.train.batch_size),
-        config.inputs.num_workers,
+        photos, DistributedBatchSampler(photos.in_order(), config.train.batch_size), config.inputs.num_workers
     ):
         images = images.to(next(model.parameters()).device)
         views = [images, images.flip(3)] if config.eval.tta == "hflip" else [images]

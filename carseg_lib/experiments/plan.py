@@ -123,9 +123,7 @@ def read_settings(
             raise CarsegError(f"SET: there is no setting {name!r}{did_you_mean(name, [*known, *own])}")
         setting = resolve_name(name, "SET")
         if setting in decided:
-            raise CarsegError(
-                f"SET: {name} differs from training to training; set instead: {decided[setting]}."
-            )
+            raise CarsegError(f"SET: {name} differs from training to training; set instead: {decided[setting]}.")
         if setting in overrides:
             raise CarsegError(f"SET: {setting} is given twice, by its short and by its dotted name.")
         overrides[setting] = text

@@ -58,9 +58,7 @@ def write_results(
         table = read_predictions(experiment.folder_of(trial) / "predictions.csv")
         tables.setdefault(trial.group, {})[trial.seed] = table
     rows = [
-        _trial_row(
-            trial, cards[trial.name], tables[trial.group][trial.seed], eval_dataset.body_types, **sampling
-        )
+        _trial_row(trial, cards[trial.name], tables[trial.group][trial.seed], eval_dataset.body_types, **sampling)
         for trial in trials
     ]
     first = {trial.group: trial for trial in reversed(trials)}
@@ -92,9 +90,7 @@ def write_results(
     return results
 
 
-def compare(
-    tables: Tables, pairs: Iterable[tuple[str, str]], *, bootstrap_samples: int, seed: int
-) -> pd.DataFrame:
+def compare(tables: Tables, pairs: Iterable[tuple[str, str]], *, bootstrap_samples: int, seed: int) -> pd.DataFrame:
     """Compare groups of trials photo by photo, over the seeds that both have.
 
     Args:
@@ -114,10 +110,7 @@ def compare(
         if not seeds:
             continue
         found = compare_results(
-            [before[s] for s in seeds],
-            [after[s] for s in seeds],
-            bootstrap_samples=bootstrap_samples,
-            seed=seed,
+            [before[s] for s in seeds], [after[s] for s in seeds], bootstrap_samples=bootstrap_samples, seed=seed
         )
         for measure, difference in found.items():
             names = {"baseline": baseline, "group": group, "measure": measure, "trainings": len(seeds)}
@@ -160,11 +153,7 @@ def macro_f1(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> float:
 
 
 def _trial_row(
-    trial: Trial,
-    card: Mapping[str, Any],
-    predictions: pd.DataFrame,
-    body_types: tuple[str, ...],
-    **sampling: int,
+    trial: Trial, card: Mapping[str, Any], predictions: pd.DataFrame, body_types: tuple[str, ...], **sampling: int
 ) -> dict[str, Any]:
     correct = predictions.predicted == predictions.body_type
     box_iou = predictions.box_iou.to_numpy(float)

@@ -21,9 +21,7 @@ from carseg_lib.data.splits import assign_splits
 from carseg_lib.experiments.plan import MONITOR
 
 NOT_SAMPLED = "not sampled"
-CATALOGUING = (
-    "from carseg_lib.data import loader, splits"  # the code that makes catalogues, with all that it imports
-)
+CATALOGUING = "from carseg_lib.data import loader, splits"  # the code that makes catalogues, with all that it imports
 
 
 def nested_stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.DataFrame:
@@ -65,9 +63,7 @@ def trial_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
 def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
     """The validation photos that every trial is measured on: n of them, or all if n is 0."""
     validation = catalogue.split("validation")
-    return _only(
-        validation, nested_stratified_sample(validation.photos, n or len(validation.photos), seed).photo_id
-    )
+    return _only(validation, nested_stratified_sample(validation.photos, n or len(validation.photos), seed).photo_id)
 
 
 def photo_count(catalogue: Catalogue, split: str, wanted: int, setting: str, given: str) -> int:
@@ -126,6 +122,4 @@ def code_digest(code: str) -> str:
 def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:
     """The same catalogue with some of its photos; the others are listed as left out."""
     others = catalogue.photos.photo_id[~catalogue.photos.photo_id.isin(photo_ids)]
-    return catalogue.without(
-        others, NOT_SAMPLED, pd.Series("belongs to no part of this training", others.index)
-    )
+    return catalogue.without(others, NOT_SAMPLED, pd.Series("belongs to no part of this training", others.index))

@@ -183,11 +183,7 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
     needs = {"training": network.fingerprint}
     measured = trial.kind != "pretrain"
     if measured:
-        needs |= {
-            "photos": eval_dataset.fingerprint,
-            "predicting": code_digest(PREDICTING),
-            "tta": run.config.eval.tta,
-        }
+        needs |= {"photos": eval_dataset.fingerprint, "predicting": code_digest(PREDICTING), "tta": run.config.eval.tta}
     before = read_trial(folder)
     if before.get("needs") == needs:
         return ""
@@ -255,9 +251,7 @@ def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Net
         return _Network(
             classifier,
             {"source": config.model.weights},
-            files.sha256_text(
-                f"{settings} {dataset.fingerprint} {code_digest(CLASSIFYING)} {torch.__version__}"
-            ),
+            files.sha256_text(f"{settings} {dataset.fingerprint} {code_digest(CLASSIFYING)} {torch.__version__}"),
             lambda: train_baseline_classifier(config, dataset, trial.run.caches).state_dict(),
             lambda photos: predict_classes(classifier, photos, config),
         )
@@ -270,11 +264,7 @@ def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Net
         return last_weights(trial.run.checkpoints / fingerprint)
 
     return _Network(
-        model,
-        info.as_dict(),
-        fingerprint,
-        train_it,
-        lambda photos: predict_validation(model, photos, config)[0],
+        model, info.as_dict(), fingerprint, train_it, lambda photos: predict_validation(model, photos, config)[0]
     )
 
 
@@ -285,19 +275,12 @@ def train_run(run: Run, dataset: Catalogue) -> pd.DataFrame:
     return train(run.config, run)
 
 
-def predict_validation(
-    model: nn.Module, catalogue: Catalogue, config: RunConfig
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def predict_validation(model: nn.Module, catalogue: Catalogue, config: RunConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.predict_split`."""
     photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
     # torchvision's model is called in the same way
     return predict_split(
-        cast(MaskRCNN, model),
-        photos,
-        "validation",
-        config.model,
-        config.train.batch_size,
-        config.inputs.num_workers,
+        cast(MaskRCNN, model), photos, "validation", config.model, config.train.batch_size, config.inputs.num_workers
     )
 
 

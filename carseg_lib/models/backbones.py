@@ -73,9 +73,7 @@ def resolve_backbone(backbone: str) -> Architecture:
         return Architecture("timm", backbone)
     near = difflib.get_close_matches(backbone, [*BACKBONES, *timm.list_models()], n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
-    raise CarsegError(
-        f"backbone={backbone!r} is no known architecture{hint} (known here: {', '.join(BACKBONES)})"
-    )
+    raise CarsegError(f"backbone={backbone!r} is no known architecture{hint} (known here: {', '.join(BACKBONES)})")
 
 
 def build_backbone(backbone: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]]:
@@ -133,9 +131,7 @@ def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]
     try:
         probe: Any = timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise CarsegError(
-            f"backbone={name!r}: timm gives no feature maps for it ({error}); choose another"
-        ) from None
+        raise CarsegError(f"backbone={name!r}: timm gives no feature maps for it ({error}); choose another") from None
     reductions = probe.feature_info.reduction()
     missing = [stride for stride in strides if stride not in reductions]
     if missing:
@@ -171,14 +167,9 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
         info = network.feature_info
         modules = dict(zip(info.reduction(), info.module_name(), strict=True))
         ends = [
-            m
-            for stride, module in modules.items()
-            if stride <= 2**stages
-            for m in (module, module.replace(".", "_"))
+            m for stride, module in modules.items() if stride <= 2**stages for m in (module, module.replace(".", "_"))
         ]
-    last = max(
-        (i for i, name in enumerate(names) if name.startswith(tuple(f"{end}." for end in ends))), default=-1
-    )
+    last = max((i for i, name in enumerate(names) if name.startswith(tuple(f"{end}." for end in ends))), default=-1)
     frozen = [parameter for i, parameter in enumerate(body.parameters()) if i <= last]
     for parameter in frozen:
         parameter.requires_grad_(False)
@@ -216,10 +207,7 @@ def input_normalization(backbone: str) -> tuple[Tensor, Tensor] | None:
         config = timm.get_pretrained_cfg(architecture.name)
         own = (config.mean, config.std) if config else own
     mean, std = (torch.tensor(values)[:, None, None] for values in own)
-    paper_mean, paper_std = (
-        torch.tensor(IMAGENET_MEAN)[:, None, None],
-        torch.tensor(IMAGENET_STD)[:, None, None],
-    )
+    paper_mean, paper_std = (torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None])
     if torch.equal(mean, paper_mean) and torch.equal(std, paper_std):
         return None
     return paper_std / std, (paper_mean - mean) / std
@@ -239,9 +227,7 @@ class PyramidBackbone(nn.Module):
     input_scale: Tensor | None
     input_shift: Tensor | None
 
-    def __init__(
-        self, backbone: str, channels: int, finest_stride: int, freeze_norm: bool, with_top: bool = False
-    ):
+    def __init__(self, backbone: str, channels: int, finest_stride: int, freeze_norm: bool, with_top: bool = False):
         super().__init__()
         strides = [stride for stride in (4, 8, 16, 32) if stride >= finest_stride]
         self.body, body_channels = build_backbone(backbone, strides)

@@ -74,10 +74,7 @@ class _FusedNormAct(BatchNormAct2d):
 
 
 CONVOLUTIONS: dict[type[nn.Module], type[_FusedConv]] = {nn.Conv2d: _FusedConv, Conv2dSame: _FusedConvSame}
-NORMS: dict[type[nn.Module], type[nn.BatchNorm2d]] = {
-    nn.BatchNorm2d: _FusedNorm,
-    BatchNormAct2d: _FusedNormAct,
-}
+NORMS: dict[type[nn.Module], type[nn.BatchNorm2d]] = {nn.BatchNorm2d: _FusedNorm, BatchNormAct2d: _FusedNormAct}
 
 
 def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:

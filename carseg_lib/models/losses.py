@@ -70,7 +70,5 @@ def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, car: Ten
         maps[i, : len(of_photo)] = of_photo
     number = photo * most + car
     order = number.argsort(stable=True)
-    found = roi_align(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[
-        ..., 0
-    ]
+    found = roi_align(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[..., 0]
     return torch.empty_like(found).index_copy_(0, order, found)

@@ -53,12 +53,7 @@ class MaskRCNN(nn.Module):
     """
 
     def __init__(
-        self,
-        backbone: PyramidBackbone,
-        num_classes: int,
-        config: ModelConfig,
-        with_masks: bool,
-        tta: str = "none",
+        self, backbone: PyramidBackbone, num_classes: int, config: ModelConfig, with_masks: bool, tta: str = "none"
     ):
         super().__init__()
         self.config, self.tta = config, tta
@@ -68,9 +63,7 @@ class MaskRCNN(nn.Module):
         five_levels = strides[0] == 4
         anchor_sizes = tuple((8 * s,) if five_levels else (4 * s, int(4 * s * 2**0.5)) for s in strides)
         anchors = AnchorGenerator(anchor_sizes, ((0.5, 1.0, 2.0),) * len(strides))
-        self.rpn = RegionProposalNetwork(
-            anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), config
-        )
+        self.rpn = RegionProposalNetwork(anchors, RPNHead(channels, anchors.num_anchors_per_location()[0]), config)
         # torchvision pools a region of 224 px from stride 16. With three levels, one of 96 px is: a car that fills half
         # the photo is classified by features of stride 16 or 32, the more abstract ones. Masks need the finer level.
         levels = [stride for stride in strides if stride <= 32]

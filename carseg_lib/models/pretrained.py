@@ -57,9 +57,7 @@ def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise CarsegError(f"{path}: the car segmenter cannot be read ({error}); {_WHAT_TO_DO}") from None
     if [hashlib.sha256(content).hexdigest()] != promised:
-        raise CarsegError(
-            f"{path}: damaged, its sha256 is not the one in {checksum_path(path).name}; {_WHAT_TO_DO}"
-        )
+        raise CarsegError(f"{path}: damaged, its sha256 is not the one in {checksum_path(path).name}; {_WHAT_TO_DO}")
     try:
         with safe_open(path, framework="pt") as opened:
             card = json.loads(opened.metadata()["card"])

@@ -30,9 +30,7 @@ class MultiScaleRoIAlign(nn.Module):
         samples: points a side of a bin whose mean is its value.
     """
 
-    def __init__(
-        self, strides: Sequence[int], output_size: int, canonical_scale: int, samples: int = SAMPLES
-    ):
+    def __init__(self, strides: Sequence[int], output_size: int, canonical_scale: int, samples: int = SAMPLES):
         super().__init__()
         self.weigh = partial(point_weights, samples=samples)
         self.strides = tuple(strides)
@@ -89,8 +87,7 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
     most = int(counts.max())
     rows, columns = (
         cells.new_zeros(batch, most, bins, size).index_put(
-            (photo, slot),
-            weigh(boxes[:, side], boxes[:, side + 2], bins, size).to(cells.dtype),
+            (photo, slot), weigh(boxes[:, side], boxes[:, side + 2], bins, size).to(cells.dtype)
         )
         for side, size in ((1, height), (0, width))
     )

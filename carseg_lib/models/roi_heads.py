@@ -179,9 +179,7 @@ class RoIHeads(nn.Module):
         labels = torch.where(sample.positive, truth.labels.gather(1, car), 0).flatten()
         count, positives = sample.valid.sum(), sample.positive.sum()
         losses = {
-            "loss_classifier": (
-                class_loss(scores, labels, self.config.label_smoothing) * sample.valid.flatten()
-            ).sum()
+            "loss_classifier": (class_loss(scores, labels, self.config.label_smoothing) * sample.valid.flatten()).sum()
             / count.clamp(min=1),
             "loss_box_reg": self._box_loss(offsets, boxes, truth, car, labels) / count.clamp(min=1),
         }
@@ -280,9 +278,7 @@ class RoIHeads(nn.Module):
         found = self.box_coder.decode_single(offsets, boxes.reshape(-1, 4))
         return logits.softmax(1), found.view(*logits.shape, 4)
 
-    def _box_loss(
-        self, offsets: Tensor, boxes: Tensor, truth: PaddedTargets, car: Tensor, labels: Tensor
-    ) -> Tensor:
+    def _box_loss(self, offsets: Tensor, boxes: Tensor, truth: PaddedTargets, car: Tensor, labels: Tensor) -> Tensor:
         positive = labels > 0
         boxes = boxes.reshape(-1, 4)
         cars = truth.boxes.gather(1, car[..., None].expand(-1, -1, 4)).reshape(-1, 4)

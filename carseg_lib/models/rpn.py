@@ -105,26 +105,18 @@ class RegionProposalNetwork(nn.Module):
     def losses(self, scored: AnchorScores, truth: PaddedTargets) -> tuple[dict[str, Tensor], Tensor]:
         """Objectness and box losses (Ren et al. 2015, eq. 1), and the number of anchors that they are means over."""
         config = self.config
-        car, state = match_boxes(
-            truth, scored.anchors, config.rpn_fg_iou, config.rpn_bg_iou, allow_low_quality=True
-        )
-        sample = sample_boxes(
-            state, truth.seeds, config.rpn_batch_size_per_image, config.rpn_positive_fraction
-        )
+        car, state = match_boxes(truth, scored.anchors, config.rpn_fg_iou, config.rpn_bg_iou, allow_low_quality=True)
+        sample = sample_boxes(state, truth.seeds, config.rpn_batch_size_per_image, config.rpn_positive_fraction)
         valid = sample.valid.float()
         count = valid.sum().clamp(min=1)
         logits = sample.gather(scored.objectness)
-        objectness = F.binary_cross_entropy_with_logits(
-            logits, sample.positive.to(logits.dtype), reduction="none"
-        )
+        objectness = F.binary_cross_entropy_with_logits(logits, sample.positive.to(logits.dtype), reduction="none")
         boxes = truth.boxes.gather(1, sample.gather(car)[..., None].expand(-1, -1, 4))
         anchors = scored.anchors[sample.index]
         # a place without a car has a box of no size: its anchor takes its place, and its loss is not counted
         boxes = torch.where(sample.positive[..., None], boxes, anchors)
         targets = self.box_coder.encode_single(boxes.reshape(-1, 4), anchors.reshape(-1, 4)).view_as(boxes)
-        offsets = F.smooth_l1_loss(
-            sample.gather(scored.offsets), targets, beta=SMOOTH_L1_BETA, reduction="none"
-        )
+        offsets = F.smooth_l1_loss(sample.gather(scored.offsets), targets, beta=SMOOTH_L1_BETA, reduction="none")
         return {
             "loss_objectness": (objectness * valid).sum() / count,
             "loss_rpn_box_reg": (offsets.sum(2) * sample.positive).sum() / count,

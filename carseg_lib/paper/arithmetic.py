@@ -120,9 +120,7 @@ def correct_counts(rate: float, photos: int) -> range:
 
 
 def matrix_exists(
-    table: pd.DataFrame,
-    columns: tuple[str, ...] = ("precision", "recall", "accuracy"),
-    half_width: float = HALF_WIDTH,
+    table: pd.DataFrame, columns: tuple[str, ...] = ("precision", "recall", "accuracy"), half_width: float = HALF_WIDTH
 ) -> bool:
     """Whether any one confusion matrix gives these columns of the table, each value to ± half_width.
 
@@ -132,9 +130,7 @@ def matrix_exists(
     c - 2t = 1 - A. Shares need not be whole numbers of photos: False is final, True is not a proof.
     """
     k = len(table)
-    cells = np.eye(k * (k + 1)).reshape(
-        k, k + 1, -1
-    )  # (true, predicted, variable); the last prediction is "none"
+    cells = np.eye(k * (k + 1)).reshape(k, k + 1, -1)  # (true, predicted, variable); the last prediction is "none"
     variables = cells.shape[-1]
     rows, bounds = [], []
     for i in range(k):
@@ -161,9 +157,7 @@ def matrix_exists(
     return result.status == 0
 
 
-def smallest_half_width(
-    table: pd.DataFrame, columns: tuple[str, ...] = ("precision", "recall", "accuracy")
-) -> float:
+def smallest_half_width(table: pd.DataFrame, columns: tuple[str, ...] = ("precision", "recall", "accuracy")) -> float:
     """The least common error of the printed values with which one matrix gives them all, to 0.0001."""
     low, high = 0.0, 1.0  # ± 1 allows everything
     while high - low > 1e-4:
@@ -184,7 +178,5 @@ def weighting_gap(table: pd.DataFrame, averages: dict[str, float]) -> float:
         values = table[column].to_numpy(dtype=float)
         rows += [[*values, -1.0], [*-values, -1.0]]
         bounds += [average, -average]
-    result = linprog(
-        [0.0] * k + [1.0], A_ub=rows, b_ub=bounds, A_eq=[[1.0] * k + [0.0]], b_eq=[1.0], method="highs"
-    )
+    result = linprog([0.0] * k + [1.0], A_ub=rows, b_ub=bounds, A_eq=[[1.0] * k + [0.0]], b_eq=[1.0], method="highs")
     return float(result.fun)

@@ -49,11 +49,7 @@ def _audit_setup() -> pd.DataFrame:
             rate = claimed_number(names[0])
             result = _audit_whole_photos(rate, int(claimed_number(check["photos"])))
         else:
-            result = (
-                check["working"].format(**numbers),
-                check["implied"].format(**numbers),
-                check["verdict"],
-            )
+            result = (check["working"].format(**numbers), check["implied"].format(**numbers), check["verdict"])
         printed = ", ".join(dict.fromkeys(claim(name).printed for name in names))
         places = " · ".join(dict.fromkeys(claim(name).place for name in names))
         rows.append((", ".join(names), printed, places, check["check"], *result, check["why"]))
@@ -64,18 +60,12 @@ def _audit_setup() -> pd.DataFrame:
 
 def _setup_numbers() -> dict[str, float]:
     """The numbers in the texts of the setup's checks."""
-    train, validation, test = (
-        int(claimed_number(f"{split} photos")) for split in ("training", "validation", "test")
-    )
+    train, validation, test = (int(claimed_number(f"{split} photos")) for split in ("training", "validation", "test"))
     total = train + validation + test
     batch_size, epochs = (int(claimed_number(name)) for name in ("batch size", "epochs"))
     steps = math.ceil(train / batch_size)
-    on_validation, on_training = (
-        claimed_number(f"average {split} accuracy") for split in ("validation", "training")
-    )
-    variances = (
-        rate * (1 - rate) / photos for rate, photos in ((on_validation, validation), (on_training, train))
-    )
+    on_validation, on_training = (claimed_number(f"average {split} accuracy") for split in ("validation", "training"))
+    variances = (rate * (1 - rate) / photos for rate, photos in ((on_validation, validation), (on_training, train)))
     gap, standard_error = on_validation - on_training, math.sqrt(sum(variances))
     return {
         "total": total,
@@ -98,7 +88,5 @@ def _audit_whole_photos(rate: float, photos: int) -> tuple[str, str, str]:
     low, high = (end * photos for end in rounding_interval(rate))
     counts = correct_counts(rate, photos)
     implied = "…".join(dict.fromkeys(f"{end:,}" for end in (counts[0], counts[-1]))) if counts else "none"
-    working = (
-        f"{photos:,}·{rate - HALF_WIDTH:.4f} = {low:,.2f}, {photos:,}·{rate + HALF_WIDTH:.4f} = {high:,.2f}"
-    )
+    working = f"{photos:,}·{rate - HALF_WIDTH:.4f} = {low:,.2f}, {photos:,}·{rate + HALF_WIDTH:.4f} = {high:,.2f}"
     return working, implied, CONSISTENT if counts else IMPOSSIBLE

@@ -117,9 +117,7 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
     """
     if split not in metrics["splits"]:
         known = ", ".join(metrics["splits"]) or "none"
-        raise CarsegError(
-            f"metrics.json has no split '{split}' (it has: {known}); evaluate it first or name another"
-        )
+        raise CarsegError(f"metrics.json has no split '{split}' (it has: {known}); evaluate it first or name another")
     ours = metrics["splits"][split]
     training = metrics.get("training") or {}
     pairs = [
@@ -138,8 +136,7 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
         if not isinstance(estimate, dict):
             estimate = {"value": estimate}
         value, low, high = (
-            math.nan if estimate.get(key) is None else float(estimate[key])
-            for key in ("value", "low", "high")
+            math.nan if estimate.get(key) is None else float(estimate[key]) for key in ("value", "low", "high")
         )
         paper = claimed_number(what) if what in _BY_NAME else math.nan  # of a type that the paper has not
         unknown = math.isnan(low) or math.isnan(high) or math.isnan(paper)

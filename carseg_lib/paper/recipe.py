@@ -66,11 +66,7 @@ def differences(
         rows.append(Difference(what, claimed, ours, state))
 
     add("Data", "a set from Kaggle, neither named nor linked", str(data["name"]), None)
-    for split, what in (
-        ("train", "training photos"),
-        ("validation", "validation photos"),
-        ("test", "test photos"),
-    ):
+    for split, what in (("train", "training photos"), ("validation", "validation photos"), ("test", "test photos")):
         counts = data.get("counts", {}).get(split) or {}
         n = sum(counts.values())
         add(what.capitalize(), claims.claim(what).printed, f"{n:,}", n == claims.claim(what).value)
@@ -90,10 +86,7 @@ def differences(
         if name in settings:
             value = settings[name]
             add(
-                what,
-                claimed,
-                form.format(value),
-                value == claims.claim(_CLAIM[name]).value if name in _CLAIM else None,
+                what, claimed, form.format(value), value == claims.claim(_CLAIM[name]).value if name in _CLAIM else None
             )
 
     if "image_width" in settings:
@@ -125,12 +118,7 @@ def differences(
     setting("lr", "Learning rate", claims.claim("learning rate").printed, form="{:g}")
     if "backbone_lr_mult" in settings:
         share = settings["backbone_lr_mult"]
-        add(
-            "Backbone's learning rate",
-            "not said",
-            "the same" if share == 1 else f"{percent(share, 0)} of it",
-            None,
-        )
+        add("Backbone's learning rate", "not said", "the same" if share == 1 else f"{percent(share, 0)} of it", None)
     setting("lr_schedule", "Schedule of the learning rate", "not said")
     setting("weight_decay", "Weight decay", "not said", form="{:g}")
     setting("epochs", "Epochs", claims.claim("epochs").printed)

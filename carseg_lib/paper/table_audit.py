@@ -58,9 +58,7 @@ class _Rows:
         self.place, self.texts = place, CHECKS[part]
         self.rows: list[tuple[str, ...]] = []
 
-    def add(
-        self, name: str, claims: Iterable[str], printed: str = "", *, possible: bool | None, **values: Any
-    ) -> None:
+    def add(self, name: str, claims: Iterable[str], printed: str = "", *, possible: bool | None, **values: Any) -> None:
         """Add a row.
 
         Args:
@@ -70,15 +68,11 @@ class _Rows:
             possible: Whether the numbers fit; None if that cannot be judged.
             values: What the check's texts are filled in with.
         """
-        verdict, key = {
-            True: (CONSISTENT, "possible"),
-            False: (IMPOSSIBLE, "impossible"),
-            None: (UNKNOWN, "unknown"),
-        }[possible]
+        verdict, key = {True: (CONSISTENT, "possible"), False: (IMPOSSIBLE, "impossible"), None: (UNKNOWN, "unknown")}[
+            possible
+        ]
         text = self.texts[name]
-        check, working, implied, why = (
-            text[part].format(**values) for part in ("check", "working", "implied", key)
-        )
+        check, working, implied, why = (text[part].format(**values) for part in ("check", "working", "implied", key))
         self.rows.append((", ".join(claims), printed, self.place, check, working, implied, verdict, why))
 
     def frame(self) -> pd.DataFrame:
@@ -152,12 +146,7 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
     exists = matrix_exists(table)
     none = "" if exists else f"none; the first if each is off by {smallest_half_width(table):.3f}"
     audit.add(
-        "matrix",
-        together,
-        possible=exists,
-        rows=len(table),
-        columns=len(table) + 1,
-        implied=none or "one exists",
+        "matrix", together, possible=exists, rows=len(table), columns=len(table) + 1, implied=none or "one exists"
     )
 
     predicted = predicted_interval(table)
@@ -165,12 +154,12 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
     if possible and predicted[1] < 1 - SLACK:
         possible = None
     audit.add(
-        "answers",
+        "predictions",
         [f"{name} {metric}" for name in table.index for metric in ("precision", "recall")],
         possible=possible,
         ratios="; ".join(f"{r:.3f}/{p:.3f}" for _, p, r, _, _ in _reports(table)),
         span=_span(predicted),
-        unanswered=1 - predicted[1],
+        unpredicted=1 - predicted[1],
     )
     return audit.frame()
 
@@ -274,7 +263,7 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
     )
 
     errors = 1 - table["accuracy"]
-    for name, all_predicted in (("errors_all_answered", True), ("errors_some_unanswered", False)):
+    for name, all_predicted in (("errors_all_predicted", True), ("errors_some_without", False)):
         span = accuracy_from_errors(table, all_predicted=all_predicted)
         add(
             name,

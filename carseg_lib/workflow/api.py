@@ -152,8 +152,5 @@ def predict(run: Run, photo: str | Path) -> list[Detection]:
 
 def _refuse_other_data(run: Run) -> None:
     """Refuse to train over a model of other data; a run without one may be begun again."""
-    if (
-        run.best_card.is_file()
-        and (source := Run.open(run.name).config.data.source) != run.config.data.source
-    ):
+    if run.best_card.is_file() and (source := Run.open(run.name).config.data.source) != run.config.data.source:
         raise CarsegError(f"run {run.name!r} holds a model of {source}: choose another name for the run")

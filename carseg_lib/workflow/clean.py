@@ -38,9 +38,7 @@ def clean(run: str = "", *, root: Path | None = None) -> list[Path]:
         for path in found:
             if (path / ".lock").is_file():
                 # Held until it is removed: no run begins in between.
-                held.enter_context(
-                    folder_lock(path, path.name, advice="stop it, or wait; nothing was removed")
-                )
+                held.enter_context(folder_lock(path, path.name, advice="stop it, or wait; nothing was removed"))
         for path in found:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

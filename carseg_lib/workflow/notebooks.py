@@ -69,9 +69,7 @@ def declared_parameters(path: Path) -> set[str]:
     cells = files.read_json(path).get("cells", [])
     tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
     if not tagged:
-        raise CarsegError(
-            f"{path} has no cell tagged 'parameters': tag the cell that says run_name = \"quick\"."
-        )
+        raise CarsegError(f"{path} has no cell tagged 'parameters': tag the cell that says run_name = \"quick\".")
     tree = ast.parse("".join(tagged[0]["source"]))
     targets = [t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets]
     targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]

@@ -91,9 +91,7 @@ def run_lock(run: RunPaths) -> AbstractContextManager[None]:
     Raises:
         CarsegError: Another process holds it, or the folder cannot be written.
     """
-    return folder_lock(
-        run.folder, f"Run {run.folder.name!r}", advice="wait for it, or choose another name by RUN="
-    )
+    return folder_lock(run.folder, f"Run {run.folder.name!r}", advice="wait for it, or choose another name by RUN=")
 
 
 def _check(check: Callable[[Run], Any], run: Run) -> None:

@@ -54,16 +54,10 @@ def code_version(root: Path) -> dict[str, Any]:
     """
     commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
     changes = _git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
-    return {
-        "version": _version("carseg"),
-        "commit": commit,
-        "modified": None if changes is None else bool(changes),
-    }
+    return {"version": _version("carseg"), "commit": commit, "modified": None if changes is None else bool(changes)}
 
 
-def record(
-    run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256: str | None
-) -> dict[str, Any]:
+def record(run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256: str | None) -> dict[str, Any]:
     """Return the provenance of a run; the fields are listed at the top of this module.
 
     Args:

@@ -28,28 +28,8 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 
 LEAST_TOLERANCE = 0.01  # of a fraction: one percentage point
-RECIPE = (
-    "weights",
-    "backbone",
-    "parameters",
-    "epochs",
-    "batch_size",
-    "image_height",
-    "image_width",
-    "augmentation",
-)
-MADE = (
-    "made",
-    "carseg",
-    "python",
-    "system",
-    "packages",
-    "hardware",
-    "seed",
-    "device",
-    "num_processes",
-    "seconds",
-)
+RECIPE = ("weights", "backbone", "parameters", "epochs", "batch_size", "image_height", "image_width", "augmentation")
+MADE = ("made", "carseg", "python", "system", "packages", "hardware", "seed", "device", "num_processes", "seconds")
 COLUMNS = ["metric", "run", "reference", "difference", "tolerance", "ok"]
 
 
@@ -122,8 +102,7 @@ def compare_to_reference(metrics: Mapping[str, Any], reference: Mapping[str, Any
     equal |= {f"data.{key}": value for key, value in reference["data"].items()}
     equal |= {f"run.{key}": value for key, value in reference["recipe"].items()}
     rows: list[tuple[Any, ...]] = [
-        (path, values.get(path), value, math.nan, math.nan, values.get(path) == value)
-        for path, value in equal.items()
+        (path, values.get(path), value, math.nan, math.nan, values.get(path) == value) for path, value in equal.items()
     ]
     for path, row in expected.items():
         ours = value if _is_number(value := values.get(path)) else math.nan

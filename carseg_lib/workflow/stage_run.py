@@ -111,9 +111,7 @@ class StageRun:
                 stage.index(folder.parent)
             return None
         executed, memory = notebooks.run_notebook(
-            self._project.notebook(stage),
-            {"run_name": self._run.name},
-            {"CARSEG_REPORTS": str(folder.parent)},
+            self._project.notebook(stage), {"run_name": self._run.name}, {"CARSEG_REPORTS": str(folder.parent)}
         )
         notebooks.write_executed(executed, self._run.notebooks, stage.name)
         return memory

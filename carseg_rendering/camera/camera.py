@@ -123,9 +123,7 @@ def develop(linear: Array, scene: SceneParameters, rng: np.random.Generator) -> 
         ValueError: The light has another shape, is not finite or is all dark.
     """
     if linear.shape != (HEIGHT, WIDTH, 3) or not np.isfinite(linear).all() or linear.max() <= 0:
-        raise ValueError(
-            f"no picture to develop: needs finite light ({HEIGHT}, {WIDTH}, 3), some of it above 0"
-        )
+        raise ValueError(f"no picture to develop: needs finite light ({HEIGHT}, {WIDTH}, 3), some of it above 0")
     light = without_fireflies(np.maximum(linear.astype(float), 0.0))
     light = light * exposure(light) * _key(scene) * 2.0**scene.exposure_error
     light *= [scene.red_gain, 1.0, scene.blue_gain]

@@ -14,9 +14,7 @@ from scipy import ndimage
 from carseg_rendering.geometry.meshes import Array
 
 REACH = 3  # pixels to each side
-LIGHT = (
-    0.55  # difference of the prefiltered light, in its logarithm, at which a neighbour counts for exp(-1/2)
-)
+LIGHT = 0.55  # difference of the prefiltered light, in its logarithm, at which a neighbour counts for exp(-1/2)
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
@@ -34,9 +32,7 @@ def denoise(light: Array, guide: Array) -> Array:
     level = max(float(np.median(light @ LUMA.astype(np.float32))), 1e-6)
     # noise is skewed: a mean of square roots is not drawn up by rare bright paths as much
     root = np.sqrt(light)
-    rough = ndimage.median_filter(
-        np.log(light @ LUMA.astype(np.float32) + 0.05 * level), size=3, mode="nearest"
-    )
+    rough = ndimage.median_filter(np.log(light @ LUMA.astype(np.float32) + 0.05 * level), size=3, mode="nearest")
     features = np.concatenate([guide.astype(np.float32), rough[..., None] / np.float32(LIGHT)], axis=-1)
     total, weights = np.zeros_like(root), np.zeros(root.shape[:2], dtype=np.float32)
     padded, there = _padded(root), _padded(features)

@@ -102,9 +102,7 @@ def render_photo(
     camera = place_camera(scene, np.concatenate([part.mesh.vertices for part in main]))
     others = _other_cars(scene, shape, camera, draw["others"])
     corners = [_corners(shape.length, shape.width), *(car.corners for car in others)]
-    place = surroundings(
-        scene, draw["place"], keep_clear=np.concatenate(corners), camera_position=camera.position
-    )
+    place = surroundings(scene, draw["place"], keep_clear=np.concatenate(corners), camera_position=camera.position)
 
     seen, others = _drop_large_others(place, main, others, camera)
     content = [*place, *main, *(part for car in others for part in car.parts)]
@@ -112,9 +110,7 @@ def render_photo(
     light = Scene(content, emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
     photo = develop(denoise(without_fireflies(light), _guide(seen)), scene, draw["film"])
     cars = [RenderedCar(body_type, _mask(seen.group, 1))]
-    found = [
-        RenderedCar(car.body_type, _mask(seen.group, number)) for number, car in enumerate(others, start=2)
-    ]
+    found = [RenderedCar(car.body_type, _mask(seen.group, number)) for number, car in enumerate(others, start=2)]
     found = [car for car in found if car.mask.sum() >= FEWEST_PIXELS]
     cars += sorted(found, key=lambda car: -int(car.mask.sum()))
     parameters = _parameters(shape, paint, scene, cars, _unoccluded(main, camera))
@@ -132,14 +128,9 @@ def _with_changes(
     if unknown := set(changes).difference(*own.values()):
         raise ValueError(f"no parameter {min(unknown)!r} that could be changed")
     picked = {
-        part: {name: changes[key] for key, name in names.items() if key in changes}
-        for part, names in own.items()
+        part: {name: changes[key] for key, name in names.items() if key in changes} for part, names in own.items()
     }
-    return (
-        replace(shape, **picked["shape"]),
-        replace(look, **picked["look"]),
-        replace(scene, **picked["scene"]),
-    )
+    return (replace(shape, **picked["shape"]), replace(look, **picked["look"]), replace(scene, **picked["scene"]))
 
 
 def _corners(length: float, width: float, turn: float = 0.0, at: Floats = (0.0, 0.0)) -> Array:
@@ -149,9 +140,7 @@ def _corners(length: float, width: float, turn: float = 0.0, at: Floats = (0.0, 
     return square @ np.array([[c, s], [-s, c]]) + np.asarray(at)
 
 
-def _other_cars(
-    scene: SceneParameters, shape: CarShape, camera: Camera, rng: np.random.Generator
-) -> list[_OtherCar]:
+def _other_cars(scene: SceneParameters, shape: CarShape, camera: Camera, rng: np.random.Generator) -> list[_OtherCar]:
     """Cars that stand beside the main one, as in a row of parked cars, or behind it as seen from the camera."""
     ahead = np.array([np.cos(np.radians(scene.view_angle)), np.sin(np.radians(scene.view_angle))])
     distance = float(np.linalg.norm(camera.position[:2]))
@@ -201,14 +190,10 @@ def _drop_large_others(
 ) -> tuple[Visibility, list[_OtherCar]]:
     """The visibility, with only those other cars that are clearly smaller than the main car."""
     while True:
-        seen = trace_visibility(
-            [place, main, *(car.parts for car in others)], camera.sensor(), subsamples=SUBSAMPLES
-        )
+        seen = trace_visibility([place, main, *(car.parts for car in others)], camera.sensor(), subsamples=SUBSAMPLES)
         main_size = _size(seen.group, 1)
         keep = [
-            car
-            for number, car in enumerate(others, start=2)
-            if _size(seen.group, number) <= LARGEST_OTHER * main_size
+            car for number, car in enumerate(others, start=2) if _size(seen.group, number) <= LARGEST_OTHER * main_size
         ]
         if len(keep) == len(others):
             return seen, others
@@ -245,11 +230,7 @@ def _unoccluded(main: list[Part], camera: Camera) -> tuple[float, float]:
 
 
 def _parameters(
-    shape: CarShape,
-    look: CarLook,
-    scene: SceneParameters,
-    cars: list[RenderedCar],
-    unoccluded: tuple[float, float],
+    shape: CarShape, look: CarLook, scene: SceneParameters, cars: list[RenderedCar], unoccluded: tuple[float, float]
 ) -> dict[str, float | int | str]:
     visible = float(cars[0].mask.sum())
     rows, columns = np.nonzero(cars[0].mask)

@@ -121,9 +121,7 @@ def _sunlight(elevation: float, turbidity: float) -> Array:
     """The sun's irradiance (3,) after absorption by air and haze, klx; a low sun is red."""
     air = 1 / (np.sin(np.radians(elevation)) + 0.15 * (elevation + 3.885) ** -1.253)
     wavelengths = np.array([0.610, 0.550, 0.465])  # µm
-    haze = 0.5 * (
-        0.04608 * turbidity - 0.04586
-    )  # half of it, for what it scatters ahead arrives all the same
+    haze = 0.5 * (0.04608 * turbidity - 0.04586)  # half of it, for what it scatters ahead arrives all the same
     depth = 0.008735 * wavelengths**-4.08 + haze * wavelengths**-1.3
     sun = 128.0 * np.exp(-depth * air)
     return 0.75 * sun + 0.25 * (sun @ _LUMA)  # three wavelengths exaggerate its colour
@@ -135,9 +133,7 @@ def _overcast_sky(scene: SceneParameters, rng: np.random.Generator) -> Array:
     height = np.maximum(rays[..., 2], 0)
     towards_sun = np.maximum(rays @ _direction(scene.sun_azimuth, scene.sun_elevation), 0)
     patches = 0.5 - _clouds(rays, 0.9, rng)[1]
-    sky = (
-        (1 + 2 * height) / 3 * (1 + 0.45 * patches * np.clip(height / 0.2, 0, 1)) * (1 + 0.8 * towards_sun**4)
-    )
+    sky = (1 + 2 * height) / 3 * (1 + 0.45 * patches * np.clip(height / 0.2, 0, 1)) * (1 + 0.8 * towards_sun**4)
     return sky[..., None] * np.array([0.97, 1.0, 1.05])
 
 

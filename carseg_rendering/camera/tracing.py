@@ -113,9 +113,7 @@ class Scene:
         mi = mitsuba()
         sensor = mi.load_dict({**view, "film": _film(1), "sampler": sampler})
         integrator = mi.load_dict({"type": "path", "max_depth": MAX_DEPTH})
-        return np.array(
-            mi.render(self._scene, sensor=sensor, integrator=integrator, seed=seed), dtype=np.float32
-        )
+        return np.array(mi.render(self._scene, sensor=sensor, integrator=integrator, seed=seed), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,9 +130,7 @@ class Visibility:
     guide: Array
 
 
-def trace_visibility(
-    groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int
-) -> Visibility:
+def trace_visibility(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int) -> Visibility:
     """Find the visible part at each point of a raster finer than the pixels.
 
     Args:
@@ -153,9 +149,7 @@ def trace_visibility(
     order = np.array([-1, *(int(shape.id().removeprefix("group")) for shape in scene.shapes())])
     sampler = {"type": "stratified", "sample_count": 1, "jitter": False}
     sensor = mi.load_dict({**view, "film": _film(subsamples), "sampler": sampler})
-    integrator = mi.load_dict(
-        {"type": "aov", "aovs": "shape:shape_index,part:uv,facing:sh_normal,distance:depth"}
-    )
+    integrator = mi.load_dict({"type": "aov", "aovs": "shape:shape_index,part:uv,facing:sh_normal,distance:depth"})
     found = np.array(mi.render(scene, sensor=sensor, integrator=integrator), dtype=np.float32)[..., -7:]
     guide = np.concatenate([found[..., 1:6], np.log1p(found[..., 6:])], axis=-1)
     return Visibility(order[found[..., 0].round().astype(int)], guide)
@@ -164,22 +158,12 @@ def trace_visibility(
 def _labelled(parts: Sequence[Part]) -> Mesh:
     """Parts merged into one mesh; the texture coordinates of each are two numbers (0..1) that identify it."""
     mesh = merged([part.mesh for part in parts])
-    golden = np.array(
-        [0.7549, 0.5698]
-    )  # spreads points over a square: multiples of the plastic number's inverses
-    labels = [
-        np.tile((number * golden) % 1, (len(part.mesh.vertices), 1)) for number, part in enumerate(parts)
-    ]
+    golden = np.array([0.7549, 0.5698])  # spreads points over a square: multiples of the plastic number's inverses
+    labels = [np.tile((number * golden) % 1, (len(part.mesh.vertices), 1)) for number, part in enumerate(parts)]
     return replace(mesh, smooth=True, texcoords=np.concatenate(labels))
 
 
 def _film(scale: int) -> dict[str, Any]:
     # a box filter keeps a firefly within one pixel, so that `camera.without_fireflies` can find it
     size = {"width": WIDTH * scale, "height": HEIGHT * scale}
-    return {
-        "type": "hdrfilm",
-        **size,
-        "pixel_format": "rgb",
-        "component_format": "float32",
-        "rfilter": {"type": "box"},
-    }
+    return {"type": "hdrfilm", **size, "pixel_format": "rgb", "component_format": "float32", "rfilter": {"type": "box"}}

@@ -75,9 +75,7 @@ def _top(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
 
 def _inside(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
     shape = body.shape
-    rows = {"minivan": 3, "suv": 2, "sedan": 2, "convertible": 1 if shape.length < 4.2 else 2}[
-        shape.body_type
-    ]
+    rows = {"minivan": 3, "suv": 2, "sedan": 2, "convertible": 1 if shape.length < 4.2 else 2}[shape.body_type]
     belt = float(body.shoulder_height(0.0)) - 0.02
     half_width = float(cabin.base[:, 1].max()) - 0.05
     # a straight tub must end where the body begins to narrow
@@ -101,9 +99,7 @@ def _inside(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
 
 def _wheels(shape: CarShape, look: CarLook) -> list[Part]:
     rim = shape.rim_share * shape.wheel_radius
-    one = wheel(
-        shape.wheel_radius, shape.tyre_width, rim, RIM_PATTERNS[shape.rim % len(RIM_PATTERNS)], look.rims()
-    )
+    one = wheel(shape.wheel_radius, shape.tyre_width, rim, RIM_PATTERNS[shape.rim % len(RIM_PATTERNS)], look.rims())
     track = shape.width / 2 - shape.tyre_width / 2 - 0.035
     parts = []
     for x in (shape.front_axle, shape.rear_axle):
@@ -118,9 +114,7 @@ def _fittings(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]
     parts = []
     base = cabin.base[np.argmin(np.abs(cabin.base[:, 0] - (body.cowl_x - 0.42)))]
     for part in door_mirror(look.body()):
-        parts.append(
-            Part(part.name, part.mesh.moved(base + np.array([0.0, -0.02, 0.05])).with_mirror(), part.material)
-        )
+        parts.append(Part(part.name, part.mesh.moved(base + np.array([0.0, -0.02, 0.05])).with_mirror(), part.material))
     front_z, rear_z = plate_height(body)
     for x_index, z, turn in ((0, front_z, 0.0), (ROUND - 1, rear_z, 180.0)):
         at = body.at(np.array([float(x_index)]), np.array([z]))[0] + np.array(
@@ -133,11 +127,7 @@ def _fittings(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]
         for part in roof_rail(cabin.rail(), BLACK if shape.trim_style != 2 else CHROME):
             parts.append(Part(part.name, part.mesh.with_mirror(), part.material))
     if shape.spare_wheel:
-        at = [
-            float(body.points[-1, :, 0].min()) - 0.04,
-            0.0,
-            0.5 * (body.shape.cowl_height + shape.clearance) + 0.18,
-        ]
+        at = [float(body.points[-1, :, 0].min()) - 0.04, 0.0, 0.5 * (body.shape.cowl_height + shape.clearance) + 0.18]
         for part in spare_wheel(shape.wheel_radius * 0.95, 0.2, DULL):
             parts.append(Part(part.name, part.mesh.moved(at), part.material))
     return parts

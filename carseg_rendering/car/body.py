@@ -21,26 +21,8 @@ ROUND, UP, ACROSS = 221, 27, 29  # points of the grid: about 3 cm apart
 
 # Inset (m) from the outline at a share of the height between lower edge and shoulder, in the three directions.
 SIDE = [(0.0, 0.075), (0.06, 0.035), (0.16, 0.020), (0.45, 0.0), (0.75, 0.012), (0.92, 0.035), (1.0, 0.085)]
-FRONT = [
-    (0.0, 0.14),
-    (0.07, 0.06),
-    (0.22, 0.0),
-    (0.46, 0.0),
-    (0.55, 0.025),
-    (0.80, 0.050),
-    (0.93, 0.085),
-    (1.0, 0.17),
-]
-REAR = [
-    (0.0, 0.15),
-    (0.08, 0.06),
-    (0.22, 0.0),
-    (0.46, 0.0),
-    (0.54, 0.030),
-    (0.85, 0.055),
-    (0.95, 0.085),
-    (1.0, 0.15),
-]
+FRONT = [(0.0, 0.14), (0.07, 0.06), (0.22, 0.0), (0.46, 0.0), (0.55, 0.025), (0.80, 0.050), (0.93, 0.085), (1.0, 0.17)]
+REAR = [(0.0, 0.15), (0.08, 0.06), (0.22, 0.0), (0.46, 0.0), (0.54, 0.030), (0.85, 0.055), (0.95, 0.085), (1.0, 0.15)]
 
 
 class BodySurface:
@@ -173,9 +155,7 @@ class BodySurface:
         normals[[0, -1], :, 1] = 0
         return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
 
-    def round_at(
-        self, *, x: float | None = None, front_y: float | None = None, rear_y: float | None = None
-    ) -> float:
+    def round_at(self, *, x: float | None = None, front_y: float | None = None, rear_y: float | None = None) -> float:
         """The grid's `round` index of the left side at x, or of nose or tail at a distance y from the middle."""
         edge = self.points[:, UP // 2]
         index = np.arange(ROUND, dtype=float)
@@ -287,9 +267,7 @@ class BodySurface:
         angle = np.radians(np.linspace(-25, 205, 24))
         meshes = []
         for x, z, radius in self.arches:
-            reach = np.array(
-                [self.shape.width / 2 - 0.03, self.shape.width / 2 - 0.34, self.shape.width / 2 - 0.34]
-            )
+            reach = np.array([self.shape.width / 2 - 0.03, self.shape.width / 2 - 0.34, self.shape.width / 2 - 0.34])
             radii = np.array([radius, radius, 0.0])
             ring = np.stack(
                 [

@@ -80,9 +80,7 @@ def roof_rail(path: Array, material: BSDF) -> list[Part]:
     to_end = np.minimum(at, steps[-1] - at)
     points[:, 2] += 0.042 * np.sin(np.clip(to_end / 0.16, 0, 1) * np.pi / 2) - 0.004
     feet = [
-        box((0.10, 0.03, 0.045), rounding=0.012).moved(points[i] - [0, 0, 0.022])
-        for i in (8, 16)
-        if steps[-1] > 0.8
+        box((0.10, 0.03, 0.045), rounding=0.012).moved(points[i] - [0, 0, 0.022]) for i in (8, 16) if steps[-1] > 0.8
     ]
     return [Part("roof rail", merged([tube(points, 0.015, flatness=1.2), *feet]), material)]
 
@@ -127,11 +125,7 @@ def exhaust(*, radius: float = 0.035) -> list[Part]:
     profile = np.array([(r, y) for r, y in outside])
     return [
         Part("exhaust", lathe(profile, sides=20).turned("z", 90), metal((0.62, 0.61, 0.6), roughness=0.3)),
-        Part(
-            "exhaust's inside",
-            disc(radius - 0.003, sides=20).turned("z", 90).moved((0.10, 0, 0)),
-            plastic(_BLACK),
-        ),
+        Part("exhaust's inside", disc(radius - 0.003, sides=20).turned("z", 90).moved((0.10, 0, 0)), plastic(_BLACK)),
     ]
 
 
@@ -142,13 +136,10 @@ def wiper(length: float) -> list[Part]:
         length: Length of the blade, metres, 0.3-0.7.
     """
     arm = tube(
-        np.array([[0, 0, 0.005], [0.0, 0.06, 0.022], [0.012, 0.55 * length, 0.024]]),
-        np.array([0.013, 0.011, 0.006]),
+        np.array([[0, 0, 0.005], [0.0, 0.06, 0.022], [0.012, 0.55 * length, 0.024]]), np.array([0.013, 0.011, 0.006])
     )
     at = np.linspace(0, 1, 9)
-    blade = tube(
-        np.stack([np.full(9, 0.012), 0.05 + length * at, 0.004 + 0.014 * np.sin(np.pi * at)], 1), 0.008
-    )
+    blade = tube(np.stack([np.full(9, 0.012), 0.05 + length * at, 0.004 + 0.014 * np.sin(np.pi * at)], 1), 0.008)
     return [Part("wiper", merged([arm, blade]), plastic(_BLACK, roughness=0.4))]
 
 

@@ -93,13 +93,7 @@ class Greenhouse:
         for x in pillars:
             at = {"base": side("base", base, x), "roof": side("roof", roof, x)}
             cuts.append(
-                (
-                    "side glass",
-                    last_base,
-                    at["base"] - thick["base"] / 2,
-                    last_roof,
-                    at["roof"] - thick["roof"] / 2,
-                )
+                ("side glass", last_base, at["base"] - thick["base"] / 2, last_roof, at["roof"] - thick["roof"] / 2)
             )
             cuts.append(
                 (
@@ -114,21 +108,15 @@ class Greenhouse:
         wide = {"sedan": 2.4, "convertible": 5.0, "suv": 2.0, "minivan": 1.4}[shape.body_type]
         c_start = {name: at - wide * thick[name] for name, at in (("base", c_base), ("roof", c_roof))}
         cuts.append(("side glass", last_base, c_start["base"], last_roof, c_start["roof"]))
-        cuts.append(
-            ("pillar", c_start["base"], c_base + thick["base"], c_start["roof"], c_roof + thick["roof"])
-        )
-        cuts.append(
-            ("rear screen", c_base + thick["base"], len(base) - 1, c_roof + thick["roof"], len(roof) - 1)
-        )
+        cuts.append(("pillar", c_start["base"], c_base + thick["base"], c_start["roof"], c_roof + thick["roof"]))
+        cuts.append(("rear screen", c_base + thick["base"], len(base) - 1, c_roof + thick["roof"], len(roof) - 1))
         return cuts
 
     def _ring(self, ring: Array, name: str) -> Array:
         """(N, 3): the ring's points, the same number in each piece, so that base and roof correspond."""
         index: list[Array] = []
         for cut in self.cuts:
-            steps = (
-                STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
-            )
+            steps = STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
             start, end = cut[1:3] if name == "base" else cut[3:5]
             index.append(np.linspace(start, end, steps + 1)[:-1])
         index.append(np.array([len(ring) - 1.0]))
@@ -145,9 +133,7 @@ class Greenhouse:
         outwards = np.stack([-across[:, 1], across[:, 0]], -1)
         outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
         outwards[[0, -1]] = [[1.0, 0.0], [-1.0, 0.0]]
-        outwards *= np.sign(
-            (outwards * (self.base[:, :2] - [self.base[:, 0].mean(), 0])).sum(1, keepdims=True)
-        )
+        outwards *= np.sign((outwards * (self.base[:, :2] - [self.base[:, 0].mean(), 0])).sum(1, keepdims=True))
         bulge = 0.030 * np.sin(np.pi * share)
         band[..., :2] += outwards[:, None] * bulge
         band[[0, -1], :, 1] = 0
@@ -160,9 +146,7 @@ class Greenhouse:
         # of the band's height: the sill below the glass and the header over it
         low, high = 1, UP - 2
         for cut in self.cuts:
-            steps = (
-                STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
-            )
+            steps = STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
             piece = self.band[start : start + steps + 1]
             start += steps
             if "pillar" in cut[0]:
@@ -205,8 +189,7 @@ class Greenhouse:
     def windscreen_frame(self) -> Mesh:
         """A convertible's bar round its windscreen."""
         corner = (
-            sum(STEPS["screen" if "screen" in cut[0] else "pillar"] for cut in self.cuts[:2])
-            - STEPS["pillar"] // 2
+            sum(STEPS["screen" if "screen" in cut[0] else "pillar"] for cut in self.cuts[:2]) - STEPS["pillar"] // 2
         )
         left = np.concatenate([self.band[corner, :, :], self.roof[corner::-1]])
         path = np.concatenate([left, left[-2::-1] * [1, -1, 1]])

@@ -152,11 +152,7 @@ def _tub(cabin: Cabin, colour: Colour) -> list[Part]:
         Part("tub", merged(shell), matte(CARPET)),
         Part("shelf", shelf, matte((0.022, 0.022, 0.023))),
         Part("door trim", merged([sill, arm]).with_mirror(), trim),
-        Part(
-            "door cards",
-            card.with_mirror(),
-            plastic(0.8 * np.asarray(colour, dtype=float) + 0.003, roughness=0.5),
-        ),
+        Part("door cards", card.with_mirror(), plastic(0.8 * np.asarray(colour, dtype=float) + 0.003, roughness=0.5)),
         Part("tunnel", merged([tunnel, armrest]), trim),
     ]
 
@@ -166,16 +162,7 @@ def _dashboard(cabin: Cabin) -> list[Part]:
     depth = min(0.55, cabin.front_x - cabin.steering[0] - 0.12)
     top, half = cabin.belt_z, cabin.half_width - 0.02
     profile = np.array(
-        [
-            (0, -0.03),
-            (0.3, 0.0),
-            (0.7, 0.015),
-            (0.92, 0.0),
-            (1.0, -0.05),
-            (0.97, -0.16),
-            (0.8, -0.34),
-            (0.5, -0.40),
-        ]
+        [(0, -0.03), (0.3, 0.0), (0.7, 0.015), (0.92, 0.0), (1.0, -0.05), (0.97, -0.16), (0.8, -0.34), (0.5, -0.40)]
     )
     across = np.linspace(-half, half, 31)
     hood = 0.05 * np.exp(-(((across - cabin.seat_y) / 0.17) ** 4)) + 0.012 * np.exp(-((across / 0.16) ** 4))
@@ -186,8 +173,7 @@ def _dashboard(cabin: Cabin) -> list[Part]:
     edge = cabin.front_x - depth
     screen = box((0.015, 0.24, 0.14), rounding=0.007).turned("y", 8).moved((edge - 0.015, 0, top - 0.03))
     vents = [
-        box((0.01, 0.11, 0.05), rounding=0.004).moved((edge + 0.003, y, top - 0.09))
-        for y in (-0.8 * half, 0.88 * half)
+        box((0.01, 0.11, 0.05), rounding=0.004).moved((edge + 0.003, y, top - 0.09)) for y in (-0.8 * half, 0.88 * half)
     ]
     stack = box((0.22, 0.26, 0.30), rounding=0.03).moved((edge + 0.06, 0, top - 0.26))
     return [
@@ -201,9 +187,7 @@ def _steering_wheel(cabin: Cabin) -> list[Part]:
     """The steering wheel: a rim, three spokes and the boss in the middle."""
     round_ = np.linspace(0, 2 * np.pi, 29)[:-1]
     rim = tube(
-        np.stack([0 * round_, _WHEEL_RADIUS * np.cos(round_), _WHEEL_RADIUS * np.sin(round_)], 1),
-        0.016,
-        closed=True,
+        np.stack([0 * round_, _WHEEL_RADIUS * np.cos(round_), _WHEEL_RADIUS * np.sin(round_)], 1), 0.016, closed=True
     )
     spokes = [
         tube(np.array([[0.03, 0.0, 0.0], [0.0, _WHEEL_RADIUS * np.cos(a), _WHEEL_RADIUS * np.sin(a)]]), 0.016)
@@ -216,11 +200,7 @@ def _steering_wheel(cabin: Cabin) -> list[Part]:
         return mesh.turned("y", _WHEEL_TILT).moved(cabin.steering)
 
     return [
-        Part(
-            "steering wheel",
-            placed(merged([rim, boss, column])),
-            plastic((0.02, 0.02, 0.021), roughness=0.35),
-        ),
+        Part("steering wheel", placed(merged([rim, boss, column])), plastic((0.02, 0.02, 0.021), roughness=0.35)),
         Part("steering spokes", placed(merged(spokes)), metal((0.4, 0.4, 0.41), roughness=0.3)),
     ]
 
@@ -230,8 +210,7 @@ def _hoops(cabin: Cabin) -> list[Part]:
     x = cabin.hips[0] - 0.40 * (cabin.shoulder_z - cabin.cushion_z) - 0.08
     turn = np.linspace(0, np.pi, 11)
     hoop = tube(
-        np.stack([np.full(11, x), 0.14 * np.cos(turn), cabin.belt_z - 0.02 + 0.20 * np.sin(turn) ** 0.7], 1),
-        0.02,
+        np.stack([np.full(11, x), 0.14 * np.cos(turn), cabin.belt_z - 0.02 + 0.20 * np.sin(turn) ** 0.7], 1), 0.02
     )
     hoops = merged([hoop.moved((0, side * cabin.seat_y, 0)) for side in (1, -1)])
     return [Part("roll hoops", hoops, metal((0.55, 0.55, 0.56), roughness=0.35))]

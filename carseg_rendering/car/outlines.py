@@ -7,9 +7,7 @@ import numpy as np
 from carseg_rendering.geometry.meshes import Array
 
 
-def outline(
-    front: float, rear: float, half_width: float, exponents: tuple[float, float], count: int
-) -> Array:
+def outline(front: float, rear: float, half_width: float, exponents: tuple[float, float], count: int) -> Array:
     """Half a rounded rectangle in plan, from its front middle round the left to its rear middle.
 
     Args:

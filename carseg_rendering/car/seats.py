@@ -74,17 +74,12 @@ def front_seat(cabin: Cabin, hip: float, y: float, cover: BSDF, inlay: BSDF) -> 
     """
     z, top, half = cabin.cushion_z, cabin.shoulder_z, min(0.26, 0.42 * cabin.half_width)
     lean = 0.34 * (top - z)
-    cushion = pad(
-        (hip - 0.02, z - 0.07), (hip + 0.50, z - 0.02), half_width=half, thickness=0.075, bolster=0.5
-    )
-    back = pad(
-        (hip - lean, top), (hip, z - 0.06), half_width=0.95 * half, thickness=0.07, bow=0.02, bolster=0.7
-    )
+    cushion = pad((hip - 0.02, z - 0.07), (hip + 0.50, z - 0.02), half_width=half, thickness=0.075, bolster=0.5)
+    back = pad((hip - lean, top), (hip, z - 0.06), half_width=0.95 * half, thickness=0.07, bow=0.02, bolster=0.7)
     head_x, head_z = hip - lean - 0.03, top + 0.005
     head = pad((head_x - 0.02, head_z + 0.19), (head_x, head_z), half_width=0.13, thickness=0.05)
     rods = [
-        tube(np.array([[head_x, side, top - 0.05], [head_x, side, head_z + 0.05]]), 0.008)
-        for side in (-0.05, 0.05)
+        tube(np.array([[head_x, side, top - 0.05], [head_x, side, head_z + 0.05]]), 0.008) for side in (-0.05, 0.05)
     ]
     middle = [
         pad((hip + 0.06, z + 0.005), (hip + 0.47, z + 0.045), half_width=0.58 * half, thickness=0.012),
@@ -128,9 +123,7 @@ def bench(cabin: Cabin, hip: float, cover: BSDF, inlay: BSDF, *, last: bool) -> 
     middles, places = [], (-0.56 * half, 0.56 * half)
     for y in places:
         x = hip - lean - 0.02
-        pieces.append(
-            pad((x - 0.02, top + 0.14), (x, top - 0.01), half_width=0.12, thickness=0.045).moved((0, y, 0))
-        )
+        pieces.append(pad((x - 0.02, top + 0.14), (x, top - 0.01), half_width=0.12, thickness=0.045).moved((0, y, 0)))
         middles.append(
             pad(
                 (hip - 0.85 * lean + 0.08, top - 0.1),
@@ -149,13 +142,7 @@ def bench(cabin: Cabin, hip: float, cover: BSDF, inlay: BSDF, *, last: bool) -> 
 
 
 def pad(
-    start: Floats,
-    end: Floats,
-    *,
-    half_width: float,
-    thickness: float,
-    bow: float = 0.0,
-    bolster: float = 0.0,
+    start: Floats, end: Floats, *, half_width: float, thickness: float, bow: float = 0.0, bolster: float = 0.0
 ) -> Mesh:
     """An upholstered pad about y = 0, its middle line from `start` to `end` (x, z); its face lies to the line's left.
 

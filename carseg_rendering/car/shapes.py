@@ -20,38 +20,18 @@ RANGES: dict[str, tuple[tuple[float, float], ...]] = {
     "width": ((1.76, 2.02), (1.70, 1.90), (1.70, 1.88), (1.78, 2.02)),
     "height": ((1.6, 1.95), (1.4, 1.57), (1.24, 1.42), (1.66, 1.86)),
     "wheelbase_share": ((0.575, 0.625), (0.575, 0.615), (0.56, 0.61), (0.595, 0.635)),  # of the length
-    "overhang_share": (
-        (0.44, 0.50),
-        (0.44, 0.50),
-        (0.43, 0.50),
-        (0.46, 0.52),
-    ),  # front's share of both overhangs
+    "overhang_share": ((0.44, 0.50), (0.44, 0.50), (0.43, 0.50), (0.46, 0.52)),  # front's share of both overhangs
     "clearance": ((0.2, 0.34), (0.14, 0.22), (0.12, 0.18), (0.13, 0.2)),  # under the sill
     "nose_height": ((0.88, 1.18), (0.72, 0.9), (0.64, 0.8), (0.74, 0.92)),  # the hood's front edge
     "cowl_height": ((1.1, 1.32), (0.94, 1.08), (0.86, 0.97), (1.0, 1.14)),  # the windscreen's base
-    "belt_rise": (
-        (0.00, 0.09),
-        (0.00, 0.10),
-        (-0.03, 0.08),
-        (-0.02, 0.08),
-    ),  # from the windscreen to the tail
+    "belt_rise": ((0.00, 0.09), (0.00, 0.10), (-0.03, 0.08), (-0.02, 0.08)),  # from the windscreen to the tail
     "hood_length": ((0.94, 1.4), (1.02, 1.42), (1.12, 1.6), (0.7, 1.06)),  # nose to windscreen
     "deck_length": ((0.05, 0.13), (0.40, 0.80), (0.58, 1.05), (0.05, 0.13)),  # tail to the rear screen's base
     "windscreen_rake": ((36.0, 55.0), (54.0, 63.0), (56.0, 64.0), (52.0, 65.0)),
     "rear_rake": ((4.0, 32.0), (50.0, 64.0), (50.0, 64.0), (6.0, 26.0)),
-    "roof_crown": (
-        (0.02, 0.06),
-        (0.03, 0.06),
-        (0.03, 0.06),
-        (0.03, 0.06),
-    ),  # rise of the roof's middle over its edge
+    "roof_crown": ((0.02, 0.06), (0.03, 0.06), (0.03, 0.06), (0.03, 0.06)),  # rise of the roof's middle over its edge
     "roof_drop": ((0.00, 0.06), (0.02, 0.08), (0.02, 0.07), (0.00, 0.06)),  # of its rear end under its peak
-    "tumblehome": (
-        (0.07, 0.15),
-        (0.13, 0.20),
-        (0.14, 0.22),
-        (0.08, 0.16),
-    ),  # inward lean of each side's glass
+    "tumblehome": ((0.07, 0.15), (0.13, 0.20), (0.14, 0.22), (0.08, 0.16)),  # inward lean of each side's glass
     "nose_exponent": ((4.2, 8.0), (3.4, 5.4), (3.2, 5.0), (2.8, 4.0)),  # plan of the front: 2 round, 8 square
     "nose_lean": ((0.25, 0.75), (0.5, 0.95), (0.65, 1.05), (0.8, 1.25)),  # how far its upper part leans back
     "tail_exponent": ((4.4, 6.5), (3.6, 5.2), (3.4, 5.0), (4.4, 6.5)),

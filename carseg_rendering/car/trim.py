@@ -41,24 +41,15 @@ def _front(body: BodySurface) -> list[Part]:
     frame_high = [(s, z + 0.012) for s, z in upper]
     inner_low = [(s, z + 0.22 * shape.lamp_height) for s, z in lower]
     inner_high = [
-        (s, max(z - 0.2 * shape.lamp_height, zl + 0.03))
-        for (s, z), (_, zl) in zip(upper, inner_low, strict=True)
+        (s, max(z - 0.2 * shape.lamp_height, zl + 0.03)) for (s, z), (_, zl) in zip(upper, inner_low, strict=True)
     ]
     parts = [
-        Part(
-            "lamp frame",
-            body.patch(start - 0.4, end + 0.4, frame_low, frame_high, lift=0.003).with_mirror(),
-            BLACK,
-        ),
+        Part("lamp frame", body.patch(start - 0.4, end + 0.4, frame_low, frame_high, lift=0.003).with_mirror(), BLACK),
         Part("headlamp", body.patch(start, end, lower, upper, lift=0.008).with_mirror(), CLEAR),
     ]
     middle = start + 0.52 * (end - start)
     parts.append(
-        Part(
-            "beam",
-            body.patch(start + 0.5, middle, inner_low, inner_high, lift=0.014).with_mirror(),
-            REFLECTOR,
-        )
+        Part("beam", body.patch(start + 0.5, middle, inner_low, inner_high, lift=0.014).with_mirror(), REFLECTOR)
     )
     parts.append(Part("turn lamp", body.patch(end - 2.0, end, lower, upper, lift=0.011).with_mirror(), AMBER))
 
@@ -72,9 +63,7 @@ def _front(body: BodySurface) -> list[Part]:
     rim_high = [(s, z + 0.022) for s, z in curve_high]
     surround = CHROME if shape.trim_style == 2 or shape.rim % 2 else DULL
     parts.append(
-        Part(
-            "grille frame", body.patch(0, reach + 0.7, rim_low, rim_high, lift=0.006).with_mirror(), surround
-        )
+        Part("grille frame", body.patch(0, reach + 0.7, rim_low, rim_high, lift=0.006).with_mirror(), surround)
     )
     parts.append(Part("grille", body.patch(0, reach, curve_low, curve_high, lift=0.012).with_mirror(), BLACK))
     for share in np.linspace(0.25, 0.75, 2 + shape.rim % 2):
@@ -92,13 +81,9 @@ def _front(body: BodySurface) -> list[Part]:
         a, b = body.round_at(front_y=0.72 * shape.width / 2), body.round_at(front_y=0.79 * shape.width / 2)
         z = bottom + 0.19
         parts.append(
-            Part(
-                "fog recess", body.patch(a - 0.5, b + 0.7, z - 0.05, z + 0.05, lift=0.004).with_mirror(), DULL
-            )
+            Part("fog recess", body.patch(a - 0.5, b + 0.7, z - 0.05, z + 0.05, lift=0.004).with_mirror(), DULL)
         )
-        parts.append(
-            Part("fog lamp", body.patch(a, b, z - 0.028, z + 0.028, lift=0.010).with_mirror(), CLEAR)
-        )
+        parts.append(Part("fog lamp", body.patch(a, b, z - 0.028, z + 0.028, lift=0.010).with_mirror(), CLEAR))
     # the shut line of the hood
     seam = body.patch(0, start, top + 0.018, top + 0.026, lift=0.004, steps=(20, 2)).with_mirror()
     parts.append(Part("hood line", seam, BLACK))
@@ -119,17 +104,13 @@ def _rear(body: BodySurface) -> list[Part]:
     third = low + 0.3 * (top - low)
     parts.append(
         Part(
-            "reverse lamp",
-            body.patch(outer + 1.0, inner - 0.4, third, third + 0.045, lift=0.012).with_mirror(),
-            CLEAR,
+            "reverse lamp", body.patch(outer + 1.0, inner - 0.4, third, third + 0.045, lift=0.012).with_mirror(), CLEAR
         )
     )
     # lid or gate: gaps, the plate's recess, a bumper's rubber
     edge = body.round_at(rear_y=0.78 * shape.width / 2)
     bumper = shape.clearance + 0.36
-    parts.append(
-        Part("lid gap", body.patch(edge, ROUND - 1, bumper, bumper + 0.010, lift=0.004).with_mirror(), BLACK)
-    )
+    parts.append(Part("lid gap", body.patch(edge, ROUND - 1, bumper, bumper + 0.010, lift=0.004).with_mirror(), BLACK))
     recess = body.round_at(rear_y=0.34)
     plate_z = plate_height(body)[1]
     parts.append(
@@ -139,9 +120,7 @@ def _rear(body: BodySurface) -> list[Part]:
             DULL,
         )
     )
-    bar = body.patch(
-        body.round_at(rear_y=0.42), ROUND - 1, plate_z + 0.10, plate_z + 0.135, lift=0.012
-    ).with_mirror()
+    bar = body.patch(body.round_at(rear_y=0.42), ROUND - 1, plate_z + 0.10, plate_z + 0.135, lift=0.012).with_mirror()
     parts.append(Part("lid bar", bar, CHROME if shape.trim_style == 2 else BLACK))
     lip = body.patch(
         body.round_at(rear_y=0.80 * shape.width / 2),
@@ -201,11 +180,7 @@ def _sides(body: BodySurface, look: CarLook) -> list[Part]:
             )
         )
         parts.append(
-            Part(
-                "handle",
-                body.patch(a, b, belt - 0.012, belt + 0.016, lift=0.028, steps=(8, 3)).with_mirror(),
-                handle,
-            )
+            Part("handle", body.patch(a, b, belt - 0.012, belt + 0.016, lift=0.028, steps=(8, 3)).with_mirror(), handle)
         )
     if shape.side_moulding:
         z = shape.clearance + 0.46 * (float(body.shoulder_height(0.0)) - shape.clearance)
@@ -220,9 +195,7 @@ def _sides(body: BodySurface, look: CarLook) -> list[Part]:
     if shape.sliding_door:
         z = float(body.shoulder_height(body.deck_x)) - 0.10
         a, b = body.round_at(x=rear_gap + 0.05), body.round_at(x=-shape.length / 2 + 0.25)
-        parts.append(
-            Part("door rail", body.patch(a, b, z, z + 0.022, lift=0.004, steps=(30, 2)).with_mirror(), BLACK)
-        )
+        parts.append(Part("door rail", body.patch(a, b, z, z + 0.022, lift=0.004, steps=(30, 2)).with_mirror(), BLACK))
     return parts
 
 

@@ -10,18 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, metal, plastic
-from carseg_rendering.geometry.meshes import (
-    Array,
-    Mesh,
-    Part,
-    box,
-    disc,
-    grid,
-    lathe,
-    merged,
-    tube,
-    without_faces,
-)
+from carseg_rendering.geometry.meshes import Array, Mesh, Part, box, disc, grid, lathe, merged, tube, without_faces
 
 _SIDES = 48  # points round the tyre and the rim
 _RUBBER = (0.013, 0.013, 0.014)
@@ -102,9 +91,7 @@ def wheel(radius: float, width: float, rim_radius: float, pattern: str, rim_mate
         raise ValueError(f"a rim of radius {rim_radius} does not fit a tyre of radius {radius}")
     design, edge = _PATTERNS[pattern], width / 2 - 0.018
     rim = rim_radius
-    barrel = lathe(
-        np.array([(rim - 0.016, -edge), (rim - 0.020, 0.0), (rim - 0.016, edge - 0.03)]), sides=_SIDES
-    )
+    barrel = lathe(np.array([(rim - 0.016, -edge), (rim - 0.020, 0.0), (rim - 0.016, edge - 0.03)]), sides=_SIDES)
     lip = [
         (rim - 0.018, edge - 0.040),
         (rim - 0.012, edge - 0.008),
@@ -153,9 +140,7 @@ def _brake(rim: float, width: float) -> list[Part]:
     """The brake disc and its calliper, seen through the gaps of the rim."""
     size, y = 0.74 * rim, -0.15 * width
     rotor = [(0.35 * size, y), (0.97 * size, y), (size, y - 0.004), (size, y - 0.02)]
-    calliper = (
-        box((0.34 * size, 0.045, 0.62 * size), rounding=0.02).moved((-0.82 * size, y, 0)).turned("y", -20)
-    )
+    calliper = box((0.34 * size, 0.045, 0.62 * size), rounding=0.02).moved((-0.82 * size, y, 0)).turned("y", -20)
     return [
         Part("brake disc", lathe(np.array(rotor), sides=32), metal((0.42, 0.41, 0.40), roughness=0.35)),
         Part("brake calliper", calliper, plastic((0.05, 0.05, 0.055), roughness=0.4)),
@@ -174,13 +159,7 @@ def _spoked_face(design: _Pattern, rim: float, edge: float, material: BSDF) -> l
     turns = 360 / design.places * np.arange(design.places)
     spokes = merged([bar.turned("y", turn) for turn in turns for bar in bars])
     y = float(_depth(design, np.zeros(1), rim, edge)[0])
-    hub = [
-        (0.0, y - 0.012),
-        (0.14 * rim, y - 0.012),
-        (0.15 * rim, y + 0.004),
-        (0.25 * rim, y),
-        (0.28 * rim, y - 0.05),
-    ]
+    hub = [(0.0, y - 0.012), (0.14 * rim, y - 0.012), (0.15 * rim, y + 0.004), (0.25 * rim, y), (0.28 * rim, y - 0.05)]
     cap = [(0.0, y + 0.003), (0.09 * rim, y + 0.001), (0.12 * rim, y - 0.006), (0.13 * rim, y - 0.015)]
     return [
         Part("spokes", replace(spokes, smooth=False), material),
@@ -226,12 +205,7 @@ def _cover(design: _Pattern, rim: float, edge: float, material: BSDF) -> list[Pa
     ring = np.linspace(0, 2 * np.pi, 37)[:-1]
     r = 0.46 * rim
     crease = np.stack(
-        [
-            r * np.cos(ring),
-            np.full(36, float(_depth(design, np.array([0.46]), rim, edge)[0])),
-            r * np.sin(ring),
-        ],
-        1,
+        [r * np.cos(ring), np.full(36, float(_depth(design, np.array([0.46]), rim, edge)[0])), r * np.sin(ring)], 1
     )
     return [
         Part("wheel cover", without_faces(bowl, in_hole), material),

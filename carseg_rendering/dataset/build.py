@@ -44,9 +44,7 @@ LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publi
 _DAY = (1980, 1, 1, 0, 0, 0)  # date of every file in an archive: the earliest of the format
 _PLAIN_FILE = 0o100644
 
-Contents = dict[
-    str, bytes | Path
-]  # of a data set, by the file's name in it; a Path names a file with the content
+Contents = dict[str, bytes | Path]  # of a data set, by the file's name in it; a Path names a file with the content
 
 
 def build(
@@ -68,13 +66,7 @@ def build(
         CarsegError: Mitsuba is not installed, or the folder cannot be written or holds other files.
     """
     packaged = plan == DatasetPlan() and not out
-    path = (
-        builtin_archive()
-        if packaged
-        else Path(out).expanduser()
-        if out
-        else project_folder() / folder_name(plan)
-    )
+    path = builtin_archive() if packaged else Path(out).expanduser() if out else project_folder() / folder_name(plan)
     if not packaged:
         check_replaceable(path)
     with work_lock(work_folder(plan)) as work:
@@ -104,9 +96,7 @@ def dataset_contents(plan: DatasetPlan, work: Path, strips: Mapping[str, bytes])
     """
     shards = [read_shard(work, index) for index in range(plan.photos)]
     if not all(shards):
-        raise CarsegError(
-            f"{work}: photo {shards.index({})} is missing or damaged; run make render-dataset again"
-        )
+        raise CarsegError(f"{work}: photo {shards.index({})} is missing or damaged; run make render-dataset again")
     splits = plan.splits()
     contents: Contents = {"README.md": dataset_card(plan, shards, splits).encode()}
     for split in SPLITS:
@@ -144,9 +134,7 @@ def coco_instances(plan: DatasetPlan, shards: list[Shard], splits: list[str], sp
             "contributor": "carseg contributors",
         },
         "licenses": [LICENCE],
-        "categories": [
-            {"id": k, "name": name, "supercategory": "car"} for k, name in enumerate(BODY_TYPES, 1)
-        ],
+        "categories": [{"id": k, "name": name, "supercategory": "car"} for k, name in enumerate(BODY_TYPES, 1)],
         "images": images,
         "annotations": annotations,
     }
@@ -195,9 +183,7 @@ def check_replaceable(folder: Path) -> None:
     try:
         read_plan(folder)
     except CarsegError:
-        raise CarsegError(
-            f"OUT={folder}: holds something else than a rendered data set; name another"
-        ) from None
+        raise CarsegError(f"OUT={folder}: holds something else than a rendered data set; name another") from None
 
 
 def write_archive(contents: Contents, path: Path) -> None:
@@ -225,9 +211,7 @@ def read_plan(folder: Path) -> DatasetPlan:
     try:
         return DatasetPlan.from_json(files.read_json(folder / "annotations" / "test.json")["info"]["plan"])
     except (CarsegError, KeyError, TypeError):
-        raise CarsegError(
-            f"{folder}: not a folder of rendered photos; make render-dataset makes one"
-        ) from None
+        raise CarsegError(f"{folder}: not a folder of rendered photos; make render-dataset makes one") from None
 
 
 def _bytes(content: bytes | Path) -> bytes:

@@ -77,12 +77,8 @@ def dataset_card(plan: DatasetPlan, shards: list[Shard], splits: list[str]) -> s
         shards: Its photos, by index.
         splits: The split of each photo, by index.
     """
-    counts = Counter(
-        (shard["cars"][0]["body_type"], split) for shard, split in zip(shards, splits, strict=True)
-    )
-    rows: list[list[Any]] = [
-        [body_type, *(counts[body_type, split] for split in SPLITS)] for body_type in BODY_TYPES
-    ]
+    counts = Counter((shard["cars"][0]["body_type"], split) for shard, split in zip(shards, splits, strict=True))
+    rows: list[list[Any]] = [[body_type, *(counts[body_type, split] for split in SPLITS)] for body_type in BODY_TYPES]
     rows.append(["all", *(sum(row[k] for row in rows) for k in range(1, len(SPLITS) + 1))])
     height, width = shards[0]["cars"][0]["segmentation"]["size"]
     from carseg_rendering.camera.render import SAMPLES, SUBSAMPLES

@@ -95,15 +95,11 @@ def _stored_cars(data: Path) -> dict[str, list[dict[str, Any]]]:
     return cars
 
 
-def _compare(
-    render: Render, plan: DatasetPlan, data: Path, index: int, stored: list[dict[str, Any]]
-) -> Comparison:
+def _compare(render: Render, plan: DatasetPlan, data: Path, index: int, stored: list[dict[str, Any]]) -> Comparison:
     fresh = render(index, seed=plan.seed, realism=plan.realism)
     masks = [decode_segmentation(car["segmentation"], *car["segmentation"]["size"]) for car in stored]
     extents = [(x1, y1, x2 - x1, y2 - y1) for x1, y1, x2, y2 in map(box_of_mask, masks)]
-    same_cars = [BODY_TYPES[car["category_id"] - 1] for car in stored] == [
-        car.body_type for car in fresh.cars
-    ]
+    same_cars = [BODY_TYPES[car["category_id"] - 1] for car in stored] == [car.body_type for car in fresh.cars]
     pairs = zip(masks, (car.mask for car in fresh.cars), strict=True) if same_cars else []
     ious = [float(np.sum(ours & theirs) / np.sum(ours | theirs)) for ours, theirs in pairs]
     name = photo_name(index)

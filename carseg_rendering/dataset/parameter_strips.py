@@ -83,18 +83,11 @@ def render_strips(
         JPEGs by parameter, each with its frames side by side.
     """
     frames = {
-        (name, k): work / f"strip-{name}-{k}.jpg"
-        for name, (_, values) in strips.items()
-        for k in range(len(values))
+        (name, k): work / f"strip-{name}-{k}.jpg" for name, (_, values) in strips.items() for k in range(len(values))
     }
     tasks = [
         partial(
-            _render_frame,
-            render,
-            plan,
-            path,
-            _index_of(strips[name][0], plan.seed),
-            BASE | {name: strips[name][1][k]},
+            _render_frame, render, plan, path, _index_of(strips[name][0], plan.seed), BASE | {name: strips[name][1][k]}
         )
         for (name, k), path in frames.items()
         if not path.is_file()
@@ -113,9 +106,7 @@ def _index_of(body_type: str, seed: int) -> int:
     return next(index for index in range(100) if body_type_of(index, seed) == body_type)
 
 
-def _render_frame(
-    render: Render, plan: DatasetPlan, path: Path, index: int, changes: Mapping[str, Any]
-) -> None:
+def _render_frame(render: Render, plan: DatasetPlan, path: Path, index: int, changes: Mapping[str, Any]) -> None:
     files.write_bytes(path, render(index, seed=plan.seed, realism=plan.realism, changes=changes).jpeg)
 
 
@@ -126,12 +117,7 @@ def _side_by_side(paths: list[Path], values: Sequence[Any]) -> bytes:
         strip.paste(frame, (k * frame.width, 0))
         corner = (k * frame.width + 6, frame.height - 18)
         ImageDraw.Draw(strip).text(
-            corner,
-            f"{values[k]}",
-            fill="white",
-            font=ImageFont.load_default(13),
-            stroke_width=2,
-            stroke_fill="black",
+            corner, f"{values[k]}", fill="white", font=ImageFont.load_default(13), stroke_width=2, stroke_fill="black"
         )
     encoded = io.BytesIO()
     strip.save(encoded, "JPEG", quality=_QUALITY, subsampling=0)

@@ -11,12 +11,7 @@ from typing import Any, Self
 
 from carseg_lib.core.errors import CarsegError
 
-SHARES = {
-    "suv": 30,
-    "sedan": 35,
-    "convertible": 20,
-    "minivan": 15,
-}  # percent of the photos, in the study's order
+SHARES = {"suv": 30, "sedan": 35, "convertible": 20, "minivan": 15}  # percent of the photos, in the study's order
 REALISM_LEVELS = ("plain", "light", "places", "full")  # of the renderer; each adds to the one before
 PHOTOS = 2109  # in the packaged data set: a quarter of the paper's
 FEWEST_PHOTOS = 200  # every type in every split
@@ -75,9 +70,7 @@ class DatasetPlan:
         """
         train, validation, test = split_sizes(self.photos)
         order = sorted(range(self.photos), key=lambda index: (body_type_of(index, self.seed), index))
-        dealt = sorted(
-            range(self.photos), key=lambda place: (place * _GOLDEN + self.seed * _SEED_STEP) % _TURN
-        )
+        dealt = sorted(range(self.photos), key=lambda place: (place * _GOLDEN + self.seed * _SEED_STEP) % _TURN)
         names = ["test"] * test + ["validation"] * validation + ["train"] * train
         splits = [""] * self.photos
         for place, name in zip(dealt, names, strict=True):

@@ -42,9 +42,7 @@ Shard = dict[str, Any]
 _LOG_EVERY = 15.0  # seconds
 
 
-def render_photo(
-    index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None
-) -> RenderedPhoto:
+def render_photo(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> RenderedPhoto:
     """Render one photo; the renderer is imported when this is called.
 
     Args:
@@ -217,9 +215,7 @@ def _render_shard(render: Render, plan: DatasetPlan, work: Path, index: int) -> 
     except CarsegError:
         raise
     except Exception as error:
-        raise RuntimeError(
-            f"photo {index} (seed {plan.seed}, realism {plan.realism}) failed: {error}"
-        ) from error
+        raise RuntimeError(f"photo {index} (seed {plan.seed}, realism {plan.realism}) failed: {error}") from error
     files.write_bytes(work / shard["photo"], photo.jpeg)
     files.write_json((work / shard["photo"]).with_suffix(".json"), shard)
 

@@ -36,9 +36,7 @@ def contact_sheet(data: Path, path: Path, first: int = 0) -> Path:
     for index in range(first, plan.photos):
         chosen[body_type_of(index, plan.seed)].append(data / "images" / photo_name(index))
     if min(map(len, chosen.values())) < PER_TYPE:
-        raise CarsegError(
-            f"{data}: from photo {first} on there are fewer than {PER_TYPE} of a type; begin earlier"
-        )
+        raise CarsegError(f"{data}: from photo {first} on there are fewer than {PER_TYPE} of a type; begin earlier")
     with Image.open(chosen["sedan"][0]) as photo:
         width, height = photo.size
     block = _HEADER + PER_TYPE // _COLUMNS * (height + _GAP)
@@ -49,9 +47,7 @@ def contact_sheet(data: Path, path: Path, first: int = 0) -> Path:
         for k, name in enumerate(photos[:PER_TYPE]):
             row, column = divmod(k, _COLUMNS)
             with Image.open(name) as photo:
-                sheet.paste(
-                    photo, (column * (width + _GAP), number * block + _HEADER + row * (height + _GAP))
-                )
+                sheet.paste(photo, (column * (width + _GAP), number * block + _HEADER + row * (height + _GAP)))
     with files.atomic(path) as temporary:
         sheet.save(temporary, "JPEG", quality=90)
     return path

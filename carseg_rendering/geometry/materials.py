@@ -29,12 +29,7 @@ def metal(colour: Colour = (0.9, 0.9, 0.9), *, roughness: float = 0.15) -> BSDF:
     """Bare metal: chrome at a roughness of 0.02, aluminium rims at 0.2."""
     return {
         "type": "twosided",
-        "bsdf": {
-            "type": "roughconductor",
-            "material": "none",
-            "specular_reflectance": rgb(colour),
-            "alpha": roughness,
-        },
+        "bsdf": {"type": "roughconductor", "material": "none", "specular_reflectance": rgb(colour), "alpha": roughness},
     }
 
 
@@ -49,22 +44,12 @@ def paint(colour: Colour, *, flake: float = 0.0, roughness: float = 0.05, dirt: 
     """
     coat = _glossy(colour, roughness)
     if flake > 0:
-        flakes = {
-            "type": "roughconductor",
-            "material": "none",
-            "specular_reflectance": rgb(colour),
-            "alpha": 0.3,
-        }
+        flakes = {"type": "roughconductor", "material": "none", "specular_reflectance": rgb(colour), "alpha": 0.3}
         coat = {"type": "blendbsdf", "weight": float(flake), "base": coat, "flakes": flakes}
     coat = {"type": "twosided", "bsdf": coat}
     if dirt <= 0:
         return coat
-    return {
-        "type": "blendbsdf",
-        "weight": float(min(dirt, 1.0)),
-        "clean": coat,
-        "dust": matte((0.30, 0.26, 0.21)),
-    }
+    return {"type": "blendbsdf", "weight": float(min(dirt, 1.0)), "clean": coat, "dust": matte((0.30, 0.26, 0.21))}
 
 
 def glass(clearness: float) -> BSDF:
@@ -86,9 +71,4 @@ def lamp_glass(colour: Colour = (0.9, 0.9, 0.92)) -> BSDF:
 
 def _glossy(colour: Colour, roughness: float) -> BSDF:
     # "principled" rather than "roughplastic", which takes 0.1 s to load; its roughness is the microfacets' root
-    return {
-        "type": "principled",
-        "base_color": rgb(colour),
-        "roughness": float(roughness**0.5),
-        "specular": 0.7,
-    }
+    return {"type": "principled", "base_color": rgb(colour), "roughness": float(roughness**0.5), "specular": 0.7}

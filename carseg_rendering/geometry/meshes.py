@@ -126,9 +126,7 @@ def box(size: Floats, *, rounding: float = 0.0) -> Mesh:
         quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
         # a vertex of its own for each face, so that edges stay sharp
         vertices = np.concatenate([corners[list(quad)] for quad in quads]) * half
-        faces = np.concatenate(
-            [[[4 * i, 4 * i + 1, 4 * i + 2], [4 * i, 4 * i + 2, 4 * i + 3]] for i in range(6)]
-        )
+        faces = np.concatenate([[[4 * i, 4 * i + 1, 4 * i + 2], [4 * i, 4 * i + 2, 4 * i + 3]] for i in range(6)])
         return Mesh(vertices, faces, smooth=False)
     radius = min(rounding, *half)
     polar, azimuth = np.linspace(0, np.pi, 9), np.linspace(0, 2 * np.pi, 17)[:-1] + np.pi / 16

@@ -100,9 +100,7 @@ def verge(rng: np.random.Generator, stage: Stage, start: float, end: float = 80.
         from_camera = np.linalg.norm(spots - stage.camera[:2], axis=1)
         tall = rng.uniform(0.05, 0.16, 2500) * rng.choice([1, 2.2], 2500, p=[0.9, 0.1])
         parts.append(
-            Part(
-                "tufts", blades(rng, spots, tall, width=0.003 * from_camera), palette(rng, stage.season.grass)
-            )
+            Part("tufts", blades(rng, spots, tall, width=0.003 * from_camera), palette(rng, stage.season.grass))
         )
     return parts
 
@@ -138,9 +136,7 @@ def trees(rng: np.random.Generator, stage: Stage) -> list[Part]:
         parts += placed(hedge(rng, stage.season, 40, height, 0.9, 5000, 0.18), (0, start + 1.0))
         start += 2
     n = int(rng.integers(5, 10))
-    spots = np.column_stack(
-        [(np.arange(n) + rng.uniform(0.1, 0.9, n)) / n * 44 - 22, start + rng.uniform(1.5, 14, n)]
-    )
+    spots = np.column_stack([(np.arange(n) + rng.uniform(0.1, 0.9, n)) / n * 44 - 22, start + rng.uniform(1.5, 14, n)])
     parts += growth(rng, stage, spots, rng.uniform(5, 12, n), count=1700)
     n = int(rng.integers(6, 14))
     spots = np.column_stack([rng.uniform(-22, 22, n), start + rng.uniform(0.8, 10, n)])
@@ -161,9 +157,7 @@ def street_edge(rng: np.random.Generator, stage: Stage, start: float, wide: floa
     )
     slabs = boxes((0, start + 0.15 + wide / 2, 0.055), (150, wide, 0.13))
     kerb = np.arange(-75, 75, 1.0)
-    stone = boxes(
-        np.column_stack([kerb + 0.5, 0 * kerb + start + 0.075, 0 * kerb + 0.058]), (0.985, 0.15, 0.136)
-    )
+    stone = boxes(np.column_stack([kerb + 0.5, 0 * kerb + start + 0.075, 0 * kerb + 0.058]), (0.985, 0.15, 0.136))
     parts = [
         Part("pavement", slabs, grounds.material(rng, kind, stage.season)),
         Part("kerb", stone, matte(varied(rng, (0.36, 0.35, 0.33)))),
@@ -182,18 +176,13 @@ def building(rng: np.random.Generator, stage: Stage) -> list[Part]:
         parts += verge(rng, stage, start, start + 3)
         n = int(rng.integers(3, 9))
         parts += bushes(
-            rng,
-            stage,
-            np.column_stack([rng.uniform(-12, 12, n), np.full(n, start + 1)]),
-            rng.uniform(0.4, 1.1, n),
+            rng, stage, np.column_stack([rng.uniform(-12, 12, n), np.full(n, start + 1)]), rng.uniform(0.4, 1.1, n)
         )
     front = start + rng.uniform(1.8, 2.6)
     return parts + row(rng, front, 70, gap=rng.choice([0.0, 3.0]))
 
 
-def row(
-    rng: np.random.Generator, front: float, length: float, *, gap: float, far: bool = False
-) -> list[Part]:
+def row(rng: np.random.Generator, front: float, length: float, *, gap: float, far: bool = False) -> list[Part]:
     """Buildings side by side with their fronts at about y = front, over a length about x = 0."""
     parts: list[Part] = []
     kind = rng.choice(["house", "office", "hall"], p=[0.5, 0.3, 0.2])
@@ -225,15 +214,11 @@ def wall(rng: np.random.Generator, stage: Stage) -> list[Part]:
     elif kind == "fence":
         parts += placed(fence(rng, width=44, height=rng.uniform(1.2, 2.0)), (0, start))
     elif kind == "hedge":
-        parts += placed(
-            hedge(rng, stage.season, 46, rng.uniform(1.2, 2.4), 1.0, 9000, 0.14), (0, start + 0.6)
-        )
+        parts += placed(hedge(rng, stage.season, 46, rng.uniform(1.2, 2.4), 1.0, 9000, 0.14), (0, start + 0.6))
     else:
         height = rng.uniform(2.6, 3.4) if kind == "garages" else rng.uniform(4, 9)
         made = [Part("wall", boxes((0, 4, height / 2), (80, 8, height)), surface(rng, rng.choice(SURFACES)))]
-        made.append(
-            Part("edge", boxes((0, -0.03, height), (80, 0.2, 0.22)), matte(varied(rng, (0.2, 0.2, 0.2))))
-        )
+        made.append(Part("edge", boxes((0, -0.03, height), (80, 0.2, 0.22)), matte(varied(rng, (0.2, 0.2, 0.2)))))
         if kind == "garages":
             step = rng.uniform(2.8, 3.3)
             for x in np.arange(-18, 18, step) + rng.uniform(0, step):

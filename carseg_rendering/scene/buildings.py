@@ -10,17 +10,7 @@ import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, matte, metal
 from carseg_rendering.geometry.meshes import Array, Mesh, Part
-from carseg_rendering.scene.textures import (
-    boxes,
-    bricks,
-    glossy,
-    joined,
-    noise,
-    papered,
-    quads,
-    tinted,
-    varied,
-)
+from carseg_rendering.scene.textures import boxes, bricks, glossy, joined, noise, papered, quads, tinted, varied
 from carseg_rendering.scene.walls import ACCENTS, BRICKS, SURFACES, TRIMS, WOODS, pick, roller_door, surface
 
 
@@ -36,13 +26,7 @@ def pane(rng: np.random.Generator) -> BSDF:
 
 
 def windows(
-    rng: np.random.Generator,
-    corners: Array,
-    size: tuple[float, float],
-    *,
-    mullions: int,
-    trim: BSDF,
-    sill: bool = True,
+    rng: np.random.Generator, corners: Array, size: tuple[float, float], *, mullions: int, trim: BSDF, sill: bool = True
 ) -> list[Part]:
     """Windows of one size in a wall at y = 0.
 
@@ -61,10 +45,7 @@ def windows(
     frame = [
         boxes(middles + np.array([dx, -0.03, 0]), (bar, 0.08, height))
         for dx in np.linspace(-width / 2, width / 2, mullions + 2)
-    ] + [
-        boxes(middles + np.array([0, -0.03, dz]), (width + bar, 0.08, bar))
-        for dz in (-height / 2, height / 2)
-    ]
+    ] + [boxes(middles + np.array([0, -0.03, dz]), (width + bar, 0.08, bar)) for dz in (-height / 2, height / 2)]
     if sill:
         frame.append(boxes(middles + np.array([0, -0.09, -height / 2 - 0.03]), (width + 0.2, 0.2, 0.06)))
     parts = [
@@ -81,9 +62,7 @@ def windows(
     return parts
 
 
-def pitched_roof(
-    rng: np.random.Generator, width: float, depth: float, z: float, *, gable: bool
-) -> list[Part]:
+def pitched_roof(rng: np.random.Generator, width: float, depth: float, z: float, *, gable: bool) -> list[Part]:
     """A roof of tiles over a house: its ridge along x, or along y so that the gable faces the viewer."""
     eaves, rise = rng.uniform(0.3, 0.6), rng.uniform(0.3, 0.55)
     joints, each = bricks(rng, 16, 12, joint=0.3)
@@ -103,11 +82,7 @@ def pitched_roof(
         )  # fmt: skip
         barge = quads([left, right], [ridge - left, ridge - right], (0, 0, -0.18))
         gable_wall = surface(rng, rng.choice(["plaster", "boards", "brick"]))
-        return [
-            Part("roof", slopes, tiles),
-            Part("barge boards", barge, trim),
-            Part("gable", triangle, gable_wall),
-        ]
+        return [Part("roof", slopes, tiles), Part("barge boards", barge, trim), Part("gable", triangle, gable_wall)]
     top = rise * (depth / 2 + eaves)
     front, back = np.array([-width / 2 - eaves, -eaves, z]), np.array([-width / 2 - eaves, depth + eaves, z])
     along, slope = np.array([width + 2 * eaves, 0, 0]), np.array([0, depth / 2 + eaves, top])
@@ -152,9 +127,7 @@ def house(rng: np.random.Generator, *, width: float, floors: int, detail: bool =
     if corners:
         parts += windows(rng, np.array(corners), size, mullions=int(rng.integers(0, 3)), trim=trim)
         if rng.random() < 0.3:
-            beside = np.array(
-                [[x + dx, z + size[1] / 2] for x, z in corners for dx in (-0.25, size[0] + 0.25)]
-            )
+            beside = np.array([[x + dx, z + size[1] / 2] for x, z in corners for dx in (-0.25, size[0] + 0.25)])
             shutters = boxes(np.insert(beside, 1, -0.03, axis=1), (0.42, 0.06, size[1] + 0.1))
             parts.append(Part("shutters", shutters, accent))
     at = float(middles[door])
@@ -167,9 +140,7 @@ def house(rng: np.random.Generator, *, width: float, floors: int, detail: bool =
     if rng.random() < 0.5:
         parts.append(Part("porch", boxes((at, -0.6, 2.55), (1.8, 1.2, 0.1)), trim))
     drain = width / 2 - 0.15
-    parts.append(
-        Part("pipe", boxes((rng.choice([-1, 1]) * drain, -0.06, height / 2), (0.09, 0.09, height)), trim)
-    )
+    parts.append(Part("pipe", boxes((rng.choice([-1, 1]) * drain, -0.06, height / 2), (0.09, 0.09, height)), trim))
     return parts + pitched_roof(rng, width, depth, height, gable=rng.random() < 0.35)
 
 
@@ -191,14 +162,10 @@ def office(rng: np.random.Generator, *, width: float, floors: int) -> list[Part]
     size = (width / bays - (0.06 if banded else rng.uniform(0.4, 1.1)), float(rng.uniform(1.3, 2.2)))
     corners = [(x - size[0] / 2, floor * storey + 0.9) for floor in range(first, floors) for x in middles]
     if corners:
-        parts += windows(
-            rng, np.array(corners), size, mullions=int(rng.integers(0, 2)), trim=trim, sill=not banded
-        )
+        parts += windows(rng, np.array(corners), size, mullions=int(rng.integers(0, 2)), trim=trim, sill=not banded)
     parts.append(Part("parapet", boxes((0, -0.06, height), (width + 0.3, 0.3, 0.25)), trim))
     if rng.random() < 0.4:  # a canopy over the entrance
-        parts.append(
-            Part("canopy", boxes((rng.uniform(-0.3, 0.3) * width, -0.8, 2.9), (4.0, 1.7, 0.2)), trim)
-        )
+        parts.append(Part("canopy", boxes((rng.uniform(-0.3, 0.3) * width, -0.8, 2.9), (4.0, 1.7, 0.2)), trim))
     return parts
 
 
@@ -248,18 +215,12 @@ def hall(rng: np.random.Generator, *, width: float, height: float) -> list[Part]
         elif kind < 0.75:
             wide = 1.0
             parts.append(
-                Part(
-                    "door",
-                    boxes((x + 0.5, 0, 1.05), (0.95, 0.06, 2.1)),
-                    glossy(pick(rng, ACCENTS), roughness=0.3),
-                )
+                Part("door", boxes((x + 0.5, 0, 1.05), (0.95, 0.06, 2.1)), glossy(pick(rng, ACCENTS), roughness=0.3))
             )
         elif height > 3.2:
             corner = np.array([[x, height - 1.6]])
             parts += windows(rng, corner, (wide, 0.9), mullions=2, trim=trim, sill=False)
         x += wide + rng.uniform(0.5, 3.5)
     lamps = rng.uniform(-width / 2, width / 2, 4)
-    parts.append(
-        Part("lamps", boxes([(lamp, -0.12, height - 0.7) for lamp in lamps], (0.3, 0.24, 0.2)), trim)
-    )
+    parts.append(Part("lamps", boxes([(lamp, -0.12, height - 0.7) for lamp in lamps], (0.3, 0.24, 0.2)), trim))
     return parts

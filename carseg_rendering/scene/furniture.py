@@ -37,12 +37,7 @@ def flags(rng: np.random.Generator, y: float) -> list[Part]:
         parts.append(Part("pole", tube([(x, y, 0), (x, y, 2.5), (x, y, 5.6)], 0.04, sides=6), pole))
         u, v = np.meshgrid(np.linspace(0, 0.85, 7), np.linspace(2.6, 5.4, 5), indexing="ij")
         cloth = np.stack(
-            [
-                x + u * rng.uniform(0.7, 1),
-                y + u * 0.25 * np.sin(u * 7 + v * 1.3 + rng.uniform(0, 6)),
-                v - 0.2 * u,
-            ],
-            -1,
+            [x + u * rng.uniform(0.7, 1), y + u * 0.25 * np.sin(u * 7 + v * 1.3 + rng.uniform(0, 6)), v - 0.2 * u], -1
         )
         parts.append(Part("flag", grid(cloth), colours[i % 2]))
     return parts
@@ -56,10 +51,7 @@ def bunting(rng: np.random.Generator, y: float) -> list[Part]:
     corners = np.stack([left, left + np.array([0.3, 0, 0]), left + np.array([0.15, 0, -0.42]) + blown], 1)
     hue = np.repeat(rng.uniform(0, 1, len(x)), 3)
     mesh = Mesh(
-        corners.reshape(-1, 3),
-        np.arange(3 * len(x)).reshape(-1, 3),
-        False,
-        np.stack([hue, np.full_like(hue, 0.8)], -1),
+        corners.reshape(-1, 3), np.arange(3 * len(x)).reshape(-1, 3), False, np.stack([hue, np.full_like(hue, 0.8)], -1)
     )
     rope = tube(np.column_stack([x, 0 * x + y, sag + 0.01]), 0.012, sides=3)
     return [Part("pennants", mesh, palette(rng, ACCENTS)), Part("rope", rope, matte((0.5, 0.5, 0.5)))]
@@ -70,10 +62,7 @@ def board(rng: np.random.Generator, x: float, y: float) -> list[Part]:
     foot = rng.uniform(1.2, 4.5)
     face = boxes((x, y, foot + 0.8), (rng.uniform(1.5, 3.5), 0.2, 1.6))
     post = boxes((x, y + 0.05, foot / 2), (0.2, 0.12, foot))
-    return [
-        Part("board", face, glossy(pick(rng, ACCENTS), roughness=0.2)),
-        Part("post", post, matte((0.3, 0.3, 0.3))),
-    ]
+    return [Part("board", face, glossy(pick(rng, ACCENTS), roughness=0.2)), Part("post", post, matte((0.3, 0.3, 0.3)))]
 
 
 def bins(rng: np.random.Generator, places: Array) -> list[Part]:

@@ -49,13 +49,9 @@ def material(rng: np.random.Generator, kind: str, season: Season, *, indoors: bo
     turn = float(rng.uniform(0, 360))
     if indoors and kind in ("concrete", "tiles"):
         return _polished(rng, tiled=kind == "tiles")
-    return {
-        "asphalt": _asphalt,
-        "concrete": _concrete,
-        "gravel": _gravel,
-        "tiles": _paving,
-        "snow": _snow,
-    }.get(kind, lambda rng, turn: _grass(rng, turn, season))(rng, turn)
+    return {"asphalt": _asphalt, "concrete": _concrete, "gravel": _gravel, "tiles": _paving, "snow": _snow}.get(
+        kind, lambda rng, turn: _grass(rng, turn, season)
+    )(rng, turn)
 
 
 def ground(
@@ -117,13 +113,7 @@ def sheet(x: tuple[float, float], y: tuple[float, float], z: float) -> Mesh:
 
 
 def lawn(
-    rng: np.random.Generator,
-    season: Season,
-    camera: Array,
-    clear: Array,
-    *,
-    count: int,
-    height: float,
+    rng: np.random.Generator, season: Season, camera: Array, clear: Array, *, count: int, height: float
 ) -> list[Part]:
     """Blades of grass where the camera sees them one by one: more of them near, larger ones farther off."""
     towards = np.arctan2(-camera[1], -camera[0])
@@ -135,9 +125,7 @@ def lawn(
     free = distance_to_cars(feet, clear) > 0.15
     feet, distance = feet[free], distance[free]
     tall = height * np.exp(rng.normal(0, 0.35, len(feet))) * np.clip(distance / 8, 1, 1.6)
-    return [
-        Part("grass", blades(rng, feet, tall, width=0.004 + 0.0016 * distance), palette(rng, season.grass))
-    ]
+    return [Part("grass", blades(rng, feet, tall, width=0.004 + 0.0016 * distance), palette(rng, season.grass))]
 
 
 def distance_to_cars(points: Array, clear: Array) -> Array:
@@ -182,10 +170,7 @@ def _asphalt(rng: np.random.Generator, turn: float) -> BSDF:
 def _concrete(rng: np.random.Generator, turn: float) -> BSDF:
     base = varied(rng, (0.36, 0.345, 0.31), 0.15)
     grain = np.exp(0.07 * noise(rng, 0.3) + 0.06 * noise(rng, 1.2))
-    clean, soiled = (
-        papered(tinted(base, grain), 2.6),
-        papered(tinted(base * [0.55, 0.54, 0.52], grain**1.5), 2.6),
-    )
+    clean, soiled = (papered(tinted(base, grain), 2.6), papered(tinted(base * [0.55, 0.54, 0.52], grain**1.5), 2.6))
     stains = 0.8 * ramp(noise(rng, 1.3), -0.6, 2.4) + 0.15 * ramp(noise(rng, 0.7), 0.5, 2.5)
     return blended(np.clip(stains, 0, 1), 19.0, clean, soiled, turn)
 
@@ -201,9 +186,7 @@ def _gravel(rng: np.random.Generator, turn: float) -> BSDF:
 
 
 def _grass(rng: np.random.Generator, turn: float, season: Season) -> BSDF:
-    first, second = np.asarray(season.grass)[rng.choice(len(season.grass), 2, replace=False)] * rng.uniform(
-        0.7, 1.0
-    )
+    first, second = np.asarray(season.grass)[rng.choice(len(season.grass), 2, replace=False)] * rng.uniform(0.7, 1.0)
     streaks = np.exp(0.45 * noise(rng, 0.35) + 0.2 * noise(rng, 0.9))
     green = tinted(first, streaks)
     other = mixed(ramp(noise(rng, 0.5), 0.3, 1.8), tinted(second, streaks), (0.15, 0.12, 0.07))
@@ -211,12 +194,9 @@ def _grass(rng: np.random.Generator, turn: float, season: Season) -> BSDF:
 
 
 def _paving(rng: np.random.Generator, turn: float) -> BSDF:
-    rows, columns, metres, shift = [
-        (16, 8, 1.7, 0.5),
-        (8, 8, 2.4, 0.0),
-        (10, 6, 3.0, 0.5),
-        (12, 12, 1.3, 0.5),
-    ][rng.integers(4)]
+    rows, columns, metres, shift = [(16, 8, 1.7, 0.5), (8, 8, 2.4, 0.0), (10, 6, 3.0, 0.5), (12, 12, 1.3, 0.5)][
+        rng.integers(4)
+    ]
     joints, each = bricks(rng, rows, columns, joint=0.10, shift=shift)
     base = varied(
         rng, [(0.34, 0.32, 0.29), (0.30, 0.17, 0.12), (0.25, 0.25, 0.25), (0.38, 0.33, 0.26)][rng.integers(4)]
@@ -229,9 +209,7 @@ def _paving(rng: np.random.Generator, turn: float) -> BSDF:
 
 def _snow(rng: np.random.Generator, turn: float) -> BSDF:
     drifts = noise(rng, 1.5)
-    white = rough(
-        papered(tinted((0.80, 0.82, 0.86), np.exp(0.04 * noise(rng, 0.5))), 3.0), 0.15 * drifts, 3.0, 0.10
-    )
+    white = rough(papered(tinted((0.80, 0.82, 0.86), np.exp(0.04 * noise(rng, 0.5))), 3.0), 0.15 * drifts, 3.0, 0.10)
     trodden = papered(tinted((0.50, 0.50, 0.51), np.exp(0.16 * noise(rng, 0.6))), 2.0)
     return blended(0.8 * ramp(noise(rng, 1.2), 0.2, 2.2), 15.0, white, trodden, turn)
 
@@ -239,8 +217,7 @@ def _snow(rng: np.random.Generator, turn: float) -> BSDF:
 def _polished(rng: np.random.Generator, *, tiled: bool) -> BSDF:
     joints, each = bricks(rng, 4, 4, joint=0.02, shift=0.0)
     base = varied(
-        rng,
-        [(0.55, 0.54, 0.51), (0.30, 0.30, 0.30), (0.10, 0.10, 0.105), (0.48, 0.42, 0.34)][rng.integers(4)],
+        rng, [(0.55, 0.54, 0.51), (0.30, 0.30, 0.30), (0.10, 0.10, 0.105), (0.48, 0.42, 0.34)][rng.integers(4)]
     )
     grain = np.exp(0.05 * noise(rng, 1.1) + (0.10 * (each - 0.5) if tiled else 0))
     pattern = tinted(base, grain * (1 - 0.55 * joints) if tiled else grain)

@@ -37,9 +37,7 @@ def hills(rng: np.random.Generator, season: Season, distance: float, height: flo
     return Part("hills", Mesh(mesh.vertices, mesh.faces, True, texcoords), papered(wood, distance / 3))
 
 
-def wood(
-    rng: np.random.Generator, season: Season, path: Array, height: Array, *, haze_at: float
-) -> list[Part]:
+def wood(rng: np.random.Generator, season: Season, path: Array, height: Array, *, haze_at: float) -> list[Part]:
     """The edge of a wood: crown beside crown.
 
     Args:
@@ -68,17 +66,12 @@ def wood(
     mesh = grid(points, smooth=False)
     texcoords = np.stack([np.broadcast_to(along[:, None], (n, rows)), points[..., 2]], -1).reshape(-1, 2)
     colours = [haze(colour, haze_at) for colour in season.leaves]
-    crowns = Part(
-        "wood", Mesh(mesh.vertices, mesh.faces, False, texcoords), foliage(rng, colours, metres=5.0)
-    )
+    crowns = Part("wood", Mesh(mesh.vertices, mesh.faces, False, texcoords), foliage(rng, colours, metres=5.0))
     # sprays of leaves on it, most along the top: crowns have no sharp outline
     column, row = rng.integers(0, n, 3200), np.minimum(rng.integers(1, rows + 3, 3200), rows - 1)
     at = points[column, row] + rng.normal(0, 0.05, (3200, 3)) * top[column, None]
     light = 0.25 + 0.4 * row / rows + rng.normal(0, 0.12, 3200)
-    return [
-        crowns,
-        Part("sprays", leaves(rng, at, light, 0.09 * float(height.mean())), palette(rng, colours)),
-    ]
+    return [crowns, Part("sprays", leaves(rng, at, light, 0.09 * float(height.mean())), palette(rng, colours))]
 
 
 def _tree_line(rng: np.random.Generator, season: Season, nearest: float) -> list[Part]:
@@ -98,11 +91,7 @@ def _houses(rng: np.random.Generator, nearest: float) -> list[Part]:
         bodies = []
         for _ in range(rng.integers(1, 5)):
             width, depth, height = rng.uniform(8, 16), rng.uniform(7, 10), rng.choice([3.2, 5.8, 8.6])
-            turn, around, away = (
-                rng.uniform(0, 360),
-                rng.uniform(0, 360),
-                (nearest + rng.uniform(10, 35), 0, 0),
-            )
+            turn, around, away = (rng.uniform(0, 360), rng.uniform(0, 360), (nearest + rng.uniform(10, 35), 0, 0))
             x, y, rise = width / 2 + 0.3, depth / 2 + 0.3, rng.uniform(1.5, 3.2)
             eaves = [[-x, -y, 0], [x, -y, 0], [x, y, 0], [-x, y, 0]]
             corners = np.array([*eaves, [-x * 0.9, 0, rise], [x * 0.9, 0, rise]]) + np.array([0, 0, height])

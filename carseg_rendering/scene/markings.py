@@ -52,8 +52,7 @@ def cracks(rng: np.random.Generator, most: int) -> list[Part]:
     parts = [Part("cracks", joined(seams), matte((0.025, 0.024, 0.022)))] if seams else []
     if rng.random() < 0.3:  # cracks mended with tar
         lines = [
-            _ribbon(path, np.full(len(path), 0.06), 0.003)
-            for path in (_wander(rng, 18, 0.2, 0.12) for _ in range(3))
+            _ribbon(path, np.full(len(path), 0.06), 0.003) for path in (_wander(rng, 18, 0.2, 0.12) for _ in range(3))
         ]
         parts.append(Part("tar", joined(lines), glossy((0.018, 0.018, 0.019), roughness=0.3)))
     return parts
@@ -68,9 +67,7 @@ def bay_lines(rng: np.random.Generator) -> list[Part]:
     """Lines of parking bays about the car, as long as a car."""
     width, length, shift = rng.uniform(2.4, 2.8), rng.uniform(4.8, 5.4), rng.uniform(-0.3, 0.3)
     y = (np.arange(-4, 5) + 0.5) * width + rng.uniform(-0.15, 0.15)
-    lines = quads(
-        np.column_stack([np.full(9, -length / 2 + shift), y, np.full(9, 0.004)]), (length, 0, 0), (0, 0.1, 0)
-    )
+    lines = quads(np.column_stack([np.full(9, -length / 2 + shift), y, np.full(9, 0.004)]), (length, 0, 0), (0, 0.1, 0))
     if rng.random() < 0.5:  # a line at the bays' head
         lines = joined([lines, quads((-length / 2 + shift, y[0], 0.004), (0.1, 0, 0), (0, y[-1] - y[0], 0))])
     colour = (0.62, 0.48, 0.06) if rng.random() < 0.2 else (0.68, 0.68, 0.65)
@@ -84,12 +81,8 @@ def road_line(rng: np.random.Generator) -> list[Part]:
         lines = quads((-REACH, y, 0.004), (2 * REACH, 0, 0), (0, 0.12, 0))
     else:
         x = np.arange(-REACH, REACH, 6) + rng.uniform(0, 6)
-        lines = quads(
-            np.column_stack([x, np.full(len(x), y), np.full(len(x), 0.004)]), (3, 0, 0), (0, 0.12, 0)
-        )
-    return [
-        Part("lane", lines, _worn(rng, (0.62, 0.50, 0.08) if rng.random() < 0.25 else (0.68, 0.68, 0.65)))
-    ]
+        lines = quads(np.column_stack([x, np.full(len(x), y), np.full(len(x), 0.004)]), (3, 0, 0), (0, 0.12, 0))
+    return [Part("lane", lines, _worn(rng, (0.62, 0.50, 0.08) if rng.random() < 0.25 else (0.68, 0.68, 0.65)))]
 
 
 def manhole(rng: np.random.Generator) -> list[Part]:
@@ -118,10 +111,7 @@ def joints(rng: np.random.Generator, yaw: float) -> list[Part]:
 def tracks(rng: np.random.Generator) -> list[Part]:
     """Tracks of tyres in snow: the car's own, and of others that passed."""
     bands = []
-    for turn, shift in [
-        (0.0, 0.0),
-        *((rng.normal(0, 25), rng.uniform(-5, 5)) for _ in range(rng.integers(1, 4))),
-    ]:
+    for turn, shift in [(0.0, 0.0), *((rng.normal(0, 25), rng.uniform(-5, 5)) for _ in range(rng.integers(1, 4)))]:
         for side in (-0.75, 0.75):
             x = np.linspace(-25, 25, 60)
             path = np.stack(

@@ -20,9 +20,7 @@ DISTANCE = 0.15  # metres that it keeps from cars
 FROM_CAMERA = 0.9  # metres between its middle and the camera, at least
 
 
-def occluder(
-    rng: np.random.Generator, kind: str, *, camera: Array, clear: Array, season: Season
-) -> list[Part]:
+def occluder(rng: np.random.Generator, kind: str, *, camera: Array, clear: Array, season: Season) -> list[Part]:
     """One occluder that hides 3 to 25% of the main car.
 
     Args:
@@ -139,21 +137,14 @@ def _pole(rng: np.random.Generator, season: Season) -> list[Part]:
         radius, z = rng.uniform(0.07, 0.16), np.linspace(-0.05, 4, 9)
         sway = np.cumsum(rng.normal(0, 0.025, (9, 2)), axis=0)
         thick = radius * np.linspace(1.25, 0.8, 9) * rng.uniform(0.93, 1.07, 9)
-        return [
-            Part("trunk", tube(np.column_stack([sway, z]), thick, sides=10), matte(varied(rng, BARK, 0.3)))
-        ]
+        return [Part("trunk", tube(np.column_stack([sway, z]), thick, sides=10), matte(varied(rng, BARK, 0.3)))]
     if kind == "bollard":
         height = rng.uniform(0.8, 1.1)
         colour = pick(rng, [(0.6, 0.45, 0.04), (0.05, 0.05, 0.05), (0.35, 0.35, 0.34), (0.5, 0.05, 0.04)])
         radius = rng.uniform(0.07, 0.13)
-        body = tube(
-            [(0, 0, 0), (0, 0, height), (0, 0, height + 0.04)], [radius, radius, radius * 0.6], sides=14
-        )
+        body = tube([(0, 0, 0), (0, 0, height), (0, 0, height + 0.04)], [radius, radius, radius * 0.6], sides=14)
         band = tube([(0, 0, height * 0.78), (0, 0, height * 0.88)], radius * 1.02, sides=14)
-        return [
-            Part("bollard", body, glossy(colour, roughness=0.3)),
-            Part("band", band, matte((0.65, 0.65, 0.63))),
-        ]
+        return [Part("bollard", body, glossy(colour, roughness=0.3)), Part("band", band, matte((0.65, 0.65, 0.63)))]
     radius = rng.uniform(0.025, 0.05) if kind == "post" else rng.uniform(0.06, 0.10)
     surface = [
         metal((0.45, 0.46, 0.47), roughness=0.35),
@@ -161,9 +152,7 @@ def _pole(rng: np.random.Generator, season: Season) -> list[Part]:
         matte(varied(rng, WOODS[2])),
         matte((0.3, 0.31, 0.31)),
     ]
-    post = Part(
-        "pole", tube([(0, 0, 0), (0, 0, 1.0), (0, 0, 4.2)], radius, sides=12), surface[rng.integers(4)]
-    )
+    post = Part("pole", tube([(0, 0, 0), (0, 0, 1.0), (0, 0, 4.2)], radius, sides=12), surface[rng.integers(4)])
     if kind == "lamp":
         foot = tube([(0, 0, 0), (0, 0, 0.5), (0, 0, 0.6)], radius * np.array([1.7, 1.6, 1.0]), sides=12)
         return [post, Part("foot", foot, post.material)]
@@ -181,11 +170,7 @@ def _plant(rng: np.random.Generator, season: Season) -> list[Part]:
     if kind == "reeds":
         n = 260
         feet = rng.normal(0, rng.uniform(0.2, 0.5), (n, 2))
-        return [
-            Part(
-                "reeds", blades(rng, feet, rng.uniform(0.3, 1.1, n), width=0.014), palette(rng, season.grass)
-            )
-        ]
+        return [Part("reeds", blades(rng, feet, rng.uniform(0.3, 1.1, n), width=0.014), palette(rng, season.grass))]
     if kind == "branch":  # hangs in from above
         start = np.array([0, 0, rng.uniform(1.9, 2.3)])
         end = start + np.array([0, rng.uniform(0.8, 1.5), -rng.uniform(0.4, 0.9)])
@@ -208,21 +193,13 @@ def _plant(rng: np.random.Generator, season: Season) -> list[Part]:
             Part(
                 "pot",
                 pot,
-                matte(
-                    pick(rng, [(0.33, 0.13, 0.07), (0.3, 0.3, 0.3), (0.05, 0.05, 0.05), (0.5, 0.48, 0.44)])
-                ),
+                matte(pick(rng, [(0.33, 0.13, 0.07), (0.3, 0.3, 0.3), (0.05, 0.05, 0.05), (0.5, 0.48, 0.44)])),
             )
         )
     size = rng.uniform(0.45, 0.9)
     blobs = int(rng.integers(5, 9))
-    centres = np.column_stack([rng.normal(0, 0.22, (blobs, 2)), rng.uniform(0.3, 0.75, blobs)]) * size + [
-        0,
-        0,
-        foot,
-    ]
-    crown = cloud(
-        rng, centres, size * rng.uniform(0.2, 0.34, (blobs, 3)), 900, rng.uniform(0.05, 0.09), pointed=1.7
-    )
+    centres = np.column_stack([rng.normal(0, 0.22, (blobs, 2)), rng.uniform(0.3, 0.75, blobs)]) * size + [0, 0, foot]
+    crown = cloud(rng, centres, size * rng.uniform(0.2, 0.34, (blobs, 3)), 900, rng.uniform(0.05, 0.09), pointed=1.7)
     stems = [tube([(0, 0, foot - 0.05), tuple(centre)], 0.008, sides=4) for centre in centres]
     parts += [Part("leaves", crown, green), *(Part("stem", stem, matte(varied(rng, BARK))) for stem in stems)]
     if rng.random() < 0.4:
@@ -232,10 +209,7 @@ def _plant(rng: np.random.Generator, season: Season) -> list[Part]:
             Part(
                 "flowers",
                 bloom,
-                palette(
-                    rng,
-                    [pick(rng, [(0.6, 0.05, 0.12), (0.7, 0.7, 0.65), (0.65, 0.45, 0.03), (0.3, 0.08, 0.4)])],
-                ),
+                palette(rng, [pick(rng, [(0.6, 0.05, 0.12), (0.7, 0.7, 0.65), (0.65, 0.45, 0.03), (0.3, 0.08, 0.4)])]),
             )
         )
     return parts
@@ -265,8 +239,6 @@ def _railing(rng: np.random.Generator, season: Season) -> list[Part]:
     ]
     if rng.random() < 0.3:
         bars = np.arange(-length / 2, length / 2, rng.uniform(0.10, 0.16))
-        upright = boxes(
-            np.column_stack([bars, 0 * bars, 0 * bars + height / 2]), (0.014, 0.014, height * 0.96)
-        )
+        upright = boxes(np.column_stack([bars, 0 * bars, 0 * bars + height / 2]), (0.014, 0.014, height * 0.96))
         parts.append(Part("bars", upright, colour))
     return parts

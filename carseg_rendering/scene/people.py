@@ -27,10 +27,7 @@ def person(rng: np.random.Generator) -> list[Part]:
         matte(pick(rng, SKINS)),
         matte(pick(rng, [(0.02, 0.015, 0.01), (0.07, 0.04, 0.02), (0.25, 0.17, 0.08), (0.3, 0.3, 0.3)])),
     )
-    top, trousers = (
-        matte(pick(rng, CLOTHES)),
-        matte(pick(rng, CLOTHES[:6] if rng.random() < 0.8 else CLOTHES)),
-    )
+    top, trousers = (matte(pick(rng, CLOTHES)), matte(pick(rng, CLOTHES[:6] if rng.random() < 0.8 else CLOTHES)))
     shoes = matte(pick(rng, [(0.02, 0.02, 0.02), (0.5, 0.5, 0.48), (0.1, 0.06, 0.03)]))
     parts = []
     for side in (-1, 1):
@@ -41,14 +38,10 @@ def person(rng: np.random.Generator) -> list[Part]:
             (step - 0.02, side * 0.10, 0.045),
         )
         leg = np.array([hip, knee, ankle])
-        path = np.array(
-            [leg[0], (leg[0] + leg[1]) / 2, leg[1], (leg[1] + leg[2]) / 2 + [-0.01, 0, 0], leg[2]]
-        )
+        path = np.array([leg[0], (leg[0] + leg[1]) / 2, leg[1], (leg[1] + leg[2]) / 2 + [-0.01, 0, 0], leg[2]])
         widths = np.array([0.074, 0.068, 0.052, 0.05, 0.04]) * broad
         parts.append(Part("leg", tube(path, widths, sides=10), trousers))
-        parts.append(
-            Part("shoe", _ball(np.array([step + 0.03, side * 0.10, 0.028]), (0.085, 0.033, 0.03)), shoes)
-        )
+        parts.append(Part("shoe", _ball(np.array([step + 0.03, side * 0.10, 0.028]), (0.085, 0.033, 0.03)), shoes))
         swing = -step * 0.6
         if rng.random() < 0.25:  # a hand at the hip or before the chest
             elbow, hand = (-0.02, side * 0.20, 0.64), (0.13, side * 0.10, 0.64 + rng.uniform(-0.05, 0.12))
@@ -56,13 +49,7 @@ def person(rng: np.random.Generator) -> list[Part]:
             elbow, hand = (swing * 0.4 - 0.01, side * 0.175, 0.63), (swing + 0.03, side * 0.17, 0.47)
         shoulder = (0, side * 0.125 * broad, 0.80)
         arm = np.array(
-            [
-                shoulder,
-                np.add(shoulder, elbow) / 2 + [0, side * 0.012, 0],
-                elbow,
-                np.add(elbow, hand) / 2,
-                hand,
-            ]
+            [shoulder, np.add(shoulder, elbow) / 2 + [0, side * 0.012, 0], elbow, np.add(elbow, hand) / 2, hand]
         )
         long_sleeved = rng.random() < 0.5
         upper = tube(arm[:3], np.array([0.043, 0.037, 0.033]) * broad, sides=8)

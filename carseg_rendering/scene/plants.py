@@ -43,9 +43,7 @@ class Season:
         return cls(DRY if kind == "dry" else SUMMER, DRY, bare=0.05 if kind == "dry" else 0.5)
 
 
-def leaves(
-    rng: np.random.Generator, places: Array, light: Array, size: float, *, pointed: float = 1.0
-) -> Mesh:
+def leaves(rng: np.random.Generator, places: Array, light: Array, size: float, *, pointed: float = 1.0) -> Mesh:
     """A triangle for each leaf (or spray of leaves), turned at random.
 
     Args:
@@ -68,10 +66,7 @@ def leaves(
     ]
     texcoords = np.stack([rng.uniform(0, 1, n), np.clip(light, 0.02, 0.96)], -1)
     return Mesh(
-        np.stack(corners, 1).reshape(-1, 3),
-        np.arange(3 * n).reshape(n, 3),
-        False,
-        np.repeat(texcoords, 3, axis=0),
+        np.stack(corners, 1).reshape(-1, 3), np.arange(3 * n).reshape(n, 3), False, np.repeat(texcoords, 3, axis=0)
     )
 
 
@@ -154,17 +149,9 @@ def tree(rng: np.random.Generator, season: Season, height: float, *, count: int 
     foot = rng.uniform(0.14, 0.28) if kind == "broad" else 0.08
     blobs = int(rng.integers(15, 24))
     level = (np.arange(blobs) + rng.uniform(0, 1, blobs)) / blobs
-    angle, out = (
-        rng.uniform(0, 2 * np.pi, blobs),
-        rng.uniform(0.2, 1, blobs) * np.sin(np.pi * (0.15 + 0.75 * level)),
-    )
+    angle, out = (rng.uniform(0, 2 * np.pi, blobs), rng.uniform(0.2, 1, blobs) * np.sin(np.pi * (0.15 + 0.75 * level)))
     centres = np.stack(
-        [
-            width * 0.7 * out * np.cos(angle),
-            width * 0.7 * out * np.sin(angle),
-            foot + 0.1 + (0.78 - foot) * level,
-        ],
-        -1,
+        [width * 0.7 * out * np.cos(angle), width * 0.7 * out * np.sin(angle), foot + 0.1 + (0.78 - foot) * level], -1
     )
     radii = width * rng.uniform(0.28, 0.5, (blobs, 1)) * rng.uniform(0.8, 1.15, (blobs, 3))
     if kind == "slim":
@@ -175,11 +162,7 @@ def tree(rng: np.random.Generator, season: Season, height: float, *, count: int 
     stem = _trunk(rng, height * 0.75)
     if kind == "broad" and foot > 0.2:
         stem = Part("trunk", branches(rng, height * 0.85, spread=0.3, levels=2), stem.material)
-    return [
-        stem,
-        Part("crown", crown, palette(rng, season.leaves)),
-        Part("core", inner, foliage(rng, season.leaves)),
-    ]
+    return [stem, Part("crown", crown, palette(rng, season.leaves)), Part("core", inner, foliage(rng, season.leaves))]
 
 
 def bush(rng: np.random.Generator, season: Season, height: float, *, count: int = 700) -> list[Part]:
@@ -195,13 +178,7 @@ def bush(rng: np.random.Generator, season: Season, height: float, *, count: int 
 
 
 def hedge(
-    rng: np.random.Generator,
-    season: Season,
-    length: float,
-    height: float,
-    depth: float,
-    count: int,
-    leaf: float,
+    rng: np.random.Generator, season: Season, length: float, height: float, depth: float, count: int, leaf: float
 ) -> list[Part]:
     """A hedge along x about the origin, clipped more or less; a dark core keeps light from shining through."""
     places = rng.uniform([-length / 2, -depth / 2, 0], [length / 2, depth / 2, height], (count, 3))
@@ -214,14 +191,9 @@ def hedge(
     places[:, 2] = np.abs(places[:, 2] + shaky * 1.5)
     light = 0.35 + 0.3 * places[:, 2] / height + 0.1 * (face == 2) + rng.normal(0, 0.13, count)
     core_x = np.linspace(-length / 2, length / 2, max(int(length / 3), 2))
-    core = tube(
-        np.stack([core_x, 0 * core_x, 0 * core_x + height * 0.42], -1), height * 0.5, flatness=depth / height
-    )
+    core = tube(np.stack([core_x, 0 * core_x, 0 * core_x + height * 0.42], -1), height * 0.5, flatness=depth / height)
     green = palette(rng, season.leaves)
-    return [
-        Part("hedge", leaves(rng, places, light, leaf), green),
-        Part("core", core, matte((0.015, 0.02, 0.01))),
-    ]
+    return [Part("hedge", leaves(rng, places, light, leaf), green), Part("core", core, matte((0.015, 0.02, 0.01)))]
 
 
 def blades(rng: np.random.Generator, feet: Array, height: Array, *, width: float | Array = 0.008) -> Mesh:
@@ -248,10 +220,7 @@ def blades(rng: np.random.Generator, feet: Array, height: Array, *, width: float
 def placed(parts: Sequence[Part], position: Floats, *, turn: float = 0.0, scale: float = 1.0) -> list[Part]:
     """Copies of parts, scaled, turned about z (degrees) and set down at (x, y) or (x, y, z)."""
     spot = (*position, 0.0)[:3]
-    return [
-        Part(part.name, part.mesh.scaled(scale).turned("z", turn).moved(spot), part.material)
-        for part in parts
-    ]
+    return [Part(part.name, part.mesh.scaled(scale).turned("z", turn).moved(spot), part.material) for part in parts]
 
 
 def gathered(parts: Sequence[Part]) -> list[Part]:
@@ -259,9 +228,7 @@ def gathered(parts: Sequence[Part]) -> list[Part]:
     groups: dict[tuple[int, bool, bool], list[Part]] = {}
     for part in parts:
         groups.setdefault((id(part.material), part.mesh.smooth, part.mesh.texcoords is None), []).append(part)
-    return [
-        Part(group[0].name, joined([p.mesh for p in group]), group[0].material) for group in groups.values()
-    ]
+    return [Part(group[0].name, joined([p.mesh for p in group]), group[0].material) for group in groups.values()]
 
 
 def _leaf(height: float, count: int) -> float:
@@ -284,9 +251,7 @@ def _core(rng: np.random.Generator, centres: Array, radii: Array) -> Mesh:
     lumpy[-1] = lumpy[0]
     return joined(
         [
-            replace(
-                grid(lumpy * radius + centre, flip=True), texcoords=ways * radius[[0, 2]] + centre[[0, 2]]
-            )
+            replace(grid(lumpy * radius + centre, flip=True), texcoords=ways * radius[[0, 2]] + centre[[0, 2]])
             for centre, radius in zip(centres, radii, strict=True)
         ]
     )
@@ -299,12 +264,7 @@ def _bark(rng: np.random.Generator) -> BSDF:
 def _trunk(rng: np.random.Generator, height: float) -> Part:
     lean = rng.normal(0, 0.03, 2) * height
     path = np.stack(
-        [
-            lean[0] * np.linspace(0, 1, 5) ** 2,
-            lean[1] * np.linspace(0, 1, 5) ** 2,
-            np.linspace(-0.05, height, 5),
-        ],
-        -1,
+        [lean[0] * np.linspace(0, 1, 5) ** 2, lean[1] * np.linspace(0, 1, 5) ** 2, np.linspace(-0.05, height, 5)], -1
     )
     thickness = height * rng.uniform(0.02, 0.032)
     return Part("trunk", tube(path, thickness * np.linspace(1.15, 0.4, 5), sides=8), _bark(rng))

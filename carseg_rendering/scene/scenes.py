@@ -54,12 +54,7 @@ _OTHER_CARS: Mapping[str, tuple[float, ...]] = {  # chances of 0, 1, 2, 3 other 
     "lot": (0.25, 0.25, 0.28, 0.22),
     "showroom": (0.75, 0.17, 0.08, 0.0),
 }
-SUN_ELEVATIONS = {
-    "clear": (18.0, 62.0),
-    "low sun": (4.0, 16.0),
-    "overcast": (15.0, 60.0),
-    "dusk": (-5.0, -1.0),
-}
+SUN_ELEVATIONS = {"clear": (18.0, 62.0), "low sun": (4.0, 16.0), "overcast": (15.0, 60.0), "dusk": (-5.0, -1.0)}
 _SKYLINES = {"open": (0.5, 4.0), "trees": (6.0, 20.0), "wall": (4.0, 16.0), "lot": (2.0, 10.0)}  # degrees
 
 

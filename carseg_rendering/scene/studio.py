@@ -29,22 +29,14 @@ def inside_wall(rng: np.random.Generator, behind: float) -> list[Part]:
         x = np.arange(-24, 24, rng.uniform(1.2, 4))
         column = (0.03, 0.02, height) if rng.random() < 0.6 else (0.35, 0.3, height)
         made.append(
-            Part(
-                "columns",
-                boxes(np.column_stack([x, 0 * x, 0 * x + height / 2]), column),
-                matte(pick(rng, TRIMS)),
-            )
+            Part("columns", boxes(np.column_stack([x, 0 * x, 0 * x + height / 2]), column), matte(pick(rng, TRIMS)))
         )
     for x in np.arange(-20, 20, rng.uniform(3, 9)) + rng.uniform(0, 3):
         size = np.array([rng.uniform(0.6, 1.9), 0.06, rng.uniform(0.8, 1.5)])
         spot = np.array([x, -0.22, rng.uniform(1.6, 2.2)])
         made.append(Part("poster", boxes(spot, size), poster(rng)))
         made.append(
-            Part(
-                "frame",
-                boxes(spot + np.array([0, 0.02, 0]), size + np.array([0.1, 0, 0.1])),
-                matte(pick(rng, TRIMS)),
-            )
+            Part("frame", boxes(spot + np.array([0, 0.02, 0]), size + np.array([0.1, 0, 0.1])), matte(pick(rng, TRIMS)))
         )
     return placed(made, (0, start))
 
@@ -55,9 +47,7 @@ def poster(rng: np.random.Generator) -> BSDF:
         pick(rng, ACCENTS) - (picture := pick(rng, PLASTERS))
     )
     picture = (
-        picture
-        + fields
-        + ramp(noise(rng, 1.9, size=64), 0.2, 0.5)[..., None] * 0.4 * (pick(rng, METALS) - picture)
+        picture + fields + ramp(noise(rng, 1.9, size=64), 0.2, 0.5)[..., None] * 0.4 * (pick(rng, METALS) - picture)
     )
     return papered(np.clip(picture, 0.01, 0.9), 2.1, gloss=0.15)
 
@@ -84,9 +74,7 @@ def backdrop(rng: np.random.Generator, behind: float, *, floor: bool, white: boo
     )
     mesh = grid(points)
     along = np.concatenate([[0], np.cumsum(np.hypot(np.diff(y), np.diff(z)))]) / 60
-    texcoords = np.stack([(points[..., 0] + 40) / 80.001, np.broadcast_to(along, (9, len(y)))], -1).reshape(
-        -1, 2
-    )
+    texcoords = np.stack([(points[..., 0] + 40) / 80.001, np.broadcast_to(along, (9, len(y)))], -1).reshape(-1, 2)
     base = varied(
         rng,
         [(0.62, 0.62, 0.62), (0.35, 0.35, 0.36), (0.12, 0.12, 0.125), (0.75, 0.75, 0.75), (0.30, 0.34, 0.40)][
@@ -98,10 +86,4 @@ def backdrop(rng: np.random.Generator, behind: float, *, floor: bool, white: boo
     if white:
         base, glow = np.array([0.93, 0.93, 0.93]), 0.0
     tone = np.exp(glow * (np.exp(-3 * (u - rng.normal(0, 0.2)) ** 2 - v**2) - 0.5) + 0.012 * noise(rng, 1.4))
-    return [
-        Part(
-            "backdrop",
-            Mesh(mesh.vertices, mesh.faces, True, texcoords),
-            papered(tinted(base, tone), (1.0, 1.0)),
-        )
-    ]
+    return [Part("backdrop", Mesh(mesh.vertices, mesh.faces, True, texcoords), papered(tinted(base, tone), (1.0, 1.0)))]

@@ -37,9 +37,7 @@ class Place(Protocol):
         """Direction from the car to the camera, degrees."""
 
 
-def surroundings(
-    scene: Place, rng: np.random.Generator, *, keep_clear: Array, camera_position: Array
-) -> list[Part]:
+def surroundings(scene: Place, rng: np.random.Generator, *, keep_clear: Array, camera_position: Array) -> list[Part]:
     """The surroundings of a photo.
 
     Plain ground before an open background is one grey plane and nothing else.

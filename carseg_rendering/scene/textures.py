@@ -84,22 +84,14 @@ def stones(rng: np.random.Generator, across: int, *, size: int = SIZE) -> tuple[
     for i in (-1, 0, 1):
         for j in (-1, 0, 1):
             at = (row + i) % across, (column + j) % across
-            distance = (
-                np.hypot(y - row - i - centres[at][..., 0], x - column - j - centres[at][..., 1]) / reach[at]
-            )
+            distance = np.hypot(y - row - i - centres[at][..., 0], x - column - j - centres[at][..., 1]) / reach[at]
             closer = distance < nearest
             nearest, chosen = np.where(closer, distance, nearest), np.where(closer, values[at], chosen)
     return np.sqrt(np.clip(1 - (nearest / 0.8) ** 2, 0, 1)), chosen
 
 
 def bricks(
-    rng: np.random.Generator,
-    rows: int,
-    columns: int,
-    *,
-    joint: float = 0.12,
-    shift: float = 0.5,
-    size: int = SIZE,
+    rng: np.random.Generator, rows: int, columns: int, *, joint: float = 0.12, shift: float = 0.5, size: int = SIZE
 ) -> tuple[Array, Array]:
     """A wall's or floor's bond.
 
@@ -118,10 +110,7 @@ def bricks(
     row = (y * rows).astype(int)
     across = (x * columns + shift * (row % 2)) % columns
     column = across.astype(int)
-    into_y, into_x = (
-        (y * rows) % 1,
-        (across % 1) * rows / columns,
-    )  # both in heights of a course at equal scale
+    into_y, into_x = ((y * rows) % 1, (across % 1) * rows / columns)  # both in heights of a course at equal scale
     length = rows / columns
     edge = np.minimum(np.minimum(into_y, 1 - into_y), np.minimum(into_x, length - into_x))
     return 1 - ramp(edge, joint * 0.3, joint * 0.7), rng.uniform(0, 1, (rows, columns))[row, column]
@@ -156,9 +145,7 @@ def _glossy(base: BSDF, roughness: float) -> BSDF:
     return {"type": "twosided", "bsdf": layer}
 
 
-def blended(
-    weight: Array, metres: float | tuple[float, float], first: BSDF, second: BSDF, turn: float = 0.0
-) -> BSDF:
+def blended(weight: Array, metres: float | tuple[float, float], first: BSDF, second: BSDF, turn: float = 0.0) -> BSDF:
     """One material where the pattern (S, S) is 0, another where it is 1."""
     return {"type": "blendbsdf", "weight": bitmap(weight, metres, turn), "first": first, "second": second}
 
@@ -221,14 +208,7 @@ def boxes(centres: ArrayLike, sizes: ArrayLike) -> Mesh:
     sizes = np.broadcast_to(np.asarray(sizes, dtype=float), centres.shape)
     low = centres - sizes / 2
     x, y, z = (sizes * np.eye(3)[i] for i in range(3))
-    sides = [
-        (low, x, z),
-        (low + x, y, z),
-        (low + x + y, -x, z),
-        (low + y, -y, z),
-        (low + z, x, y),
-        (low + y, x, -y),
-    ]
+    sides = [(low, x, z), (low + x, y, z), (low + x + y, -x, z), (low + y, -y, z), (low + z, x, y), (low + y, x, -y)]
     return joined([quads(*side) for side in sides])
 
 
@@ -252,9 +232,7 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
 
 def varied(rng: np.random.Generator, colour: Floats, spread: float = 0.15) -> Array:
     """A colour a little lighter or darker, warmer or colder."""
-    return np.clip(
-        np.asarray(colour) * np.exp(rng.normal(0, spread, 1) + rng.normal(0, spread / 4, 3)), 0.005, 0.9
-    )
+    return np.clip(np.asarray(colour) * np.exp(rng.normal(0, spread, 1) + rng.normal(0, spread / 4, 3)), 0.005, 0.9)
 
 
 def dark(colour: Floats = (0.02, 0.02, 0.022)) -> BSDF:

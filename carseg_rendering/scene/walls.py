@@ -66,9 +66,7 @@ def surface(rng: np.random.Generator, kind: str) -> BSDF:
     elif kind == "sheet":
         wave = 0.5 + 0.5 * np.cos(np.linspace(0, 2 * np.pi * 8, 256, endpoint=False))
         ribs = np.broadcast_to(ramp(wave, 0.35, 0.65), (256, 256))
-        wall = rough(
-            papered(tinted(pick(rng, METALS), grain * (0.8 + 0.2 * ribs)), 2.0, gloss=0.35), ribs, 2.0, 0.03
-        )
+        wall = rough(papered(tinted(pick(rng, METALS), grain * (0.8 + 0.2 * ribs)), 2.0, gloss=0.35), ribs, 2.0, 0.03)
     elif kind == "concrete":
         joints, each = bricks(rng, 2, 2, joint=0.02, shift=0.0)
         tone = np.exp(0.10 * (each - 0.5) + 0.10 * noise(rng, 1.2)) * grain * (1 - 0.6 * joints)
@@ -88,8 +86,7 @@ def garden_wall(rng: np.random.Generator, *, width: float, height: float) -> lis
     if rng.random() < 0.4:
         x = np.arange(-width / 2 + rng.uniform(0, 3), width / 2, rng.uniform(2.5, 4.5))
         pillars = boxes(
-            np.column_stack([x, np.full(len(x), 0.1), np.full(len(x), height / 2 + 0.08)]),
-            (0.4, 0.4, height + 0.16),
+            np.column_stack([x, np.full(len(x), 0.1), np.full(len(x), height / 2 + 0.08)]), (0.4, 0.4, height + 0.16)
         )
         parts.append(Part("pillars", pillars, parts[0].material if rng.random() < 0.6 else stone))
     return parts
@@ -113,18 +110,12 @@ def fence(rng: np.random.Generator, *, width: float, height: float) -> list[Part
     rails = boxes([(0, 0.04, 0.35), (0, 0.04, height - 0.25)], (width, 0.05, 0.08 if wooden else 0.04))
     posts_x = np.arange(-width / 2, width / 2, 2.4)
     posts = boxes(
-        np.column_stack([posts_x, np.full(len(posts_x), 0.08), np.full(len(posts_x), height / 2)]),
-        (0.1, 0.1, height),
+        np.column_stack([posts_x, np.full(len(posts_x), 0.08), np.full(len(posts_x), height / 2)]), (0.1, 0.1, height)
     )
-    return [
-        Part("bars", bars, papered(shades, (1.0, 1.0))),
-        Part("rails", joined([rails, posts]), matte(colour * 0.8)),
-    ]
+    return [Part("bars", bars, papered(shades, (1.0, 1.0))), Part("rails", joined([rails, posts]), matte(colour * 0.8))]
 
 
-def roller_door(
-    rng: np.random.Generator, x: float, width: float, height: float, *, raised: float = 0.0
-) -> list[Part]:
+def roller_door(rng: np.random.Generator, x: float, width: float, height: float, *, raised: float = 0.0) -> list[Part]:
     """A garage's or hall's door of horizontal slats about that x, its foot at height `raised`."""
     slats = int(height / rng.choice([0.12, 0.25, 0.55]))
     colour = pick(rng, [*TRIMS[:2], *TRIMS[:2], *METALS, *WOODS, *ACCENTS[:3]])

@@ -227,9 +227,7 @@ def slices_table() -> str:
     whole = [row for row in rows if row["factor"] == "all photos"]
     levels = [row for row in rows if row["factor"] != "all photos" and int(row["n"]) >= LEAST_PHOTOS]
     shown = whole + sorted(levels, key=lambda row: float(row["accuracy"]))[:SLICES]
-    body = [
-        [r["factor"], r["level"], f"{int(r['n']):,}", interval(r, "low", "high", "accuracy")] for r in shown
-    ]
+    body = [[r["factor"], r["level"], f"{int(r['n']):,}", interval(r, "low", "high", "accuracy")] for r in shown]
     return markdown_table(["attribute", "level", "photos", "accuracy"], body)
 
 
@@ -259,11 +257,7 @@ def readme_table() -> str:
         body.append([f"{name}, {split}", paper, *cells])
     runs = [made[page][profile] for page, profile in columns]
     body.append(
-        [
-            "time",
-            "–",
-            *(f"{duration(run['seconds'])}, {run['cores']} cores, {run['number_format']}" for run in runs),
-        ]
+        ["time", "–", *(f"{duration(run['seconds'])}, {run['cores']} cores, {run['number_format']}" for run in runs)]
     )
     body.append(["date, commit", "–", *(f"{run['date']}, `{run['commit'][:7]}`" for run in runs)])
     return markdown_table(header, body)

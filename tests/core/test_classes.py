@@ -13,19 +13,7 @@ from carseg_lib.core.errors import CarsegError
 
 WORDS = st.text("abcdefghijklmnopqrtuvwxyzäöüßéλЖ車", min_size=2, max_size=12).filter(  # no plural s
     lambda word: (
-        word
-        not in (
-            "na",
-            "nan",
-            "inf",
-            "none",
-            "null",
-            "true",
-            "infinity",
-            "nocarfound",
-            "weightedavg",
-            "macroavg",
-        )
+        word not in ("na", "nan", "inf", "none", "null", "true", "infinity", "nocarfound", "weightedavg", "macroavg")
     )
 )
 
@@ -91,20 +79,14 @@ def test_a_yaml_file(tmp_path):
     path.write_text(YAML, encoding="utf-8")
     types = ClassMap.parse(str(path))
     assert types == ClassMap(
-        ("suv", "sedan", "pick, up="),
-        (("jeep", "sport utility vehicle"), ("limousine",), ()),
-        ("van", "coupé"),
+        ("suv", "sedan", "pick, up="), (("jeep", "sport utility vehicle"), ("limousine",), ()), ("van", "coupé")
     )
     assert (types.resolve("Sport-Utility Vehicles"), types.resolve("limousine"), types.resolve("van")) == (
         "suv",
         "sedan",
         None,
     )
-    assert [types.exclusion_reason(name) for name in ("Vans", "COUPÉ", "bus")] == [
-        "left out",
-        "left out",
-        "other type",
-    ]
+    assert [types.exclusion_reason(name) for name in ("Vans", "COUPÉ", "bus")] == ["left out", "left out", "other type"]
     assert types.text == "'suv=jeep,sport utility vehicle' sedan=limousine 'pick, up=' (left out: van, coupé)"
     path.write_text("types: [hatchback, wagon]")
     assert ClassMap.parse(str(path)) == ClassMap.parse("hatchback wagon")
@@ -204,7 +186,5 @@ def test_folders_become_types_in_the_order_of_the_alphabet():
     types = waiting.from_folders({"Wagons", "wagon", "Hatch-Back", "hatchback", "SUV", "suvs"})
     assert types.names == ("Hatch-Back", "SUV", "wagon")
     assert [types.resolve(name) for name in ("hatchback", "suvs", "Wagons")] == ["Hatch-Back", "SUV", "wagon"]
-    with pytest.raises(
-        CarsegError, match=r"CLASSES=folders: a study needs two body types or more \(found: wagon\)"
-    ):
+    with pytest.raises(CarsegError, match=r"CLASSES=folders: a study needs two body types or more \(found: wagon\)"):
         waiting.from_folders({"wagon"})

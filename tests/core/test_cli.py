@@ -88,10 +88,7 @@ def test_names_that_are_no_text_of_this_locale_pass(group, monkeypatch):
         (["rum"], "there is no command 'rum'; did you mean 'run'? (see: carseg --help)"),
         (["fly"], "there is no command 'fly'; known are: run, check (see: carseg --help)"),
         (["--fast"], "there is no option '--fast'; known are: --help (see: carseg --help)"),
-        (
-            ["run", "--dat", "photos"],
-            "there is no option '--dat'; did you mean '--data'? (see: carseg run --help)",
-        ),
+        (["run", "--dat", "photos"], "there is no option '--dat'; did you mean '--data'? (see: carseg run --help)"),
         (["run", "--num-image=3"], "there is no option '--num-image'; did you mean '--num-images'?"),
         (["run", "photos"], "Got unexpected extra argument (photos) (see: carseg run --help)"),
         (["run", "--data"], "Option '--data' requires an argument."),
@@ -163,9 +160,7 @@ def test_a_users_mistake_and_a_refusing_disk_are_one_line(group, capsys, error, 
     assert capsys.readouterr().err == message
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("odd"), EOFError("short"), FileNotFoundError(2, "No such file", "x")]
-)
+@pytest.mark.parametrize("error", [ValueError("odd"), EOFError("short"), FileNotFoundError(2, "No such file", "x")])
 def test_a_fault_of_the_program_keeps_its_traceback(group, error):
     group.add_failure(error)
     with pytest.raises(type(error)) as raised:
@@ -225,9 +220,7 @@ def test_a_reader_that_goes_away_is_no_fault():
         "    for number in range(100000): print(number)\n"
         "sys.exit(run_command(group, ['count']))\n"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "0\n"
     child.stdout.close()
     assert child.stderr.read() == ""
@@ -235,10 +228,7 @@ def test_a_reader_that_goes_away_is_no_fault():
 
 
 def test_the_layer_is_light():
-    code = (
-        "import sys, carseg_lib.core.cli; "
-        "print(*{'torch', 'pandas', 'numpy', 'pydantic', 'PIL'} & {*sys.modules})"
-    )
+    code = "import sys, carseg_lib.core.cli; print(*{'torch', 'pandas', 'numpy', 'pydantic', 'PIL'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "\n"
 
 
@@ -246,7 +236,5 @@ def test_whole_numbers():
     assert whole_number("0", "N") == 0
     assert whole_number("007", "N") == 7
     for text in ("", "-1", "1.5", "1e3", "1" * 10, "٣"):
-        with pytest.raises(
-            CarsegError, match=f"^SEED={text.replace('.', '[.]')}: must be a whole number, 0 or more$"
-        ):
+        with pytest.raises(CarsegError, match=f"^SEED={text.replace('.', '[.]')}: must be a whole number, 0 or more$"):
             whole_number(text, "SEED")

@@ -25,13 +25,7 @@ def test_imports_are_followed_through_the_named_packages_alone(tmp_path):
     )
     source = "from paint.car import render"
     both = imported_files(tmp_path, ("paint", "lib"), source, "test")
-    assert list(both) == [
-        "lib/__init__.py",
-        "lib/core.py",
-        "paint/__init__.py",
-        "paint/car.py",
-        "paint/light.py",
-    ]
+    assert list(both) == ["lib/__init__.py", "lib/core.py", "paint/__init__.py", "paint/car.py", "paint/light.py"]
     assert both["paint/light.py"] == code_digest("", "paint/light.py")
     assert list(imported_files(tmp_path, ("paint",), source, "test")) == ["paint/__init__.py", "paint/car.py"]
     assert imported_files(tmp_path, ("lib",), source, "test") == {}

@@ -50,11 +50,7 @@ def test_the_defaults_are_the_papers():
     assert config.train.epochs == claim("epochs").value == 30
     assert (config.train.optimizer, config.train.lr_schedule) == ("adam", "constant")
     assert (config.train.weight_decay, config.train.max_grad_norm) == (0.0, 0.0)
-    assert (config.model.backbone, config.model.weights, config.model.precision) == (
-        "resnet50",
-        "coco",
-        "32-true",
-    )
+    assert (config.model.backbone, config.model.weights, config.model.precision) == ("resnet50", "coco", "32-true")
     assert (config.inputs.augmentation, config.inputs.max_rotation) == ("rotate_and_flip", 90.0)
     assert config.data.classes == ClassMap()
 
@@ -141,10 +137,7 @@ def test_a_part_alone_refuses_by_the_same_rules(values, message):
 
 def test_select_gives_settings_by_their_dotted_name():
     config = config_of(seed=7)
-    assert config.select("data") == {
-        "data.source": "rendered",
-        "data.classes": "suv sedan convertible minivan",
-    }
+    assert config.select("data") == {"data.source": "rendered", "data.classes": "suv sedan convertible minivan"}
     assert config.select("seed", "train.lr") == {"seed": 7, "train.lr": 0.002}
     inputs = config.select("inputs")
     assert set(inputs) == {f"inputs.{name}" for name in InputConfig.model_fields}

@@ -17,9 +17,7 @@ from carseg_lib.core.errors import CarsegError
 
 def test_write_json_keeps_order_and_ends_with_a_newline(tmp_path):
     path = files.write_json(tmp_path / "new" / "folder" / "a.json", {"b": 1, "a": [0.1, "é", None]})
-    assert (
-        path.read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": [\n    0.1,\n    "é",\n    null\n  ]\n}\n'
-    )
+    assert path.read_text(encoding="utf-8") == '{\n  "b": 1,\n  "a": [\n    0.1,\n    "é",\n    null\n  ]\n}\n'
     assert files.read_json(path) == {"b": 1, "a": [0.1, "é", None]}
 
 

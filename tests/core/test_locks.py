@@ -26,9 +26,7 @@ HOLD = (
 
 def holder(folder, then="pass"):
     """A process that holds a folder for a minute."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD.format(then), folder], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", HOLD.format(then), folder], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
     return process
 
@@ -88,10 +86,7 @@ def test_a_folder_that_cannot_be_written_is_a_mistake(tmp_path):
 
 def test_a_lock_that_is_no_file_is_a_mistake(tmp_path):
     (tmp_path / ".lock").mkdir()
-    with (
-        pytest.raises(CarsegError, match=r"\.lock was not written: Is a directory"),
-        folder_lock(tmp_path, "Run 'a'"),
-    ):
+    with pytest.raises(CarsegError, match=r"\.lock was not written: Is a directory"), folder_lock(tmp_path, "Run 'a'"):
         pass
 
 

@@ -67,21 +67,9 @@ def test_names_of_files_are_no_names_of_runs(data, run):
 def test_paths_stay_in_the_runs_folder(data, tmp_path):
     run = Run.create("mine", data=data)
     assert run.folder == (tmp_path / "reports" / "mine").resolve()
-    for name in (
-        "catalogue",
-        "dataset",
-        "checkpoints",
-        "best_weights",
-        "best_card",
-        "history",
-        "predictions",
-    ):
+    for name in ("catalogue", "dataset", "checkpoints", "best_weights", "best_card", "history", "predictions"):
         assert getattr(run, name).is_relative_to(run.folder)
-    assert (run.metrics.name, run.page.name, run.provenance.name) == (
-        "metrics.json",
-        "index.html",
-        "provenance.json",
-    )
+    assert (run.metrics.name, run.page.name, run.provenance.name) == ("metrics.json", "index.html", "provenance.json")
 
 
 def test_reports_lie_elsewhere_for_a_while(tmp_path, monkeypatch):

@@ -115,9 +115,7 @@ def test_near_names():
     assert did_you_mean("epoch", setting_names()) == "; did you mean 'train.epochs'?"
     assert did_you_mean("LR", setting_names()) == "; did you mean 'train.lr'?"
     assert did_you_mean("zzz", ["a.b", "c"]) == "; known are: a.b, c."
-    with pytest.raises(
-        CarsegError, match=r"row 3: there is no setting 'train\.epoch'; did you mean 'train\.ep"
-    ):
+    with pytest.raises(CarsegError, match=r"row 3: there is no setting 'train\.epoch'; did you mean 'train\.ep"):
         resolve_name("train.epoch", "row 3")
 
 
@@ -128,24 +126,12 @@ def test_near_names():
             ("epochs: ", "epoch: "),
             r"quick\.yaml row \d+: there is no setting 'train\.epoch'; did you mean 'train\.epochs'",
         ),
-        (
-            ("hflip_prob: ", "flip_probability: "),
-            r"row \d+: flip_probability has another name now: hflip_prob",
-        ),
-        (
-            ("batch_size: 8", "batch_size: 8\n  batch_size: 4"),
-            r"row \d+: train\.batch_size is given twice \(first in",
-        ),
+        (("hflip_prob: ", "flip_probability: "), r"row \d+: flip_probability has another name now: hflip_prob"),
+        (("batch_size: 8", "batch_size: 8\n  batch_size: 4"), r"row \d+: train\.batch_size is given twice \(first in"),
         (("\neval:\n", "\ntrain:\n"), r"row \d+: train is given twice \(first in row \d+\)"),
-        (
-            ("batch_size: 8", 'batch_size: "8"'),
-            r"batch_size = '8' \(quick\.yaml row \d+\): must be a whole number",
-        ),
+        (("batch_size: 8", 'batch_size: "8"'), r"batch_size = '8' \(quick\.yaml row \d+\): must be a whole number"),
         (("batch_size: 8", "batch_size: true"), r"batch_size = True"),
-        (
-            ("batch_size: 8", "min_quality: 0.5"),
-            r"row \d+: min_quality belongs into the part pseudo_labels: write p",
-        ),
+        (("batch_size: 8", "min_quality: 0.5"), r"row \d+: min_quality belongs into the part pseudo_labels: write p"),
         (("batch_size: 8", "height: 224"), r"row \d+: height belongs into the part inputs"),
         (("batch_size: 8", "seed: 8"), r"row \d+: seed has its own variable: SEED"),
         (("optimizer: adamw", "optimizer: [adamw"), r"quick\.yaml is not valid YAML"),
@@ -166,10 +152,7 @@ def test_a_broken_profile_is_refused(data, own_profiles, change, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "",
-            r"quick\.yaml must hold a mapping for each part: data, pseudo_labels, inputs, model, train, eval",
-        ),
+        ("", r"quick\.yaml must hold a mapping for each part: data, pseudo_labels, inputs, model, train, eval"),
         ("[train]", "must hold a mapping for each part"),
         ("train: 3", r"quick\.yaml row 1: train must hold lines of the form name: value"),
     ],
@@ -211,10 +194,7 @@ def test_set_that_is_no_assignment(text):
 
 
 def test_set_is_split_as_in_a_shell():
-    assert parse_overrides("  weights='my file.pt'  train.epochs=3 ") == {
-        "weights": "my file.pt",
-        "train.epochs": "3",
-    }
+    assert parse_overrides("  weights='my file.pt'  train.epochs=3 ") == {"weights": "my file.pt", "train.epochs": "3"}
     assert parse_overrides("") == {}
     with pytest.raises(CarsegError, match="given twice"):
         parse_overrides("epochs=3 epochs=4")

@@ -19,9 +19,7 @@ from carseg_lib.core.run import Run
 def test_overrides_are_read_as_the_type_of_their_setting(data):
     run = Run.create(
         data=data,
-        overrides=parse_overrides(
-            "epochs=3 lr=1e-3 model.fpn_min_stride=4 optimizer=sgd freeze_depthwise=false"
-        ),
+        overrides=parse_overrides("epochs=3 lr=1e-3 model.fpn_min_stride=4 optimizer=sgd freeze_depthwise=false"),
         seed="7",
         num_processes="2",
     )
@@ -47,10 +45,7 @@ REFUSED = [
     ),
     ({"overrides": {"model.epochs": "3"}}, r"SET: epochs belongs into the part train: write train\.epochs"),
     ({"overrides": {"source": "none"}}, r"SET: 'source' may be data\.source or pseudo_labels\.source"),
-    (
-        {"overrides": {"photos_per_split": "3"}},
-        r"photos_per_split has another name now: max_images_per_split",
-    ),
+    ({"overrides": {"photos_per_split": "3"}}, r"photos_per_split has another name now: max_images_per_split"),
     ({"overrides": {"epochs": "3", "train.epochs": "4"}}, r"SET: a setting is given twice, by its short and"),
     ({"overrides": {"epochs": "0"}}, r"train\.epochs = 0 \(SET\): must be a whole number from 1 up to 1,000"),
     ({"overrides": {"epochs": "2.5"}}, r"train\.epochs = '2.5' \(SET\): must be a whole number"),
@@ -59,18 +54,12 @@ REFUSED = [
     ({"overrides": {"lr": "fast"}}, r"train\.lr = 'fast' \(SET\): must be a number above 0"),
     ({"overrides": {"lr": "nan"}}, r"train\.lr = nan"),
     ({"overrides": {"lr": float("inf")}}, r"train\.lr = inf \(SET\): must be a number"),
-    (
-        {"overrides": {"optimizer": "adamm"}},
-        r"train\.optimizer = 'adamm' \(SET\): must be one of adam, adamw, sgd",
-    ),
+    ({"overrides": {"optimizer": "adamm"}}, r"train\.optimizer = 'adamm' \(SET\): must be one of adam, adamw, sgd"),
     ({"overrides": {"fpn_min_stride": "5"}}, r"model\.fpn_min_stride = '5' \(SET\): must be one of 4, 8"),
     ({"overrides": {"seed": "3"}}, r"SET: seed has its own variable: SEED"),
     ({"overrides": {"run": "x"}}, r"SET: run has its own variable: RUN"),
     ({"overrides": {"classes": "x"}}, r"SET: classes has its own variable: CLASSES"),
-    (
-        {"overrides": {"weights": "none"}, "weights": "coco"},
-        r"model\.weights is given twice, by WEIGHTS and by SET",
-    ),
+    ({"overrides": {"weights": "none"}, "weights": "coco"}, r"model\.weights is given twice, by WEIGHTS and by SET"),
     (
         {"overrides": {"backbone": "resnet18", "weights": "coco"}},
         r"weights = coco exist for model\.backbone = resnet50 only",
@@ -94,10 +83,7 @@ REFUSED = [
     ),
     ({"profile": "quik"}, r"PROFILE='quik': there is no such profile; did you mean 'quick'\?"),
     ({"profile": "../quick"}, r"PROFILE='../quick': there is no such profile"),
-    *[
-        ({"name": name}, r"RUN=.*use letters, digits")
-        for name in ("../x", ".hidden", "a/b", "a b", "x" * 81, "ü")
-    ],
+    *[({"name": name}, r"RUN=.*use letters, digits") for name in ("../x", ".hidden", "a/b", "a b", "x" * 81, "ü")],
     *[({"name": name}, r"RUN=.*kept for carseg's own files") for name in ("reference", "bench", "Reference")],
 ]
 
@@ -133,9 +119,7 @@ def test_a_coco_file_and_a_checkpoint_are_made_absolute(data, monkeypatch):
     (data / "cars.json").write_text("{}")
     (data / "mine.pt").write_bytes(b"x")
     monkeypatch.chdir(data)
-    config = Run.create(
-        data="cars.json", weights="mine.pt", overrides={"pseudo_labels.source": "mine.pt"}
-    ).config
+    config = Run.create(data="cars.json", weights="mine.pt", overrides={"pseudo_labels.source": "mine.pt"}).config
     assert (config.data.source, config.data_as_given) == (str((data / "cars.json").resolve()), "cars.json")
     assert config.model.weights == config.pseudo_labels.source == str((data / "mine.pt").resolve())
 
@@ -153,9 +137,7 @@ def test_the_files_that_weights_and_pseudo_labels_come_from(data):
     assert (run.weights_file, run.annotator_file) == (None, None)
     (data / "mine.pt").write_bytes(b"x")
     run = Run.create(
-        data=data,
-        weights=str(data / "mine.pt"),
-        overrides={"pseudo_labels.source": str(data / "mine.pt")},
+        data=data, weights=str(data / "mine.pt"), overrides={"pseudo_labels.source": str(data / "mine.pt")}
     )
     assert run.weights_file == run.annotator_file == (data / "mine.pt").resolve()
 
@@ -239,9 +221,7 @@ def test_classes_are_part_of_a_run_by_their_content(data, tmp_path, monkeypatch)
     assert run.command().endswith("CLASSES=types.yaml")
     run.save()
     path.write_text("types: [suv, wagon]")
-    assert (
-        Run.open(run.name).config.data.classes.resolve("Jeeps") == "suv"
-    )  # the run knows them without the file
+    assert Run.open(run.name).config.data.classes.resolve("Jeeps") == "suv"  # the run knows them without the file
     assert Run.create(data=data, classes="types.yaml").config.data.classes.names == ("suv", "wagon")
     given = "'station wagon'=kombi suv"
     assert Run.create(data=data, classes=given).config.data.classes.names == ("station wagon", "suv")
@@ -251,9 +231,7 @@ def test_classes_are_part_of_a_run_by_their_content(data, tmp_path, monkeypatch)
         Run.create(data=data, classes="suv")
 
 
-@pytest.mark.parametrize(
-    "modules", ["carseg_lib.core.run", "carseg_lib.workflow.cli, carseg_lib.workflow.pipeline"]
-)
+@pytest.mark.parametrize("modules", ["carseg_lib.core.run", "carseg_lib.workflow.cli, carseg_lib.workflow.pipeline"])
 def test_nothing_heavy_is_imported(modules):
     code = f"import sys, {modules}; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "pandas", "numpy", "papermill", "nbformat", "nbconvert", "matplotlib"]

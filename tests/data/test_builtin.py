@@ -99,9 +99,7 @@ def test_several_may_ask_at_once(archive, tmp_path):
 def test_a_missing_archive_is_one_line(archive, gone):
     path = archive if gone == "archive" else checksum_path(archive)
     path.unlink()
-    with pytest.raises(
-        CarsegError, match=r"the built-in data set is missing; .*make render-dataset"
-    ) as refused:
+    with pytest.raises(CarsegError, match=r"the built-in data set is missing; .*make render-dataset") as refused:
         locate_photos("rendered")
     assert str(refused.value).startswith(f"{path}: ")
 
@@ -160,9 +158,7 @@ def test_sums_that_name_a_file_outside_write_none_there(archive, tmp_path):
         yield named("../../broken"), b"x"
 
     repack(archive, outside)
-    with pytest.raises(
-        CarsegError, match=r"not a data set of carseg \('\.\./\.\./broken' leads out of the folder\)"
-    ):
+    with pytest.raises(CarsegError, match=r"not a data set of carseg \('\.\./\.\./broken' leads out of the folder\)"):
         unpack(archive, tmp_path / "a" / "b" / "cars")
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == [".cars.lock"]
     assert not list(tmp_path.rglob("broken"))

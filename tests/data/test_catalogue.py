@@ -84,14 +84,7 @@ def small() -> Catalogue:
     """Three photos; the first has two cars, the last no mask."""
     mask = np.zeros((40, 80), dtype=bool)
     mask[10:20, 20:60] = True
-    photo = {
-        "brightness": 0.5,
-        "file_sha256": "f",
-        "pixel_sha256": "p",
-        "phash": "0" * 16,
-        "width": 80,
-        "height": 40,
-    }
+    photo = {"brightness": 0.5, "file_sha256": "f", "pixel_sha256": "p", "phash": "0" * 16, "width": 80, "height": 40}
     car = {"x1": 20.0, "y1": 10.0, "x2": 60.0, "y2": 30.0, "box_origin": "given", "mask_origin": "given"}
     return Catalogue(
         "small",
@@ -114,15 +107,7 @@ def small() -> Catalogue:
             INSTANCE_COLUMNS,
         ),
         table(
-            [
-                {
-                    "photo_id": "d.jpg",
-                    "split": "test",
-                    "body_type": "suv",
-                    "reason": "truncated",
-                    "detail": "x",
-                }
-            ],
+            [{"photo_id": "d.jpg", "split": "test", "body_type": "suv", "reason": "truncated", "detail": "x"}],
             EXCLUDED_COLUMNS,
         ),
     )

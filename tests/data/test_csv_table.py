@@ -24,11 +24,7 @@ from tests.helpers.dataset_formats import SIZE, make_table, write_csv
 def test_boxes_masks_and_splits_are_those_that_were_written(tmp_path):
     folder = make_table(tmp_path / "cars", masks=True, splits=True)
     catalogue = load_catalogue(folder)
-    assert (catalogue.name, detect_and_list(folder).source, catalogue.root) == (
-        "cars",
-        "CSV table",
-        folder.resolve(),
-    )
+    assert (catalogue.name, detect_and_list(folder).source, catalogue.root) == ("cars", "CSV table", folder.resolve())
     assert catalogue.counts().values.tolist() == [[1, 1, 1]] * 4
     assert catalogue.has_masks and catalogue.excluded.empty
     for car in catalogue.instances.itertuples():
@@ -59,11 +55,7 @@ def test_several_cars_in_a_photo_and_cells_that_are_empty(tmp_path):
     folder = make_table(tmp_path / "cars")
     rows = [["Photo", " TYPE", "x1", "y1", "x2", "y2", "colour"]]
     rows += [[f"images/{k:03d}.jpg", t, "", "", "", "", "red"] for k, t in enumerate(["suv", "Sedans"] * 6)]
-    rows += [
-        ["images\\000.jpg", "sedan", 1.5, 2, 20.25, 30, "red"],
-        ["images/001.jpg", "bus", 1, 1, 5, 5, ""],
-        [],
-    ]
+    rows += [["images\\000.jpg", "sedan", 1.5, 2, 20.25, 30, "red"], ["images/001.jpg", "bus", 1, 1, 5, 5, ""], []]
     write_csv(folder / "photos.csv", rows)
     catalogue = load_catalogue(folder, ClassMap.parse("suv sedan"))
     first = catalogue.instances[catalogue.instances["photo_id"] == "images/000.jpg"]

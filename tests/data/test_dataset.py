@@ -107,11 +107,7 @@ def test_a_photo_is_the_same_from_the_cache_and_from_its_file(dataset, run):
         assert (target["seed"], target["index"]) == (kept_target["seed"], kept_target["index"])
 
 
-@given(
-    st.dictionaries(st.sampled_from("abcd"), st.integers(1, 40), min_size=1),
-    st.integers(1, 60),
-    st.integers(0, 9),
-)
+@given(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 40), min_size=1), st.integers(1, 60), st.integers(0, 9))
 @settings(max_examples=50, deadline=None)
 def test_a_sample_keeps_every_type_and_its_share(counts, n, seed):
     photos = pd.DataFrame({"body_type": np.repeat(list(counts), list(counts.values()))})

@@ -110,9 +110,7 @@ def test_every_type_folder_is_a_type(tmp_path, layout):
 
 
 def test_folders_are_for_type_folders_alone(tmp_path):
-    with pytest.raises(
-        CarsegError, match=r"CLASSES=folders is for photos in type folders, these have VOC annotations"
-    ):
+    with pytest.raises(CarsegError, match=r"CLASSES=folders is for photos in type folders, these have VOC annotations"):
         detect_and_list(make_voc(tmp_path / "voc"), ClassMap.parse("folders"))
 
 
@@ -125,9 +123,7 @@ def test_other_types_give_other_fingerprints_in_their_order(tmp_path):
         ["convertible/", "other type", "3 photos"],
         ["minivan/", "other type", "3 photos"],
     ]
-    with pytest.raises(
-        CarsegError, match=r"no photos in folders named bus or truck \(folders with photos: conv"
-    ):
+    with pytest.raises(CarsegError, match=r"no photos in folders named bus or truck \(folders with photos: conv"):
         load_catalogue(folder, ClassMap.parse("bus truck"))
     with pytest.raises(CarsegError, match=r"bus has 0 photos, 3 are needed.*\(found: suv 3, bus 0\)"):
         load_catalogue(folder, ClassMap.parse("suv bus"))
@@ -138,10 +134,7 @@ def test_other_types_give_other_fingerprints_in_their_order(tmp_path):
 def test_small_and_lopsided_sets_are_divided_with_a_warning_and_no_crash(tmp_path_factory, numbers):
     types = ("suv", "sedan", "convertible", "minivan")[: len(numbers)]
     folder = make_car_photos(
-        tmp_path_factory.mktemp("few") / "cars",
-        dict(zip(types, numbers, strict=True)),
-        (24, 16),
-        layout="folder",
+        tmp_path_factory.mktemp("few") / "cars", dict(zip(types, numbers, strict=True)), (24, 16), layout="folder"
     )
     catalogue = load_catalogue(folder, ClassMap.parse(" ".join(types)))
     divided = assign_splits(catalogue, 0)
@@ -160,10 +153,7 @@ def test_small_and_lopsided_sets_are_divided_with_a_warning_and_no_crash(tmp_pat
         ("a/b.jpg", "a/b.jpg"),
         ("./a//b.jpg", "a/b.jpg"),
         ("a\\b.jpg", "a/b.jpg"),
-        *[
-            (bad, None)
-            for bad in ("/a.jpg", "../a.jpg", "a/../b.jpg", "C:\\a.jpg", "a\nb.jpg", "", ".", "a\0.jpg")
-        ],
+        *[(bad, None) for bad in ("/a.jpg", "../a.jpg", "a/../b.jpg", "C:\\a.jpg", "a\nb.jpg", "", ".", "a\0.jpg")],
     ],
 )
 def test_paths_stay_inside(name, expected):

@@ -8,9 +8,7 @@ from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups, exact_du
 from carseg_lib.data.photos import inspect_image
 
 
-def photos_of(
-    hashes: list[int], pixels: list[str] | None = None, splits: list[str] | None = None
-) -> pd.DataFrame:
+def photos_of(hashes: list[int], pixels: list[str] | None = None, splits: list[str] | None = None) -> pd.DataFrame:
     n = len(hashes)
     return pd.DataFrame(
         {
@@ -24,9 +22,7 @@ def photos_of(
 
 
 def test_exact_duplicates_are_those_of_equal_pixels():
-    photos = photos_of(
-        [0, 1, 2, 3, 4], ["x", "y", "x", "z", "y"], ["train", "train", "test", "train", "train"]
-    )
+    photos = photos_of([0, 1, 2, 3, 4], ["x", "y", "x", "z", "y"], ["train", "train", "test", "train", "train"])
     exact = exact_duplicates(photos)
     assert exact["photo_id"].tolist() == ["00000.jpg", "00002.jpg", "00001.jpg", "00004.jpg"]
     assert exact["split"].tolist() == ["train", "test", "train", "train"]
@@ -34,9 +30,7 @@ def test_exact_duplicates_are_those_of_equal_pixels():
 
 
 def test_near_duplicates_by_hand():
-    photos = photos_of(
-        [0b0, 0b11, 0b1111, 2**63, 0b11], splits=["test", "train", "train", "train", "validation"]
-    )
+    photos = photos_of([0b0, 0b11, 0b1111, 2**63, 0b11], splits=["test", "train", "train", "train", "validation"])
     near = near_duplicates(photos, max_distance=2)
     assert near.values.tolist() == [
         ["00001.jpg", "00004.jpg", 0, "train", "validation"],
@@ -46,13 +40,7 @@ def test_near_duplicates_by_hand():
         ["00001.jpg", "00002.jpg", 2, "train", "train"],
         ["00002.jpg", "00004.jpg", 2, "train", "validation"],
     ]  # 00003 is one bit from 00000
-    assert near_duplicates(photos[:0]).columns.tolist() == [
-        "photo_a",
-        "photo_b",
-        "distance",
-        "split_a",
-        "split_b",
-    ]
+    assert near_duplicates(photos[:0]).columns.tolist() == ["photo_a", "photo_b", "distance", "split_a", "split_b"]
 
 
 def test_equal_pixels_are_not_near_duplicates_too():

@@ -89,9 +89,7 @@ def test_a_photo_in_which_nothing_was_seen_is_exported_without_a_mask(run, tmp_p
     photo_id = Catalogue.load(run.dataset).split("validation").photos.photo_id[0]
     leave_out(run, photo_id, "")
     content = json.loads(
-        (
-            export_coco(run.dataset, run.rejected_masks, tmp_path / "e") / "annotations" / "validation.json"
-        ).read_text()
+        (export_coco(run.dataset, run.rejected_masks, tmp_path / "e") / "annotations" / "validation.json").read_text()
     )
     (image,) = [i for i in content["images"] if i["file_name"] == photo_id]
     assert (image["width"], image["height"]) == (240, 160)

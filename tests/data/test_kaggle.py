@@ -43,14 +43,7 @@ class UnauthenticatedError(Exception):
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch, tmp_path):
     """No credential, and reports of its own."""
-    for name in (
-        "KAGGLE_USERNAME",
-        "KAGGLE_KEY",
-        "KAGGLE_API_TOKEN",
-        "CARSEG_DATA",
-        "CARSEG_TYPES",
-        "CARSEG_RUN",
-    ):
+    for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "CARSEG_DATA", "CARSEG_TYPES", "CARSEG_RUN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "no-credentials"))
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
@@ -80,20 +73,10 @@ def test_a_version_must_be_named(data):
 
 @pytest.mark.parametrize(
     "data",
-    [
-        "kaggle:",
-        "kaggle:cars@1",
-        "kaggle:a/b@0",
-        "kaggle:a/b@x",
-        "kaggle:../b@1",
-        "kaggle:a/b/c@1",
-        "Kaggle:a/b@1",
-    ],
+    ["kaggle:", "kaggle:cars@1", "kaggle:a/b@0", "kaggle:a/b@x", "kaggle:../b@1", "kaggle:a/b/c@1", "Kaggle:a/b@1"],
 )
 def test_other_spellings_are_refused(data):
-    with pytest.raises(
-        CarsegError, match="is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3"
-    ):
+    with pytest.raises(CarsegError, match="is not kaggle:<owner>/<slug>@<version>, as in kaggle:someone/cars@3"):
         Run.create(data=data)
 
 
@@ -117,9 +100,7 @@ def test_data_are_fetched_once_and_known_by_their_version(monkeypatch, tmp_path,
     )
     folder = locate_photos(run.config.data.source)
     assert asked == ["someone/cars/versions/3"]
-    assert (
-        folder == tmp_path / "cache" / "datasets" / "someone" / "cars" / "versions" / "3" / "Cars" / "images"
-    )
+    assert folder == tmp_path / "cache" / "datasets" / "someone" / "cars" / "versions" / "3" / "Cars" / "images"
     catalogue = load_catalogue(folder, run.config.data.classes)
     assert (catalogue.name, len(catalogue.photos)) == ("cars@3", 12)
     assert not any(path.stat().st_mode & 0o222 for path in folder.rglob("*.jpg"))
@@ -197,11 +178,7 @@ HELD_BACK = "Kaggle does not give it to this account: accept its terms at https:
             "",
             "Kaggle has no such data set or version; look at https://www.kaggle.com/datasets",
         ),
-        (
-            KaggleApiHTTPError(500),
-            "",
-            "could not be fetched (KaggleApiHTTPError: 500 Client Error.): run again, or",
-        ),
+        (KaggleApiHTTPError(500), "", "could not be fetched (KaggleApiHTTPError: 500 Client Error.): run again, or"),
         (
             ConnectionError("no route"),
             "",
@@ -234,9 +211,7 @@ def test_a_download_that_left_nothing_and_a_broken_note(monkeypatch, tmp_path):
     make_kaggle_hub(monkeypatch, tmp_path / "cache2", make_table(tmp_path / "made"))
     assert fetch(DATA, tmp_path / "notes").is_dir()  # an empty note is none
     (tmp_path / "notes" / "someone--cars@3.json").write_text('{"folder": 3}')
-    with pytest.raises(
-        CarsegError, match=r"someone--cars@3\.json: not a note of carseg; delete it and run again"
-    ):
+    with pytest.raises(CarsegError, match=r"someone--cars@3\.json: not a note of carseg; delete it and run again"):
         fetch(DATA, tmp_path / "notes")
 
 
@@ -249,9 +224,7 @@ def test_a_run_is_named_and_remade_like_that_of_a_folder(monkeypatch, tmp_path, 
     (run.folder / "stamps" / "01.json").write_text("{}")
     assert Run.create(data="kaggle:someone/cars@3").name == "quick"
     assert Run.create(data="kaggle:someone/cars@4").name == "quick-cars-4"
-    with pytest.raises(
-        CarsegError, match="RUN=quick: this run holds the results of DATA=kaggle:someone/cars@3"
-    ):
+    with pytest.raises(CarsegError, match="RUN=quick: this run holds the results of DATA=kaggle:someone/cars@3"):
         Run.create(data="kaggle:someone/cars@4", name="quick")
 
 

@@ -50,9 +50,7 @@ def test_type_names(names, body_type):
 
 
 def test_split_names():
-    assert {split_of(n) for n in ("train", "Training", "TRAIN", "instances_train2017", "train2014")} == {
-        "train"
-    }
+    assert {split_of(n) for n in ("train", "Training", "TRAIN", "instances_train2017", "train2014")} == {"train"}
     assert {split_of(n) for n in ("val", "valid", "Validation", "instances_val2017")} == {"validation"}
     assert {split_of(n) for n in ("test", "testing", "Test")} == {"test"}
     assert {split_of(n) for n in ("dev", "captions", "trains", "2017", "")} == {None}
@@ -67,20 +65,14 @@ def test_coco_with_splits(synthetic_cars):
     assert catalogue.has_masks
     assert catalogue.excluded.empty
     assert catalogue.photos["photo_id"].is_monotonic_increasing
-    for part, columns in (
-        ("photos", PHOTO_COLUMNS),
-        ("instances", INSTANCE_COLUMNS),
-        ("excluded", EXCLUDED_COLUMNS),
-    ):
+    for part, columns in (("photos", PHOTO_COLUMNS), ("instances", INSTANCE_COLUMNS), ("excluded", EXCLUDED_COLUMNS)):
         expected = {name: str(pd.Series([], dtype=dtype).dtype) for name, dtype in columns.items()}
         assert getattr(catalogue, part).dtypes.astype(str).to_dict() == expected
     for car in catalogue.instances.itertuples():
         photo_type = car.photo_id.split("/")[1]
         assert car.body_type == photo_type
         mask = decode_mask(car.mask, 160, 240)
-        assert (car.x1, car.y1, car.x2, car.y2) == box_of_mask(
-            mask
-        )  # x2 = x + w, so the far edge of the mask
+        assert (car.x1, car.y1, car.x2, car.y2) == box_of_mask(mask)  # x2 = x + w, so the far edge of the mask
     assert set(catalogue.instances["box_origin"]) == set(catalogue.instances["mask_origin"]) == {"given"}
     row = catalogue.photos.iloc[0]
     grey = np.asarray(read_photo(catalogue.root / row.photo_id).convert("L"))
@@ -134,10 +126,7 @@ def test_every_form_of_a_mask_gives_the_same_instances(cars):
 def test_polygons_and_boxes_from_masks(cars):
     def polygon(table):
         for annotation in table["annotations"]:
-            annotation["segmentation"] = [
-                [10, 20, 110, 20, 110, 70, 10, 70],
-                [120, 20, 130, 20, 130, 25, 120, 25],
-            ]
+            annotation["segmentation"] = [[10, 20, 110, 20, 110, 70, 10, 70], [120, 20, 130, 20, 130, 25, 120, 25]]
         del table["annotations"][0]["bbox"]
         table["annotations"][1]["bbox"] = []
 
@@ -184,9 +173,7 @@ def test_boxes_at_the_edge_are_cut_there(cars):
 
 @pytest.mark.parametrize("orientation", range(2, 9))
 @pytest.mark.parametrize("drawn_on", ["stored", "seen"])
-def test_exif_rotation_turns_boxes_and_masks_where_they_were_drawn_on_the_stored_photo(
-    cars, orientation, drawn_on
-):
+def test_exif_rotation_turns_boxes_and_masks_where_they_were_drawn_on_the_stored_photo(cars, orientation, drawn_on):
     """The car's own colour tells whether box and mask still lie on it."""
     height, width = 40, 60
     stored = np.zeros((height, width, 3), dtype=np.uint8)
@@ -230,9 +217,7 @@ def test_folders(tmp_path, layout):
     assert catalogue.counts().sum(axis=1).tolist() == [3] * 4
     assert set(catalogue.instances["box_origin"]) == {"whole frame"}
     assert set(catalogue.instances["mask_origin"]) == {"none"}
-    assert catalogue.instances[["x1", "y1", "x2", "y2"]].drop_duplicates().values.tolist() == [
-        [0, 0, 240, 160]
-    ]
+    assert catalogue.instances[["x1", "y1", "x2", "y2"]].drop_duplicates().values.tolist() == [[0, 0, 240, 160]]
 
 
 def test_folder_names_and_endings_are_tolerated_and_the_rest_is_listed(tmp_path):
@@ -321,8 +306,7 @@ def test_the_signature_of_an_annotation_file_covers_no_other_file(cars):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{", '{"images": 3}', '{"images": [3]}', '{"images": [{"file_name": "a\\u0000/../b"}]}'],
+    "text", ["", "[]", "{", '{"images": 3}', '{"images": [3]}', '{"images": [{"file_name": "a\\u0000/../b"}]}']
 )
 def test_a_broken_annotation_file_has_a_signature(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
@@ -357,8 +341,7 @@ def test_signing_needs_no_heavy_import():
     import sys
 
     code = (
-        "import sys, carseg_lib.data.fingerprint;"
-        "print(sorted({'pandas', 'numpy', 'torch', 'PIL'} & set(sys.modules)))"
+        "import sys, carseg_lib.data.fingerprint;print(sorted({'pandas', 'numpy', 'torch', 'PIL'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
@@ -391,7 +374,5 @@ def test_missing_splits_do_not_stop_a_folder(cars):
     ]
     (cars / "annotations" / "train.json").rename(cars / "annotations" / "one.json")
     (cars / "annotations" / "test.json").rename(cars / "annotations" / "two.json")
-    with pytest.raises(
-        CarsegError, match=r"none of captions.json, one.json, two.json is named train, validation"
-    ):
+    with pytest.raises(CarsegError, match=r"none of captions.json, one.json, two.json is named train, validation"):
         load_catalogue(cars)

@@ -73,9 +73,7 @@ def test_class_balance_sets_how_often_each_type_comes(class_balance, expected):
 
 @given(tables, st.floats(0, 1), st.integers(1, 6), st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
-def test_within_a_type_photos_come_equally_often_and_never_twice_in_a_pass(
-    body_types, class_balance, epochs, seed
-):
+def test_within_a_type_photos_come_equally_often_and_never_twice_in_a_pass(body_types, class_balance, epochs, seed):
     orders = [balanced_epoch_order(body_types, e, seed, class_balance) for e in range(1, epochs + 1)]
     assert all(len(order) == len(body_types) for order in orders)
     together = [index for order in orders for index in order]
@@ -101,9 +99,7 @@ def test_loader_processes_change_nothing(monkeypatch, tmp_path, synthetic_cars):
 def test_unaugmented_photos_come_in_their_order(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
     photos = CarDataset(with_dataset(run), "validation", run.config.inputs, run.config.seed)
-    assert [i for batch in DistributedBatchSampler(photos.in_order(), 3) for _, i in batch] == list(
-        range(len(photos))
-    )
+    assert [i for batch in DistributedBatchSampler(photos.in_order(), 3) for _, i in batch] == list(range(len(photos)))
 
 
 def test_an_empty_share_is_an_empty_batch():

@@ -73,9 +73,7 @@ def test_a_photo_without_a_row_is_named(cars):
     path = cars / "parameters.csv"
     table = pd.read_csv(path)
     table.iloc[2:].to_csv(path, index=False)
-    with pytest.raises(
-        CarsegError, match=r"parameters\.csv: 2 photos .* have no row, the first: '"
-    ) as raised:
+    with pytest.raises(CarsegError, match=r"parameters\.csv: 2 photos .* have no row, the first: '") as raised:
         load_catalogue(cars)
     assert "\n" not in str(raised.value)
     table.iloc[:0].to_csv(path, index=False)

@@ -42,9 +42,7 @@ def test_boxes_masks_and_types_are_those_that_were_drawn(voc):
         assert (car.box_origin, car.mask_origin) == ("given", "given")
 
 
-@given(
-    st.tuples(st.integers(1, 500), st.integers(1, 500)), st.tuples(st.integers(0, 300), st.integers(0, 300))
-)
+@given(st.tuples(st.integers(1, 500), st.integers(1, 500)), st.tuples(st.integers(0, 300), st.integers(0, 300)))
 def test_a_box_of_voc_covers_the_pixels_that_it_names(first, more):
     """xmin to xmax, both counted from 1 and both inside."""
     from xml.etree.ElementTree import fromstring
@@ -79,12 +77,7 @@ def test_the_palette_tells_cars_apart_and_counts_objects_of_other_types(voc):
 
 def test_lists_give_the_splits_and_trainval_fills_what_is_left(tmp_path):
     stems = [f"{k:06d}" for k in range(1, 21)]
-    lists = {
-        "train": stems[:8],
-        "val": stems[8:12],
-        "trainval": stems[:14],
-        "test": [*stems[14:18], "000099"],
-    }
+    lists = {"train": stems[:8], "val": stems[8:12], "trainval": stems[:14], "test": [*stems[14:18], "000099"]}
     voc = make_voc(tmp_path / "voc", 5, lists=lists)
     catalogue = load_catalogue(voc)
     splits = catalogue.photos.set_index("photo_id")["split"].to_dict()
@@ -100,9 +93,7 @@ def test_lists_give_the_splits_and_trainval_fills_what_is_left(tmp_path):
 
 def test_two_lists_may_not_have_one_photo(tmp_path):
     voc = make_voc(tmp_path / "voc", lists={"train": ["000001", "000002"], "test": ["000002"]})
-    with pytest.raises(
-        CarsegError, match=r"train\.txt: '000002' is in test\.txt too; a photo belongs to one split"
-    ):
+    with pytest.raises(CarsegError, match=r"train\.txt: '000002' is in test\.txt too; a photo belongs to one split"):
         detect_and_list(voc)
 
 
@@ -115,9 +106,7 @@ def test_other_folders_names_and_photos_are_understood_or_listed(voc):
     Image.new("RGB", SIZE).save(voc / "images" / "000099.jpg")
     catalogue = load_catalogue(voc)
     assert {"000002.JPEG", "000003.jpg"} <= set(catalogue.photos["photo_id"])
-    assert excluded(catalogue) == [
-        ["images/", "no annotation", "1 photos without an XML file, the first: 000099.jpg"]
-    ]
+    assert excluded(catalogue) == [["images/", "no annotation", "1 photos without an XML file, the first: 000099.jpg"]]
 
 
 def test_a_size_of_zero_is_no_size(voc):
@@ -140,7 +129,5 @@ def test_types_are_those_of_the_study(voc):
     types = ClassMap.parse("pkw=sedan,convertible kasten=suv,minivan")
     listing = read_pascal_voc(voc, types)
     assert {a.body_type for photo in listing.photos for a in photo.annotations} == {"pkw", "kasten"}
-    with pytest.raises(
-        CarsegError, match=r"no object is truck or bus \(found: convertible, minivan, sedan, suv\)"
-    ):
+    with pytest.raises(CarsegError, match=r"no object is truck or bus \(found: convertible, minivan, sedan, suv\)"):
         read_pascal_voc(voc, ClassMap.parse("truck bus"))

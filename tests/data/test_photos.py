@@ -59,9 +59,7 @@ def test_every_colour_model_becomes_the_same_rgb(tmp_path, mode, name):
     assert type(photo) is Image.Image
     assert photo.size == (WIDTH, HEIGHT)
     lossy = name.endswith(("jpg", "webp"))
-    np.testing.assert_allclose(
-        np.asarray(photo).astype(int), PIXELS[..., None].repeat(3, 2), atol=4 if lossy else 0
-    )
+    np.testing.assert_allclose(np.asarray(photo).astype(int), PIXELS[..., None].repeat(3, 2), atol=4 if lossy else 0)
 
 
 def test_the_first_frame_is_taken(tmp_path):
@@ -142,9 +140,7 @@ def test_damaged_metadata_do_not_matter(tmp_path, exif):
 def test_max_side_shrinks_and_never_enlarges(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(PIXELS).convert("RGB").resize((480, 320), 0).save(
-        tmp_path / "a.jpg", exif=exif, quality=95
-    )
+    Image.fromarray(PIXELS).convert("RGB").resize((480, 320), 0).save(tmp_path / "a.jpg", exif=exif, quality=95)
     small = read_photo(tmp_path / "a.jpg", max_side=60)
     assert small.size == (40, 60)
     whole = read_photo(tmp_path / "a.jpg").resize((40, 60), Image.Resampling.LANCZOS)
@@ -225,9 +221,7 @@ def test_facts(tmp_path):
     Image.new("RGB", (30, 20), (255, 255, 255)).save(tmp_path / "white.bmp")
     Image.new("RGB", (20, 30), (255, 255, 255)).save(tmp_path / "tall.png")
     Image.new("L", (30, 20), 51).save(tmp_path / "dark.png")
-    white, bmp, tall, dark = (
-        inspect_image(tmp_path / n) for n in ("white.png", "white.bmp", "tall.png", "dark.png")
-    )
+    white, bmp, tall, dark = (inspect_image(tmp_path / n) for n in ("white.png", "white.bmp", "tall.png", "dark.png"))
     assert (white.width, white.height, white.orientation, white.brightness) == (30, 20, 1, 1.0)
     assert dark.brightness == pytest.approx(0.2)
     assert white.pixel_sha256 == bmp.pixel_sha256

@@ -1,13 +1,7 @@
 import numpy as np
 import pytest
 
-from carseg_lib.data.preview import (
-    augmented_versions,
-    example_dataset,
-    median_sample,
-    original,
-    preprocessing_steps,
-)
+from carseg_lib.data.preview import augmented_versions, example_dataset, median_sample, original, preprocessing_steps
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -15,11 +9,7 @@ from tests.helpers.small_run import small_run, with_dataset
 def photos(monkeypatch, tmp_path, synthetic_cars):
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
     return example_dataset(
-        with_dataset(run),
-        run.config.inputs,
-        run.config.seed,
-        augmentation="rotate_and_flip",
-        max_rotation=90.0,
+        with_dataset(run), run.config.inputs, run.config.seed, augmentation="rotate_and_flip", max_rotation=90.0
     )
 
 
@@ -31,9 +21,7 @@ def test_steps_are_named_pictures_with_box_and_mask(photos):
         assert mask.dtype == bool and mask.shape == picture.shape[:2]
         x1, y1, x2, y2 = box
         inside = mask[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))].sum()
-        assert (
-            inside >= 0.98 * mask.sum()
-        )  # a drawn mask's box is its extent; scaling moves it by less than a pixel
+        assert inside >= 0.98 * mask.sum()  # a drawn mask's box is its extent; scaling moves it by less than a pixel
     assert steps[0][1].shape == (
         128,
         192,
@@ -45,11 +33,7 @@ def test_versions_differ_and_original_is_the_photo(photos):
     versions = augmented_versions(photos, 0, 4)
     assert len(versions) == 4
     assert any(not np.array_equal(versions[0][0], other[0]) for other in versions[1:])
-    assert original(photos, 0)[0].shape == (
-        128,
-        192,
-        3,
-    )  # of 160 x 240: kept at twice what the network sees
+    assert original(photos, 0)[0].shape == (128, 192, 3)  # of 160 x 240: kept at twice what the network sees
 
 
 def test_median_photo_is_of_its_type_and_size(photos):

@@ -24,9 +24,7 @@ N = 24 * 4  # photos of a set; one bad photo is 1%, five are 5.2%
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory) -> dict[str, Path]:
     base = tmp_path_factory.mktemp("sets")
-    return {
-        layout: make_car_photos(base / layout, 24, (60, 40), layout=layout) for layout in ("coco", "folder")
-    }
+    return {layout: make_car_photos(base / layout, 24, (60, 40), layout=layout) for layout in ("coco", "folder")}
 
 
 @pytest.fixture
@@ -108,9 +106,7 @@ def test_two_layouts_at_once(folder):
 
 
 def save_noise(path: Path, size: tuple[int, int] = (60, 40)) -> None:
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)).save(
-        path, "JPEG"
-    )
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)).save(path, "JPEG")
 
 
 def huge_png() -> bytes:
@@ -205,9 +201,7 @@ def test_the_run_stops_above_5_percent_of_bad_photos_only(folder):
     assert load_catalogue(folder).excluded_counts() == {"empty file": 4}  # 4 of 96 are 4.2%
     paths[4].write_text("not a photo")
     message = refusal(folder)
-    assert (
-        "5 of 96 photos (5.2%, more than 5%) cannot be used: 4 empty file, 1 unreadable; first: " in message
-    )
+    assert "5 of 96 photos (5.2%, more than 5%) cannot be used: 4 empty file, 1 unreadable; first: " in message
     assert f"first: {paths[0].relative_to(folder).as_posix()} (0 bytes), " in message
     assert message.endswith(", …; repair or remove them")
 
@@ -240,14 +234,8 @@ def test_links_to_folders_are_not_followed(folder, tmp_path):
         ('{"images": [], "annotations": {}, "categories": []}', "'annotations' is not a list of objects"),
         ('{"images": [1], "annotations": [], "categories": []}', "'images' is not a list of objects"),
         ('{"images": [{}], "annotations": [], "categories": []}', "images[0] has no id"),
-        (
-            '{"images": [{"id": 7}], "annotations": [], "categories": []}',
-            "id 7 of 'images' has no 'file_name'",
-        ),
-        (
-            '{"images": [], "annotations": [], "categories": [{"id": 1}]}',
-            "id 1 of 'categories' has no 'name'",
-        ),
+        ('{"images": [{"id": 7}], "annotations": [], "categories": []}', "id 7 of 'images' has no 'file_name'"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "id 1 of 'categories' has no 'name'"),
     ],
 )
 def test_a_file_that_is_not_coco(coco, text, message):
@@ -280,9 +268,7 @@ def test_an_annotation_of_no_photo(coco):
     assert "annotation 1 belongs to image 4711, which is not listed" in refusal(coco)
 
 
-@pytest.mark.parametrize(
-    "name", ["../secret.jpg", "train/../../x.jpg", "/etc/passwd", "C:\\x.jpg", "..\\x.jpg", "."]
-)
+@pytest.mark.parametrize("name", ["../secret.jpg", "train/../../x.jpg", "/etc/passwd", "C:\\x.jpg", "..\\x.jpg", "."])
 def test_a_file_name_that_leaves_the_folder(coco, name):
     edit(coco, lambda table: table["images"][0].update(file_name=name))
     message = refusal(coco)
@@ -304,9 +290,7 @@ def test_no_category_is_one_of_the_four(coco):
         for category, name in zip(table["categories"], ("truck", "bus", "van", "person"), strict=True):
             category["name"] = name
         path.write_text(json.dumps(table))
-    assert "no category is suv, sedan, convertible or minivan (found: bus, person, truck, van)" in refusal(
-        coco
-    )
+    assert "no category is suv, sedan, convertible or minivan (found: bus, person, truck, van)" in refusal(coco)
 
 
 def test_other_categories_are_ignored_and_counted(coco):
@@ -340,18 +324,10 @@ def test_other_categories_are_ignored_and_counted(coco):
         ({"bbox": [1, 1, 9, "9"]}, "bad box", "is not [x, y, width, height]"),
         ({"bbox": [1, 1, 9, float("nan")]}, "bad box", "is not [x, y, width, height]"),
         ({"bbox": {"x": 1}}, "bad box", "is not [x, y, width, height]"),
-        (
-            {"segmentation": {"size": [40, 60], "counts": [2400]}},
-            "zero-area mask",
-            "the suv has no pixels inside",
-        ),
+        ({"segmentation": {"size": [40, 60], "counts": [2400]}}, "zero-area mask", "the suv has no pixels inside"),
         ({"segmentation": [[5, 5, 5, 5, 5, 5]]}, "zero-area mask", "the suv has no pixels inside"),
         ({"segmentation": {"size": [40, 60], "counts": "zz"}}, "bad mask", "do not make a mask of 60×40"),
-        (
-            {"segmentation": {"size": [60, 40], "counts": [2400]}},
-            "bad mask",
-            "size [60, 40] is not the photo's",
-        ),
+        ({"segmentation": {"size": [60, 40], "counts": [2400]}}, "bad mask", "size [60, 40] is not the photo's"),
         ({"segmentation": [[1, 2, 3]]}, "bad mask", "at least three points"),
         ({"segmentation": "x"}, "bad mask", "neither polygons nor run lengths"),
         ({"segmentation": []}, "no mask", "other photos of the set have masks"),
@@ -371,9 +347,7 @@ def test_a_broken_annotation_leaves_its_photo_out(coco, change, reason, detail):
 
 def test_a_missing_photo(coco):
     first_photo(coco / "images" / "train" / "suv").unlink()
-    assert excluded(load_catalogue(coco)) == [
-        ["train/suv/00001.jpg", "missing file", "there is no such file"]
-    ]
+    assert excluded(load_catalogue(coco)) == [["train/suv/00001.jpg", "missing file", "there is no such file"]]
 
 
 def test_all_photos_missing(coco):

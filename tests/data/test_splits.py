@@ -24,22 +24,9 @@ def catalogue_of(rows: list[tuple[str, str, str]]) -> Catalogue:
         # The number k in the even bits, twice and inverted: two photos differ in at least three bits.
         spread = sum(1 << (4 * bit) for bit in range(12) if k >> bit & 1)
         row = {"photo_id": f"{k:05d}.jpg", "split": split, "body_type": body_type, "width": 8, "height": 8}
-        row |= {
-            "brightness": 0.5,
-            "file_sha256": pixels,
-            "pixel_sha256": pixels,
-            "phash": f"{spread * 7:016x}",
-        }
+        row |= {"brightness": 0.5, "file_sha256": pixels, "pixel_sha256": pixels, "phash": f"{spread * 7:016x}"}
         photos.append(row)
-        box = {
-            "x1": 0,
-            "y1": 0,
-            "x2": 8,
-            "y2": 8,
-            "mask": "",
-            "box_origin": "whole frame",
-            "mask_origin": "none",
-        }
+        box = {"x1": 0, "y1": 0, "x2": 8, "y2": 8, "mask": "", "box_origin": "whole frame", "mask_origin": "none"}
         cars.append({"photo_id": row["photo_id"], "body_type": body_type, **box})
     return Catalogue("made", Path("/photos"), table(photos, PHOTO_COLUMNS), table(cars, INSTANCE_COLUMNS))
 
@@ -69,9 +56,7 @@ def test_division_of_photos_without_splits(groups, seed, random):
     catalogue = catalogue_of(rows)
     divided = assign_splits(catalogue, seed)
 
-    assert (
-        divided.photos["photo_id"].tolist() == catalogue.photos["photo_id"].tolist()
-    )  # none lost, none twice
+    assert divided.photos["photo_id"].tolist() == catalogue.photos["photo_id"].tolist()  # none lost, none twice
     assert divided.excluded.empty
     assert set(divided.photos["split"]) == set(SPLITS)
     assert (divided.photos.groupby("pixel_sha256")["split"].nunique() == 1).all()  # groups together
@@ -99,9 +84,7 @@ def test_sizes_sum_and_stay_within_one_of_the_proportion(number):
     sizes = split_sizes(number, weights)
     assert sum(sizes) == number
     assert min(sizes) >= 1
-    assert (
-        all(abs(size - number * w / 8434) < 1 for size, w in zip(sizes, weights, strict=True)) or number < 15
-    )
+    assert all(abs(size - number * w / 8434) < 1 for size, w in zip(sizes, weights, strict=True)) or number < 15
 
 
 def test_three_photos_of_a_type_go_one_to_each_split():
@@ -119,9 +102,7 @@ def test_seed_0_is_a_seed_and_seeds_differ():
 def test_near_duplicates_stay_together():
     catalogue = catalogue_of(plain(dict.fromkeys(BODY_TYPES, 30)))
     near = catalogue.photos["body_type"] == "sedan"
-    pairs = catalogue.photos["phash"].where(
-        ~near, [f"{k // 2 * 0x700 + 2**40 + k % 2:016x}" for k in range(120)]
-    )
+    pairs = catalogue.photos["phash"].where(~near, [f"{k // 2 * 0x700 + 2**40 + k % 2:016x}" for k in range(120)])
     catalogue = replace(catalogue, photos=catalogue.photos.assign(phash=pairs))
     for seed in range(5):
         photos = assign_splits(catalogue, seed).photos
@@ -134,37 +115,23 @@ def test_given_splits_are_kept():
     rows = plain(dict.fromkeys(BODY_TYPES, 3), "train") + plain(dict.fromkeys(BODY_TYPES, 2), "validation")
     rows += plain(dict.fromkeys(BODY_TYPES, 1), "test")
     catalogue = catalogue_of(rows)
-    assert (
-        splits_of(assign_splits(catalogue, 0))
-        == splits_of(catalogue)
-        == splits_of(assign_splits(catalogue, 9))
-    )
+    assert splits_of(assign_splits(catalogue, 0)) == splits_of(catalogue) == splits_of(assign_splits(catalogue, 9))
 
 
 def test_the_split_that_is_judged_more_keeps_the_copy():
     rows = [(split, t, f"{split}{t}{k}") for split in SPLITS for t in BODY_TYPES for k in range(2)]
-    rows += [
-        ("train", "suv", "validationsuv0"),
-        ("train", "suv", "trainsuv0"),
-        ("validation", "suv", "testsuv1"),
-    ]
+    rows += [("train", "suv", "validationsuv0"), ("train", "suv", "trainsuv0"), ("validation", "suv", "testsuv1")]
     rows += [("train", "sedan", "testsuv1")]
     catalogue = catalogue_of(rows)
     divided = assign_splits(catalogue, 0)
     test = catalogue.photos.query("pixel_sha256 == 'testsuv1' and split == 'test'")["photo_id"].item()
-    validation = catalogue.photos.query("pixel_sha256 == 'validationsuv0' and split == 'validation'")[
-        "photo_id"
-    ].item()
+    validation = catalogue.photos.query("pixel_sha256 == 'validationsuv0' and split == 'validation'")["photo_id"].item()
     assert divided.excluded.values.tolist() == [
         ["00024.jpg", "train", "suv", "duplicate in another split", f"same pixels as {validation}"],
         ["00026.jpg", "validation", "suv", "duplicate in another split", f"same pixels as {test}"],
         ["00027.jpg", "train", "sedan", "duplicate in another split", f"same pixels as {test}"],
     ]
-    assert Counter(divided.photos["split"]) == {
-        "train": 9,
-        "validation": 8,
-        "test": 8,
-    }  # 00025 stays in train
+    assert Counter(divided.photos["split"]) == {"train": 9, "validation": 8, "test": 8}  # 00025 stays in train
     assert not set(divided.excluded["photo_id"]) & set(divided.instances["photo_id"])
 
 

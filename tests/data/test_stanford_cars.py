@@ -83,10 +83,7 @@ def test_every_form_in_which_it_circulates_gives_the_same(devkit, tmp_path, form
                 write_csv(cars / "cardatasettrain.csv", [head, *([k, *row] for k, row in enumerate(rows))])
             else:
                 head = ["", "x1", "y1", "x2", "y2", "image"]
-                write_csv(
-                    cars / "cardatasettest.csv",
-                    [head, *([k, *row[:4], row[5]] for k, row in enumerate(rows))],
-                )
+                write_csv(cars / "cardatasettest.csv", [head, *([k, *row[:4], row[5]] for k, row in enumerate(rows))])
         write_csv(cars / "names.csv", [[name] for name in CLASSES])
     catalogue = load_catalogue(cars)
     columns = ["split", "body_type", "file_sha256", "x1", "y1", "x2", "y2"]
@@ -98,22 +95,14 @@ def test_every_form_in_which_it_circulates_gives_the_same(devkit, tmp_path, form
 
     pd.testing.assert_frame_equal(rows_of(catalogue), rows_of(expected))
     if form == "cardataset":
-        assert ["cardatasettest.csv", "no classes", "its photos have boxes, but no class"] in excluded(
-            catalogue
-        )
+        assert ["cardatasettest.csv", "no classes", "its photos have boxes, but no class"] in excluded(catalogue)
     else:
         assert excluded(catalogue) == LEFT_OUT
 
 
 def test_the_studys_types_decide_which_classes_are_used(devkit):
-    listing = detect_and_list(
-        devkit, ClassMap.parse("pickup='extended cab' open=convertible closed=coupe,sedan")
-    )
-    assert {a.body_type for photo in listing.photos for a in photo.annotations} == {
-        "pickup",
-        "open",
-        "closed",
-    }
+    listing = detect_and_list(devkit, ClassMap.parse("pickup='extended cab' open=convertible closed=coupe,sedan"))
+    assert {a.body_type for photo in listing.photos for a in photo.annotations} == {"pickup", "open", "closed"}
     assert [row["photo_id"] for row in listing.ignored] == [CLASSES[k] for k in (0, 3, 5, 7)]
     listing = detect_and_list(devkit, ClassMap(("suv", "sedan"), ((), ()), ("van", "coupe")))
     reasons = {row["photo_id"]: row["reason"] for row in listing.ignored}
@@ -144,11 +133,7 @@ def test_a_test_split_without_classes_leaves_the_training_photos(devkit, tmp_pat
     (cars / "devkit" / "cars_test_annos_withlabels.mat").rename(cars / "devkit" / "cars_test_annos.mat")
     catalogue = load_catalogue(cars)
     assert set(catalogue.photos["split"]) == {"train"}
-    assert excluded(catalogue)[0] == [
-        "cars_test_annos.mat",
-        "no classes",
-        "its photos have boxes, but no class",
-    ]
+    assert excluded(catalogue)[0] == ["cars_test_annos.mat", "no classes", "its photos have boxes, but no class"]
     (cars / "devkit" / "cars_train_annos.mat").unlink()
     with pytest.raises(CarsegError, match=r"cars_test_annos\.mat name no classes; add cars_train_annos\.mat"):
         detect_and_list(cars)

@@ -61,9 +61,7 @@ def test_type_folders_without_splits(tmp_path):
         "    bus/: 2 photos",
     ]
     assert lines[16] == "as a run divides them, copies kept together and excluded from earlier splits:"
-    assert lines[-1].startswith(
-        "warning: sedan has 7 training photos: fewer than 30 are too few to learn a type well"
-    )
+    assert lines[-1].startswith("warning: sedan has 7 training photos: fewer than 30 are too few to learn a type well")
     assert sum(line.startswith("warning") for line in lines) == 1
     assert sorted(tmp_path.rglob("*")) == before  # not even a folder of reports
 

@@ -143,9 +143,7 @@ def test_colours_change_within_their_strength_and_nothing_else():
 
 @given(st.integers(0, 2**32 - 1))
 def test_colours_change_as_by_pillows_enhancers_one_after_the_other(seed):
-    noise = np.random.default_rng(seed).integers(
-        90, 130, (8, 8, 3), np.uint8
-    )  # nothing is cut to 0..255 on the way
+    noise = np.random.default_rng(seed).integers(90, 130, (8, 8, 3), np.uint8)  # nothing is cut to 0..255 on the way
     found, _ = ColorJitter(0.3)(noise, {}, seeded(seed))
     factors = 1 + 0.3 * (2 * torch.rand(3, generator=seeded(seed)) - 1)
     expected = Image.fromarray(noise)

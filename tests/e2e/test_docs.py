@@ -94,10 +94,7 @@ class SmallConfig(BaseModel):
 
 
 def test_the_page_of_settings_has_default_profiles_values_and_meaning():
-    profiles = {
-        "quick": {"train": {"epochs": 11, "optimizer": "adam"}},
-        "best": {"seed": 1, "train": {"epochs": 10}},
-    }
+    profiles = {"quick": {"train": {"epochs": 11, "optimizer": "adam"}}, "best": {"seed": 1, "train": {"epochs": 10}}}
     page = generate.render_configuration(SmallConfig, profiles)
     lines = page.splitlines()
     assert "| `seed` | `0` | `best` 1 | int, ≥ 0 | seed of every random choice |" in lines
@@ -281,9 +278,7 @@ def test_the_page_of_slices_has_the_numbers_of_its_csv():
         row = rows[factor, level]
         assert n == f"{int(row['n']):,}"
         found = [float(number) for number in re.findall(r"\d+\.\d", accuracy)]
-        assert found == pytest.approx(
-            [100 * float(row[key]) for key in ("accuracy", "low", "high")], abs=0.0501
-        )
+        assert found == pytest.approx([100 * float(row[key]) for key in ("accuracy", "low", "high")], abs=0.0501)
 
 
 def test_the_table_of_the_benchmark_is_its_csv():
@@ -304,12 +299,7 @@ def test_the_paper_column_has_the_paper_claims(page: str):
     for metric, name in (("precision", "precision, macro"), ("recall", "recall, macro"), ("f1", "F1, macro")):
         assert paper[name] == f"{HEADLINE[metric]:.1%}"
     assert paper["accuracy"] == f"{HEADLINE['accuracy']:.1%}"
-    for body_type, name in (
-        ("suv", "SUV"),
-        ("sedan", "sedan"),
-        ("convertible", "convertible"),
-        ("minivan", "minivan"),
-    ):
+    for body_type, name in (("suv", "SUV"), ("sedan", "sedan"), ("convertible", "convertible"), ("minivan", "minivan")):
         assert paper[f"F1, {name}"] == f"{TABLE_1.loc[body_type, 'f1']:.1%}"
 
 
@@ -329,11 +319,7 @@ def run_folder(folder: Path, accuracy: float) -> Path:
     folder.mkdir()
     metrics = {"run": {"profile": "quick", "precision": "32-true"}, "data": {"name": "rendered"}}
     metrics |= {"splits": {"validation": split, "test": split}}
-    made = {
-        "made": "2031-02-03T04:05:06Z",
-        "command": "make reproduce SEED=1",
-        "carseg": {"commit": "a1" * 20},
-    }
+    made = {"made": "2031-02-03T04:05:06Z", "command": "make reproduce SEED=1", "carseg": {"commit": "a1" * 20}}
     made |= {"hardware": {"processor": "CPU", "cores": 4, "memory_gb": 7.6, "gpus": []}, "seconds": 125.0}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "provenance.json").write_text(json.dumps(made))
@@ -345,9 +331,7 @@ def test_a_run_replaces_the_numbers_of_its_profile(tmp_path: Path, monkeypatch: 
     make_tables.take_run("photographs", run_folder(tmp_path / "first", 0.5))
     make_tables.take_run("photographs", run_folder(tmp_path / "second", 0.6))
     assert len(make_tables.read_csv(tmp_path / "photographs.csv")) == 2 * len(make_tables.METRICS)
-    assert "| accuracy | 91.2% | 60.0% (58.0–61.0) | 60.0% (58.0–61.0) |" in make_tables.results_table(
-        "photographs"
-    )
+    assert "| accuracy | 91.2% | 60.0% (58.0–61.0) | 60.0% (58.0–61.0) |" in make_tables.results_table("photographs")
     (run,) = cells(make_tables.made_table("photographs"))[1:]
     assert run[:3] == ["`make reproduce SEED=1`", "`a1a1a1a`", "`2031-02-03`"]
     assert run[3:] == ["CPU, 4 cores, 8 GB, no GPU, float32", "2\u00a0min"]
@@ -416,9 +400,7 @@ def test_workflows_test_every_python_that_the_package_allows():
     assert all(allowed.contains(python) for python in pythons)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
 def test_workflows_pin_actions_and_call_targets_that_exist(path: Path):
     text = path.read_text(encoding="utf-8")
     used = re.findall(r"uses: (\S+)", text)

@@ -58,9 +58,7 @@ def locked(python: str = "3.11.9") -> dict[str, str]:
     where = {"python_version": python[:4], "python_full_version": python, "sys_platform": "linux"}
     where |= {"platform_machine": "x86_64", "implementation_name": "cpython"}
     pins = map(Requirement, text.splitlines())
-    return {
-        pin.name: str(pin.specifier)[2:] for pin in pins if pin.marker is None or pin.marker.evaluate(where)
-    }
+    return {pin.name: str(pin.specifier)[2:] for pin in pins if pin.marker is None or pin.marker.evaluate(where)}
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +71,7 @@ def test_every_line_of_the_lock_is_one_version_with_hashes():
     entries = re.split(r"\n(?=\S)", text.strip())
     assert len(entries) > 100
     for entry in entries:
-        assert re.match(r"[a-z0-9._-]+==[0-9][^ ]*( ; [^\\]+)? \\\n    --hash=sha256:[0-9a-f]{64}", entry), (
-            entry[:80]
-        )
+        assert re.match(r"[a-z0-9._-]+==[0-9][^ ]*( ; [^\\]+)? \\\n    --hash=sha256:[0-9a-f]{64}", entry), entry[:80]
     assert "://" not in text  # names and hashes only
 
 

@@ -48,14 +48,10 @@ class Clone:
         (folder / ".venv" / ".ready").write_text(os.path.realpath(folder))
 
     def make(self, *words: str, **environment: str) -> subprocess.CompletedProcess:
-        clean = {
-            k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "CARSEG_", "CONDA_"))
-        }
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "CARSEG_", "CONDA_"))}
         clean = {k: v for k, v in clean.items() if k not in VARIABLE_NAMES}
         command = ["make", *words]
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, env=clean | environment
-        )
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, env=clean | environment)
 
     def asked(self, *words: str, **environment: str) -> list:
         """What the stand-in was asked: its arguments, and the variables it saw."""
@@ -156,11 +152,7 @@ def test_targets_call_the_command_line(clone, target, arguments):
 
 @pytest.mark.parametrize(
     ("target", "arguments"),
-    [
-        ("test", ["-m", "pytest"]),
-        ("test-slow", ["-m", "pytest", "-m", "slow"]),
-        ("typecheck", ["-m", "mypy"]),
-    ],
+    [("test", ["-m", "pytest"]), ("test-slow", ["-m", "pytest", "-m", "slow"]), ("typecheck", ["-m", "mypy"])],
 )
 def test_targets_call_the_tools(clone, target, arguments):
     assert clone.asked(target) == [arguments, {}]
@@ -237,8 +229,7 @@ def test_a_former_variable_is_refused_by_its_present_name(clone, former, name):
 
 
 @pytest.mark.parametrize(
-    ("former", "name"),
-    [*cli.RENAMED.items(), ("dataset", "render-dataset"), ("renderer", "setup-rendering")],
+    ("former", "name"), [*cli.RENAMED.items(), ("dataset", "render-dataset"), ("renderer", "setup-rendering")]
 )
 def test_a_former_target_is_refused_by_its_present_name(clone, former, name):
     done = clone.make(former)
@@ -259,10 +250,7 @@ def test_every_former_name_is_one_of_the_command_line(clone):
 def test_an_unknown_target_is_refused_with_the_nearest_one(clone):
     done = clone.make("reprodce")
     assert done.returncode == 2
-    assert (
-        "carseg: there is no target reprodce; did you mean reproduce? The targets are: reproduce"
-        in done.stderr
-    )
+    assert "carseg: there is no target reprodce; did you mean reproduce? The targets are: reproduce" in done.stderr
 
 
 def test_files_without_a_rule_are_no_unknown_targets(clone):

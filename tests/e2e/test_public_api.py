@@ -76,17 +76,11 @@ def test_the_examples_of_the_page_run(synthetic_cars, tmp_path, monkeypatch, cap
     for example in examples:
         example = example.replace('load_dataset("rendered")', f"load_dataset({str(synthetic_cars)!r})")
         example = example.replace(
-            'overrides={"train.epochs": "1"}',
-            f'data={str(synthetic_cars)!r}, device="cpu", overrides={settings}',
+            'overrides={"train.epochs": "1"}', f'data={str(synthetic_cars)!r}, device="cpu", overrides={settings}'
         )
         spaces.append({})
         exec(compile(example, str(PAGE), "exec"), spaces[-1])
-    dataset, model, run, metrics = (
-        spaces[0]["catalogue"],
-        spaces[1]["model"],
-        spaces[2]["run"],
-        spaces[2]["metrics"],
-    )
+    dataset, model, run, metrics = (spaces[0]["catalogue"], spaces[1]["model"], spaces[2]["run"], spaces[2]["metrics"])
     assert dataset.counts().to_numpy().sum() == 24
     assert set(dataset.photos.split) == {"train", "validation", "test"}
     assert type(model).__name__ == "MaskRCNN"

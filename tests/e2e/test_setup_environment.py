@@ -25,9 +25,7 @@ class Repository:
         self.script, self.folder, self.commands = script, folder, []
         self.works = {"uv": True, ".venv/bin/python": True}
         monkeypatch.setattr(script, "ROOT", folder)
-        monkeypatch.setattr(
-            script, "run", lambda *command, quiet=False: self.commands.append(" ".join(command))
-        )
+        monkeypatch.setattr(script, "run", lambda *command, quiet=False: self.commands.append(" ".join(command)))
         monkeypatch.setattr(script, "works", self.answer)
         monkeypatch.chdir(folder)
         for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "CARSEG_PYTHON"):
@@ -106,14 +104,10 @@ def test_a_python_without_venv_is_one_line(repository, monkeypatch, capsys):
     (repository.folder / ".venv" / ".folder").unlink()
     failed = subprocess.CompletedProcess([], 1, "ensurepip is\nnot available")
     real = subprocess.run
-    monkeypatch.setattr(
-        repository.script.subprocess, "run", lambda c, **o: failed if "venv" in c else real(c, **o)
-    )
+    monkeypatch.setattr(repository.script.subprocess, "run", lambda c, **o: failed if "venv" in c else real(c, **o))
     assert repository.script.main([]) == 2
     said = capsys.readouterr().err
-    assert (
-        "cannot make .venv (Debian, Ubuntu: apt install python3-venv): ensurepip is not available\n" in said
-    )
+    assert "cannot make .venv (Debian, Ubuntu: apt install python3-venv): ensurepip is not available\n" in said
     assert said.count("\n") == 1
 
 

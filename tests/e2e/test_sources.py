@@ -39,9 +39,7 @@ def class_folders(tmp_path_factory):
     return make_car_photos(tmp_path_factory.mktemp("data") / "cars", per_type=8) / "images"
 
 
-def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(
-    class_folders, smoke_run, tmp_path, study
-):
+def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(class_folders, smoke_run, tmp_path, study):
     smoke_run.copied(tmp_path)
     arguments = ["--profile", "smoke", "--data", str(class_folders), "--run", "folders"]
     out = study(tmp_path, *arguments, "--set", f"{SMALL} epochs=1 pseudo_labels.source=none")
@@ -58,9 +56,7 @@ def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(
     assert "folders" in listed
 
 
-def test_class_folders_get_pseudo_masks_and_the_report_says_so(
-    class_folders, tmp_path, study, monkeypatch, capsys
-):
+def test_class_folders_get_pseudo_masks_and_the_report_says_so(class_folders, tmp_path, study, monkeypatch, capsys):
     arguments = ["--profile", "smoke", "--data", str(class_folders), "--run", "taught"]
     study(tmp_path, *arguments, "--set", f"{SMALL} epochs=1 min_quality=0.0")
     folder = tmp_path / "taught"
@@ -100,9 +96,7 @@ def coco_of_polygons(folder):
             x, y, width, height = annotation["bbox"]
             annotation["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
         for category in content["categories"]:
-            category["name"] = {"suv": "Geländewagen", "sedan": "berline"}.get(
-                category["name"], category["name"]
-            )
+            category["name"] = {"suv": "Geländewagen", "sedan": "berline"}.get(category["name"], category["name"])
         path.write_text(json.dumps(content))
     return place, {"CARSEG_CLASSES": "suv=geländewagen sedan=limousine,berline convertible minivan"}
 

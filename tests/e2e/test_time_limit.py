@@ -58,9 +58,7 @@ def outcomes(folder, limit: str) -> tuple[dict[str, str], str]:
         "def pytest_configure(config):\n    config.pluginmanager.register(time_limit.TimeLimit())\n"
     )
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "test_some.py"]
-    said = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    ).stdout
+    said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False).stdout
     return dict(re.findall(r"::(test_\w+) (PASSED|FAILED)", said)), said
 
 
@@ -73,9 +71,7 @@ def test_what_takes_longer_fails_unless_it_is_marked(tmp_path):
         "test_allowed": "PASSED",
         "test_broken": "FAILED",
     }
-    assert re.search(
-        r"test_some\.py::test_long took 0\.\d s; the limit is 0\.3 s \(CARSEG_TEST_LIMIT\)", said
-    )
+    assert re.search(r"test_some\.py::test_long took 0\.\d s; the limit is 0\.3 s \(CARSEG_TEST_LIMIT\)", said)
     assert "test_broken took" not in said
     assert "a reason of its own" in said
     assert "test_some.py::test_quick: 0 s of shared fixtures" in said

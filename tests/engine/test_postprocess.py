@@ -7,11 +7,7 @@ from torchvision.ops import box_iou
 from carseg_lib.engine.postprocess import filter_detections, predict_class
 
 RULE = {"score_threshold": 0.5, "nms_iou": 0.5}
-LEFT, LEFT_SHIFTED, RIGHT = (
-    [0.0, 0, 10, 10],
-    [1.0, 0, 11, 10],
-    [50.0, 0, 60, 10],
-)  # the first two overlap by 9/11
+LEFT, LEFT_SHIFTED, RIGHT = ([0.0, 0, 10, 10], [1.0, 0, 11, 10], [50.0, 0, 60, 10])  # the first two overlap by 9/11
 
 
 def instances(*rows):

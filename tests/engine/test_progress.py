@@ -26,28 +26,16 @@ def test_a_timer_gives_the_time_left_of_this_sessions_epochs(monkeypatch, caplog
     timer.within(3, started=100.0)(10, 100)
     assert len(caplog.messages) == 1
     now[0] = 220.0
-    row = {
-        "epoch": 2,
-        "train_loss": 1.5,
-        "validation_loss": 1.25,
-        "validation_accuracy": 0.5,
-        "validation_correct": 4,
-    }
+    row = {"epoch": 2, "train_loss": 1.5, "validation_loss": 1.25, "validation_accuracy": 0.5, "validation_correct": 4}
     row |= {"validation_photos": 8, "train_accuracy": 0.75, "photos_per_second": 12.34}
     line = timer.line(row | {f"train_{name}": 0.3 for name in LOSS_TERMS})
     assert line.startswith("epoch 2/5: train loss 1.500 (objectness 0.300 ")
-    assert line.endswith(
-        "validation accuracy 50.0% (4/8), training accuracy 75.0%, 12.3 photos/s, 6 min left"
-    )
+    assert line.endswith("validation accuracy 50.0% (4/8), training accuracy 75.0%, 12.3 photos/s, 6 min left")
 
 
 def test_the_opening_line_tells_weights_photos_and_what_is_off():
     config = RunConfig(
-        name="a",
-        profile="a",
-        device="cpu",
-        model={"backbone": "resnet18", "weights": "imagenet"},
-        train={"epochs": 3},
+        name="a", profile="a", device="cpu", model={"backbone": "resnet18", "weights": "imagenet"}, train={"epochs": 3}
     )
     pretrained = PretrainedInfo("imagenet", "a package", "", 1, 1)
     line = describe_run(config, pretrained, 1950, 1138, with_masks=False, done=2)

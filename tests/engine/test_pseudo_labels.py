@@ -81,9 +81,7 @@ def test_pseudo_masks_and_rejected_photos_are_saved(run, monkeypatch, caplog):
 def test_a_type_whose_photos_are_all_rejected_is_refused(run, monkeypatch):
     without_masks(run)
     monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator(unsure=set(range(1000))))
-    with pytest.raises(
-        CarsegError, match=r"every \w+ photo of .* is rejected: .* a test .*min_quality=0\.5; lower it"
-    ):
+    with pytest.raises(CarsegError, match=r"every \w+ photo of .* is rejected: .* a test .*min_quality=0\.5; lower it"):
         pseudo_label(run.config, run)
 
 
@@ -111,9 +109,7 @@ def test_the_shares_of_two_processes_are_all_photos(run, monkeypatch, caplog):
         monkeypatch.setenv("WORLD_SIZE", "2")
         annotate_share(dataset, annotator, run.folder / "shared", 4)
     assert sum("12 of 12 photos, 0 s left" in line for line in caplog.messages) == 2
-    alone, shared = (
-        with_pseudo_masks(dataset, annotator, run.folder / n, 0.0)[0] for n in ("alone", "shared")
-    )
+    alone, shared = (with_pseudo_masks(dataset, annotator, run.folder / n, 0.0)[0] for n in ("alone", "shared"))
     assert shared.fingerprint == alone.fingerprint and shared.instances.equals(alone.instances)
 
 

@@ -74,9 +74,7 @@ def labelled(dataset, annotator, folder, min_quality=0.5):
 def test_the_label_is_of_the_large_car_in_the_middle():
     large, corner, unsure = seen(60, 40, 180, 120), seen(0, 0, 130, 80), seen(60, 40, 180, 121, score=0.3)
     assert select_instance(WHOLE, [corner, unsure, large], SIZE) is large
-    assert (
-        select_instance(WHOLE, [seen(110, 75, 130, 85, 1.0), corner], SIZE) is corner
-    )  # tiny, though in the middle
+    assert select_instance(WHOLE, [seen(110, 75, 130, 85, 1.0), corner], SIZE) is corner  # tiny, though in the middle
     assert select_instance(WHOLE, [], SIZE) is None
 
 
@@ -117,18 +115,14 @@ def test_a_given_box_stays_and_its_mask_is_cut_to_it(dataset, tmp_path):
 
 
 def test_rejected_photos_are_left_out_by_reason_and_kept_for_review(dataset, tmp_path):
-    made, rejected = labelled(
-        dataset, FakeAnnotator(((30.0, 20.0, 210.0, 140.0), 0.6, 0.8)), tmp_path / "a", 0.5
-    )
+    made, rejected = labelled(dataset, FakeAnnotator(((30.0, 20.0, 210.0, 140.0), 0.6, 0.8)), tmp_path / "a", 0.5)
     assert len(made.photos) == 0 and len(rejected) == len(dataset.photos)
     assert set(rejected.reason) == {LOW_QUALITY} and rejected.mask_quality.iloc[0] == pytest.approx(0.48)
     assert made.excluded_counts() == {LOW_QUALITY: len(dataset.photos)}
     assert set(made.excluded.detail) == {"quality 0.48, at least 0.50 needed"}
     nobody, rejected = labelled(dataset, FakeAnnotator(), tmp_path / "b")
     assert nobody.excluded_counts() == {NO_CAR: len(dataset.photos)}
-    assert set(rejected["mask"]) == {""} and sorted(rejected.split.unique()) == sorted(
-        dataset.photos.split.unique()
-    )
+    assert set(rejected["mask"]) == {""} and sorted(rejected.split.unique()) == sorted(dataset.photos.split.unique())
 
 
 def test_no_photo_is_annotated_twice_and_a_killed_run_resumes(dataset, tmp_path, monkeypatch):
@@ -147,9 +141,7 @@ def test_no_photo_is_annotated_twice_and_a_killed_run_resumes(dataset, tmp_path,
     made, _ = labelled(dataset, second, tmp_path / "kept")
     assert second.photos == len(dataset.photos) - 8 and made.has_masks
     third = FakeAnnotator()
-    assert (
-        labelled(dataset, third, tmp_path / "kept")[0].fingerprint == made.fingerprint and third.photos == 0
-    )
+    assert labelled(dataset, third, tmp_path / "kept")[0].fingerprint == made.fingerprint and third.photos == 0
     other = FakeAnnotator()
     other.sha256 = "cd" * 32
     annotate(dataset, other, tmp_path / "kept", 4)

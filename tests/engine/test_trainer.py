@@ -52,9 +52,7 @@ def test_a_run_leaves_its_history_card_and_best_weights(run, caplog):
     assert card["epoch"] == best.epoch and card["with_masks"] and card["weights"]["source"] == "imagenet"
     assert card["body_types"] == ["suv", "sedan", "convertible", "minivan"]
     lines = caplog.text
-    assert (
-        "epoch 2/2" in lines and "validation accuracy" in lines and " left" in lines and "objectness" in lines
-    )
+    assert "epoch 2/2" in lines and "validation accuracy" in lines and " left" in lines and "objectness" in lines
     assert "first 1 of 2 batches" in lines
 
 
@@ -82,9 +80,7 @@ def test_mirror_images_are_used_once_training_is_over(trained_run, monkeypatch):
     assert load_trained(trained_run.config, trained_run)[0].tta == "none"
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(
-    trained_run, monkeypatch, tmp_path, synthetic_cars
-):
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(trained_run, monkeypatch, tmp_path, synthetic_cars):
     first, first_weights = pd.read_csv(trained_run.history), weights_of(trained_run)
     again = small_run(monkeypatch, tmp_path / "b", synthetic_cars)
     with_dataset(again)
@@ -172,9 +168,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_photos_of_the_batch(run, monke
 
     def broken(self, images, targets=None):
         losses, detections = real(self, images, targets)
-        return {
-            name: loss * math.nan if name == "loss_mask" else loss for name, loss in losses.items()
-        }, detections
+        return {name: loss * math.nan if name == "loss_mask" else loss for name, loss in losses.items()}, detections
 
     monkeypatch.setattr(MaskRCNN, "forward", broken)
     with pytest.raises(

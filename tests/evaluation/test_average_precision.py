@@ -26,9 +26,7 @@ def tables(truth, detections, photos):
     """Rows (photo, type, box) and (photo, type, score, box) → the three tables; a mask is its box, filled."""
     return (
         pd.DataFrame([(p, t, *box, rectangle(*box)) for p, t, box in truth], columns=TRUTH_COLUMNS),
-        pd.DataFrame(
-            [(p, t, s, *box, rectangle(*box)) for p, t, s, box in detections], columns=DETECTION_COLUMNS
-        ),
+        pd.DataFrame([(p, t, s, *box, rectangle(*box)) for p, t, s, box in detections], columns=DETECTION_COLUMNS),
         pd.DataFrame({"photo_id": list(photos), "width": WIDTH, "height": HEIGHT}),
     )
 
@@ -85,12 +83,7 @@ def test_ap_by_hand():
     sedan = (7 * low + 3 * high) / 10
     for kind in ("bbox", "segm"):
         result = coco_ap(*scene, kind, TYPES)
-        assert result["per_type"] == {
-            "suv": 0.0,
-            "sedan": pytest.approx(sedan),
-            "convertible": None,
-            "minivan": None,
-        }
+        assert result["per_type"] == {"suv": 0.0, "sedan": pytest.approx(sedan), "convertible": None, "minivan": None}
         assert result["AP"] == pytest.approx(sedan / 2)
         assert result["AP50"] == result["AP75"] == pytest.approx(low / 2)
         assert_same(own_ap(scene, kind), result)
@@ -215,9 +208,7 @@ def test_intervals():
 
 
 def test_a_perfect_score_on_few_photos_is_not_certain():
-    scene = tables(
-        [("a", "suv", CAR), ("b", "suv", FAR)], [("a", "suv", 1.0, CAR), ("b", "suv", 1.0, FAR)], ["a", "b"]
-    )
+    scene = tables([("a", "suv", CAR), ("b", "suv", FAR)], [("a", "suv", 1.0, CAR), ("b", "suv", 1.0, FAR)], ["a", "b"])
     ap = average_precision(*scene, "segm", TYPES, bootstrap_samples=50, seed=0)["AP"]
     assert (ap["value"], ap["high"]) == (1.0, 1.0)
     assert ap["low"] == pytest.approx(2 / (2 + 3.8415), abs=1e-4)  # Wilson: n / (n + z²)

@@ -6,13 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from carseg_lib.evaluation.bootstrap import (
-    estimate,
-    mean_estimate,
-    photo_weights,
-    proportion_estimate,
-    wilson_interval,
-)
+from carseg_lib.evaluation.bootstrap import estimate, mean_estimate, photo_weights, proportion_estimate, wilson_interval
 
 
 @settings(deadline=None)
@@ -30,12 +24,7 @@ def test_wilson_of_nothing_is_everything():
 
 def test_percentiles_of_the_draws():
     draws = np.arange(101) / 100
-    assert estimate(0.5, draws, 7) == {
-        "value": 0.5,
-        "low": pytest.approx(0.025),
-        "high": pytest.approx(0.975),
-        "n": 7,
-    }
+    assert estimate(0.5, draws, 7) == {"value": 0.5, "low": pytest.approx(0.025), "high": pytest.approx(0.975), "n": 7}
     assert estimate(0.5, np.append(draws, np.nan), 7)["high"] == pytest.approx(0.975)
 
 
@@ -47,12 +36,7 @@ def test_interval_is_stretched_to_the_value():
 @pytest.mark.parametrize("draws", [np.ones(50), np.full(50, np.nan), np.zeros(0)])
 def test_no_width_becomes_wilson(draws):
     # Four of four: Wilson's low is n / (n + z²) = 4 / 7.8415.
-    assert estimate(1.0, draws, 4) == {
-        "value": 1.0,
-        "low": pytest.approx(0.51011, abs=1e-5),
-        "high": 1.0,
-        "n": 4,
-    }
+    assert estimate(1.0, draws, 4) == {"value": 1.0, "low": pytest.approx(0.51011, abs=1e-5), "high": 1.0, "n": 4}
 
 
 def test_value_outside_0_to_1_is_refused():
@@ -96,7 +80,6 @@ def test_coverage(truth, n, least):
     # At 0.97 of 12 most samples have no mistake: without Wilson's interval the coverage would be about 0.3.
     rng = np.random.default_rng(0)
     results = [
-        proportion_estimate(int(k), n, bootstrap_samples=400, seed=i)
-        for i, k in enumerate(rng.binomial(n, truth, 400))
+        proportion_estimate(int(k), n, bootstrap_samples=400, seed=i) for i, k in enumerate(rng.binomial(n, truth, 400))
     ]
     assert np.mean([r["low"] <= truth <= r["high"] for r in results]) >= least

@@ -75,12 +75,7 @@ def test_scores_by_hand():
         (pytest.approx(12 / 18), 12),  # 10 of the type, 2 more predicted so
         (14 / 20, 20),  # wrong: 4 missed, 2 taken for suv
     ]
-    assert [value(sedan[score]) for score in SCORES] == [
-        (3 / 5, 5),
-        (3 / 5, 5),
-        (pytest.approx(0.6), 7),
-        (16 / 20, 20),
-    ]
+    assert [value(sedan[score]) for score in SCORES] == [(3 / 5, 5), (3 / 5, 5), (pytest.approx(0.6), 7), (16 / 20, 20)]
     assert [convertible[score]["value"] for score in SCORES] == [4 / 5, 1.0, pytest.approx(8 / 9), 19 / 20]
     assert [minivan[score]["value"] for score in SCORES] == [0.0, 0.0, 0.0, 18 / 20]
     assert [result["per_type"][body_type]["support"] for body_type in TYPES] == [10, 5, 4, 1]
@@ -113,12 +108,7 @@ def test_a_type_never_predicted_has_precision_0_and_the_widest_interval():
 def test_a_type_without_photos_is_left_out():
     result = metrics_of([[4, 0, 0, 1, 0], [0, 5, 0, 0, 0], [0, 0, 5, 0, 0], [0, 0, 0, 0, 0]])
     minivan = result["per_type"]["minivan"]
-    assert (minivan["precision"], minivan["recall"], minivan["f1"], minivan["support"]) == (
-        None,
-        None,
-        None,
-        0,
-    )
+    assert (minivan["precision"], minivan["recall"], minivan["f1"], minivan["support"]) == (None, None, None, 0)
     assert minivan["accuracy"]["value"] == 14 / 15
     assert result["macro"]["recall"]["value"] == pytest.approx((0.8 + 1 + 1) / 3)
     assert result["box"]["per_type"]["minivan"] == {"AP": None}
@@ -189,18 +179,14 @@ def test_survives_the_csv_files(tmp_path):
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         tables_read.append(pd.read_csv(tmp_path / f"{name}.csv"))
     assert tables_read[0]["predicted"].isna().any()  # "" comes back as missing
-    assert direct == split_metrics(
-        *tables_read, body_types=TYPES, bootstrap_samples=200, seed=0, has_masks=True
-    )
+    assert direct == split_metrics(*tables_read, body_types=TYPES, bootstrap_samples=200, seed=0, has_masks=True)
 
 
 def test_bad_tables_are_refused():
     predictions, detections, truth = tables(MATRIX)
 
     def run(predictions=predictions, detections=detections, truth=truth):
-        split_metrics(
-            predictions, detections, truth, body_types=TYPES, bootstrap_samples=5, seed=0, has_masks=False
-        )
+        split_metrics(predictions, detections, truth, body_types=TYPES, bootstrap_samples=5, seed=0, has_masks=False)
 
     with pytest.raises(CarsegError, match="split is empty"):
         run(predictions[:0], detections[:0])

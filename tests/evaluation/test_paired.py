@@ -36,20 +36,13 @@ def test_pairing_narrows_an_interval():
     before = rng.random(400) < 0.6
     after = before | (rng.random(400) < 0.1)
     paired = paired_difference(before.astype(float), after.astype(float), bootstrap_samples=400, seed=0)
-    mixed = paired_difference(
-        before.astype(float), rng.permutation(after).astype(float), bootstrap_samples=400, seed=0
-    )
+    mixed = paired_difference(before.astype(float), rng.permutation(after).astype(float), bootstrap_samples=400, seed=0)
     assert paired["high"] - paired["low"] < 0.6 * (mixed["high"] - mixed["low"])
 
 
 @pytest.mark.parametrize(
     ("low", "value", "high", "word"),
-    [
-        (0.01, 0.1, 0.2, "more"),
-        (-0.2, -0.1, -0.01, "less"),
-        (-0.1, 0.1, 0.2, NO_DIFFERENCE),
-        (0, 0, 0, NO_DIFFERENCE),
-    ],
+    [(0.01, 0.1, 0.2, "more"), (-0.2, -0.1, -0.01, "less"), (-0.1, 0.1, 0.2, NO_DIFFERENCE), (0, 0, 0, NO_DIFFERENCE)],
 )
 def test_a_difference_is_significant_if_its_interval_is_clear_of_zero(low, value, high, word):
     assert significance({"value": value, "low": low, "high": high, "n": 9}) == word
@@ -60,9 +53,7 @@ def test_without_a_difference_there_is_none():
 
 
 def predictions(predicted: list[str], mask_iou: list[float]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"body_type": ["suv", "suv", "sedan"], "predicted": predicted, "mask_iou": mask_iou},
-    )
+    return pd.DataFrame({"body_type": ["suv", "suv", "sedan"], "predicted": predicted, "mask_iou": mask_iou})
 
 
 FIRST = predictions(["suv", "", "sedan"], [0.9, 0.0, 0.6])
@@ -85,9 +76,7 @@ def test_two_sets_of_trainings_are_compared_measure_by_measure():
     found = compare_results([FIRST], [SECOND], **SAMPLES)
     assert found["accuracy"]["value"] == 0 and found["accuracy"]["n"] == 3
     assert found["mask_iou"]["value"] == pytest.approx((1.7 - 1.5) / 3)
-    assert found["mask_iou"] == paired_difference(
-        np.array([0.9, 0, 0.6]), np.array([0.5, 0.4, 0.8]), **SAMPLES
-    )
+    assert found["mask_iou"] == paired_difference(np.array([0.9, 0, 0.6]), np.array([0.5, 0.4, 0.8]), **SAMPLES)
 
 
 def test_without_masks_there_are_no_mask_results():

@@ -24,14 +24,7 @@ from carseg_lib.data.metadata import (
 )
 from carseg_lib.evaluation import slices
 from carseg_lib.evaluation.bootstrap import wilson_interval
-from carseg_lib.evaluation.slices import (
-    ATTRIBUTES,
-    ERROR_ODDS_COLUMNS,
-    SECTORS,
-    SLICE_COLUMNS,
-    VIEW,
-    Attribute,
-)
+from carseg_lib.evaluation.slices import ATTRIBUTES, ERROR_ODDS_COLUMNS, SECTORS, SLICE_COLUMNS, VIEW, Attribute
 from carseg_lib.reporting.plots.metadata import metadata_figures
 from carseg_lib.reporting.plots.slices import slice_figures
 from carseg_lib.reporting.plots.style import png_bytes
@@ -76,14 +69,7 @@ def report() -> slices.SliceReport:
 def test_levels_of_numbers_and_texts():
     hidden = next(attribute for attribute in ATTRIBUTES if attribute.column == "occlusion")
     values = pd.Series([0.0, 0.004, 0.005, 0.1, 0.9, np.nan])
-    assert hidden.level_of(values).tolist() == [
-        "not at all",
-        "not at all",
-        "under 5%",
-        "5–15%",
-        "over 15%",
-        "",
-    ]
+    assert hidden.level_of(values).tolist() == ["not at all", "not at all", "under 5%", "5–15%", "over 15%", ""]
     assert hidden.ordered(hidden.level_of(values)) == list(hidden.levels)
     assert VIEW.ordered(pd.Series(["rear", "odd", "", "front"])) == ["front", "rear", "odd"]
     assert Attribute("x", "x").ordered(pd.Series(["b", "a"])) == ["a", "b"]
@@ -114,12 +100,8 @@ def test_accuracy_by_hand():
     }
     merged = predictions.merge(catalogue.parameters, on="photo_id")
     merged["correct"] = merged["predicted"] == merged["body_type"]
-    part = merged[
-        (merged["split"] == "validation") & (merged["view"] == "rear") & (merged["body_type"] == "suv")
-    ]
-    row = result[
-        (result["split"] == "validation") & (result["level"] == "rear") & (result["body_type"] == "suv")
-    ]
+    part = merged[(merged["split"] == "validation") & (merged["view"] == "rear") & (merged["body_type"] == "suv")]
+    row = result[(result["split"] == "validation") & (result["level"] == "rear") & (result["body_type"] == "suv")]
     assert row["n"].item() == len(part)
     assert row["accuracy"].item() == part["correct"].mean()
     assert (row["low"].item(), row["high"].item()) == wilson_interval(part["correct"].mean(), len(part))
@@ -127,9 +109,7 @@ def test_accuracy_by_hand():
     assert (result["low"] <= result["accuracy"]).all() and (result["accuracy"] <= result["high"]).all()
     for title in {attribute.title for attribute in (*ATTRIBUTES, SECTORS)}:
         for split, n in merged["split"].value_counts().items():
-            levels = result[
-                (result["attribute"] == title) & (result["split"] == split) & (result["body_type"] == "")
-            ]
+            levels = result[(result["attribute"] == title) & (result["split"] == split) & (result["body_type"] == "")]
             assert levels["n"].sum() == n, title
     assert set(result.loc[result["attribute"] == VIEW.title, "level"]) == set(VIEWS)
 
@@ -207,9 +187,7 @@ def test_data_without_metadata_are_reported_in_one_sentence(tmp_path):
 
 
 def test_parameters_in_words(cars):
-    assert describe_metadata(cars) == (
-        "Each of the 48 photos has 25 parameters, 4 of them of the car's shape."
-    )
+    assert describe_metadata(cars) == ("Each of the 48 photos has 25 parameters, 4 of them of the car's shape.")
     rows = metadata_table(cars)
     assert list(rows.index) == [*cars.parameters.columns[1:-4], "shape_…"]
     assert rows.loc["roof", "values"] == "closed 75%, open 25%"
@@ -256,12 +234,7 @@ def test_every_figure_stands_alone_and_repeats(cars, report):
 
 def test_a_table_of_other_parameters_gives_the_figures_it_can(cars):
     bare = cars.parameters[["photo_id", "light"]]
-    assert list(metadata_figures(replace(cars, parameters=bare))) == [
-        "gallery",
-        "strips",
-        "shape_strips",
-        "categories",
-    ]
+    assert list(metadata_figures(replace(cars, parameters=bare))) == ["gallery", "strips", "shape_strips", "categories"]
     strange = bare.assign(light="", temperature=1.0)
     assert list(metadata_figures(replace(cars, parameters=strange))) == [
         "gallery",

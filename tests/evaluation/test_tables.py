@@ -13,13 +13,7 @@ def row(photo_id: str, body_type: str, predicted: str, score: float | None, mask
     box = dict.fromkeys(("x1", "y1", "x2", "y2"), None if score is None else 0.1 + 0.2)
     true = {f"true_{name}": 1.5 for name in box}
     return (
-        {
-            "photo_id": photo_id,
-            "split": "test",
-            "body_type": body_type,
-            "predicted": predicted,
-            "score": score,
-        }
+        {"photo_id": photo_id, "split": "test", "body_type": body_type, "predicted": predicted, "score": score}
         | box
         | {"mask": "" if score is None else "null"}
         | true
@@ -28,9 +22,9 @@ def row(photo_id: str, body_type: str, predicted: str, score: float | None, mask
 
 
 def test_predictions_come_back_as_they_were_written(tmp_path):
-    written = pd.DataFrame(
-        [row("001", "none", "null", 1 / 3, 0.25), row("NA", "null", "", None, np.nan)]
-    ).astype(PREDICTIONS)
+    written = pd.DataFrame([row("001", "none", "null", 1 / 3, 0.25), row("NA", "null", "", None, np.nan)]).astype(
+        PREDICTIONS
+    )
     table = read_predictions(files.write_csv(tmp_path / "predictions.csv", written))
     pd.testing.assert_frame_equal(table, written)
     assert table["photo_id"].tolist() == ["001", "NA"] and table["predicted"].tolist() == ["null", ""]
@@ -46,9 +40,7 @@ def test_detections_come_back_as_they_were_written(tmp_path):
 
 
 def test_there_may_be_no_detections(tmp_path):
-    table = read_detections(
-        files.write_csv(tmp_path / "detections.csv", pd.DataFrame(columns=list(DETECTIONS)))
-    )
+    table = read_detections(files.write_csv(tmp_path / "detections.csv", pd.DataFrame(columns=list(DETECTIONS))))
     assert table.empty and list(table) == list(DETECTIONS) and table["score"].dtype == "float64"
 
 
@@ -61,9 +53,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_and_a_missing_column_are_named(tmp_path):
-    with pytest.raises(
-        CarsegError, match=r"predictions\.csv is not a readable table .* Delete it and run again"
-    ):
+    with pytest.raises(CarsegError, match=r"predictions\.csv is not a readable table .* Delete it and run again"):
         read_predictions(tmp_path / "predictions.csv")
     path = files.write_csv(tmp_path / "detections.csv", pd.DataFrame({"photo_id": ["a"], "split": ["test"]}))
     with pytest.raises(CarsegError, match="has no column 'body_type'"):

@@ -68,9 +68,7 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
     for variant in plan.variants[1:]:
         run = plan.run_of(variant, 1).config
         differs = {name for name in variant.settings if value_of(run, name) != value_of(base, name)}
-        assert differs == set(variant.settings), (
-            variant.name
-        )  # a setting equal to the profile's changes nothing
+        assert differs == set(variant.settings), variant.name  # a setting equal to the profile's changes nothing
         assert run.seed == 1 and run.train.epochs == plan.epochs
 
 
@@ -99,11 +97,7 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
             r"train.lr = -1.0 \(variant x\): must be a number above 0",
         ),
         ({"variants": {BASELINE: {"question": "?"}, "x": {"ask": "?"}}}, {}, "variant x has 'ask'"),
-        (
-            {"variants": {BASELINE: {"question": "?"}, "x y": {"question": "?"}}},
-            {},
-            "must be named by letters",
-        ),
+        ({"variants": {BASELINE: {"question": "?"}, "x y": {"question": "?"}}}, {}, "must be named by letters"),
         ({"extra": 1}, {}, "and nothing else"),
         ({}, {"lr": "fast"}, r"train.lr = 'fast' \(SET\): must be a number above 0"),
         ({}, {"train.epochs": "2"}, "train.epochs differs from training to training; set instead: epochs"),
@@ -154,23 +148,17 @@ def test_the_whole_ablation_is_paired_and_resumes(listed, monkeypatch, log):
     assert started["sha256"] == hash_tensors(counted)
     assert base["trainings"] == 2 and set(differences) == {"no_crop", "classifier", "from_rendered"}
     tables = {
-        (name, seed): pd.read_csv(
-            plan.folder / f"{name}-seed{seed}" / "predictions.csv", keep_default_na=False
-        )
+        (name, seed): pd.read_csv(plan.folder / f"{name}-seed{seed}" / "predictions.csv", keep_default_na=False)
         for name in LISTED["variants"]
         for seed in (0, 1)
     }
     for row in (base, crop, classifier, rendered):
-        correct = [
-            (t.predicted == t.body_type).mean() for (name, _), t in tables.items() if name == row["group"]
-        ]
+        correct = [(t.predicted == t.body_type).mean() for (name, _), t in tables.items() if name == row["group"]]
         assert row["accuracy"]["value"] == pytest.approx(np.mean(correct)) and row["accuracy"]["n"] == 4
     gained = crop["accuracy"]["value"] - base["accuracy"]["value"]
     assert differences["no_crop"]["accuracy"]["value"] == pytest.approx(gained)
     assert classifier["mask_iou"] is None and differences["classifier"]["mask_iou"] is None
-    seen = {
-        seed: pd.read_csv(plan.folder / f"baseline-seed{seed}/dataset/photos.csv").photo_id for seed in (0, 1)
-    }
+    seen = {seed: pd.read_csv(plan.folder / f"baseline-seed{seed}/dataset/photos.csv").photo_id for seed in (0, 1)}
     other = pd.read_csv(plan.folder / "no_crop-seed0/dataset/photos.csv").photo_id
     assert set(seen[0]) == set(other) != set(seen[1])
     text = page.read_text()

@@ -6,12 +6,7 @@ from torchvision.models import ResNet50_Weights, resnet50
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.evaluation.tables import PREDICTIONS
-from carseg_lib.experiments.baselines import (
-    Classifier,
-    TorchvisionMaskRCNN,
-    predict_classes,
-    train_baseline_classifier,
-)
+from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, predict_classes, train_baseline_classifier
 from tests.helpers.small_run import small_run, with_dataset
 
 SIZE = (64, 96)
@@ -114,14 +109,7 @@ def test_the_classifier_learns_from_imagenet_weights():
 
 
 def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_cars):
-    settings = {
-        "max_images_per_split": 0,
-        "epochs": 12,
-        "lr": 0.005,
-        "min_crop_scale": 1.0,
-        "height": 64,
-        "width": 64,
-    }
+    settings = {"max_images_per_split": 0, "epochs": 12, "lr": 0.005, "min_crop_scale": 1.0, "height": 64, "width": 64}
     run = small_run(monkeypatch, tmp_path, synthetic_cars, **settings)
     dataset = with_dataset(run)
     model, again = (train_baseline_classifier(run.config, dataset, run.caches) for _ in range(2))

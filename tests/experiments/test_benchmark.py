@@ -98,18 +98,10 @@ def test_detections_are_counted_in_either_form():
 
 def test_notes_hold_the_detections_and_that_nothing_was_trained():
     def finds(n):
-        return System(
-            "", None, None, None, lambda images: sizes.append(len(images)) or [["suv"] * n] * len(images)
-        )
+        return System("", None, None, None, lambda images: sizes.append(len(images)) or [["suv"] * n] * len(images))
 
     sizes, info = [], {}
-    counts = {
-        "torchvision": 9,
-        "torchvision, same size": 4,
-        "carseg": 2,
-        "carseg, ResNet-50": 3,
-        "classifier": 0,
-    }
+    counts = {"torchvision": 9, "torchvision, same size": 4, "carseg": 2, "carseg, ResNet-50": 3, "classifier": 0}
     systems = {name: finds(n) for name, n in counts.items()}
     batches = [(torch.zeros(5, 3, 8, 8), [])]
     rows = {row.what: row for row in inference_speed(systems, batches, 2, info, are_trained=False)}
@@ -171,9 +163,7 @@ def test_the_torchvision_recipe_warms_up_and_drops_its_rate(monkeypatch, tmp_pat
     dataset = with_dataset(study)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
     rates = []
-    system = System(
-        "torchvision", None, optimizer, lambda _: rates.append(optimizer.param_groups[0]["lr"]), None
-    )
+    system = System("torchvision", None, optimizer, lambda _: rates.append(optimizer.param_groups[0]["lr"]), None)
     scores = iter([(k / 100, 0.5) for k in range(26)])
     monkeypatch.setattr(quality, "score", lambda *_: next(scores))
     found = train_torchvision(study, dataset, system, 26)
@@ -220,9 +210,7 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars, log):
     # an hour of torchvision's training, made up: the rest is measured
     taken = Quality(1, 0.5, 0.25, 0.1, ((0.5, 0.25),))
     monkeypatch.setattr(quality_rows, "train_torchvision", lambda *_: taken)
-    enlarging = functools.partial(
-        baselines.TorchvisionMaskRCNN, min_size=192
-    )  # 800 px take half a minute a step
+    enlarging = functools.partial(baselines.TorchvisionMaskRCNN, min_size=192)  # 800 px take half a minute a step
     monkeypatch.setattr(baselines, "TorchvisionMaskRCNN", enlarging)
     monkeypatch.setattr(quality_rows.yolo, "is_installed", lambda: True)
 
@@ -243,11 +231,7 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars, log):
     assert rows["inference, batch 4, torchvision at the same size"]["ratio"] > 1
     untrained = rows["inference, batch 4, torchvision at the same size, untrained"]
     found = results["detections_a_photo"]
-    assert (
-        untrained["ratio"] > 1
-        and found["torchvision, same size, untrained"] > 1
-        and "classifier" not in found
-    )
+    assert untrained["ratio"] > 1 and found["torchvision, same size, untrained"] > 1 and "classifier" not in found
     assert untrained["note"].startswith(
         f"detections a photo: torchvision {found['torchvision, same size, untrained']:.3g}, "
     )
@@ -269,9 +253,7 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars, log):
     assert "yolo is left out: yolo: no\nsuch | model" in log.messages
     for name in ("bench.md", "ratios.png", "step.png", "quality.png"):
         assert (page.parent / name).stat().st_size > 500
-    assert results["quality"]["torchvision"]["accuracy"] == 0.25 and log.messages[-1].startswith(
-        "measured in "
-    )
+    assert results["quality"]["torchvision"]["accuracy"] == 0.25 and log.messages[-1].startswith("measured in ")
 
 
 def test_what_was_measured_before_a_failure_is_kept(monkeypatch, tmp_path):

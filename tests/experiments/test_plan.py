@@ -63,14 +63,10 @@ def test_the_folder_of_a_run_is_none_of_an_experiment(reports):
 
 
 def test_the_runs_of_a_plan_share_its_settings_and_name_where_a_mistake_is(reports, synthetic_cars):
-    plan = Plan(
-        folder=reports / "some", profile="smoke", overrides={"train.lr": "0.003"}, seed=7, classes="suv sedan"
-    )
+    plan = Plan(folder=reports / "some", profile="smoke", overrides={"train.lr": "0.003"}, seed=7, classes="suv sedan")
     config = plan.run("a", str(synthetic_cars), {"epochs": 5}, seed=3).config
     assert (config.train.lr, config.train.epochs, config.seed) == (0.003, 5, 3)
-    assert (
-        config.data.classes.names == ("suv", "sedan") and plan.run("b", str(synthetic_cars)).config.seed == 7
-    )
+    assert config.data.classes.names == ("suv", "sedan") and plan.run("b", str(synthetic_cars)).config.seed == 7
     assert config.inputs.max_images_per_split == 0
     with pytest.raises(CarsegError, match=r"train.epochs = 0 \(variant x\): must be a whole number from 1"):
         plan.run("c", str(synthetic_cars), {"epochs": 0}, where="variant x")

@@ -12,12 +12,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.engine.pseudo_labels.annotators import Instance
 from carseg_lib.experiments.segmenter import evaluate
-from carseg_lib.experiments.segmenter.evaluate import (
-    cars_with_masks,
-    evaluate_annotator,
-    measure,
-    photos_per_second,
-)
+from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, evaluate_annotator, measure, photos_per_second
 from tests.helpers.small_run import small_run
 
 REAL = project_folder().parent / "shared" / "data" / "stanford-cars-4"

@@ -31,9 +31,7 @@ from carseg_lib.models.weights import hash_tensors
 from tests.experiments.conftest import NUMBERS, SMALL, plan_of
 from tests.helpers.drawn_cars import make_car_photos
 
-pytestmark = pytest.mark.xdist_group(
-    "sim2real"
-)  # one worker makes the experiment, and tests change it in place
+pytestmark = pytest.mark.xdist_group("sim2real")  # one worker makes the experiment, and tests change it in place
 
 
 def splits_of(place: Path) -> Catalogue:
@@ -72,10 +70,7 @@ def test_the_defaults_are_those_that_the_documentation_names(places, reports):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (
-            {"epochs": "3"},
-            "SET: epochs differs from training to training; set instead: version_epochs and curve.",
-        ),
+        ({"epochs": "3"}, "SET: epochs differs from training to training; set instead: version_epochs and curve."),
         ({"max_images_per_split": "3"}, "version_photos, curve and validation_photos"),
         ({"epohcs": "3"}, "SET: there is no setting 'epohcs'; did you mean 'train.epochs'?"),
         ({"curves": "3:1"}, "SET: there is no setting 'curves'; did you mean 'curve'?"),
@@ -101,11 +96,7 @@ def test_settings_that_cannot_be_are_refused(changed, message, places, reports):
         ("nowhere", "{plain}", "REAL='nowhere' does not exist"),
         ("{real}", "nowhere", "SYNTHETIC='nowhere' does not exist"),
         ("{real}", "again={real}", "are the same photos"),
-        (
-            "{real}",
-            "one={plain} one={full}",
-            "SYNTHETIC: one is given twice: write name=folder for one of them.",
-        ),
+        ("{real}", "one={plain} one={full}", "SYNTHETIC: one is given twice: write name=folder for one of them."),
         ("{real}", "a/b={plain}", "needs a plain name: write name=folder."),
         ("{real}", "plain=", "needs a plain name: write name=folder."),
         ("{real}", "'plain", "cannot be read: no closing quotation."),
@@ -135,9 +126,7 @@ def test_the_folder_of_a_run_is_refused(places, reports):
         ({"validation_photos": "9"}, "has 8 validation photos; validation_photos asks for 9."),
     ],
 )
-def test_more_photos_than_there_are_are_refused_before_training(
-    changed, message, places, reports, monkeypatch
-):
+def test_more_photos_than_there_are_are_refused_before_training(changed, message, places, reports, monkeypatch):
     monkeypatch.setattr(trials, "_run_trial", None)
     with pytest.raises(CarsegError, match=re.escape(message)):
         run_sim2real(plan_of(places, **changed))
@@ -150,9 +139,7 @@ def test_rendered_photos_that_measure_are_refused(places, reports, tmp_path, mon
         run_sim2real(plan_of(places, rendered=str(copy)))
 
 
-def test_rendered_photos_without_masks_are_refused_where_real_ones_have_them(
-    places, reports, tmp_path, monkeypatch
-):
+def test_rendered_photos_without_masks_are_refused_where_real_ones_have_them(places, reports, tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "_run_trial", None)
     bare = make_car_photos(tmp_path / "bare", NUMBERS, seed=4, with_masks=False)
     with pytest.raises(CarsegError, match="has no masks, and REAL="):
@@ -160,8 +147,7 @@ def test_rendered_photos_without_masks_are_refused_where_real_ones_have_them(
 
 
 @pytest.mark.parametrize(
-    ("drop", "message"),
-    [("roi_heads.box_predictor", r"start .* lacks \d+ of"), ("rpn", "another architecture")],
+    ("drop", "message"), [("roi_heads.box_predictor", r"start .* lacks \d+ of"), ("rpn", "another architecture")]
 )
 def test_a_start_that_does_not_fit_whole_is_refused_before_training(
     drop, message, places, reports, tmp_path, monkeypatch
@@ -277,9 +263,7 @@ def test_a_start_of_ones_own_is_measured_and_learned_from(mine, places, trained,
 def test_real_photos_without_masks_are_compared_without_them(places, reports, tmp_path):
     bare = make_car_photos(tmp_path / "bare", NUMBERS, seed=1, with_masks=False)
     settings_ = SMALL | {"version_photos": "4", "curve": "8:1"}
-    plan = create_plan(
-        str(bare), f"full={places['rendered-full']}", profile="smoke", settings=settings_, device="cpu"
-    )
+    plan = create_plan(str(bare), f"full={places['rendered-full']}", profile="smoke", settings=settings_, device="cpu")
     page = run_sim2real(plan).read_text()
     results = json.loads((plan.folder / "results.json").read_text())
     assert {trial["mask_iou"] is None for trial in results["trials"]} == {True}
@@ -321,13 +305,7 @@ def example(trainings: int = 1, masks: bool = True) -> dict:
         differences.append(step | measured(values[1] - values[0]))
     evaluated: dict = {"name": "cars", "fingerprint": "ab"}
     evaluated["photos"] = {"suv": 353, "sedan": 434, "convertible": 228, "minivan": 123}
-    plan = {
-        "run": "sim2real",
-        "training_photos": 1951,
-        "profile": "quick",
-        "seed": 0,
-        "versions": list(shares),
-    }
+    plan = {"run": "sim2real", "training_photos": 1951, "profile": "quick", "seed": 0, "versions": list(shares)}
     plan |= {"repeats": trainings, "start": "", "overrides": {"lr": "0.001"}}
     return {
         "schema": 1,
@@ -372,16 +350,13 @@ def test_the_findings_in_words():
         "validation photos correctly; always predicting the most frequent type would be correct for 38.1%."
     )
     assert "mean IoU (intersection over union) of 66.0% (63.0–69.0%)" in found[1]
-    assert found[2].startswith(
-        "With 100 real photos the rendered start is better: +13.0 (+10.0 to +16.0) points"
-    )
+    assert found[2].startswith("With 100 real photos the rendered start is better: +13.0 (+10.0 to +16.0) points")
     assert "makes no significant difference" in found[4]
     assert points(None) == "–"
 
 
 @pytest.mark.parametrize(
-    ("value", "ending"),
-    [(0.7, "70.0%."), (0.62, "62.0%, a difference within chance for so many photos.")],
+    ("value", "ending"), [(0.7, "70.0%."), (0.62, "62.0%, a difference within chance for so many photos.")]
 )
 def test_a_plainer_version_that_does_better_is_named(value, ending):
     results = example()

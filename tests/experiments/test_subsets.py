@@ -87,9 +87,7 @@ def test_a_number_of_photos_is_0_for_all_and_no_more_than_there_are(places):
         photo_count(real, "validation", 9, "n", "DATA=x")
 
 
-def test_a_catalogue_is_read_again_when_its_classes_change_and_only_then(
-    places, reports, tmp_path, monkeypatch
-):
+def test_a_catalogue_is_read_again_when_its_classes_change_and_only_then(places, reports, tmp_path, monkeypatch):
     read, real_load = [], subsets.load_catalogue
     monkeypatch.setattr(subsets, "load_catalogue", lambda *a: read.append(a) or real_load(*a))
     two = Run.create("a", "smoke", places["real"], classes="suv sedan").config

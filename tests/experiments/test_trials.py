@@ -21,9 +21,7 @@ from carseg_lib.experiments.subsets import eval_images
 from carseg_lib.experiments.trials import Trial, open_experiment, read_trial, run_trials
 from tests.experiments.conftest import SMALL, plan_of
 
-pytestmark = pytest.mark.xdist_group(
-    "sim2real"
-)  # one worker makes the experiment, and tests change it in place
+pytestmark = pytest.mark.xdist_group("sim2real")  # one worker makes the experiment, and tests change it in place
 
 RESULTS = ("results.json", "results.csv", "results.md", "trials.csv", "index.html")
 
@@ -121,9 +119,7 @@ def test_trials_have_the_body_types_of_their_plan(places, reports, log):
     plan = small_plan(reports, TALL_AND_LOW)
     settings = {"train.epochs": 1}
     with open_experiment(plan) as experiment:
-        runs = {
-            name: plan.run(name, str(places["real"]), settings) for name in ("network", "classifier", "start")
-        }
+        runs = {name: plan.run(name, str(places["real"]), settings) for name in ("network", "classifier", "start")}
         eval_dataset = eval_images(experiment.catalogue(runs["network"].config), 0, 0)
         assert eval_dataset.body_types == ("tall", "low")
         done = []
@@ -136,8 +132,7 @@ def test_trials_have_the_body_types_of_their_plan(places, reports, log):
         run_trials(made, experiment, eval_dataset, lambda trials: done.append([t.name for t in trials]))
     assert done == [["network"], ["network", "classifier"], ["network", "classifier", "start"]]
     tables = {
-        trial.name: pd.read_csv(plan.folder / trial.name / "predictions.csv", keep_default_na=False)
-        for trial in made
+        trial.name: pd.read_csv(plan.folder / trial.name / "predictions.csv", keep_default_na=False) for trial in made
     }
     for table in tables.values():
         assert set(table.body_type) == {"tall", "low"} and set(table.predicted) <= {"tall", "low", ""}
@@ -155,9 +150,7 @@ def test_a_trial_whose_photos_have_other_body_types_is_refused_before_training(p
         two = other.run("two", str(places["real"]))
         eval_dataset = eval_images(experiment.catalogue(four.config), 0, 0)
         both = [Trial("four", "four", four, 8), Trial("two", "two", two, 4)]
-        with pytest.raises(
-            CarsegError, match="has the body types tall, low, and the photos that measure have suv, "
-        ):
+        with pytest.raises(CarsegError, match="has the body types tall, low, and the photos that measure have suv, "):
             run_trials(both, experiment, eval_dataset, len)
     assert not (plan.folder / "four").exists()
 

@@ -28,16 +28,12 @@ def chromium() -> Iterator[playwright.Browser]:
 class Visit:
     """A page opened from disk, with what it asked for and what it complained of."""
 
-    def __init__(
-        self, browser: playwright.Browser, path: Path, width: int = 1280, scheme: str = "light"
-    ) -> None:
+    def __init__(self, browser: playwright.Browser, path: Path, width: int = 1280, scheme: str = "light") -> None:
         self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda r: None if r.url.startswith("data:") else self.requests.append(r.url))
-        self.page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None
-        )
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.goto(path.as_uri())

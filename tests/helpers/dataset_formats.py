@@ -82,9 +82,7 @@ def make_voc(
     return folder
 
 
-def make_table(
-    folder: Path, per_type: int = 3, boxes: bool = True, masks: bool = False, splits: bool = False
-) -> Path:
+def make_table(folder: Path, per_type: int = 3, boxes: bool = True, masks: bool = False, splits: bool = False) -> Path:
     """A folder with photos.csv: a row a photo, types taking turns."""
     columns = ["photo", "type", *(["x1", "y1", "x2", "y2"] if boxes else [])]
     columns += [*(["mask"] if masks else []), *(["split"] if splits else [])]

@@ -22,9 +22,7 @@ SPLITS = ("train", "validation", "test")
 # Outlines: x in car lengths (front at 0), y in car lengths above the ground; painted in order.
 _BODIES = {
     "suv": [[(0, 0.1), (0, 0.33), (0.2, 0.36), (0.27, 0.56), (1, 0.56), (1, 0.1)]],
-    "sedan": [
-        [(0, 0.08), (0, 0.2), (0.27, 0.23), (0.4, 0.37), (0.66, 0.37), (0.78, 0.23), (1, 0.22), (1, 0.08)]
-    ],
+    "sedan": [[(0, 0.08), (0, 0.2), (0.27, 0.23), (0.4, 0.37), (0.66, 0.37), (0.78, 0.23), (1, 0.22), (1, 0.08)]],
     "convertible": [
         [(0, 0.07), (0, 0.18), (0.3, 0.2), (1, 0.2), (1, 0.07)],
         [(0.3, 0.2), (0.38, 0.31), (0.4, 0.31), (0.34, 0.2)],
@@ -45,17 +43,10 @@ _WINDOWS = {
 }
 _HEADS = {"convertible": [(0.5, 0.25), (0.68, 0.25)]}
 _WHEELS = {"suv": 0.12, "sedan": 0.09, "convertible": 0.08, "minivan": 0.09}
-_LENGTH = {
-    "suv": (0.52, 0.68),
-    "sedan": (0.6, 0.8),
-    "convertible": (0.6, 0.8),
-    "minivan": (0.7, 0.9),
-}  # photo widths
+_LENGTH = {"suv": (0.52, 0.68), "sedan": (0.6, 0.8), "convertible": (0.6, 0.8), "minivan": (0.7, 0.9)}  # photo widths
 
 
-def draw_car(
-    body_type: str, size: tuple[int, int], rng: np.random.Generator
-) -> tuple[Image.Image, np.ndarray]:
+def draw_car(body_type: str, size: tuple[int, int], rng: np.random.Generator) -> tuple[Image.Image, np.ndarray]:
     """One photo (RGB, size = width, height) and the exact mask of its car, bool (height, width)."""
     width, height = size
     photo = _background(size, rng)

@@ -49,14 +49,10 @@ def render(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | 
     encoded = io.BytesIO()
     photo.save(encoded, "JPEG", quality=80)
     words = {name: f"{name} {rng.integers(2)}" for name in COUNTED}
-    return DrawnPhoto(
-        encoded.getvalue(), cars, words | {"view_angle": rng.uniform(-180, 180), "other_cars": 1}
-    )
+    return DrawnPhoto(encoded.getvalue(), cars, words | {"view_angle": rng.uniform(-180, 180), "other_cars": 1})
 
 
-def render_counted(
-    index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None
-) -> DrawnPhoto:
+def render_counted(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
     """The same, with a line in a file for every call."""
     with Path(os.environ["RENDERED_LOG"]).open("a") as log:
         log.write(f"{index}\n")

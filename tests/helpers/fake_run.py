@@ -19,13 +19,7 @@ from carseg_lib.data.photos import read_photo
 from carseg_lib.evaluation.classification import classification_report, split_metrics
 from carseg_lib.evaluation.slices import SliceReport, analyse_slices
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
-from carseg_lib.reporting.plots.data import (
-    box_statistics,
-    brightness,
-    mask_statistics,
-    photo_sizes,
-    split_counts,
-)
+from carseg_lib.reporting.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
 from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
 from carseg_lib.reporting.plots.metadata import metadata_figures
 from carseg_lib.reporting.plots.photos import (
@@ -56,27 +50,19 @@ def make_history(epochs: int = 8, seed: int = 0, sample: int = 400, validation: 
         row["photos_per_second"] = 1951 / row["seconds"]
         for split, floor in (("train", 0.04), ("validation", 0.07)):
             terms = {
-                t: floor + 0.5 * (k + 1) / 5 * np.exp(-epoch / 3) * rng.uniform(0.95, 1.05)
-                for k, t in enumerate(TERMS)
+                t: floor + 0.5 * (k + 1) / 5 * np.exp(-epoch / 3) * rng.uniform(0.95, 1.05) for k, t in enumerate(TERMS)
             }
             row |= {f"{split}_loss": sum(terms.values())} | {f"{split}_loss_{t}": v for t, v in terms.items()}
         row["train_accuracy"] = round(sample * (0.97 - 0.6 * np.exp(-epoch / 2.2))) / sample
         row["train_sample"] = sample
-        row["validation_correct"] = round(
-            validation * (0.90 - 0.5 * np.exp(-epoch / 2) - 0.004 * max(0, epoch - 6))
-        )
-        row |= {
-            "validation_photos": validation,
-            "validation_accuracy": row["validation_correct"] / validation,
-        }
+        row["validation_correct"] = round(validation * (0.90 - 0.5 * np.exp(-epoch / 2) - 0.004 * max(0, epoch - 6)))
+        row |= {"validation_photos": validation, "validation_accuracy": row["validation_correct"] / validation}
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(best=table.index == table["validation_accuracy"].idxmax())
 
 
-def make_predictions(
-    catalogue: Catalogue, accuracy: float = 0.85, seed: int = 0
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def make_predictions(catalogue: Catalogue, accuracy: float = 0.85, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions on validation and test that are correct with probability `accuracy`, and their detections."""
     rng = np.random.default_rng(seed)
     largest = (
@@ -93,17 +79,10 @@ def make_predictions(
         car = largest.loc[photo.photo_id]
         others = [t for t in catalogue.body_types if t != photo.body_type] + [""]
         predicted = (
-            photo.body_type
-            if rng.random() < accuracy
-            else others[rng.choice(len(others), p=[0.3, 0.3, 0.25, 0.15])]
+            photo.body_type if rng.random() < accuracy else others[rng.choice(len(others), p=[0.3, 0.3, 0.25, 0.15])]
         )
         true = (car["x1"], car["y1"], car["x2"], car["y2"])
-        row = {
-            "photo_id": photo.photo_id,
-            "split": photo.split,
-            "body_type": photo.body_type,
-            "predicted": predicted,
-        }
+        row = {"photo_id": photo.photo_id, "split": photo.split, "body_type": photo.body_type, "predicted": predicted}
         row |= {"score": np.nan, "x1": np.nan, "y1": np.nan, "x2": np.nan, "y2": np.nan, "mask": ""}
         row |= dict(zip(("true_x1", "true_y1", "true_x2", "true_y2"), true, strict=True))
         row |= {
@@ -113,9 +92,7 @@ def make_predictions(
             "height": photo.height,
         }
         if predicted:
-            score = float(
-                np.clip(rng.normal(0.85 if predicted == photo.body_type else 0.6, 0.12), 0.06, 0.999)
-            )
+            score = float(np.clip(rng.normal(0.85 if predicted == photo.body_type else 0.6, 0.12), 0.06, 0.999))
             box, counts = true, ""
             if car["mask"]:
                 mask = decode_mask(car["mask"], photo.height, photo.width)
@@ -124,10 +101,7 @@ def make_predictions(
                 box, counts = box_of_mask(ours), encode_mask(ours)
             row |= {"score": score, "mask": counts, "box_iou": row["mask_iou"] if counts else 1.0}
             row |= dict(zip(("x1", "y1", "x2", "y2"), box, strict=True))
-            for body_type, s in (
-                (predicted, score),
-                (others[rng.integers(3)], score * rng.uniform(0.1, 0.6)),
-            ):
+            for body_type, s in ((predicted, score), (others[rng.integers(3)], score * rng.uniform(0.1, 0.6))):
                 keys = {k: row[k] for k in ("photo_id", "split", "x1", "y1", "x2", "y2", "mask")}
                 detections.append(keys | {"body_type": body_type, "score": s})
         rows.append(row)
@@ -208,12 +182,7 @@ PROVENANCE = {
     "lock": "ab" * 32,
     "hardware": {"processor": "A plain processor", "cores": 2, "memory_gb": 8.2, "gpus": []},
     "data": {"name": "photos", "sha256": "cd" * 32},
-    "weights": {
-        "source": "imagenet",
-        "origin": "a package 1.0.0",
-        "sha256": "ef" * 32,
-        "model_sha256": "12" * 32,
-    },
+    "weights": {"source": "imagenet", "origin": "a package 1.0.0", "sha256": "ef" * 32, "model_sha256": "12" * 32},
     "seed": 0,
     "device": "auto",
     "workers": 1,
@@ -237,11 +206,7 @@ def make_figures(
     dpi: int,
 ) -> None:
     """Every figure that the page knows, except those of the attributes."""
-    photos = {
-        "split_counts": split_counts,
-        "photo_sizes": photo_sizes,
-        "brightness": brightness,
-    }
+    photos = {"split_counts": split_counts, "photo_sizes": photo_sizes, "brightness": brightness}
     photos |= {"box_statistics": box_statistics, "mask_statistics": mask_statistics}
     made = {name: draw(catalogue) for name, draw in photos.items()}
     made |= {f"samples_{t}": sample_photos(catalogue, t) for t in catalogue.body_types}
@@ -251,11 +216,7 @@ def make_figures(
     mask = decode_mask(car["mask"], photo.height, photo.width) if car["mask"] else None
     box = (car["x1"], car["y1"], car["x2"], car["y2"])
     small = np.asarray(photo.resize((224, 224)))
-    steps = [
-        ("photo", photo, box, mask),
-        ("resize", small, None, None),
-        ("flip", small[:, ::-1], None, None),
-    ]
+    steps = [("photo", photo, box, mask), ("resize", small, None, None), ("flip", small[:, ::-1], None, None)]
     made["transform_steps"] = transform_steps([*steps, ("rotate", np.rot90(small), None, None)])
     made["augmentation"] = augmentation_grid((photo, box, mask), [(small[:, ::-1], None, None)] * 9)
     made |= {"loss_curves": loss_curves(history), "loss_terms": loss_terms(history)}
@@ -270,9 +231,7 @@ def make_figures(
         made[f"pr_curves_{split}"] = pr_curves(rows, found, catalogue.body_types, table1, split)
         made[f"average_precision_{split}"] = average_precision(part, split)
         wrong = rows[rows["predicted"] != rows["body_type"]]
-        made[f"misclassified_{split}"] = prediction_grid(
-            wrong, catalogue.root, title=f"Misclassified photos ({split})"
-        )
+        made[f"misclassified_{split}"] = prediction_grid(wrong, catalogue.root, title=f"Misclassified photos ({split})")
     test = predictions[predictions["split"] == "test"]
     correct = test[test["predicted"] == test["body_type"]]
     made["correct_test"] = prediction_grid(correct, catalogue.root, title="Correct predictions (test)")
@@ -319,9 +278,7 @@ def make_run(
     files.write_csv(folder / "detections.csv", detections)
     slices = analyse_slices(catalogue, predictions, bootstrap_samples=100, seed=0)
     slices.save(folder)
-    report = pd.concat(
-        {s: classification_report(part) for s, part in metrics["splits"].items()}, names=["split"]
-    )
+    report = pd.concat({s: classification_report(part) for s, part in metrics["splits"].items()}, names=["split"])
     files.write_csv(folder / "classification_report.csv", report.reset_index(level="split"))
     for name_, value in (("metrics", metrics), ("config", CONFIG), ("provenance", PROVENANCE)):
         files.write_json(folder / f"{name_}.json", json.loads(json.dumps(value)))

@@ -59,9 +59,7 @@ def render(*values: object) -> None:
         assert any(form() for form in forms) if forms else repr(value)
 
 
-def study_in_process(
-    monkeypatch: pytest.MonkeyPatch, reports: Path, *arguments: str, **variables: str
-) -> int:
+def study_in_process(monkeypatch: pytest.MonkeyPatch, reports: Path, *arguments: str, **variables: str) -> int:
     """`carseg run ...` in this process.
 
     Args:
@@ -85,8 +83,6 @@ def study_in_process(
 
     monkeypatch.setattr(style, "png_bytes", png_bytes)
     monkeypatch.setattr(notebooks, "run_notebook", run_notebook)
-    monkeypatch.setattr(
-        notebooks, "export_html", lambda notebook, name: f"<!DOCTYPE html><title>{name}</title>"
-    )
+    monkeypatch.setattr(notebooks, "export_html", lambda notebook, name: f"<!DOCTYPE html><title>{name}</title>")
     monkeypatch.setattr(pipeline, "_check", lambda check, run: check(run))
     return main(["run", *arguments])

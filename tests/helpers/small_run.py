@@ -28,9 +28,7 @@ def small_run(monkeypatch, folder: Path, photos: Path, **overrides: object) -> R
     """A saved study of profile smoke, made smaller, in a reports folder of its own."""
     monkeypatch.setenv("CARSEG_REPORTS", str(folder))
     settings = SETTINGS | {name: str(value) for name, value in overrides.items()}
-    known = {
-        name: settings.pop(name) for name in ("num_processes", "seed", "name", "weights") if name in settings
-    }
+    known = {name: settings.pop(name) for name in ("num_processes", "seed", "name", "weights") if name in settings}
     run = Run.create(profile="smoke", data=photos, overrides=settings, device="cpu", **known)
     run.save()
     return run

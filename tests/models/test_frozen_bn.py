@@ -8,11 +8,7 @@ from torch import nn
 from carseg_lib.models.backbones import build_backbone
 from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
 
-PAIRS = {
-    "resnet18": 20,
-    "efficientnet_lite0": 48,
-    "densenet121": 59,
-}  # of a convolution and its normalisation
+PAIRS = {"resnet18": 20, "efficientnet_lite0": 48, "densenet121": 59}  # of a convolution and its normalisation
 
 
 PHOTO = torch.zeros(1, 3, 64, 64)
@@ -49,9 +45,7 @@ def test_values_gradients_and_names_are_those_of_the_plain_backbone(backbone):
     assert found == PAIRS[backbone]
     assert list(folded.state_dict()) == list(plain.state_dict())
     for size in (64, 65):  # an odd size needs another padding
-        photos = torch.randn(
-            2, 3, size, size + 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1)
-        )
+        photos = torch.randn(2, 3, size, size + 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         expected, got = maps_of(plain, photos), maps_of(folded, photos)
         for a, b in zip(expected, got, strict=True):
             torch.testing.assert_close(a, b)

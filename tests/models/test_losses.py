@@ -10,10 +10,7 @@ from carseg_lib.models.losses import class_loss, mask_loss, mask_targets
 def discs(n, size, generator):
     """Masks of n discs."""
     ys, xs = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    centres, radii = (
-        torch.rand(n, 2, generator=generator) * size,
-        5 + torch.rand(n, generator=generator) * size / 3,
-    )
+    centres, radii = (torch.rand(n, 2, generator=generator) * size, 5 + torch.rand(n, generator=generator) * size / 3)
     away = (ys - centres[:, 0, None, None]) ** 2 + (xs - centres[:, 1, None, None]) ** 2
     return (away < radii[:, None, None] ** 2).to(torch.uint8)
 
@@ -33,9 +30,7 @@ def in_one(counts, boxes, shown):
     return torch.cat(boxes), photo, torch.cat(shown)
 
 
-@given(
-    st.integers(0, 2**31), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), min_size=1, max_size=4)
-)
+@given(st.integers(0, 2**31), st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None)
 def test_mask_targets_are_the_shares_that_the_car_covers(seed, photos):
     generator = torch.Generator().manual_seed(seed)

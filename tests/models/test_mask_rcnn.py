@@ -48,9 +48,7 @@ def test_a_region_of_several_types_has_one_mask_and_answers_need_none(run, monke
     drawn = []
     heads = model.roi_heads
     draw = heads._mask_logits
-    monkeypatch.setattr(
-        heads, "_mask_logits", lambda f, boxes, p: drawn.append(len(boxes)) or draw(f, boxes, p)
-    )
+    monkeypatch.setattr(heads, "_mask_logits", lambda f, boxes, p: drawn.append(len(boxes)) or draw(f, boxes, p))
     with torch.no_grad():
         features, top = model.backbone(images)
         _, found = model(images)
@@ -82,9 +80,7 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
     assert losses == {} and not torch.allclose(plain_scores, flipped_scores)
     for i, one in enumerate(found):
         region = slice(i * boxes.shape[1], (i + 1) * boxes.shape[1])
-        for box, label, score, mask in zip(
-            *(one[k] for k in ("boxes", "labels", "scores", "masks")), strict=True
-        ):
+        for box, label, score, mask in zip(*(one[k] for k in ("boxes", "labels", "scores", "masks")), strict=True):
             place = (scores[region, label] - score).abs().argmin()
             assert torch.allclose(scores[region, label][place], score)
             assert torch.allclose(mean[region][place, label], box, atol=1e-4)
@@ -175,9 +171,7 @@ def test_paper_profiles_model_has_the_names_and_shapes_of_torchvisions(monkeypat
 
 
 @pytest.mark.parametrize("detections", [10, pytest.param(100, marks=pytest.mark.slow)])
-def test_paper_profiles_model_computes_what_torchvisions_does(
-    monkeypatch, tmp_path, synthetic_cars, detections
-):
+def test_paper_profiles_model_computes_what_torchvisions_does(monkeypatch, tmp_path, synthetic_cars, detections):
     """Same weights, same photo, resized and normalised by each in its own place: the same detections.
 
     In float64: the scores of a random network lie so near to each other that rounding decides which boxes are kept.
@@ -190,9 +184,7 @@ def test_paper_profiles_model_computes_what_torchvisions_does(
     theirs = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None, min_size=128, max_size=128).eval()
     theirs.roi_heads.detections_per_img = detections
     run = Run.create(
-        profile="paper",
-        data=synthetic_cars,
-        overrides={"score_threshold": "0.0", "max_detections": detections},
+        profile="paper", data=synthetic_cars, overrides={"score_threshold": "0.0", "max_detections": detections}
     )
     ours = build_model(run.config.model, 91, with_masks=True).eval()
     ours.load_state_dict(theirs.state_dict(), strict=False)

@@ -5,14 +5,7 @@ from hypothesis import strategies as st
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler, Matcher
 from torchvision.ops import box_iou
 
-from carseg_lib.models.matching import (
-    BACKGROUND,
-    IGNORE,
-    PaddedTargets,
-    jitter_boxes,
-    match_boxes,
-    sample_boxes,
-)
+from carseg_lib.models.matching import BACKGROUND, IGNORE, PaddedTargets, jitter_boxes, match_boxes, sample_boxes
 
 
 def some_boxes(n, generator, size=100.0):
@@ -22,11 +15,7 @@ def some_boxes(n, generator, size=100.0):
 
 def truth_of(counts, generator):
     targets = [
-        {
-            "boxes": some_boxes(n, generator),
-            "labels": torch.randint(1, 5, (n,), generator=generator),
-            "seed": i,
-        }
+        {"boxes": some_boxes(n, generator), "labels": torch.randint(1, 5, (n,), generator=generator), "seed": i}
         for i, n in enumerate(counts)
     ]
     return PaddedTargets.of(targets), targets

@@ -12,9 +12,7 @@ from tests.helpers.small_run import small_run
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize(
-    ("features", "expected"), [({"avx512_bf16": True}, BFLOAT16), ({"avx2": True}, FLOAT32)]
-)
+@pytest.mark.parametrize(("features", "expected"), [({"avx512_bf16": True}, BFLOAT16), ({"avx2": True}, FLOAT32)])
 def test_auto_follows_what_the_processor_multiplies_in(monkeypatch, features, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
     precision.supports_bf16.cache_clear()
@@ -53,9 +51,7 @@ def test_a_model_in_bfloat16_gives_float32_and_nearly_the_same(monkeypatch, tmp_
     exact = small_run(monkeypatch, tmp_path, synthetic_cars, precision=FLOAT32, score_threshold=0.0)
     torch.manual_seed(0)
     model = build_model(exact.config.model, 5, with_masks=True).eval()
-    rounded = build_model(
-        exact.updated(model={"precision": BFLOAT16}).config.model, 5, with_masks=True
-    ).eval()
+    rounded = build_model(exact.updated(model={"precision": BFLOAT16}).config.model, 5, with_masks=True).eval()
     rounded.load_state_dict(model.state_dict())
     photos = torch.randn(2, 3, 96, 96)
     cars = {

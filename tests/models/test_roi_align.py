@@ -28,9 +28,7 @@ def test_values_and_gradients_are_those_of_roi_align(seed, bins, n, samples):
     theirs = torchvision_roi_align(map_, torch.cat([photo[:, None], boxes], 1), bins, 1.0, samples)
     torch.testing.assert_close(ours, theirs)
     weights = torch.randn(ours.shape, dtype=torch.float64, generator=generator)
-    torch.testing.assert_close(
-        *(torch.autograd.grad((values * weights).sum(), map_)[0] for values in (ours, theirs))
-    )
+    torch.testing.assert_close(*(torch.autograd.grad((values * weights).sum(), map_)[0] for values in (ours, theirs)))
 
 
 @pytest.mark.parametrize("canonical_scale", [96, 224])

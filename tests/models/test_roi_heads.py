@@ -9,9 +9,7 @@ def test_a_type_is_read_from_the_last_layer_and_car_and_box_from_the_pyramid(run
     torch.manual_seed(0)
     model = tiny_model.eval()
     heads = model.roi_heads
-    features = {
-        str(i): torch.randn(1, run.config.model.fpn_out_channels, 12 // 2**i, 12 // 2**i) for i in range(3)
-    }
+    features = {str(i): torch.randn(1, run.config.model.fpn_out_channels, 12 // 2**i, 12 // 2**i) for i in range(3)}
     features["top"] = torch.randn(1, 1280, 3, 3)
     box, photo = torch.tensor([[10.0, 20.0, 80.0, 90.0]]), torch.tensor([0])
 

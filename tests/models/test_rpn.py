@@ -28,10 +28,7 @@ def networks():
 @pytest.fixture
 def maps():
     generator = torch.Generator().manual_seed(1)
-    return {
-        "0": torch.randn(3, 8, 12, 16, generator=generator),
-        "1": torch.randn(3, 8, 6, 8, generator=generator),
-    }
+    return {"0": torch.randn(3, 8, 12, 16, generator=generator), "1": torch.randn(3, 8, 6, 8, generator=generator)}
 
 
 IMAGES = torch.zeros(3, 3, 96, 128)
@@ -49,9 +46,7 @@ def test_proposals_are_torchvisions(networks, maps):
         expected, _ = theirs.eval()(ImageList(IMAGES, [(96, 128)] * 3), maps)
     assert boxes.shape == (3, MOST, 4)
     for found, place, of_photo in zip(boxes, valid, expected, strict=True):
-        assert len(of_photo) > 1 and place.tolist() == [True] * len(of_photo) + [False] * (
-            MOST - len(of_photo)
-        )
+        assert len(of_photo) > 1 and place.tolist() == [True] * len(of_photo) + [False] * (MOST - len(of_photo))
         torch.testing.assert_close(found[place], of_photo)
 
 

@@ -43,9 +43,9 @@ def test_lite0_has_296_tensors():
 
 def test_tensors_in_another_order_are_refused():
     reference = {"a.weight": torch.zeros(2, 3), "a.bias": torch.zeros(2)}
-    assert list(
-        rename_in_order({"x.weight": torch.ones(2, 3), "x.bias": torch.ones(2)}, reference, "f")
-    ) == list(reference)
+    assert list(rename_in_order({"x.weight": torch.ones(2, 3), "x.bias": torch.ones(2)}, reference, "f")) == list(
+        reference
+    )
     with pytest.raises(CarsegError, match=r"x\.bias .* does not fit a\.weight"):
         rename_in_order({"x.bias": torch.ones(2), "x.weight": torch.ones(2, 3)}, reference, "f")
     with pytest.raises(CarsegError, match="1 tensors, 2 expected"):
@@ -56,21 +56,13 @@ def test_coco_weights_load_from_a_stand_in_of_torchvisions_file(monkeypatch, pap
     """The enum's own loading code, given a file of the same format in place of the download."""
     torch.manual_seed(3)
     stand_in = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None).state_dict()
-    monkeypatch.setattr(
-        MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: stand_in
-    )
+    monkeypatch.setattr(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: stand_in)
     model = paper_model
     record = load_weights(model, "resnet50", "coco")
     own = model.state_dict()
-    assert (
-        record.source == "coco" and record.fresh == 6
-    )  # class scores, boxes, mask logits: weight and bias each
+    assert record.source == "coco" and record.fresh == 6  # class scores, boxes, mask logits: weight and bias each
     assert own["roi_heads.box_predictor.cls_score.weight"].shape == (5, 1024)
-    for name in (
-        "backbone.body.layer4.2.conv3.weight",
-        "rpn.head.cls_logits.weight",
-        "roi_heads.mask_head.3.0.weight",
-    ):
+    for name in ("backbone.body.layer4.2.conv3.weight", "rpn.head.cls_logits.weight", "roi_heads.mask_head.3.0.weight"):
         assert torch.equal(own[name], stand_in[name])
 
 
@@ -88,9 +80,7 @@ def test_torchvisions_coco_weights_compute_as_torchvision_evaluates_them_with_ep
         if isinstance(norm, torch.nn.BatchNorm2d):
             norm.eps = 0.0
     state = {k: v for k, v in theirs.state_dict().items() if not k.endswith("num_batches_tracked")}
-    monkeypatch.setattr(
-        MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: state
-    )
+    monkeypatch.setattr(MaskRCNN_ResNet50_FPN_Weights.COCO_V1.__class__, "get_state_dict", lambda *_, **__: state)
     torch.save(state, tmp_path / "coco.pth")
     ours = paper_model.eval()
     load_weights(ours, "resnet50", "coco" if given == "coco" else str(tmp_path / "coco.pth"))
@@ -125,9 +115,7 @@ def test_imagenet_weights_of_a_torchvision_backbone(monkeypatch, run):
     torch.manual_seed(3)
     stand_in = torchvision.models.resnet18(weights=None).state_dict()
     monkeypatch.setattr(
-        torchvision.models.ResNet18_Weights.IMAGENET1K_V1.__class__,
-        "get_state_dict",
-        lambda *_, **__: stand_in,
+        torchvision.models.ResNet18_Weights.IMAGENET1K_V1.__class__, "get_state_dict", lambda *_, **__: stand_in
     )
     run = run.updated(model={"backbone": "resnet18"})
     model = build_model(run.config.model, 5, with_masks=True)
@@ -160,8 +148,7 @@ def test_a_checkpoint_of_ours_loads_and_keeps_its_predictors(tmp_path, run):
     record = load_weights(second, run.config.model.backbone, str(path))
     assert record.fresh == 0 and record.origin == "best.pt"
     assert all(
-        torch.equal(a, b)
-        for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
     )
     other_types = build_model(run.config.model, 3, with_masks=True)
     # what names types is fresh; car or not, boxes and masks are the same for all types
@@ -210,6 +197,4 @@ def test_weights_none_changes_nothing(run):
     before = {k: v.clone() for k, v in model.state_dict().items()}
     assert load_weights(model, run.config.model.backbone, "none").loaded == 0
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
-    assert any(
-        type(m).__name__.startswith("BatchNorm") for m in model.modules()
-    )  # trained, as nothing was learned yet
+    assert any(type(m).__name__.startswith("BatchNorm") for m in model.modules())  # trained, as nothing was learned yet

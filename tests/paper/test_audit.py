@@ -44,10 +44,7 @@ def test_claims_have_values_that_are_printed_and_names_of_their_own():
     assert len(names) == len(set(names))
     for claim in paper.CLAIMS:
         words = {"four": "4", "eight": "8", "thirty": "30"}
-        digits = [
-            float(n)
-            for n in re.findall(r"-?[\d.]+", words.get(claim.printed, claim.printed).replace(",", ""))
-        ]
+        digits = [float(n) for n in re.findall(r"-?[\d.]+", words.get(claim.printed, claim.printed).replace(",", ""))]
         if claim.what in ("mean", "std"):  # their commas separate numbers
             digits = [float(n) for n in claim.printed.strip("[]").split(", ")]
         elif "interval" in claim.what:
@@ -79,7 +76,7 @@ def test_the_texts_of_the_checks_are_complete():
             assert check["verdict"] in (CONSISTENT, UNKNOWN)
     for part in ("table", "headline"):
         for name, check in texts[part].items():
-            more = {"unknown"} if name == "answers" else set()
+            more = {"unknown"} if name == "predictions" else set()
             assert check.keys() == {"check", "working", "implied", "possible", "impossible"} | more
             assert all(isinstance(text, str) for text in check.values())
 
@@ -143,9 +140,7 @@ def test_support_shares_come_to_145_percent():
 def test_support_share_of_a_matrix_by_hand():
     # 100 photos, 40 of the type: 30 found, 10 missed, 10 false alarms. P = R = 30/40, A = 80/100.
     assert arithmetic.support_share(0.75, 0.75, 0.80) == pytest.approx(0.40)
-    assert np.isnan(arithmetic.support_share(0.0, 0.0, 0.9)) and np.isnan(
-        arithmetic.support_share(1.0, 1.0, 1.0)
-    )
+    assert np.isnan(arithmetic.support_share(0.0, 0.0, 0.9)) and np.isnan(arithmetic.support_share(1.0, 1.0, 1.0))
     assert arithmetic.support_share_interval(1.0, 1.0, 1.0) == (0.0, 1.0)  # nothing wrong: any share
     # none found: the type is at most the 10.05% that are wrong
     low, high = arithmetic.support_share_interval(0.0, 0.0, 0.9)
@@ -169,7 +164,7 @@ def test_overall_accuracy_that_the_table_allows():
     assert arithmetic.accuracy_from_errors(TABLE_1, all_predicted=False) == pytest.approx((0.580, 0.792))
 
 
-def test_answers_are_fewer_than_photos():
+def test_predictions_are_fewer_than_photos():
     # the largest R/P at its most: 0.7815/0.8135 (SUV); the smallest at its least: 0.5265/0.9615 (convertible)
     low, high = arithmetic.predicted_interval(TABLE_1)
     assert low == pytest.approx(0.5265 / 0.9615) and high == pytest.approx(0.7815 / 0.8135)
@@ -181,9 +176,7 @@ def test_counts_of_right_photos():
     assert arithmetic.correct_counts(0.912, 590) == range(538, 539)  # 537.79 … 538.38
     assert len(arithmetic.correct_counts(0.887, 590)) == 0  # 523.04 … 523.63
     assert arithmetic.correct_counts(0.5, 2) == range(1, 2)
-    assert arithmetic.correct_counts(1.0, 7) == range(7, 8) and arithmetic.correct_counts(0.0, 7) == range(
-        0, 1
-    )
+    assert arithmetic.correct_counts(1.0, 7) == range(7, 8) and arithmetic.correct_counts(0.0, 7) == range(0, 1)
 
 
 def test_no_matrix_gives_table_1_but_parts_of_it_fit():
@@ -211,9 +204,7 @@ def test_no_weighting_of_the_rows_gives_the_headline():
 
 def report(matrix: np.ndarray) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
     """Table and averages, to three decimals, of photos counted by (4 true types, 4 answers + none)."""
-    truth, answers = (
-        np.repeat(index, matrix.ravel()) for index in (i.ravel() for i in np.indices(matrix.shape))
-    )
+    truth, answers = (np.repeat(index, matrix.ravel()) for index in (i.ravel() for i in np.indices(matrix.shape)))
     kinds = range(4)
     columns = precision_recall_fscore_support(truth, answers, labels=kinds, zero_division=0)
     accuracy = [np.mean((truth == kind) == (answers == kind)) for kind in kinds]
@@ -221,9 +212,7 @@ def report(matrix: np.ndarray) -> tuple[pd.DataFrame, dict[str, dict[str, float]
     table["accuracy"] = accuracy
     averages = {}
     for how in ("macro", "weighted", "micro"):
-        *values, _ = precision_recall_fscore_support(
-            truth, answers, labels=kinds, average=how, zero_division=0
-        )
+        *values, _ = precision_recall_fscore_support(truth, answers, labels=kinds, average=how, zero_division=0)
         averages[how] = dict(zip(("precision", "recall", "f1"), values, strict=True))
         averages[how]["accuracy"] = np.mean(truth == answers)
     averages["macro"]["mean one-vs-rest"] = np.mean(accuracy)
@@ -243,9 +232,7 @@ def test_a_true_report_is_never_called_impossible(matrix, all_predicted):
     assume(matrix.sum() > 0)
     table, averages = report(matrix)
     audit = table_audit.audit_table(table)
-    assert set(audit["verdict"]) <= ({CONSISTENT} if all_predicted else {CONSISTENT, UNKNOWN}), (
-        audit.to_string()
-    )
+    assert set(audit["verdict"]) <= ({CONSISTENT} if all_predicted else {CONSISTENT, UNKNOWN}), audit.to_string()
     assert arithmetic.matrix_exists(table, ("precision", "recall", "f1", "accuracy"))
 
     overall = averages["micro"]["accuracy"]
@@ -268,19 +255,15 @@ def test_a_true_report_is_never_called_impossible(matrix, all_predicted):
                 continue  # another reading
             if how == "macro" and (check.startswith("recall averaged") or claim == "headline accuracy"):
                 continue
-            if check.endswith("each photo answered") and not all_predicted:
+            if check.endswith("each photo predicted") and not all_predicted:
                 continue
             if check.startswith("some weighting of the table's accuracies"):
                 continue  # an average of one-vs-rest accuracies is not the overall accuracy
             assert verdict == CONSISTENT, (how, claim, check)
-    assert (
-        verdicts(averages["micro"])["headline f1", "F1 against headline precision and recall"] == CONSISTENT
-    )
+    assert verdicts(averages["micro"])["headline f1", "F1 against headline precision and recall"] == CONSISTENT
     one_vs_rest = averages["macro"] | {"accuracy": averages["macro"]["mean one-vs-rest"]}
     assert verdicts(one_vs_rest)["headline accuracy", "macro average of the table's column"] == CONSISTENT
-    assert (
-        verdicts(one_vs_rest)["headline accuracy", "some weighting of the table's accuracies"] == CONSISTENT
-    )
+    assert verdicts(one_vs_rest)["headline accuracy", "some weighting of the table's accuracies"] == CONSISTENT
 
 
 @settings(max_examples=50, deadline=None)
@@ -325,7 +308,7 @@ def test_verdicts(audit):
     whole = audit.set_index("check")["verdict"]
     assert whole["the implied shares make 1"] == IMPOSSIBLE
     assert whole["one confusion matrix for precision, recall and accuracy"] == IMPOSSIBLE
-    assert whole["as many answers as photos"] == UNKNOWN
+    assert whole["as many predictions as photos"] == UNKNOWN
     assert whole["the split's sum"] == CONSISTENT
     assert whole["validation above training"] == UNKNOWN
     assert verdict("flip interval, rotation interval", "III against V") == UNKNOWN
@@ -334,8 +317,8 @@ def test_verdicts(audit):
     assert verdict("headline f1", "F1 against headline") == CONSISTENT  # 0.89542 at most 0.89592 ≥ 0.8955
     assert verdict("headline accuracy", "some weighting") == CONSISTENT  # 0.825 … 0.954
     assert verdict("headline accuracy", "by recall") == IMPOSSIBLE
-    assert verdict("headline accuracy", "each photo answered") == IMPOSSIBLE
-    assert verdict("headline accuracy", "without an answer") == IMPOSSIBLE
+    assert verdict("headline accuracy", "each photo predicted") == IMPOSSIBLE
+    assert verdict("headline accuracy", "without a prediction") == IMPOSSIBLE
     assert verdict("headline recall", "whole photos") == IMPOSSIBLE
     assert verdict("average validation accuracy", "whole photos") == CONSISTENT
 
@@ -345,9 +328,7 @@ def test_workings_show_the_numbers(audit):
     f1 = rows.loc[("suv f1", "F1 from precision and recall")]
     assert "2·0.814·0.781/(0.814+0.781) = 0.7972" in f1["working"] and f1["implied"] == "0.7967…0.7977"
     shares = audit[audit["check"] == "the implied shares make 1"].iloc[0]
-    assert (
-        shares["working"] == "0.440 + 0.238 + 0.093 + 0.674 = 1.445" and shares["implied"] == "1.4299…1.4608"
-    )
+    assert shares["working"] == "0.440 + 0.238 + 0.093 + 0.674 = 1.445" and shares["implied"] == "1.4299…1.4608"
 
 
 # --- beside our numbers
@@ -365,10 +346,7 @@ def metrics():
         "macro": {m: estimate(0.70, 0.65, 0.75, 200) for m in ("precision", "recall", "f1", "accuracy")},
         "per_type": {name: dict(row) for name in ("suv", "sedan", "convertible", "minivan")},
     }
-    return {
-        "splits": {"test": split},
-        "training": {"mean_train_accuracy": 0.8, "mean_validation_accuracy": None},
-    }
+    return {"splits": {"test": split}, "training": {"mean_train_accuracy": 0.8, "mean_validation_accuracy": None}}
 
 
 def test_compare_with_paper(metrics):

@@ -10,8 +10,7 @@ from carseg_rendering.camera.tracing import HEIGHT, WIDTH
 from carseg_rendering.scene.scenes import sample_scene
 
 CAR = np.array(
-    [[x, y, z] for x in (-2.2, 2.2) for y in (-0.9, 0.9) for z in (0.0, 0.8)]
-    + [[0, y, 1.45] for y in (-0.6, 0.6)]
+    [[x, y, z] for x in (-2.2, 2.2) for y in (-0.9, 0.9) for z in (0.0, 0.8)] + [[0, y, 1.45] for y in (-0.6, 0.6)]
 )
 PLAIN = sample_scene(np.random.default_rng(0), "plain")
 
@@ -100,9 +99,7 @@ def test_develop_is_deterministic_and_exposes_alike_whatever_the_unit():
 
 def test_exposure_error_and_gains_do_what_they_say():
     def mean(**changes):
-        return develop(picture(), replace(PLAIN, **changes), np.random.default_rng(0))[60:120, :60].mean(
-            axis=(0, 1)
-        )
+        return develop(picture(), replace(PLAIN, **changes), np.random.default_rng(0))[60:120, :60].mean(axis=(0, 1))
 
     usual = mean()
     assert (mean(exposure_error=0.7) > usual + 10).all() and (mean(exposure_error=-0.7) < usual - 10).all()
@@ -137,8 +134,7 @@ def test_vignetting_darkens_corners_only():
 
 
 @pytest.mark.parametrize(
-    "broken",
-    [np.zeros((HEIGHT, WIDTH, 3)), np.full((HEIGHT, WIDTH, 3), np.nan), np.ones((3, 3, 3))],
+    "broken", [np.zeros((HEIGHT, WIDTH, 3)), np.full((HEIGHT, WIDTH, 3), np.nan), np.ones((3, 3, 3))]
 )
 def test_develop_refuses_what_is_no_picture(broken):
     with pytest.raises(ValueError, match="no picture to develop"):

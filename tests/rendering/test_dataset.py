@@ -31,14 +31,7 @@ from carseg_rendering.dataset import build, card, shards
 from carseg_rendering.dataset.build import read_plan, write_archive, write_folder
 from carseg_rendering.dataset.checks import check_dataset, summary
 from carseg_rendering.dataset.parameter_strips import render_strips
-from carseg_rendering.dataset.plan import (
-    FEWEST_PHOTOS,
-    SHARES,
-    DatasetPlan,
-    body_type_of,
-    photo_name,
-    split_sizes,
-)
+from carseg_rendering.dataset.plan import FEWEST_PHOTOS, SHARES, DatasetPlan, body_type_of, photo_name, split_sizes
 from carseg_rendering.dataset.shards import make_shard, read_shard, render_shards, work_lock
 from carseg_rendering.dataset.sheet import contact_sheet
 from tests.helpers import fake_renderer
@@ -112,10 +105,7 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
     words = [sys.executable, script, project_folder(), work]
     builder = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
     wait_for(lambda: len(list(work.glob("*.json"))) >= 4)
-    with (
-        pytest.raises(CarsegError, match=rf"being made already \(by process {builder.pid}\)"),
-        work_lock(work),
-    ):
+    with pytest.raises(CarsegError, match=rf"being made already \(by process {builder.pid}\)"), work_lock(work):
         pass
     builder.send_signal(signal.SIGKILL)
     builder.wait()
@@ -139,10 +129,7 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
     assert not list(work.glob("*.tmp"))
     fresh = fake_renderer.drawn_contents(SMALL, tmp_path / "fresh")
     assert build.dataset_contents(SMALL, work, {}).keys() == fresh.keys() - {"strips/view_angle.jpg"}
-    assert all(
-        (work / photo_name(k)).read_bytes() == fresh[f"images/{photo_name(k)}"].read_bytes()
-        for k in range(200)
-    )
+    assert all((work / photo_name(k)).read_bytes() == fresh[f"images/{photo_name(k)}"].read_bytes() for k in range(200))
 
 
 def wait_for(condition, seconds=60):
@@ -168,9 +155,7 @@ def test_the_main_car_has_the_largest_box():
     photo = fake_renderer.render(0, seed=0, realism="full")
     small, large = photo.cars[1].mask, photo.cars[0].mask
     swapped = fake_renderer.DrawnPhoto(
-        b"",
-        [fake_renderer.DrawnCar(body_type_of(0, 0), small), fake_renderer.DrawnCar("suv", large)],
-        {},
+        b"", [fake_renderer.DrawnCar(body_type_of(0, 0), small), fake_renderer.DrawnCar("suv", large)], {}
     )
     assert make_shard(SMALL, 0, photo)["cars"][0]["area"] == large.sum()
     with pytest.raises(ValueError, match="larger box"):
@@ -191,13 +176,7 @@ PLANS = [(2109, 0, "full"), (8434, 0, "full"), (2109, 1, "full"), (2109, 0, "pla
 
 @pytest.mark.parametrize(
     ("plan", "name"),
-    list(
-        zip(
-            PLANS,
-            ["rendered-2109", "rendered-8434", "rendered-2109-seed-1", "rendered-2109-plain"],
-            strict=True,
-        )
-    ),
+    list(zip(PLANS, ["rendered-2109", "rendered-8434", "rendered-2109-seed-1", "rendered-2109-plain"], strict=True)),
 )
 def test_a_folder_is_named_after_its_plan(plan, name):
     assert build.folder_name(DatasetPlan(*plan)) == name
@@ -214,9 +193,7 @@ def test_annotations_hold_every_car_to_the_pixel(drawn):
             photo = fake_renderer.render(index, seed=0, realism="full")
             assert (drawn / "images" / image["file_name"]).read_bytes() == photo.jpeg
             stored = [row for row in coco["annotations"] if row["image_id"] == image["id"]]
-            assert [row["category_id"] - 1 for row in stored] == [
-                BODY_TYPES.index(car.body_type) for car in photo.cars
-            ]
+            assert [row["category_id"] - 1 for row in stored] == [BODY_TYPES.index(car.body_type) for car in photo.cars]
             for row, car in zip(stored, photo.cars, strict=True):
                 mask = decode_segmentation(row["segmentation"], image["height"], image["width"])
                 assert (mask == car.mask).all()
@@ -237,9 +214,7 @@ def test_the_study_reads_the_folder(drawn):
     assert len(catalogue.photos) == 200
     assert catalogue.has_masks
     assert catalogue.excluded.empty
-    assert {
-        body_type_of(int(row.photo_id[:5]), 0) == row.body_type for row in catalogue.photos.itertuples()
-    } == {True}
+    assert {body_type_of(int(row.photo_id[:5]), 0) == row.body_type for row in catalogue.photos.itertuples()} == {True}
     assert list(catalogue.parameters["photo_id"]) == list(catalogue.photos["photo_id"])
     assert catalogue.parameters["view_angle"].dtype == "float64"
 
@@ -250,9 +225,7 @@ def test_parameters_are_a_row_a_photo(drawn):
     photo = fake_renderer.render(5, seed=0, realism="full")
     angle = photo.parameters.pop("view_angle")
     assert float(rows[5].pop("view_angle")) == pytest.approx(angle, rel=1e-5)
-    assert rows[5] == {"photo_id": "00005.jpg"} | {
-        name: str(value) for name, value in photo.parameters.items()
-    }
+    assert rows[5] == {"photo_id": "00005.jpg"} | {name: str(value) for name, value in photo.parameters.items()}
     with pytest.raises(ValueError, match=r"b has other parameters than a"):
         build.parameters_csv([{"photo": "a", "parameters": {"x": 1}}, {"photo": "b", "parameters": {"y": 1}}])
 
@@ -263,9 +236,7 @@ def test_the_card_tells_what_is_in_it(drawn):
     for body_type in BODY_TYPES:
         assert f"| {body_type} | " in text
         assert f" | {counts[body_type]} |" in text
-    assert (
-        "| all | 70 | 42 | 8" in text or f"| all | {' | '.join(map(str, split_sizes(200)))} | 200 |" in text
-    )
+    assert "| all | 70 | 42 | 8" in text or f"| all | {' | '.join(map(str, split_sizes(200)))} | 200 |" in text
     assert "267 cars are labelled" in text
     assert "CC0 1.0" in text
     assert "mitsuba 0, numpy 0" in text
@@ -292,9 +263,7 @@ def test_only_the_default_plan_makes_the_packaged_archive(tmp_path, monkeypatch)
     monkeypatch.setattr(build, "DatasetPlan", lambda: SMALL)
     assert build.build(SMALL, log=str) == tmp_path / "package" / "cars.zip"
     assert (tmp_path / "package" / "cars.zip.sha256").is_file()
-    assert files.sha256(tmp_path / "mine" / "SHA256SUMS") == files.sha256(
-        tmp_path / "rendered-200" / "SHA256SUMS"
-    )
+    assert files.sha256(tmp_path / "mine" / "SHA256SUMS") == files.sha256(tmp_path / "rendered-200" / "SHA256SUMS")
 
 
 def test_the_same_plan_gives_the_same_archive(tmp_path):
@@ -303,9 +272,7 @@ def test_the_same_plan_gives_the_same_archive(tmp_path):
         os.utime(tmp_path / name / "00000.jpg", (1, 1))
     first, second = ((tmp_path / name / "cars.zip").read_bytes() for name in ("a", "b"))
     assert first == second
-    assert (
-        tmp_path / "a" / "cars.zip.sha256"
-    ).read_text() == f"{hashlib.sha256(first).hexdigest()}  cars.zip\n"
+    assert (tmp_path / "a" / "cars.zip.sha256").read_text() == f"{hashlib.sha256(first).hexdigest()}  cars.zip\n"
     with zipfile.ZipFile(tmp_path / "a" / "cars.zip") as packed:
         assert packed.namelist() == sorted(packed.namelist())
         methods = {member.filename: member.compress_type for member in packed.infolist()}
@@ -373,9 +340,7 @@ def test_a_check_renders_again_and_compares(drawn, tmp_path):
             row["bbox"][0] += 1
         path.chmod(0o644)
         files.write_json(path, coco)
-    line, good = summary(
-        check_dataset(tmp_path / "set", 10, render=fake_renderer.render, processes=1, log=str)
-    )
+    line, good = summary(check_dataset(tmp_path / "set", 10, render=fake_renderer.render, processes=1, log=str))
     assert not good
     assert "extents in 0" in line
     assert "look at 0" in line

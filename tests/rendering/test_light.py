@@ -59,10 +59,7 @@ def test_a_clear_sky_is_blue_and_brightest_towards_the_sun():
 
 
 def test_the_sun_is_stronger_than_the_sky_by_day_and_redder_when_low():
-    noon, evening = (
-        sky_of(scene_of("clear", sun_elevation=55.0)),
-        sky_of(scene_of("low sun", sun_elevation=5.0)),
-    )
+    noon, evening = (sky_of(scene_of("clear", sun_elevation=55.0)), sky_of(scene_of("low sun", sun_elevation=5.0)))
     assert noon.sun @ LUMA * noon.towards[2] > 0.6 * np.pi
     assert evening.sun[0] / evening.sun[2] > 1.5 * noon.sun[0] / noon.sun[2]
 
@@ -71,10 +68,7 @@ def test_an_overcast_sky_is_brighter_above_than_at_the_horizon_and_grey():
     scene = scene_of("overcast", sun_elevation=60.0)
     sky = sky_of(scene).radiance
     rays = directions()
-    above, low = (
-        sky[rays[..., 2] > 0.9].mean(axis=0),
-        sky[(rays[..., 2] > 0.02) & (rays[..., 2] < 0.2)].mean(axis=0),
-    )
+    above, low = (sky[rays[..., 2] > 0.9].mean(axis=0), sky[(rays[..., 2] > 0.02) & (rays[..., 2] < 0.2)].mean(axis=0))
     assert above @ LUMA > 1.5 * (low @ LUMA)
     assert above.max() / above.min() < 1.2
 
@@ -113,9 +107,7 @@ def test_mitsuba_lights_level_ground_with_it(light):
     scene = scene_of(light)
     down = Camera(np.array([0.0, 0.0, 2.0]), np.array([[0.0, -1, 0], [-1, 0, 0], [0, 0, -1]]), 80.0)
     floor = Part("floor", box([40, 40, 0.02]).moved([0, 0, -0.01]), matte((0.5, 0.5, 0.5)))
-    found = float(
-        Scene([floor], emitters(scene)).render(down.sensor(), samples=16, seed=0).mean(axis=(0, 1)) @ LUMA
-    )
+    found = float(Scene([floor], emitters(scene)).render(down.sensor(), samples=16, seed=0).mean(axis=(0, 1)) @ LUMA)
     assert np.isfinite(found)
     if light in ("dusk", "showroom"):  # lamps come on top
         assert found > 0.5 * level_light(scene)

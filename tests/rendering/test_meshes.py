@@ -68,9 +68,7 @@ def test_turns_keep_lengths_and_come_back(axis, degrees):
     there = rotation(axis, degrees)
     assert there @ there.T == pytest.approx(np.eye(3), abs=1e-12)
     mesh = box((1, 2, 3))
-    assert mesh.turned(axis, degrees).turned(axis, -degrees).vertices == pytest.approx(
-        mesh.vertices, abs=1e-12
-    )
+    assert mesh.turned(axis, degrees).turned(axis, -degrees).vertices == pytest.approx(mesh.vertices, abs=1e-12)
 
 
 def test_a_turn_about_z_takes_x_to_y():

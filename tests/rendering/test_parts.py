@@ -42,9 +42,7 @@ def check_meshes(parts: list[Part]) -> None:
 
 
 @pytest.mark.parametrize("pattern", RIM_PATTERNS)
-@pytest.mark.parametrize(
-    ("radius", "width", "rim"), [(0.33, 0.22, 0.23), (0.29, 0.16, 0.18), (0.40, 0.28, 0.30)]
-)
+@pytest.mark.parametrize(("radius", "width", "rim"), [(0.33, 0.22, 0.23), (0.29, 0.16, 0.18), (0.40, 0.28, 0.30)])
 def test_wheel_fills_its_measures_and_no_more(pattern, radius, width, rim):
     parts = wheel(radius, width, rim, pattern, ALLOY)
     check_meshes(parts)
@@ -58,9 +56,7 @@ def test_there_are_at_least_six_rims_and_they_differ():
     faces = {}
     for pattern in RIM_PATTERNS:
         known = ("tyre", "rim edge", "rim barrel", "wheel back", "brake disc", "brake calliper")
-        face = [
-            part.mesh.vertices for part in wheel(0.33, 0.22, 0.23, pattern, ALLOY) if part.name not in known
-        ]
+        face = [part.mesh.vertices for part in wheel(0.33, 0.22, 0.23, pattern, ALLOY) if part.name not in known]
         faces[pattern] = np.concatenate(face).tobytes()
     assert len(set(faces.values())) == len(RIM_PATTERNS) == RIM_COUNT
 
@@ -161,11 +157,7 @@ FITTINGS = {
     "long plate": (lambda: fittings.plate(), (-0.02, -0.27, -0.07), (0.01, 0.27, 0.07)),
     "short plate": (lambda: fittings.plate("short", pattern=7), (-0.02, -0.16, -0.09), (0.01, 0.16, 0.09)),
     "roof rail": (lambda: fittings.roof_rail(PATH, ALLOY), (-0.83, 0.45, 1.4), (0.83, 0.55, 1.57)),
-    "spare wheel": (
-        lambda: fittings.spare_wheel(0.36, 0.23, RED),
-        (-0.231, -0.361, -0.361),
-        (0.001, 0.361, 0.361),
-    ),
+    "spare wheel": (lambda: fittings.spare_wheel(0.36, 0.23, RED), (-0.231, -0.361, -0.361), (0.001, 0.361, 0.361)),
     "exhaust": (lambda: fittings.exhaust(), (-0.01, -0.036, -0.036), (0.19, 0.036, 0.036)),
     "wiper": (lambda: fittings.wiper(0.5), (-0.02, -0.03, -0.02), (0.03, 0.57, 0.04)),
     "fin": (lambda: fittings.antenna(), (-0.09, -0.03, -0.001), (0.09, 0.03, 0.07)),

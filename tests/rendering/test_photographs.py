@@ -68,8 +68,7 @@ def test_the_built_in_set_is_what_the_renderer_makes(rendered):
     for index in (7, 328):
         photo = rendered(index)
         values = {
-            name: f"{value:.6g}" if isinstance(value, float) else str(value)
-            for name, value in photo.parameters.items()
+            name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in photo.parameters.items()
         }
         assert values == stored_values[photo_name(index)]
         stored = [row for coco in annotations for row in coco["annotations"] if row["image_id"] == index + 1]

@@ -57,13 +57,9 @@ def test_every_realism_uses_up_the_same_random_numbers():
 
 def test_levels_of_realism_add_to_each_other():
     for i in range(200):
-        plain, light, places, full = (
-            sample_scene(np.random.default_rng(i), realism) for realism in REALISM_LEVELS
-        )
+        plain, light, places, full = (sample_scene(np.random.default_rng(i), realism) for realism in REALISM_LEVELS)
         for name in POSE:
-            assert (
-                getattr(plain, name) == getattr(light, name) == getattr(places, name) == getattr(full, name)
-            )
+            assert getattr(plain, name) == getattr(light, name) == getattr(places, name) == getattr(full, name)
         assert plain.light == "even"
         assert light.light == places.light == full.light
         for scene in (plain, light):

@@ -29,14 +29,9 @@ def place(
     cars=(CAR,),
 ):
     pytest.importorskip("mitsuba")
-    scene = SimpleNamespace(
-        ground=ground, background=background, occluder=occluder, light=light, view_angle=angle
-    )
+    scene = SimpleNamespace(ground=ground, background=background, occluder=occluder, light=light, view_angle=angle)
     return surroundings(
-        scene,
-        np.random.default_rng(seed),
-        keep_clear=np.concatenate(cars),
-        camera_position=camera(angle, distance),
+        scene, np.random.default_rng(seed), keep_clear=np.concatenate(cars), camera_position=camera(angle, distance)
     )
 
 
@@ -88,11 +83,7 @@ def test_every_ground_goes_with_every_background(ground, background):
     assert 1 <= triangles(parts) <= 75_000
     for part in parts:
         mesh = part.mesh
-        assert (
-            np.isfinite(mesh.vertices).all()
-            and mesh.faces.min() >= 0
-            and mesh.faces.max() < len(mesh.vertices)
-        )
+        assert np.isfinite(mesh.vertices).all() and mesh.faces.min() >= 0 and mesh.faces.max() < len(mesh.vertices)
         assert mesh.texcoords is None or mesh.texcoords.shape == (len(mesh.vertices), 2)
 
 

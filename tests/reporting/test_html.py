@@ -97,11 +97,7 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
         assert formatting.interval(estimate) in text
     for part in metrics["splits"].values():
         assert f"Confusion matrix of {part['accuracy']['n']}" in text
-    for value in (
-        metrics["run"]["parameters"],
-        metrics["data"]["fingerprint"],
-        metrics["training"]["best_epoch"],
-    ):
+    for value in (metrics["run"]["parameters"], metrics["data"]["fingerprint"], metrics["training"]["best_epoch"]):
         assert formatting.number(value) in text
     for claim in claims.compare_with_paper(metrics, "test").itertuples():
         assert formatting.percent(claim.paper) in text
@@ -149,9 +145,7 @@ def test_the_page_holds_no_path_of_the_machine(run: Path) -> None:
 
 def test_it_is_one_file_with_a_strict_policy(run: Path) -> None:
     reader = read(run)
-    policy = next(
-        m["content"] for m in reader.all("meta") if m.get("http-equiv") == "Content-Security-Policy"
-    )
+    policy = next(m["content"] for m in reader.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
     assert "unsafe" not in policy
     for tag, attributes in reader.tags:
@@ -230,9 +224,7 @@ def test_only_notebooks_that_exist_are_linked(run: Path) -> None:
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
-    data = make_car_photos(
-        tmp_path / "cars", per_type={"train": 1, "validation": 1, "test": 1}, size=(60, 40)
-    )
+    data = make_car_photos(tmp_path / "cars", per_type={"train": 1, "validation": 1, "test": 1}, size=(60, 40))
     run = make_run(tmp_path / "run", data, name=EVIL, figures="none")
     predictions = pd.read_csv(run / "predictions.csv")
     predictions["photo_id"], predictions["predicted"] = f'"><img src=x>{EVIL}', EVIL
@@ -285,10 +277,7 @@ def test_a_page_of_the_metrics_alone(run: Path) -> None:
 
 def test_without_boxes_and_masks_the_page_names_the_missing_annotations(tmp_path: Path) -> None:
     data = make_car_photos(
-        tmp_path / "cars",
-        per_type={"train": 2, "validation": 2, "test": 2},
-        size=(60, 40),
-        layout="folder-splits",
+        tmp_path / "cars", per_type={"train": 2, "validation": 2, "test": 2}, size=(60, 40), layout="folder-splits"
     )
     run = make_run(tmp_path / "run", data, figures="none")
     assert files.read_json(run / "metrics.json")["splits"]["test"]["mask"] is None
@@ -311,13 +300,7 @@ def test_a_run_without_a_type_in_the_test_split(run: Path) -> None:
 
 def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
     rows = [
-        {
-            "photo_id": f"p{i}.jpg",
-            "split": "train",
-            "body_type": "suv",
-            "reason": "truncated",
-            "detail": "3 bytes",
-        }
+        {"photo_id": f"p{i}.jpg", "split": "train", "body_type": "suv", "reason": "truncated", "detail": "3 bytes"}
         for i in range(sections.MAX_ROWS + 7)
     ]
     pd.DataFrame(rows).to_csv(run / "dataset" / "excluded.csv", index=False)
@@ -349,10 +332,7 @@ def test_the_verdict_follows_the_interval(
     verdict = findings.verdict({"data": {"name": "d"}, "splits": {"test": {"accuracy": accuracy}}}, [])
     assert verdict.word == word
     assert says in verdict.sentences[1]
-    assert (
-        f"The model classifies {100 * value:.1f}% of the 590 test photos of “d” correctly"
-        in verdict.sentences[0]
-    )
+    assert f"The model classifies {100 * value:.1f}% of the 590 test photos of “d” correctly" in verdict.sentences[0]
 
 
 def test_a_smoke_run_has_no_verdict() -> None:
@@ -399,9 +379,7 @@ def test_missing_metrics_are_a_clear_error(tmp_path: Path) -> None:
         ("figures/brightness.png", "no picture", "not a readable PNG"),
     ],
 )
-def test_broken_files_are_clear_errors_and_keep_the_old_page(
-    run: Path, name: str, content: str, message: str
-) -> None:
+def test_broken_files_are_clear_errors_and_keep_the_old_page(run: Path, name: str, content: str, message: str) -> None:
     old = write_report(run).read_bytes()
     (run / name).write_text(content)
     with pytest.raises(CarsegError, match=message) as raised:
@@ -425,9 +403,7 @@ def test_the_list_of_runs_is_newest_first(run: Path) -> None:
     (run.parent / "reference").mkdir()
     path = write_index(run.parent)
     assert path == run.parent / "index.html"
-    links = [
-        a["href"] for a in Reader(path.read_text(encoding="utf-8")).all("a") if "index.html" in a["href"]
-    ]
+    links = [a["href"] for a in Reader(path.read_text(encoding="utf-8")).all("a") if "index.html" in a["href"]]
     assert links == ["newer/index.html", "fake/index.html", "older/index.html"]
 
 
@@ -493,9 +469,7 @@ def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None
         if name.startswith(("metadata_", "slices_")):
             continue  # another test compares these with what is drawn
         drawn = drawn_by.get(name, name)
-        assert any(
-            hasattr(module, drawn) for module in (data, evaluation, photos, pseudo_labels, training)
-        ), name
+        assert any(hasattr(module, drawn) for module in (data, evaluation, photos, pseudo_labels, training)), name
 
 
 @pytest.fixture(scope="module")
@@ -555,9 +529,7 @@ def test_slices_that_differ_are_named() -> None:
     assert "Below it with the whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
     assert "clear" not in texts and "90°" not in texts and "Above" not in texts
     assert "more noise (odds × 0.50, 0.40–0.60)" in texts
-    none = " ".join(
-        findings.significant_slices(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}]))
-    )
+    none = " ".join(findings.significant_slices(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}])))
     assert "No slice differs" in none and "no measure changes the odds" in none
     assert findings.significant_slices(accuracy.iloc[:0], pd.DataFrame()) == []
 
@@ -574,8 +546,7 @@ def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:
         assert side.estimate == ours
         assert side.position == findings.claim_position(0.912, ours["low"], ours["high"])[0]
         assert (
-            types["suv"][0].sides[split].estimate["n"]
-            == metrics["splits"][split]["per_type"]["suv"]["precision"]["n"]
+            types["suv"][0].sides[split].estimate["n"] == metrics["splits"][split]["per_type"]["suv"]["precision"]["n"]
         )
     text = " ".join(read(run).text.split())
     assert "The verdict is based on the test split, which selected nothing." in text
@@ -620,12 +591,7 @@ def test_the_device_shown_is_the_one_that_was_used(run: Path) -> None:
     ],
 )  # fmt: skip
 def test_augmentation_is_described_as_it_is_set(changes: dict, words: str, same: bool) -> None:
-    papers = {
-        "augmentation": "rotate_and_flip",
-        "max_rotation": 90.0,
-        "min_crop_scale": 0.6,
-        "hflip_prob": 0.5,
-    }
+    papers = {"augmentation": "rotate_and_flip", "max_rotation": 90.0, "min_crop_scale": 0.6, "hflip_prob": 0.5}
     assert recipe.augmentation(papers | changes) == (words, same)
 
 

@@ -27,13 +27,7 @@ from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
 from carseg_lib.reporting.palette import CLASS_COLORS
-from carseg_lib.reporting.plots.data import (
-    box_statistics,
-    brightness,
-    mask_statistics,
-    photo_sizes,
-    split_counts,
-)
+from carseg_lib.reporting.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
 from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
 from carseg_lib.reporting.plots.overlay import overlay
 from carseg_lib.reporting.plots.photos import (
@@ -74,9 +68,7 @@ def png(figure: Figure) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def figures(
-    cars: Catalogue, predicted: tuple[pd.DataFrame, pd.DataFrame], metrics: dict
-) -> dict[str, Figure]:
+def figures(cars: Catalogue, predicted: tuple[pd.DataFrame, pd.DataFrame], metrics: dict) -> dict[str, Figure]:
     predictions, detections = predicted
     photo = Image.new("RGB", (60, 40), "grey")
     mask = np.zeros((40, 60), bool)
@@ -131,9 +123,7 @@ def test_texts_stay_inside_the_figure(figures: dict[str, Figure]) -> None:
         for text in figure.findobj(mpl.text.Text):
             if text.get_visible() and text.get_text().strip() and text not in beyond:
                 extent = text.get_window_extent(canvas.get_renderer())
-                inside = (
-                    extent.x0 >= -3 and extent.x1 <= width + 3 and extent.y0 >= -3 and extent.y1 <= height + 3
-                )
+                inside = extent.x0 >= -3 and extent.x1 <= width + 3 and extent.y0 >= -3 and extent.y1 <= height + 3
                 assert inside, f"{name}: {text.get_text()!r} is cut off"
 
 
@@ -145,14 +135,10 @@ def test_drawing_leaves_matplotlib_as_it_was(cars: Catalogue) -> None:
 
 def test_importing_chooses_no_backend() -> None:
     """seaborn loads pyplot, which chooses a backend at its first figure: there must be none."""
-    modules = ", ".join(
-        f"carseg_lib.reporting.plots.{name}" for name in ("data", "evaluation", "photos", "training")
-    )
+    modules = ", ".join(f"carseg_lib.reporting.plots.{name}" for name in ("data", "evaluation", "photos", "training"))
     code = f"import matplotlib, {modules}; print(matplotlib.get_backend(auto_select=False))"
     environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
-    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
     assert done.stdout.strip() == "None"
 
 
@@ -182,9 +168,7 @@ def test_sample_photos_depend_on_the_seed_alone(cars: Catalogue) -> None:
 
 
 def test_data_without_masks_or_boxes_say_so(cars: Catalogue) -> None:
-    bare = replace(
-        cars, instances=cars.instances.assign(mask="", mask_origin="none", box_origin="whole frame")
-    )
+    bare = replace(cars, instances=cars.instances.assign(mask="", mask_origin="none", box_origin="whole frame"))
     assert "no masks" in texts(mask_statistics(bare))
     assert "no boxes" in texts(box_statistics(bare))
     assert "no masks" in texts(sample_photos(bare, "suv", 2))
@@ -251,12 +235,7 @@ def test_pr_area_by_hand() -> None:
 
 def test_pr_curves_take_the_best_detection_of_a_type() -> None:
     predictions = pd.DataFrame(
-        {
-            "photo_id": ["a", "b"],
-            "body_type": ["suv", "sedan"],
-            "predicted": ["sedan", "sedan"],
-            "score": [0.9, 0.8],
-        }
+        {"photo_id": ["a", "b"], "body_type": ["suv", "sedan"], "predicted": ["sedan", "sedan"], "score": [0.9, 0.8]}
     )
     detections = pd.DataFrame(
         {"photo_id": ["a", "a", "b"], "body_type": ["sedan", "suv", "sedan"], "score": [0.9, 0.5, 0.8]}
@@ -306,12 +285,7 @@ def test_preprocessing_speaks_of_masks_and_rotation_only_where_they_are(masked: 
 
 def test_average_precision_without_masks() -> None:
     estimate = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 12}
-    box = {
-        "AP": estimate,
-        "AP50": estimate,
-        "AP75": None,
-        "per_type": {"suv": {"AP": estimate}, "sedan": {"AP": None}},
-    }
+    box = {"AP": estimate, "AP50": estimate, "AP75": None, "per_type": {"suv": {"AP": estimate}, "sedan": {"AP": None}}}
     shown = texts(average_precision({"box": box, "mask": None}))
     assert "n = 12 test photos" in shown
     assert "Only box AP" in shown
@@ -373,9 +347,7 @@ def test_overlay_refuses_a_mask_of_another_size() -> None:
     st.text(max_size=12),
     st.booleans(),
 )
-def test_overlay_draws_any_box_and_label(
-    size: tuple[int, int], box: list[float], label: str, with_mask: bool
-) -> None:
+def test_overlay_draws_any_box_and_label(size: tuple[int, int], box: list[float], label: str, with_mask: bool) -> None:
     x1, x2, y1, y2 = *sorted(box[:2]), *sorted(box[2:])
     mask = np.ones(size[::-1], bool) if with_mask else None
     assert overlay(Image.new("RGB", size), (x1, y1, x2, y2), mask, label).size == size

@@ -36,9 +36,7 @@ def test_nothing_is_fetched_and_nothing_fails(visit: Visit, page_path: Path) -> 
     assert visit.complaints == []
 
 
-def test_the_policy_stops_what_does_not_belong(
-    browser: playwright.Browser, page_path: Path, tmp_path: Path
-) -> None:
+def test_the_policy_stops_what_does_not_belong(browser: playwright.Browser, page_path: Path, tmp_path: Path) -> None:
     html = page_path.read_text(encoding="utf-8")
     for strange in ("<script>window.strange = 1</script>", '<img src="https://example.org/x.png" alt="">'):
         (tmp_path / "page.html").write_text(html.replace("</main>", strange + "</main>"), encoding="utf-8")
@@ -55,9 +53,7 @@ def test_every_picture_is_loaded(visit: Visit) -> None:
 
 
 def test_headings_are_in_order(visit: Visit) -> None:
-    levels = visit.page.evaluate(
-        "[...document.querySelectorAll('h1,h2,h3,h4')].map(h => Number(h.tagName[1]))"
-    )
+    levels = visit.page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => Number(h.tagName[1]))")
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(b - a <= 1 for a, b in pairwise(levels))

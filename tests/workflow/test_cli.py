@@ -35,10 +35,7 @@ def reports(tmp_path, monkeypatch):
         (["run", "--data", "photos", "--set", "epoch=3"], "did you mean 'train.epochs'?"),
         (["run", "--data", "photos", "--seed", "1.5"], "seed = '1.5' (SEED): must be a whole number"),
         (["run", "--data", "photos", "--run", "../x"], "RUN='../x'"),
-        (
-            ["run", "--data", "photos", "--classes", "suv"],
-            "CLASSES=suv: a study needs two body types or more",
-        ),
+        (["run", "--data", "photos", "--classes", "suv"], "CLASSES=suv: a study needs two body types or more"),
         (["inspect", "--data", "nowhere"], "DATA='nowhere' does not exist"),
         (["report"], "There is no run 'quick'"),
         (["check-reference", "--profile", "smoke"], "There is no run 'smoke'"),
@@ -60,13 +57,7 @@ def test_a_mistake_is_one_line_and_2(reports, capsys, words, message):
 def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
     asked = []
     monkeypatch.setattr(pipeline, "make_run", lambda run, until: asked.append((run, until)) or ["01"])
-    for name, value in {
-        "DATA": "photos",
-        "PROFILE": "smoke",
-        "SEED": "0",
-        "SET": "epochs=3",
-        "RUN": "mine",
-    }.items():
+    for name, value in {"DATA": "photos", "PROFILE": "smoke", "SEED": "0", "SET": "epochs=3", "RUN": "mine"}.items():
         monkeypatch.setenv(f"CARSEG_{name}", value)
     assert main(["run", "--until", "03_training", "--seed", "4"]) == 0
     (run, until) = asked[0]
@@ -83,10 +74,7 @@ def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
 def test_nothing_to_be_done_is_said(reports, capsys, monkeypatch):
     monkeypatch.setattr(pipeline, "make_run", lambda run, until: [])
     assert main(["run", "--data", "photos"]) == 0
-    assert (
-        capsys.readouterr().out.splitlines()[-1]
-        == "nothing to be done: reports/quick/index.html is up to date"
-    )
+    assert capsys.readouterr().out.splitlines()[-1] == "nothing to be done: reports/quick/index.html is up to date"
 
 
 def test_a_failure_that_is_no_mistake_is_1(reports, capsys, monkeypatch):
@@ -187,9 +175,7 @@ def test_a_former_command_is_refused_by_its_present_name(reports, capsys, former
 
 
 @pytest.mark.parametrize(("former", "name"), RENAMED_OPTIONS.items())
-def test_a_former_option_or_variable_is_refused_by_its_present_name(
-    reports, capsys, monkeypatch, former, name
-):
+def test_a_former_option_or_variable_is_refused_by_its_present_name(reports, capsys, monkeypatch, former, name):
     command = {"images": "predict", "synthetic": "sim2real"}.get(name, "run")
     assert main([command, f"--{former}", "x"]) == 2
     assert capsys.readouterr().err == f"carseg: --{former} is now called --{name}: give --{name}=x\n"
@@ -210,8 +196,7 @@ def test_every_option_is_a_variable_of_make_and_has_a_help_text():
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["run", "inspect", "lab", "sim2real", "ablation", "benchmark", "train-segmenter", "eval-annotator"],
+    "command", ["run", "inspect", "lab", "sim2real", "ablation", "benchmark", "train-segmenter", "eval-annotator"]
 )
 def test_every_command_that_reads_a_data_set_takes_its_classes(command):
     assert "classes" in {parameter.name for parameter in cli.commands[command].params}
@@ -256,9 +241,7 @@ def test_classes_reach_the_experiments(reports, monkeypatch, capsys):
     monkeypatch.setattr(sim2real, "create_plan", lambda *args, **options: given.update(sim2real=options))
     monkeypatch.setattr(sim2real_run, "run_sim2real", lambda plan: reports / "index.html")
     monkeypatch.setattr(
-        benchmark,
-        "run_benchmark",
-        lambda *args, **options: given.update(benchmark=options) or reports / "b.md",
+        benchmark, "run_benchmark", lambda *args, **options: given.update(benchmark=options) or reports / "b.md"
     )
     for command in ("ablation", "sim2real", "benchmark"):
         assert main([command, "--classes", "wagon hatchback"]) == 0

@@ -107,9 +107,7 @@ class Lab:
         elif path.stem == "02_train":
             (run / "model").mkdir(exist_ok=True)
             study = Run.open("mine")
-            (run / "model" / "best.pt").write_text(
-                (run / "table.csv").read_text() + str(study.config.train.lr)
-            )
+            (run / "model" / "best.pt").write_text((run / "table.csv").read_text() + str(study.config.train.lr))
         else:
             (run / "metrics.json").write_text((run / "model" / "best.pt").read_text())
         return nbformat.read(path, as_version=4), 123.5
@@ -186,17 +184,9 @@ CHANGES = {
         ALL,
         "__init__.py changed",
     ),
-    "the page's module": (
-        lambda lab: append(lab.folder / "fakelib/page.py", "\ny = 2\n"),
-        ["page"],
-        "page.py changed",
-    ),
+    "the page's module": (lambda lab: append(lab.folder / "fakelib/page.py", "\ny = 2\n"), ["page"], "page.py changed"),
     "a comment": (lambda lab: append(lab.folder / "fakelib/losses.py", "\n# a comment\n"), [], ""),
-    "the lock": (
-        lambda lab: append(lab.folder / "requirements.lock", "x==1\n"),
-        ALL,
-        "requirements.lock changed",
-    ),
+    "the lock": (lambda lab: append(lab.folder / "requirements.lock", "x==1\n"), ALL, "requirements.lock changed"),
     "a photo": (lambda lab: (lab.data / "a.jpg").write_bytes(b"b"), ALL, "the data set changed"),
     "a new photo": (lambda lab: (lab.data / "b.jpg").write_bytes(b"b"), ALL, "the data set changed"),
     "the time of a photo": (lambda lab: os.utime(lab.data / "a.jpg", (1, 1)), [], ""),
@@ -325,10 +315,7 @@ def test_provenance_keeps_the_record_of_skipped_steps(lab):
     assert after["steps"][:2] == before["steps"][:2]
     assert after["steps"][2]["why"] == "notebooks/03_score.ipynb changed"
     assert all(step["peak_memory_mb"] == 123.5 and step["seconds"] >= 0 for step in after["steps"])
-    assert (
-        after["data"]["sha256"]
-        == json.loads((path.parent / "stamps/01_read.json").read_text())["data"]["content"]
-    )
+    assert after["data"]["sha256"] == json.loads((path.parent / "stamps/01_read.json").read_text())["data"]["content"]
 
 
 def test_provenance_that_a_kill_left_behind_is_written_before_the_page(lab):
@@ -371,9 +358,7 @@ def check(study):
 def test_a_step_is_tried_before_the_first_one_runs_and_only_if_it_must_run(lab):
     (lab.folder / "fakelib" / "trying.py").write_text(CHECK)
     trying = importlib.import_module("fakelib.trying")
-    stages = [
-        dataclasses.replace(stage, check=trying.check if "train" in stage.name else None) for stage in STAGES
-    ]
+    stages = [dataclasses.replace(stage, check=trying.check if "train" in stage.name else None) for stage in STAGES]
     lab.project = dataclasses.replace(lab.project, stages=tuple(stages))
 
     def checked() -> list[str]:
@@ -428,10 +413,7 @@ def reach(folder: Path, source: str, **modules: str) -> list[str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     (folder / "lib" / "__init__.py").touch()
-    return [
-        name.removeprefix("lib/")
-        for name in code_fingerprint.imported_files(folder, ("lib",), source, "test")
-    ]
+    return [name.removeprefix("lib/") for name in code_fingerprint.imported_files(folder, ("lib",), source, "test")]
 
 
 def test_code_changes_its_digest_and_english_does_not():
@@ -443,9 +425,7 @@ def test_code_changes_its_digest_and_english_does_not():
     assert bare == code_fingerprint.code_digest('"""Another."""\n', "test") != digest
     assert code_fingerprint.code_digest(polished, "test") == code_fingerprint.code_digest(other_words, "test")
     assert code_fingerprint.code_digest(code.replace("CODE = 1", "CODE = 2"), "test") != digest
-    assert (
-        code_fingerprint.code_digest(code.replace('"a"', '"b"'), "test") != digest
-    )  # a text that is no docstring
+    assert code_fingerprint.code_digest(code.replace('"a"', '"b"'), "test") != digest  # a text that is no docstring
 
 
 def test_imports_of_every_form_are_followed(tmp_path):
@@ -475,11 +455,7 @@ def test_a_package_brings_its_data_and_relative_imports(tmp_path):
 
 
 def test_a_circle_of_imports_ends(tmp_path):
-    assert reach(tmp_path, "import lib.a", a="import lib.b", b="import lib.a") == [
-        "__init__.py",
-        "a.py",
-        "b.py",
-    ]
+    assert reach(tmp_path, "import lib.a", a="import lib.b", b="import lib.a") == ["__init__.py", "a.py", "b.py"]
 
 
 def test_a_syntax_error_is_named(tmp_path):
@@ -499,9 +475,7 @@ def test_a_notebook_runs_in_this_python_and_prints_on_the_terminal(tmp_path, cap
     path = tmp_path / "{odd} name.ipynb"
     code = "import os, sys\nprint(run_name, os.environ['CARSEG_REPORTS'], sys.executable)\n"
     code += "held = bytearray(200_000_000)"
-    write_notebook(
-        path, code, "import matplotlib; matplotlib.get_backend()", "import time; time.sleep(0.6)", ""
-    )
+    write_notebook(path, code, "import matplotlib; matplotlib.get_backend()", "import time; time.sleep(0.6)", "")
     before = dict(os.environ)
     executed, memory = run(path, CARSEG_REPORTS="/somewhere")
     assert f"mine /somewhere {sys.executable}" in capfd.readouterr().out
@@ -545,9 +519,7 @@ def test_parameters_are_checked_before_anything_runs(tmp_path):
 
 
 def test_a_page_that_loads_from_the_web_is_refused():
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_markdown_cell("![x](https://example.org/x.png)")]
-    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("![x](https://example.org/x.png)")])
     with pytest.raises(CarsegError, match=r"would load from the web: .*example\.org"):
         notebooks.export_html(notebook, "title")
     link = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("[x](https://example.org)")])
@@ -585,9 +557,7 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
         text=True,
         cwd=project_folder(),
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, interrupts
-        ),  # whatever this test run was started with
+        preexec_fn=lambda: signal.signal(signal.SIGINT, interrupts),  # whatever this test run was started with
     )
     pids = []
     for line in process.stdout:
@@ -606,9 +576,7 @@ def test_ctrl_c_ends_the_kernel_and_what_it_started(tmp_path, how, interrupts):
 
 @pytest.mark.xdist_group("signals")
 def test_a_killed_run_takes_its_kernel_along(tmp_path):
-    write_notebook(
-        tmp_path / "long.ipynb", "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)"
-    )
+    write_notebook(tmp_path / "long.ipynb", "import os, time; print('pid', os.getpid(), flush=True); time.sleep(300)")
     script = (
         "import sys; from pathlib import Path; from carseg_lib.workflow.notebooks import run_notebook\n"
         "run_notebook(Path(sys.argv[1]), {'run_name': 'x'}, {})"

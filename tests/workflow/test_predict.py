@@ -14,9 +14,7 @@ from tests.helpers.small_run import small_run, with_dataset
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, synthetic_cars):
     with pytest.MonkeyPatch.context() as patch:
-        run = small_run(
-            patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0
-        )
+        run = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0)
         with_dataset(run)
         train(run.config, run)
         yield run

@@ -45,12 +45,7 @@ def test_the_record(run, tmp_path):
 
 def test_before_anything_ran(run, tmp_path):
     record = provenance.record(run, tmp_path, [], None)
-    assert (record["steps"], record["seconds"], record["weights"], record["carseg"]["commit"]) == (
-        [],
-        0,
-        None,
-        None,
-    )
+    assert (record["steps"], record["seconds"], record["weights"], record["carseg"]["commit"]) == ([], 0, None, None)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record["made"])
 
 

@@ -88,11 +88,7 @@ def test_ok_means_within_the_tolerance(value, half_width, change):
     metrics["splits"]["test"]["accuracy"] = estimate(value, value - half_width, value + half_width)
     reference = references.build_reference(metrics, {})
     metrics["splits"]["test"]["accuracy"]["value"] = value + change
-    row = (
-        references.compare_to_reference(metrics, reference)
-        .set_index("metric")
-        .loc["splits.test.accuracy.value"]
-    )
+    row = references.compare_to_reference(metrics, reference).set_index("metric").loc["splits.test.accuracy.value"]
     assert row["tolerance"] == pytest.approx(max(0.01, half_width))
     assert row["difference"] == pytest.approx(change, abs=1e-12)
     if abs(abs(change) - row["tolerance"]) > 1e-9:  # not at the very edge
@@ -114,9 +110,7 @@ def test_missing_and_not_finite_values_fail(metrics, reference, value):
     metrics["splits"]["test"]["accuracy"]["value"] = value
     table = references.compare_to_reference(metrics, reference)
     assert bad(table) == ["splits.test.accuracy.value"]
-    assert references.mismatches(table) == [
-        "splits.test.accuracy.value: missing or not finite (0.8000 expected)"
-    ]
+    assert references.mismatches(table) == ["splits.test.accuracy.value: missing or not finite (0.8000 expected)"]
 
 
 def test_a_missing_split_fails_number_by_number(metrics, reference):
@@ -142,8 +136,7 @@ def test_other_data_and_another_recipe_fail(metrics, reference):
     assert references.mismatches(table)[1] == "run.epochs: 9, 3 expected"
     del metrics["run"]["epochs"]
     assert (
-        references.mismatches(references.compare_to_reference(metrics, reference))[1]
-        == "run.epochs: None, 3 expected"
+        references.mismatches(references.compare_to_reference(metrics, reference))[1] == "run.epochs: None, 3 expected"
     )
 
 
@@ -164,18 +157,14 @@ def test_write_a_reference_and_compare_with_it(folders, metrics):
     }
     (run / "provenance.json").write_text(json.dumps(provenance))
     path = references.write_reference(run, reference_folder)
-    assert (
-        path == reference_folder / "quick--cars.json" == references.reference_path(metrics, reference_folder)
-    )
+    assert path == reference_folder / "quick--cars.json" == references.reference_path(metrics, reference_folder)
     made = json.loads(path.read_text())["made"]
     assert made == {"made": "2024-05-01T12:00:00Z", "python": "CPython 3.11", "seed": 0, "device": "cpu"}
     assert references.mismatches(references.compare_run(run, reference_folder)) == []
 
     metrics["splits"]["test"]["accuracy"]["value"] = 0.1
     (run / "metrics.json").write_text(json.dumps(metrics))
-    assert (
-        len(references.mismatches(references.compare_run(run, reference_folder))) == 1
-    )  # listed, not raised
+    assert len(references.mismatches(references.compare_run(run, reference_folder))) == 1  # listed, not raised
 
 
 def test_no_reference_names_those_that_exist(folders, metrics):
@@ -185,9 +174,7 @@ def test_no_reference_names_those_that_exist(folders, metrics):
     references.write_reference(run, reference_folder)
     metrics["run"]["profile"] = "paper"
     (run / "metrics.json").write_text(json.dumps(metrics))
-    with pytest.raises(
-        CarsegError, match=r"'paper' on data 'cars' \(profile--data there: quick--cars\)"
-    ) as error:
+    with pytest.raises(CarsegError, match=r"'paper' on data 'cars' \(profile--data there: quick--cars\)") as error:
         references.compare_run(run, reference_folder)
     assert "\n" not in str(error.value)
 

@@ -46,9 +46,7 @@ def test_the_code_of_the_report_is_what_its_functions_import():
     } <= reached
     # It trains nothing, and a change of the workflow itself makes no page stale.
     assert not any(name.startswith(("carseg_lib/models", "carseg_lib/workflow")) for name in reached)
-    assert not any(
-        name in ("carseg_lib/engine/trainer.py", "carseg_lib/engine/preflight.py") for name in reached
-    )
+    assert not any(name in ("carseg_lib/engine/trainer.py", "carseg_lib/engine/preflight.py") for name in reached)
     assert all(stage.function_source() == "" for stage in STAGES[:4])
 
 

@@ -86,13 +86,7 @@ class Listing:
 
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
         """Note a part that is left out; not counted as a bad photo."""
-        row = {
-            "photo_id": photo_id,
-            "split": split,
-            "body_type": body_type,
-            "reason": reason,
-            "detail": detail,
-        }
+        row = {"photo_id": photo_id, "split": split, "body_type": body_type, "reason": reason, "detail": detail}
         self.ignored.append({column: as_text(value) for column, value in row.items()})
 
 

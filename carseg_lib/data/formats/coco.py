@@ -67,10 +67,7 @@ def _annotation_files(data: Path, listing: Listing) -> dict[Path, str]:
 def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -> set[str]:
     """Add one annotation file to the listing; returns its category names."""
     tables = _read(path)
-    names = {
-        key: _text_of(path, "categories", row, "name")
-        for key, row in _by_id(path, tables, "categories").items()
-    }
+    names = {key: _text_of(path, "categories", row, "name") for key, row in _by_id(path, tables, "categories").items()}
     images = _by_id(path, tables, "images")
     _by_id(path, tables, "annotations", required=False)
     labelled: dict[Any, list[Annotation]] = {}
@@ -125,9 +122,7 @@ def _read(path: Path) -> dict[str, list[dict]]:
     for name in ("images", "annotations", "categories"):
         rows = content.get(name) if isinstance(content, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise CarsegError(
-                f"{path}: not COCO instances, {name!r} is not a list of objects; export them again"
-            )
+            raise CarsegError(f"{path}: not COCO instances, {name!r} is not a list of objects; export them again")
     return content
 
 

@@ -91,9 +91,7 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
             listing.ignore(photo_id, "no labelled car", "no row of the body types", split)
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
-        raise CarsegError(
-            f"{path}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES"
-        )
+        raise CarsegError(f"{path}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES")
     return listing
 
 
@@ -115,9 +113,7 @@ def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise CarsegError(f"{path}: the column {as_text(twice[0])!r} is given twice; keep one of them")
     if 0 < len(edges := [edge for edge in _EDGES if edge in names]) < 4:
-        raise CarsegError(
-            f"{path}: of a box there is only {', '.join(edges)}; give x1, y1, x2 and y2, or none"
-        )
+        raise CarsegError(f"{path}: of a box there is only {', '.join(edges)}; give x1, y1, x2 and y2, or none")
 
     def read() -> Iterator[tuple[int, _Row]]:
         for number, cells in _rows(path, reader):
@@ -167,7 +163,5 @@ def _corners(where: str, row: _Row) -> tuple[tuple[float, float, float, float] |
     except ValueError:
         x1 = y1 = x2 = y2 = math.nan
     if not all(map(math.isfinite, (x1, y1, x2, y2))):
-        raise CarsegError(
-            f"{where}: the box ({text}) is not four numbers; complete it, or leave all four empty"
-        )
+        raise CarsegError(f"{where}: the box ({text}) is not four numbers; complete it, or leave all four empty")
     return (x1, y1, x2, y2), text

@@ -30,9 +30,7 @@ class Format:
 
 
 def _coco_mark(data: Path) -> str:
-    path = next(
-        (p for p in sorted((data / "annotations").glob("*.json")) if not p.name.startswith(".")), None
-    )
+    path = next((p for p in sorted((data / "annotations").glob("*.json")) if not p.name.startswith(".")), None)
     return f"annotations/{path.name}" if path else ""
 
 
@@ -88,9 +86,7 @@ def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
 
 def _format_of(data: Path) -> Format:
     if not data.exists():
-        raise CarsegError(
-            f"{data}: there is no such folder or file; give the path of the photos as DATA=path"
-        )
+        raise CarsegError(f"{data}: there is no such folder or file; give the path of the photos as DATA=path")
     if data.is_file():
         if data.suffix.lower() not in FILES:
             raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table")

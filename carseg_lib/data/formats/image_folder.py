@@ -75,9 +75,7 @@ def _folders_with_photos(data: Path) -> set[str]:
         parts = Path(folder).relative_to(data).parts
         if parts and split_of(parts[0]):
             parts = parts[1:]
-        photos = any(
-            Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".") for name in names
-        )
+        photos = any(Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".") for name in names)
         if parts and photos and is_text(parts[0]):
             found.add(parts[0])
     return found

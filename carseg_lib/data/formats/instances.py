@@ -88,9 +88,7 @@ def _mask_of(segmentation: Any, height: int, width: int) -> np.ndarray:
         mask = segmentation.read()
         if mask.shape != (height, width):
             size = f"{mask.shape[1]}×{mask.shape[0]}"
-            raise ImageError(
-                "bad mask", f"{segmentation.name}: has {size} pixels, the photo {width}×{height}"
-            )
+            raise ImageError("bad mask", f"{segmentation.name}: has {size} pixels, the photo {width}×{height}")
         return mask
     try:
         return decode_segmentation(segmentation, height, width)

@@ -49,9 +49,7 @@ class MaskPng:
             if self.value is None:
                 return self._any_colour(picture)
             if picture.mode not in ("P", "L"):
-                raise self._bad(
-                    f"holds colours ({picture.mode}), not the numbers of objects; save it with a palette"
-                )
+                raise self._bad(f"holds colours ({picture.mode}), not the numbers of objects; save it with a palette")
             return np.asarray(picture) == self.value
 
     def _any_colour(self, picture: Image.Image) -> np.ndarray:

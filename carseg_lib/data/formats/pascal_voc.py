@@ -23,12 +23,7 @@ from carseg_lib.data.formats.mask_png import MaskPng
 
 _MAX_BYTES = 5_000_000  # of an XML file
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
-_LISTS = {
-    "test": "test",
-    "val": "validation",
-    "train": "train",
-    "trainval": "train",
-}  # trainval fills the rest
+_LISTS = {"test": "test", "val": "validation", "train": "train", "trainval": "train"}  # trainval fills the rest
 
 
 def annotation_folder(data: Path) -> Path | None:
@@ -61,9 +56,7 @@ def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
         root = _read(path)
         photo_id = files.photo_of(path, root)
         if photo_id in listed:
-            raise CarsegError(
-                f"{path}: its photo {photo_id!r} is also that of {listed[photo_id]}; keep one of them"
-            )
+            raise CarsegError(f"{path}: its photo {photo_id!r} is also that of {listed[photo_id]}; keep one of them")
         listed[photo_id] = path.name
         split = splits.resolve(path.stem)
         cars = _cars(path, root, listing, others, files)
@@ -75,22 +68,16 @@ def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
         else:
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(others.items()):
-        listing.ignore(
-            f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects"
-        )
+        listing.ignore(f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects")
     files.note_unlabelled(listing, set(listed))
     splits.note_unknown(listing)
     if not found_cars:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
-        raise CarsegError(
-            f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES"
-        )
+        raise CarsegError(f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES")
     return listing
 
 
-def _cars(
-    path: Path, root: Element, listing: Listing, others: Counter[str], files: _Files
-) -> list[Annotation]:
+def _cars(path: Path, root: Element, listing: Listing, others: Counter[str], files: _Files) -> list[Annotation]:
     """The labelled cars of one XML file; objects of other names are counted."""
     cars = []
     for number, item in enumerate(root.findall("object"), start=1):
@@ -112,9 +99,7 @@ def _corners(item: Element) -> tuple[tuple[float, float, float, float] | None, s
     if box is None:
         return None, ""
     written = [(box.findtext(edge) or "").strip() for edge in _EDGES]
-    text = ", ".join(
-        f"{edge} {as_text(value)[:20] or 'missing'}" for edge, value in zip(_EDGES, written, strict=True)
-    )
+    text = ", ".join(f"{edge} {as_text(value)[:20] or 'missing'}" for edge, value in zip(_EDGES, written, strict=True))
     try:
         x1, y1, x2, y2 = map(float, written)
     except ValueError:
@@ -168,9 +153,7 @@ class _Files:
         named = (root.findtext("filename") or "").strip()
         name = inside(named) if named else f"{path.stem}.jpg"
         if name is None:
-            raise CarsegError(
-                f"{path}: the filename {named!r} leads outside of {self.folder}; name a file in it"
-            )
+            raise CarsegError(f"{path}: the filename {named!r} leads outside of {self.folder}; name a file in it")
         if (self.folder / name).is_file():
             return name
         return self.by_stem.get(path.stem, name)
@@ -197,9 +180,7 @@ class _Splits:
                 if name == "trainval" and stem in self.split_of:
                     continue
                 if self.split_of.setdefault(stem, split) != split:
-                    raise CarsegError(
-                        f"{path}: {stem!r} is in {list_of[stem]} too; a photo belongs to one split"
-                    )
+                    raise CarsegError(f"{path}: {stem!r} is in {list_of[stem]} too; a photo belongs to one split")
                 list_of[stem] = path.name
         self.given = bool(list_of)
 
@@ -210,9 +191,7 @@ class _Splits:
 
     def note_unknown(self, listing: Listing) -> None:
         for split in dict.fromkeys(_LISTS.values()):
-            names = sorted(
-                stem for stem, of in self.split_of.items() if of == split and stem not in self.used
-            )
+            names = sorted(stem for stem, of in self.split_of.items() if of == split and stem not in self.used)
             if names:
                 first = f"{len(names)} names without an XML file, the first: {names[0]}"
                 listing.ignore("ImageSets/Main/", "no annotation", first, split)

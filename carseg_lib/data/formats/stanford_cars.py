@@ -29,26 +29,12 @@ from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 # Annotation files of each split, the first that is there is read; those after the mark have no classes.
 _FILES = {
     "train": (("cars_train_annos.mat", "anno_train.csv", "cardatasettrain.csv"), ()),
-    "test": (
-        ("cars_test_annos_withlabels.mat", "anno_test.csv"),
-        ("cars_test_annos.mat", "cardatasettest.csv"),
-    ),
+    "test": (("cars_test_annos_withlabels.mat", "anno_test.csv"), ("cars_test_annos.mat", "cardatasettest.csv")),
 }
 _CLASSES = ("cars_meta.mat", "cars_annos.mat", "names.csv")
 _MARKS = tuple(name for labelled, bare in _FILES.values() for name in labelled + bare)
 _PHOTO_FOLDERS = {"train": ("cars_train", "train"), "test": ("cars_test", "test")}
-_BODY_WORDS = (
-    "suv",
-    "sedan",
-    "convertible",
-    "minivan",
-    "coupe",
-    "hatchback",
-    "wagon",
-    "van",
-    "cab",
-    "supercab",
-)
+_BODY_WORDS = ("suv", "sedan", "convertible", "minivan", "coupe", "hatchback", "wagon", "van", "cab", "supercab")
 _DEPTH = 3  # folders below DATA in which files are looked for
 _MAX_BYTES = 50_000_000  # of an annotation file
 _FIELDS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "fname")
@@ -177,9 +163,7 @@ class _Photos:
                 if Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith("."):
                     path = Path(folder, name).relative_to(data).as_posix()
                     if self.paths.setdefault(name, path) != path:
-                        raise CarsegError(
-                            f"{data}: {name} lies in {self.paths[name]} and {path}; keep one of them"
-                        )
+                        raise CarsegError(f"{data}: {name} lies in {self.paths[name]} and {path}; keep one of them")
         self.expected = self.folder.relative_to(data).as_posix()
 
     @staticmethod
@@ -190,9 +174,7 @@ class _Photos:
             for name in _PHOTO_FOLDERS[split]:
                 if name in subfolders:
                     return Path(folder, name)
-        raise CarsegError(
-            f"{data}: there is no folder {' or '.join(_PHOTO_FOLDERS[split])}; add the {split} photos"
-        )
+        raise CarsegError(f"{data}: there is no folder {' or '.join(_PHOTO_FOLDERS[split])}; add the {split} photos")
 
     def path_of(self, row: _Labelled) -> str:
         """The photo's path below the data set's folder; of a photo that is not there, where it should be."""

@@ -159,9 +159,7 @@ def _own_annotator(name: str, state: dict[str, Tensor], card: dict, device: torc
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise CarsegError(
-            f"pseudo_labels.source={name}: does not fit its card ({reason}); train it again"
-        ) from None
+        raise CarsegError(f"pseudo_labels.source={name}: does not fit its card ({reason}); train it again") from None
     model = to_device(model, device).eval()
 
     @torch.inference_mode()
@@ -181,9 +179,7 @@ def _own_annotator(name: str, state: dict[str, Tensor], card: dict, device: torc
 
 def _coco_annotator(device: torch.device) -> NetworkAnnotator:
     weights = MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1
-    state = download(
-        lambda: weights.get_state_dict(progress=False, check_hash=True), str(weights), weights.url
-    )
+    state = download(lambda: weights.get_state_dict(progress=False, check_hash=True), str(weights), weights.url)
     model = maskrcnn_resnet50_fpn_v2(weights=None, weights_backbone=None, box_score_thresh=MIN_SCORE)
     model.load_state_dict(state)
     model = model.to(device).eval()

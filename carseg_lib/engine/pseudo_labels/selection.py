@@ -112,9 +112,7 @@ def annotate(
         photos = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in batch]
         found = annotator.instances(photos, [given[photo_id] for photo_id in batch])
         for photo_id, instances in zip(batch, found, strict=True):
-            files.write_json(
-                paths[photo_id], [_as_cached(instance) for instance in instances if instance.mask.any()]
-            )
+            files.write_json(paths[photo_id], [_as_cached(instance) for instance in instances if instance.mask.any()])
         progress(first + len(batch), len(names))
 
 
@@ -146,14 +144,10 @@ def with_pseudo_masks(
             out.append((photo_id, NO_CAR, f"{len(found)} others found" if found else "nothing found"))
         elif quality < min_quality:
             out.append((photo_id, LOW_QUALITY, f"quality {quality:.2f}, at least {min_quality:.2f} needed"))
-        rows += [
-            _row(car, one, (height, width)) if one else car for car, one in zip(cars, chosen, strict=True)
-        ]
+        rows += [_row(car, one, (height, width)) if one else car for car, one in zip(cars, chosen, strict=True)]
     instances = table(rows, INSTANCE_COLUMNS)
     left_out = pd.DataFrame(out, columns=["photo_id", "reason", "detail"])
-    rejected = instances.merge(left_out, on="photo_id").merge(
-        catalogue.photos[["photo_id", "split"]], on="photo_id"
-    )
+    rejected = instances.merge(left_out, on="photo_id").merge(catalogue.photos[["photo_id", "split"]], on="photo_id")
     labelled = replace(catalogue, instances=instances)
     for reason, of_reason in left_out.groupby("reason"):
         labelled = labelled.without(of_reason.photo_id, str(reason), of_reason.detail)
@@ -206,9 +200,7 @@ def given_boxes(catalogue: Catalogue) -> dict[str, list[Box]]:
     return given
 
 
-def read_cached(
-    folder: Path, annotator: Annotator, file_sha256: str, given: Sequence[Box]
-) -> list[CachedInstance]:
+def read_cached(folder: Path, annotator: Annotator, file_sha256: str, given: Sequence[Box]) -> list[CachedInstance]:
     """What an annotator found in a photo, best first.
 
     Args:
@@ -239,10 +231,7 @@ def _row(car: Mapping[str, Any], one: CachedInstance, size: tuple[int, int]) -> 
         return row | dict(zip(("x1", "y1", "x2", "y2"), one.box, strict=True)) | {"box_origin": PSEUDO}
     mask = decode_mask(one.mask, *size)
     cut = np.zeros_like(mask)
-    inside = np.s_[
-        int(car["y1"]) : int(np.ceil(car["y2"])),
-        int(car["x1"]) : int(np.ceil(car["x2"])),
-    ]
+    inside = np.s_[int(car["y1"]) : int(np.ceil(car["y2"])), int(car["x1"]) : int(np.ceil(car["x2"]))]
     cut[inside] = mask[inside]
     return row | {"mask": encode_mask(cut)}
 

@@ -15,13 +15,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_lib.core.profiles import did_you_mean, resolve_name
 from carseg_lib.core.run import Run
-from carseg_lib.experiments.plan import (
-    Plan,
-    experiment_folder,
-    names,
-    read_settings,
-    whole_number,
-)
+from carseg_lib.experiments.plan import Plan, experiment_folder, names, read_settings, whole_number
 from carseg_lib.experiments.trials import MODEL, Trial
 
 BASELINE = "baseline"
@@ -97,15 +91,7 @@ class AblationPlan(Plan):
                     run = run.updated(model={"weights": str(self.folder / RENDERED_START / MODEL)})
                 settings = {"settings": dict(variant.settings)}
                 trials.append(
-                    Trial(
-                        run.name,
-                        variant.name,
-                        run,
-                        photos,
-                        variant.kind,
-                        title=variant.question,
-                        metadata=settings,
-                    )
+                    Trial(run.name, variant.name, run, photos, variant.kind, title=variant.question, metadata=settings)
                 )
         return trials
 
@@ -116,12 +102,7 @@ def ablations_path() -> Path:
 
 
 def create_plan(
-    data: str = "",
-    run: str = "",
-    device: str = "auto",
-    settings: Mapping[str, str] | None = None,
-    *,
-    classes: str = "",
+    data: str = "", run: str = "", device: str = "auto", settings: Mapping[str, str] | None = None, *, classes: str = ""
 ) -> AblationPlan:
     """Read the list of variants and check all of it, as far as it can be without opening a photo.
 
@@ -142,14 +123,10 @@ def create_plan(
     except (OSError, yaml.YAMLError) as error:
         raise CarsegError(f"{path.name} can't be read: {' '.join(str(error).split())}") from None
     if not isinstance(listed, dict) or set(listed) != {"profile", "variants", *NUMBERS}:
-        raise CarsegError(
-            f"{path.name} must give profile, {', '.join(NUMBERS)} and variants, and nothing else."
-        )
+        raise CarsegError(f"{path.name} must give profile, {', '.join(NUMBERS)} and variants, and nothing else.")
     readers = {name: whole_number(least) for name, least in NUMBERS.items()}
     own, overrides = read_settings(settings or {}, readers | {"variants": names}, DECIDED)
-    numbers: dict[str, Any] = {
-        name: own.get(name, read(name, listed[name])) for name, read in readers.items()
-    }
+    numbers: dict[str, Any] = {name: own.get(name, read(name, listed[name])) for name, read in readers.items()}
     variants = tuple(_variant(name, values or {}, path.name) for name, values in listed["variants"].items())
     if not variants or variants[0].name != BASELINE or variants[0].settings:
         raise CarsegError(f"{path.name}: the first variant must be {BASELINE}, without settings.")
@@ -186,7 +163,5 @@ def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
         if resolve_name(setting, f"{place}: variant {name}") in DECIDED:
             raise CarsegError(f"{place}: variant {name}: {setting} is the same for all variants.")
     if variant.start not in ("", "rendered") or variant.kind not in ("mask_rcnn", "classifier"):
-        raise CarsegError(
-            f"{place}: variant {name}: start is rendered or left out, kind mask_rcnn or classifier."
-        )
+        raise CarsegError(f"{place}: variant {name}: start is rendered or left out, kind mask_rcnn or classifier.")
     return variant

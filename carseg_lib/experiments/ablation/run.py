@@ -54,12 +54,7 @@ def run_ablation(plan: AblationPlan) -> Path:
 
         def write(trials: Sequence[Trial]) -> None:
             write_results(
-                experiment,
-                trials,
-                eval_dataset,
-                pairs,
-                described,
-                bootstrap_samples=base.eval.bootstrap_samples,
+                experiment, trials, eval_dataset, pairs, described, bootstrap_samples=base.eval.bootstrap_samples
             )
 
         run_trials(plan.trials(photos), experiment, eval_dataset, write)

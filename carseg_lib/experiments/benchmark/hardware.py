@@ -31,20 +31,8 @@ KINDS = {
         "aten::thnn_conv",
         "aten::_conv_depthwise",
     ),
-    "matrix products": (
-        "aten::mm",
-        "aten::bmm",
-        "aten::addmm",
-        "aten::linear",
-        "aten::matmul",
-        "aten::baddbmm",
-    ),
-    "optimiser and clipping": (
-        "aten::_fused_adam",
-        "aten::_fused_sgd",
-        "aten::linalg_vector_norm",
-        "aten::_foreach",
-    ),
+    "matrix products": ("aten::mm", "aten::bmm", "aten::addmm", "aten::linear", "aten::matmul", "aten::baddbmm"),
+    "optimiser and clipping": ("aten::_fused_adam", "aten::_fused_sgd", "aten::linalg_vector_norm", "aten::_foreach"),
     "activations": ("aten::hardtanh", "aten::threshold", "aten::relu", "aten::clamp"),
     "regions and suppression": ("torchvision::",),
     "copies": ("aten::copy_", "aten::cat", "aten::fill_", "aten::zero_", "aten::clone", "aten::stack"),
@@ -84,10 +72,7 @@ def count_flops(action: Callable[[], object]) -> dict[str, float]:
     with FlopCounterMode(display=False, custom_mapping=backward) as counter:
         action()
     by_operation = {str(op): float(n) for op, n in counter.get_flop_counts()["Global"].items()}
-    return {
-        "all": sum(by_operation.values()),
-        "convolution": sum(n for op, n in by_operation.items() if "conv" in op),
-    }
+    return {"all": sum(by_operation.values()), "convolution": sum(n for op, n in by_operation.items() if "conv" in op)}
 
 
 def _backward_flops(

@@ -67,15 +67,7 @@ def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
     Raises:
         RuntimeError: the process failed.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "carseg_lib.experiments.benchmark.memory",
-        run,
-        system,
-        str(photos),
-        str(steps),
-    ]
+    command = [sys.executable, "-m", "carseg_lib.experiments.benchmark.memory", run, system, str(photos), str(steps)]
     done = subprocess.run(command, cwd=project_folder(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"measuring memory failed:\n{done.stderr[-2000:]}")

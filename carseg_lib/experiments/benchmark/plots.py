@@ -82,9 +82,7 @@ def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
         axes.barh(names, shares, left=left, color=colour, label=kind, height=0.6)
         for place, share in enumerate(shares):
             if share > 0.05:
-                axes.text(
-                    left[place] + share / 2, place, f"{100 * share:.0f}%", ha="center", va="center", size=8
-                )
+                axes.text(left[place] + share / 2, place, f"{100 * share:.0f}%", ha="center", va="center", size=8)
             left[place] += share
     percent_axis(axes.xaxis, "share of a training step")
     axes.set_xlim(0, 1)
@@ -92,9 +90,7 @@ def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
     axes.invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
     return add_title(
-        figure,
-        "Where the time of a training step goes",
-        f"Profiled; profile {results['profile']}, mean of 3 steps.",
+        figure, "Where the time of a training step goes", f"Profiled; profile {results['profile']}, mean of 3 steps."
     )
 
 

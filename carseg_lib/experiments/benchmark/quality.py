@@ -156,9 +156,7 @@ def score(model: nn.Module, run: Run, dataset: Catalogue) -> tuple[float, float]
     return score_predictions(*predict_validation(model.eval(), dataset, run.config), dataset)
 
 
-def score_predictions(
-    predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue
-) -> tuple[float, float]:
+def score_predictions(predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue) -> tuple[float, float]:
     """Accuracy and mask AP of predictions.
 
     Args:

@@ -13,12 +13,7 @@ from carseg_lib.core.paths import runs_root
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.experiments.benchmark import yolo
-from carseg_lib.experiments.benchmark.quality import (
-    Quality,
-    train_carseg,
-    train_classifier,
-    train_torchvision,
-)
+from carseg_lib.experiments.benchmark.quality import Quality, train_carseg, train_classifier, train_torchvision
 from carseg_lib.experiments.benchmark.rows import Row
 from carseg_lib.experiments.benchmark.speed import CARSEG, CLASSIFIER, TORCHVISION, TORCHVISION_SAME_SIZE
 from carseg_lib.experiments.benchmark.systems import System, carseg_system, torchvision_system
@@ -28,12 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def measure_quality(
-    run: Run,
-    dataset: Catalogue,
-    *,
-    epochs: int,
-    trained: dict[str, System],
-    info: dict[str, Any],
+    run: Run, dataset: Catalogue, *, epochs: int, trained: dict[str, System], info: dict[str, Any]
 ) -> Iterator[list[Row]]:
     """Train every system on the same photos, and yield the rows as they are measured.
 
@@ -104,7 +94,4 @@ def _yolo_rows(run: Run, dataset: Catalogue, seconds: float, info: dict[str, Any
     info["quality"]["yolo"] = asdict(found)
     note = f"{found.epochs} epochs, {duration(found.seconds)}"
     values = (found.accuracy, found.mask_ap)
-    return [
-        Row("quality", what, "%", None, 100 * value, note=note)
-        for what, value in zip(whats, values, strict=True)
-    ]
+    return [Row("quality", what, "%", None, 100 * value, note=note) for what, value in zip(whats, values, strict=True)]

@@ -45,13 +45,7 @@ from carseg_lib.experiments.benchmark.speed import (
     read_batches,
     training_speed,
 )
-from carseg_lib.experiments.benchmark.systems import (
-    Batch,
-    System,
-    carseg_system,
-    classifier_system,
-    torchvision_system,
-)
+from carseg_lib.experiments.benchmark.systems import Batch, System, carseg_system, classifier_system, torchvision_system
 from carseg_lib.experiments.plan import MONITOR, one_of, read_settings, whole_number
 from carseg_lib.models.precision import BFLOAT16, FLOAT32, resolve_precision
 
@@ -145,9 +139,7 @@ def _measure(run: Run, plan: BenchmarkPlan, info: dict[str, Any]) -> Iterator[li
     started = time.monotonic()
     config, device = run.config, choose_device(run.config.device)
     logger.info("benchmark of profile %s on %s, device %s", config.profile, config.data_as_given, device)
-    dataset = assign_splits(
-        load_catalogue(locate_photos(config.data.source), config.data.classes), config.seed
-    )
+    dataset = assign_splits(load_catalogue(locate_photos(config.data.source), config.data.classes), config.seed)
     given = f"DATA={config.data_as_given}"
     if not dataset.has_masks:
         raise CarsegError(f"{given}: the benchmark trains masks, and these photos have none.")

@@ -82,22 +82,11 @@ def training_speed(
     what = f"training, {width} × {height} px"
     share = loading / (loading + middle[CARSEG])
     recipe = "fp32, reference recipe, first layers frozen as from ImageNet"
-    notes = {
-        TORCHVISION: f"{recipe}; {REFERENCE_BATCH} photos a step",
-        TORCHVISION_SAME_SIZE: f"{recipe}; same batch",
-    }
+    notes = {TORCHVISION: f"{recipe}; {REFERENCE_BATCH} photos a step", TORCHVISION_SAME_SIZE: f"{recipe}; same batch"}
     return [
         *_beside_torchvision(what, rate, SIDES, notes),
         Row("speed", f"{what}, classifier", "photos/s", None, rate[CLASSIFIER], note="no boxes, no masks"),
-        Row(
-            "speed",
-            "reading and augmenting, share of a step",
-            "%",
-            None,
-            100 * share,
-            False,
-            "carseg, no workers",
-        ),
+        Row("speed", "reading and augmenting, share of a step", "%", None, 100 * share, False, "carseg, no workers"),
     ]
 
 
@@ -106,25 +95,14 @@ def _beside_torchvision(
 ) -> list[Row]:
     """Photos a second of carseg, and of carseg with torchvision's backbone, beside torchvision's."""
     return [
-        Row(
-            "speed",
-            f"{what}{backbones}, {side}",
-            "photos/s",
-            rate[torchvision],
-            rate[carseg],
-            note=notes[torchvision],
-        )
+        Row("speed", f"{what}{backbones}, {side}", "photos/s", rate[torchvision], rate[carseg], note=notes[torchvision])
         for carseg, backbones in ((CARSEG, ""), (CARSEG_RESNET50, ", ResNet-50 on both sides"))
         for torchvision, side in sides.items()
     ]
 
 
 def inference_speed(
-    systems: Mapping[str, System],
-    batches: list[Batch],
-    repeats: int,
-    info: dict[str, Any],
-    are_trained: bool,
+    systems: Mapping[str, System], batches: list[Batch], repeats: int, info: dict[str, Any], are_trained: bool
 ) -> list[Row]:
     """The rows of inference, as `training_speed` has them of training.
 

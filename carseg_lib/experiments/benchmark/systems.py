@@ -68,9 +68,7 @@ def carseg_system(config: RunConfig, body_types: tuple[str, ...], name: str) -> 
         model.eval()
         _, found = model(images.to(device))
         height, width = images.shape[-2:]
-        return [
-            photo_detections(one, (width, height), (height, width), body_types, config.model) for one in found
-        ]
+        return [photo_detections(one, (width, height), (height, width), body_types, config.model) for one in found]
 
     return System(name, model, optimizer, step, predict)
 

@@ -9,9 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 
-def interleaved(
-    actions: Mapping[str, Callable[[], object]], repeats: int, warmups: int = 1
-) -> dict[str, list[float]]:
+def interleaved(actions: Mapping[str, Callable[[], object]], repeats: int, warmups: int = 1) -> dict[str, list[float]]:
     """Seconds of each action, one of each in turn.
 
     Args:

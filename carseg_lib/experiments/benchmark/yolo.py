@@ -54,10 +54,7 @@ def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Pa
         CarsegError: it failed; the message holds its last lines.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    parts = {
-        split: CarDataset(dataset, split, config.inputs, config.seed).photos
-        for split in ("train", "validation")
-    }
+    parts = {split: CarDataset(dataset, split, config.inputs, config.seed).photos for split in ("train", "validation")}
     for split, photos in parts.items():
         write_split(folder / split, dataset, photos)
     names = dict(enumerate(dataset.body_types))
@@ -77,12 +74,7 @@ def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Pa
     found = folder / "predictions"
     _run(
         [
-            *(
-                "segment",
-                "predict",
-                f"model={folder / 'trained' / 'weights' / 'last.pt'}",
-                "name=predictions",
-            ),
+            *("segment", "predict", f"model={folder / 'trained' / 'weights' / 'last.pt'}", "name=predictions"),
             *(f"source={folder / 'validation' / 'images'}", "save_txt=True", "save_conf=True", "save=False"),
             *(f"conf={config.model.score_threshold}", "retina_masks=True", *common),
         ],
@@ -90,9 +82,7 @@ def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Pa
     )
     detections = read_detections(found / "labels", parts["validation"], dataset.body_types)
     history = pd.read_csv(folder / "trained" / "results.csv", skipinitialspace=True)
-    accuracy, mask_ap = score_predictions(
-        photo_predictions(detections, parts["validation"]), detections, dataset
-    )
+    accuracy, mask_ap = score_predictions(photo_predictions(detections, parts["validation"]), detections, dataset)
     taken = float(history["time"].iloc[-1])
     return Quality(len(history), taken, accuracy, mask_ap, ((taken, accuracy),))
 

@@ -13,6 +13,7 @@ import numpy as np
 from carseg_lib.core.classes import ANY_CAR
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
+from carseg_lib.data.boxes import largest_instance
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.locate import locate_photos
@@ -20,15 +21,8 @@ from carseg_lib.data.masks import decode_mask, mask_iou
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine.pseudo_labels.run import NONE, cache_folder, make_annotator
-from carseg_lib.engine.pseudo_labels.selection import (
-    Annotator,
-    annotate,
-    given_boxes,
-    read_cached,
-    select_instance,
-)
+from carseg_lib.engine.pseudo_labels.selection import Annotator, annotate, given_boxes, read_cached, select_instance
 from carseg_lib.evaluation.bootstrap import mean_estimate
-from carseg_lib.evaluation.evaluate import largest_instance
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +80,7 @@ def measure(annotator: Annotator, catalogue: Catalogue, run: Run) -> dict[str, A
     for photo in catalogue.photos.itertuples():
         instances = read_cached(folder, annotator, photo.file_sha256, given[photo.photo_id])
         largest = largest_instance(cars[photo.photo_id], photo.body_type)
-        car = dict(zip(catalogue.instances.columns, largest, strict=True))
+        car = {column: getattr(largest, column) for column in catalogue.instances.columns}
         known = car if annotator.uses_boxes else {"box_origin": "whole frame"}
         chosen = select_instance(known, instances, (photo.width, photo.height))
         if chosen:

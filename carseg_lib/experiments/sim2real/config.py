@@ -14,13 +14,7 @@ from carseg_lib.core.data_spec import BUILTIN
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.experiments.plan import (
-    Plan,
-    existing_file,
-    experiment_folder,
-    read_settings,
-    whole_number,
-)
+from carseg_lib.experiments.plan import Plan, existing_file, experiment_folder, read_settings, whole_number
 from carseg_lib.experiments.subsets import photo_count
 from carseg_lib.experiments.trials import MODEL, Trial
 

@@ -53,15 +53,11 @@ def versions(results: Mapping[str, Any]) -> AccessibleFigure:
         for axes, measure in zip(panels[:: 1 + with_masks], MEASURES, strict=False):
             if real[measure] is not None:
                 axes.axvline(real[measure]["value"], color=OTHER_COLOUR, linewidth=1.4, zorder=0)
-        note += (
-            f"; blue line: trained on {real['photos']:,} real photos instead, from {real['start']} weights"
-        )
+        note += f"; blue line: trained on {real['photos']:,} real photos instead, from {real['start']} weights"
     for body_type in results["evaluated"]["photos"]:
         shares = [row["recall"][body_type] for row in rows]
         places = [(share["value"], i) for i, share in enumerate(shares) if share]
-        panels[1].plot(
-            *zip(*places, strict=True), "o", color=class_color(body_type), label=body_type, alpha=0.9
-        )
+        panels[1].plot(*zip(*places, strict=True), "o", color=class_color(body_type), label=body_type, alpha=0.9)
     labels = ["accuracy", "the same, of each type", "mask IoU (mean)"]
     if with_masks:
         _dots(panels[2], [row["mask_iou"] for row in rows], RENDERED_COLOUR)
@@ -74,9 +70,7 @@ def versions(results: Mapping[str, Any]) -> AccessibleFigure:
         percent_axis(axes.xaxis, label)
     figure.legend(*panels[1].get_legend_handles_labels(), loc="outside lower left", ncols=4)
     photos = " or ".join(f"{number:,}" for number in sorted({row["photos"] for row in rows}))
-    note = (
-        f"n = {rows[0]['accuracy']['n']:,} real validation photos; {photos} rendered training photos. {note}."
-    )
+    note = f"n = {rows[0]['accuracy']['n']:,} real validation photos; {photos} rendered training photos. {note}."
     found = "; ".join(f"{row['version']} {percent(row['accuracy']['value'])}" for row in rows)
     return add_title(figure, title, note, alt=f"{title}, accuracy: {found}. {note}")
 
@@ -123,9 +117,7 @@ def curve(results: Mapping[str, Any]) -> AccessibleFigure:
     )
     note += f"; means of {trainings} trainings, each a small dot" if trainings > 1 else ""
     note += "; 0: the rendered start as it is." if 0 in numbers else "."
-    found = "; ".join(
-        f"{p['start']} start, {p['photos']} photos: {percent(p['accuracy']['value'])}" for p in points
-    )
+    found = "; ".join(f"{p['start']} start, {p['photos']} photos: {percent(p['accuracy']['value'])}" for p in points)
     return add_title(figure, title, note, alt=f"{title} Accuracy: {found}. {note}")
 
 
@@ -138,9 +130,7 @@ def _dots(axes: Axes, estimates: Sequence[Mapping[str, Any]], colour: str) -> No
         axes.annotate(percent(value), (value, place), (0, 7), ha="center", **_LABEL)
 
 
-def _bars(
-    axes: Axes, places: Sequence[int], estimates: Sequence[Mapping[str, Any]], start: str, aside: bool
-) -> None:
+def _bars(axes: Axes, places: Sequence[int], estimates: Sequence[Mapping[str, Any]], start: str, aside: bool) -> None:
     """The points of one start, joined; two starts stand side by side."""
     rendered = start == "rendered"
     colour = RENDERED_COLOUR if rendered else OTHER_COLOUR
@@ -153,9 +143,7 @@ def _bars(
         side: dict[str, Any] = {"xytext": (-7, -3), "ha": "right"}
         if rendered:
             side = {"xytext": (7, -3), "ha": "left"}
-        axes.annotate(
-            percent(value), (place, value), textcoords="offset points", size=8, color=colour, **side
-        )
+        axes.annotate(percent(value), (place, value), textcoords="offset points", size=8, color=colour, **side)
 
 
 def _trainings(axes: Axes, results: Mapping[str, Any], numbers: list[int], start: str, measure: str) -> None:

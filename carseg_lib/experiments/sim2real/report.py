@@ -66,9 +66,7 @@ def sentences(results: Mapping[str, Any]) -> list[str]:
         )
         if last["mask_iou"]:
             overlap = f"{percent(last['mask_iou']['value'])} ({interval(last['mask_iou'])})"
-            found.append(
-                f"Its masks have a mean IoU (intersection over union) of {overlap} with the labelled masks."
-            )
+            found.append(f"Its masks have a mean IoU (intersection over union) of {overlap} with the labelled masks.")
         best = max(versions, key=lambda trial: trial["accuracy"]["value"])
         if best is not last:
             significant = best["accuracy"]["low"] > last["accuracy"]["value"]

@@ -15,11 +15,7 @@ from carseg_lib.experiments.trials import Experiment, Trial
 
 
 def write_sim2real_results(
-    plan: Sim2RealPlan,
-    experiment: Experiment,
-    trials: Sequence[Trial],
-    real: Catalogue,
-    eval_dataset: Catalogue,
+    plan: Sim2RealPlan, experiment: Experiment, trials: Sequence[Trial], real: Catalogue, eval_dataset: Catalogue
 ) -> dict[str, Any]:
     """Write the files of `experiments.results.write_results`, with the curve in results.json.
 

@@ -37,9 +37,7 @@ def run_sim2real(plan: Sim2RealPlan) -> Path:
     from carseg_lib.experiments.sim2real.report import write_sim2real_report  # imports matplotlib
 
     with open_experiment(plan) as experiment:
-        catalogues = {
-            version: experiment.catalogue(plan.run_on(version).config) for version in ("", *plan.rendered)
-        }
+        catalogues = {version: experiment.catalogue(plan.run_on(version).config) for version in ("", *plan.rendered)}
         trials = planned_trials(plan, catalogues)
         _check_data(plan, catalogues)
         if plan.start:
@@ -63,8 +61,6 @@ def _check_data(plan: Sim2RealPlan, catalogues: Mapping[str, Catalogue]) -> None
     for version, data in plan.rendered.items():
         rendered = catalogues[version]
         if both := set(rendered.photos.pixel_sha256) & validation:
-            raise CarsegError(
-                f"SYNTHETIC={data}: {len(both)} of its photos are validation photos of {given}."
-            )
+            raise CarsegError(f"SYNTHETIC={data}: {len(both)} of its photos are validation photos of {given}.")
         if real.has_masks and not rendered.has_masks:
             raise CarsegError(f"SYNTHETIC={data} has no masks, and {given} has: masks are compared too.")

@@ -83,7 +83,5 @@ def collect_figures(
                     of = f"{photos[part]:,} {part} photos" if of_split else ""
                     text = caption.format(type=part, of=of)
                     groups[group].append(figure_on_page(path, text, part if of_split else ""))
-    groups["more"] = [
-        figure_on_page(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()
-    ]
+    groups["more"] = [figure_on_page(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()]
     return groups

@@ -113,10 +113,7 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
             f"The paper's {percent(claimed)} lies below this interval: on these data the claim holds, and this run "
             f"exceeds it by {100 * (accuracy['value'] - claimed):.1f} points.",
         ),
-        "no interval": (
-            "no verdict",
-            f"Without an interval there is no verdict on the paper's {percent(claimed)}.",
-        ),
+        "no interval": ("no verdict", f"Without an interval there is no verdict on the paper's {percent(claimed)}."),
     }
     word, conclusion = conclusions[position]
     if metrics.get("run", {}).get("profile") == "smoke":
@@ -125,9 +122,7 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
     types = other_types(metrics)
     if types:
         word, tone = "no verdict", "neutral"
-        conclusion = (
-            f"These body types ({', '.join(types)}) are not the paper's four: no verdict on its claim."
-        )
+        conclusion = f"These body types ({', '.join(types)}) are not the paper's four: no verdict on its claim."
     sentences = [measured, conclusion]
     other = metrics["splits"].get("validation")
     if split == "test" and other and not types:
@@ -156,9 +151,7 @@ def comparison(metrics: Mapping[str, Any]) -> tuple[list[Row], list[Row], dict[s
         The headline claims, the averages over epochs, and Table 1 by body type.
     """
     tables = {
-        split: claims.compare_with_paper(dict(metrics), split)
-        for split in COMPARED
-        if split in metrics["splits"]
+        split: claims.compare_with_paper(dict(metrics), split) for split in COMPARED if split in metrics["splits"]
     }
     headline: list[Row] = []
     averages: list[Row] = []
@@ -239,8 +232,7 @@ def significant_slices(metrics: pd.DataFrame, odds: pd.DataFrame) -> list[str]:
     clear = pooled[(pooled["high"] < 1) | (pooled["low"] > 1)]
     if len(pooled):
         named = [
-            f"{row.measure} (odds × {row.odds_ratio:.2f}, {row.low:.2f}–{row.high:.2f})"
-            for row in clear.itertuples()
+            f"{row.measure} (odds × {row.odds_ratio:.2f}, {row.low:.2f}–{row.high:.2f})" for row in clear.itertuples()
         ]
         texts.append(
             f"In the regression on all {len(pooled)} measures, per standard deviation of each: "
@@ -281,9 +273,7 @@ def limitations(
         if few:
             texts.append(f"Few training photos of some types ({', '.join(few)}): they are learned badly.")
         if small:
-            texts.append(
-                f"Few {split} photos of some types ({', '.join(small)}): their numbers are imprecise."
-            )
+            texts.append(f"Few {split} photos of some types ({', '.join(small)}): their numbers are imprecise.")
     if data["boxes"] == "whole frame":
         texts.append(
             "These data have no boxes. The whole frame replaces each box, so box AP and box IoU do not measure "

@@ -79,9 +79,7 @@ class RunFiles:
         try:
             return pd.read_csv(path)
         except (OSError, ValueError) as error:
-            raise CarsegError(
-                f"{path} is not a readable table ({error}). Delete it and run again."
-            ) from error
+            raise CarsegError(f"{path} is not a readable table ({error}). Delete it and run again.") from error
 
     @cached_property
     def split(self) -> str:

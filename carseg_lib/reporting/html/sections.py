@@ -51,8 +51,7 @@ class Section:
 def page_sections(run: RunFiles) -> list[Section]:
     """The sections of a run's page, in order; one without content ("more figures") is left out."""
     made = [
-        Section(name, heading, link or heading, content(run))
-        for name, (heading, link, content) in _SECTIONS.items()
+        Section(name, heading, link or heading, content(run)) for name, (heading, link, content) in _SECTIONS.items()
     ]
     return [section for section in made if section.name != "more" or section.content["figures"]]
 
@@ -78,11 +77,7 @@ def results(run: RunFiles) -> dict[str, Any]:
     headline = claims.HEADLINE
     cards = [
         (f"Accuracy, {split}", scores["accuracy"], headline["accuracy"]),
-        (
-            "Accuracy, validation",
-            other and other["accuracy"],
-            claims.claimed_number("average validation accuracy"),
-        ),
+        ("Accuracy, validation", other and other["accuracy"], claims.claimed_number("average validation accuracy")),
         ("Accuracy, training sample", training, claims.claimed_number("average training accuracy")),
         (f"F1, macro, {split}", scores["macro"]["f1"], headline["f1"]),
         (f"Precision, macro, {split}", scores["macro"]["precision"], headline["precision"]),
@@ -183,9 +178,7 @@ def misclassifications(run: RunFiles) -> dict[str, Any]:
     """The most frequent confusions of every split, and the misclassified photos of the verdict's split."""
     splits = run.metrics["splits"]
     return {
-        "confusions": {
-            name: findings.most_frequent_confusions(part["confusion"]) for name, part in splits.items()
-        },
+        "confusions": {name: findings.most_frequent_confusions(part["confusion"]) for name, part in splits.items()},
         "photos": _misclassified(run),
         "figures": run.figures["examples"],
     }

@@ -112,20 +112,12 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     area = 30 + 370 * sizes["n"] / sizes["n"].max()
     left.scatter(sizes["width"], sizes["height"], s=area, color="#4A6B8A", alpha=0.55, linewidth=0)
     left.scatter(
-        *PAPER_SIZE,
-        marker="+",
-        s=160,
-        color=style.PAPER_COLOUR,
-        linewidth=1.6,
-        label="the paper: 240 × 160",
-        zorder=3,
+        *PAPER_SIZE, marker="+", s=160, color=style.PAPER_COLOUR, linewidth=1.6, label="the paper: 240 × 160", zorder=3
     )
     if len(sizes) <= 3:
         for row in sizes.itertuples():
             text = f"{row.width} × {row.height}: {row.n:,} photos"
-            left.annotate(
-                text, (row.width, row.height), (0, 15), textcoords="offset points", ha="center", size=8.5
-            )
+            left.annotate(text, (row.width, row.height), (0, 15), textcoords="offset points", ha="center", size=8.5)
     for limits, side in ((left.set_xlim, "width"), (left.set_ylim, "height")):
         low, high = (
             min(photos[side].min(), PAPER_SIZE[side == "height"]),
@@ -190,9 +182,7 @@ def brightness(catalogue: Catalogue) -> AccessibleFigure:
     panels[0].set_xticks([0, 0.5, 1])
     panels[0].margins(y=0.2)
     percent_axis(panels[0].yaxis, "photos of the type")
-    note = (
-        f"n = {len(photos):,} photos; 0 is black, 1 is white. A difference could reveal the class to a model."
-    )
+    note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A difference could reveal the class to a model."
     return add_title(figure, "Brightness of the photos", note)
 
 
@@ -214,24 +204,17 @@ def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
     """Share of the photo that a box covers, its aspect ratio, and the position of its centre."""
     table = _placed(catalogue)
     if table.empty or (table["box_origin"] == "whole frame").all():
-        return empty_figure(
-            "The boxes", "These data have no boxes: the whole frame of each photo replaces them."
-        )
+        return empty_figure("The boxes", "These data have no boxes: the whole frame of each photo replaces them.")
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
     figure = new_figure(8.4, 2.7 + 0.4 * max(0, len(types) - 4))
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
-    for axes, column, label in (
-        (panels[0], "share", "share of the photo"),
-        (panels[1], "aspect", "width / height"),
-    ):
+    for axes, column, label in ((panels[0], "share", "share of the photo"), (panels[1], "aspect", "width / height")):
         values = [table.loc[table["body_type"] == t, column] for t in types]
         _boxes_by_type(axes, values, types, catalogue.body_types)
         axes.set_xlabel(label)
         axes.grid(True, axis="x")
         axes.invert_yaxis()
-    panels[0].set_yticks(
-        range(1, len(types) + 1), [f"{t}\nn = {(table['body_type'] == t).sum():,}" for t in types]
-    )
+    panels[0].set_yticks(range(1, len(types) + 1), [f"{t}\nn = {(table['body_type'] == t).sum():,}" for t in types])
     panels[1].set_yticks(range(1, len(types) + 1), [""] * len(types))
     percent_axis(panels[0].xaxis, "share of the photo's area")
     panels[0].set_title("Size of the box")
@@ -276,9 +259,7 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
         rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))]
         shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
         fills[body_type] = np.array(share)
-        axes.imshow(
-            np.mean(shapes, axis=0), cmap=_fade(class_color(body_type, catalogue.body_types)), vmin=0, vmax=1
-        )
+        axes.imshow(np.mean(shapes, axis=0), cmap=_fade(class_color(body_type, catalogue.body_types)), vmin=0, vmax=1)
         axes.set_title(f"{body_type} (n = {len(rows):,})")
         style.plain_image(axes)
     axes = bottom.subplots()

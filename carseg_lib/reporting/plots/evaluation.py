@@ -77,8 +77,7 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
         f"no car found in {none:,}."
     )
     rows = "; ".join(
-        f"of {sums[i, 0]} {t}, "
-        + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
+        f"of {sums[i, 0]} {t}, " + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
         for i, t in enumerate(types)
     )
     return add_title(
@@ -126,12 +125,7 @@ def pr_curves(
             area = -float(np.sum(np.diff(recall) * precision[:-1]))
             axes.step(recall, precision, where="post", color=class_color(body_type, tuple(body_types)))
             axes.fill_between(
-                recall,
-                precision,
-                step="post",
-                color=class_color(body_type, tuple(body_types)),
-                alpha=0.1,
-                linewidth=0,
+                recall, precision, step="post", color=class_color(body_type, tuple(body_types)), alpha=0.1, linewidth=0
             )
             axes.text(
                 0.06,
@@ -169,9 +163,7 @@ def pr_curves(
 
 @with_theme
 def table_bars(
-    comparison: pd.DataFrame,
-    body_types: Sequence[str] = BODY_TYPES,
-    split: str = "test",
+    comparison: pd.DataFrame, body_types: Sequence[str] = BODY_TYPES, split: str = "test"
 ) -> AccessibleFigure:
     """Precision, recall, F1 and accuracy of each type with intervals, and the numbers of Table 1.
 
@@ -193,13 +185,7 @@ def table_bars(
             if pd.notna(row["ours"]):
                 axes.barh(k, row["ours"], 0.62, color=class_color(body_type, tuple(body_types)), alpha=0.85)
                 if pd.notna(row["low"]) and pd.notna(row["high"]):
-                    axes.plot(
-                        [row["low"], row["high"]],
-                        [k, k],
-                        color=style.INK,
-                        linewidth=1.4,
-                        solid_capstyle="butt",
-                    )
+                    axes.plot([row["low"], row["high"]], [k, k], color=style.INK, linewidth=1.4, solid_capstyle="butt")
             if pd.notna(row["paper"]):
                 axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=PAPER_COLOUR, linewidth=2.4)
             drawn.append(f"{body_type} {measure} {_in_words(row)}")
@@ -287,9 +273,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
                     linewidth=0,
                 )
                 if estimate.get("low") is not None:
-                    axes.plot(
-                        [place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4
-                    )
+                    axes.plot([place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4)
                 top = max(estimate["value"], estimate.get("high") or 0)
                 axes.text(place, top + 0.02, percent(estimate["value"], 0), ha="center", size=8, color=QUIET)
             crowded = {"rotation": 30, "ha": "right"} if len(names) > 5 else {}
@@ -301,8 +285,6 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
     left.set_title("All types")
     right.set_title("AP of each type")
     note = f"n = {n:,} {split} photos. Line: 95% interval. " + (
-        "Plain: boxes; hatched: masks."
-        if len(kinds) == 2
-        else f"Only {kinds[0]} AP: the other has no labels."
+        "Plain: boxes; hatched: masks." if len(kinds) == 2 else f"Only {kinds[0]} AP: the other has no labels."
     )
     return add_title(figure, f"COCO average precision, {split}", note)

@@ -18,25 +18,12 @@ from carseg_lib.data.metadata import SHAPE, attribute_description, attribute_str
 from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import class_color, class_colors
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    AccessibleFigure,
-    add_title,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, new_figure, percent_axis, with_theme
 
 if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
 
-VARIETY = (
-    "view",
-    "light",
-    "ground",
-    "background",
-    "occluder",
-    "colour",
-)  # in which the samples should differ
+VARIETY = ("view", "light", "ground", "background", "occluder", "colour")  # in which the samples should differ
 NUMBERS = {  # parameter → label of its axis; shares are in percent
     "camera_height": "camera's height (m)",
     "focal_length": "focal length (mm)",
@@ -98,9 +85,7 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
         axes = figure.add_subplot(lines, _COLUMNS, k + 1)
         axes.imshow(read_photo(catalogue.root / photo_id))
         style.plain_image(axes)
-        axes.set_title(
-            body_type, size=9, color=class_color(body_type, catalogue.body_types), weight="bold", pad=3
-        )
+        axes.set_title(body_type, size=9, color=class_color(body_type, catalogue.body_types), weight="bold", pad=3)
         words = [parameters.at[photo_id, name] for name in shown[:4]]
         axes.set_xlabel(", ".join(word for word in words if word and word != "none"), size=7.5, loc="left")
     note = (
@@ -197,11 +182,7 @@ def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
             if len(part):
                 heights = np.histogram(part, bins)[0] / len(part)
                 axes.stairs(
-                    heights,
-                    bins,
-                    color=class_color(body_type, catalogue.body_types),
-                    linewidth=1.5,
-                    label=body_type,
+                    heights, bins, color=class_color(body_type, catalogue.body_types), linewidth=1.5, label=body_type
                 )
         axes.set_xlabel(NUMBERS[name])
         axes.margins(y=0.08)
@@ -282,9 +263,7 @@ def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
 
 
 def _strips(catalogue: Catalogue, of_shape: bool) -> dict[str, Path]:
-    return {
-        name: path for name, path in attribute_strips(catalogue).items() if name.startswith(SHAPE) == of_shape
-    }
+    return {name: path for name, path in attribute_strips(catalogue).items() if name.startswith(SHAPE) == of_shape}
 
 
 def _with_types(catalogue: Catalogue) -> pd.DataFrame:
@@ -300,11 +279,7 @@ def _categories(parameters: pd.DataFrame) -> list[str]:
 
 
 def _pairs(parameters: pd.DataFrame) -> list[tuple[str, str]]:
-    return [
-        pair
-        for pair in SHAPES
-        if all(name in parameters and parameters[name].dtype == "float64" for name in pair)
-    ]
+    return [pair for pair in SHAPES if all(name in parameters and parameters[name].dtype == "float64" for name in pair)]
 
 
 def _label(name: str) -> str:

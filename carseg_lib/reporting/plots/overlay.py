@@ -35,9 +35,7 @@ def overlay(
     picture = photo.convert("RGB")
     if mask is not None:
         if mask.shape != (picture.height, picture.width):
-            raise ValueError(
-                f"mask of shape {mask.shape} on a photo of {picture.height} × {picture.width} (h × w)"
-            )
+            raise ValueError(f"mask of shape {mask.shape} on a photo of {picture.height} × {picture.width} (h × w)")
         pixels, inside = np.asarray(picture).copy(), mask.astype(bool)
         pixels[inside] = (0.55 * pixels[inside] + 0.45 * np.array(tone)).astype(np.uint8)
         pixels[_edge(inside, max(1, round(min(picture.size) / 250)))] = tone
@@ -62,9 +60,7 @@ def _edge(mask: np.ndarray, width: int) -> np.ndarray:
     return mask & ~inner
 
 
-def _tag(
-    pen: ImageDraw.ImageDraw, size: tuple[int, int], corner: tuple[float, float], label: str, tone: tuple
-) -> None:
+def _tag(pen: ImageDraw.ImageDraw, size: tuple[int, int], corner: tuple[float, float], label: str, tone: tuple) -> None:
     """A label on a filled background, above the corner of a box if there is space, inside the photo."""
     font = ImageFont.load_default(max(11, round(min(size) / 20)))
     left, top, right, bottom = pen.textbbox((0, 0), label, font=font)
@@ -74,6 +70,4 @@ def _tag(
     y = corner[1] - high if corner[1] >= high else min(max(0, corner[1]), max(0, size[1] - high))
     pen.rectangle((x, y, x + wide, y + high), fill=tone)
     bright = 0.299 * tone[0] + 0.587 * tone[1] + 0.114 * tone[2] > 140
-    pen.text(
-        (x + pad - left, y + pad - top), label, font=font, fill=(20, 20, 20) if bright else (255, 255, 255)
-    )
+    pen.text((x + pad - left, y + pad - top), label, font=font, fill=(20, 20, 20) if bright else (255, 255, 255))

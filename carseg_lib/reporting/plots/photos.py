@@ -21,13 +21,7 @@ from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import NO_DETECTION_COLOR, class_color, class_colors
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import Box
-from carseg_lib.reporting.plots.style import (
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    new_figure,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
@@ -100,10 +94,7 @@ def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -
             _show(axes, photo, photo.size)
             axes.set_title(f"{split or 'no split'}: {_short(photo_id, 24)}", size=7, color=style.QUIET, pad=3)
         panels[2 * k].set_xlabel(f"pair {k + 1}: {pair.distance} of 64 bits differ", size=7.5, loc="left")
-    note = (
-        f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, "
-        "side by side."
-    )
+    note = f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, side by side."
     return add_title(figure, "Near duplicates", note)
 
 
@@ -154,9 +145,7 @@ def augmentation_grid(
         _draw(axes, box, mask, _EXAMPLE)
         axes.set_title("original" if k == 0 else f"version {k}", size=8, color=style.QUIET, pad=3)
     masked = any(mask is not None for *_, mask in (original, *augmented))
-    note = f"{len(augmented)} random augmentations of one photo; frame: box" + (
-        "; shade: mask." if masked else "."
-    )
+    note = f"{len(augmented)} random augmentations of one photo; frame: box" + ("; shade: mask." if masked else ".")
     return add_title(figure, title, note)
 
 
@@ -234,11 +223,7 @@ def mask_comparison_grid(
         true = masks.decode_mask(truth[row.photo_id], height, width)
         ours = masks.decode_mask(row.mask, height, width) if _given(row.mask) else np.zeros_like(true)
         _show(axes, _photo(photos, row.photo_id).convert("L").convert("RGB"), (width, height))
-        for name, where in (
-            ("both", ours & true),
-            ("only predicted", ours & ~true),
-            ("only labelled", true & ~ours),
-        ):
+        for name, where in (("both", ours & true), ("only predicted", ours & ~true), ("only labelled", true & ~ours)):
             _shade(axes, where, AGREEMENT_COLOURS[name], 0.6)
         iou = "no car found" if pd.isna(row.mask_iou) or not _given(row.mask) else f"IoU {row.mask_iou:.2f}"
         axes.set_title(f"{row.body_type}: {iou}", size=8, pad=3)
@@ -251,9 +236,7 @@ def mask_comparison_grid(
     return add_title(figure, title, note)
 
 
-def _grid(
-    cells: int, columns: int, shape: tuple[float, float] = (3, 2)
-) -> tuple[AccessibleFigure, list[Axes]]:
+def _grid(cells: int, columns: int, shape: tuple[float, float] = (3, 2)) -> tuple[AccessibleFigure, list[Axes]]:
     """Empty panels for `cells` photos of about `shape` (width, height)."""
     columns = max(1, min(columns, cells))
     lines = math.ceil(cells / columns)

@@ -56,9 +56,7 @@ def mask_quality(catalogue: Catalogue, rejected: pd.DataFrame, min_quality: floa
         min_quality: the quality below which a photo is rejected, 0..1.
     """
     title = "Quality of the pseudo-masks"
-    cars = pd.concat([catalogue.instances, rejected[catalogue.instances.columns]]).dropna(
-        subset=["mask_quality"]
-    )
+    cars = pd.concat([catalogue.instances, rejected[catalogue.instances.columns]]).dropna(subset=["mask_quality"])
     if cars.empty:
         return empty_figure(title, "There are no pseudo-masks.")
     figure = new_figure(7.5, 2.6)

@@ -52,11 +52,7 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
     """
     titles = [a.title for a in ATTRIBUTES if (table["attribute"] == a.title).any()]
     levels = table[table["body_type"] == ""]
-    rows = [
-        (title, level)
-        for title in titles
-        for level in levels.loc[levels["attribute"] == title, "level"].unique()
-    ]
+    rows = [(title, level) for title in titles for level in levels.loc[levels["attribute"] == title, "level"].unique()]
     places = np.arange(len(rows)) + np.array([titles.index(title) for title, _ in rows]) * 1.3 + 0.9
     splits = list(levels["split"].unique())
     masks = levels["mask_iou"].notna().any()
@@ -73,33 +69,22 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
                     row = part.loc[key]
                     pale = 0.35 if row["n"] < FEW else 1.0
                     y = place + 0.3 * (k - (len(splits) - 1) / 2)
-                    axes.plot(
-                        [row[low], row[high]],
-                        [y, y],
-                        color=SPLIT_COLOURS[split],
-                        alpha=0.5 * pale,
-                        linewidth=2,
-                    )
+                    axes.plot([row[low], row[high]], [y, y], color=SPLIT_COLOURS[split], alpha=0.5 * pale, linewidth=2)
                     axes.plot(row[name], y, "o", color=SPLIT_COLOURS[split], alpha=pale)
         axes.grid(True, axis="x")
         axes.tick_params(axis="y", length=0)
         axes.set_title("Accuracy" if name == "accuracy" else "Mean mask IoU")
         percent_axis(axes.xaxis, "")
-    numbers = {
-        split: levels[levels["split"] == split].set_index(["attribute", "level"])["n"] for split in splits
-    }
+    numbers = {split: levels[levels["split"] == split].set_index(["attribute", "level"])["n"] for split in splits}
     labels = [
-        f"{level}  (n = {', '.join(f'{numbers[s].get((title, level), 0):,}' for s in splits)})"
-        for title, level in rows
+        f"{level}  (n = {', '.join(f'{numbers[s].get((title, level), 0):,}' for s in splits)})" for title, level in rows
     ]
     panels[0].set_yticks(places, labels, size=8)
     panels[0].set_ylim(places[-1] + 0.8, -0.6)
     heads = {title: min(p for p, (t, _) in zip(places, rows, strict=True) if t == title) for title in titles}
     for title, place in heads.items():
         where = panels[0].get_yaxis_transform()
-        panels[0].text(
-            -0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold"
-        )
+        panels[0].text(-0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold")
     for split in splits:
         n = int(levels.loc[(levels["split"] == split) & (levels["attribute"] == ALL), "n"].iloc[0])
         panels[0].plot([], [], "o", color=SPLIT_COLOURS[split], label=f"{split} (n = {n:,})")
@@ -109,12 +94,8 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
         f"Line: 95% interval; dashed: all photos of the split; pale: fewer than {FEW} photos. n: {', '.join(splits)}. "
         f"About one in twenty of the {len(rows)} levels differs by chance, and attributes are correlated: see the odds."
     )
-    found = levels[
-        (levels["split"] == splits[0]) & (levels["attribute"] != ALL) & levels["attribute"].isin(titles)
-    ]
-    values = "; ".join(
-        f"{row.attribute} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples()
-    )
+    found = levels[(levels["split"] == splits[0]) & (levels["attribute"] != ALL) & levels["attribute"].isin(titles)]
+    values = "; ".join(f"{row.attribute} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples())
     return add_title(figure, "Accuracy by attribute", note, f"Accuracy by attribute, {splits[0]}. {values}.")
 
 
@@ -224,12 +205,9 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
     )
     strong = table[(table["low"] > 1) | (table["high"] < 1)]
     values = "; ".join(
-        f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})"
-        for r in strong.itertuples()
+        f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})" for r in strong.itertuples()
     )
-    return add_title(
-        figure, "Odds of a correct prediction", note, f"{note} Different from 1: {values or 'none'}."
-    )
+    return add_title(figure, "Odds of a correct prediction", note, f"{note} Different from 1: {values or 'none'}.")
 
 
 def _ticks(table: pd.DataFrame, most: int) -> tuple[list[float], list[str]]:

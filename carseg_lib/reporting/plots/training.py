@@ -91,9 +91,7 @@ def loss_terms(history: pd.DataFrame) -> AccessibleFigure:
     )
     figure.legend(handles, labels, loc="outside lower left", ncols=2)
     return add_title(
-        figure,
-        "The five terms of the loss",
-        f"n = {len(history)} epochs. Each panel has its own scale, from 0.",
+        figure, "The five terms of the loss", f"n = {len(history)} epochs. Each panel has its own scale, from 0."
     )
 
 
@@ -113,12 +111,8 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
         _curve(axes, history, f"{split}_accuracy", split, " (fixed sample)" if split == "train" else "")
         if column in history and history[column].min() > 0:
             low, high = _wilson(history[f"{split}_accuracy"], history[column])
-            axes.fill_between(
-                history["epoch"], low, high, color=style.SPLIT_COLOURS[split], alpha=0.13, linewidth=0
-            )
-        axes.axhline(
-            PAPER_ACCURACY[split], color=style.SPLIT_COLOURS[split], linewidth=1.1, linestyle=(0, (5, 3))
-        )
+            axes.fill_between(history["epoch"], low, high, color=style.SPLIT_COLOURS[split], alpha=0.13, linewidth=0)
+        axes.axhline(PAPER_ACCURACY[split], color=style.SPLIT_COLOURS[split], linewidth=1.1, linestyle=(0, (5, 3)))
     for split, value in PAPER_ACCURACY.items():
         above = split == "validation"
         axes.annotate(
@@ -164,9 +158,7 @@ def _curve(axes: Axes, history: pd.DataFrame, column: str, split: str, more: str
     marker = "o" if split == "train" else "s"
     points = marker if len(history) <= 40 else ""
     axes.margins(y=0.12)
-    axes.plot(
-        history["epoch"], history[column], marker=points, color=style.SPLIT_COLOURS[split], label=split + more
-    )
+    axes.plot(history["epoch"], history[column], marker=points, color=style.SPLIT_COLOURS[split], label=split + more)
 
 
 def _epochs(axes: Axes, history: pd.DataFrame) -> None:

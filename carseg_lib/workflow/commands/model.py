@@ -35,9 +35,7 @@ def eval_annotator(**options: str) -> None:
     evaluate_annotator(study)
 
 
-@click.command(
-    "train-segmenter", cls=CarsegCommand, help="train the car segmenter, the source of pseudo-masks"
-)
+@click.command("train-segmenter", cls=CarsegCommand, help="train the car segmenter, the source of pseudo-masks")
 @variables("data", "classes", "run", "seed", "device", "nproc", "weights", "set", "real")
 def train_segmenter(run: str, real: str, **options: str) -> None:
     """Train and measure a car segmenter."""

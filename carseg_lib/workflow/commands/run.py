@@ -13,9 +13,7 @@ from carseg_lib.workflow.commands.options import STUDY, create_run, open_run, sh
 
 @click.command("run", cls=CarsegCommand, help="run the study; what is up to date is not run again")
 @variables(*STUDY)
-@click.option(
-    "--until", default="report", metavar="STAGE", help="last stage, e.g. 03_training (default: report)"
-)
+@click.option("--until", default="report", metavar="STAGE", help="last stage, e.g. 03_training (default: report)")
 def run(until: str, **options: str) -> int:
     """Bring a run up to date."""
     from carseg_lib.workflow import pipeline
@@ -23,11 +21,7 @@ def run(until: str, **options: str) -> int:
 
     study = create_run(**options)
     config = study.config
-    other = (
-        ""
-        if options["run"] or study.name == config.profile
-        else f" (run {config.profile} holds other photos)"
-    )
+    other = "" if options["run"] or study.name == config.profile else f" (run {config.profile} holds other photos)"
     print(
         f"run {study.name}{other}: {config.profile} profile, {config.data_as_given}, "
         f"seed {config.seed}, device {config.device}"
@@ -35,9 +29,7 @@ def run(until: str, **options: str) -> int:
     try:
         ran = pipeline.make_run(study, until)
     except NotebookFailedError as error:
-        print(
-            f"{error}\ncarseg: the run failed; nothing of this stage was kept as a result.", file=sys.stderr
-        )
+        print(f"{error}\ncarseg: the run failed; nothing of this stage was kept as a result.", file=sys.stderr)
         return 1
     end = shown(study.page if until == "report" else study.folder)
     print(f"done: {end}" if ran else f"nothing to be done: {end} is up to date")
@@ -53,11 +45,7 @@ def report(run: str, profile: str) -> None:
     print(f"done: {shown(pipeline.make_report(open_run(run, profile)))}")
 
 
-@click.command(
-    "check-reference",
-    cls=CarsegCommand,
-    help="compare a run with its committed reference",
-)
+@click.command("check-reference", cls=CarsegCommand, help="compare a run with its committed reference")
 @variables("run", "profile")
 def check_reference(run: str, profile: str) -> int:
     """Compare a run with its reference; 1 if it differs."""
@@ -66,18 +54,11 @@ def check_reference(run: str, profile: str) -> int:
 
     table = compare_run(study.folder, runs_root() / "reference")
     lines = mismatches(table)
-    print(
-        "\n".join(lines)
-        or f"run {study.name} is like its reference: {len(table)} comparisons, all within tolerance"
-    )
+    print("\n".join(lines) or f"run {study.name} is like its reference: {len(table)} comparisons, all within tolerance")
     return 1 if lines else 0
 
 
-@click.command(
-    "update-reference",
-    cls=CarsegCommand,
-    help="write the numbers of a run as its reference",
-)
+@click.command("update-reference", cls=CarsegCommand, help="write the numbers of a run as its reference")
 @variables("run", "profile")
 def update_reference(run: str, profile: str) -> None:
     """Make a run the reference of its profile and data."""
