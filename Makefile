@@ -105,7 +105,7 @@ train-segmenter: $(READY) ## train the car segmenter on DATA with masks (REAL: o
 ##@ Experiments
 sim2real: $(READY) ## train on rendered cars, measure on the photographs of REAL: reports/sim2real/index.html
 	@$(CARSEG) sim2real
-ablation: $(READY) ## train the variants of notebooks/ablations.yaml: reports/ablation/ablation.md; resumes
+ablation: $(READY) ## train the variants of notebooks/ablations.yaml: reports/ablation/results.md; resumes
 	@$(CARSEG) ablation
 benchmark: $(READY) ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
 	@$(CARSEG) benchmark
@@ -114,7 +114,7 @@ benchmark: $(READY) ## measure speed, quality and memory beside torchvision's Ma
 setup: $(READY) ## install everything into .venv (the other commands do it when needed)
 test: $(READY) ## run the fast tests
 	@$(ENV_PYTHON) -m pytest
-test-slow: $(READY) ## run the slow tests: whole studies, browser, rendering
+test-slow: $(READY) ## run the slow tests: every source by its notebooks, full products of cases, timings
 	@$(ENV_PYTHON) -m pytest -m slow
 check: lint test ## check style, types and imports, and run the fast tests
 lint: typecheck ## check style, types and import contracts
