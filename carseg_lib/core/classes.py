@@ -68,8 +68,7 @@ class ClassMap:
                 _check_same_type(given.setdefault(normalize_name(name), (body_type, name)), (body_type, name))
         for key, entry in given.items():
             _check_same_type(given.get(key + "s", entry), entry)
-        plurals = {key + "s": body_type for key, (body_type, _) in given.items()}
-        return plurals | {key: body_type for key, (body_type, _) in given.items()}
+        return {key + plural: body_type for plural in ("s", "") for key, (body_type, _) in given.items()}
 
     @property
     def named_by_folders(self) -> bool:

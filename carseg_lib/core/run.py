@@ -25,11 +25,7 @@ from carseg_lib.core.profiles import CLI_SETTINGS, nested, profile_path, read_pr
 
 @dataclass(frozen=True)
 class Run(RunPaths):
-    """The checked configuration of one run, and the paths of its files.
-
-    Attributes:
-        config: the configuration.
-    """
+    """The checked configuration of one run, and the paths of its files."""
 
     config: RunConfig
 
@@ -99,24 +95,15 @@ class Run(RunPaths):
                 "their own: RUN=another."
             )
         config = validate(RunConfig, nested(values), where)
-        model_weights = _existing_file(
-            "model.weights", config.model.weights, WEIGHTS, where.get("model.weights", "default")
-        )
-        annotator = _existing_file(
-            "pseudo_labels.source",
-            config.pseudo_labels.source,
-            ANNOTATORS,
-            where.get("pseudo_labels.source", "default"),
-        )
-        return cls(config.updated(model={"weights": model_weights}, pseudo_labels={"source": annotator}))
+        checkpoints = {
+            setting: _existing_file(setting, config.select(setting)[setting], words, where.get(setting, "default"))
+            for setting, words in (("model.weights", WEIGHTS), ("pseudo_labels.source", ANNOTATORS))
+        }
+        return cls(config.updated(**nested(checkpoints)))
 
     @classmethod
     def open(cls, name: str = "quick", *, device: str = "") -> Run:
-        """Read a run from its folder.
-
-        Args:
-            name: of the run.
-            device: another device than the run was made on; empty for the same.
+        """Read a run from its folder, on another device than it was made on if one is given.
 
         Raises:
             CarsegError: there is no such run, its `config.json` is not readable, or no such device.
@@ -153,8 +140,7 @@ class Run(RunPaths):
         """The settings, by dotted name, that differ from the profile's present values."""
         values, _ = read_profile(self.config.profile)
         own = self.config.select("pseudo_labels", "inputs", "model", "train", "eval")
-        usual = {name: values.get(name, field_of(name).default) for name in own}
-        return {name: value for name, value in own.items() if value != usual[name]}
+        return {name: value for name, value in own.items() if value != values.get(name, field_of(name).default)}
 
     def command(self) -> str:
         """The shell command that makes this run."""
@@ -179,16 +165,17 @@ class Run(RunPaths):
     @property
     def weights_file(self) -> Path | None:
         """The file that the initial weights come from, if it is one of this project's or the user's."""
-        if self.config.model.weights == "segmenter":
+        weights = self.config.model.weights
+        if weights == "segmenter":
             return builtin_segmenter()
-        return None if self.config.model.weights in WEIGHTS else Path(self.config.model.weights)
+        return None if weights in WEIGHTS else Path(weights)
 
     @property
     def annotator_file(self) -> Path | None:
         """The file of the annotator, if it is one of this project's or the user's."""
-        if self.config.pseudo_labels.source == "builtin":
-            return builtin_segmenter()
         source = self.config.pseudo_labels.source
+        if source == "builtin":
+            return builtin_segmenter()
         return None if source in ANNOTATORS else Path(source)
 
 
