@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,6 @@ LARGEST_SIDE = 1600  # pixels of the overlay; the JSON is in pixels of the photo
 
 class Predictor:
     """The trained model of a run, for one photo at a time.
-
-    Args:
-        run: A run with a trained model.
 
     Raises:
         CarsegError: As `load_trained`.
@@ -123,7 +120,12 @@ def write_prediction(
     """
     width, height = image.size
     best = detections[0] if detections else None
-    picture = _draw(image, best, body_types) if best else image.copy()
+    if best:
+        mask = decode_mask(best.mask, height, width) if best.mask else None
+        label, colour = f"{best.body_type} {best.score:.2f}", class_color(best.body_type, body_types)
+        picture = overlay(image, best.box, mask, label, colour=colour)
+    else:
+        picture = image.copy()
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:
         picture.save(temporary, format="PNG")
@@ -132,23 +134,14 @@ def write_prediction(
         "width": width,
         "height": height,
         "predicted": best.body_type if best else None,
-        "detections": list(_rows(detections, height, width)),
+        "detections": [
+            {
+                "body_type": one.body_type,
+                "score": one.score,
+                "box": list(one.box),
+                "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
+            }
+            for one in detections
+        ],
     }
     files.write_json(stem.parent / f"{stem.name}.json", content)
-
-
-def _draw(image: Image.Image, best: Detection, body_types: tuple[str, ...]) -> Image.Image:
-    """The photo with the box, the mask, the class and the score of a detection."""
-    mask = decode_mask(best.mask, image.height, image.width) if best.mask else None
-    label = f"{best.body_type} {best.score:.2f}"
-    return overlay(image, best.box, mask, label, colour=class_color(best.body_type, body_types))
-
-
-def _rows(detections: Sequence[Detection], height: int, width: int) -> Iterator[dict[str, object]]:
-    for one in detections:
-        yield {
-            "body_type": one.body_type,
-            "score": one.score,
-            "box": list(one.box),
-            "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
-        }
