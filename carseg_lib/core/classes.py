@@ -117,10 +117,7 @@ class ClassMap:
 
     @classmethod
     def parse(cls, text: str) -> ClassMap:
-        """Read the text of CLASSES.
-
-        Args:
-            text: Empty for the paper's four; `folders`; a list of types; or the path of a YAML file (.yaml, .yml).
+        """Read the text of CLASSES: empty for the paper's four, `folders`, a list, or a YAML file's path (.yaml, .yml).
 
         Raises:
             CarsegError: The text cannot be read, or types contradict each other.
@@ -139,9 +136,8 @@ class ClassMap:
             raise CarsegError(f"{where}: cannot be read ({str(error).lower()})") from None
         for name, equals, aliases in pairs:
             if not name.strip() or (equals and not all(alias.strip() for alias in aliases.split(","))):
-                raise CarsegError(
-                    f"{where}: {name + equals + aliases!r} has an empty name; write type or type=name,name"
-                )
+                given = name + equals + aliases
+                raise CarsegError(f"{where}: {given!r} has an empty name; write type or type=name,name")
         names = tuple(name.strip() for name, _, _ in pairs)
         others = (tuple(map(str.strip, aliases.split(","))) if aliases else () for _, _, aliases in pairs)
         return _checked(where, names, tuple(others))

@@ -161,8 +161,7 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
     shown = f"notebooks/profiles/{path.name}"
     text = path.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        node, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise CarsegError(f"{shown} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(node, yaml.MappingNode):

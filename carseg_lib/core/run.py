@@ -51,13 +51,11 @@ class Run(RunPaths):
         """A run from a user's values, all checked; writes nothing.
 
         Args:
-            name: of the run; empty takes the profile's name, or one with the data's name in it
-                (`paths.default_run_name`) if that run holds the results of other data.
+            name: of the run; empty takes `paths.default_run_name`.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
-            data: `rendered` or empty for the built-in data set; `kaggle:<owner>/<slug>@<version>`; else a folder of
-                photos, a COCO .json file or a .csv table, relative to the current folder.
-            overrides: values that differ from the profile's, by dotted or short name; text is read as the setting's
-                type.
+            data: `rendered` or empty for the built-in data set; `kaggle:<owner>/<slug>@<version>`; else a path of a
+                folder of photos, a COCO .json file or a .csv table.
+            overrides: values that differ from the profile's, by dotted or short name; text is read as their type.
             seed: a whole number, 0 or more.
             device: auto, cpu, cuda or mps.
             num_processes: training processes.
@@ -66,24 +64,20 @@ class Run(RunPaths):
 
         Raises:
             CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data or weights, classes
-                that contradict each other, or the run that is named holds the results of other data.
+                that contradict each other, or a run that holds the results of other data.
         """
         values, rows = read_profile(profile)
         where = {setting: f"{profile_path(profile).name} row {row}" for setting, row in rows.items()}
-        given = dict(overrides or {})
-        resolved = {resolve_name(setting, "SET"): value for setting, value in given.items()}
-        if len(resolved) < len(given):
+        resolved = {resolve_name(setting, "SET"): value for setting, value in (overrides or {}).items()}
+        if len(resolved) < len(overrides or {}):
             raise CarsegError("SET: a setting is given twice, by its short and by its dotted name.")
         if weights:
             if "model.weights" in resolved:
                 raise CarsegError("model.weights is given twice, by WEIGHTS and by SET: keep one of them.")
             resolved["model.weights"] = weights
-        for setting, value in resolved.items():
-            values[setting] = parse_value(field_of(setting), value)
-            where[setting] = "WEIGHTS" if setting == "model.weights" and weights else "SET"
-        for setting, value in (("seed", seed), ("device", device), ("num_processes", num_processes)):
-            values[setting] = parse_value(field_of(setting), value)
-            where[setting] = CLI_SETTINGS[setting]
+        where |= dict.fromkeys(resolved, "SET") | ({"model.weights": "WEIGHTS"} if weights else {}) | CLI_SETTINGS
+        resolved |= {"seed": seed, "device": device, "num_processes": num_processes}
+        values |= {setting: parse_value(field_of(setting), value) for setting, value in resolved.items()}
         data = str(data) or BUILTIN
         source = resolve_source(data)
         values |= {"data.source": source, "data_as_given": data, "profile": profile}

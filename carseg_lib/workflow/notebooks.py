@@ -179,11 +179,7 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 def write_executed(notebook: NotebookNode, folder: Path, name: str) -> list[Path]:
-    """Write an executed notebook and its HTML page, each atomically.
-
-    Returns:
-        Their paths.
-    """
+    """Write an executed notebook and its HTML page, each atomically; returns their paths."""
     page = export_html(notebook, name)
     text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     return [files.write_text(folder / f"{name}.ipynb", text), files.write_text(folder / f"{name}.html", page)]

@@ -58,12 +58,9 @@ class Predictor:
 
 
 def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
-    """Write an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) for a photo, or for each photo of a folder.
+    """Write an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) into `folder` for a photo, or each of a folder's.
 
-    Args:
-        run: A run with a trained model.
-        path: A file, or a folder that is searched with its subfolders.
-        folder: Where the results go; a photo in a subfolder keeps it.
+    Subfolders are searched too, and kept.
 
     Returns:
         Each photo that can be read, with its predicted class or "no car found". The others are logged.
@@ -82,7 +79,6 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
             logger.warning("%s: left out (%s)", photo, error)
             continue
         stem = folder / photo.relative_to(root)
-        files.make_folder(stem.parent)
         write_prediction(photo, image, detections, stem, predictor.body_types)
         best = detections[0] if detections else None
         shown = f"{best.body_type}, score {best.score:.2f}" if best else NO_DETECTION
