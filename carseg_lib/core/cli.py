@@ -2,15 +2,6 @@
 
 Each option's default is an environment variable (`--data`: CARSEG_DATA), which is how make passes its variables on: no
 value passes through a shell. An option's value is the user's text; the command checks it and converts it.
-
-    @click.group(cls=CarsegGroup, help="A study.")
-    def carseg() -> None: ...
-
-    @carseg.command("run", help="run the study")
-    @option("data", "the photos")
-    def run(data: str) -> int: ...
-
-    sys.exit(run_command(carseg, prog="carseg"))
 """
 
 from __future__ import annotations

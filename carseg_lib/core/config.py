@@ -206,10 +206,7 @@ class RunConfig(_Part):
         return {name: value.text if isinstance(value, ClassMap) else value for name, value in found.items()}
 
     def updated(self, **changes: Any) -> Self:
-        """The same configuration with other values, checked as a whole.
-
-        Args:
-            changes: values by setting; a part's name takes a mapping of its settings (`train={"epochs": 3}`).
+        """The same configuration with other values, checked as a whole; a part takes a mapping: `train={"epochs": 3}`.
 
         Raises:
             CarsegError: a value is refused.

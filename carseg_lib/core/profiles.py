@@ -90,9 +90,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def resolve_name(name: str, where: str) -> str:
     """The dotted name of a setting that is given by it or, while that is unique, by its short name.
 
-    Args:
-        name: as the user wrote it.
-        where: for the message: "SET", or a profile and its row.
+    `where` is for the message: "SET", or a profile and its row.
 
     Raises:
         CarsegError: there is no such setting, it has another name or another part now, several settings have that

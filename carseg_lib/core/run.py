@@ -182,8 +182,7 @@ def _existing_file(setting: str, value: str, words: tuple[str, ...], where: str)
     """A setting that is one of some words, or the path of a checkpoint, which is made absolute."""
     if value in words:
         return value
-    path = Path(value).expanduser().resolve()
-    if path.is_file():
+    if (path := Path(value).expanduser().resolve()).is_file():
         return str(path)
     near = difflib.get_close_matches(value.lower(), words, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(words)} or a checkpoint's path."

@@ -79,7 +79,7 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
             logger.warning("%s: left out (%s)", photo, error)
             continue
         stem = folder / photo.relative_to(root)
-        write_prediction(photo, image, detections, stem, predictor.body_types)
+        _write(photo.name, image, detections, stem, predictor.body_types)
         best = detections[0] if detections else None
         shown = f"{best.body_type}, score {best.score:.2f}" if best else NO_DETECTION
         logger.info("%s: %s -> %s.png, %s.json", photo, shown, stem.name, stem.name)
@@ -102,18 +102,10 @@ def _photos(path: Path) -> list[Path]:
     return photos
 
 
-def write_prediction(
-    photo: Path, image: Image.Image, detections: Sequence[Detection], stem: Path, body_types: tuple[str, ...]
+def _write(
+    name: str, image: Image.Image, detections: Sequence[Detection], stem: Path, body_types: tuple[str, ...]
 ) -> None:
-    """Write the overlay and the JSON of one photo.
-
-    Args:
-        photo: Its path; the JSON has its name.
-        image: The photo in full size.
-        detections: Best first, in pixels of the photo.
-        stem: Path of the results without .png and .json.
-        body_types: The run's classes, for their colours.
-    """
+    """Write `<stem>.png` and `<stem>.json` of the photo of this name; its detections are best first, in its pixels."""
     width, height = image.size
     best = detections[0] if detections else None
     if best:
@@ -126,7 +118,7 @@ def write_prediction(
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:
         picture.save(temporary, format="PNG")
     content = {
-        "photo": photo.name,
+        "photo": name,
         "width": width,
         "height": height,
         "predicted": best.body_type if best else None,
