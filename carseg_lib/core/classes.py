@@ -37,17 +37,11 @@ def normalize_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The body types of a run and their names in the data. Construction raises a ValueError for contradictions.
+    """The body types of a run and their names in the data. Construction raises a ValueError for contradictions."""
 
-    Attributes:
-        names: The types, in order; class id = index + 1. Empty if the type folders of the data name them.
-        aliases: For each type, its other names.
-        left_out: Names that are known and left out on purpose.
-    """
-
-    names: tuple[str, ...] = BODY_TYPES
-    aliases: tuple[tuple[str, ...], ...] = ((),) * len(BODY_TYPES)
-    left_out: tuple[str, ...] = ()
+    names: tuple[str, ...] = BODY_TYPES  # in order; class id = index + 1; empty if the data's type folders name them
+    aliases: tuple[tuple[str, ...], ...] = ((),) * len(BODY_TYPES)  # for each type, its other names
+    left_out: tuple[str, ...] = ()  # names that are known and left out on purpose
 
     def __post_init__(self) -> None:
         for name in self.names:
