@@ -37,17 +37,11 @@ def normalize_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class ClassMap:
-    """The body types of a run and their names in the data. Construction raises a ValueError for contradictions.
+    """The body types of a run and their names in the data. Construction raises a ValueError for contradictions."""
 
-    Attributes:
-        names: The types, in order; class id = index + 1. Empty if the type folders of the data name them.
-        aliases: For each type, its other names.
-        left_out: Names that are known and left out on purpose.
-    """
-
-    names: tuple[str, ...] = BODY_TYPES
-    aliases: tuple[tuple[str, ...], ...] = ((),) * len(BODY_TYPES)
-    left_out: tuple[str, ...] = ()
+    names: tuple[str, ...] = BODY_TYPES  # in order; class id = index + 1; empty if the data's type folders name them
+    aliases: tuple[tuple[str, ...], ...] = ((),) * len(BODY_TYPES)  # for each type, its other names
+    left_out: tuple[str, ...] = ()  # names that are known and left out on purpose
 
     def __post_init__(self) -> None:
         for name in self.names:
@@ -68,8 +62,7 @@ class ClassMap:
                 _check_same_type(given.setdefault(normalize_name(name), (body_type, name)), (body_type, name))
         for key, entry in given.items():
             _check_same_type(given.get(key + "s", entry), entry)
-        plurals = {key + "s": body_type for key, (body_type, _) in given.items()}
-        return plurals | {key: body_type for key, (body_type, _) in given.items()}
+        return {key + plural: body_type for plural in ("s", "") for key, (body_type, _) in given.items()}
 
     @property
     def named_by_folders(self) -> bool:
@@ -118,10 +111,7 @@ class ClassMap:
 
     @classmethod
     def parse(cls, text: str) -> ClassMap:
-        """Read the text of CLASSES.
-
-        Args:
-            text: Empty for the paper's four; `folders`; a list of types; or the path of a YAML file (.yaml, .yml).
+        """Read the text of CLASSES: empty for the paper's four, `folders`, a list, or a YAML file's path (.yaml, .yml).
 
         Raises:
             CarsegError: The text cannot be read, or types contradict each other.
@@ -140,9 +130,8 @@ class ClassMap:
             raise CarsegError(f"{where}: cannot be read ({str(error).lower()})") from None
         for name, equals, aliases in pairs:
             if not name.strip() or (equals and not all(alias.strip() for alias in aliases.split(","))):
-                raise CarsegError(
-                    f"{where}: {name + equals + aliases!r} has an empty name; write type or type=name,name"
-                )
+                given = name + equals + aliases
+                raise CarsegError(f"{where}: {given!r} has an empty name; write type or type=name,name")
         names = tuple(name.strip() for name, _, _ in pairs)
         others = (tuple(map(str.strip, aliases.split(","))) if aliases else () for _, _, aliases in pairs)
         return _checked(where, names, tuple(others))

@@ -2,15 +2,6 @@
 
 Each option's default is an environment variable (`--data`: CARSEG_DATA), which is how make passes its variables on: no
 value passes through a shell. An option's value is the user's text; the command checks it and converts it.
-
-    @click.group(cls=CarsegGroup, help="A study.")
-    def carseg() -> None: ...
-
-    @carseg.command("run", help="run the study")
-    @option("data", "the photos")
-    def run(data: str) -> int: ...
-
-    sys.exit(run_command(carseg, prog="carseg"))
 """
 
 from __future__ import annotations
@@ -41,8 +32,7 @@ class CarsegCommand(click.Command):
     """A command whose function returns the exit code (None: 0)."""
 
     def __init__(self, *args: Any, **kwargs: Any):
-        kwargs["context_settings"] = {**_CONTEXT, **(kwargs.get("context_settings") or {})}
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs | {"context_settings": _CONTEXT})
 
 
 class CarsegGroup(click.Group):
@@ -51,22 +41,20 @@ class CarsegGroup(click.Group):
     command_class = CarsegCommand
 
     def __init__(self, *args: Any, **kwargs: Any):
-        kwargs["context_settings"] = {**_CONTEXT, **(kwargs.get("context_settings") or {})}
-        kwargs.setdefault("no_args_is_help", False)  # a missing command is a mistake of one line
-        super().__init__(*args, **kwargs)
+        # A missing command is a mistake of one line, no occasion for the help.
+        super().__init__(*args, **kwargs | {"context_settings": _CONTEXT, "no_args_is_help": False})
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, in the order in which they were added."""
         return list(self.commands)
 
 
-def option(name: str, help: str, *, metavar: str = "") -> Callable[[Function], Function]:
+def option(name: str, help: str) -> Callable[[Function], Function]:
     """Add a text option `--<name>`, whose default is the environment variable CARSEG_<NAME>.
 
     Args:
         name: The Python name of the option: "num_images" makes `--num-images` and CARSEG_NUM_IMAGES.
         help: Its line in the help.
-        metavar: The value's name in the help; the upper-case name if not given.
 
     Returns:
         A decorator. The function gets the user's text by the keyword `name`; "" if the option is not given. An empty
@@ -77,7 +65,7 @@ def option(name: str, help: str, *, metavar: str = "") -> Callable[[Function], F
         name,
         default="",
         envvar=variable(name),
-        metavar=metavar or name.upper(),
+        metavar=name.upper(),
         help=help,
         type=click.UNPROCESSED,
         show_default=False,
@@ -85,17 +73,13 @@ def option(name: str, help: str, *, metavar: str = "") -> Callable[[Function], F
 
 
 def renamed_option(old: str, new: str) -> Callable[[Function], Function]:
-    """Refuse an option, or its environment variable, by the name that it had earlier; an empty variable is none.
-
-    Args:
-        old: The former name, as of `option`.
-        new: The present name.
-    """
+    """Refuse an option, or its environment variable, by the name that it had earlier; an empty variable is none."""
 
     def refuse(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
         if value is not None:
-            given = f"--{old.replace('_', '-')}" if _on_command_line(context, parameter) else old.upper()
-            now = _flag(new) if given.startswith("--") else new.upper()
+            source = context.get_parameter_source(parameter.name or "")
+            on_command_line = source is click.core.ParameterSource.COMMANDLINE
+            given, now = map(_flag if on_command_line else str.upper, (old, new))
             raise CarsegError(f"{given} is now called {now}: give {now}={value}")
 
     return click.option(
@@ -116,11 +100,7 @@ def variable(name: str) -> str:
 
 
 def whole_number(text: str, name: str) -> int:
-    """An option's text as a whole number, 0 or more, of at most nine digits.
-
-    Args:
-        text: The user's text.
-        name: The option's name in messages, e.g. "SEED".
+    """An option's text as a whole number, 0 or more, of at most nine digits; its name is for the message.
 
     Raises:
         CarsegError: The text is no such number.
@@ -197,11 +177,6 @@ def end_like_ctrl_c(*_: object) -> None:
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
-
-
-def _on_command_line(context: click.Context, parameter: click.Parameter) -> bool:
-    source = context.get_parameter_source(parameter.name or "")
-    return source is click.core.ParameterSource.COMMANDLINE
 
 
 def _mistake(text: str) -> int:

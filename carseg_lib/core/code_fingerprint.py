@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import functools
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,33 +23,24 @@ def _parsed(source: str, name: str) -> ast.Module:
 
 @functools.lru_cache(maxsize=512)
 def code_digest(source: str, name: str) -> str:
-    """Digest of Python code that comments, docstrings and layout do not change.
-
-    Args:
-        source: the code.
-        name: for the message about a syntax error.
-    """
+    """Digest of Python code that comments, docstrings and layout do not change; `name` is for messages."""
     return files.sha256_text(ast.dump(_without_docstrings(copy.deepcopy(_parsed(source, name)))))
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body[0] = ast.Pass()
+            match node.body:
+                case [ast.Expr(value=ast.Constant(value=str())), *_]:
+                    node.body[0] = ast.Pass()
     return tree
 
 
 def imported_files(root: Path, packages: tuple[str, ...], source: str, name: str) -> dict[str, str]:
     """Digests of the files of some packages that code imports, directly or through other modules.
 
-    Follows import statements everywhere, functions included, but not those for type checkers alone. A package
-    that is imported brings its data files (templates and the like) along.
+    Follows import statements everywhere, functions included, but not those for type checkers alone. A package that is
+    imported brings its data files (templates and the like) along.
 
     Args:
         root: the folder that holds the packages.
@@ -76,8 +68,7 @@ def imported_files(root: Path, packages: tuple[str, ...], source: str, name: str
         found[shown] = code_digest(text, shown)
         queue += _imports(_parsed(text, shown), module, is_package)
         if is_package:
-            data_files = list(_data_files(path.parent))
-            found |= {data.relative_to(root).as_posix(): files.sha256(data) for data in data_files}
+            found |= {data.relative_to(root).as_posix(): files.sha256(data) for data in _data_files(path.parent)}
     return dict(sorted(found.items()))
 
 
@@ -91,12 +82,10 @@ def _imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
             base = node.module or ""
             if node.level:
                 parts = module.split(".")
-                parents = parts[: len(parts) + is_package - node.level]
-                base = ".".join([*parents, *([base] if base else [])])
+                base = ".".join([*parts[: len(parts) + is_package - node.level], *filter(None, [base])])
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         for name in names:
-            parts = name.split(".")
-            yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+            yield from itertools.accumulate(name.split("."), "{}.{}".format)
 
 
 def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -106,9 +95,9 @@ def _running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
             for other in node.orelse:
                 yield other
                 yield from _running_nodes(other)
-            continue
-        yield node
-        yield from _running_nodes(node)
+        else:
+            yield node
+            yield from _running_nodes(node)
 
 
 def _data_files(folder: Path) -> Iterator[Path]:

@@ -192,11 +192,7 @@ class RunConfig(_Part):
         return self
 
     def select(self, *names: str) -> dict[str, Any]:
-        """Settings by their dotted name, as plain values.
-
-        Args:
-            names: of parts ("model"), of settings of a part ("data.source"), or of the run ("seed").
-        """
+        """Settings of parts ("model"), of a part ("data.source") or of the run ("seed"), by dotted name."""
         found: dict[str, Any] = {}
         for name in names:
             part, _, setting = name.partition(".")
@@ -210,10 +206,7 @@ class RunConfig(_Part):
         return {name: value.text if isinstance(value, ClassMap) else value for name, value in found.items()}
 
     def updated(self, **changes: Any) -> Self:
-        """The same configuration with other values, checked as a whole.
-
-        Args:
-            changes: values by setting; a part's name takes a mapping of its settings (`train={"epochs": 3}`).
+        """The same configuration with other values, checked as a whole; a part takes a mapping: `train={"epochs": 3}`.
 
         Raises:
             CarsegError: a value is refused.
@@ -270,8 +263,8 @@ def describe_range(field: FieldInfo) -> str:
     keys = ("ge", "gt", "le", "lt")
     limits = {key: getattr(limit, key) for limit in field.metadata for key in keys if hasattr(limit, key)}
     words = ["a whole number" if field.annotation is int else "a number"]
-    words += [f"{text} {limits[key]:,}" for key, text in (("ge", "from"), ("gt", "above")) if key in limits]
-    words += [f"{text} {limits[key]:,}" for key, text in (("le", "up to"), ("lt", "below")) if key in limits]
+    texts = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
+    words += [f"{text} {limits[key]:,}" for key, text in texts.items() if key in limits]
     words += [f"in steps of {m.multiple_of}" for m in field.metadata if hasattr(m, "multiple_of")]
     return " ".join(words)
 

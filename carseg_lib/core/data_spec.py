@@ -18,13 +18,7 @@ _NAME = re.compile(r"kaggle:([A-Za-z0-9-]{1,80})/([A-Za-z0-9_-]{1,80})(?:@([1-9]
 
 @dataclass(frozen=True)
 class KaggleData:
-    """A version of a data set of Kaggle.
-
-    Attributes:
-        owner: Owner in its address.
-        slug: Name in its address.
-        version: Number from 1.
-    """
+    """A version (from 1) of a data set of Kaggle; owner and slug are in its address."""
 
     owner: str
     slug: str

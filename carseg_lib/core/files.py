@@ -43,10 +43,7 @@ def access_error(error: OSError, path: Path) -> CarsegError | None:
 
 
 def make_folder(path: Path) -> Path:
-    """Create a folder and its parents.
-
-    Returns:
-        `path`, for use in an expression.
+    """Create a folder and its parents; returns its path.
 
     Raises:
         CarsegError: the folder cannot be made (no right to, disk full, a file in its place).
@@ -62,11 +59,8 @@ def make_folder(path: Path) -> Path:
 def atomic(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder, which becomes `path` when the block ends without an error.
 
-    The temporary name ends with `.tmp`, which no pattern for results matches: a writer that chooses its format by
-    the suffix needs the format by name. `remove_leftovers` removes the file of a killed process.
-
-    Args:
-        path: the file to write; its folder is created.
+    The folder of `path` is created. The temporary name ends with `.tmp`, which no pattern for results matches: a writer
+    that chooses its format by the suffix needs the format by name. `remove_leftovers` removes that of a killed process.
 
     Raises:
         CarsegError: the disk is full, or the folder cannot be written. The former file is kept as it was.
@@ -97,8 +91,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`, which takes its place when the block ends without an error.
 
-    Args:
-        path: the folder to write; what is there already is removed. Nobody else may be writing it.
+    What is at `path` already is removed; nobody else may be writing it.
 
     Raises:
         CarsegError: the disk is full, or the parent folder cannot be written. The former folder is kept as it was.
@@ -120,11 +113,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, keep: str = "") -> None:
-    """Remove what killed processes left of files being written in a folder and its subfolders.
+    """Remove what killed processes left of files being written in a folder, but for one subfolder.
 
-    Args:
-        folder: nobody else may be writing in it.
-        keep: name of a subfolder that is left alone.
+    Nobody else may be writing in it.
     """
     for path in folder.rglob(".*.tmp"):
         if _TEMPORARY.fullmatch(path.name) and path.relative_to(folder).parts[0] != keep:

@@ -56,13 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:
-    """A Markdown table, ending in a newline.
-
-    Args:
-        header: title of each column.
-        rows: cells as texts.
-        align: a letter a column, "l" or "r"; the first left and the others right if not given.
-    """
+    """A Markdown table, ending in a newline; align: a letter a column, "l" or "r" ("l" once, then "r" if not given)."""
     align = align or "l" + "r" * (len(header) - 1)
     rule = ["---:" if letter == "r" else ":---" for letter in align]
     lines = [header, rule, *rows]

@@ -51,11 +51,8 @@ def folder_lock(path: Path, what: str, *, advice: str = "wait for it to end") ->
 def wait_for_lock(file: Path) -> Iterator[None]:
     """Hold a lock file within the block, once the process that holds it now has released it; the file stays.
 
-    Args:
-        file: In a folder that exists.
-
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file cannot be written, as in a folder that does not exist.
     """
     with FileLock(file, fallback_to_soft=False, preserve_lock_file=True):
         yield

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import sys
 
-_ROOT = "carseg_lib"
-
 
 class _StdoutHandler(logging.StreamHandler):
     """Writes to the present `sys.stdout`, which notebooks and tests replace."""
@@ -25,10 +23,9 @@ class _StdoutHandler(logging.StreamHandler):
 
 def show_log(level: int = logging.INFO) -> None:
     """Show the library's messages on standard output, a line each; a second call changes nothing."""
-    logger = logging.getLogger(_ROOT)
+    logger = logging.getLogger("carseg_lib")
     logger.setLevel(level)
     if not any(isinstance(handler, _StdoutHandler) for handler in logger.handlers):
         handler = _StdoutHandler()
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
-    logger.propagate = True

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from carseg_lib.core import files
+from carseg_lib.core.environment import environment_variables
 from carseg_lib.core.errors import CarsegError
 
 
@@ -46,15 +47,18 @@ def runs_root() -> Path:
 @contextmanager
 def use_runs_root(folder: Path) -> Iterator[None]:
     """Make this the folder of runs within the block, for this process and its children: for trials of an experiment."""
-    before = os.environ.get("CARSEG_REPORTS")
-    os.environ["CARSEG_REPORTS"] = str(folder)
-    try:
+    with environment_variables({"CARSEG_REPORTS": str(folder)}):
         yield
-    finally:
-        if before is None:
-            del os.environ["CARSEG_REPORTS"]
-        else:
-            os.environ["CARSEG_REPORTS"] = before
+
+
+class _InRun:
+    """A path of a run, relative to its folder."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def __get__(self, run: RunPaths, kind: type[RunPaths]) -> Path:
+        return run.folder / self._path
 
 
 class RunPaths:
@@ -75,75 +79,20 @@ class RunPaths:
         """Folder of decoded photos, shared by runs on the same data."""
         return runs_root() / ".cache"
 
-    @property
-    def catalogue(self) -> Path:
-        """Folder of the catalogue of all photos, as the data set gives them (written by notebook 01)."""
-        return self.folder / "catalogue"
-
-    @property
-    def dataset(self) -> Path:
-        """Folder of the catalogue of the photos that are used, each with its split (written by notebook 02)."""
-        return self.folder / "dataset"
-
-    @property
-    def rejected_masks(self) -> Path:
-        """The table of cars whose photos are left out because of the low quality of their pseudo-masks."""
-        return self.folder / "rejected_masks.csv"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the trained model: `best.pt`, `best.json` and the state to resume from."""
-        return self.folder / "model"
-
-    @property
-    def best_weights(self) -> Path:
-        """The tensors of the best epoch's model."""
-        return self.checkpoints / "best.pt"
-
-    @property
-    def best_card(self) -> Path:
-        """The card of that model: classes, settings, initial weights and data, as JSON."""
-        return self.checkpoints / "best.json"
-
-    @property
-    def history(self) -> Path:
-        """The table of the training, a row an epoch."""
-        return self.folder / "history.csv"
-
-    @property
-    def predictions(self) -> Path:
-        """The table of predictions, a row a photo."""
-        return self.folder / "predictions.csv"
-
-    @property
-    def detections(self) -> Path:
-        """The table of all detections, including those of a car's less likely classes."""
-        return self.folder / "detections.csv"
-
-    @property
-    def metrics(self) -> Path:
-        """Every number of the run, as JSON."""
-        return self.folder / "metrics.json"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of the figures."""
-        return self.folder / "figures"
-
-    @property
-    def notebooks(self) -> Path:
-        """Folder of the executed notebooks."""
-        return self.folder / "notebooks"
-
-    @property
-    def page(self) -> Path:
-        """The HTML report."""
-        return self.folder / "index.html"
-
-    @property
-    def provenance(self) -> Path:
-        """Commands, machine, versions and durations of the run, as JSON."""
-        return self.folder / "provenance.json"
+    catalogue = _InRun("catalogue")  # folder of the catalogue of all photos, as the data set gives them (notebook 01)
+    dataset = _InRun("dataset")  # folder of the catalogue of the photos used, each with its split (notebook 02)
+    rejected_masks = _InRun("rejected_masks.csv")  # cars left out because of the low quality of their pseudo-masks
+    checkpoints = _InRun("model")  # folder of the trained model: `best.pt`, `best.json` and the state to resume from
+    best_weights = _InRun("model/best.pt")  # the tensors of the best epoch's model
+    best_card = _InRun("model/best.json")  # the card of that model: classes, settings, initial weights and data
+    history = _InRun("history.csv")  # the table of the training, a row an epoch
+    predictions = _InRun("predictions.csv")  # a row a photo
+    detections = _InRun("detections.csv")  # all detections, including those of a car's less likely classes
+    metrics = _InRun("metrics.json")  # every number of the run
+    figures = _InRun("figures")
+    notebooks = _InRun("notebooks")  # folder of the executed notebooks
+    page = _InRun("index.html")  # the report
+    provenance = _InRun("provenance.json")  # commands, machine, versions and durations of the run
 
 
 def check_run_name(run: str) -> str:

@@ -90,9 +90,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def resolve_name(name: str, where: str) -> str:
     """The dotted name of a setting that is given by it or, while that is unique, by its short name.
 
-    Args:
-        name: as the user wrote it.
-        where: for the message: "SET", or a profile and its row.
+    `where` is for the message: "SET", or a profile and its row.
 
     Raises:
         CarsegError: there is no such setting, it has another name or another part now, several settings have that
@@ -161,8 +159,7 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
     shown = f"notebooks/profiles/{path.name}"
     text = path.read_text(encoding="utf-8")
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        node, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:
         raise CarsegError(f"{shown} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(node, yaml.MappingNode):

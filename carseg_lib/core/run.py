@@ -25,11 +25,7 @@ from carseg_lib.core.profiles import CLI_SETTINGS, nested, profile_path, read_pr
 
 @dataclass(frozen=True)
 class Run(RunPaths):
-    """The checked configuration of one run, and the paths of its files.
-
-    Attributes:
-        config: the configuration.
-    """
+    """The checked configuration of one run, and the paths of its files."""
 
     config: RunConfig
 
@@ -55,13 +51,11 @@ class Run(RunPaths):
         """A run from a user's values, all checked; writes nothing.
 
         Args:
-            name: of the run; empty takes the profile's name, or one with the data's name in it
-                (`paths.default_run_name`) if that run holds the results of other data.
+            name: of the run; empty takes `paths.default_run_name`.
             profile: name of a file in `notebooks/profiles`, without `.yaml`.
-            data: `rendered` or empty for the built-in data set; `kaggle:<owner>/<slug>@<version>`; else a folder of
-                photos, a COCO .json file or a .csv table, relative to the current folder.
-            overrides: values that differ from the profile's, by dotted or short name; text is read as the setting's
-                type.
+            data: `rendered` or empty for the built-in data set; `kaggle:<owner>/<slug>@<version>`; else a path of a
+                folder of photos, a COCO .json file or a .csv table.
+            overrides: values that differ from the profile's, by dotted or short name; text is read as their type.
             seed: a whole number, 0 or more.
             device: auto, cpu, cuda or mps.
             num_processes: training processes.
@@ -70,24 +64,20 @@ class Run(RunPaths):
 
         Raises:
             CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data or weights, classes
-                that contradict each other, or the run that is named holds the results of other data.
+                that contradict each other, or a run that holds the results of other data.
         """
         values, rows = read_profile(profile)
         where = {setting: f"{profile_path(profile).name} row {row}" for setting, row in rows.items()}
-        given = dict(overrides or {})
-        resolved = {resolve_name(setting, "SET"): value for setting, value in given.items()}
-        if len(resolved) < len(given):
+        resolved = {resolve_name(setting, "SET"): value for setting, value in (overrides or {}).items()}
+        if len(resolved) < len(overrides or {}):
             raise CarsegError("SET: a setting is given twice, by its short and by its dotted name.")
         if weights:
             if "model.weights" in resolved:
                 raise CarsegError("model.weights is given twice, by WEIGHTS and by SET: keep one of them.")
             resolved["model.weights"] = weights
-        for setting, value in resolved.items():
-            values[setting] = parse_value(field_of(setting), value)
-            where[setting] = "WEIGHTS" if setting == "model.weights" and weights else "SET"
-        for setting, value in (("seed", seed), ("device", device), ("num_processes", num_processes)):
-            values[setting] = parse_value(field_of(setting), value)
-            where[setting] = CLI_SETTINGS[setting]
+        where |= dict.fromkeys(resolved, "SET") | ({"model.weights": "WEIGHTS"} if weights else {}) | CLI_SETTINGS
+        resolved |= {"seed": seed, "device": device, "num_processes": num_processes}
+        values |= {setting: parse_value(field_of(setting), value) for setting, value in resolved.items()}
         data = str(data) or BUILTIN
         source = resolve_source(data)
         values |= {"data.source": source, "data_as_given": data, "profile": profile}
@@ -99,24 +89,15 @@ class Run(RunPaths):
                 "their own: RUN=another."
             )
         config = validate(RunConfig, nested(values), where)
-        model_weights = _existing_file(
-            "model.weights", config.model.weights, WEIGHTS, where.get("model.weights", "default")
-        )
-        annotator = _existing_file(
-            "pseudo_labels.source",
-            config.pseudo_labels.source,
-            ANNOTATORS,
-            where.get("pseudo_labels.source", "default"),
-        )
-        return cls(config.updated(model={"weights": model_weights}, pseudo_labels={"source": annotator}))
+        checkpoints = {
+            setting: _existing_file(setting, config.select(setting)[setting], words, where.get(setting, "default"))
+            for setting, words in (("model.weights", WEIGHTS), ("pseudo_labels.source", ANNOTATORS))
+        }
+        return cls(config.updated(**nested(checkpoints)))
 
     @classmethod
     def open(cls, name: str = "quick", *, device: str = "") -> Run:
-        """Read a run from its folder.
-
-        Args:
-            name: of the run.
-            device: another device than the run was made on; empty for the same.
+        """Read a run from its folder, on another device than it was made on if one is given.
 
         Raises:
             CarsegError: there is no such run, its `config.json` is not readable, or no such device.
@@ -153,8 +134,7 @@ class Run(RunPaths):
         """The settings, by dotted name, that differ from the profile's present values."""
         values, _ = read_profile(self.config.profile)
         own = self.config.select("pseudo_labels", "inputs", "model", "train", "eval")
-        usual = {name: values.get(name, field_of(name).default) for name in own}
-        return {name: value for name, value in own.items() if value != usual[name]}
+        return {name: value for name, value in own.items() if value != values.get(name, field_of(name).default)}
 
     def command(self) -> str:
         """The shell command that makes this run."""
@@ -179,16 +159,17 @@ class Run(RunPaths):
     @property
     def weights_file(self) -> Path | None:
         """The file that the initial weights come from, if it is one of this project's or the user's."""
-        if self.config.model.weights == "segmenter":
+        weights = self.config.model.weights
+        if weights == "segmenter":
             return builtin_segmenter()
-        return None if self.config.model.weights in WEIGHTS else Path(self.config.model.weights)
+        return None if weights in WEIGHTS else Path(weights)
 
     @property
     def annotator_file(self) -> Path | None:
         """The file of the annotator, if it is one of this project's or the user's."""
-        if self.config.pseudo_labels.source == "builtin":
-            return builtin_segmenter()
         source = self.config.pseudo_labels.source
+        if source == "builtin":
+            return builtin_segmenter()
         return None if source in ANNOTATORS else Path(source)
 
 
@@ -201,8 +182,7 @@ def _existing_file(setting: str, value: str, words: tuple[str, ...], where: str)
     """A setting that is one of some words, or the path of a checkpoint, which is made absolute."""
     if value in words:
         return value
-    path = Path(value).expanduser().resolve()
-    if path.is_file():
+    if (path := Path(value).expanduser().resolve()).is_file():
         return str(path)
     near = difflib.get_close_matches(value.lower(), words, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(words)} or a checkpoint's path."

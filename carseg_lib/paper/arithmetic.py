@@ -1,13 +1,11 @@
 """The arithmetic of printed scores, which holds for any data.
 
-Rates are fractions (0..1), also where the paper prints percent. A printed rate means any value that
-rounds to it: 0.814 for [0.8135, 0.8145], 91.2% for [0.9115, 0.9125]. Intervals are closed: nothing is
-assumed about the way halves are rounded. Tables have the columns of the paper's Table 1, any number of rows, and
-printed values of three decimals.
+Rates are fractions (0..1), also where the paper prints percent. A printed rate means any value that rounds to it: 0.814
+for [0.8135, 0.8145], 91.2% for [0.9115, 0.9125]. Intervals are closed: nothing is assumed about the way halves are
+rounded. Tables have the columns of the paper's Table 1, any number of rows, and printed values of three decimals.
 
-A confusion matrix here has a row per true type and a column per predicted type, in shares of all photos, and
-may have one more column: photos without a detection ("no car found"), which count as missed and as nothing
-else.
+A confusion matrix here has a row per true type and a column per predicted type, in shares of all photos, and may have
+one more column: photos without a detection ("no car found"), which count as missed and as nothing else.
 """
 
 from __future__ import annotations
@@ -61,9 +59,8 @@ def support_share(precision: float, recall: float, accuracy: float) -> float:
 def support_share_interval(precision: float, recall: float, accuracy: float) -> Interval:
     """The shares that a printed precision, recall and one-vs-rest accuracy allow; a low end above 1: none.
 
-    The errors per photo of the type, 1 - 2R + R/P, fall with P and are linear in R, so that their extremes
-    are at corners of the rounding box. Where P may be 0 (no correct prediction) false alarms are free, and s may be
-    0.
+    The errors per photo of the type, 1 - 2R + R/P, fall with P and are linear in R, so that their extremes are at
+    corners of the rounding box. Where P may be 0 (no correct prediction) false alarms are free, and s may be 0.
     """
     (p_low, p_high), recalls = rounding_interval(precision), rounding_interval(recall)
     a_low, a_high = rounding_interval(accuracy)
@@ -76,8 +73,14 @@ def support_share_interval(precision: float, recall: float, accuracy: float) -> 
 
 def mean_interval(column: pd.Series) -> Interval:
     """The plain (macro) averages that the printed values of a column allow."""
-    ends = [rounding_interval(value) for value in column]
-    return sum(low for low, _ in ends) / len(ends), sum(high for _, high in ends) / len(ends)
+    lows, highs = _ends(column)
+    return sum(lows) / len(lows), sum(highs) / len(highs)
+
+
+def _ends(column: pd.Series) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The low and the high ends of the rounding intervals of a column's values."""
+    lows, highs = zip(*map(rounding_interval, column), strict=True)
+    return lows, highs
 
 
 def predicted_interval(table: pd.DataFrame) -> Interval:
@@ -87,18 +90,17 @@ def predicted_interval(table: pd.DataFrame) -> Interval:
     prediction is the average of these ratios, weighted by support, and so between the smallest and the largest. The
     high end may be infinite (a precision that may be 0). A low end above 1 is impossible: more predictions than photos.
     """
-    lows, highs = [], []
+    ratios = []
     for precision, recall in zip(table["precision"], table["recall"], strict=True):
         (p_low, p_high), (r_low, r_high) = rounding_interval(precision), rounding_interval(recall)
-        lows.append(r_low / p_high if p_low > 0 else 0.0)
-        highs.append(r_high / p_low if p_low > 0 else math.inf)
-    return min(lows), max(highs)
+        ratios.append((r_low / p_high, r_high / p_low) if p_low > 0 else (0.0, math.inf))
+    return min(low for low, _ in ratios), max(high for _, high in ratios)
 
 
 def accuracy_from_recalls(table: pd.DataFrame) -> Interval:
     """Overall accuracies that the recalls allow: it is their average weighted by support, so min R..max R."""
-    ends = [rounding_interval(value) for value in table["recall"]]
-    return min(low for low, _ in ends), max(high for _, high in ends)
+    lows, highs = _ends(table["recall"])
+    return min(lows), max(highs)
 
 
 def accuracy_from_errors(table: pd.DataFrame, *, all_predicted: bool) -> Interval:
@@ -108,8 +110,8 @@ def accuracy_from_errors(table: pd.DataFrame, *, all_predicted: bool) -> Interva
     one once: with E = sum of (1-A) and e wrong photos of which n have no prediction, E = 2e - n and 0 <= n <= e.
     So e = E/2 if every photo has a prediction, and E/2 <= e <= E otherwise.
     """
-    ends = [rounding_interval(value) for value in table["accuracy"]]
-    fewest, most = sum(1 - high for _, high in ends), sum(1 - low for low, _ in ends)
+    lows, highs = _ends(table["accuracy"])
+    fewest, most = sum(1 - high for high in highs), sum(1 - low for low in lows)
     return max(0.0, 1 - (most / 2 if all_predicted else most)), 1 - fewest / 2
 
 
@@ -124,10 +126,10 @@ def matrix_exists(
 ) -> bool:
     """Whether any one confusion matrix gives these columns of the table, each value to ± half_width.
 
-    A linear programme decides it: the variables are the cells (shares of all photos, at least 0, sum 1),
-    photos without a prediction among them. With t the diagonal, s the row sum and c the column sum of a type,
-    each printed value bounds a linear form: recall t = s·R, precision t = c·P, F1 2t = (s+c)·F, accuracy s +
-    c - 2t = 1 - A. Shares need not be whole numbers of photos: False is final, True is not a proof.
+    A linear programme decides it: the variables are the cells (shares of all photos, at least 0, sum 1), photos without
+    a prediction among them. With t the diagonal, s the row sum and c the column sum of a type, each printed value
+    bounds a linear form: recall t = s·R, precision t = c·P, F1 2t = (s+c)·F, accuracy s + c - 2t = 1 - A. Shares need
+    not be whole numbers of photos: False is final, True is not a proof.
     """
     k = len(table)
     cells = np.eye(k * (k + 1)).reshape(k, k + 1, -1)  # (true, predicted, variable); the last prediction is "none"
@@ -144,14 +146,8 @@ def matrix_exists(
                 total, hits = {"recall": (s, t), "precision": (c, t), "f1": (s + c, 2 * t)}[column]
                 rows += [low * total - hits, hits - high * total]
                 bounds += [0.0, 0.0]
-    result = linprog(
-        np.zeros(variables),
-        A_ub=np.array(rows),
-        b_ub=np.array(bounds),
-        A_eq=np.ones((1, variables)),
-        b_eq=[1.0],
-        method="highs",
-    )
+    everything = np.ones((1, variables))
+    result = linprog(np.zeros(variables), A_ub=rows, b_ub=bounds, A_eq=everything, b_eq=[1.0], method="highs")
     if result.status not in (0, 2):  # solved, infeasible
         raise ArithmeticError(f"linear programme undecided: {result.message}")
     return result.status == 0

@@ -30,12 +30,8 @@ def audit() -> pd.DataFrame:
         quote), check, working, implied (what the working allows), verdict (`CONSISTENT`, `IMPOSSIBLE` or `UNKNOWN`)
         and why. A verdict holds under the reading that "check" names.
     """
-    parts = (
-        _audit_setup(),
-        audit_table(TABLE_1),
-        audit_accuracy_column(TABLE_1, TABLE),
-        audit_headline(TABLE_1, HEADLINE, claim("headline accuracy").place),
-    )
+    headline = audit_headline(TABLE_1, HEADLINE, claim("headline accuracy").place)
+    parts = (_audit_setup(), audit_table(TABLE_1), audit_accuracy_column(TABLE_1, TABLE), headline)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -46,8 +42,7 @@ def _audit_setup() -> pd.DataFrame:
     for check in CHECKS["setup"]:
         names = check["claims"]
         if "photos" in check:
-            rate = claimed_number(names[0])
-            result = _audit_whole_photos(rate, int(claimed_number(check["photos"])))
+            result = _audit_whole_photos(claimed_number(names[0]), int(claimed_number(check["photos"])))
         else:
             result = (check["working"].format(**numbers), check["implied"].format(**numbers), check["verdict"])
         printed = ", ".join(dict.fromkeys(claim(name).printed for name in names))

@@ -7,7 +7,6 @@ means any value that rounds to it: 0.814 for [0.8135, 0.8145], 91.2% for [0.9115
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +48,11 @@ def _claims(texts: dict[str, Any]) -> Iterator[Claim]:
         value = tuple(row["value"]) if isinstance(row["value"], list) else row["value"]
         yield Claim(**row | {"value": value, "section": sections[row["section"]]})
     for body_type, row in texts["table_1"].items():
+        quote = f"{body_type.upper()} {row}"
         for metric, cell in zip(METRICS, row.split(), strict=True):
-            quote = f"{body_type.upper()} {row}"
             yield Claim(f"{body_type} {metric}", float(cell), cell, sections["TABLE"], quote)
     for metric, value in texts["headline"]["values"].items():
-        quote = texts["headline"]["quote"]
-        yield Claim(f"headline {metric}", value, f"{value:.1%}", sections["VII"], quote)
+        yield Claim(f"headline {metric}", value, f"{value:.1%}", sections["VII"], texts["headline"]["quote"])
 
 
 _TEXTS = read_texts("claims.yaml")
@@ -64,7 +62,7 @@ _BY_NAME = {claim.what: claim for claim in CLAIMS}
 
 
 def claim(what: str) -> Claim:
-    """The claim of this name, for example ``claim("suv recall")``; KeyError if the paper makes none."""
+    """The claim of this name, for example `claim("suv recall")`; KeyError if the paper makes none."""
     return _BY_NAME[what]
 
 
@@ -88,10 +86,7 @@ PAPER_COUNTS = {
 """Photos of each split (§III); the paper gives none by type."""
 
 TABLE_1 = pd.DataFrame(
-    {
-        metric: {body_type: claimed_number(f"{body_type} {metric}") for body_type in _TEXTS["table_1"]}
-        for metric in METRICS
-    }
+    {metric: {name: claimed_number(f"{name} {metric}") for name in _TEXTS["table_1"]} for metric in METRICS}
 )
 """Table 1: index body type (suv, sedan, convertible, minivan), columns precision, recall, f1, accuracy."""
 
@@ -100,11 +95,7 @@ HEADLINE = {metric: claimed_number(f"headline {metric}") for metric in METRICS}
 
 
 def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
-    """The paper's headline and Table 1 beside a run's numbers on one split.
-
-    Args:
-        metrics: metrics.json of a run.
-        split: "validation" or "test".
+    """The paper's headline and Table 1 beside a run's numbers (its metrics.json) on one split.
 
     Returns:
         Columns what, paper (missing for a type that the paper has not), ours, low, high (95% interval), n, inside
@@ -132,18 +123,15 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
         ),
     ]
     rows = []
-    for what, estimate in pairs:
-        if not isinstance(estimate, dict):
-            estimate = {"value": estimate}
-        value, low, high = (
-            math.nan if estimate.get(key) is None else float(estimate[key]) for key in ("value", "low", "high")
-        )
-        paper = claimed_number(what) if what in _BY_NAME else math.nan  # of a type that the paper has not
-        unknown = math.isnan(low) or math.isnan(high) or math.isnan(paper)
-        inside = pd.NA if unknown else low <= paper <= high
-        rows.append((what, paper, value, low, high, estimate.get("n"), inside))
-    table = pd.DataFrame(rows, columns=["what", "paper", "ours", "low", "high", "n", "inside"])
-    return table.astype({"n": "Int64", "inside": "boolean"})
+    for what, number in pairs:
+        estimate = number if isinstance(number, dict) else {"value": number}
+        paper = claimed_number(what) if what in _BY_NAME else None  # of a type that the paper has not
+        rows.append((what, paper, *(estimate.get(key) for key in ("value", "low", "high", "n"))))
+    table = pd.DataFrame(rows, columns=["what", "paper", "ours", "low", "high", "n"])
+    numbers = ["paper", "ours", "low", "high"]
+    table = table.astype(dict.fromkeys(numbers, float) | {"n": "Int64"})
+    inside = table["paper"].between(table["low"], table["high"]).astype("boolean")
+    return table.assign(inside=inside.mask(table[["paper", "low", "high"]].isna().any(axis=1)))
 
 
 def short_claim(claim: str) -> str:

@@ -23,11 +23,7 @@ class Difference:
 
 
 def augmentation(inputs: Mapping[str, Any]) -> tuple[str, bool]:
-    """The random steps of training in words, and whether they are the paper's: rotation, flip and crop.
-
-    Args:
-        inputs: the part `inputs` of a run's configuration.
-    """
+    """The random steps of a run's `inputs` in words, and whether they are the paper's: rotation, flip and crop."""
     kind, degrees = inputs["augmentation"], inputs["max_rotation"]
     if kind == "none":
         return "none", False
@@ -73,40 +69,33 @@ def differences(
     if photos is not None and len(photos):
         sizes = (photos["width"].astype(str) + " × " + photos["height"].astype(str)).value_counts()
         share = sizes.iloc[0] / len(photos)
-        text = (
-            f"{sizes.index[0]}, all"
-            if share == 1
-            else f"{sizes.index[0]} for {percent(share, 0)}, {len(sizes):,} sizes"
-        )
-        add("Photo size, pixels", "240 × 160, all", text, share == 1 and sizes.index[0] == "240 × 160")
+        most = sizes.index[0]
+        text = f"{most}, all" if share == 1 else f"{most} for {percent(share, 0)}, {len(sizes):,} sizes"
+        add("Photo size, pixels", "240 × 160, all", text, share == 1 and most == "240 × 160")
     add("Boxes", "not said", str(data["boxes"]), None)
     add("Masks", "not said", str(data["masks"]), None)
 
     def setting(name: str, what: str, claimed: str, *, form: str = "{}") -> None:
         if name in settings:
             value = settings[name]
-            add(
-                what, claimed, form.format(value), value == claims.claim(_CLAIM[name]).value if name in _CLAIM else None
-            )
+            same = value == claims.claim(_CLAIM[name]).value if name in _CLAIM else None
+            add(what, claimed, form.format(value), same)
 
     if "image_width" in settings:
-        width, height = settings["image_width"], settings["image_height"]
-        claimed = claims.claim("input size")
-        same = width == height == claimed.value
-        add("Image size, pixels", claimed.printed, f"{width} × {height}", same)
+        width, height, claimed = settings["image_width"], settings["image_height"], claims.claim("input size")
+        add("Image size, pixels", claimed.printed, f"{width} × {height}", width == height == claimed.value)
     if config is not None and "inputs" in config:
         text, same = augmentation(config["inputs"])
         add("Augmentation", "crop, rotation within ±90° (or a flip “in” it), horizontal flip", text, same)
     setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
     if "weights" in settings:
-        kinds = {
-            "coco": "Mask R-CNN trained on COCO",
-            "imagenet": "backbone trained on ImageNet, the rest untrained",
-            "none": "none, from scratch",
+        known = {
+            "coco": ("Mask R-CNN trained on COCO", True),
+            "imagenet": ("backbone trained on ImageNet, the rest untrained", False),
+            "none": ("none, from scratch", False),
         }
-        ours = kinds.get(settings["weights"], "a checkpoint of the user's")
-        known = {"coco": True, "imagenet": False, "none": False}
-        add("Initial weights", "a pre-trained Mask R-CNN", ours, known.get(settings["weights"]))
+        weights = known.get(settings["weights"], ("a checkpoint of the user's", None))
+        add("Initial weights", "a pre-trained Mask R-CNN", *weights)
     if "class_balance" in settings:
         balance = settings["class_balance"]
         add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)

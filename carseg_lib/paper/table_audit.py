@@ -37,6 +37,8 @@ from carseg_lib.paper.claims import METRICS, TABLE, VII, read_texts
 CONSISTENT = "consistent"
 IMPOSSIBLE = "impossible as printed"
 UNKNOWN = "cannot be judged"
+# By whether the numbers fit: the verdict, and the name of its reason in `checks.yaml`.
+_VERDICTS = {True: (CONSISTENT, "possible"), False: (IMPOSSIBLE, "impossible"), None: (UNKNOWN, "unknown")}
 
 COLUMNS = ("claim", "printed", "place", "check", "working", "implied", "verdict", "why")
 CHECKS = read_texts("checks.yaml")
@@ -59,18 +61,8 @@ class _Rows:
         self.rows: list[tuple[str, ...]] = []
 
     def add(self, name: str, claims: Iterable[str], printed: str = "", *, possible: bool | None, **values: Any) -> None:
-        """Add a row.
-
-        Args:
-            name: Name of the check in `checks.yaml`.
-            claims: Names of the claims that it is about.
-            printed: Their printed values.
-            possible: Whether the numbers fit; None if that cannot be judged.
-            values: What the check's texts are filled in with.
-        """
-        verdict, key = {True: (CONSISTENT, "possible"), False: (IMPOSSIBLE, "impossible"), None: (UNKNOWN, "unknown")}[
-            possible
-        ]
+        """Add a check of claims, whose texts are filled in with `values`; `possible`: None if it cannot be judged."""
+        verdict, key = _VERDICTS[possible]
         text = self.texts[name]
         check, working, implied, why = (text[part].format(**values) for part in ("check", "working", "implied", key))
         self.rows.append((", ".join(claims), printed, self.place, check, working, implied, verdict, why))
@@ -143,11 +135,9 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
         short_span=_span(total, 3),
     )
 
-    exists = matrix_exists(table)
-    none = "" if exists else f"none; the first if each is off by {smallest_half_width(table):.3f}"
-    audit.add(
-        "matrix", together, possible=exists, rows=len(table), columns=len(table) + 1, implied=none or "one exists"
-    )
+    k, exists = len(table), matrix_exists(table)
+    implied = "one exists" if exists else f"none; the first if each is off by {smallest_half_width(table):.3f}"
+    audit.add("matrix", together, possible=exists, rows=k, columns=k + 1, implied=implied)
 
     predicted = predicted_interval(table)
     possible: bool | None = predicted[0] <= 1 + SLACK
@@ -166,8 +156,7 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
 
 def audit_accuracy_column(table: pd.DataFrame, place: str) -> pd.DataFrame:
     """Check whether the column "Accuracy" could be recall, or TP/(TP+FP+FN), instead of one-vs-rest accuracy."""
-    accuracies = [rounding_interval(value) for value in table["accuracy"]]
-    recalls = [rounding_interval(value) for value in table["recall"]]
+    accuracies, recalls = (list(map(rounding_interval, table[metric])) for metric in ("accuracy", "recall"))
     pairs = [f1_interval(p, r) for _, p, r, _, _ in _reports(table)]
     jaccards = [(low / (2 - low), high / (2 - high)) for low, high in pairs]  # TP/(TP+FP+FN) = F1/(2-F1)
     fits = [sum(map(overlap, accuracies, reading)) for reading in (recalls, jaccards)]
@@ -206,7 +195,7 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
         printed = ", ".join(f"{headline[metric]:.1%}" for metric in metrics)
         audit.add(name, [f"headline {metric}" for metric in metrics], printed, possible=possible, **values)
 
-    for metric in ("precision", "recall", "f1", "accuracy"):
+    for metric in METRICS:
         column, span = table[metric], mean_interval(table[metric])
         add(
             "macro",
@@ -224,15 +213,10 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
     gap = weighting_gap(table, averages)
     add("weighting", averages, possible=gap <= 2 * HALF_WIDTH + SOLVER_SLACK, gap=100 * gap)
 
-    extremes = {"smallest": min(table["accuracy"]), "largest": max(table["accuracy"])}
-    gap = weighting_gap(table, {"accuracy": headline["accuracy"]})
-    add(
-        "weighted_accuracy",
-        ["accuracy"],
-        possible=gap <= 2 * HALF_WIDTH + SOLVER_SLACK,
-        span=_span((extremes["smallest"], extremes["largest"]), 3),
-        **extremes,
-    )
+    smallest, largest = min(table["accuracy"]), max(table["accuracy"])
+    fits = weighting_gap(table, {"accuracy": headline["accuracy"]}) <= 2 * HALF_WIDTH + SOLVER_SLACK
+    ends_shown = _span((smallest, largest), 3)
+    add("weighted_accuracy", ["accuracy"], possible=fits, span=ends_shown, smallest=smallest, largest=largest)
 
     most = f1_interval(headline["precision"], headline["recall"])[1]
     add(
@@ -245,22 +229,12 @@ def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str =
         by_rounding="" if headline["f1"] <= most else ", by its rounding only",
     )
 
-    add(
-        "pooled_recall",
-        ["recall", "accuracy"],
-        possible=overlap(ends["recall"], ends["accuracy"]),
-        span=_span(ends["accuracy"]),
-    )
+    same = overlap(ends["recall"], ends["accuracy"])
+    add("pooled_recall", ["recall", "accuracy"], possible=same, span=_span(ends["accuracy"]))
 
     recalls = accuracy_from_recalls(table)
-    add(
-        "accuracy_by_recall",
-        ["accuracy"],
-        possible=overlap(recalls, ends["accuracy"]),
-        smallest=min(table["recall"]),
-        largest=max(table["recall"]),
-        span=_span(recalls),
-    )
+    smallest, largest, fits = min(table["recall"]), max(table["recall"]), overlap(recalls, ends["accuracy"])
+    add("accuracy_by_recall", ["accuracy"], possible=fits, smallest=smallest, largest=largest, span=_span(recalls))
 
     errors = 1 - table["accuracy"]
     for name, all_predicted in (("errors_all_predicted", True), ("errors_some_without", False)):

@@ -110,14 +110,16 @@ def train(
         classes=classes,
     )
     with run_lock(run):
-        _refuse_other_data(run)
+        # A run without a model may be begun again.
+        if run.best_card.is_file() and (source := Run.open(run.name).config.data.source) != run.config.data.source:
+            raise CarsegError(f"run {run.name!r} holds a model of {source}: choose another name for the run")
         run.save()
         config = run.config
         catalogue = load_catalogue(locate_photos(config.data.source), config.data.classes)
         catalogue.save(run.catalogue)
         assign_splits(catalogue, config.seed).save(run.dataset)
-        pseudo_label(run.config, run)
-        trainer.train(run.config, run)
+        pseudo_label(config, run)
+        trainer.train(config, run)
     return run
 
 
@@ -148,9 +150,3 @@ def predict(run: Run, photo: str | Path) -> list[Detection]:
     except ImageError as error:
         raise CarsegError(f"{photo}: {error}") from error
     return detections
-
-
-def _refuse_other_data(run: Run) -> None:
-    """Refuse to train over a model of other data; a run without one may be begun again."""
-    if run.best_card.is_file() and (source := Run.open(run.name).config.data.source) != run.config.data.source:
-        raise CarsegError(f"run {run.name!r} holds a model of {source}: choose another name for the run")

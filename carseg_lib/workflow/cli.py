@@ -54,10 +54,7 @@ for _module in (run, data, model, experiments, development):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        arguments: As on the command line, without the program's name; the process's own if not given.
+    """Run one command; the arguments are the process's own if not given.
 
     Returns:
         0: done; 1: the study failed (traceback above), or a comparison differs; 2: a user's mistake (one line);

@@ -9,15 +9,10 @@ import psutil
 
 
 class MemoryWatch:
-    """Measures the peak memory of this process and all it starts, and can end what it started.
+    """Measures the peak memory of this process and all it starts, and can end what it started."""
 
-    Attributes:
-        peak_mb: The largest sum of resident memory seen, MB (1e6 bytes); shared pages count in each process.
-    """
-
-    def __init__(self, interval: float = 0.25):
-        self.peak_mb = 0.0
-        self._interval = interval
+    def __init__(self) -> None:
+        self.peak_mb = 0.0  # the largest sum of resident memory seen, 1e6 bytes; shared pages count in each process
         self._started: dict[int, psutil.Process] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -32,7 +27,7 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         here = psutil.Process()
-        while not self._stop.wait(self._interval):
+        while not self._stop.wait(0.25):
             total = 0
             for process in [here, *here.children(recursive=True)]:
                 with suppress(psutil.Error):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import logging
-import os
 import re
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
+from carseg_lib.core.environment import environment_variables
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.workflow.memory import MemoryWatch
 
@@ -123,9 +123,8 @@ def run_notebook(
             trace = _ANSI.sub("", "\n".join(error.traceback) or f"{error.ename}: {error.evalue}")
             raise NotebookFailedError(f"{path.name}, cell [{error.exec_count}]:\n{trace}") from error
         except DeadKernelError as error:
-            peak = f"{watch.peak_mb:,.0f} MB"
             raise NotebookFailedError(
-                f"{path.name}: its kernel died, perhaps for want of memory (peak: {peak}). "
+                f"{path.name}: its kernel died, perhaps for want of memory (peak: {watch.peak_mb:,.0f} MB). "
                 "The same command resumes after the last epoch."
             ) from error
         finally:
@@ -138,11 +137,9 @@ def run_notebook(
 def _check_complete(notebook: NotebookNode, name: str) -> None:
     """Refuse a notebook with a cell that failed or never ran: sys.exit(0) in a cell ends papermill without error."""
     for number, cell in enumerate(notebook.cells, start=1):
-        if cell.cell_type != "code":
-            continue
+        failed = any(output.output_type == "error" for output in cell.get("outputs", []))
         status = cell.metadata.get("papermill", {}).get("status")
-        failed = any(output.output_type == "error" for output in cell.outputs)
-        if failed or status != "completed":
+        if cell.cell_type == "code" and (failed or status != "completed"):
             what = "ended the notebook early" if failed else "was not run"
             raise NotebookFailedError(f"{name}: cell {number} {what}; the cells after it were not run.")
 
@@ -177,24 +174,12 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
             "TQDM_DISABLE": "1",  # progress bars would fill the notebook
             "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, which would put a path into the notebook
         }
-        before = {name: os.environ.get(name) for name in changed}
-        os.environ.update(changed)
-        try:
+        with environment_variables(changed):
             yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
 
 def write_executed(notebook: NotebookNode, folder: Path, name: str) -> list[Path]:
-    """Write an executed notebook and its HTML page, each atomically.
-
-    Returns:
-        Their paths.
-    """
+    """Write an executed notebook and its HTML page, each atomically; returns their paths."""
     page = export_html(notebook, name)
     text = json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
     return [files.write_text(folder / f"{name}.ipynb", text), files.write_text(folder / f"{name}.html", page)]

@@ -28,12 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_run(run: Run, until: str = "report", project: Project | None = None) -> list[str]:
-    """Bring a run up to date, from its first stage to `until`.
-
-    Args:
-        run: The run; its configuration is written into its folder.
-        until: Name of the last stage.
-        project: The code; this repository's if not given.
+    """Bring a run up to date, from its first stage to `until`; its configuration is written into its folder.
 
     Returns:
         The names of the stages that ran; empty if nothing was to be done.
@@ -59,8 +54,7 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
             if stage.function:
                 _update_provenance(run, project)  # a run killed after its last notebook lacks it
             stage_run = StageRun(run, project, stage)
-            reason = stage_run.reason()
-            if not reason:
+            if not (reason := stage_run.reason()):
                 stage_run.refresh_state()
                 continue
             logger.info("[%d/%d] %s (%s)", number, len(stages), stage.name, reason)
@@ -73,11 +67,7 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
 
 
 def make_report(run: Run, project: Project | None = None) -> Path:
-    """Write a run's page again from the files in its folder, whether or not they are up to date.
-
-    Returns:
-        The page.
-    """
+    """Write a run's page again from the files in its folder, whether or not they are up to date; returns its path."""
     project = project or Project()
     with run_lock(run):
         _update_provenance(run, project)
@@ -112,10 +102,9 @@ def _ignore_interrupts() -> None:
 
 def _update_provenance(run: Run, project: Project) -> None:
     """Write `provenance.json` from the stamps, unless it says what they say."""
-    notebooks = [stage for stage in project.stages if not stage.function]
-    made = [stamp for stage in notebooks if (stamp := read_stamp(stamp_path(run, stage.name)))]
+    stamps = [read_stamp(stamp_path(run, stage.name)) for stage in project.stages if not stage.function]
+    made = [stamp for stamp in stamps if stamp]
     data = next((stamp["data"]["content"] for stamp in made if stamp.get("data")), None)
     records = [stamp["record"] for stamp in made]
-    if not made or provenance.is_current(run, records, data):
-        return
-    files.write_json(run.provenance, provenance.record(run, project.root, records, data))
+    if made and not provenance.is_current(run, records, data):
+        files.write_json(run.provenance, provenance.record(run, project.root, records, data))

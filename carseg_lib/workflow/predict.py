@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +29,6 @@ LARGEST_SIDE = 1600  # pixels of the overlay; the JSON is in pixels of the photo
 
 class Predictor:
     """The trained model of a run, for one photo at a time.
-
-    Args:
-        run: A run with a trained model.
 
     Raises:
         CarsegError: As `load_trained`.
@@ -61,12 +58,9 @@ class Predictor:
 
 
 def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
-    """Write an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) for a photo, or for each photo of a folder.
+    """Write an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) into `folder` for a photo, or each of a folder's.
 
-    Args:
-        run: A run with a trained model.
-        path: A file, or a folder that is searched with its subfolders.
-        folder: Where the results go; a photo in a subfolder keeps it.
+    Subfolders are searched too, and kept.
 
     Returns:
         Each photo that can be read, with its predicted class or "no car found". The others are logged.
@@ -85,8 +79,7 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
             logger.warning("%s: left out (%s)", photo, error)
             continue
         stem = folder / photo.relative_to(root)
-        files.make_folder(stem.parent)
-        write_prediction(photo, image, detections, stem, predictor.body_types)
+        _write(photo.name, image, detections, stem, predictor.body_types)
         best = detections[0] if detections else None
         shown = f"{best.body_type}, score {best.score:.2f}" if best else NO_DETECTION
         logger.info("%s: %s -> %s.png, %s.json", photo, shown, stem.name, stem.name)
@@ -109,46 +102,34 @@ def _photos(path: Path) -> list[Path]:
     return photos
 
 
-def write_prediction(
-    photo: Path, image: Image.Image, detections: Sequence[Detection], stem: Path, body_types: tuple[str, ...]
+def _write(
+    name: str, image: Image.Image, detections: Sequence[Detection], stem: Path, body_types: tuple[str, ...]
 ) -> None:
-    """Write the overlay and the JSON of one photo.
-
-    Args:
-        photo: Its path; the JSON has its name.
-        image: The photo in full size.
-        detections: Best first, in pixels of the photo.
-        stem: Path of the results without .png and .json.
-        body_types: The run's classes, for their colours.
-    """
+    """Write `<stem>.png` and `<stem>.json` of the photo of this name; its detections are best first, in its pixels."""
     width, height = image.size
     best = detections[0] if detections else None
-    picture = _draw(image, best, body_types) if best else image.copy()
+    if best:
+        mask = decode_mask(best.mask, height, width) if best.mask else None
+        label, colour = f"{best.body_type} {best.score:.2f}", class_color(best.body_type, body_types)
+        picture = overlay(image, best.box, mask, label, colour=colour)
+    else:
+        picture = image.copy()
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:
         picture.save(temporary, format="PNG")
     content = {
-        "photo": photo.name,
+        "photo": name,
         "width": width,
         "height": height,
         "predicted": best.body_type if best else None,
-        "detections": list(_rows(detections, height, width)),
+        "detections": [
+            {
+                "body_type": one.body_type,
+                "score": one.score,
+                "box": list(one.box),
+                "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
+            }
+            for one in detections
+        ],
     }
     files.write_json(stem.parent / f"{stem.name}.json", content)
-
-
-def _draw(image: Image.Image, best: Detection, body_types: tuple[str, ...]) -> Image.Image:
-    """The photo with the box, the mask, the class and the score of a detection."""
-    mask = decode_mask(best.mask, image.height, image.width) if best.mask else None
-    label = f"{best.body_type} {best.score:.2f}"
-    return overlay(image, best.box, mask, label, colour=class_color(best.body_type, body_types))
-
-
-def _rows(detections: Sequence[Detection], height: int, width: int) -> Iterator[dict[str, object]]:
-    for one in detections:
-        yield {
-            "body_type": one.body_type,
-            "score": one.score,
-            "box": list(one.box),
-            "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
-        }

@@ -47,13 +47,10 @@ PACKAGES = (
 
 
 def code_version(root: Path) -> dict[str, Any]:
-    """Version of the package, and the commit of the repository at `root`.
-
-    Returns:
-        version, commit (hex; None outside a git repository) and modified (None likewise).
-    """
-    commit = _git(root, "rev-parse", "HEAD") if (root / ".git").exists() else None
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
+    """The package's version, and the commit (hex) and modified of the repository at `root`, None outside git."""
+    git = ["git", "-C", str(root)]
+    commit = command_output([*git, "rev-parse", "HEAD"]) if (root / ".git").exists() else None
+    changes = command_output([*git, "status", "--porcelain", "--untracked-files=no"]) if commit else None
     return {"version": _version("carseg"), "commit": commit, "modified": None if changes is None else bool(changes)}
 
 
@@ -81,9 +78,7 @@ def record(run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256
         "hardware": hardware(),
         "data": {"name": Path(run.config.data.source).name, "sha256": data_sha256},
         "weights": {**weights, "model_sha256": card.get("sha256")} if isinstance(weights, dict) else None,
-        "seed": run.config.seed,
-        "device": run.config.device,
-        "num_processes": run.config.num_processes,
+        **run.config.select("seed", "device", "num_processes"),
         "steps": [dict(step) for step in steps],
         "seconds": round(sum(step["seconds"] for step in steps), 1),
     }
@@ -107,7 +102,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    return command_output(["git", "-C", str(root), *arguments])

@@ -8,11 +8,10 @@ recipe     the facts of the run that make it the profile's: these must be equal
 made       where and when the reference run was made, for the reader; not compared
 metrics    by path in metrics.json ("splits.test.accuracy.value"): value and tolerance
 
-On one machine a rerun gives the same numbers to the bit. On another, sums are taken in another order, training
-diverges, and the run ends with a different model of the same quality. How far two such models may differ on the same
-photos is stated in the reference, a tolerance a number: the half-width of its 95% interval, which is what so many
-photos can resolve, and at least 0.01, because an interval may be empty (all photos right). A tolerance is thus wide
-where photos are few, as for a single body type: it catches a broken rerun, not one that is slightly worse.
+On one machine a rerun gives the same numbers to the bit; on another, training ends with a different model of the same
+quality. A number's tolerance is what so many photos can resolve, the half-width of its 95% interval, and at least 0.01,
+because an interval may be empty (all photos right). It is wide where photos are few, as for a single body type: it
+catches a broken rerun, not one that is slightly worse.
 """
 
 from __future__ import annotations
@@ -47,32 +46,25 @@ def flatten(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, node
 
 
-def build_reference(
-    metrics: Mapping[str, Any], made: Mapping[str, Any], least_tolerance: float = LEAST_TOLERANCE
-) -> dict[str, Any]:
-    """Return the reference that later runs are compared with.
+def build_reference(metrics: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reference (see the top of this module) that later runs are compared with.
 
     Args:
-        metrics: metrics.json of the run.
+        metrics: metrics.json of the run; the reference has every number with an interval, none without.
         made: Hardware, versions, seed and the like, for the reader.
-        least_tolerance: Tolerance where half of the 95% interval is less; a fraction.
-
-    Returns:
-        The reference, see the top of this module. It has every number with an interval, none without.
 
     Raises:
         CarsegError: A number of the run is not finite, or none has an interval.
     """
     values = dict(flatten(dict(metrics)))
-    for path, value in values.items():
-        if _is_number(value) and not math.isfinite(value):
-            raise CarsegError(f"metrics.json: {path} is {value}; a run with such a number is no reference")
+    for path, value in _not_finite(values):
+        raise CarsegError(f"metrics.json: {path} is {value}; a run with such a number is no reference")
     expected = {}
     for path, value in values.items():
         stem, _, last = path.rpartition(".")
         if last == "value" and f"{stem}.low" in values:
             half = (values[f"{stem}.high"] - values[f"{stem}.low"]) / 2
-            expected[path] = {"value": value, "tolerance": max(least_tolerance, half)}
+            expected[path] = {"value": value, "tolerance": max(LEAST_TOLERANCE, half)}
     if not expected:
         raise CarsegError("metrics.json: no number with an interval to compare by; evaluate the run first")
     return {
@@ -85,11 +77,7 @@ def build_reference(
 
 
 def compare_to_reference(metrics: Mapping[str, Any], reference: Mapping[str, Any]) -> pd.DataFrame:
-    """Compare a run with a reference.
-
-    Args:
-        metrics: metrics.json of the run.
-        reference: As `build_reference` returns it.
+    """Compare a run, by its metrics.json, with a reference.
 
     Returns:
         A row a comparison: metric (path in metrics.json), run, reference, difference (run - reference), tolerance,
@@ -101,20 +89,16 @@ def compare_to_reference(metrics: Mapping[str, Any], reference: Mapping[str, Any
     equal = {"run.profile": reference["profile"]}
     equal |= {f"data.{key}": value for key, value in reference["data"].items()}
     equal |= {f"run.{key}": value for key, value in reference["recipe"].items()}
-    rows: list[tuple[Any, ...]] = [
-        (path, values.get(path), value, math.nan, math.nan, values.get(path) == value) for path, value in equal.items()
-    ]
+    none = math.nan
+    rows = [(path, ours := values.get(path), value, none, none, ours == value) for path, value in equal.items()]
     for path, row in expected.items():
-        ours = value if _is_number(value := values.get(path)) else math.nan
+        value = values.get(path)
+        ours = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
         difference = ours - row["value"]
         # False for NaN; 1e-12 for the rounding error of the subtraction
         ok = abs(difference) <= row["tolerance"] + 1e-12
         rows.append((path, ours, row["value"], difference, row["tolerance"], ok))
-    rows += [
-        (path, value, math.nan, math.nan, math.nan, False)
-        for path, value in values.items()
-        if _is_number(value) and not math.isfinite(value) and path not in expected
-    ]
+    rows += [(path, value, none, none, none, False) for path, value in _not_finite(values) if path not in expected]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -124,22 +108,17 @@ def mismatches(table: pd.DataFrame) -> list[str]:
 
 
 def _mismatch(row: Mapping[str, Any]) -> str:
-    metric, run, reference, tolerance = (row[key] for key in ("metric", "run", "reference", "tolerance"))
+    metric, run, reference, difference, tolerance, _ = (row[column] for column in COLUMNS)
     finite = not isinstance(run, float) or math.isfinite(run)
     if math.isnan(tolerance):
         return f"{metric}: {run}, {reference} expected" if finite else f"{metric}: not finite ({run})"
     if not finite:
         return f"{metric}: missing or not finite ({reference:.4f} expected)"
-    off = f"off by {row['difference']:+.4f}"
-    return f"{metric}: {run:.4f}, {reference:.4f} ± {tolerance:.4f} expected ({off})"
+    return f"{metric}: {run:.4f}, {reference:.4f} ± {tolerance:.4f} expected (off by {difference:+.4f})"
 
 
 def compare_run(run_folder: Path, reference_folder: Path) -> pd.DataFrame:
-    """Compare a run's folder with the committed reference of its profile and data.
-
-    Args:
-        run_folder: `reports/<run>`, with metrics.json.
-        reference_folder: `reports/reference`.
+    """Compare `reports/<run>` with the reference of its profile and data in `reports/reference`.
 
     Returns:
         As `compare_to_reference`; see `mismatches`. Differences do not raise.
@@ -163,12 +142,9 @@ def compare_run(run_folder: Path, reference_folder: Path) -> pd.DataFrame:
 
 
 def write_reference(run_folder: Path, reference_folder: Path) -> Path:
-    """Make a run the reference of its profile and data; an older one is replaced.
+    """Make a run the reference of its profile and data, in place of an older one; returns the file written.
 
     Its field `made` comes from provenance.json, if the run has one: no paths, no command.
-
-    Returns:
-        The file written.
 
     Raises:
         CarsegError: No metrics.json, numbers that are not finite, or the folder cannot be written.
@@ -193,5 +169,5 @@ def _read_metrics(run_folder: Path) -> dict[str, Any]:
     return metrics
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _not_finite(values: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [(path, value) for path, value in values.items() if isinstance(value, float) and not math.isfinite(value)]

@@ -48,12 +48,9 @@ class StageRun:
         return stamps.difference(self._stamp["needs"], self._needs())
 
     def run(self, reason: str) -> float:
-        """Run the stage and leave its stamp.
+        """Run the stage and leave its stamp, with the reason why it runs.
 
         What the stage needs is taken down before it runs: a file that is changed meanwhile makes it run again.
-
-        Args:
-            reason: Why it runs, for the record.
 
         Returns:
             The seconds that it took.
@@ -67,13 +64,16 @@ class StageRun:
         started = time.monotonic()
         memory = self._make()
         seconds = time.monotonic() - started
-        outputs = self._states((*self._stage.writes, *self._pages()), "outputs")
+        pages = () if self._stage.function else (f"notebooks/{self._stage.name}.{kind}" for kind in ("ipynb", "html"))
+        outputs = self._states((*self._stage.writes, *pages), "outputs")
         for pattern in self._stage.writes:
             if not any(Path(name).match(pattern) for name in outputs):
                 raise CarsegError(f"{self._stage.name} ended without leaving {self._run.folder / pattern}.")
         drawn = stamps.file_states(self._run.folder, ("figures/**/*",), {})
         new_figures = {name: state for name, state in drawn.items() if figures.get(name) != state}
-        self._remove_figures(set(self._stamp.get("outputs", {})) - set(new_figures))
+        for name in self._stamp.get("outputs", {}):
+            if name.startswith("figures/") and name not in new_figures:  # drawn last time and no longer
+                (self._run.folder / name).unlink(missing_ok=True)
         self._stamp = {
             "schema": stamps.SCHEMA,
             "needs": needs,
@@ -116,12 +116,6 @@ class StageRun:
         notebooks.write_executed(executed, self._run.notebooks, stage.name)
         return memory
 
-    def _pages(self) -> tuple[str, ...]:
-        """The executed notebook and its page."""
-        if self._stage.function:
-            return ()
-        return tuple(f"notebooks/{self._stage.name}.{kind}" for kind in ("ipynb", "html"))
-
     def _states(self, patterns: Iterable[str], kind: str) -> dict[str, dict[str, Any]]:
         return stamps.file_states(self._run.folder, patterns, self._stamp.get(kind, {}))
 
@@ -144,20 +138,12 @@ class StageRun:
     def _code(self) -> dict[str, Any]:
         """Digests of the notebook's or the functions' code, of all that it imports, and of the lock."""
         root, stage = self._project.root, self._stage
-        shown, source = stage.name, stage.function_source()
-        prose = {}
+        shown, source, prose = stage.name, stage.function_source(), {}
         if not source:
-            shown = f"notebooks/{stage.name}.ipynb"
-            source = notebooks.notebook_code(self._project.notebook(stage))
-            prose = {f"the prose of {shown}": notebooks.notebook_prose(self._project.notebook(stage))}
+            shown, path = f"notebooks/{stage.name}.ipynb", self._project.notebook(stage)
+            source, prose = notebooks.notebook_code(path), {f"the prose of {shown}": notebooks.notebook_prose(path)}
         code = {shown: code_fingerprint.code_digest(source, shown)} | prose
         code |= code_fingerprint.imported_files(root, (self._project.package,), source, shown)
         if (lock := root / "requirements.lock").is_file():
             code["requirements.lock"] = files.sha256(lock)
         return code
-
-    def _remove_figures(self, names: set[str]) -> None:
-        """Remove the figures that the stage drew last time and no longer draws."""
-        for name in names:
-            if name.startswith("figures/"):
-                (self._run.folder / name).unlink(missing_ok=True)

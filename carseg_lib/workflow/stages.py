@@ -19,32 +19,23 @@ class Stage:
 
     The functions import what they need when they are called, so that a look at the stages loads nothing heavy. What
     they import counts as the stage's code.
-
-    Attributes:
-        name: Also the name of its notebook, without `.ipynb`.
-        settings: Parts and settings of the configuration that it depends on.
-        reads: Patterns of the files that it reads.
-        writes: Patterns of the files that it leaves, each matching one at least; its figures and pages besides.
-        reads_data: Whether it depends on the photos themselves.
-        reads_weights: Whether it depends on a checkpoint that the configuration names.
-        reads_annotator: Whether it depends on the annotator that the configuration names.
-        function: Makes the stage from the run's folder, where it is no notebook. A function with a name of its own in
-            a module, for its source is read.
-        check: Is called with the run, in a process of its own, before the first stage runs, if this stage will have to
-            run by what is known then: what would stop it is reported at once.
-        index: Lists all runs in the folder of runs afterwards.
     """
 
-    name: str
-    settings: tuple[str, ...]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-    reads_data: bool = False
-    reads_weights: bool = False
-    reads_annotator: bool = False
+    name: str  # also that of its notebook, without `.ipynb`
+    settings: tuple[str, ...]  # parts and settings of the configuration that it depends on
+    reads: tuple[str, ...]  # patterns of the files that it reads
+    writes: tuple[
+        str, ...
+    ]  # patterns of the files that it leaves, each matching one at least; figures and pages besides
+    reads_data: bool = False  # whether it depends on the photos themselves
+    reads_weights: bool = False  # whether it depends on a checkpoint that the configuration names
+    reads_annotator: bool = False  # whether it depends on the annotator that the configuration names
+    # Makes the stage from the run's folder, where it is no notebook. It has a name in a module: its source is read.
     function: Callable[[Path], Any] | None = None
+    # Is called with the run, in a process of its own, before the first stage runs, if this stage is known to have to
+    # run: what would stop it is reported at once.
     check: Callable[[Run], Any] | None = None
-    index: Callable[[Path], Any] | None = None
+    index: Callable[[Path], Any] | None = None  # lists all runs in the folder of runs afterwards
 
     def function_source(self) -> str:
         """Return the source of the functions that make the stage, imports included; "" if it is a notebook."""
@@ -70,60 +61,37 @@ def _check_training(run: Run) -> None:
     check(run.config)
 
 
-def _catalogue(folder: str) -> tuple[str, ...]:
-    names = ("photos.csv", "instances.csv", "excluded.csv", "parameters.csv", "catalogue.json")
-    return tuple(f"{folder}/{name}" for name in names)
-
-
-_MODEL = ("history.csv", "model/best.pt", "model/best.json", "model_summary.csv")
-_RESULTS = (
-    "metrics.json",
-    "predictions.csv",
-    "detections.csv",
-    "classification_report*.csv",
-    "classification_report*.md",
-    "slice_metrics.csv",
-    "error_odds.csv",
+_CATALOGUE, _DATASET = (
+    tuple(
+        f"{folder}/{name}"
+        for name in ("photos.csv", "instances.csv", "excluded.csv", "parameters.csv", "catalogue.json")
+    )
+    for folder in ("catalogue", "dataset")
 )
+_MODEL = ("history.csv", "model/best.pt", "model/best.json", "model_summary.csv")
+_REPORTS = ("classification_report*.csv", "classification_report*.md", "slice_metrics.csv", "error_odds.csv")
+_RESULTS = ("metrics.json", "predictions.csv", "detections.csv", *_REPORTS)
 _DATA = ("data.source", "data.classes")
 _PREPARED = (*_DATA, "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
-_REPORTED = ("config.json", "provenance.json", "history.csv", "model_summary.csv", *_RESULTS)
+_RECORDS = ("config.json", "provenance.json", "history.csv", "model_summary.csv")
+_REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, "figures/*")
 STAGES = (
-    Stage("01_data_exploration", _DATA, (), _catalogue("catalogue"), reads_data=True),
-    Stage(
-        "02_preprocessing",
-        _PREPARED,
-        _catalogue("catalogue"),
-        (*_catalogue("dataset"), "rejected_masks.csv"),
-        reads_annotator=True,
-    ),
-    Stage("03_training", _TRAINED, _catalogue("dataset"), _MODEL, reads_weights=True, check=_check_training),
-    Stage("04_evaluation", (*_TRAINED, "eval", "profile"), (*_catalogue("dataset"), *_MODEL), _RESULTS),
-    Stage(
-        "report",
-        (),
-        (*_REPORTED, *_catalogue("dataset"), "figures/*"),
-        ("index.html",),
-        function=_write_report,
-        index=_write_index,
-    ),
+    Stage("01_data_exploration", _DATA, (), _CATALOGUE, reads_data=True),
+    Stage("02_preprocessing", _PREPARED, _CATALOGUE, (*_DATASET, "rejected_masks.csv"), reads_annotator=True),
+    Stage("03_training", _TRAINED, _DATASET, _MODEL, reads_weights=True, check=_check_training),
+    Stage("04_evaluation", (*_TRAINED, "eval", "profile"), (*_DATASET, *_MODEL), _RESULTS),
+    Stage("report", (), _REPORTED, ("index.html",), function=_write_report, index=_write_index),
 )
 
 
 @dataclass(frozen=True)
 class Project:
-    """Where the code of a study lies; tests have small projects of their own.
+    """Where the code of a study lies; tests have small projects of their own."""
 
-    Attributes:
-        root: The repository.
-        package: Its Python package.
-        stages: In the order in which they run.
-    """
-
-    root: Path = field(default_factory=project_folder)
+    root: Path = field(default_factory=project_folder)  # the repository
     package: str = "carseg_lib"
-    stages: tuple[Stage, ...] = STAGES
+    stages: tuple[Stage, ...] = STAGES  # in the order in which they run
 
     def notebook(self, stage: Stage) -> Path:
         """Return the notebook of a stage."""

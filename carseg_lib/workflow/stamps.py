@@ -45,7 +45,7 @@ def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any])
         name, status = path.relative_to(folder).as_posix(), path.stat()
         state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         before = known.get(name, {})
-        same = all(before.get(key) == value for key, value in state.items())
+        same = before == before | state
         states[name] = state | {"sha256": before["sha256"] if same else files.sha256(path)}
     return states
 

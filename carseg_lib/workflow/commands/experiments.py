@@ -11,18 +11,7 @@ from carseg_lib.workflow.commands.options import shown, variables
 
 @click.command("sim2real", cls=CarsegCommand, help="train on rendered cars, measure on photographs")
 @variables("real", "synthetic", "classes", "profile", "run", "seed", "device", "nproc", "weights", "set")
-def sim2real(
-    real: str,
-    synthetic: str,
-    classes: str,
-    profile: str,
-    run: str,
-    seed: str,
-    device: str,
-    nproc: str,
-    weights: str,
-    set: str,
-) -> None:
+def sim2real(real: str, synthetic: str, profile: str, run: str, weights: str, set: str, **options: str) -> None:
     """Train on rendered cars and measure on photographs."""
     from carseg_lib.experiments.sim2real import config
     from carseg_lib.experiments.sim2real.run import run_sim2real
@@ -34,10 +23,10 @@ def sim2real(
         run,
         profile or "quick",
         overrides,
-        seed=seed or "0",
-        device=device or "auto",
-        num_processes=nproc or "1",
-        classes=classes,
+        seed=options["seed"] or "0",
+        device=options["device"] or "auto",
+        num_processes=options["nproc"] or "1",
+        classes=options["classes"],
     )
     print(f"done: {shown(run_sim2real(plan))}")
 

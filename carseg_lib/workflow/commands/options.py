@@ -31,10 +31,7 @@ STUDY = ("data", "classes", "profile", "run", "seed", "device", "weights", "npro
 
 
 def variables(*names: str) -> Callable[[cli.Function], cli.Function]:
-    """Add some of VARIABLES as options, and a refusal of the former name of each that has one.
-
-    Args:
-        names: Keys of VARIABLES, in the order of the help.
+    """Add some of VARIABLES as options, in this order, and a refusal of the former name of each that has one.
 
     Returns:
         A decorator; the function gets each value as text, "" if it is not given.
@@ -51,34 +48,14 @@ def variables(*names: str) -> Callable[[cli.Function], cli.Function]:
     return add
 
 
-def create_run(
-    *,
-    run: str = "",
-    profile: str = "",
-    data: str = "",
-    set: str = "",
-    seed: str = "",
-    device: str = "",
-    nproc: str = "",
-    weights: str = "",
-    classes: str = "",
-) -> Run:
-    """Check the values of the options STUDY; empty ones take their defaults. Writes nothing.
+def create_run(*, run: str = "", set: str = "", nproc: str = "", **options: str) -> Run:
+    """Check the values of the options STUDY; empty ones take the defaults of `Run.create`. Writes nothing.
 
     Raises:
         CarsegError: As `Run.create`.
     """
-    return Run.create(
-        name=run,
-        profile=profile or "quick",
-        data=data,
-        overrides=profiles.parse_overrides(set),
-        seed=seed or "0",
-        device=device or "auto",
-        num_processes=nproc or "1",
-        weights=weights,
-        classes=classes,
-    )
+    given = {name: value for name, value in (options | {"num_processes": nproc}).items() if value}
+    return Run.create(run, overrides=profiles.parse_overrides(set), **given)
 
 
 def open_run(run: str, profile: str, device: str = "") -> Run:

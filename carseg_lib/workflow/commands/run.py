@@ -22,10 +22,8 @@ def run(until: str, **options: str) -> int:
     study = create_run(**options)
     config = study.config
     other = "" if options["run"] or study.name == config.profile else f" (run {config.profile} holds other photos)"
-    print(
-        f"run {study.name}{other}: {config.profile} profile, {config.data_as_given}, "
-        f"seed {config.seed}, device {config.device}"
-    )
+    settings = f"{config.profile} profile, {config.data_as_given}, seed {config.seed}, device {config.device}"
+    print(f"run {study.name}{other}: {settings}")
     try:
         ran = pipeline.make_run(study, until)
     except NotebookFailedError as error:
