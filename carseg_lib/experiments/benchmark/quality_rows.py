@@ -34,12 +34,11 @@ def measure_quality(
         trained: the trained systems are put here, by name.
         info: the measurements behind the rows are put here.
     """
-    torchvision = torchvision_system(run.config, dataset.body_types, run.config.model.weights)
+    weights = run.config.model.weights
+    torchvision = torchvision_system(run.config, dataset.body_types, weights)
     of_torchvision = train_torchvision(run, dataset, torchvision, epochs)
     trained[TORCHVISION_SAME_SIZE] = torchvision
-    trained[TORCHVISION] = torchvision_system(
-        run.config, dataset.body_types, run.config.model.weights, as_it_comes=True
-    )
+    trained[TORCHVISION] = torchvision_system(run.config, dataset.body_types, weights, as_it_comes=True)
     trained[TORCHVISION].model.load_state_dict(torchvision.model.state_dict())
     equal = run.updated(name="equal-epochs", train={"epochs": epochs})
     _, same_epochs = train_carseg(equal, dataset)
@@ -47,11 +46,8 @@ def measure_quality(
     model, same_time = train_carseg(run.updated(name="equal-time", train={"epochs": fitting}), dataset)
     trained[CARSEG] = carseg_system(run.config, dataset.body_types, CARSEG)
     trained[CARSEG].model.load_state_dict(model.state_dict())
-    info["quality"] = {
-        TORCHVISION: asdict(of_torchvision),
-        "equal epochs": asdict(same_epochs),
-        "equal time": asdict(same_time),
-    }
+    found = {TORCHVISION: of_torchvision, "equal epochs": same_epochs, "equal time": same_time}
+    info["quality"] = {name: asdict(quality) for name, quality in found.items()}
     yield quality_rows(of_torchvision, same_epochs, same_time, run)
     of_step = medians(info["step_seconds"])[CLASSIFIER]
     of_classifier = train_classifier(run, dataset, of_torchvision.seconds, of_step)

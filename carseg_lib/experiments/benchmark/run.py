@@ -205,24 +205,9 @@ def _machine(systems: Mapping[str, System], batches: list[Batch], info: dict[str
         for number, of_number in peaks.items()
         for kind, value in of_number.items()
     ]
-    gflop = {n: f["all"] / 1e9 for n, f in flops.items()}
-    return [
-        *rows,
-        Row(
-            "machine",
-            "arithmetic of a training step",
-            "GFLOP",
-            gflop["torchvision"],
-            gflop["carseg"],
-            False,
-            SIDES[TORCHVISION_SAME_SIZE],
-        ),
-        Row(
-            "machine",
-            "convolutions, share of the measured peak",
-            "%",
-            share("torchvision"),
-            share("carseg"),
-            note=f"{SIDES[TORCHVISION_SAME_SIZE]}, of {numbers['torchvision']}; carseg of {numbers['carseg']}",
-        ),
-    ]
+    side = SIDES[TORCHVISION_SAME_SIZE]
+    torchvision, carseg = (flops[n]["all"] / 1e9 for n in ("torchvision", "carseg"))
+    rows.append(Row("machine", "arithmetic of a training step", "GFLOP", torchvision, carseg, False, side))
+    what = "convolutions, share of the measured peak"
+    note = f"{side}, of {numbers['torchvision']}; carseg of {numbers['carseg']}"
+    return [*rows, Row("machine", what, "%", share("torchvision"), share("carseg"), note=note)]
