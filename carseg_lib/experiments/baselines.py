@@ -150,15 +150,12 @@ def epoch_batches(photos: CarDataset, epoch: int, config: RunConfig, class_balan
 
 
 def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Path) -> Classifier:
-    """Train a classifier on a configuration's backbone, by its recipe; all layers are trained.
+    """Train all layers of a classifier; returns the network after the last epoch, in evaluation mode.
 
     Args:
         config: backbone, initial weights and recipe.
         dataset: with splits; the training photos are used.
         caches: folder of decoded photos.
-
-    Returns:
-        The network after the last epoch, in evaluation mode.
     """
     device = choose_device(config.device)
     seed_everything(config.seed, device)
@@ -188,15 +185,12 @@ def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Pat
 
 @torch.inference_mode()
 def predict_classes(model: Classifier, catalogue: Catalogue, config: RunConfig) -> pd.DataFrame:
-    """A classifier's predictions of validation photos.
+    """A classifier's predictions of validation photos: a row a photo, as in predictions.csv, without boxes and masks.
 
     Args:
         model: in evaluation mode.
         catalogue: with splits.
         config: how photos are preprocessed and batched, and `eval.tta`.
-
-    Returns:
-        A row a photo, as in predictions.csv; boxes and masks are missing.
     """
     photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
     names = list(photos.class_ids)

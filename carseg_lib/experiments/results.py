@@ -194,11 +194,9 @@ def _difference_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The tidy table with a row a pair, an estimate a measure."""
     rows = []
     for (baseline, group), of_pair in table.groupby(["baseline", "group"], sort=False):
-        row: dict[str, Any] = {"baseline": baseline, "group": group, **dict.fromkeys(MEASURES)}
-        for one in of_pair.itertuples():
-            row["trainings"] = int(one.trainings)
-            row[one.measure] = {"value": one.value, "low": one.low, "high": one.high, "n": int(one.n)}
-        rows.append(row)
+        pair = {"baseline": baseline, "group": group, **dict.fromkeys(MEASURES)}
+        pair["trainings"] = int(of_pair.trainings.max())
+        rows.append(pair | of_pair.set_index("measure")[["value", "low", "high", "n"]].to_dict("index"))
     return rows
 
 

@@ -110,9 +110,8 @@ def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
 @functools.cache
 def code_digest(code: str) -> str:
     """A digest of all modules of the library that a piece of code reaches."""
-    return files.sha256_text(
-        str(code_fingerprint.imported_files(project_folder(), ("carseg_lib",), code, "an experiment"))
-    )
+    reached = code_fingerprint.imported_files(project_folder(), ("carseg_lib",), code, "an experiment")
+    return files.sha256_text(str(reached))
 
 
 def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:

@@ -4,9 +4,6 @@ An experiment is a folder, `reports/<run>/`. Each trial is a folder in it, laid 
 written last, holds what the trial was made from. A finished trial is not made again, and one that was killed resumes
 after its last whole epoch. The last epoch's network is measured: a choice by the photos that measure it would flatter
 it.
-
-A plan of an experiment (`experiments.plan`) becomes a list of `Trial`s, `run_trials` makes what is missing, and
-`experiments.results` compares.
 """
 
 from __future__ import annotations
@@ -177,8 +174,7 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
     dataset = experiment.training_set(trial)
     network = _network(trial, experiment.catalogue(run.config), dataset)
     needs = {"training": network.fingerprint}
-    measured = trial.kind != "pretrain"
-    if measured:
+    if measured := trial.kind != "pretrain":
         needs |= {"photos": eval_dataset.fingerprint, "predicting": code_digest(PREDICTING), "tta": run.config.eval.tta}
     before = read_trial(folder)
     if before.get("needs") == needs:

@@ -124,16 +124,13 @@ def train_carseg(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
 
 
 def train_classifier(run: Run, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
-    """Train an image classifier on a run's backbone for as many whole epochs as fit into a time, at least one.
+    """Train an image classifier for as many whole epochs as fit into a time, at least one; its mask AP is 0.
 
     Args:
-        run: its photos and recipe.
+        run: its backbone, photos and recipe.
         dataset: with splits.
         seconds: of training.
         of_step: seconds that one of its steps takes.
-
-    Returns:
-        What it reached. It has no masks: its mask AP is 0.
     """
     config = run.config
     steps = -(-len(CarDataset(dataset, "train", config.inputs, config.seed)) // config.train.batch_size)

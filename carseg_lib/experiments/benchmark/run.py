@@ -103,7 +103,7 @@ def create_plan(given: Mapping[str, str]) -> BenchmarkPlan:
 
 
 def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, classes: str = "") -> Path:
-    """Measure everything and write the results.
+    """Measure everything and write the results; returns the path of bench.md.
 
     Args:
         profile: carseg's recipe.
@@ -111,9 +111,6 @@ def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, 
         device: auto, cpu, cuda or mps.
         plan: how much.
         classes: the body types, as for `Run.create`.
-
-    Returns:
-        bench.md.
 
     Raises:
         CarsegError: photos without masks, or too few, or another process runs the benchmark.

@@ -73,12 +73,10 @@ def training_speed(
         images, targets = batches[turn[name] % len(batches)]
         systems[name].step((images[: photos[name]], targets[: photos[name]]))
 
-    seconds = interleaved({name: functools.partial(step, name) for name in systems}, repeats)
-    info["step_seconds"] = seconds
-    middle = medians(seconds)
+    info["step_seconds"] = interleaved({name: functools.partial(step, name) for name in systems}, repeats)
+    middle = medians(info["step_seconds"])
     rate = {name: photos[name] / s for name, s in middle.items()}
-    height, width = config.inputs.size
-    what = f"training, {width} × {height} px"
+    what = f"training, {config.inputs.width} × {config.inputs.height} px"
     share = loading / (loading + middle[CARSEG])
     recipe = "fp32, reference recipe, first layers frozen as from ImageNet"
     notes = {TORCHVISION: f"{recipe}; {REFERENCE_BATCH} photos a step", TORCHVISION_SAME_SIZE: f"{recipe}; same batch"}

@@ -35,11 +35,11 @@ def run_sim2real(plan: Sim2RealPlan) -> Path:
         catalogues = {version: experiment.catalogue(plan.run_on(version).config) for version in ("", *plan.rendered)}
         trials = planned_trials(plan, catalogues)
         _check_data(plan, catalogues)
+        real = catalogues[""]
         if plan.start:
-            real = catalogues[""]
             initial_model(trials[-1].run.config, real.body_types, real.has_masks, full_start=True)
-        eval_dataset = eval_images(catalogues[""], plan.validation_photos, experiment.seed)
-        write = functools.partial(write_sim2real_results, plan, experiment, catalogues[""], eval_dataset)
+        eval_dataset = eval_images(real, plan.validation_photos, experiment.seed)
+        write = functools.partial(write_sim2real_results, plan, experiment, real, eval_dataset)
         run_trials(trials, experiment, eval_dataset, write)
         return write_sim2real_report(plan.folder)
 
