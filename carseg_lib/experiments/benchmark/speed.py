@@ -28,7 +28,6 @@ SIDES = {TORCHVISION: "torchvision as it comes", TORCHVISION_SAME_SIZE: "torchvi
 # Its detections decide its speed: with random weights a hundred a photo, after a few steps of training none.
 # One that was trained to its end, which takes days here, lies between the two.
 TORCHVISION_UNTRAINED = "torchvision, same size, untrained"
-UNTRAINED_SIDE = {TORCHVISION_UNTRAINED: "torchvision at the same size, untrained"}
 
 
 def read_batches(run: Run, dataset: Catalogue) -> tuple[list[Batch], float]:
@@ -122,7 +121,7 @@ def inference_speed(
     info |= {"inference_seconds": full, "latency_seconds": one, "detections_a_photo": found}
     rate = {name: len(images) / s for name, s in medians(full).items()}
     latency = {name: 1000 * s for name, s in medians(one).items()}
-    sides = SIDES | (UNTRAINED_SIDE if are_trained else {})
+    sides = SIDES | ({TORCHVISION_UNTRAINED: f"{SIDES[TORCHVISION_SAME_SIZE]}, untrained"} if are_trained else {})
     note = "detections a photo: torchvision {:.3g}, carseg {:.3g}; masks pasted"
     notes = {side: note.format(found[side], found[CARSEG]) for side in sides}
     if are_trained:

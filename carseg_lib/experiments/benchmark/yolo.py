@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 COMMAND = "yolo"
 MODEL = "yolo11n-seg"  # the smallest, 2.9 million parameters; ".yaml": from scratch, ".pt": from COCO
-EPOCHS = 10_000  # never reached: time ends it
 
 
 def is_installed() -> bool:
@@ -65,8 +64,8 @@ def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Pa
     kind = choose_device(config.device).type
     common = ["exist_ok=True", f"device={'0' if kind == 'cuda' else kind}", "plots=False"]
     common += [f"imgsz={max(config.inputs.size)}", f"batch={config.train.batch_size}"]
-    training = [f"model={start}", f"data={folder / 'data.yaml'}", "workers=0", f"epochs={EPOCHS}"]
-    training += [f"time={seconds / 3600:.6f}", f"seed={config.seed}"]
+    training = [f"model={start}", f"data={folder / 'data.yaml'}", "workers=0", f"seed={config.seed}"]
+    training += [f"time={seconds / 3600:.6f}", "epochs=10000"]  # time ends it
     _run("train", folder, "trained", common + training)
     predicting = [f"model={folder / 'trained/weights/last.pt'}", f"source={folder / 'validation/images'}"]
     predicting += ["save_txt=True", "save_conf=True", "save=False", "retina_masks=True"]
