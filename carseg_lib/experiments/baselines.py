@@ -11,6 +11,7 @@ import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 from torchvision.models import detection, resnet50
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.transform import resize_boxes
@@ -27,10 +28,6 @@ from carseg_lib.evaluation.tables import PREDICTIONS
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.precision import FLOAT32, autocast, keep_depthwise_fp32
 from carseg_lib.models.weights import IMAGENET_PACKAGES, imagenet_state
-
-# Of torchvision's reference for detection (references/detection/train.py): a rate of 0.02 for batches of 16.
-REFERENCE_LR_PER_PHOTO = 0.02 / 16
-REFERENCE_MOMENTUM, REFERENCE_WEIGHT_DECAY = 0.9, 1e-4
 
 
 class TorchvisionMaskRCNN(nn.Module):
@@ -54,9 +51,7 @@ class TorchvisionMaskRCNN(nn.Module):
             trainable_layers=5 if scratch else 3,
         )
         if weights == "imagenet":
-            state, _ = imagenet_state("resnet50")
-            state = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
-            backbone.body.load_state_dict(state)
+            backbone.body.load_state_dict(_without_classifier(imagenet_state("resnet50")[0]))
         elif weights == "shape":
             backbone.body.load_state_dict(calibrated_random_resnet50())
         sides = {"min_size": min(image_size), "max_size": max(image_size)} if image_size else {}
@@ -86,12 +81,8 @@ class TorchvisionMaskRCNN(nn.Module):
     def make_optimizer(self, batch_size: int) -> torch.optim.Optimizer:
         """The optimizer of torchvision's reference recipe, its rate scaled to the batch."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.SGD(
-            trained,
-            lr=REFERENCE_LR_PER_PHOTO * batch_size,
-            momentum=REFERENCE_MOMENTUM,
-            weight_decay=REFERENCE_WEIGHT_DECAY,
-        )
+        # references/detection/train.py: a rate of 0.02 for batches of 16
+        return torch.optim.SGD(trained, lr=0.02 / 16 * batch_size, momentum=0.9, weight_decay=1e-4)
 
 
 def calibrated_random_resnet50() -> dict[str, Tensor]:
@@ -106,7 +97,11 @@ def calibrated_random_resnet50() -> dict[str, Tensor]:
             module.momentum = None  # the mean over what it has seen, not a moving average
     with torch.no_grad():
         network(torch.randn(4, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
-    return {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("fc.")}
+    return _without_classifier(network.state_dict())
+
+
+def _without_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
 
 
 class Classifier(nn.Module):
@@ -128,9 +123,8 @@ class Classifier(nn.Module):
         self.network = cast(Any, timm.create_model(name, pretrained=False))
         if weights == "imagenet":
             if backbone not in IMAGENET_PACKAGES:
-                raise CarsegError(
-                    f"the classifier's backbone must be one of {', '.join(IMAGENET_PACKAGES)}, not {backbone}"
-                )
+                known = ", ".join(IMAGENET_PACKAGES)
+                raise CarsegError(f"the classifier's backbone must be one of {known}, not {backbone}")
             self.network.load_state_dict(imagenet_state(backbone)[0])
         self.network.reset_classifier(num_types)
         keep_depthwise_fp32(self.network)
@@ -143,16 +137,25 @@ class Classifier(nn.Module):
         return scores if types is None else F.cross_entropy(scores, types, label_smoothing=smoothing)
 
 
+def training_photos(config: RunConfig, dataset: Catalogue, caches: Path) -> CarDataset:
+    """The training photos as a recipe augments them, each decoded once into the folder `caches`."""
+    cache = cache_of(dataset, config.inputs, caches)
+    return CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+
+
+def epoch_batches(photos: CarDataset, epoch: int, config: RunConfig, class_balance: float) -> DataLoader:
+    """The batches of one epoch of training."""
+    order = balanced_epoch_order(photos.photos.body_type, epoch, config.seed, class_balance)
+    return make_loader(photos, DistributedBatchSampler(order, config.train.batch_size), config.inputs.num_workers)
+
+
 def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Path) -> Classifier:
-    """Train a classifier on a configuration's backbone, by its recipe; all layers are trained.
+    """Train all layers of a classifier; returns the network after the last epoch, in evaluation mode.
 
     Args:
         config: backbone, initial weights and recipe.
         dataset: with splits; the training photos are used.
         caches: folder of decoded photos.
-
-    Returns:
-        The network after the last epoch, in evaluation mode.
     """
     device = choose_device(config.device)
     seed_everything(config.seed, device)
@@ -163,16 +166,11 @@ def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Pat
     body = [p for p in model.parameters() if id(p) not in of_head]
     groups = [{"params": body, "share": config.train.backbone_lr_mult}, {"params": head, "share": 1.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.train.lr, weight_decay=config.train.weight_decay, fused=True)
-    photos = CarDataset(
-        dataset, "train", config.inputs, config.seed, augment=True, cache=cache_of(dataset, config.inputs, caches)
-    )
+    photos = training_photos(config, dataset, caches)
     steps = config.train.epochs * -(-len(photos) // config.train.batch_size)
     step = 0
     for epoch in range(1, config.train.epochs + 1):
-        order = balanced_epoch_order(photos.photos.body_type, epoch, config.seed, config.train.class_balance)
-        for images, targets in make_loader(
-            photos, DistributedBatchSampler(order, config.train.batch_size), config.inputs.num_workers
-        ):
+        for images, targets in epoch_batches(photos, epoch, config, config.train.class_balance):
             for group in optimizer.param_groups:
                 group["lr"] = group["share"] * learning_rate(config.train, step, steps)
             types = torch.tensor([photos.truth(int(target["index"])) - 1 for target in targets])
@@ -187,26 +185,22 @@ def train_baseline_classifier(config: RunConfig, dataset: Catalogue, caches: Pat
 
 @torch.inference_mode()
 def predict_classes(model: Classifier, catalogue: Catalogue, config: RunConfig) -> pd.DataFrame:
-    """A classifier's predictions of validation photos.
+    """A classifier's predictions of validation photos: a row a photo, as in predictions.csv, without boxes and masks.
 
     Args:
         model: in evaluation mode.
         catalogue: with splits.
         config: how photos are preprocessed and batched, and `eval.tta`.
-
-    Returns:
-        A row a photo, as in predictions.csv; boxes and masks are missing.
     """
     photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
     names = list(photos.class_ids)
-    batches: list[Tensor] = []
-    for images, _ in make_loader(
-        photos, DistributedBatchSampler(photos.in_order(), config.train.batch_size), config.inputs.num_workers
-    ):
+    batches = DistributedBatchSampler(photos.in_order(), config.train.batch_size)
+    likely: list[Tensor] = []
+    for images, _ in make_loader(photos, batches, config.inputs.num_workers):
         images = images.to(next(model.parameters()).device)
         views = [images, images.flip(3)] if config.eval.tta == "hflip" else [images]
-        batches.append(torch.stack([model(view).softmax(1) for view in views]).mean(0).cpu())
-    scores, found = torch.cat(batches).max(1)
+        likely.append(torch.stack([model(view).softmax(1) for view in views]).mean(0).cpu())
+    scores, found = torch.cat(likely).max(1)
     table = photos.photos[["photo_id", "body_type", "width", "height"]].copy()
     table["predicted"] = [names[i] for i in found.tolist()]
     table["score"] = scores.tolist()

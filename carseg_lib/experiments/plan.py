@@ -40,6 +40,11 @@ class Plan:
     device: str = "auto"
     num_processes: int | str = 1
 
+    def described(self, *names: str) -> dict[str, Any]:
+        """What the results hold of it: the folder's name, the profile, and attributes by name."""
+        values = {name: getattr(self, name) for name in names}
+        return {"run": self.folder.name, "profile": self.profile, "overrides": dict(self.overrides)} | values
+
     def run(
         self,
         name: str,

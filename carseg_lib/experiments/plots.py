@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from carseg_lib.reporting.plots.style import (
@@ -39,7 +39,8 @@ def effects_figure(results: Mapping[str, Any], title: str, note: str) -> Accessi
     for axes, (measure, name) in zip(panels, MEASURES.items(), strict=True):
         axes.axvline(0, color=INK, linewidth=1)
         found = {place: row[measure] for place, row in enumerate(rows) if row[measure]}
-        least = _left_end(found.values())
+        # all intervals fit, but for those of differences that are `FAR` away
+        least = 100 * min([d["low"] for d in found.values() if d["value"] > -FAR] + [-0.01]) - 0.5
         for place, difference in found.items():
             value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
             colour = QUIET if low <= 0 <= high else SPLIT_COLOURS["train"]
@@ -59,8 +60,3 @@ def effects_figure(results: Mapping[str, Any], title: str, note: str) -> Accessi
     note = f"{note} Bars: 95% intervals over photos, paired; grey: no significant difference; ◂: further to the left."
     listed = "; ".join(f"{row['group']} {100 * row['accuracy']['value']:+.1f}" for row in rows)
     return add_title(figure, title, note, alt=f"{title}, accuracy in points: {listed}. {note}")
-
-
-def _left_end(differences: Iterable[Mapping[str, float]]) -> float:
-    """Where the axis begins, points: all intervals fit, but for those of differences that are `FAR` away."""
-    return 100 * min([d["low"] for d in differences if d["value"] > -FAR] + [-0.01]) - 0.5

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.core import files
-from carseg_lib.core.formatting import interval, markdown_table, percent, points
+from carseg_lib.core.formatting import DASH, interval, markdown_table, percent, points
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.evaluation.bootstrap import Estimate, mean_estimate, proportion_estimate
 from carseg_lib.evaluation.classification import confusion_matrix, scores_of_matrices
@@ -24,22 +24,19 @@ Tables = Mapping[str, Mapping[int, pd.DataFrame]]  # predictions of a group's tr
 
 def write_results(
     experiment: Experiment,
-    trials: Sequence[Trial],
     eval_dataset: Catalogue,
     pairs: Iterable[tuple[str, str]],
     plan: Mapping[str, Any],
-    *,
-    bootstrap_samples: int,
+    trials: Sequence[Trial],
 ) -> dict[str, Any]:
     """Write results.json, results.csv (a row a group), trials.csv (a row a trial) and results.md.
 
     Args:
         experiment: the trials' folder.
-        trials: those that are measured so far.
-        eval_dataset: the photos that they were measured on.
+        eval_dataset: the photos that the trials were measured on.
         pairs: (baseline, group): which groups are compared.
         plan: of the experiment, as the results hold it.
-        bootstrap_samples: of every interval.
+        trials: those that are measured so far.
 
     Returns:
         What results.json holds. An estimate is {"value", "low", "high", "n"}, or None without masks.
@@ -51,7 +48,7 @@ def write_results(
             and the metadata;
         differences: baseline, group, trainings, accuracy, mask_iou: group less baseline, -1..1.
     """
-    sampling = {"bootstrap_samples": bootstrap_samples, "seed": experiment.seed}
+    sampling = {"bootstrap_samples": trials[0].run.config.eval.bootstrap_samples, "seed": experiment.seed}
     cards = {trial.name: read_trial(experiment.folder_of(trial)) for trial in trials}
     tables: dict[str, dict[int, pd.DataFrame]] = {}
     for trial in trials:
@@ -81,8 +78,7 @@ def write_results(
         "groups": groups,
         "differences": _difference_rows(compare(tables, pairs, **sampling)),
     }
-    effects = {pair["group"]: pair for pair in results["differences"]}
-    flat_groups = [flatten_estimates(row | _named_differences(effects.get(row["group"]))) for row in groups]
+    flat_groups = [flatten_estimates(row | _named_differences(_effect(results, row["group"]))) for row in groups]
     files.write_csv(experiment.folder / "results.csv", pd.DataFrame(flat_groups))
     files.write_csv(experiment.folder / "trials.csv", pd.DataFrame([flatten_estimates(row) for row in rows]))
     files.write_json(experiment.folder / "results.json", results)
@@ -121,19 +117,18 @@ def compare(tables: Tables, pairs: Iterable[tuple[str, str]], *, bootstrap_sampl
 
 def results_table(results: Mapping[str, Any]) -> str:
     """The table to read: a row a group, with its difference to its baseline in percentage points."""
-    effects = {pair["group"]: pair for pair in results["differences"]}
     n = sum(results["evaluated"]["photos"].values())
     trainings = max(row["trainings"] for row in results["groups"])
     rows = []
     for row in results["groups"]:
-        effect = effects.get(row["group"], dict.fromkeys(MEASURES))
+        effect = _effect(results, row["group"])
         rows.append(
             [
                 f"**{row['group']}**: {row['title']}" if row["title"] else f"**{row['group']}**",
-                _share(row["accuracy"]),
+                share_text(row["accuracy"]),
                 points(effect["accuracy"]),
                 percent(row["macro_f1"]),
-                _share(row["mask_iou"]),
+                share_text(row["mask_iou"]),
                 points(effect["mask_iou"]),
                 f"{row['seconds'] / 60:.1f}",
             ]
@@ -144,6 +139,11 @@ def results_table(results: Mapping[str, Any]) -> str:
         "validation photos. Differences to the baseline in percentage points, photo by photo and seed by seed; in "
         f"brackets 95% bootstrap intervals over photos.\n\n{markdown_table(header, rows)}"
     )
+
+
+def share_text(estimate: Mapping[str, float] | None) -> str:
+    """An estimate with its interval: "80.0% (70.0–90.0%)"; a dash where there is none."""
+    return DASH if estimate is None else f"{percent(estimate['value'])} ({interval(estimate)})"
 
 
 def macro_f1(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> float:
@@ -194,18 +194,17 @@ def _difference_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The tidy table with a row a pair, an estimate a measure."""
     rows = []
     for (baseline, group), of_pair in table.groupby(["baseline", "group"], sort=False):
-        row: dict[str, Any] = {"baseline": baseline, "group": group, **dict.fromkeys(MEASURES)}
-        for one in of_pair.itertuples():
-            row["trainings"] = int(one.trainings)
-            row[one.measure] = {"value": one.value, "low": one.low, "high": one.high, "n": int(one.n)}
-        rows.append(row)
+        pair = {"baseline": baseline, "group": group, **dict.fromkeys(MEASURES)}
+        pair["trainings"] = int(of_pair.trainings.max())
+        rows.append(pair | of_pair.set_index("measure")[["value", "low", "high", "n"]].to_dict("index"))
     return rows
 
 
-def _named_differences(pair: Mapping[str, Any] | None) -> dict[str, Any]:
-    known = pair or {"baseline": "", **dict.fromkeys(MEASURES)}
-    return {"baseline": known["baseline"]} | {f"{m}_difference": known[m] for m in MEASURES}
+def _effect(results: Mapping[str, Any], group: str) -> Mapping[str, Any]:
+    """A group's difference to its baseline; without estimates where it was compared with none."""
+    found = [pair for pair in results["differences"] if pair["group"] == group]
+    return found[-1] if found else {"baseline": "", **dict.fromkeys(MEASURES)}
 
 
-def _share(estimate: Mapping[str, float] | None) -> str:
-    return "–" if estimate is None else f"{percent(estimate['value'])} ({interval(estimate)})"
+def _named_differences(effect: Mapping[str, Any]) -> dict[str, Any]:
+    return {"baseline": effect["baseline"]} | {f"{m}_difference": effect[m] for m in MEASURES}

@@ -89,12 +89,8 @@ def photo_count(catalogue: Catalogue, split: str, wanted: int, setting: str, giv
 def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
     """A run's photos with splits, kept in a folder of `folder`.
 
-    They are read again if they, their classes, or the code that reads them change.
-
-    Args:
-        config: the run's: its photos and classes.
-        folder: of all catalogues of an experiment.
-        seed: of the splits, where the data have none.
+    They are read again if they, their classes, or the code that reads them change. Data without splits are split by the
+    seed.
     """
     place, classes = locate_photos(config.data.source), config.data.classes
     folder = folder / hashlib.sha256(os.fsencode(place) + classes.text.encode()).hexdigest()[:12]
@@ -114,9 +110,8 @@ def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
 @functools.cache
 def code_digest(code: str) -> str:
     """A digest of all modules of the library that a piece of code reaches."""
-    return files.sha256_text(
-        str(code_fingerprint.imported_files(project_folder(), ("carseg_lib",), code, "an experiment"))
-    )
+    reached = code_fingerprint.imported_files(project_folder(), ("carseg_lib",), code, "an experiment")
+    return files.sha256_text(str(reached))
 
 
 def _only(catalogue: Catalogue, photo_ids: pd.Series) -> Catalogue:

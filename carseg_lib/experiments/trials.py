@@ -4,9 +4,6 @@ An experiment is a folder, `reports/<run>/`. Each trial is a folder in it, laid 
 written last, holds what the trial was made from. A finished trial is not made again, and one that was killed resumes
 after its last whole epoch. The last epoch's network is measured: a choice by the photos that measure it would flatter
 it.
-
-A plan of an experiment (`experiments.plan`) becomes a list of `Trial`s, `run_trials` makes what is missing, and
-`experiments.results` compares.
 """
 
 from __future__ import annotations
@@ -172,17 +169,12 @@ def run_trials(
 
 
 def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) -> str:
-    """Bring one trial up to date: train its network, predict the photos that trials are compared by.
-
-    Returns:
-        What came of it, in words; "" if it was up to date.
-    """
+    """Train a trial's network and predict the photos; what came of it in words, "" if it was up to date."""
     run, folder = trial.run, experiment.folder_of(trial)
     dataset = experiment.training_set(trial)
     network = _network(trial, experiment.catalogue(run.config), dataset)
     needs = {"training": network.fingerprint}
-    measured = trial.kind != "pretrain"
-    if measured:
+    if measured := trial.kind != "pretrain":
         needs |= {"photos": eval_dataset.fingerprint, "predicting": code_digest(PREDICTING), "tta": run.config.eval.tta}
     before = read_trial(folder)
     if before.get("needs") == needs:
@@ -191,18 +183,18 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
     seconds = before.get("seconds", 0.0)
     if dataset is not None:
         if before.get("needs", {}).get("training") != needs["training"]:
-            photos = len(dataset.split("train").photos)
-            epochs = run.config.train.epochs
+            photos, epochs = len(dataset.split("train").photos), run.config.train.epochs
             logger.info("%s: %s photos of %s, %d epochs", trial.name, f"{photos:,}", dataset.name, epochs)
             started = time.monotonic()
-            _save_tensors(network.train(), folder / MODEL)
+            buffer = io.BytesIO()
+            torch.save(dict(network.train()), buffer)
+            files.write_bytes(folder / MODEL, buffer.getvalue())
             seconds = round(time.monotonic() - started, 1)
         network.model.load_state_dict(read_checkpoint(folder / MODEL))
     outcome = "trained"
     made = [folder / MODEL] if dataset is not None else []
     if measured:
-        device = choose_device(run.config.device)
-        network.model.to(memory_format=torch.channels_last).to(device).eval()
+        network.model.to(memory_format=torch.channels_last).to(choose_device(run.config.device)).eval()
         predictions = network.predict(eval_dataset)
         files.write_csv(run.predictions, predictions)
         made.append(run.predictions)
@@ -225,21 +217,13 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
 
 @dataclass(frozen=True)
 class _Network:
-    """A trial's network with its initial weights, and how it is trained and asked for predictions.
-
-    Attributes:
-        model: the network.
-        weights: what its initial weights are.
-        fingerprint: of all that decides the trained weights.
-        train: trains it, and returns the last epoch's tensors.
-        predict: predictions.csv of a catalogue's validation photos, by `model`.
-    """
+    """A trial's network with its initial weights, and how it is trained and asked for predictions."""
 
     model: nn.Module
-    weights: dict[str, Any]
-    fingerprint: str
-    train: Callable[[], Mapping[str, Tensor]]
-    predict: Callable[[Catalogue], pd.DataFrame]
+    weights: dict[str, Any]  # what its initial weights are
+    fingerprint: str  # of all that decides the trained weights
+    train: Callable[[], Mapping[str, Tensor]]  # returns the last epoch's tensors
+    predict: Callable[[Catalogue], pd.DataFrame]  # predictions.csv of the validation photos, by `model`
 
 
 def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Network:
@@ -316,9 +300,3 @@ def read_trial(folder: Path) -> dict[str, Any]:
 def _steps(trial: Trial, dataset: Catalogue | None) -> int:
     photos = 0 if dataset is None else len(dataset.split("train").photos)
     return trial.run.config.train.epochs * -(-photos // trial.run.config.train.batch_size)
-
-
-def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    buffer = io.BytesIO()
-    torch.save(dict(tensors), buffer)
-    files.write_bytes(path, buffer.getvalue())

@@ -74,11 +74,7 @@ class AblationPlan(Plan):
         return self.run(name, self.data, settings, seed=seed, where=f"variant {variant.name}")
 
     def trials(self, photos: int) -> list[Trial]:
-        """Every training, the seeds round by round, so that a table of all variants is there after the first.
-
-        Args:
-            photos: training photos of each.
-        """
+        """Every training on so many photos, by seed, so that a table of all variants is there after the first."""
         start = self.run(RENDERED_START, BUILTIN, {"train.epochs": self.epochs}, classes="")
         pretrain = Trial(RENDERED_START, RENDERED_START, start, kind="pretrain")
         trials: list[Trial] = []

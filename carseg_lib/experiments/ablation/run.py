@@ -6,26 +6,20 @@ the same validation photos; the test photos are not used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from dataclasses import asdict
 from pathlib import Path
 
 from carseg_lib.core import files
 from carseg_lib.core.formatting import percent
-from carseg_lib.experiments.ablation.config import BASELINE, AblationPlan
+from carseg_lib.experiments.ablation.config import BASELINE, NUMBERS, AblationPlan
 from carseg_lib.experiments.results import write_results
 from carseg_lib.experiments.subsets import eval_images, photo_count
-from carseg_lib.experiments.trials import Trial, open_experiment, run_trials
+from carseg_lib.experiments.trials import open_experiment, run_trials
 
 
 def run_ablation(plan: AblationPlan) -> Path:
-    """Make what is missing of a plan; the table is written after each training, the figure at the end.
-
-    Args:
-        plan: from `ablation.config.create_plan`.
-
-    Returns:
-        results.md.
+    """Make what is missing of a plan; results.md, returned, is written after each training, the figure at the end.
 
     Raises:
         CarsegError: too few photos, or another process makes this run.
@@ -40,30 +34,17 @@ def run_ablation(plan: AblationPlan) -> Path:
         photos = photo_count(source, "train", plan.photos, "photos", given)
         photo_count(source, "validation", plan.validation_photos, "validation_photos", given)
         eval_dataset = eval_images(source, plan.validation_photos, experiment.seed)
-        described = {
-            "run": plan.folder.name,
-            "profile": plan.profile,
-            "overrides": dict(plan.overrides),
-            "photos": photos,
-            "epochs": plan.epochs,
-            "seeds": plan.seeds,
-            "validation_photos": plan.validation_photos,
-            "variants": [asdict(variant) for variant in plan.variants],
-        }
+        variants = [asdict(variant) for variant in plan.variants]
+        described = plan.described(*NUMBERS) | {"photos": photos, "variants": variants}
         pairs = [(BASELINE, variant.name) for variant in plan.variants[1:]]
-
-        def write(trials: Sequence[Trial]) -> None:
-            write_results(
-                experiment, trials, eval_dataset, pairs, described, bootstrap_samples=base.eval.bootstrap_samples
-            )
-
+        write = functools.partial(write_results, experiment, eval_dataset, pairs, described)
         run_trials(plan.trials(photos), experiment, eval_dataset, write)
         results = files.read_json(plan.folder / "results.json")
-        baseline = results["groups"][0]
+        correct = percent(results["groups"][0]["accuracy"]["value"])
         seeds = f"{plan.seeds} {'seed' if plan.seeds == 1 else 'seeds'}"
         note = (
-            f"Baseline: {percent(baseline['accuracy']['value'])} of n = {len(eval_dataset.photos):,} validation photos "
-            f"correct. {photos:,} training photos × {plan.epochs} epochs, {seeds}."
+            f"Baseline: {correct} of n = {len(eval_dataset.photos):,} validation photos correct. "
+            f"{photos:,} training photos × {plan.epochs} epochs, {seeds}."
         )
         figure = effects_figure(results, "What each change does, beside the baseline", note)
         save_figure(figure, plan.folder / "effects.png")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from carseg_lib.experiments.benchmark.timing import wait_for_gpu
+from carseg_lib.experiments.benchmark.timing import interleaved, wait_for_gpu
 
 MATRIX = 2048  # rows and columns
 CONVOLUTION = (8, 128, 56, 56)  # a batch of maps, 128 channels to 128, kernels of 3 x 3
@@ -37,7 +37,6 @@ KINDS = {
     "regions and suppression": ("torchvision::",),
     "copies": ("aten::copy_", "aten::cat", "aten::fill_", "aten::zero_", "aten::clone", "aten::stack"),
 }
-OTHER = "all else"
 
 
 def peak_gflops(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> dict[str, float]:
@@ -45,25 +44,14 @@ def peak_gflops(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> d
     a = torch.randn(MATRIX, MATRIX, device=device, dtype=dtype)
     maps = torch.randn(*CONVOLUTION, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     channels = CONVOLUTION[1]
-    kernels = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype)
-    kernels = kernels.to(memory_format=torch.channels_last)
+    kernels = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     work = {
         "matrix": (lambda: a @ a, 2 * MATRIX**3),
         "convolution": (lambda: F.conv2d(maps, kernels, padding=1), 2 * 9 * channels * maps.numel()),
     }
     with torch.inference_mode():
-        return {name: flops / _fastest(action, repeats) / 1e9 for name, (action, flops) in work.items()}
-
-
-def _fastest(action: Callable[[], object], repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats + 2):
-        wait_for_gpu()
-        started = time.perf_counter()
-        action()
-        wait_for_gpu()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds[2:])
+        seconds = interleaved({name: action for name, (action, _) in work.items()}, repeats, warmups=2)
+    return {name: flops / min(seconds[name]) / 1e9 for name, (_, flops) in work.items()}
 
 
 def count_flops(action: Callable[[], object]) -> dict[str, float]:
@@ -114,7 +102,4 @@ def _where_one_goes(action: Callable[[], object]) -> dict[str, float]:
 
 def kind_of(operation: str) -> str:
     """The kind of work an operation is."""
-    for kind, starts in KINDS.items():
-        if operation.startswith(starts):
-            return kind
-    return OTHER
+    return next((kind for kind, starts in KINDS.items() if operation.startswith(starts)), "all else")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import resource
 import subprocess
@@ -14,9 +15,8 @@ import torch
 from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarDataset, cache_of
-from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.device import seed_everything
+from carseg_lib.experiments.baselines import epoch_batches, training_photos
 from carseg_lib.experiments.benchmark.rows import Row
 from carseg_lib.experiments.benchmark.speed import CARSEG, SIDES, TORCHVISION, TORCHVISION_SAME_SIZE
 from carseg_lib.experiments.benchmark.systems import carseg_system, torchvision_system
@@ -36,33 +36,24 @@ def memory_rows(run: Run, dataset: Catalogue, photos: int, steps: int, info: dic
     dataset.save(run.dataset)
     sizes = {k: k * photos for k in (1, 2, 4)}
     carseg = {k: peak_gigabytes(run.name, CARSEG, n, steps) for k, n in sizes.items()}
-    torchvision = peak_gigabytes(run.name, TORCHVISION, photos, 1)
-    info["memory_gigabytes"] = {CARSEG: carseg, TORCHVISION: torchvision}
+    torchvision = {1: peak_gigabytes(run.name, TORCHVISION, photos, 1)}
+    info["memory_gigabytes"] = {CARSEG: carseg, TORCHVISION: torchvision[1]}
+    notes = dict.fromkeys(sizes, f"{steps} steps")
+    notes[1] += f"; {SIDES[TORCHVISION_SAME_SIZE]}, 1 step"
     return [
-        Row(
-            "memory",
-            f"peak of training on {n} photos",
-            "GB",
-            torchvision if k == 1 else None,
-            carseg[k],
-            False,
-            f"{steps} steps" + (f"; {SIDES[TORCHVISION_SAME_SIZE]}, 1 step" if k == 1 else ""),
-        )
+        Row("memory", f"peak of training on {n} photos", "GB", torchvision.get(k), carseg[k], False, notes[k])
         for k, n in sizes.items()
     ]
 
 
 def peak_gigabytes(run: str, system: str, photos: int, steps: int) -> float:
-    """Trains some steps on some of a run's photos in a new process.
+    """The largest resident memory, 1e9 bytes, of a new process that trains.
 
     Args:
         run: whose settings and data set are used.
         system: "carseg" or "torchvision".
         photos: of the training split.
         steps: of training.
-
-    Returns:
-        Its largest resident memory, 1e9 bytes.
 
     Raises:
         RuntimeError: the process failed.
@@ -80,22 +71,13 @@ def main(name: str, system: str, photos: int, steps: int) -> float:
     config = run.config
     seed_everything(config.seed, torch.device("cpu"))
     dataset = Catalogue.load(run.dataset)
-    cache = cache_of(dataset, config.inputs, run.caches)
-    train = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
-    if system == CARSEG:
-        trained = carseg_system(config, dataset.body_types, CARSEG)
-    else:
-        trained = torchvision_system(config, dataset.body_types)
-    done = 0
-    for epoch in range(1, steps + 1):
-        order = balanced_epoch_order(train.photos.body_type, epoch, config.seed, config.train.class_balance)
-        batches = DistributedBatchSampler(order, config.train.batch_size)
-        for batch in make_loader(train, batches, config.inputs.num_workers):
-            trained.step(batch)
-            done += 1
-            if done == steps:
-                return own_peak() / 1e9
-    raise AssertionError("an epoch has at least one batch")
+    train = training_photos(config, dataset, run.caches)
+    types = dataset.body_types
+    trained = carseg_system(config, types, CARSEG) if system == CARSEG else torchvision_system(config, types)
+    epochs = (epoch_batches(train, epoch, config, config.train.class_balance) for epoch in itertools.count(1))
+    for batch in itertools.islice(itertools.chain.from_iterable(epochs), steps):
+        trained.step(batch)
+    return own_peak() / 1e9
 
 
 def own_peak() -> int:

@@ -33,11 +33,7 @@ def draw_bench(results: Mapping[str, Any], folder: Path) -> None:
 
 @with_theme
 def ratios(results: Mapping[str, Any]) -> AccessibleFigure:
-    """How many times better each measurement is than torchvision's.
-
-    Args:
-        results: bench.json.
-    """
+    """How many times better each measurement of bench.json is than torchvision's."""
     title = "How many times better than torchvision's Mask R-CNN"
     rows = [row for row in results["rows"] if row["ratio"]]
     if not rows:
@@ -66,17 +62,12 @@ def ratios(results: Mapping[str, Any]) -> AccessibleFigure:
 
 @with_theme
 def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
-    """Where the time of a training step goes, carseg and torchvision's.
-
-    Args:
-        results: bench.json.
-    """
+    """Where the time of a training step goes by bench.json, carseg and torchvision's."""
     where = results["where_time_goes"]
     kinds = sorted({k for kinds in where.values() for k in kinds}, key=lambda k: -where["carseg"].get(k, 0.0))
     figure = new_figure(8.4, 2.6)
     axes = figure.add_subplot()
-    names = ["carseg", "torchvision"]
-    left = [0.0, 0.0]
+    names, left = ["carseg", "torchvision"], [0.0, 0.0]
     for kind, colour in zip(kinds, SHADES * 2, strict=False):
         shares = [where[name].get(kind, 0.0) / sum(where[name].values()) for name in names]
         axes.barh(names, shares, left=left, color=colour, label=kind, height=0.6)
@@ -89,18 +80,13 @@ def step_times(results: Mapping[str, Any]) -> AccessibleFigure:
     axes.set_yticks(range(2), [f"{name}, {sum(where[name].values()):.2f} s" for name in names])
     axes.invert_yaxis()
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=3)
-    return add_title(
-        figure, "Where the time of a training step goes", f"Profiled; profile {results['profile']}, mean of 3 steps."
-    )
+    note = f"Profiled; profile {results['profile']}, mean of 3 steps."
+    return add_title(figure, "Where the time of a training step goes", note)
 
 
 @with_theme
 def learning(results: Mapping[str, Any]) -> AccessibleFigure:
-    """Validation accuracy over training time, carseg and torchvision's.
-
-    Args:
-        results: bench.json.
-    """
+    """Validation accuracy over training time by bench.json, carseg and torchvision's."""
     title = "Validation accuracy over training time"
     if "quality" not in results:
         return empty_figure(title, "The quality part was left out (photos=0).")
@@ -113,10 +99,8 @@ def learning(results: Mapping[str, Any]) -> AccessibleFigure:
         "classifier": ("a classifier, as much time", INK, "s"),
         "yolo": ("YOLO, as much time", QUIET, "D"),
     }
-    for name, (label, colour, line) in looks.items():
-        if name not in results["quality"]:
-            continue
-        quality = results["quality"][name]
+    for name, quality in results["quality"].items():
+        label, colour, line = looks[name]
         seconds, accuracy = zip(*quality["curve"], strict=True)
         label = f"{label} ({quality['epochs']} epochs)"
         axes.plot([s / 60 for s in seconds], accuracy, line, color=colour, label=label)

@@ -13,12 +13,11 @@ from torch import nn
 from carseg_lib.core.formatting import duration
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarDataset, cache_of
-from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
+from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.device import choose_device
 from carseg_lib.evaluation.average_precision import coco_ap
-from carseg_lib.experiments.baselines import predict_classes, train_baseline_classifier
+from carseg_lib.experiments.baselines import epoch_batches, predict_classes, train_baseline_classifier, training_photos
 from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System
 from carseg_lib.experiments.benchmark.timing import wait_for_gpu
 from carseg_lib.experiments.trials import predict_validation, train_run
@@ -70,22 +69,19 @@ def train_torchvision(run: Run, dataset: Catalogue, system: System, epochs: int)
         epochs: passes over the training photos.
     """
     config = run.config
-    cache = cache_of(dataset, config.inputs, run.caches)
-    photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    photos = training_photos(config, dataset, run.caches)
     steps = epochs * -(-len(photos) // config.train.batch_size)
-    optimizer = system.optimizer
-    peak = optimizer.param_groups[0]["lr"]
+    peak = system.optimizer.param_groups[0]["lr"]
     curve: list[tuple[float, float]] = []
     seconds, done, note = 0.0, 0, ""
     accuracy = mask_ap = 0.0
     warmup = min(WARMUP_STEPS, steps)
     for epoch in range(1, epochs + 1):
-        order = balanced_epoch_order(photos.photos.body_type, epoch, config.seed, 0.0)
-        batches = DistributedBatchSampler(order, config.train.batch_size)
+        batches = epoch_batches(photos, epoch, config, 0.0)
         drop = 0.1 ** sum((epoch - 1) / epochs >= share for share in DROPS)
         started = time.perf_counter()
-        for batch in make_loader(photos, batches, config.inputs.num_workers):
-            for group in optimizer.param_groups:
+        for batch in batches:
+            for group in system.optimizer.param_groups:
                 group["lr"] = peak * drop * min((done + 1) / warmup, 1.0)
             try:
                 system.step(batch)
@@ -101,8 +97,7 @@ def train_torchvision(run: Run, dataset: Catalogue, system: System, epochs: int)
         seconds += time.perf_counter() - started
         accuracy, mask_ap = score(system.model, run, dataset)
         curve.append((seconds, accuracy))
-        found = f"accuracy {accuracy:.1%}, mask AP {mask_ap:.1%}"
-        logger.info("torchvision: epoch %d/%d, %s", epoch, epochs, found)
+        logger.info(f"torchvision: epoch {epoch}/{epochs}, accuracy {accuracy:.1%}, mask AP {mask_ap:.1%}")
         if note:
             break
     return Quality(len(curve), seconds, accuracy, mask_ap, tuple(curve), note)
@@ -129,16 +124,13 @@ def train_carseg(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
 
 
 def train_classifier(run: Run, dataset: Catalogue, seconds: float, of_step: float) -> Quality:
-    """Train an image classifier on a run's backbone for as many whole epochs as fit into a time, at least one.
+    """Train an image classifier for as many whole epochs as fit into a time, at least one; its mask AP is 0.
 
     Args:
-        run: its photos and recipe.
+        run: its backbone, photos and recipe.
         dataset: with splits.
         seconds: of training.
         of_step: seconds that one of its steps takes.
-
-    Returns:
-        What it reached. It has no masks: its mask AP is 0.
     """
     config = run.config
     steps = -(-len(CarDataset(dataset, "train", config.inputs, config.seed)) // config.train.batch_size)
@@ -157,7 +149,7 @@ def score(model: nn.Module, run: Run, dataset: Catalogue) -> tuple[float, float]
 
 
 def score_predictions(predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue) -> tuple[float, float]:
-    """Accuracy and mask AP of predictions.
+    """Accuracy and mask AP.
 
     Args:
         predictions: a row a photo: photo_id, body_type, predicted, width, height.

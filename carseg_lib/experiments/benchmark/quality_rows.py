@@ -34,24 +34,18 @@ def measure_quality(
         trained: the trained systems are put here, by name.
         info: the measurements behind the rows are put here.
     """
-    torchvision = torchvision_system(run.config, dataset.body_types, run.config.model.weights)
+    weights = run.config.model.weights
+    trained[TORCHVISION_SAME_SIZE] = torchvision = torchvision_system(run.config, dataset.body_types, weights)
     of_torchvision = train_torchvision(run, dataset, torchvision, epochs)
-    trained[TORCHVISION_SAME_SIZE] = torchvision
-    trained[TORCHVISION] = torchvision_system(
-        run.config, dataset.body_types, run.config.model.weights, as_it_comes=True
-    )
+    trained[TORCHVISION] = torchvision_system(run.config, dataset.body_types, weights, as_it_comes=True)
     trained[TORCHVISION].model.load_state_dict(torchvision.model.state_dict())
-    equal = run.updated(name="equal-epochs", train={"epochs": epochs})
-    _, same_epochs = train_carseg(equal, dataset)
+    _, same_epochs = train_carseg(run.updated(name="equal-epochs", train={"epochs": epochs}), dataset)
     fitting = max(round(of_torchvision.seconds / same_epochs.seconds * same_epochs.epochs), 1)
     model, same_time = train_carseg(run.updated(name="equal-time", train={"epochs": fitting}), dataset)
     trained[CARSEG] = carseg_system(run.config, dataset.body_types, CARSEG)
     trained[CARSEG].model.load_state_dict(model.state_dict())
-    info["quality"] = {
-        TORCHVISION: asdict(of_torchvision),
-        "equal epochs": asdict(same_epochs),
-        "equal time": asdict(same_time),
-    }
+    found = {TORCHVISION: of_torchvision, "equal epochs": same_epochs, "equal time": same_time}
+    info["quality"] = {name: asdict(quality) for name, quality in found.items()}
     yield quality_rows(of_torchvision, same_epochs, same_time, run)
     of_step = medians(info["step_seconds"])[CLASSIFIER]
     of_classifier = train_classifier(run, dataset, of_torchvision.seconds, of_step)
@@ -69,15 +63,14 @@ def quality_rows(torchvision: Quality, same_epochs: Quality, same_time: Quality,
     start = "from scratch" if run.config.model.weights == "none" else "backbone from ImageNet"
     n = f"{photos} photos, {start}; n ≤ {photos} validation photos"
     target = torchvision.accuracy
-    reached = [s for s in (same_epochs.seconds_to(target), same_time.seconds_to(target)) if s]
+    first = min(filter(None, (same_epochs.seconds_to(target), same_time.seconds_to(target))), default=None)
     rows = []
     for carseg, when in ((same_epochs, f"{torchvision.epochs} epochs each"), (same_time, "equal time")):
         note = f"{n}; {carseg.epochs} epochs of carseg, {duration(carseg.seconds)}"
         what = f"validation accuracy, {when}"
         rows.append(Row("quality", what, "%", 100 * torchvision.accuracy, 100 * carseg.accuracy, note=note))
         rows.append(Row("quality", f"mask AP, {when}", "%", 100 * torchvision.mask_ap, 100 * carseg.mask_ap))
-    note = "; ".join(filter(None, (torchvision.note, "" if reached else "carseg never reached it")))
-    first = min(reached, default=None)
+    note = "; ".join(filter(None, (torchvision.note, "" if first else "carseg never reached it")))
     what = f"training time to torchvision's last accuracy ({target:.1%})"
     return [*rows, Row("quality", what, "s", torchvision.seconds, first, False, note)]
 

@@ -40,15 +40,15 @@ class Row:
             return None
         return self.carseg / self.torchvision if self.more_is_better else self.torchvision / self.carseg
 
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row of its table."""
+        ratio = DASH if self.ratio is None else f"{self.ratio:.3g}×"
+        return self.what, self.unit, _number(self.torchvision), _number(self.carseg), ratio, self.note
+
 
 def write_rows(folder: Path, rows: Sequence[Row], info: dict[str, Any]) -> None:
-    """bench.json and bench.md.
-
-    Args:
-        folder: of both.
-        rows: in order.
-        info: what was measured where: settings, hardware, versions, measurements behind the rows.
-    """
+    """bench.json and bench.md; `info` is what was measured where: settings, hardware, measurements behind the rows."""
     files.write_json(folder / "bench.json", {**info, "rows": [asdict(r) | {"ratio": r.ratio} for r in rows]})
     files.write_text(folder / "bench.md", markdown(rows, info))
 
@@ -66,18 +66,7 @@ def markdown(rows: Sequence[Row], info: dict[str, Any]) -> str:
     ]
     header = ("What", "Unit", "torchvision", "carseg", "Ratio", "")
     for part in dict.fromkeys(row.part for row in rows):
-        cells = [
-            (
-                row.what,
-                row.unit,
-                _number(row.torchvision),
-                _number(row.carseg),
-                DASH if row.ratio is None else f"{row.ratio:.3g}×",
-                row.note,
-            )
-            for row in rows
-            if row.part == part
-        ]
+        cells = [row.cells for row in rows if row.part == part]
         lines += [f"## {part.capitalize()}", "", markdown_table(header, cells, "llrrrl")]
     return "\n".join(lines)
 

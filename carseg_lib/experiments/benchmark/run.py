@@ -103,7 +103,7 @@ def create_plan(given: Mapping[str, str]) -> BenchmarkPlan:
 
 
 def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, classes: str = "") -> Path:
-    """Measure everything and write the results.
+    """Measure everything and write the results; returns the path of bench.md.
 
     Args:
         profile: carseg's recipe.
@@ -111,9 +111,6 @@ def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, 
         device: auto, cpu, cuda or mps.
         plan: how much.
         classes: the body types, as for `Run.create`.
-
-    Returns:
-        bench.md.
 
     Raises:
         CarsegError: photos without masks, or too few, or another process runs the benchmark.
@@ -205,24 +202,9 @@ def _machine(systems: Mapping[str, System], batches: list[Batch], info: dict[str
         for number, of_number in peaks.items()
         for kind, value in of_number.items()
     ]
-    gflop = {n: f["all"] / 1e9 for n, f in flops.items()}
-    return [
-        *rows,
-        Row(
-            "machine",
-            "arithmetic of a training step",
-            "GFLOP",
-            gflop["torchvision"],
-            gflop["carseg"],
-            False,
-            SIDES[TORCHVISION_SAME_SIZE],
-        ),
-        Row(
-            "machine",
-            "convolutions, share of the measured peak",
-            "%",
-            share("torchvision"),
-            share("carseg"),
-            note=f"{SIDES[TORCHVISION_SAME_SIZE]}, of {numbers['torchvision']}; carseg of {numbers['carseg']}",
-        ),
-    ]
+    side = SIDES[TORCHVISION_SAME_SIZE]
+    torchvision, carseg = (flops[n]["all"] / 1e9 for n in ("torchvision", "carseg"))
+    rows.append(Row("machine", "arithmetic of a training step", "GFLOP", torchvision, carseg, False, side))
+    what = "convolutions, share of the measured peak"
+    note = f"{side}, of {numbers['torchvision']}; carseg of {numbers['carseg']}"
+    return [*rows, Row("machine", what, "%", share("torchvision"), share("carseg"), note=note)]

@@ -13,8 +13,8 @@ from torch import Tensor
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
+from carseg_lib.experiments.baselines import training_photos
 from carseg_lib.experiments.benchmark.rows import Row
 from carseg_lib.experiments.benchmark.systems import Batch, System
 from carseg_lib.experiments.benchmark.timing import interleaved, medians
@@ -28,14 +28,12 @@ SIDES = {TORCHVISION: "torchvision as it comes", TORCHVISION_SAME_SIZE: "torchvi
 # Its detections decide its speed: with random weights a hundred a photo, after a few steps of training none.
 # One that was trained to its end, which takes days here, lies between the two.
 TORCHVISION_UNTRAINED = "torchvision, same size, untrained"
-UNTRAINED_SIDE = {TORCHVISION_UNTRAINED: "torchvision at the same size, untrained"}
 
 
 def read_batches(run: Run, dataset: Catalogue) -> tuple[list[Batch], float]:
     """Some batches, and the median seconds that one took to be read and augmented."""
     config = run.config
-    cache = cache_of(dataset, config.inputs, run.caches)
-    photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    photos = training_photos(config, dataset, run.caches)
     order = balanced_epoch_order(photos.photos.body_type, 1, config.seed, config.train.class_balance)
     size = config.train.batch_size
     loader = iter(make_loader(photos, DistributedBatchSampler(order[: size * LOADED], size)))
@@ -74,12 +72,10 @@ def training_speed(
         images, targets = batches[turn[name] % len(batches)]
         systems[name].step((images[: photos[name]], targets[: photos[name]]))
 
-    seconds = interleaved({name: functools.partial(step, name) for name in systems}, repeats)
-    info["step_seconds"] = seconds
-    middle = medians(seconds)
+    info["step_seconds"] = interleaved({name: functools.partial(step, name) for name in systems}, repeats)
+    middle = medians(info["step_seconds"])
     rate = {name: photos[name] / s for name, s in middle.items()}
-    height, width = config.inputs.size
-    what = f"training, {width} × {height} px"
+    what = f"training, {config.inputs.width} × {config.inputs.height} px"
     share = loading / (loading + middle[CARSEG])
     recipe = "fp32, reference recipe, first layers frozen as from ImageNet"
     notes = {TORCHVISION: f"{recipe}; {REFERENCE_BATCH} photos a step", TORCHVISION_SAME_SIZE: f"{recipe}; same batch"}
@@ -125,23 +121,18 @@ def inference_speed(
     info |= {"inference_seconds": full, "latency_seconds": one, "detections_a_photo": found}
     rate = {name: len(images) / s for name, s in medians(full).items()}
     latency = {name: 1000 * s for name, s in medians(one).items()}
-    sides = SIDES | (UNTRAINED_SIDE if are_trained else {})
-    notes = {
-        side: f"detections a photo: torchvision {found[side]:.3g}, carseg {found[CARSEG]:.3g}; masks pasted"
-        for side in sides
-    }
+    sides = SIDES | ({TORCHVISION_UNTRAINED: f"{SIDES[TORCHVISION_SAME_SIZE]}, untrained"} if are_trained else {})
+    note = "detections a photo: torchvision {:.3g}, carseg {:.3g}; masks pasted"
+    notes = {side: note.format(found[side], found[CARSEG]) for side in sides}
     if are_trained:
         notes[TORCHVISION] += "; torchvision's weights are from training at the same size"
     else:
         notes = {torchvision: f"untrained; {note}" for torchvision, note in notes.items()}
-    single = "one photo, from tensor to masks"
+    what, single = f"inference, batch {len(images)}", "one photo, from tensor to masks"
     return [
-        *_beside_torchvision(f"inference, batch {len(images)}", rate, sides, notes),
-        Row("speed", f"inference, batch {len(images)}, classifier", "photos/s", None, rate[CLASSIFIER]),
-        *[
-            Row("speed", f"{single}, {side}", "ms", latency[torchvision], latency[CARSEG], False)
-            for torchvision, side in sides.items()
-        ],
+        *_beside_torchvision(what, rate, sides, notes),
+        Row("speed", f"{what}, classifier", "photos/s", None, rate[CLASSIFIER]),
+        *(Row("speed", f"{single}, {side}", "ms", latency[t], latency[CARSEG], False) for t, side in sides.items()),
     ]
 
 

@@ -18,8 +18,6 @@ from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, ca
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import load_weights
 
-FIRST_RATE = 1 / 1000  # of the full rate: the start of the warm-up of torchvision's reference
-
 Batch = tuple[Tensor, list[dict[str, Tensor]]]
 
 
@@ -44,33 +42,21 @@ class System:
 
 def carseg_system(config: RunConfig, body_types: tuple[str, ...], name: str) -> System:
     """The model of a configuration, trained as `carseg_lib.engine.trainer` does."""
-    device = choose_device(config.device)
     model = build_model(config.model, len(body_types) + 1, with_masks=True)
     # torchvision's own weights need a download
     if config.model.weights != "none" and config.model.backbone == "resnet50":
         model.backbone.body.load_state_dict(calibrated_random_resnet50())
     else:
         load_weights(model, config.model.backbone, config.model.weights)
-    model = model.to(memory_format=torch.channels_last).to(device)
-    optimizer = make_optimizer(model, config.train)
+    model = model.to(memory_format=torch.channels_last).to(choose_device(config.device))
 
-    def step(batch: Batch) -> None:
-        model.train()
-        losses, _ = model(*on_device(batch, device))
-        finite_sum(losses, name).backward()
-        if config.train.max_grad_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), config.train.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    @torch.inference_mode()
     def predict(images: Tensor) -> object:
-        model.eval()
-        _, found = model(images.to(device))
+        _, found = model(images)
         height, width = images.shape[-2:]
         return [photo_detections(one, (width, height), (height, width), body_types, config.model) for one in found]
 
-    return System(name, model, optimizer, step, predict)
+    loss = functools.partial(_loss, model, name)
+    return _system(name, model, make_optimizer(model, config.train), loss, predict, config.train.max_grad_norm)
 
 
 def torchvision_system(
@@ -84,49 +70,56 @@ def torchvision_system(
         weights: see `TorchvisionMaskRCNN`.
         as_it_comes: photos are enlarged, as torchvision's default is; else they stay as they are.
     """
-    device = choose_device(config.device)
     size = None if as_it_comes else config.inputs.size
-    model = TorchvisionMaskRCNN(len(body_types) + 1, size, weights).to(device)
+    model = TorchvisionMaskRCNN(len(body_types) + 1, size, weights).to(choose_device(config.device))
     optimizer = model.make_optimizer(config.train.batch_size)
     if weights == "shape":  # a network of random weights stays what it is
         for group in optimizer.param_groups:
-            group["lr"] *= FIRST_RATE
-
-    def step(batch: Batch) -> None:
-        model.train()
-        losses, _ = model(*on_device(batch, device))
-        finite_sum(losses, "torchvision").backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    @torch.inference_mode()
-    def predict(images: Tensor) -> object:
-        model.eval()
-        return model.predict(images.to(device))
-
-    return System("torchvision", model, optimizer, step, predict)
+            group["lr"] /= 1000  # the start of the warm-up of torchvision's reference
+    return _system("torchvision", model, optimizer, functools.partial(_loss, model, "torchvision"), model.predict)
 
 
 def classifier_system(config: RunConfig, body_types: tuple[str, ...]) -> System:
     """A classifier on the configuration's backbone: no boxes, no masks."""
-    device = choose_device(config.device)
     model = Classifier(config.model.backbone, len(body_types), "none", config.model.precision)
-    model = model.to(memory_format=torch.channels_last).to(device)
+    model = model.to(memory_format=torch.channels_last).to(choose_device(config.device))
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.train.lr, fused=True)
+
+    def loss(images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
+        return model(images, torch.stack([target["labels"][0] for target in targets]) - 1)
+
+    return _system("classifier", model, optimizer, loss, lambda images: model(images).argmax(1).tolist())
+
+
+def _loss(model: nn.Module, name: str, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
+    return finite_sum(model(images, targets)[0], name)
+
+
+def _system(
+    name: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[..., Tensor],
+    output: Callable[[Tensor], object],
+    max_grad_norm: float = 0.0,
+) -> System:
+    """A system by its loss of a batch and its output for photos, both on the model's device."""
+    device = next(model.parameters()).device
 
     def step(batch: Batch) -> None:
         model.train()
-        images, targets = on_device(batch, device)
-        model(images, torch.stack([target["labels"][0] for target in targets]) - 1).backward()
+        loss(*on_device(batch, device)).backward()
+        if max_grad_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
 
     @torch.inference_mode()
     def predict(images: Tensor) -> object:
         model.eval()
-        return model(images.to(device)).argmax(1).tolist()
+        return output(images.to(device))
 
-    return System("classifier", model, optimizer, step, predict)
+    return System(name, model, optimizer, step, predict)
 
 
 class NonFiniteLossError(CarsegError):

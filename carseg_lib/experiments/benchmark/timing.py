@@ -10,13 +10,7 @@ import torch
 
 
 def interleaved(actions: Mapping[str, Callable[[], object]], repeats: int, warmups: int = 1) -> dict[str, list[float]]:
-    """Seconds of each action, one of each in turn.
-
-    Args:
-        actions: by name.
-        repeats: measurements of each.
-        warmups: calls of each before the first measurement.
-    """
+    """Seconds of each action, measured `repeats` times, one of each in turn, after `warmups` calls of each."""
     for _ in range(warmups):
         for action in actions.values():
             action()

@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 COMMAND = "yolo"
 MODEL = "yolo11n-seg"  # the smallest, 2.9 million parameters; ".yaml": from scratch, ".pt": from COCO
-EPOCHS = 10_000  # never reached: time ends it
 
 
 def is_installed() -> bool:
@@ -62,25 +61,16 @@ def train_yolo(config: RunConfig, dataset: Catalogue, seconds: float, folder: Pa
     files.write_text(folder / "data.yaml", yaml.safe_dump(described, sort_keys=False))
     start = f"{MODEL}.yaml" if config.model.weights == "none" else f"{MODEL}.pt"
     logger.info("yolo: %s, %.0f s of training", start, seconds)
-    common = [f"project={folder}", "exist_ok=True", f"device={_device(config.device)}", "plots=False"]
+    kind = choose_device(config.device).type
+    common = ["exist_ok=True", f"device={'0' if kind == 'cuda' else kind}", "plots=False"]
     common += [f"imgsz={max(config.inputs.size)}", f"batch={config.train.batch_size}"]
-    _run(
-        [
-            *("segment", "train", f"model={start}", f"data={folder / 'data.yaml'}", "name=trained", *common),
-            *("workers=0", f"epochs={EPOCHS}", f"time={seconds / 3600:.6f}", f"seed={config.seed}"),
-        ],
-        folder,
-    )
-    found = folder / "predictions"
-    _run(
-        [
-            *("segment", "predict", f"model={folder / 'trained' / 'weights' / 'last.pt'}", "name=predictions"),
-            *(f"source={folder / 'validation' / 'images'}", "save_txt=True", "save_conf=True", "save=False"),
-            *(f"conf={config.model.score_threshold}", "retina_masks=True", *common),
-        ],
-        folder,
-    )
-    detections = read_detections(found / "labels", parts["validation"], dataset.body_types)
+    training = [f"model={start}", f"data={folder / 'data.yaml'}", "workers=0", f"seed={config.seed}"]
+    training += [f"time={seconds / 3600:.6f}", "epochs=10000"]  # time ends it
+    _run("train", folder, "trained", common + training)
+    predicting = [f"model={folder / 'trained/weights/last.pt'}", f"source={folder / 'validation/images'}"]
+    predicting += ["save_txt=True", "save_conf=True", "save=False", "retina_masks=True"]
+    _run("predict", folder, "predictions", [*common, *predicting, f"conf={config.model.score_threshold}"])
+    detections = read_detections(folder / "predictions/labels", parts["validation"], dataset.body_types)
     history = pd.read_csv(folder / "trained" / "results.csv", skipinitialspace=True)
     accuracy, mask_ap = score_predictions(photo_predictions(detections, parts["validation"]), detections, dataset)
     taken = float(history["time"].iloc[-1])
@@ -151,13 +141,10 @@ def photo_predictions(detections: pd.DataFrame, photos: pd.DataFrame) -> pd.Data
     return photos.assign(predicted=photos.photo_id.map(best.set_index("photo_id").body_type))
 
 
-def _device(device: str) -> str:
-    kind = choose_device(device).type
-    return "0" if kind == "cuda" else kind
-
-
-def _run(arguments: list[str], folder: Path) -> None:
-    done = subprocess.run([COMMAND, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+def _run(mode: str, folder: Path, name: str, arguments: list[str]) -> None:
+    """Run it once; what it writes is in the subfolder `name`."""
+    command = [COMMAND, "segment", mode, f"project={folder}", f"name={name}", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         last = " ".join((done.stderr or done.stdout).split()[-60:])
         raise CarsegError(f"yolo failed: {last}; take it off the PATH to measure without it")

@@ -103,13 +103,7 @@ def measure(annotator: Annotator, catalogue: Catalogue, run: Run) -> dict[str, A
 
 
 def photos_per_second(annotator: Annotator, catalogue: Catalogue, batch_size: int) -> float:
-    """The speed of one process, from file to masks; cached instances are not used.
-
-    Args:
-        annotator: that is measured.
-        catalogue: its first photos are taken, in batches.
-        batch_size: photos at a time.
-    """
+    """The speed of one process on the first photos, in batches, from file to masks; nothing cached is used."""
     given = given_boxes(catalogue)
     names = catalogue.photos.photo_id.tolist()[: TIMED + batch_size]
     batches = [names[first : first + batch_size] for first in range(0, len(names), batch_size)]
@@ -133,11 +127,7 @@ def format_scores(scores: Mapping[str, Any]) -> str:
 
 
 def cars_with_masks(place: Path, seed: int = 0) -> Catalogue:
-    """Photos with masks, every type called "car", with splits.
-
-    Args:
-        place: of the photos, as `load_catalogue` takes it.
-        seed: of the split, where the data have none.
+    """Photos with masks, every type called "car", with splits: by the seed, where the data have none.
 
     Raises:
         CarsegError: they have no masks.

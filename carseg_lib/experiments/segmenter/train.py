@@ -51,12 +51,7 @@ def train_segmenter(run: Run, real: Path | None) -> Path:
 
 
 def model_card(card: Mapping[str, Any], path: Path) -> str:
-    """The model card of a segmenter, as Markdown.
-
-    Args:
-        card: of the segmenter, with its metrics.
-        path: its file, which is there.
-    """
+    """The model card of a segmenter as Markdown, from its card with metrics and its file."""
     config = card["config"]
     model, inputs = config["model"], config["inputs"]
     rows = [

@@ -68,9 +68,14 @@ class Sim2RealPlan(Plan):
     start: str = ""
 
     @property
+    def versions(self) -> list[str]:
+        """The versions of the renderer, in order."""
+        return list(self.rendered)
+
+    @property
     def rendered_weights(self) -> str:
         """The checkpoint that the curve's rendered start is."""
-        return self.start or str(self.folder / f"version-{list(self.rendered)[-1]}" / MODEL)
+        return self.start or str(self.folder / f"version-{self.versions[-1]}" / MODEL)
 
     def run_on(self, version: str, name: str = "data", **settings: Any) -> Run:
         """A run on the photos of a version of the renderer, or on the real ones if it is ""."""
@@ -84,11 +89,7 @@ def create_plan(
     run: str = "",
     profile: str = "quick",
     settings: Mapping[str, str] | None = None,
-    *,
-    seed: int | str = 0,
-    device: str = "auto",
-    num_processes: int | str = 1,
-    classes: str = "",
+    **common: Any,
 ) -> Sim2RealPlan:
     """Check everything a user asked for, as far as it can be without opening a photo.
 
@@ -99,10 +100,7 @@ def create_plan(
         run: name of the folder under reports/; empty takes "sim2real".
         profile: set of settings.
         settings: those of the plan, by name, and settings of the configuration, as text.
-        seed: a whole number, 0 or more.
-        device: auto, cpu, cuda or mps.
-        num_processes: training processes.
-        classes: the body types, as for `Run.create`.
+        **common: seed, device, num_processes and classes, as in `Plan`.
 
     Raises:
         CarsegError: an unknown name, a value out of range, no such data, profile or checkpoint.
@@ -116,13 +114,10 @@ def create_plan(
         folder=experiment_folder(run, "sim2real"),
         profile=profile,
         overrides=overrides,
-        classes=classes,
-        seed=seed,
-        device=device,
-        num_processes=num_processes,
         real=real,
         rendered=_versions(rendered),
         **own,
+        **common,
     )
     source = plan.run_on("").config.data.source
     for version, data in plan.rendered.items():
@@ -146,23 +141,25 @@ def planned_trials(plan: Sim2RealPlan, catalogues: Mapping[str, Catalogue]) -> l
     """
     config = plan.run_on("").config
     usual, seed = config.model.weights, config.seed
-    trials = []
+    trials: list[Trial] = []
+
+    def add(run: Run, group: str, photos: int, start: str, version: str = "", **more: Any) -> None:
+        metadata = {"question": "version" if version else "curve", "version": version, "start": start}
+        full = start == "rendered"
+        trials.append(Trial(run.name, group, run, photos, full_start=full, metadata=metadata, **more))
+
     for version, data in plan.rendered.items():
         given = f"SYNTHETIC={data}"
         photos = photo_count(catalogues[version], "train", plan.version_photos, "version_photos", given)
-        name = f"version-{version}"
-        run = plan.run_on(version, name, settings={"train.epochs": plan.version_epochs})
-        metadata = {"question": "version", "version": version, "start": usual}
-        trials.append(Trial(name, name, run, photos, metadata=metadata))
+        run = plan.run_on(version, f"version-{version}", settings={"train.epochs": plan.version_epochs})
+        add(run, run.name, photos, usual, version)
     if plan.start:
-        metadata = {"question": "curve", "version": "", "start": "rendered"}
         run = plan.run_on("", "start", settings={"model.weights": plan.start})
-        trials.append(Trial("start", "start", run, 0, "evaluate_only", True, metadata=metadata))
+        add(run, "start", 0, "rendered", kind="evaluate_only")
     given = f"REAL={plan.real}"
     numbers = [photo_count(catalogues[""], "train", photos, "curve", given) for photos, _ in plan.curve]
     if sorted(set(numbers)) != numbers:
-        listed = ", ".join(map(str, numbers))
-        raise CarsegError(f"SET: curve must name rising numbers of photos, not {listed}.")
+        raise CarsegError(f"SET: curve must name rising numbers of photos, not {', '.join(map(str, numbers))}.")
     for photos, (_, epochs) in zip(numbers, plan.curve, strict=True):
         for own_seed in range(seed, seed + plan.repeats):
             for start in (usual, "rendered"):
@@ -171,9 +168,7 @@ def planned_trials(plan: Sim2RealPlan, catalogues: Mapping[str, Catalogue]) -> l
                 run = plan.run_on("", f"{group}-seed{own_seed}", settings=settings, seed=own_seed)
                 if start == "rendered":
                     run = run.updated(model={"weights": plan.rendered_weights})
-                metadata = {"question": "curve", "version": "", "start": start}
-                full = start == "rendered"
-                trials.append(Trial(run.name, group, run, photos, full_start=full, metadata=metadata))
+                add(run, group, photos, start)
     return trials
 
 

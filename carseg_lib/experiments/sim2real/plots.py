@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -32,11 +32,7 @@ _BAR: dict[str, Any] = {"fmt": "o", "capsize": 0, "elinewidth": 2.2, "markersize
 
 @with_theme
 def versions(results: Mapping[str, Any]) -> AccessibleFigure:
-    """Trained on rendered photos alone: accuracy, recall of each type and mask IoU on real photos, a row a version.
-
-    Args:
-        results: results.json.
-    """
+    """Trained on rendered photos alone: accuracy, recall of each type, mask IoU on real photos, by results.json."""
     title = "Trained on rendered photos alone, measured on real ones"
     rows = [trial for trial in results["trials"] if trial["question"] == "version"]
     if not rows:
@@ -77,11 +73,7 @@ def versions(results: Mapping[str, Any]) -> AccessibleFigure:
 
 @with_theme
 def curve(results: Mapping[str, Any]) -> AccessibleFigure:
-    """Accuracy and mask IoU against the number of real training photos, by start; under them the paired difference.
-
-    Args:
-        results: results.json.
-    """
+    """Accuracy and mask IoU by real training photos and start, under them the paired difference, by results.json."""
     title = "Does pre-training on rendered photos help?"
     points = results["curve"]
     if not points:
@@ -91,9 +83,8 @@ def curve(results: Mapping[str, Any]) -> AccessibleFigure:
     numbers = sorted({point["photos"] for point in points})
     starts = sorted({point["start"] for point in points}, key=lambda start: start == "rendered")
     figure = new_figure(4.6 * len(measures), 5.2 if pairs else 3.2)
-    grid = figure.subplots(
-        1 + bool(pairs), len(measures), sharex=True, squeeze=False, height_ratios=[2.2, 1][: 1 + bool(pairs)]
-    )
+    heights = [2.2, 1] if pairs else [2.2]
+    grid = figure.subplots(len(heights), len(measures), sharex=True, squeeze=False, height_ratios=heights)
     for column, measure in enumerate(measures):
         axes = grid[0][column]
         for start in starts:
@@ -124,8 +115,7 @@ def curve(results: Mapping[str, Any]) -> AccessibleFigure:
 def _dots(axes: Axes, estimates: Sequence[Mapping[str, Any]], colour: str) -> None:
     """A row an estimate: dot, interval, and the number above it."""
     values = [estimate["value"] for estimate in estimates]
-    reach = [[e["value"] - e["low"] for e in estimates], [e["high"] - e["value"] for e in estimates]]
-    axes.errorbar(values, range(len(values)), xerr=reach, color=colour, **_BAR)
+    axes.errorbar(values, range(len(values)), xerr=_reach(estimates), color=colour, **_BAR)
     for place, value in enumerate(values):
         axes.annotate(percent(value), (value, place), (0, 7), ha="center", **_LABEL)
 
@@ -136,13 +126,10 @@ def _bars(axes: Axes, places: Sequence[int], estimates: Sequence[Mapping[str, An
     colour = RENDERED_COLOUR if rendered else OTHER_COLOUR
     x = [place + (0.05 if rendered else -0.05) * aside for place in places]
     values = [estimate["value"] for estimate in estimates]
-    reach = [[e["value"] - e["low"] for e in estimates], [e["high"] - e["value"] for e in estimates]]
     axes.plot(x, values, color=colour, linewidth=1.2, alpha=0.6)
-    axes.errorbar(x, values, yerr=reach, color=colour, label=f"start: {start}", **_BAR)
+    axes.errorbar(x, values, yerr=_reach(estimates), color=colour, label=f"start: {start}", **_BAR)
+    side: dict[str, Any] = {"xytext": (7, -3), "ha": "left"} if rendered else {"xytext": (-7, -3), "ha": "right"}
     for place, value in zip(x, values, strict=True):
-        side: dict[str, Any] = {"xytext": (-7, -3), "ha": "right"}
-        if rendered:
-            side = {"xytext": (7, -3), "ha": "left"}
         axes.annotate(percent(value), (place, value), textcoords="offset points", size=8, color=colour, **side)
 
 
@@ -159,15 +146,19 @@ def _trainings(axes: Axes, results: Mapping[str, Any], numbers: list[int], start
 def _pairs(axes: Axes, numbers: list[int], pairs: Sequence[Mapping[str, Any]], measure: str) -> None:
     """Rendered start less the other one, photo by photo."""
     axes.axhline(0, color=QUIET, linewidth=1)
-    known = [(numbers.index(pair["photos"]), pair[measure]) for pair in pairs if pair[measure] is not None]
-    x, values = [place for place, _ in known], [estimate["value"] for _, estimate in known]
-    reach = [[e["value"] - e["low"] for _, e in known], [e["high"] - e["value"] for _, e in known]]
-    axes.errorbar(x, values, yerr=reach, color=INK, **_BAR)
+    known = {numbers.index(pair["photos"]): pair[measure] for pair in pairs if pair[measure] is not None}
+    x, values = list(known), [estimate["value"] for estimate in known.values()]
+    axes.errorbar(x, values, yerr=_reach(known.values()), color=INK, **_BAR)
     for place, value in zip(x, values, strict=True):
         axes.annotate(f"{100 * value:+.1f}", (place, value), (7, -3), **_LABEL)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if round(100 * value) else "0")
     axes.set_ylabel("difference, points")
     axes.grid(True, axis="y")
+
+
+def _reach(estimates: Collection[Mapping[str, Any]]) -> list[list[float]]:
+    """The lengths of the bars on either side of each value."""
+    return [[e["value"] - e["low"] for e in estimates], [e["high"] - e["value"] for e in estimates]]
 
 
 def most_frequent(results: Mapping[str, Any]) -> float:

@@ -8,8 +8,9 @@ from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.formatting import interval, percent, points
+from carseg_lib.core.formatting import percent, points
 from carseg_lib.evaluation.paired import NO_DIFFERENCE, significance
+from carseg_lib.experiments.results import share_text
 from carseg_lib.experiments.sim2real import plots
 from carseg_lib.reporting.html.render import figure_on_page, render
 from carseg_lib.reporting.plots.style import save_figure
@@ -22,13 +23,7 @@ VERDICTS = {"more": "is better", "less": "is worse", NO_DIFFERENCE: "makes no si
 
 
 def write_sim2real_report(folder: Path) -> Path:
-    """Write versions.png, curve.png and index.html from results.json.
-
-    Args:
-        folder: `reports/<run>` of a sim-to-real experiment.
-
-    Returns:
-        The path of the page.
+    """Write versions.png, curve.png and index.html from an experiment's results.json; returns the page's path.
 
     Raises:
         CarsegError: results.json is missing or broken, or a file cannot be written.
@@ -38,18 +33,11 @@ def write_sim2real_report(folder: Path) -> Path:
         raise CarsegError(f"{path} is missing: run make sim2real REAL=folder first.")
     results = files.read_json(path)
     drawn = {"versions": plots.versions(results), "curve": plots.curve(results)}
-    pictures = {
-        name: figure_on_page(save_figure(figure, folder / f"{name}.png"), CAPTIONS[name])
-        for name, figure in drawn.items()
-    }
-    context = {
-        "results": results,
-        "pictures": pictures,
-        "sentences": sentences(results),
-        "significance": significance,
-        "points": points,
-    }
-    return files.write_text(folder / "index.html", render("sim2real.html", context))
+    saved = {name: save_figure(figure, folder / f"{name}.png") for name, figure in drawn.items()}
+    pictures = {name: figure_on_page(path, CAPTIONS[name]) for name, path in saved.items()}
+    context = {"results": results, "pictures": pictures, "sentences": sentences(results)}
+    page = render("sim2real.html", context | {"significance": significance, "points": points})
+    return files.write_text(folder / "index.html", page)
 
 
 def sentences(results: Mapping[str, Any]) -> list[str]:
@@ -60,13 +48,13 @@ def sentences(results: Mapping[str, Any]) -> list[str]:
         last = versions[-1]
         found.append(
             f"A network trained on {last['photos']:,} rendered photos ({last['version']}) and no real one predicts "
-            f"{percent(last['accuracy']['value'])} ({interval(last['accuracy'])}) of "
-            f"{last['accuracy']['n']:,} real validation photos correctly; always predicting the most frequent type "
-            f"would be correct for {percent(plots.most_frequent(results))}."
+            f"{share_text(last['accuracy'])} of {last['accuracy']['n']:,} real validation photos correctly; always "
+            f"predicting the most frequent type would be correct for {percent(plots.most_frequent(results))}."
         )
-        if last["mask_iou"]:
-            overlap = f"{percent(last['mask_iou']['value'])} ({interval(last['mask_iou'])})"
-            found.append(f"Its masks have a mean IoU (intersection over union) of {overlap} with the labelled masks.")
+        if overlap := last["mask_iou"]:
+            found.append(
+                f"Its masks have a mean IoU (intersection over union) of {share_text(overlap)} with the labelled masks."
+            )
         best = max(versions, key=lambda trial: trial["accuracy"]["value"])
         if best is not last:
             significant = best["accuracy"]["low"] > last["accuracy"]["value"]
@@ -74,11 +62,10 @@ def sentences(results: Mapping[str, Any]) -> list[str]:
                 f"The version {best['version']} has the highest accuracy: {percent(best['accuracy']['value'])}"
                 f"{'' if significant else ', a difference within chance for so many photos'}."
             )
-    for pair in results["differences"]:
-        if pair["question"] == "curve":
-            found.append(
-                f"With {pair['photos']:,} real photos the rendered start "
-                f"{VERDICTS[significance(pair['accuracy'])]}: {points(pair['accuracy'])} points of accuracy over "
-                f"{pair['from']} weights."
-            )
+    found += [
+        f"With {pair['photos']:,} real photos the rendered start {VERDICTS[significance(pair['accuracy'])]}: "
+        f"{points(pair['accuracy'])} points of accuracy over {pair['from']} weights."
+        for pair in results["differences"]
+        if pair["question"] == "curve"
+    ]
     return found

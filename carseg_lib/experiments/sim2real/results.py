@@ -9,61 +9,46 @@ from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.evaluation.paired import MEASURES
 from carseg_lib.experiments.results import write_results
-from carseg_lib.experiments.sim2real.config import Sim2RealPlan
+from carseg_lib.experiments.sim2real.config import READERS, Sim2RealPlan
 from carseg_lib.experiments.trials import Experiment, Trial
 
 
 def write_sim2real_results(
-    plan: Sim2RealPlan, experiment: Experiment, trials: Sequence[Trial], real: Catalogue, eval_dataset: Catalogue
+    plan: Sim2RealPlan, experiment: Experiment, real: Catalogue, eval_dataset: Catalogue, trials: Sequence[Trial]
 ) -> dict[str, Any]:
     """Write the files of `experiments.results.write_results`, with the curve in results.json.
 
     Args:
         plan: of the experiment.
         experiment: its folder.
-        trials: those that are measured so far.
         real: the real photos, with splits.
         eval_dataset: the photos that every trial was measured on.
+        trials: those that are measured so far.
 
     Returns:
         What results.json holds, also:
         curve: start, photos, trainings, accuracy, mask_iou of each point; photos = 0 is the rendered start itself;
         differences: question, from, to, photos beside the estimates.
     """
-    described = {
-        "run": plan.folder.name,
-        "profile": plan.profile,
-        "overrides": dict(plan.overrides),
+    described = plan.described("seed", "versions", *READERS) | {
         "seed": experiment.seed,
-        "versions": list(plan.rendered),
-        "version_photos": plan.version_photos,
-        "version_epochs": plan.version_epochs,
-        "curve": [list(point) for point in plan.curve],
-        "repeats": plan.repeats,
-        "validation_photos": plan.validation_photos,
         "start": Path(plan.start).name,
         "training_photos": len(real.split("train").photos),
     }
     by_group = {trial.group: trial for trial in trials}
-    pairs = _pairs(by_group)
-    samples = plan.run_on("").config.eval.bootstrap_samples
-    results = write_results(experiment, trials, eval_dataset, pairs, described, bootstrap_samples=samples)
+    results = write_results(experiment, eval_dataset, _pairs(by_group), described, trials)
     rows = {row["group"]: row for row in results["groups"]}
-    shown = ("trainings", "accuracy", "mask_iou")
     results["curve"] = [
-        {"start": start, "photos": photos} | {name: rows[group][name] for name in shown}
+        {"start": start, "photos": photos} | {name: rows[group][name] for name in ("trainings", *MEASURES)}
         for group, start, photos in _points(plan, by_group)
     ]
     for pair in results["differences"]:
-        before, after = by_group[pair["baseline"]], by_group[pair["group"]]
-        name = "version" if after.metadata["question"] == "version" else "start"
-        pair |= {
-            "question": after.metadata["question"],
-            "from": before.metadata[name],
-            "to": after.metadata[name],
-            "photos": after.photos,
-        }
+        before, after = by_group[pair["baseline"]].metadata, by_group[pair["group"]].metadata
+        name = "version" if after["question"] == "version" else "start"
+        pair |= {"question": after["question"], "from": before[name], "to": after[name]}
+        pair["photos"] = by_group[pair["group"]].photos
     files.write_json(experiment.folder / "results.json", results)
     return results
 
@@ -81,10 +66,9 @@ def _pairs(by_group: dict[str, Trial]) -> list[tuple[str, str]]:
 
 def _points(plan: Sim2RealPlan, by_group: dict[str, Trial]) -> list[tuple[str, str, int]]:
     """The groups of the curve from its left, each with its start and its number of photos."""
-    last = list(plan.rendered)[-1]
     points = []
     for group, trial in by_group.items():
-        if trial.metadata["version"] == last and not plan.start:
+        if trial.metadata["version"] == plan.versions[-1] and not plan.start:
             points.append((group, "rendered", 0))
         elif trial.metadata["question"] == "curve":
             photos = 0 if trial.kind == "evaluate_only" else trial.photos

@@ -10,7 +10,8 @@ Two questions, both measured on the validation photos of a real data set; its te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 from carseg_lib.core.errors import CarsegError
@@ -18,17 +19,11 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.experiments.sim2real.config import Sim2RealPlan, planned_trials
 from carseg_lib.experiments.sim2real.results import write_sim2real_results
 from carseg_lib.experiments.subsets import eval_images, photo_count
-from carseg_lib.experiments.trials import Trial, initial_model, open_experiment, run_trials
+from carseg_lib.experiments.trials import initial_model, open_experiment, run_trials
 
 
 def run_sim2real(plan: Sim2RealPlan) -> Path:
-    """Make what is missing of a plan; the tables of results are written after each trial, the page at the end.
-
-    Args:
-        plan: from `sim2real.config.create_plan`.
-
-    Returns:
-        The page of the results.
+    """Make what is missing of a plan; the tables of results are written after each trial, at the end the page returned.
 
     Raises:
         CarsegError: too few photos, a real validation photo among the rendered ones, initial weights that do not fit,
@@ -40,14 +35,11 @@ def run_sim2real(plan: Sim2RealPlan) -> Path:
         catalogues = {version: experiment.catalogue(plan.run_on(version).config) for version in ("", *plan.rendered)}
         trials = planned_trials(plan, catalogues)
         _check_data(plan, catalogues)
+        real = catalogues[""]
         if plan.start:
-            real = catalogues[""]
             initial_model(trials[-1].run.config, real.body_types, real.has_masks, full_start=True)
-        eval_dataset = eval_images(catalogues[""], plan.validation_photos, experiment.seed)
-
-        def write(done: Sequence[Trial]) -> None:
-            write_sim2real_results(plan, experiment, done, catalogues[""], eval_dataset)
-
+        eval_dataset = eval_images(real, plan.validation_photos, experiment.seed)
+        write = functools.partial(write_sim2real_results, plan, experiment, real, eval_dataset)
         run_trials(trials, experiment, eval_dataset, write)
         return write_sim2real_report(plan.folder)
 
