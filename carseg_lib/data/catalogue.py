@@ -174,17 +174,12 @@ class Catalogue:
             mask_area(counts, h, w) if counts else np.nan
             for counts, h, w in zip(cars["mask"], cars["height"], cars["width"], strict=True)
         ]
-        return pd.DataFrame(
-            {
-                "photo_id": cars["photo_id"],
-                "split": cars["split"],
-                "body_type": cars["body_type"],
-                "box_width": width,
-                "box_height": height,
-                "box_share": width * height / (cars["width"] * cars["height"]),
-                "aspect_ratio": width / height,
-                "mask_share": np.asarray(areas, dtype=float) / (width * height),
-            }
+        return cars[["photo_id", "split", "body_type"]].assign(
+            box_width=width,
+            box_height=height,
+            box_share=width * height / (cars["width"] * cars["height"]),
+            aspect_ratio=width / height,
+            mask_share=np.asarray(areas, dtype=float) / (width * height),
         )
 
     def save(self, folder: Path) -> None:

@@ -7,11 +7,12 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from carseg_lib.core import files
 
+_PATHS = ("photo", "mask")  # a table's columns of paths
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
 
@@ -26,15 +27,7 @@ def stat_fingerprint(data: Path) -> str:
         `content_fingerprint` does not). Missing paths and unreadable files have a fingerprint too: the reader of
         the data decides about them.
     """
-    digest = hashlib.sha256()
-    for name, path in sorted(_files(Path(data))):
-        try:
-            status = path.stat()
-            state = f"{status.st_size}\0{status.st_mtime_ns}"
-        except (OSError, ValueError):
-            state = _UNREADABLE
-        digest.update(_line(name, state))
-    return digest.hexdigest()
+    return _fingerprint(data, lambda path: f"{(status := path.stat()).st_size}\0{status.st_mtime_ns}")
 
 
 def content_fingerprint(data: Path) -> str:
@@ -46,13 +39,18 @@ def content_fingerprint(data: Path) -> str:
     Returns:
         sha256, hex; the same for a copy elsewhere.
     """
+    return _fingerprint(data, files.sha256)
+
+
+def _fingerprint(data: Path, state_of: Callable[[Path], str]) -> str:
+    """sha256, hex, over the name and the state of each file."""
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
         try:
-            state = files.sha256(path)
+            state = state_of(path)
         except (OSError, ValueError):
             state = _UNREADABLE
-        digest.update(_line(name, state))
+        digest.update(f"{name}\0{state}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 
@@ -86,10 +84,6 @@ def photo_root(annotations: Path) -> Path:
     return next((path for path in candidates if path.is_dir()), folder)
 
 
-def _line(name: str, state: str) -> bytes:
-    return f"{name}\0{state}\n".encode(errors="surrogatepass")
-
-
 def _files(data: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file but hidden ones; links to folders are not followed."""
     if data.is_file():
@@ -120,7 +114,7 @@ def _photos_named(annotations: Path) -> set[str]:
     try:
         if _is_table(annotations):
             rows = csv.DictReader(annotations.read_text(encoding="utf-8-sig").splitlines())
-            cells = [cell for row in rows for key, cell in row.items() if key and _holds_paths(key)]
+            cells = [cell for row in rows for key, cell in row.items() if key and key.strip().lower() in _PATHS]
             names = {cell.strip().replace("\\", "/") for cell in cells if cell and cell.strip()}
         else:
             rows = json.loads(annotations.read_bytes())["images"]
@@ -132,7 +126,3 @@ def _photos_named(annotations: Path) -> set[str]:
 
 def _is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
-
-
-def _holds_paths(column: str) -> bool:
-    return column.strip().lower() in ("photo", "mask")

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from carseg_lib.data.dataset import CarDataset, sample_seed
+from carseg_lib.data.rounding import largest_remainders
 
 
 def balanced_epoch_order(body_types: pd.Series, epoch: int, seed: int, class_balance: float) -> list[tuple[int, int]]:
@@ -48,11 +49,7 @@ def class_quotas(counts: pd.Series, class_balance: float) -> dict[str, int]:
     """Whole numbers with the sum of the counts, by largest remainder."""
     wanted = counts.astype(float) ** (1 - class_balance)
     wanted *= counts.sum() / wanted.sum()
-    quotas = np.floor(wanted + 1e-9).astype(int)
-    rest = int(counts.sum() - quotas.sum())
-    for body_type in (wanted - quotas).sort_values(ascending=False, kind="stable").index[:rest]:
-        quotas[body_type] += 1
-    return quotas.to_dict()
+    return dict(zip(counts.index, largest_remainders(wanted.to_numpy()).tolist(), strict=True))
 
 
 def _shuffle(n: int, seed: int) -> np.ndarray:

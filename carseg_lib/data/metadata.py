@@ -13,7 +13,7 @@ import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, Catalogue, table
-from carseg_lib.data.formats.base import Listing, as_text, is_text
+from carseg_lib.data.formats.base import Listing, as_text, is_text, reading
 
 FILE_NAME = "parameters.csv"  # beside a COCO folder's annotations/
 
@@ -75,12 +75,8 @@ def read_parameters(data: Path) -> pd.DataFrame:
     path = data / FILE_NAME
     if not path.is_file():
         return table([], PARAMETER_COLUMNS)
-    try:
+    with reading(path, "not a CSV table ({}); write it again", ValueError):  # UTF-8, lengths of rows, no row
         rows = pd.read_csv(path, header=None, dtype="str", keep_default_na=False, na_values=[], index_col=False)
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:  # not UTF-8, rows of different lengths, no row at all
-        raise CarsegError(f"{path}: not a CSV table ({as_text(str(error).strip())}); write it again") from None
     names = rows.iloc[0].tolist()
     if "photo_id" not in names:
         raise CarsegError(f"{path}: there is no column photo_id among {', '.join(map(as_text, names[:10]))}")
@@ -91,8 +87,7 @@ def read_parameters(data: Path) -> pd.DataFrame:
     if known["photo_id"].duplicated().any():
         twice = known.loc[known["photo_id"].duplicated(), "photo_id"].iloc[0]
         raise CarsegError(f"{path}: the photo {twice!r} has two rows; give every photo one")
-    others = [name for name in names if name != "photo_id"]
-    typed = {name: _typed(path, name, known[name]) for name in others}
+    typed = {name: _typed(path, name, known[name]) for name in names if name != "photo_id"}
     return pd.DataFrame({"photo_id": known["photo_id"]} | typed)
 
 

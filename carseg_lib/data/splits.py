@@ -15,6 +15,7 @@ import pandas as pd
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
+from carseg_lib.data.rounding import largest_remainders
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 DUPLICATE = "duplicate in another split"
@@ -68,10 +69,7 @@ def split_sizes(number: int, weights: list[int]) -> list[int]:
     Returns:
         Whole numbers that sum to `number`.
     """
-    exact = np.array(weights) * number / sum(weights)
-    sizes = np.floor(exact).astype(int)
-    for k in np.argsort(sizes - exact, kind="stable")[: number - sizes.sum()]:
-        sizes[k] += 1
+    sizes = largest_remainders(np.array(weights) * number / sum(weights))
     while sizes.min() == 0:
         sizes[np.argmax(sizes)] -= 1
         sizes[np.argmin(sizes)] += 1
@@ -129,11 +127,9 @@ def _without_copies(catalogue: Catalogue) -> Catalogue:
 
 
 def _check(catalogue: Catalogue) -> None:
-    counts = catalogue.counts()
-    for split in SPLITS:
-        for body_type in catalogue.body_types:
-            if counts.loc[body_type, split] == 0:
-                raise CarsegError(
-                    f"{catalogue.root}: the {split} split has no {body_type}; add photos of it there, or remove the "
-                    "split folders to have the photos divided"
-                )
+    for split, counts in catalogue.counts().items():
+        if missing := list(counts.index[counts == 0]):
+            raise CarsegError(
+                f"{catalogue.root}: the {split} split has no {missing[0]}; add photos of it there, or remove the "
+                "split folders to have the photos divided"
+            )

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading, split_of
 from carseg_lib.data.formats.mask_png import MaskPng
 
 NAME = "photos.csv"  # of the table in a folder
@@ -97,12 +97,8 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
 
 def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
     """The names of the columns, and the rows with their numbers in the file; cells that are missing are ""."""
-    try:
+    with reading(path, "not UTF-8 text; save it as CSV in UTF-8", ValueError):
         lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise CarsegError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None
     reader = csv.reader(lines, strict=True)
     names = [name.strip().lower() for name in next(_rows(path, reader), (0, []))[1]]
     for name in ("photo", "type"):
