@@ -21,14 +21,11 @@ _ADVICE = "restore it from git, or make it anew: make render-dataset"
 
 
 def unpack(archive: Path, folder: Path) -> Path:
-    """Make a folder hold what an archive holds; does nothing if it does already.
+    """Make a folder hold what an archive holds, and return it; does nothing if it does already.
 
     Args:
         archive: with its checksum beside it.
         folder: written as a whole or not at all; several processes at once share one unpacking.
-
-    Returns:
-        `folder`.
 
     Raises:
         CarsegError: the archive is missing, damaged or not a data set, or the folder cannot be written.

@@ -22,10 +22,7 @@ _NEAR_COLUMNS = ["photo_a", "photo_b", "distance", "split_a", "split_b"]
 
 
 def exact_duplicates(photos: pd.DataFrame) -> pd.DataFrame:
-    """Photos whose decoded pixels are those of another photo.
-
-    Args:
-        photos: A catalogue's photos.
+    """Photos, of a catalogue's, whose decoded pixels are those of another one.
 
     Returns:
         photo_id, split, body_type, pixel_sha256, a row per photo of a set of equal ones, the sets together.
@@ -39,8 +36,8 @@ def near_duplicates(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> 
     """Pairs of photos whose perceptual hashes are close, but whose pixels differ.
 
     Args:
-        photos: A catalogue's photos. All pairs are compared, in blocks: memory grows with n and with the pairs
-            found, not with n².
+        photos: A catalogue's photos. All pairs are compared, in blocks: memory grows with n and the pairs found, not
+            n².
         max_distance: Largest number of differing bits, 0..64.
 
     Returns:
@@ -56,7 +53,7 @@ def near_duplicates(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> 
 
 
 def duplicate_groups(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> pd.Series:
-    """Groups of photos that are linked, also through others, by equal pixels or close hashes.
+    """Groups of a catalogue's photos that are linked, also through others, by equal pixels or close hashes.
 
     Args:
         photos: A catalogue's photos.

@@ -22,15 +22,12 @@ LINK = "images"
 
 
 def export_coco(dataset_folder: Path, rejected_masks: Path, folder: Path) -> Path:
-    """Write annotations/<split>.json and a link to the photos.
+    """Write annotations/<split>.json and a link to the photos into a folder, and return it.
 
     Args:
         dataset_folder: Of a saved catalogue with splits, as `RunPaths.dataset`.
         rejected_masks: The table of the cars of photos that were left out, as `RunPaths.rejected_masks`.
         folder: The folder to write into; an earlier export in it is replaced, other files stay.
-
-    Returns:
-        `folder`.
 
     Raises:
         CarsegError: There is no data set yet, or the folder cannot be written.

@@ -19,26 +19,20 @@ _UNREADABLE = "unreadable"  # in place of a file's size or content
 def stat_fingerprint(data: Path) -> str:
     """Quick fingerprint of a data set: over (relative path, size, modification time) of its files.
 
+    It changes when a file is added, removed, renamed or written, also with the same bytes (`content_fingerprint` then
+    does not). Missing paths and unreadable files have a fingerprint too: the reader of the data decides about them.
+
     Args:
         data: The folder, or a COCO .json file or .csv table (then it, and the photos and masks that it names).
 
     Returns:
-        sha256, hex. It changes when a file is added, removed, renamed or written, also with the same bytes (then
-        `content_fingerprint` does not). Missing paths and unreadable files have a fingerprint too: the reader of
-        the data decides about them.
+        sha256, hex.
     """
     return _fingerprint(data, lambda path: f"{(status := path.stat()).st_size}\0{status.st_mtime_ns}")
 
 
 def content_fingerprint(data: Path) -> str:
-    """Fingerprint of a data set over (relative path, sha256 of the contents) of its files.
-
-    Args:
-        data: As for `stat_fingerprint`.
-
-    Returns:
-        sha256, hex; the same for a copy elsewhere.
-    """
+    """Fingerprint of a data set, the same for a copy elsewhere: over (relative path, sha256) of its files."""
     return _fingerprint(data, files.sha256)
 
 
@@ -55,14 +49,11 @@ def _fingerprint(data: Path, state_of: Callable[[Path], str]) -> str:
 
 
 def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """Both fingerprints of a data set.
+    """Both fingerprints of a data set, `{"quick": ..., "content": ...}`.
 
     Args:
         data: As for `stat_fingerprint`.
         known: An earlier result; contents are read only if names, sizes or times differ from it.
-
-    Returns:
-        `{"quick": ..., "content": ...}`, as of `stat_fingerprint` and `content_fingerprint`.
     """
     quick = stat_fingerprint(data)
     same = known.get("quick") == quick

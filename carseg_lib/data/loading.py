@@ -19,8 +19,8 @@ def balanced_epoch_order(body_types: pd.Series, epoch: int, seed: int, class_bal
     """The photos of one training epoch, as many as there are, shuffled.
 
     Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. Passes
-    over the type's photos, each in a new order, fill it: within a type, every photo comes as often as the others, and
-    a photo that comes twice in an epoch gets other random steps.
+    over the type's photos, each in a new order, fill it: within a type, every photo comes as often as the others, and a
+    photo that comes twice in an epoch gets other random steps.
 
     Args:
         body_types: The type of each photo.

@@ -59,14 +59,11 @@ SHAPE = "shape_"  # begins the names of the parameters of the car's shape
 
 
 def read_parameters(data: Path) -> pd.DataFrame:
-    """Read a data set's table of parameters.
-
-    Args:
-        data: The folder; a COCO file has no such table.
+    """Read the table of parameters in a data set's folder; a COCO file has none.
 
     Returns:
-        A row per photo, sorted by photo_id: photo_id, then the parameters in the file's order, numbers as float64
-        (NaN where the cell is empty), texts as str. No rows if there is no such file.
+        A row per photo, sorted by photo_id: photo_id, then the parameters in the file's order, numbers as float64 (NaN
+        where the cell is empty), texts as str. No rows if there is no such file.
 
     Raises:
         CarsegError: The file cannot be read as a table, or it has no column photo_id, a column without a name or twice,
@@ -166,10 +163,7 @@ def attribute_description(name: str) -> str:
 
 
 def attribute_strips(catalogue: Catalogue) -> dict[str, Path]:
-    """Pictures of one car with one parameter varied, by the parameter's name.
-
-    They are JPEGs in `strips/` of the data set's folder; empty where there are none.
-    """
+    """Pictures (`strips/*.jpg` of the data set's folder, if any) of a car with one parameter varied, by its name."""
     root = catalogue.root
     folder = root.parent if root.name == "images" else root
     return {path.stem: path for path in sorted((folder / "strips").glob("*.jpg"))}

@@ -144,7 +144,7 @@ def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]
 
 
 def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
-    """Freezes the first parameters of a backbone, up to and including the stage of stride 2**stages.
+    """Freezes the first parameters of a backbone, up to the stage of stride 2**stages with it; returns their number.
 
     Early layers have the largest maps: they take most of a training step and change least in fine-tuning.
 
@@ -152,9 +152,6 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
         body: from `build_backbone`.
         backbone: the name it was built from.
         stages: 0 freezes nothing; 2 freezes up to stride 4, torchvision's default for its COCO weights.
-
-    Returns:
-        The number of parameters frozen.
     """
     if stages == 0:
         return 0
@@ -177,13 +174,10 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
 
 
 def freeze_depthwise(body: nn.Module) -> int:
-    """Freezes the kernels of depthwise convolutions, which have one channel each.
+    """Freezes the kernels of depthwise convolutions, which have one channel each; returns their number of parameters.
 
     They are a small part of a network's parameters, and on a CPU their gradient is a large part of a step: it takes few
     operations a byte. The gradients of the layers before them are not changed.
-
-    Returns:
-        The number of parameters frozen.
     """
     frozen = 0
     for module in body.modules():
@@ -267,10 +261,7 @@ class PyramidBackbone(nn.Module):
         return [self.body] if self.top is None else [self.body, self.top]
 
     def forward(self, images: Tensor) -> tuple[OrderedDict[str, Tensor], Tensor | None]:
-        """Features of photos.
-
-        Args:
-            images: (B, 3, H, W) float, with the paper's normalisation.
+        """Features of photos (B, 3, H, W), float, with the paper's normalisation.
 
         Returns:
             The pyramid's maps, finest first, each (B, channels, H / stride, W / stride), and the backbone's last layer

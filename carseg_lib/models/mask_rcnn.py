@@ -137,13 +137,9 @@ class MaskRCNN(nn.Module):
 
 
 def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: str = "none") -> MaskRCNN:
-    """Builds Mask R-CNN without weights (see `carseg_lib.models.weights.load_weights`).
+    """Builds Mask R-CNN of body types + 1 classes, without weights (see `carseg_lib.models.weights.load_weights`).
 
-    Args:
-        config: of the network.
-        num_classes: body types + 1.
-        with_masks: whether there is a mask branch.
-        tta: test-time augmentation, "none" or "hflip".
+    The arguments are those of `MaskRCNN`.
     """
     # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
     pretrained = config.weights != "none"
@@ -163,11 +159,7 @@ def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: st
 
 
 def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
-    """Parameters and FLOPs of each part, for one photo in evaluation mode.
-
-    Args:
-        model: of any weights.
-        image_size: height and width of the network's input, pixels.
+    """Parameters and FLOPs of each part, for one photo in evaluation mode, of that height and width.
 
     Returns:
         A row for each part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations;

@@ -246,14 +246,7 @@ class RoIHeads(nn.Module):
     def _masks(
         self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], photo: Tensor, region: Tensor
     ) -> Tensor:
-        """Probabilities (D, 1, M, M) in the boxes of detections.
-
-        Args:
-            features: the maps that regions are pooled from.
-            found: boxes (D, 4) and labels (D,).
-            photo: (D,) index of each detection's photo, ascending.
-            region: (D,) index of each detection's region.
-        """
+        """Probabilities (D, 1, M, M) in the boxes of detections, each of a photo (ascending) and of a region."""
         place = torch.arange(len(region), device=region.device)
         if isinstance(self.mask_predictor, ClassAgnosticMaskPredictor):
             # the classes of a region have one box and one mask

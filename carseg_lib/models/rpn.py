@@ -42,13 +42,7 @@ class AnchorScores:
 
 
 class RegionProposalNetwork(nn.Module):
-    """The region proposal network.
-
-    Args:
-        anchor_generator: torchvision's.
-        head: torchvision's.
-        config: sampling and thresholds.
-    """
+    """The region proposal network: torchvision's anchors and head, and the sampling and thresholds of a config."""
 
     def __init__(self, anchor_generator: AnchorGenerator, head: RPNHead, config: ModelConfig):
         super().__init__()

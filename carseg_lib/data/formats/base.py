@@ -119,10 +119,7 @@ def reading(path: Path, broken: str, *kinds: type[Exception]) -> Iterator[None]:
 
 
 def name_of(data: Path) -> str:
-    """The name of a data set: of its folder, or of its file; "slug@3" for one that kagglehub keeps.
-
-    kagglehub keeps version 3 of a data set in a folder .../datasets/owner/slug/versions/3.
-    """
+    """The name of a data set: of its folder or file; "slug@3" for kagglehub's .../datasets/owner/slug/versions/3."""
     path = data.resolve()
     for folder in (path, *path.parents):
         parts = folder.parts
@@ -141,10 +138,7 @@ def inside(name: str) -> str | None:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder or annotation file name means, or None.
-
-    Besides case and separators, COCO's "instances_train2017" is understood.
-    """
+    """The split that a folder or annotation file name means, also COCO's "instances_train2017", or None."""
     return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", normalize_name(name)))
 
 

@@ -35,13 +35,9 @@ class _Reader(Protocol):
 
 
 def read_csv_table(data: Path, types: ClassMap) -> Listing:
-    """List the photos of a table, in the order of its rows.
+    """List the photos of a .csv file, or of the photos.csv in a folder, in the order of its rows.
 
     Rows of other types, photos without a car of the types and columns of other names are noted in `ignored`.
-
-    Args:
-        data: The .csv file, or the folder that holds photos.csv.
-        types: The body types.
 
     Raises:
         CarsegError: One line that names the row: not a table, a missing column, an empty cell, a path that leads

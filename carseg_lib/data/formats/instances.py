@@ -21,10 +21,10 @@ _SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 def validate_instances(record: ImageRecord, info: ImageInfo) -> list[dict[str, Any]]:
     """Check a photo's annotations against its pixels and convert them to rows of the catalogue's instances.
 
-    A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the
-    whole frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then,
-    boxes and masks belong to the photo as stored, and are rotated with it; if the two sizes are the same, they
-    belong to the upright photo.
+    A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the whole
+    frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then, boxes and masks
+    belong to the photo as stored, and are rotated with it; if the two sizes are the same, they belong to the upright
+    photo.
 
     Args:
         record: The photo and its annotations.
@@ -34,8 +34,8 @@ def validate_instances(record: ImageRecord, info: ImageInfo) -> list[dict[str, A
         A dict per car with the keys of INSTANCE_COLUMNS.
 
     Raises:
-        ImageError: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or
-            "zero-area mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
+        ImageError: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or "zero-area
+            mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
     """
     size = (info.width, info.height)
     as_stored = (info.height, info.width) if info.orientation in _SWAPPING else size
