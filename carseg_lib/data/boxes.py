@@ -8,6 +8,8 @@ from typing import Protocol, cast
 import numpy as np
 import pandas as pd
 
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2
+
 
 class Instance(Protocol):
     """A row of a catalogue's instances."""

@@ -43,7 +43,7 @@ def cache_side(image_size: tuple[int, int]) -> int:
 
 
 def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int) -> Pixels:
-    """A photo and the masks of its cars, from its file.
+    """A photo (h, w, 3) uint8 and the masks of its cars (N, h, w) uint8, 0 or 1, from its file.
 
     Args:
         path: File of the photo.
@@ -51,9 +51,6 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
             as one, so that all transforms apply; no loss uses it.
         size: Height and width of the original photo, pixels.
         side: Longest side of the result; photos are shrunk, never enlarged.
-
-    Returns:
-        (h, w, 3) uint8 and (N, h, w) uint8 of 0 and 1.
 
     Raises:
         ImageError: The file can no longer be read.
@@ -78,12 +75,7 @@ def _filled_box(car: Instance, size: tuple[int, int]) -> np.ndarray:
 
 
 class DecodedImageCache:
-    """Decoded photos by photo_id.
-
-    Args:
-        path: The file of pixels.
-        locations: The location of each photo in it.
-    """
+    """Decoded photos by photo_id: a file of pixels, and the location of each photo in it."""
 
     def __init__(self, path: Path, locations: dict[str, Location]):
         self.path, self.locations = path, locations

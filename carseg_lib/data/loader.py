@@ -46,8 +46,8 @@ def load_catalogue(
         The catalogue, sorted by photo_id. Splits of the data are kept, others are "".
 
     Raises:
-        CarsegError: No such data, none of the types, a type with fewer than three photos, a broken
-            annotation file, or more than 5% bad photos.
+        CarsegError: No such data, none of the types, a type with fewer than three photos, a broken annotation file, or
+            more than 5% bad photos.
     """
     listing = detect_and_list(data, types)
     named = Counter(t for photo in listing.photos for t in {a.body_type for a in photo.annotations})
@@ -125,13 +125,12 @@ def _without_maskless(catalogue: Catalogue) -> Catalogue:
 
 
 def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
-    for body_type in body_types:
-        if counts[body_type] < MIN_PER_TYPE:
-            found = ", ".join(f"{t} {counts[t]}" for t in body_types)
-            raise CarsegError(
-                f"{data}: {body_type} has {counts[body_type]} photos{which}, {MIN_PER_TYPE} are "
-                f"needed, one for each split (found: {found}); add photos of it"
-            )
+    if few := [body_type for body_type in body_types if counts[body_type] < MIN_PER_TYPE]:
+        found = ", ".join(f"{t} {counts[t]}" for t in body_types)
+        raise CarsegError(
+            f"{data}: {few[0]} has {counts[few[0]]} photos{which}, {MIN_PER_TYPE} are needed, one for each split "
+            f"(found: {found}); add photos of it"
+        )
 
 
 def _check_share(data: Path, bad: pd.DataFrame, listed: int) -> None:

@@ -59,8 +59,8 @@ def _shuffle(n: int, seed: int) -> np.ndarray:
 class DistributedBatchSampler(Sampler):
     """Batches of indices for one process of several; all processes know the same global batches and share each.
 
-    Batches have `batch_size` photos, or one or a few fewer where that does not divide their number: a last batch of a
-    few photos would weigh them more than the others.
+    Batches have `batch_size` photos over all processes, or one or a few fewer where that does not divide their number:
+    a last batch of a few photos would weigh them more than the others.
 
     Args:
         order: Indices of a `CarDataset`.

@@ -89,7 +89,7 @@ def read_parameters(data: Path) -> pd.DataFrame:
 
 
 def check_parameters(data: Path, listing: Listing, in_annotations: set[str]) -> None:
-    """Compare the parameters of a listing with its photos; rows of no photo are noted in `ignored`.
+    """Compare a listing's parameters with its photos; rows of no photo are noted in `ignored`.
 
     Args:
         data: The data set's folder, for messages.
@@ -143,15 +143,13 @@ def metadata_table(catalogue: Catalogue) -> pd.DataFrame:
     known = catalogue.parameters.drop(columns="photo_id")
     shape = [name for name in known if name.startswith(SHAPE)]
     rows = [
-        {"parameter": name, "meaning": attribute_description(name), "values": _values(column)}
+        (name, attribute_description(name), _values(column))
         for name, column in known.drop(columns=shape).items()
         if len(column)
     ]
     if shape:
         measures = ", ".join(name.removeprefix(SHAPE).replace("_", " ") for name in shape)
-        rows.append(
-            {"parameter": f"{SHAPE}…", "meaning": f"shape of the car: {measures}", "values": f"{len(shape)} parameters"}
-        )
+        rows.append((f"{SHAPE}…", f"shape of the car: {measures}", f"{len(shape)} parameters"))
     return pd.DataFrame(rows, columns=["parameter", "meaning", "values"]).set_index("parameter")
 
 

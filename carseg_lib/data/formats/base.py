@@ -14,6 +14,7 @@ import pandas as pd
 
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
 from carseg_lib.data.formats.mask_png import MaskPng
 
@@ -43,7 +44,7 @@ class Annotation:
 
     body_type: str
     bbox: Any = None
-    corners: tuple[float, float, float, float] | None = None
+    corners: Box | None = None
     box_text: str = ""
     segmentation: Any | MaskPng = None
 
@@ -106,9 +107,6 @@ def reading(path: Path, broken: str, *kinds: type[Exception]) -> Iterator[None]:
         path: The file.
         broken: What it is not, and what to do; {} stands for the error.
         kinds: The errors of a file that can be read, but is not what it should be.
-
-    Raises:
-        CarsegError: The file cannot be read, or is broken.
     """
     try:
         yield

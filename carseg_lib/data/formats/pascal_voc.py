@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, is_text, name_of, reading
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.formats.mask_png import MaskPng
@@ -93,7 +94,7 @@ def _cars(path: Path, root: Element, listing: Listing, others: Counter[str], fil
     return cars
 
 
-def _corners(item: Element) -> tuple[tuple[float, float, float, float] | None, str]:
+def _corners(item: Element) -> tuple[Box | None, str]:
     """An object's box as (x1, y1, x2, y2), x2 and y2 outside of it, and as it is written; NaN where it is no number."""
     box = item.find("bndbox")
     if box is None:

@@ -25,6 +25,7 @@ from torchvision.ops import nms
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.engine.device import to_device
 from carseg_lib.engine.inference import mask_window
@@ -38,7 +39,6 @@ SAME_CAR_IOU = 0.5  # IoU of boxes above which two instances are one car, whatev
 TIGHT, LOOSE = 0.6, 0.4  # probabilities at which a mask is cut for its `Instance.stability`
 
 
-Box = tuple[float, float, float, float]
 Mask = TypeVar("Mask", np.ndarray, str)
 
 

@@ -25,11 +25,11 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
-from carseg_lib.data.boxes import box_iou
+from carseg_lib.data.boxes import Box, box_iou
 from carseg_lib.data.catalogue import INSTANCE_COLUMNS, REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
-from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
+from carseg_lib.engine.pseudo_labels.annotators import Instance
 
 SAME_BOX_IOU = 0.5  # IoU
 VERSION = 1  # of the cached files
