@@ -34,10 +34,6 @@ class TrainingState:
         """The epoch with the highest validation accuracy; of equals, that with the lowest validation loss."""
         return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))["epoch"]
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Adds an epoch."""
-        self.history.append(row)
-
 
 class Checkpoints:
     """The checkpoints of a training in a folder: the last epoch's, with the optimizer, and the best epoch's weights."""

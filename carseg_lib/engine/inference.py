@@ -178,7 +178,5 @@ def detect(
 
 def as_columns(detection: Detection | None) -> dict[str, Any]:
     """A detection as the columns that predictions.csv and detections.csv share; empty ones for no detection."""
-    if detection is None:
-        return {"score": None, "x1": None, "y1": None, "x2": None, "y2": None, "mask": ""}
-    x1, y1, x2, y2 = detection.box
-    return {"score": detection.score, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "mask": detection.mask}
+    values = (detection.score, *detection.box, detection.mask) if detection else (*[None] * 5, "")
+    return dict(zip(("score", "x1", "y1", "x2", "y2", "mask"), values, strict=True))

@@ -134,7 +134,7 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
             "validation_photos": int(validated.photos),
             "validation_accuracy": validated.correct / validated.photos,
         }
-        state.add(row)
+        state.history.append(row)
         if fabric.is_global_zero:
             checkpoints.save(state, model.module, optimizer, average)
         fabric.barrier()

@@ -55,11 +55,6 @@ class _InFloat32(nn.Conv2d):
             return super().forward(x.float()).to(torch.bfloat16)
 
 
-def _in_float32(kind: type[nn.Conv2d]) -> type[_InFloat32]:
-    """The class of convolutions that `_InFloat32` makes of a class of convolutions."""
-    return type(f"{kind.__name__}InFloat32", (_InFloat32, kind), {})
-
-
 def keep_depthwise_fp32(body: nn.Module) -> int:
     """Lets the depthwise convolutions of a network that have a stride compute in float32; returns their number.
 
@@ -68,6 +63,7 @@ def keep_depthwise_fp32(body: nn.Module) -> int:
     Parameters, their names and, but for rounding, the results stay.
     """
     strided = [m for m in depthwise(body) if m.stride != (1, 1) and not isinstance(m, _InFloat32)]
-    classes = {kind: _in_float32(kind) for kind in {type(module) for module in strided}}
+    kinds = {type(module) for module in strided}
+    classes = {kind: type(f"{kind.__name__}InFloat32", (_InFloat32, kind), {}) for kind in kinds}
     replace_modules(body, {module: as_class(module, classes[type(module)]) for module in strided})
     return len(strided)
