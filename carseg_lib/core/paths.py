@@ -34,6 +34,28 @@ def checksum_path(archive: Path) -> Path:
     return archive.with_name(f"{archive.name}.sha256")
 
 
+def verify_checksum(path: Path, what: str, advice: str) -> None:
+    """Compare a packaged file with its checksum.
+
+    Args:
+        path: with its checksum beside it.
+        what: the file in words, for messages.
+        advice: what the user can do.
+
+    Raises:
+        CarsegError: one of the two is missing, or the file is not the one that was packed.
+    """
+    try:
+        expected = checksum_path(path).read_text(encoding="ascii").split()[:1]
+        found = files.sha256(path)
+    except FileNotFoundError as error:
+        raise CarsegError(f"{error.filename}: {what} is missing; {advice}") from None
+    except (OSError, ValueError) as error:
+        raise CarsegError(f"{path}: {what} cannot be read ({error}); {advice}") from None
+    if [found] != expected:
+        raise CarsegError(f"{path}: damaged, its sha256 is not the one in {checksum_path(path).name}; {advice}")
+
+
 RESERVED_RUNS = ("reference", "bench")
 _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
 

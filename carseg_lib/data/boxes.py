@@ -8,6 +8,8 @@ from typing import Protocol, cast
 import numpy as np
 import pandas as pd
 
+Box = tuple[float, float, float, float]  # x1, y1, x2, y2
+
 
 class Instance(Protocol):
     """A row of a catalogue's instances."""
@@ -25,16 +27,9 @@ class Instance(Protocol):
 
 
 def box_iou(a: Sequence[float], b: Sequence[float]) -> float:
-    """Intersection over union of two boxes.
+    """Intersection over union of two boxes (x1, y1, x2, y2), 0..1; 0 for boxes without a common area.
 
     Computed in float32, as torchvision.ops.box_iou does, so that both give the same number.
-
-    Args:
-        a: (x1, y1, x2, y2), x1 <= x2 and y1 <= y2.
-        b: The same.
-
-    Returns:
-        0..1; 0 for boxes without a common area.
     """
     one, other = np.asarray(a, np.float32), np.asarray(b, np.float32)
     sides = (np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])).clip(0)
@@ -55,9 +50,6 @@ def largest_instance(instances: pd.DataFrame, body_type: str | None = None) -> I
     Args:
         instances: The cars of one photo, columns as a catalogue's instances.
         body_type: Of which class; of any if not given.
-
-    Returns:
-        Its row, a named tuple.
 
     Raises:
         ValueError: There is no such car.

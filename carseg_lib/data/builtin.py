@@ -14,43 +14,23 @@ from pathlib import Path
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.locks import wait_for_lock
-from carseg_lib.core.paths import checksum_path
+from carseg_lib.core.paths import verify_checksum
 
 SUMS = "SHA256SUMS"  # in the data set: a line a file, as sha256sum -c reads it
 _ADVICE = "restore it from git, or make it anew: make render-dataset"
 
 
-def check_archive(archive: Path) -> None:
-    """Compare an archive with its checksum.
-
-    Raises:
-        CarsegError: one of the two is missing, or the archive is not the one that was packed.
-    """
-    try:
-        expected = checksum_path(archive).read_text(encoding="ascii").split()[:1]
-        found = files.sha256(archive)
-    except FileNotFoundError as error:
-        raise CarsegError(f"{error.filename}: the built-in data set is missing; {_ADVICE}") from None
-    except (OSError, ValueError) as error:
-        raise CarsegError(f"{archive}: the built-in data set cannot be read ({error}); {_ADVICE}") from None
-    if [found] != expected:
-        raise CarsegError(f"{archive}: damaged, its sha256 is not the one in {checksum_path(archive).name}; {_ADVICE}")
-
-
 def unpack(archive: Path, folder: Path) -> Path:
-    """Make a folder hold what an archive holds; does nothing if it does already.
+    """Make a folder hold what an archive holds, and return it; does nothing if it does already.
 
     Args:
         archive: with its checksum beside it.
         folder: written as a whole or not at all; several processes at once share one unpacking.
 
-    Returns:
-        `folder`.
-
     Raises:
         CarsegError: the archive is missing, damaged or not a data set, or the folder cannot be written.
     """
-    check_archive(archive)
+    verify_checksum(archive, "the built-in data set", _ADVICE)
     files.make_folder(folder.parent)
     try:
         with wait_for_lock(folder.parent / f".{folder.name}.lock"), zipfile.ZipFile(archive) as packed:
@@ -73,11 +53,7 @@ def _holds(folder: Path, sums: bytes) -> bool:
 
 
 def _extract(packed: zipfile.ZipFile, sums: str, folder: Path) -> None:
-    """Write an archive's files, read-only; their contents are those that the archive's checksum vouches for.
-
-    Raises:
-        ValueError: The archive holds other files than its sums name, or a name leads out of the folder.
-    """
+    """Write an archive's files, read-only; their contents are those that the archive's checksum vouches for."""
     names = [SUMS, *(line.partition("  ")[2] for line in sums.splitlines())]
     if different := sorted({*names} ^ {*packed.namelist()}):
         raise ValueError(f"{different[0]!r} is missing, or not named in {SUMS}")

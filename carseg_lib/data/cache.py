@@ -31,7 +31,6 @@ from carseg_lib.data.transforms import resize_masks
 logger = logging.getLogger(__name__)
 
 VERSION = 2  # of the file's layout, part of its name
-CHUNK = 1 << 22  # bytes hashed at once
 FREE_SHARE = 0.5  # of the disk's free space that a cache may take
 
 Pixels = tuple[np.ndarray, np.ndarray]  # photo (h, w, 3) uint8, masks (N, h, w) uint8 of 0 and 1
@@ -44,7 +43,7 @@ def cache_side(image_size: tuple[int, int]) -> int:
 
 
 def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int) -> Pixels:
-    """A photo and the masks of its cars, from its file.
+    """A photo (h, w, 3) uint8 and the masks of its cars (N, h, w) uint8, 0 or 1, from its file.
 
     Args:
         path: File of the photo.
@@ -52,9 +51,6 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
             as one, so that all transforms apply; no loss uses it.
         size: Height and width of the original photo, pixels.
         side: Longest side of the result; photos are shrunk, never enlarged.
-
-    Returns:
-        (h, w, 3) uint8 and (N, h, w) uint8 of 0 and 1.
 
     Raises:
         ImageError: The file can no longer be read.
@@ -73,30 +69,20 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
 
 def _filled_box(car: Instance, size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(size, bool)
-    mask[
-        round(car.y1) : max(round(car.y2), round(car.y1) + 1), round(car.x1) : max(round(car.x2), round(car.x1) + 1)
-    ] = True
+    x1, y1 = round(car.x1), round(car.y1)
+    mask[y1 : max(round(car.y2), y1 + 1), x1 : max(round(car.x2), x1 + 1)] = True
     return mask
 
 
 class DecodedImageCache:
-    """Decoded photos by photo_id.
-
-    Args:
-        path: The file of pixels.
-        locations: The location of each photo in it.
-    """
+    """Decoded photos by photo_id: a file of pixels, and the location of each photo in it."""
 
     def __init__(self, path: Path, locations: dict[str, Location]):
         self.path, self.locations = path, locations
         self._file = path.open("rb") if locations else None
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "locations": self.locations}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:  # in a loader's process
-        self.path, self.locations = state["path"], state["locations"]
-        self._file = self.path.open("rb") if self.locations else None
+    def __reduce__(self) -> tuple[Any, ...]:  # a loader's process opens the file anew
+        return type(self), (self.path, self.locations)
 
     def __len__(self) -> int:
         return len(self.locations)
@@ -108,9 +94,8 @@ class DecodedImageCache:
         offset, height, width, cars = self.locations[photo_id]
         pixels, packed = 3 * height * width, cars * height * -(-width // 8)
         first = offset - offset % mmap.ALLOCATIONGRANULARITY
-        with mmap.mmap(
-            self._file.fileno(), offset - first + pixels + packed, access=mmap.ACCESS_READ, offset=first
-        ) as view:
+        length = offset - first + pixels + packed
+        with mmap.mmap(self._file.fileno(), length, access=mmap.ACCESS_READ, offset=first) as view:
             content = np.frombuffer(view[offset - first :], np.uint8)
         image = content[:pixels].reshape(height, width, 3)
         bits = content[pixels:].reshape(cars, height, -1)
@@ -141,9 +126,7 @@ def open_cache(
     if index.is_file() and path.is_file():
         known = files.read_json(index)
         if known["blake2b"] == _digest(path):
-            return DecodedImageCache(
-                path, {photo_id: tuple(location) for photo_id, location in known["locations"].items()}
-            )
+            return DecodedImageCache(path, {name: tuple(location) for name, location in known["locations"].items()})
         logger.info(f"{path} is damaged: the photos are decoded again")
     limit = min(gigabytes * 1e9, FREE_SHARE * shutil.disk_usage(files.make_folder(folder)).free)
     locations, digest, size = _write(catalogue, splits, side, int(limit), path)
@@ -164,9 +147,8 @@ def _write(
     offset, digest = 0, hashlib.blake2b()
     with files.atomic(path) as temporary, temporary.open("wb") as out:
         for photo in cast(Iterable[Any], photos.itertuples()):
-            image, masks = decode(
-                catalogue.root / photo.photo_id, cars[photo.photo_id], (photo.height, photo.width), side
-            )
+            size = (photo.height, photo.width)
+            image, masks = decode(catalogue.root / photo.photo_id, cars[photo.photo_id], size, side)
             content = image.tobytes() + np.packbits(masks, axis=2).tobytes()
             if offset + len(content) > limit:
                 break
@@ -178,11 +160,8 @@ def _write(
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.blake2b()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def _make_room(folder: Path, keep: Path, limit: float) -> None:

@@ -164,9 +164,8 @@ class Catalogue:
         """How large the labelled cars are.
 
         Returns:
-            A row per car: photo_id, split, body_type, box_width and box_height (pixels), box_share (of the
-            photo's area, 0..1), aspect_ratio (box width / height), mask_share (mask pixels / box area; NaN
-            without a mask).
+            A row per car: photo_id, split, body_type, box_width and box_height (pixels), box_share (of the photo's
+            area, 0..1), aspect_ratio (box width / height), mask_share (mask pixels / box area; NaN without a mask).
         """
         cars = self.instances.merge(self.photos[["photo_id", "split", "width", "height"]], on="photo_id")
         width, height = cars["x2"] - cars["x1"], cars["y2"] - cars["y1"]
@@ -174,17 +173,12 @@ class Catalogue:
             mask_area(counts, h, w) if counts else np.nan
             for counts, h, w in zip(cars["mask"], cars["height"], cars["width"], strict=True)
         ]
-        return pd.DataFrame(
-            {
-                "photo_id": cars["photo_id"],
-                "split": cars["split"],
-                "body_type": cars["body_type"],
-                "box_width": width,
-                "box_height": height,
-                "box_share": width * height / (cars["width"] * cars["height"]),
-                "aspect_ratio": width / height,
-                "mask_share": np.asarray(areas, dtype=float) / (width * height),
-            }
+        return cars[["photo_id", "split", "body_type"]].assign(
+            box_width=width,
+            box_height=height,
+            box_share=width * height / (cars["width"] * cars["height"]),
+            aspect_ratio=width / height,
+            mask_share=np.asarray(areas, dtype=float) / (width * height),
         )
 
     def save(self, folder: Path) -> None:
@@ -255,11 +249,7 @@ def _from(folder: Path, root: Path) -> str:
 
 
 def read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    """A table that `Catalogue.save` or `files.write_csv` wrote.
-
-    Args:
-        path: of the CSV file.
-        columns: their dtypes by name.
+    """A table, with columns of these dtypes, that `Catalogue.save` or `files.write_csv` wrote.
 
     Raises:
         FileNotFoundError: there is none.

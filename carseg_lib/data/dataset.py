@@ -181,7 +181,7 @@ class CarDataset(Dataset):
 
 
 def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:
-    """The decoded training and validation photos, which runs on the same data share.
+    """The decoded training and validation photos of a catalogue with splits, which runs on the same data share.
 
     Args:
         catalogue: A catalogue with splits.

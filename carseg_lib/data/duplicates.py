@@ -18,14 +18,11 @@ from scipy.sparse.csgraph import connected_components
 # in a studio. A crop by 2% differs in 2 to 6 bits and is mostly missed.
 NEAR_DISTANCE = 2
 _ROWS_AT_ONCE = 256  # of the table of distances: n × 256 × 8 bytes, 20 MB for 10,000 photos
-_NEAR_COLUMNS = ["photo_a", "photo_b", "distance", "split_a", "split_b"]
+_NEAR_COLUMNS = {"photo_a": "str", "photo_b": "str", "distance": "int64", "split_a": "str", "split_b": "str"}
 
 
 def exact_duplicates(photos: pd.DataFrame) -> pd.DataFrame:
-    """Photos whose decoded pixels are those of another photo.
-
-    Args:
-        photos: A catalogue's photos.
+    """Photos, of a catalogue's, whose decoded pixels are those of another one.
 
     Returns:
         photo_id, split, body_type, pixel_sha256, a row per photo of a set of equal ones, the sets together.
@@ -39,8 +36,8 @@ def near_duplicates(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> 
     """Pairs of photos whose perceptual hashes are close, but whose pixels differ.
 
     Args:
-        photos: A catalogue's photos. All pairs are compared, in blocks: memory grows with n and with the pairs
-            found, not with n².
+        photos: A catalogue's photos. All pairs are compared, in blocks: memory grows with n and the pairs found, not
+            n².
         max_distance: Largest number of differing bits, 0..64.
 
     Returns:
@@ -49,14 +46,13 @@ def near_duplicates(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> 
     photos = photos.sort_values("photo_id", ignore_index=True)
     a, b, distance = _close_pairs(photos, max_distance)
     names, splits = photos["photo_id"].to_numpy(), photos["split"].to_numpy()
-    pairs = pd.DataFrame(
-        dict(zip(_NEAR_COLUMNS, (names[a], names[b], distance, splits[a], splits[b]), strict=True))
-    ).astype({"distance": "int64"} | {c: "str" for c in _NEAR_COLUMNS if c != "distance"})
+    columns = (names[a], names[b], distance, splits[a], splits[b])
+    pairs = pd.DataFrame(dict(zip(_NEAR_COLUMNS, columns, strict=True))).astype(_NEAR_COLUMNS)
     return pairs.sort_values(["distance", "photo_a", "photo_b"], ignore_index=True)
 
 
 def duplicate_groups(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> pd.Series:
-    """Groups of photos that are linked, also through others, by equal pixels or close hashes.
+    """Groups of a catalogue's photos that are linked, also through others, by equal pixels or close hashes.
 
     Args:
         photos: A catalogue's photos.

@@ -22,15 +22,12 @@ LINK = "images"
 
 
 def export_coco(dataset_folder: Path, rejected_masks: Path, folder: Path) -> Path:
-    """Write annotations/<split>.json and a link to the photos.
+    """Write annotations/<split>.json and a link to the photos into a folder, and return it.
 
     Args:
         dataset_folder: Of a saved catalogue with splits, as `RunPaths.dataset`.
         rejected_masks: The table of the cars of photos that were left out, as `RunPaths.rejected_masks`.
         folder: The folder to write into; an earlier export in it is replaced, other files stay.
-
-    Returns:
-        `folder`.
 
     Raises:
         CarsegError: There is no data set yet, or the folder cannot be written.
@@ -61,12 +58,9 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict
     """
     part = dataset.split(split)
     out = rejected[rejected["split"] == split]
-    sizes: dict[str, tuple[int, int]] = {
-        photo_id: (int(width), int(height))
-        for photo_id, width, height in part.photos[["photo_id", "width", "height"]].itertuples(index=False)
-    }
-    for photo_id in out["photo_id"].unique():
-        sizes[photo_id] = read_photo(dataset.root / photo_id).size
+    photos = part.photos[["photo_id", "width", "height"]].itertuples(index=False)
+    sizes: dict[str, tuple[int, int]] = {photo_id: (width, height) for photo_id, width, height in photos}
+    sizes |= {photo_id: read_photo(dataset.root / photo_id).size for photo_id in out["photo_id"].unique()}
     ids = {photo_id: i for i, photo_id in enumerate(sorted(sizes), start=1)}
     cars = pd.concat([part.instances.assign(rejected=False), out.assign(rejected=True)])
     cars = cars.sort_values("photo_id", kind="stable")

@@ -7,64 +7,53 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from carseg_lib.core import files
 
+_PATHS = ("photo", "mask")  # a table's columns of paths
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
 
 def stat_fingerprint(data: Path) -> str:
     """Quick fingerprint of a data set: over (relative path, size, modification time) of its files.
 
+    It changes when a file is added, removed, renamed or written, also with the same bytes (`content_fingerprint` then
+    does not). Missing paths and unreadable files have a fingerprint too: the reader of the data decides about them.
+
     Args:
         data: The folder, or a COCO .json file or .csv table (then it, and the photos and masks that it names).
 
     Returns:
-        sha256, hex. It changes when a file is added, removed, renamed or written, also with the same bytes (then
-        `content_fingerprint` does not). Missing paths and unreadable files have a fingerprint too: the reader of
-        the data decides about them.
+        sha256, hex.
     """
-    digest = hashlib.sha256()
-    for name, path in sorted(_files(Path(data))):
-        try:
-            status = path.stat()
-            state = f"{status.st_size}\0{status.st_mtime_ns}"
-        except (OSError, ValueError):
-            state = _UNREADABLE
-        digest.update(_line(name, state))
-    return digest.hexdigest()
+    return _fingerprint(data, lambda path: f"{(status := path.stat()).st_size}\0{status.st_mtime_ns}")
 
 
 def content_fingerprint(data: Path) -> str:
-    """Fingerprint of a data set over (relative path, sha256 of the contents) of its files.
+    """Fingerprint of a data set, the same for a copy elsewhere: over (relative path, sha256) of its files."""
+    return _fingerprint(data, files.sha256)
 
-    Args:
-        data: As for `stat_fingerprint`.
 
-    Returns:
-        sha256, hex; the same for a copy elsewhere.
-    """
+def _fingerprint(data: Path, state_of: Callable[[Path], str]) -> str:
+    """sha256, hex, over the name and the state of each file."""
     digest = hashlib.sha256()
     for name, path in sorted(_files(Path(data))):
         try:
-            state = files.sha256(path)
+            state = state_of(path)
         except (OSError, ValueError):
             state = _UNREADABLE
-        digest.update(_line(name, state))
+        digest.update(f"{name}\0{state}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 
 def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
-    """Both fingerprints of a data set.
+    """Both fingerprints of a data set, `{"quick": ..., "content": ...}`.
 
     Args:
         data: As for `stat_fingerprint`.
         known: An earlier result; contents are read only if names, sizes or times differ from it.
-
-    Returns:
-        `{"quick": ..., "content": ...}`, as of `stat_fingerprint` and `content_fingerprint`.
     """
     quick = stat_fingerprint(data)
     same = known.get("quick") == quick
@@ -84,10 +73,6 @@ def photo_root(annotations: Path) -> Path:
     if annotations.is_file() and folder.name.lower() == "annotations":
         candidates.append(folder.parent / "images")
     return next((path for path in candidates if path.is_dir()), folder)
-
-
-def _line(name: str, state: str) -> bytes:
-    return f"{name}\0{state}\n".encode(errors="surrogatepass")
 
 
 def _files(data: Path) -> Iterator[tuple[str, Path]]:
@@ -120,7 +105,7 @@ def _photos_named(annotations: Path) -> set[str]:
     try:
         if _is_table(annotations):
             rows = csv.DictReader(annotations.read_text(encoding="utf-8-sig").splitlines())
-            cells = [cell for row in rows for key, cell in row.items() if key and _holds_paths(key)]
+            cells = [cell for row in rows for key, cell in row.items() if key and key.strip().lower() in _PATHS]
             names = {cell.strip().replace("\\", "/") for cell in cells if cell and cell.strip()}
         else:
             rows = json.loads(annotations.read_bytes())["images"]
@@ -132,7 +117,3 @@ def _photos_named(annotations: Path) -> set[str]:
 
 def _is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
-
-
-def _holds_paths(column: str) -> bool:
-    return column.strip().lower() in ("photo", "mask")

@@ -19,6 +19,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.data.fingerprint import data_state
 
+_CREDENTIALS = (("KAGGLE_API_TOKEN",), ("KAGGLE_USERNAME", "KAGGLE_KEY"))  # variables, either of which is enough
 _BY_HAND = "or download it by hand, unpack it, and give its folder as DATA"
 
 
@@ -96,9 +97,7 @@ def _fetch_error(data: KaggleData, error: Exception) -> CarsegError:
 
 
 def _has_credential() -> bool:
-    if os.environ.get("KAGGLE_API_TOKEN"):
-        return True
-    if os.environ.get("KAGGLE_USERNAME") and os.environ.get("KAGGLE_KEY"):
+    if any(all(os.environ.get(name) for name in names) for names in _CREDENTIALS):
         return True
     folder = Path(os.environ.get("KAGGLE_CONFIG_DIR") or Path.home() / ".kaggle")
     return any((folder / name).is_file() for name in ("kaggle.json", "access_token"))

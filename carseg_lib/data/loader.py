@@ -1,11 +1,10 @@
 """From a folder of photos, or an annotation file, to a catalogue: every photo is opened once and checked.
 
 Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
-"unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask",
-"zero-area mask", "no mask" (while others have one). If more than 5% of the photos are bad, the data are refused.
-Other reasons are not counted as bad: "other type",
-"left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car",
-"no annotation", "no classes", "in no split".
+"unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask",
+"no mask" (while others have one). If more than 5% of the photos are bad, the data are refused. Others are not counted
+as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no
+labelled car", "no annotation", "no classes", "in no split".
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import largest_instance
 from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue, table
-from carseg_lib.data.formats.base import ImageRecord, Listing, as_text, is_text
+from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row, is_text
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import validate_instances
 from carseg_lib.data.photos import ImageError, inspect_image
@@ -47,11 +46,12 @@ def load_catalogue(
         The catalogue, sorted by photo_id. Splits of the data are kept, others are "".
 
     Raises:
-        CarsegError: No such data, none of the types, a type with fewer than three photos, a broken
-            annotation file, or more than 5% bad photos.
+        CarsegError: No such data, none of the types, a type with fewer than three photos, a broken annotation file, or
+            more than 5% bad photos.
     """
     listing = detect_and_list(data, types)
-    _check_types(data, listing.types.names, _types_named(listing.photos), "")
+    named = Counter(t for photo in listing.photos for t in {a.body_type for a in photo.annotations})
+    _check_types(data, listing.types.names, named, "")  # before any photo is opened
     catalogue = read_listing(listing, progress=progress)
     validate_catalogue(data, listing, catalogue)
     return catalogue
@@ -65,19 +65,21 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         try:
             row, its_cars = _read_photo(root, record)
         except ImageError as error:
-            bad.append(_bad_row(record, error))
+            body_type = record.annotations[0].body_type
+            bad.append(excluded_row(record.photo_id, error.reason, error.detail, record.split, body_type))
         else:
             photos.append(row)
             cars.extend(its_cars)
         if progress is not None:
             progress(done, len(listing.photos))
+    used = listing.parameters["photo_id"].isin([row["photo_id"] for row in photos])
     catalogue = Catalogue(
         name=listing.name,
         root=root,
         photos=table(sorted(photos, key=lambda row: row["photo_id"]), PHOTO_COLUMNS),
         instances=table(sorted(cars, key=lambda row: row["photo_id"]), INSTANCE_COLUMNS),
         excluded=table(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
-        parameters=_rows_of(listing.parameters, photos),
+        parameters=listing.parameters[used].reset_index(drop=True),
         body_types=listing.types.names,
     )
     catalogue = _without_maskless(catalogue)
@@ -109,35 +111,8 @@ def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[d
         "photo_id": record.photo_id,
         "split": record.split,
         "body_type": largest_instance(pd.DataFrame(cars)).body_type,
-        "width": info.width,
-        "height": info.height,
-        "brightness": info.brightness,
-        "file_sha256": info.file_sha256,
-        "pixel_sha256": info.pixel_sha256,
-        "phash": info.phash,
     }
-    return row, cars
-
-
-def _rows_of(parameters: pd.DataFrame, photos: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows of the photos that can be used."""
-    used = parameters["photo_id"].isin([row["photo_id"] for row in photos])
-    return parameters[used].reset_index(drop=True)
-
-
-def _types_named(photos: list[ImageRecord]) -> Counter[str]:
-    """Photos with a car of each type, by the annotations: an error here comes before any photo is opened."""
-    return Counter(t for photo in photos for t in {a.body_type for a in photo.annotations})
-
-
-def _bad_row(record: ImageRecord, error: ImageError) -> dict[str, str]:
-    return {
-        "photo_id": as_text(record.photo_id),
-        "split": record.split,
-        "body_type": record.annotations[0].body_type,
-        "reason": error.reason,
-        "detail": as_text(error.detail),
-    }
+    return row | vars(info), cars
 
 
 def _without_maskless(catalogue: Catalogue) -> Catalogue:
@@ -150,13 +125,12 @@ def _without_maskless(catalogue: Catalogue) -> Catalogue:
 
 
 def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
-    for body_type in body_types:
-        if counts[body_type] < MIN_PER_TYPE:
-            found = ", ".join(f"{t} {counts[t]}" for t in body_types)
-            raise CarsegError(
-                f"{data}: {body_type} has {counts[body_type]} photos{which}, {MIN_PER_TYPE} are "
-                f"needed, one for each split (found: {found}); add photos of it"
-            )
+    if few := [body_type for body_type in body_types if counts[body_type] < MIN_PER_TYPE]:
+        found = ", ".join(f"{t} {counts[t]}" for t in body_types)
+        raise CarsegError(
+            f"{data}: {few[0]} has {counts[few[0]]} photos{which}, {MIN_PER_TYPE} are needed, one for each split "
+            f"(found: {found}); add photos of it"
+        )
 
 
 def _check_share(data: Path, bad: pd.DataFrame, listed: int) -> None:

@@ -12,14 +12,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from carseg_lib.data.dataset import CarDataset, sample_seed
+from carseg_lib.data.rounding import largest_remainders
 
 
 def balanced_epoch_order(body_types: pd.Series, epoch: int, seed: int, class_balance: float) -> list[tuple[int, int]]:
     """The photos of one training epoch, as many as there are, shuffled.
 
     Each type has a quota, the same every epoch: its number of photos to the power 1 - class_balance, scaled. Passes
-    over the type's photos, each in a new order, fill it: within a type, every photo comes as often as the others, and
-    a photo that comes twice in an epoch gets other random steps.
+    over the type's photos, each in a new order, fill it: within a type, every photo comes as often as the others, and a
+    photo that comes twice in an epoch gets other random steps.
 
     Args:
         body_types: The type of each photo.
@@ -48,11 +49,7 @@ def class_quotas(counts: pd.Series, class_balance: float) -> dict[str, int]:
     """Whole numbers with the sum of the counts, by largest remainder."""
     wanted = counts.astype(float) ** (1 - class_balance)
     wanted *= counts.sum() / wanted.sum()
-    quotas = np.floor(wanted + 1e-9).astype(int)
-    rest = int(counts.sum() - quotas.sum())
-    for body_type in (wanted - quotas).sort_values(ascending=False, kind="stable").index[:rest]:
-        quotas[body_type] += 1
-    return quotas.to_dict()
+    return dict(zip(counts.index, largest_remainders(wanted.to_numpy()).tolist(), strict=True))
 
 
 def _shuffle(n: int, seed: int) -> np.ndarray:
@@ -62,8 +59,8 @@ def _shuffle(n: int, seed: int) -> np.ndarray:
 class DistributedBatchSampler(Sampler):
     """Batches of indices for one process of several; all processes know the same global batches and share each.
 
-    Batches have `batch_size` photos, or one or a few fewer where that does not divide their number: a last batch of a
-    few photos would weigh them more than the others.
+    Batches have `batch_size` photos over all processes, or one or a few fewer where that does not divide their number:
+    a last batch of a few photos would weigh them more than the others.
 
     Args:
         order: Indices of a `CarDataset`.

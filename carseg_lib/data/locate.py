@@ -13,12 +13,9 @@ from carseg_lib.data import builtin, kaggle
 
 
 def locate_photos(source: str) -> Path:
-    """The folder of a data set's photos, or their annotation file.
+    """The folder of the photos, or the annotation file, of a value of the setting data.source.
 
     The built-in data set is unpacked first, and one of Kaggle fetched, unless that is done.
-
-    Args:
-        source: A value of the setting data.source.
 
     Raises:
         CarsegError: The built-in data set is missing or damaged, or cannot be unpacked; or a data set of Kaggle cannot

@@ -16,13 +16,7 @@ _FARTHEST_POINT = 10.0  # photo sides
 
 
 def encode_mask(mask: np.ndarray) -> str:
-    """A mask as COCO compressed run-length counts.
-
-    Args:
-        mask: bool or 0/1 array (height, width), neither side 0.
-
-    Returns:
-        The counts string; `decode_mask` gives the same mask back.
+    """A mask (height, width), bool or 0/1, as COCO compressed run-length counts, of which `decode_mask` makes it again.
 
     Raises:
         ValueError: The array is not two-dimensional or has no pixels.
@@ -33,15 +27,7 @@ def encode_mask(mask: np.ndarray) -> str:
 
 
 def decode_mask(counts: str, height: int, width: int) -> np.ndarray:
-    """The mask of COCO compressed run-length counts.
-
-    Args:
-        counts: The counts string.
-        height: Height of the photo, pixels.
-        width: Width of the photo, pixels.
-
-    Returns:
-        bool array (height, width), C order.
+    """The mask of COCO compressed run-length counts: bool array (height, width), C order.
 
     Raises:
         ValueError: The counts are malformed or do not cover height × width pixels.
@@ -65,14 +51,9 @@ def mask_area(counts: str, height: int, width: int) -> int:
 
 
 def box_of_mask(mask: np.ndarray) -> tuple[float, float, float, float]:
-    """The smallest box around all pixels of a mask.
+    """The smallest box (x1, y1, x2, y2) around all pixels of a mask, bool (height, width).
 
-    Args:
-        mask: bool array (height, width).
-
-    Returns:
-        (x1, y1, x2, y2) in pixels; x2 and y2 are the far edges of the last pixels, so that a mask of one
-        pixel has a box of 1 × 1 and x2 - x1 is a width.
+    x2 and y2 are the far edges of the last pixels: a mask of one pixel has a box of 1 × 1, and x2 - x1 is a width.
 
     Raises:
         ValueError: The mask is empty.
@@ -85,19 +66,16 @@ def box_of_mask(mask: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def polygons_to_mask(polygons: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """The mask of COCO polygons; a pixel is inside if it is inside any of them.
+    """The mask of COCO polygons, bool array (height, width); a pixel is inside if it is inside any of them.
 
     Args:
         polygons: Each [x1, y1, x2, y2, ...] in pixels, at least three points. Points may lie outside.
         height: Height of the photo, pixels.
         width: Width of the photo, pixels.
 
-    Returns:
-        bool array (height, width).
-
     Raises:
-        ValueError: No polygon, an odd number of coordinates, fewer than three points, or a coordinate that
-            is not a finite number or lies more than ten photo sides away.
+        ValueError: No polygon, an odd number of coordinates, fewer than three points, or a coordinate that is not a
+            finite number or lies more than ten photo sides away.
     """
     if not polygons:
         raise ValueError("no polygon given")
@@ -108,15 +86,12 @@ def polygons_to_mask(polygons: Sequence[Sequence[float]], height: int, width: in
 
 
 def decode_segmentation(segmentation: object, height: int, width: int) -> np.ndarray:
-    """The mask of a COCO `segmentation`: polygons, compressed or uncompressed run lengths.
+    """The mask of a COCO `segmentation`, bool array (height, width).
 
     Args:
         segmentation: A list of polygons, or {"size": [height, width], "counts": str or list of int}.
         height: Height that the photo has, pixels.
         width: Width that the photo has, pixels.
-
-    Returns:
-        bool array (height, width).
 
     Raises:
         ValueError: It is none of these forms, or its size is not the photo's.

@@ -13,7 +13,7 @@ import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, Catalogue, table
-from carseg_lib.data.formats.base import Listing, as_text, is_text
+from carseg_lib.data.formats.base import Listing, as_text, is_text, reading
 
 FILE_NAME = "parameters.csv"  # beside a COCO folder's annotations/
 
@@ -59,14 +59,11 @@ SHAPE = "shape_"  # begins the names of the parameters of the car's shape
 
 
 def read_parameters(data: Path) -> pd.DataFrame:
-    """Read a data set's table of parameters.
-
-    Args:
-        data: The folder; a COCO file has no such table.
+    """Read the table of parameters in a data set's folder; a COCO file has none.
 
     Returns:
-        A row per photo, sorted by photo_id: photo_id, then the parameters in the file's order, numbers as float64
-        (NaN where the cell is empty), texts as str. No rows if there is no such file.
+        A row per photo, sorted by photo_id: photo_id, then the parameters in the file's order, numbers as float64 (NaN
+        where the cell is empty), texts as str. No rows if there is no such file.
 
     Raises:
         CarsegError: The file cannot be read as a table, or it has no column photo_id, a column without a name or twice,
@@ -75,12 +72,8 @@ def read_parameters(data: Path) -> pd.DataFrame:
     path = data / FILE_NAME
     if not path.is_file():
         return table([], PARAMETER_COLUMNS)
-    try:
+    with reading(path, "not a CSV table ({}); write it again", ValueError):  # UTF-8, lengths of rows, no row
         rows = pd.read_csv(path, header=None, dtype="str", keep_default_na=False, na_values=[], index_col=False)
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:  # not UTF-8, rows of different lengths, no row at all
-        raise CarsegError(f"{path}: not a CSV table ({as_text(str(error).strip())}); write it again") from None
     names = rows.iloc[0].tolist()
     if "photo_id" not in names:
         raise CarsegError(f"{path}: there is no column photo_id among {', '.join(map(as_text, names[:10]))}")
@@ -91,13 +84,12 @@ def read_parameters(data: Path) -> pd.DataFrame:
     if known["photo_id"].duplicated().any():
         twice = known.loc[known["photo_id"].duplicated(), "photo_id"].iloc[0]
         raise CarsegError(f"{path}: the photo {twice!r} has two rows; give every photo one")
-    others = [name for name in names if name != "photo_id"]
-    typed = {name: _typed(path, name, known[name]) for name in others}
+    typed = {name: _typed(path, name, known[name]) for name in names if name != "photo_id"}
     return pd.DataFrame({"photo_id": known["photo_id"]} | typed)
 
 
 def check_parameters(data: Path, listing: Listing, in_annotations: set[str]) -> None:
-    """Compare the parameters of a listing with its photos; rows of no photo are noted in `ignored`.
+    """Compare a listing's parameters with its photos; rows of no photo are noted in `ignored`.
 
     Args:
         data: The data set's folder, for messages.
@@ -151,15 +143,13 @@ def metadata_table(catalogue: Catalogue) -> pd.DataFrame:
     known = catalogue.parameters.drop(columns="photo_id")
     shape = [name for name in known if name.startswith(SHAPE)]
     rows = [
-        {"parameter": name, "meaning": attribute_description(name), "values": _values(column)}
+        (name, attribute_description(name), _values(column))
         for name, column in known.drop(columns=shape).items()
         if len(column)
     ]
     if shape:
         measures = ", ".join(name.removeprefix(SHAPE).replace("_", " ") for name in shape)
-        rows.append(
-            {"parameter": f"{SHAPE}…", "meaning": f"shape of the car: {measures}", "values": f"{len(shape)} parameters"}
-        )
+        rows.append((f"{SHAPE}…", f"shape of the car: {measures}", f"{len(shape)} parameters"))
     return pd.DataFrame(rows, columns=["parameter", "meaning", "values"]).set_index("parameter")
 
 
@@ -171,10 +161,7 @@ def attribute_description(name: str) -> str:
 
 
 def attribute_strips(catalogue: Catalogue) -> dict[str, Path]:
-    """Pictures of one car with one parameter varied, by the parameter's name.
-
-    They are JPEGs in `strips/` of the data set's folder; empty where there are none.
-    """
+    """Pictures (`strips/*.jpg` of the data set's folder, if any) of a car with one parameter varied, by its name."""
     root = catalogue.root
     folder = root.parent if root.name == "images" else root
     return {path.stem: path for path in sorted((folder / "strips").glob("*.jpg"))}

@@ -61,19 +61,16 @@ class ImageInfo:
 
 
 def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
-    """Open a photo as upright 8-bit RGB.
+    """Open a photo as upright 8-bit RGB, with all pixels loaded, its file closed, and no metadata.
 
-    EXIF orientation is applied. Grey, palette and CMYK become RGB; 16-bit grey is scaled by 255/65535, not
-    clipped; transparency is laid on white; of an animation the first frame is taken. Nothing is printed and
-    no warning is raised.
+    EXIF orientation is applied. Grey, palette and CMYK become RGB; 16-bit grey is scaled by 255/65535, not clipped;
+    transparency is laid on white; of an animation the first frame is taken. Nothing is printed and no warning is
+    raised.
 
     Args:
         path: The file; its format is recognised by content, not by name.
-        max_side: Shrink so that the longer side is at most this many pixels (never enlarge). JPEGs are then
-            decoded at a reduced size, which keeps the memory low.
-
-    Returns:
-        An RGB image with all pixels loaded, its file closed, and no metadata.
+        max_side: Shrink so that the longer side is at most this many pixels (never enlarge). JPEGs are then decoded at
+            a reduced size, which keeps the memory low.
 
     Raises:
         ImageError: Missing, empty, unreadable, truncated, or above 100 megapixels.

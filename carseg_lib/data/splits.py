@@ -15,6 +15,7 @@ import pandas as pd
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
+from carseg_lib.data.rounding import largest_remainders
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 DUPLICATE = "duplicate in another split"
@@ -24,23 +25,20 @@ def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
     """A catalogue with a split for every photo.
 
     1. Photos without a split count as train. If train, validation and test then all have photos, they stay.
-    2. Otherwise validation, test, or both are taken from train: the paper's 4957 : 2887 : 590 for train and
-       the missing ones. Each type is divided separately, and each split gets at least one photo of it.
-       Exact and near duplicates (`duplicate_groups`) go to one split together; so a count differs from the
-       proportion by less than one photo, or at most by the largest group.
-    3. A photo of train with the pixels of one in validation or test, and a photo of validation with those of one
-       in test, moves to `excluded` with the reason "duplicate in another split".
+    2. Otherwise validation, test, or both are taken from train: the paper's 4957 : 2887 : 590 for train and the missing
+       ones. Each type is divided separately, and each split gets at least one photo of it. Exact and near duplicates
+       (`duplicate_groups`) go to one split together; so a count differs from the proportion by less than one photo, or
+       at most by the largest group.
+    3. A photo of train with the pixels of one in validation or test, and a photo of validation with those of one in
+       test, moves to `excluded` with the reason "duplicate in another split".
 
     Args:
-        catalogue: A catalogue as loaded.
+        catalogue: A catalogue as loaded; its photos stay in their order.
         seed: Any integer from 0. The same photos and seed give the same splits, whatever the order of the rows.
 
-    Returns:
-        The catalogue with every split assigned; photos in the same order.
-
     Raises:
-        CarsegError: The data give splits but no train, a type has too few different photos to divide, or a
-            split is left without a type.
+        CarsegError: The data give splits but no train, a type has too few different photos to divide, or a split is
+            left without a type.
     """
     splits = catalogue.photos["split"].replace("", "train")
     missing = [split for split in SPLITS if not (splits == split).any()]
@@ -59,19 +57,13 @@ def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
 
 
 def split_sizes(number: int, weights: list[int]) -> list[int]:
-    """Divide a number by weights: largest remainders, and at least one each.
+    """Divide a number of photos by weights: largest remainders, and at least one each.
 
     Args:
         number: Number of photos, at least that of the weights.
         weights: Positive numbers.
-
-    Returns:
-        Whole numbers that sum to `number`.
     """
-    exact = np.array(weights) * number / sum(weights)
-    sizes = np.floor(exact).astype(int)
-    for k in np.argsort(sizes - exact, kind="stable")[: number - sizes.sum()]:
-        sizes[k] += 1
+    sizes = largest_remainders(np.array(weights) * number / sum(weights))
     while sizes.min() == 0:
         sizes[np.argmax(sizes)] -= 1
         sizes[np.argmin(sizes)] += 1
@@ -129,11 +121,9 @@ def _without_copies(catalogue: Catalogue) -> Catalogue:
 
 
 def _check(catalogue: Catalogue) -> None:
-    counts = catalogue.counts()
-    for split in SPLITS:
-        for body_type in catalogue.body_types:
-            if counts.loc[body_type, split] == 0:
-                raise CarsegError(
-                    f"{catalogue.root}: the {split} split has no {body_type}; add photos of it there, or remove the "
-                    "split folders to have the photos divided"
-                )
+    for split, counts in catalogue.counts().items():
+        if missing := list(counts.index[counts == 0]):
+            raise CarsegError(
+                f"{catalogue.root}: the {split} split has no {missing[0]}; add photos of it there, or remove the "
+                "split folders to have the photos divided"
+            )

@@ -53,7 +53,8 @@ def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
     yield f"boxes     {_origins(cars['box_origin'])}"
     yield f"masks     {_origins(cars['mask_origin'])}"
     yield "left out" if len(catalogue.excluded) else "left out  nothing"
-    for reason, rows in _by_reason(catalogue.excluded):
+    for reason in catalogue.excluded_counts():
+        rows = catalogue.excluded[catalogue.excluded["reason"] == reason]
         yield f"  {reason}: {len(rows):,}"
         for row in rows.head(_SHOWN).itertuples():
             yield f"    {_cut(f'{row.photo_id}: {row.detail}')}"
@@ -96,11 +97,6 @@ def _sizes(catalogue: Catalogue) -> str:
 
 def _origins(origins: pd.Series) -> str:
     return ", ".join(f"{origin}: {n:,}" for origin, n in origins.value_counts().items()) or "none"
-
-
-def _by_reason(excluded: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each reason, most frequent first."""
-    return [(reason, excluded[excluded["reason"] == reason]) for reason in excluded["reason"].value_counts().index]
 
 
 def _cut(text: str) -> str:

@@ -68,11 +68,7 @@ def _crop(image: np.ndarray, target: Target, top: int, left: int, height: int, w
 
 @dataclass(frozen=True)
 class Resize:
-    """Resize photo, boxes and masks to one size; the aspect ratio is not kept.
-
-    Attributes:
-        size: height and width, pixels.
-    """
+    """Resize photo, boxes and masks to one height and width, pixels; the aspect ratio is not kept."""
 
     size: tuple[int, int]
 
@@ -132,11 +128,7 @@ def _rotate(pixels: np.ndarray, angle: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip:
-    """Flip left and right.
-
-    Attributes:
-        probability: probability of a flip, 0..1.
-    """
+    """Flip left and right, with a probability."""
 
     probability: float
 
@@ -151,11 +143,7 @@ class RandomHorizontalFlip:
 
 @dataclass(frozen=True)
 class ColorJitter:
-    """Change brightness, contrast and saturation, each by a factor of its own.
-
-    Attributes:
-        strength: factors are uniform from 1 - strength to 1 + strength.
-    """
+    """Change brightness, contrast and saturation, each by its own factor, uniform from 1 - strength to 1 + strength."""
 
     strength: float
 
@@ -176,12 +164,7 @@ class ColorJitter:
 
 @dataclass(frozen=True)
 class Normalize:
-    """Scale 8-bit values to 0..1, subtract a mean and divide by a standard deviation for each channel.
-
-    Attributes:
-        mean: means of red, green and blue, of values in 0..1.
-        std: their standard deviations.
-    """
+    """Scale 8-bit values to 0..1, subtract each channel's mean (of values in 0..1) and divide by its deviation."""
 
     mean: Sequence[float]
     std: Sequence[float]
@@ -204,11 +187,7 @@ Transform = RandomObjectCrop | Resize | RandomRotation | RandomHorizontalFlip | 
 
 
 def sanitize_boxes(target: Target) -> Target:
-    """A target with boxes cut to the photo, without cars outside it.
-
-    Args:
-        target: boxes (N, 4), masks (N, H, W), labels (N,).
-    """
+    """A target (boxes (N, 4), masks (N, H, W), labels (N,)) with boxes cut to the photo, without cars outside it."""
     masks = target["masks"]
     height, width = masks.shape[-2:]
     boxes = target["boxes"].clip(0, np.array([width, height, width, height], np.float32))

@@ -34,10 +34,6 @@ class TrainingState:
         """The epoch with the highest validation accuracy; of equals, that with the lowest validation loss."""
         return max(self.history, key=lambda row: (row["validation_accuracy"], -row["validation_loss"]))["epoch"]
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Adds an epoch."""
-        self.history.append(row)
-
 
 class Checkpoints:
     """The checkpoints of a training in a folder: the last epoch's, with the optimizer, and the best epoch's weights."""
@@ -54,9 +50,8 @@ class Checkpoints:
         files.make_folder(self.folder)
         last = self.folder / f"epoch-{state.epoch:03d}.pt"
         with average.applied():
-            weights = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
-        trained = {name: _plain(tensor) for name, tensor in model.state_dict().items()}
-        content = {"model": weights, "trained": trained, "average": average.state_dict()}
+            weights = _weights(model)
+        content = {"model": weights, "trained": _weights(model), "average": average.state_dict()}
         _save(content | {"optimizer": optimizer.state_dict()}, last)
         if state.best_epoch == state.epoch:
             _save(weights, self.best(state))
@@ -87,9 +82,9 @@ class Checkpoints:
         return TrainingState(index["history"])
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    """A copy of a tensor that training goes on changing."""
-    return tensor.detach().cpu().contiguous().clone()
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the tensors, which training goes on changing."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
 
 
 def _save(content: Mapping[str, Any], path: Path) -> None:

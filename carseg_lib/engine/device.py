@@ -11,10 +11,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def choose_device(device: str) -> torch.device:
-    """The torch device of the setting `device`; "auto" takes a GPU where there is one.
-
-    Args:
-        device: "auto", "cpu", "cuda" or "mps".
+    """The torch device of the setting `device` ("auto", "cpu", "cuda" or "mps"); "auto" takes a GPU where there is one.
 
     Raises:
         CarsegError: torch cannot use such a device on this machine.

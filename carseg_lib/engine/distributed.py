@@ -26,11 +26,6 @@ def rank_and_size() -> tuple[int, int]:
 def run_module(module: str, argument: str, processes: int) -> None:
     """Runs `python -m module argument` in several processes on this machine, and logs the lines that they print.
 
-    Args:
-        module: its main part is `run_main`.
-        argument: of each process.
-        processes: how many.
-
     Raises:
         CarsegError: a process met a user's mistake.
         RuntimeError: a process failed.
@@ -56,10 +51,7 @@ def run_module(module: str, argument: str, processes: int) -> None:
 def run_main(main: Callable[[str], None]) -> int:
     """The main part of a module that `run_module` runs: calls `main` with the command's argument.
 
-    The first process shows what the library logs. A user's mistake is one line on standard error.
-
-    Returns:
-        The exit status: 0, or 2 after a user's mistake.
+    The first process shows what the library logs. A user's mistake is one line on standard error, and exit status 2.
     """
     rank, _ = rank_and_size()
     show_log(logging.INFO if rank == 0 else logging.WARNING)

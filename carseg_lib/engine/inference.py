@@ -38,14 +38,11 @@ class Detection:
 
 
 def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str, Any]]:
-    """The best epoch's model of a run and its card.
+    """The best epoch's model of a run, in evaluation mode on the run's device, and its card (model/best.json).
 
     Args:
         config: of the run: network, test-time augmentation and device.
         paths: of the run.
-
-    Returns:
-        The model, in evaluation mode on the run's device, and what model/best.json holds.
 
     Raises:
         CarsegError: the run has no trained model, or its file is not the one its card describes.
@@ -112,10 +109,7 @@ def photo_detections(
 def paste_mask(probabilities: np.ndarray, box: Sequence[float], height: int, width: int) -> np.ndarray:
     """The pixels of a photo that a mask covers: those at whose centre its probability is at least 0.5.
 
-    Args as for `mask_window`.
-
-    Returns:
-        bool array (height, width), False outside the box.
+    The arguments are those of `mask_window`; the result is a bool array (height, width), False outside the box.
     """
     mask = np.zeros((height, width), bool)
     window, soft = mask_window(probabilities, box, height, width)
@@ -170,7 +164,7 @@ def detect(
     Args:
         model: in evaluation mode.
         batches: images (B, 3, H, W) float normalised, and the width and height of each photo.
-        body_types: names of classes 1, 2, ...
+        body_types: as for `photo_detections`, like the others.
         config: thresholds.
         class_agnostic_nms: whether only the best class of a car is kept.
     """
@@ -184,7 +178,5 @@ def detect(
 
 def as_columns(detection: Detection | None) -> dict[str, Any]:
     """A detection as the columns that predictions.csv and detections.csv share; empty ones for no detection."""
-    if detection is None:
-        return {"score": None, "x1": None, "y1": None, "x2": None, "y2": None, "mask": ""}
-    x1, y1, x2, y2 = detection.box
-    return {"score": detection.score, "x1": x1, "y1": y1, "x2": x2, "y2": y2, "mask": detection.mask}
+    values = (detection.score, *detection.box, detection.mask) if detection else (*[None] * 5, "")
+    return dict(zip(("score", "x1", "y1", "x2", "y2", "mask"), values, strict=True))

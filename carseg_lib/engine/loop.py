@@ -153,6 +153,7 @@ def validate(
         with_losses: whether losses are computed too.
     """
     network: Any = model.module
+    rule = {"score_threshold": network.config.score_threshold, "nms_iou": network.config.class_agnostic_nms_iou}
     model.eval()
     sums = LossMeter()
     batches = DistributedBatchSampler(photos.in_order(), batch_size, fabric.global_rank, fabric.world_size)
@@ -164,13 +165,7 @@ def validate(
         if with_losses:
             sums.add_losses(losses, network.loss_counts())
         for target, found in zip(targets, detections, strict=True):
-            predicted = predict_class(
-                found["boxes"],
-                found["scores"],
-                found["labels"],
-                score_threshold=network.config.score_threshold,
-                nms_iou=network.config.class_agnostic_nms_iou,
-            )
+            predicted = predict_class(found["boxes"], found["scores"], found["labels"], **rule)
             truth = photos.truth(int(target["index"]))
             sums.correct += predicted is not None and int(found["labels"][predicted]) == truth
             sums.photos += 1

@@ -56,14 +56,7 @@ def filter_detections(
 def predict_class(
     boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_iou: float
 ) -> int | None:
-    """The instance whose class is predicted for a photo (step 3).
-
-    Args:
-        boxes: as for `filter_detections`, like the other arguments.
-        scores: see there.
-        labels: see there.
-        score_threshold: see there.
-        nms_iou: see there.
+    """The instance whose class is predicted for a photo (step 3); the arguments are those of `filter_detections`.
 
     Returns:
         Index of the instance with the highest score, or None if there is no detection.

@@ -39,24 +39,14 @@ def describe_run(
 
 
 class ProgressTimer:
-    """The time that training has left.
-
-    Args:
-        epochs: of the whole training.
-        done: those of a former session.
-    """
+    """The time that training of a number of epochs, `done` of them in a former session, has left."""
 
     def __init__(self, epochs: int, done: int):
         self.epochs, self.first = epochs, done
         self.started = time.monotonic()
 
     def within(self, epoch: int, started: float) -> Callable[[int, int], None]:
-        """A callback for batches: after the first tenth of a session's first epoch it logs an estimate.
-
-        Args:
-            epoch: from 1.
-            started: when it began, by `time.monotonic`.
-        """
+        """A callback for batches; it logs an estimate after the first tenth of a session's first epoch."""
 
         def progress(batch: int, batches: int) -> None:
             if epoch == self.first + 1 and batch == max(batches // 10, 1):

@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -30,7 +31,7 @@ from carseg_lib.engine import distributed
 from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
 from carseg_lib.engine.device import choose_device, seed_everything, to_device
 from carseg_lib.engine.ema import ModelEMA
-from carseg_lib.engine.loop import LossMeter, train_one_epoch, validate
+from carseg_lib.engine.loop import train_one_epoch, validate
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.engine.progress import ProgressTimer, describe_run
 from carseg_lib.models.mask_rcnn import build_model
@@ -85,9 +86,8 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
 
     cache = _shared_cache(fabric, dataset, config, paths)
     train_photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
-    train_sample = CarDataset(dataset, "train", config.inputs, config.seed, cache=cache).sample(
-        config.train.train_eval_size
-    )
+    plain_photos = CarDataset(dataset, "train", config.inputs, config.seed, cache=cache)
+    train_sample = plain_photos.sample(config.train.train_eval_size)
     validation_photos = CarDataset(dataset, "validation", config.inputs, config.seed, cache=cache)
     logger.info(describe_run(config, pretrained, len(train_photos), len(validation_photos), with_masks, state.epoch))
     timer = ProgressTimer(config.train.epochs, state.epoch)
@@ -126,8 +126,15 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
             "lr": optimizer.param_groups[-1]["lr"],
             "seconds": round(time.monotonic() - started, 3),
             "photos_per_second": round(trained.photos / seconds, 3),
-        } | _measures(trained, validated, sampled)
-        state.add(row)
+            **trained.means("train"),
+            **validated.means("validation"),
+            "train_accuracy": sampled.correct / sampled.photos,
+            "train_sample": int(sampled.photos),
+            "validation_correct": int(validated.correct),
+            "validation_photos": int(validated.photos),
+            "validation_accuracy": validated.correct / validated.photos,
+        }
+        state.history.append(row)
         if fabric.is_global_zero:
             checkpoints.save(state, model.module, optimizer, average)
         fabric.barrier()
@@ -139,21 +146,13 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
             "device": fabric.device.type,
             "precision": resolve_precision(config.model.precision, fabric.device),
             "weights": pretrained.as_dict(),
+            "epoch": state.best_epoch,
+            "epochs": config.train.epochs,
+            "validation_accuracy": state.history[state.best_epoch - 1]["validation_accuracy"],
+            "config": config.model_dump(mode="json"),
+            "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         }
-        _export_best(config, paths, state, checkpoints, dataset, card)
-
-
-def _measures(trained: LossMeter, validated: LossMeter, sampled: LossMeter) -> dict[str, Any]:
-    """Losses and accuracies of an epoch, as columns of the history."""
-    return {
-        **trained.means("train"),
-        **validated.means("validation"),
-        "train_accuracy": sampled.correct / sampled.photos,
-        "train_sample": int(sampled.photos),
-        "validation_correct": int(validated.correct),
-        "validation_photos": int(validated.photos),
-        "validation_accuracy": validated.correct / validated.photos,
-    }
+        _export_best(paths, state, checkpoints.best(state), card)
 
 
 def make_fabric(config: RunConfig) -> Fabric:
@@ -171,11 +170,6 @@ def training_fingerprint(config: RunConfig, dataset: Catalogue, weights: Pretrai
     """A digest of all that a training's numbers follow from: settings, data, initial weights, code, lock.
 
     Checkpoints lie in a folder of this name.
-
-    Args:
-        config: of the run.
-        dataset: with splits.
-        weights: the initial weights.
     """
     settings = config.select(*TRAINING_SETTINGS)
     settings["model.precision"] = resolve_precision(config.model.precision, choose_device(config.device))
@@ -186,10 +180,7 @@ def training_fingerprint(config: RunConfig, dataset: Catalogue, weights: Pretrai
 
 
 def training_code() -> dict[str, str]:
-    """The digest of every module of the library that training reaches, by path.
-
-    A checkpoint that was made by other code is not resumed.
-    """
+    """The digest of every module of the library that training reaches, by path: others' checkpoints are not resumed."""
     return imported_files(project_folder(), ("carseg_lib",), f"import {MODULE}", "training")
 
 
@@ -197,34 +188,18 @@ def _shared_cache(fabric: Fabric, dataset: Catalogue, config: RunConfig, paths: 
     """The decoded photos: one process decodes, the others wait and read."""
     if not fabric.is_global_zero:
         fabric.barrier()
-        return cache_of(dataset, config.inputs, paths.caches)
     cache = cache_of(dataset, config.inputs, paths.caches)
-    fabric.barrier()
+    if fabric.is_global_zero:
+        fabric.barrier()
     return cache
 
 
-def _export_best(
-    config: RunConfig,
-    paths: RunPaths,
-    state: TrainingState,
-    checkpoints: Checkpoints,
-    dataset: Catalogue,
-    card: dict[str, Any],
-) -> None:
+def _export_best(paths: RunPaths, state: TrainingState, best: Path, card: dict[str, Any]) -> None:
     """Writes the best epoch's weights, their card and the history into the run's folder."""
-    best = checkpoints.best(state)
     history = pd.DataFrame(state.history)
     history["best"] = history.epoch == state.best_epoch
     files.write_bytes(paths.best_weights, best.read_bytes())
-    card |= {
-        "epoch": state.best_epoch,
-        "epochs": config.train.epochs,
-        "validation_accuracy": state.history[state.best_epoch - 1]["validation_accuracy"],
-        "config": config.model_dump(mode="json"),
-        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "sha256": files.sha256(paths.best_weights),
-    }
-    files.write_json(paths.best_card, card)
+    files.write_json(paths.best_card, card | {"sha256": files.sha256(paths.best_weights)})
     files.write_csv(paths.history, history)
 
 

@@ -26,7 +26,7 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
-from carseg_lib.models.precision import keep_depthwise_fp32
+from carseg_lib.models.precision import depthwise, keep_depthwise_fp32
 from carseg_lib.models.torchvision_parts import IntermediateLayerGetter
 
 
@@ -133,8 +133,7 @@ def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]
     except (RuntimeError, AttributeError, TypeError) as error:
         raise CarsegError(f"backbone={name!r}: timm gives no feature maps for it ({error}); choose another") from None
     reductions = probe.feature_info.reduction()
-    missing = [stride for stride in strides if stride not in reductions]
-    if missing:
+    if missing := [stride for stride in strides if stride not in reductions]:
         raise CarsegError(
             f"backbone={name!r} has no feature map of stride {missing[0]}, only of {reductions}; choose another"
         )
@@ -144,7 +143,7 @@ def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]
 
 
 def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
-    """Freezes the first parameters of a backbone, up to and including the stage of stride 2**stages.
+    """Freezes the first parameters of a backbone, up to the stage of stride 2**stages with it; returns their number.
 
     Early layers have the largest maps: they take most of a training step and change least in fine-tuning.
 
@@ -152,9 +151,6 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
         body: from `build_backbone`.
         backbone: the name it was built from.
         stages: 0 freezes nothing; 2 freezes up to stride 4, torchvision's default for its COCO weights.
-
-    Returns:
-        The number of parameters frozen.
     """
     if stages == 0:
         return 0
@@ -170,27 +166,22 @@ def freeze_stages(body: nn.Module, backbone: str, stages: int) -> int:
             m for stride, module in modules.items() if stride <= 2**stages for m in (module, module.replace(".", "_"))
         ]
     last = max((i for i, name in enumerate(names) if name.startswith(tuple(f"{end}." for end in ends))), default=-1)
-    frozen = [parameter for i, parameter in enumerate(body.parameters()) if i <= last]
-    for parameter in frozen:
+    return _freeze(list(body.parameters())[: last + 1])
+
+
+def _freeze(parameters: Sequence[Tensor]) -> int:
+    for parameter in parameters:
         parameter.requires_grad_(False)
-    return sum(parameter.numel() for parameter in frozen)
+    return sum(parameter.numel() for parameter in parameters)
 
 
 def freeze_depthwise(body: nn.Module) -> int:
-    """Freezes the kernels of depthwise convolutions, which have one channel each.
+    """Freezes the kernels of depthwise convolutions, which have one channel each; returns their number of parameters.
 
     They are a small part of a network's parameters, and on a CPU their gradient is a large part of a step: it takes few
     operations a byte. The gradients of the layers before them are not changed.
-
-    Returns:
-        The number of parameters frozen.
     """
-    frozen = 0
-    for module in body.modules():
-        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
-            module.weight.requires_grad_(False)
-            frozen += module.weight.numel()
-    return frozen
+    return _freeze([module.weight for module in depthwise(body)])
 
 
 def input_normalization(backbone: str) -> tuple[Tensor, Tensor] | None:
@@ -206,8 +197,7 @@ def input_normalization(backbone: str) -> tuple[Tensor, Tensor] | None:
     elif architecture.library == "timm" and "efficientnet_lite" not in backbone:
         config = timm.get_pretrained_cfg(architecture.name)
         own = (config.mean, config.std) if config else own
-    mean, std = (torch.tensor(values)[:, None, None] for values in own)
-    paper_mean, paper_std = (torch.tensor(IMAGENET_MEAN)[:, None, None], torch.tensor(IMAGENET_STD)[:, None, None])
+    mean, std, paper_mean, paper_std = (torch.tensor(v)[:, None, None] for v in (*own, IMAGENET_MEAN, IMAGENET_STD))
     if torch.equal(mean, paper_mean) and torch.equal(std, paper_std):
         return None
     return paper_std / std, (paper_mean - mean) / std
@@ -267,10 +257,7 @@ class PyramidBackbone(nn.Module):
         return [self.body] if self.top is None else [self.body, self.top]
 
     def forward(self, images: Tensor) -> tuple[OrderedDict[str, Tensor], Tensor | None]:
-        """Features of photos.
-
-        Args:
-            images: (B, 3, H, W) float, with the paper's normalisation.
+        """Features of photos (B, 3, H, W), float, with the paper's normalisation.
 
         Returns:
             The pyramid's maps, finest first, each (B, channels, H / stride, W / stride), and the backbone's last layer

@@ -78,14 +78,11 @@ NORMS: dict[type[nn.Module], type[nn.BatchNorm2d]] = {nn.BatchNorm2d: _FusedNorm
 
 
 def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:
-    """Lets every convolution that a normalisation of the same block follows do the normalisation's work.
+    """Lets every convolution that a normalisation of the same block follows do its work; returns the number of pairs.
 
     Args:
         body: a backbone whose normalisation stays frozen (evaluation mode, no gradients); changed in place.
         example: an input, by which it is found what follows what.
-
-    Returns:
-        The number of pairs.
     """
     parents = {module: parent for parent in body.modules() for module in parent.children()}
     made: dict[int, nn.Module] = {}  # the output of each convolution, by identity; kept alive in `outputs`

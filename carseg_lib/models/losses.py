@@ -10,7 +10,7 @@ from carseg_lib.models.roi_align import area_weights, roi_align
 
 
 def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross entropy of each region, with label smoothing among the body types; background is not smoothed.
+    """Cross entropy (R,) of each region, with label smoothing among the body types; background is not smoothed.
 
     (Label smoothing: Szegedy et al. 2016, §7, arXiv:1512.00567.)
 
@@ -18,9 +18,6 @@ def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         scores: (R, classes) before softmax.
         labels: (R,) class ids, 0 for background.
         smoothing: share of a car's label that is spread evenly over all body types, its own included.
-
-    Returns:
-        (R,).
     """
     types = scores.shape[1] - 1
     targets = F.one_hot(labels, types + 1).to(scores.dtype)
@@ -31,15 +28,12 @@ def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
 
 
 def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross entropy of each region's mask of its own class (He et al. 2017, §3).
+    """Mean binary cross entropy of each region's mask of its own class (He et al. 2017, §3); 0 if there is no region.
 
     Args:
         logits: (R, classes, M, M).
         labels: (R,) class ids.
         targets: (R, M, M), 0..1.
-
-    Returns:
-        A scalar; 0 if there is no region.
     """
     if len(logits) == 0:
         return logits.sum() * 0
@@ -48,7 +42,7 @@ def mask_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
 
 
 def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, car: Tensor, size: int) -> Tensor:
-    """The share of each cell of each region that its car covers, to the fraction of a pixel.
+    """The share (R, M, M) of each cell of each region that its car covers, 0..1, to the fraction of a pixel.
 
     (torchvision samples masks as it samples features, a pixel's value at its upper left corner: its targets are shifted
     by half a pixel, which is visible in a mask's outline.)
@@ -59,9 +53,6 @@ def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, car: Ten
         photo: (R,) index of each region's photo.
         car: (R,) index of each region's car among those of its photo.
         size: cells a side, M.
-
-    Returns:
-        (R, M, M) float, 0..1.
     """
     most = max(1, *(len(of_photo) for of_photo in masks))
     height, width = masks[0].shape[-2:]

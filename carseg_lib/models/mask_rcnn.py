@@ -137,13 +137,9 @@ class MaskRCNN(nn.Module):
 
 
 def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: str = "none") -> MaskRCNN:
-    """Builds Mask R-CNN without weights (see `carseg_lib.models.weights.load_weights`).
+    """Builds Mask R-CNN of body types + 1 classes, without weights (see `carseg_lib.models.weights.load_weights`).
 
-    Args:
-        config: of the network.
-        num_classes: body types + 1.
-        with_masks: whether there is a mask branch.
-        tta: test-time augmentation, "none" or "hflip".
+    The arguments are those of `MaskRCNN`.
     """
     # Frozen statistics need statistics to freeze: from scratch, batch normalisation is trained.
     pretrained = config.weights != "none"
@@ -163,11 +159,7 @@ def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: st
 
 
 def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
-    """Parameters and FLOPs of each part, for one photo in evaluation mode.
-
-    Args:
-        model: of any weights.
-        image_size: height and width of the network's input, pixels.
+    """Parameters and FLOPs of each part, for one photo in evaluation mode, of that height and width.
 
     Returns:
         A row for each part and one for the sum: parameters, trainable (counts), gflop (10^9 floating-point operations;
@@ -175,8 +167,8 @@ def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
     """
     parts = {
         "feature extraction: backbone": model.backbone.backbone_modules(),
-        "feature extraction: pyramid": model.backbone.fpn,
-        "region proposals": model.rpn,
+        "feature extraction: pyramid": [model.backbone.fpn],
+        "region proposals": [model.rpn],
         "box and class head": [model.roi_heads.box_head, model.roi_heads.box_predictor],
     }
     if model.roi_heads.has_masks:
@@ -189,18 +181,14 @@ def summarize(model: MaskRCNN, image_size: tuple[int, int]) -> pd.DataFrame:
         model(torch.zeros(1, 3, *image_size, device=device))
     model.train(was_training)
     by_module = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
-    rows = []
+    rows = {}
     for part, modules in parts.items():
-        modules = modules if isinstance(modules, list) else [modules]
         parameters = [p for module in modules for p in module.parameters()]
-        rows.append(
-            {
-                "part": part,
-                "parameters": sum(p.numel() for p in parameters),
-                "trainable": sum(p.numel() for p in parameters if p.requires_grad),
-                "gflop": sum(by_module.get(f"MaskRCNN.{names[m]}", 0) for m in modules) / 1e9,
-            }
-        )
-    table = pd.DataFrame(rows).set_index("part")
+        rows[part] = {
+            "parameters": sum(p.numel() for p in parameters),
+            "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+            "gflop": sum(by_module.get(f"MaskRCNN.{names[m]}", 0) for m in modules) / 1e9,
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("part")
     table.loc["all"] = table.sum()
     return table.astype({"parameters": int, "trainable": int})

@@ -95,10 +95,10 @@ def match_boxes(
 
 
 def jitter_boxes(truth: PaddedTargets, share: float) -> Tensor:
-    """The labelled boxes, each edge moved at random by at most a share of the box's side.
+    """The labelled boxes, each edge moved at random, by the photo's seed alone, by at most a share of the box's side.
 
     Args:
-        truth: the cars; a photo's random numbers depend on its seed alone.
+        truth: the cars.
         share: 0..0.5; at 0.5 a box may shrink to nothing, never further.
 
     Returns:

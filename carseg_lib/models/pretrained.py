@@ -7,7 +7,6 @@ annotator of pseudo-labels, and the initial weights of a run with `WEIGHTS=segme
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import builtin_segmenter, checksum_path
+from carseg_lib.core.paths import builtin_segmenter, checksum_path, verify_checksum
 
 CAR = "car"
 _WHAT_TO_DO = "restore it from git, or train one: make train-segmenter"
@@ -49,15 +48,7 @@ def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         CarsegError: missing, damaged, or its sha256 is not the one beside it.
     """
-    try:
-        promised = checksum_path(path).read_text(encoding="ascii").split()[:1]
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise CarsegError(f"{error.filename}: the car segmenter is missing; {_WHAT_TO_DO}") from None
-    except (OSError, ValueError) as error:
-        raise CarsegError(f"{path}: the car segmenter cannot be read ({error}); {_WHAT_TO_DO}") from None
-    if [hashlib.sha256(content).hexdigest()] != promised:
-        raise CarsegError(f"{path}: damaged, its sha256 is not the one in {checksum_path(path).name}; {_WHAT_TO_DO}")
+    verify_checksum(path, "the car segmenter", _WHAT_TO_DO)
     try:
         with safe_open(path, framework="pt") as opened:
             card = json.loads(opened.metadata()["card"])

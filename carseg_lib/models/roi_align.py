@@ -39,15 +39,12 @@ class MultiScaleRoIAlign(nn.Module):
         self.level_of = LevelMapper(levels[0], levels[-1], canonical_scale)
 
     def forward(self, features: Mapping[str, Tensor], boxes: Tensor, photo: Tensor) -> Tensor:
-        """Features of all regions of a batch.
+        """Features (R, C, P, P), channels last, of all regions of a batch.
 
         Args:
             features: the pyramid's maps, finest first, each (B, C, H, W); those after the last stride are not used.
             boxes: (R, 4) of all photos, pixels of the network's input.
             photo: (R,) index of each region's photo, ascending.
-
-        Returns:
-            (R, C, P, P), channels last.
         """
         maps = list(features.values())[: len(self.strides)]
         if len(boxes) == 0:
@@ -67,7 +64,7 @@ class MultiScaleRoIAlign(nn.Module):
 
 
 def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weigh) -> Tensor:
-    """Features of regions on one map.
+    """Features (K, P, P, C) of regions on one map.
 
     Args:
         map_: (B, C, H, W).
@@ -75,9 +72,6 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
         photo: (K,) int, index of each region's photo, ascending.
         bins: P.
         weigh: the weight of each cell in each bin along one axis: `point_weights` or `area_weights`.
-
-    Returns:
-        (K, P, P, C).
     """
     batch, channels, height, width = map_.shape
     cells = map_.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
@@ -123,14 +117,7 @@ def point_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int
 def area_weights(start: Tensor, end: Tensor, bins: int, size: int) -> Tensor:
     """The share of each bin that each cell covers, along one axis; cell i reaches from i to i + 1.
 
-    Args:
-        start: (K,) of each region, in cells.
-        end: (K,).
-        bins: P.
-        size: cells of the map.
-
-    Returns:
-        (K, P, size) of weights 0..1.
+    The arguments are those of `point_weights`; the result is (K, P, size) of weights 0..1.
     """
     width = ((end - start) / bins).clamp(min=1e-6)[:, None, None]
     left = start[:, None, None] + width * torch.arange(bins, device=start.device)[:, None]

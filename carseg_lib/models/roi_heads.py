@@ -32,12 +32,7 @@ BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)  # of the offsets, torchvision's
 
 
 class DualFeaturePool(nn.Module):
-    """Features of each region from the pyramid and from the backbone's last layer.
-
-    Args:
-        pyramid: pools regions from the pyramid.
-        top_stride: of the last layer, pixels.
-    """
+    """Features of each region from the pyramid and from the backbone's last layer, of a stride in pixels."""
 
     def __init__(self, pyramid: MultiScaleRoIAlign, top_stride: int):
         super().__init__()
@@ -64,15 +59,10 @@ class DualBoxHead(nn.Module):
 
 
 class ObjectnessClassPredictor(nn.Module):
-    """Objectness and box from the box head's features, the class of a car from the last layer's.
+    """Objectness and box from the box head's features, the class of a car from those of the backbone's last layer.
 
     The class scores are log probabilities, P(background) and P(car) · P(class | car): their cross entropy is the sum of
     those of both parts, and their softmax is the probabilities again.
-
-    Args:
-        box_width: features of the box head.
-        top_width: channels of the backbone's last layer.
-        num_classes: with the background.
     """
 
     def __init__(self, box_width: int, top_width: int, num_classes: int):
@@ -92,13 +82,9 @@ class ObjectnessClassPredictor(nn.Module):
 
 
 class ClassAgnosticMaskPredictor(MaskRCNNPredictor):
-    """torchvision's mask predictor with one mask for all classes.
+    """torchvision's mask predictor with one mask for all classes (the background is one of them).
 
     (He et al. 2017, Table 2b and §4.1: a class-agnostic mask is nearly as good on 80 classes as one for each.)
-
-    Args:
-        channels: of the mask head.
-        num_classes: with the background.
     """
 
     def __init__(self, channels: int, num_classes: int):
@@ -246,14 +232,7 @@ class RoIHeads(nn.Module):
     def _masks(
         self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], photo: Tensor, region: Tensor
     ) -> Tensor:
-        """Probabilities (D, 1, M, M) in the boxes of detections.
-
-        Args:
-            features: the maps that regions are pooled from.
-            found: boxes (D, 4) and labels (D,).
-            photo: (D,) index of each detection's photo, ascending.
-            region: (D,) index of each detection's region.
-        """
+        """Probabilities (D, 1, M, M) in the boxes of detections, each of a photo (ascending) and of a region."""
         place = torch.arange(len(region), device=region.device)
         if isinstance(self.mask_predictor, ClassAgnosticMaskPredictor):
             # the classes of a region have one box and one mask

@@ -42,13 +42,7 @@ class AnchorScores:
 
 
 class RegionProposalNetwork(nn.Module):
-    """The region proposal network.
-
-    Args:
-        anchor_generator: torchvision's.
-        head: torchvision's.
-        config: sampling and thresholds.
-    """
+    """The region proposal network: torchvision's anchors and head, and the sampling and thresholds of a config."""
 
     def __init__(self, anchor_generator: AnchorGenerator, head: RPNHead, config: ModelConfig):
         super().__init__()
@@ -124,16 +118,11 @@ class RegionProposalNetwork(nn.Module):
 
 
 def pad_per_image(boxes: Tensor, photo: Tensor, photos: int, places: int) -> tuple[Tensor, Tensor]:
-    """Pads the boxes of all photos to a rectangle.
-
-    Args:
-        boxes: (K, 4), best first.
-        photo: (K,) index of each box's photo.
-        photos: number of photos.
-        places: of a photo; further boxes are left out.
+    """Pads the boxes (K, 4) of all photos, best first, with the index of each box's photo (K,), to a rectangle.
 
     Returns:
-        (photos, places, 4), zeros where there is no box, and (photos, places) bool: whether there is one.
+        (photos, places, 4) without further boxes, zeros where there is no box, and (photos, places) bool: whether there
+        is one.
     """
     rank = rank_within_image(photo, photos)
     kept = rank < places

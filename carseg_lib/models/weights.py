@@ -11,8 +11,10 @@ import timm
 import torch
 import torchvision
 from torch import Tensor
+from torchvision.models import WeightsEnum
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
+from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import builtin_segmenter
 from carseg_lib.models import pretrained
@@ -28,8 +30,12 @@ WHAT_TO_DO = (
     "give a local file with WEIGHTS=path, or take WEIGHTS=imagenet with an efficientnet_lite backbone, "
     "which needs no download"
 )
-
-
+# torchvision's older file has other names; its own loader renames them likewise
+FORMER_NAMES: tuple[tuple[str, str | Callable[[re.Match], str]], ...] = (
+    (r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1"),
+    (r"(fpn\.(?:inner|layer)_blocks\.\d)\.(weight|bias)$", r"\1.0.\2"),
+    (r"mask_head\.mask_fcn(\d)\.(.*)$", lambda m: f"mask_head.{int(m[1]) - 1}.0.{m[2]}"),
+)
 NORM_EPS = 1e-5  # of torch's batch normalisation, which torchvision's backbones use
 
 
@@ -73,17 +79,13 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo
     if weights == "coco":
         if backbone != "resnet50":
             raise CarsegError(f"weights=coco exist for backbone=resnet50 only, not {backbone}; take WEIGHTS=imagenet")
-        enum = MaskRCNN_ResNet50_FPN_Weights.COCO_V1
-        state = download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url)
-        info = load_detector(model, _without_eps(state), "coco", str(enum))
-    elif weights == "imagenet":
-        info = _load_imagenet(model, backbone)
-    elif weights == "segmenter":
-        info = load_detector(model, pretrained.read_builtin()[0], "segmenter", builtin_segmenter().name)
-    else:
-        path = Path(weights)
-        info = load_detector(model, _without_eps(read_checkpoint(path)), "file", path.name)
-    return info
+        state, origin = download_torchvision(MaskRCNN_ResNet50_FPN_Weights.COCO_V1)
+        return load_detector(model, _without_eps(state), "coco", origin)
+    if weights == "imagenet":
+        return _load_imagenet(model, backbone)
+    if weights == "segmenter":
+        return load_detector(model, pretrained.read_builtin()[0], "segmenter", builtin_segmenter().name)
+    return load_detector(model, _without_eps(read_checkpoint(Path(weights))), "file", Path(weights).name)
 
 
 def _without_eps(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -110,8 +112,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise CarsegError(f"WEIGHTS={path}: no such file; {WHAT_TO_DO}")
     promised = re.search(r"-(?=[0-9]*[a-f])([0-9a-f]{8,64})\.pth?$", path.name)  # digits alone are a date
     if promised:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = files.sha256(path)
         if not found.startswith(promised[1]):
             raise CarsegError(
                 f"WEIGHTS={path}: its sha256 starts with {found[:8]}, its name promises {promised[1]}; "
@@ -137,14 +138,8 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
     """
     own = model.state_dict()
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
-    # torchvision's older file has other names; its own loader renames them likewise
-    state = {re.sub(r"^rpn\.head\.conv\.(weight|bias)$", r"rpn.head.conv.0.0.\1", k): v for k, v in state.items()}
-    for block in ("inner_blocks", "layer_blocks"):
-        state = {re.sub(rf"(fpn\.{block}\.\d)\.(weight|bias)$", r"\1.0.\2", k): v for k, v in state.items()}
-    state = {
-        re.sub(r"mask_head\.mask_fcn(\d)\.(.*)$", lambda m: f"mask_head.{int(m[1]) - 1}.0.{m[2]}", k): v
-        for k, v in state.items()
-    }
+    for former, renamed in FORMER_NAMES:
+        state = {re.sub(former, renamed, name): tensor for name, tensor in state.items()}
     predictors = ("roi_heads.box_predictor.", "roi_heads.mask_predictor.mask_fcn_logits.")
     fresh, taken = [], {}
     for name, tensor in own.items():
@@ -172,9 +167,6 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
 def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
     """A classifier's ImageNet weights and their origin: a pinned package, torchvision, or timm.
 
-    Args:
-        backbone: a name of `BACKBONES`, or one of timm's.
-
     Raises:
         CarsegError: they cannot be had.
     """
@@ -183,17 +175,11 @@ def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
         package, class_name = IMAGENET_PACKAGES[backbone]
         path = Path(getattr(importlib.import_module(package), class_name).get_model_file_path())
         reference = timm.create_model(architecture.name, pretrained=False).state_dict()
-        state, origin = rename_in_order(read_checkpoint(path), reference, path.name), f"{package} {path.name}"
-    elif architecture.library == "torchvision":
-        enum = torchvision.models.get_model_weights(architecture.name).IMAGENET1K_V1
-        state, origin = (
-            download(lambda: enum.get_state_dict(progress=False, check_hash=True), str(enum), enum.url),
-            str(enum),
-        )
-    else:
-        origin = f"timm {architecture.name}"
-        state = download(lambda: timm.create_model(architecture.name, pretrained=True).state_dict(), origin)
-    return state, origin
+        return rename_in_order(read_checkpoint(path), reference, path.name), f"{package} {path.name}"
+    if architecture.library == "torchvision":
+        return download_torchvision(torchvision.models.get_model_weights(architecture.name).IMAGENET1K_V1)
+    origin = f"timm {architecture.name}"
+    return download(lambda: timm.create_model(architecture.name, pretrained=True).state_dict(), origin), origin
 
 
 def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
@@ -241,6 +227,12 @@ def hash_tensors(state: dict[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def download_torchvision(weights: WeightsEnum) -> tuple[dict[str, Tensor], str]:
+    """Downloads weights of torchvision, as `download`; returns them and their origin."""
+    origin = str(weights)
+    return download(lambda: weights.get_state_dict(progress=False, check_hash=True), origin, weights.url), origin
 
 
 def download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "") -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.core.classes import ClassMap, normalize_name
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
 from carseg_lib.data.formats.mask_png import MaskPng
 
@@ -40,7 +44,7 @@ class Annotation:
 
     body_type: str
     bbox: Any = None
-    corners: tuple[float, float, float, float] | None = None
+    corners: Box | None = None
     box_text: str = ""
     segmentation: Any | MaskPng = None
 
@@ -86,15 +90,34 @@ class Listing:
 
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
         """Note a part that is left out; not counted as a bad photo."""
-        row = {"photo_id": photo_id, "split": split, "body_type": body_type, "reason": reason, "detail": detail}
-        self.ignored.append({column: as_text(value) for column, value in row.items()})
+        self.ignored.append(excluded_row(photo_id, reason, detail, split, body_type))
+
+
+def excluded_row(photo_id: str, reason: str, detail: str, split: str, body_type: str) -> dict[str, str]:
+    """A row of the catalogue's `excluded`."""
+    row = {"photo_id": photo_id, "split": split, "body_type": body_type, "reason": reason, "detail": detail}
+    return {column: as_text(value) for column, value in row.items()}
+
+
+@contextmanager
+def reading(path: Path, broken: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn the errors of reading a file into one line.
+
+    Args:
+        path: The file.
+        broken: What it is not, and what to do; {} stands for the error.
+        kinds: The errors of a file that can be read, but is not what it should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
+    except kinds as error:
+        raise CarsegError(f"{path}: {broken.format(as_text(str(error).strip()))}") from None
 
 
 def name_of(data: Path) -> str:
-    """The name of a data set: of its folder, or of its file; "slug@3" for one that kagglehub keeps.
-
-    kagglehub keeps version 3 of a data set in a folder .../datasets/owner/slug/versions/3.
-    """
+    """The name of a data set: of its folder or file; "slug@3" for kagglehub's .../datasets/owner/slug/versions/3."""
     path = data.resolve()
     for folder in (path, *path.parents):
         parts = folder.parts
@@ -113,10 +136,7 @@ def inside(name: str) -> str | None:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder or annotation file name means, or None.
-
-    Besides case and separators, COCO's "instances_train2017" is understood.
-    """
+    """The split that a folder or annotation file name means, also COCO's "instances_train2017", or None."""
     return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", normalize_name(name)))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import photo_root
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading, split_of
 from carseg_lib.data.metadata import check_parameters, read_parameters
 
 
@@ -113,12 +113,8 @@ def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _read(path: Path) -> dict[str, list[dict]]:
-    try:
+    with reading(path, "not JSON ({}); export the annotations again", ValueError, RecursionError):
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise CarsegError(f"{path}: not JSON ({error}); export the annotations again") from None
     for name in ("images", "annotations", "categories"):
         rows = content.get(name) if isinstance(content, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

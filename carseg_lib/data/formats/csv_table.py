@@ -12,11 +12,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, split_of
+from carseg_lib.data.boxes import Box
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading, split_of
 from carseg_lib.data.formats.mask_png import MaskPng
 
 NAME = "photos.csv"  # of the table in a folder
@@ -26,22 +26,10 @@ _COLUMNS = ("photo", "type", *_EDGES, "mask", "split")
 _Row = dict[str, str]
 
 
-class _Reader(Protocol):
-    """What `csv.reader` returns."""
-
-    line_num: int
-
-    def __iter__(self) -> Iterator[list[str]]: ...
-
-
 def read_csv_table(data: Path, types: ClassMap) -> Listing:
-    """List the photos of a table, in the order of its rows.
+    """List the photos of a .csv file, or of the photos.csv in a folder, in the order of its rows.
 
     Rows of other types, photos without a car of the types and columns of other names are noted in `ignored`.
-
-    Args:
-        data: The .csv file, or the folder that holds photos.csv.
-        types: The body types.
 
     Raises:
         CarsegError: One line that names the row: not a table, a missing column, an empty cell, a path that leads
@@ -60,7 +48,9 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
     for number, row in rows:
         where = f"{path} row {number}"
         photo_id = _inside(where, row, "photo", root)
-        split = _split(where, row["split"])
+        split = split_of(row["split"]) if row["split"] else ""
+        if split is None:
+            raise CarsegError(f"{where}: the split {row['split']!r} is none of train, validation, test")
         first_split = first_split or (bool(split), number)
         if bool(split) != first_split[0]:
             raise CarsegError(
@@ -97,14 +87,8 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
 
 def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
     """The names of the columns, and the rows with their numbers in the file; cells that are missing are ""."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise CarsegError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None
-    reader = csv.reader(lines, strict=True)
-    names = [name.strip().lower() for name in next(_rows(path, reader), (0, []))[1]]
+    rows = _rows(path)
+    names = [name.strip().lower() for name in next(rows, (0, []))[1]]
     for name in ("photo", "type"):
         if name not in names:
             hint = "separate the columns by commas" if len(names) == 1 and ";" in names[0] else "add it"
@@ -116,7 +100,7 @@ def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
         raise CarsegError(f"{path}: of a box there is only {', '.join(edges)}; give x1, y1, x2 and y2, or none")
 
     def read() -> Iterator[tuple[int, _Row]]:
-        for number, cells in _rows(path, reader):
+        for number, cells in rows:
             if len(cells) != len(names):
                 raise CarsegError(f"{path} row {number}: {len(cells)} cells, the header has {len(names)}")
             yield number, dict.fromkeys(_COLUMNS, "") | dict(zip(names, map(str.strip, cells), strict=True))
@@ -124,8 +108,10 @@ def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:
     return names, read()
 
 
-def _rows(path: Path, reader: _Reader) -> Iterator[tuple[int, list[str]]]:
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not empty, with the number of their line."""
+    with reading(path, "not UTF-8 text; save it as CSV in UTF-8", ValueError):
+        reader = csv.reader(path.read_text(encoding="utf-8-sig").splitlines(keepends=True), strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
@@ -145,14 +131,7 @@ def _inside(where: str, row: _Row, column: str, root: Path) -> str:
     return name
 
 
-def _split(where: str, name: str) -> str:
-    split = split_of(name) if name else ""
-    if split is None:
-        raise CarsegError(f"{where}: the split {name!r} is none of train, validation, test")
-    return split
-
-
-def _corners(where: str, row: _Row) -> tuple[tuple[float, float, float, float] | None, str]:
+def _corners(where: str, row: _Row) -> tuple[Box | None, str]:
     """The box of a row as numbers and as it is written; None if its four cells are empty."""
     cells = [row[edge] for edge in _EDGES]
     if not any(cells):

@@ -16,13 +16,7 @@ from carseg_lib.data.formats.image_folder import read_image_folder
 
 @dataclass(frozen=True)
 class Format:
-    """A format of data sets.
-
-    Attributes:
-        name: Its name in words.
-        mark: The file that shows a folder to be of this format, relative to it; "" if it is not.
-        read: The function that lists the photos of a folder.
-    """
+    """A format of data sets: its name; the file that shows a folder to be of it, or ""; and its reader of a folder."""
 
     name: str
     mark: Callable[[Path], str]

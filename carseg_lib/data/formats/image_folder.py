@@ -45,8 +45,7 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
             suffix = Path(name).suffix.lower()
             if suffix not in PHOTO_SUFFIXES:
                 if suffix in _OTHER_PICTURES and split_and_type:
-                    split, body_type = split_and_type
-                    listing.ignore(photo_id, "other format", f"{suffix} is not read", split, body_type)
+                    listing.ignore(photo_id, "other format", f"{suffix} is not read", *split_and_type)
             elif split_and_type is None:
                 elsewhere[here.as_posix()] += 1
             else:

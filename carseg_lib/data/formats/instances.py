@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.masks import box_of_mask, decode_segmentation, encode_mask
@@ -21,10 +22,10 @@ _SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
 def validate_instances(record: ImageRecord, info: ImageInfo) -> list[dict[str, Any]]:
     """Check a photo's annotations against its pixels and convert them to rows of the catalogue's instances.
 
-    A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the
-    whole frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then,
-    boxes and masks belong to the photo as stored, and are rotated with it; if the two sizes are the same, they
-    belong to the upright photo.
+    A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the whole
+    frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then, boxes and masks
+    belong to the photo as stored, and are rotated with it; if the two sizes are the same, they belong to the upright
+    photo.
 
     Args:
         record: The photo and its annotations.
@@ -34,8 +35,8 @@ def validate_instances(record: ImageRecord, info: ImageInfo) -> list[dict[str, A
         A dict per car with the keys of INSTANCE_COLUMNS.
 
     Raises:
-        ImageError: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or
-            "zero-area mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
+        ImageError: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or "zero-area
+            mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
     """
     size = (info.width, info.height)
     as_stored = (info.height, info.width) if info.orientation in _SWAPPING else size
@@ -96,7 +97,7 @@ def _mask_of(segmentation: Any, height: int, width: int) -> np.ndarray:
         raise ImageError("bad mask", str(error)) from None
 
 
-def _checked_box(bbox: Any, frame: tuple[int, int]) -> tuple[float, float, float, float]:
+def _checked_box(bbox: Any, frame: tuple[int, int]) -> Box:
     """COCO [x, y, width, height] → (x1, y1, x2, y2) cut at the frame."""
     numbers = isinstance(bbox, list) and len(bbox) == 4 and all(type(v) in (int, float) for v in bbox)
     if not numbers or not all(math.isfinite(v) for v in bbox):
@@ -105,9 +106,7 @@ def _checked_box(bbox: Any, frame: tuple[int, int]) -> tuple[float, float, float
     return _cut_box((x, y, x + w, y + h), frame, str(bbox))
 
 
-def _cut_box(
-    corners: tuple[float, float, float, float], frame: tuple[int, int], written: str
-) -> tuple[float, float, float, float]:
+def _cut_box(corners: Box, frame: tuple[int, int], written: str) -> Box:
     """A box cut at the frame; `written` is its text in the data set."""
     if not all(map(math.isfinite, corners)):
         raise ImageError("bad box", f"{written} is not four numbers")
@@ -122,9 +121,7 @@ def _cut_box(
     return box
 
 
-def _rotate_box(
-    box: tuple[float, float, float, float], frame: tuple[int, int], orientation: int
-) -> tuple[float, float, float, float]:
+def _rotate_box(box: Box, frame: tuple[int, int], orientation: int) -> Box:
     """A box on the stored photo → on the upright photo, for the orientations that swap the sides."""
     x1, y1, x2, y2 = box
     width, height = frame

@@ -17,7 +17,8 @@ from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, is_text, name_of
+from carseg_lib.data.boxes import Box
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, is_text, name_of, reading
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.formats.mask_png import MaskPng
 
@@ -93,7 +94,7 @@ def _cars(path: Path, root: Element, listing: Listing, others: Counter[str], fil
     return cars
 
 
-def _corners(item: Element) -> tuple[tuple[float, float, float, float] | None, str]:
+def _corners(item: Element) -> tuple[Box | None, str]:
     """An object's box as (x1, y1, x2, y2), x2 and y2 outside of it, and as it is written; NaN where it is no number."""
     box = item.find("bndbox")
     if box is None:
@@ -117,18 +118,12 @@ def _stated_size(root: Element) -> tuple[int, int] | None:
 
 def _read(path: Path) -> Element:
     """Parse an XML file that declares no document type and no entities."""
-    try:
+    unneeded = "holds a document type or entities, which annotations do not need; remove them"
+    not_xml = "not XML ({}); export the annotations again"
+    with reading(path, not_xml, ParseError, ValueError, LookupError), reading(path, unneeded, DefusedXmlException):
         if path.stat().st_size > _MAX_BYTES:
             raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the annotation of a photo")
         root = fromstring(path.read_bytes(), forbid_dtd=True)
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except DefusedXmlException:
-        raise CarsegError(
-            f"{path}: holds a document type or entities, which annotations do not need; remove them"
-        ) from None
-    except (ParseError, ValueError, LookupError) as error:
-        raise CarsegError(f"{path}: not XML ({error}); export the annotations again") from None
     if root.tag != "annotation":
         raise CarsegError(f"{path}: not a VOC annotation (it holds <{as_text(root.tag)[:40]}>); remove it")
     return root
@@ -199,12 +194,8 @@ class _Splits:
 
 def _lines(path: Path) -> list[str]:
     """The names in a list: the first word of each line."""
-    try:
+    with reading(path, "not UTF-8 text; save it as UTF-8", ValueError):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError:
-        raise CarsegError(f"{path}: not UTF-8 text; save it as UTF-8") from None
     names = [line.split()[0] for line in lines if line.strip()]
     for number, name in enumerate(names, start=1):
         if not is_text(name):

@@ -23,7 +23,7 @@ from scipy.io import loadmat
 
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 
 # Annotation files of each split, the first that is there is read; those after the mark have no classes.
@@ -53,13 +53,19 @@ class _Labelled:
 def annotation_files(data: Path) -> dict[str, Path]:
     """The files of the devkit, or of its tables, below a folder: path by lower-case name."""
     found: dict[str, Path] = {}
-    for folder, subfolders, names in os.walk(data):
-        depth = len(Path(folder).relative_to(data).parts)
-        subfolders[:] = sorted(n for n in subfolders if not n.startswith(".")) if depth < _DEPTH else []
+    for folder, _, names in _walk(data, _DEPTH):
         for name in names:
             if name.lower() in (*_MARKS, *_CLASSES):
-                found.setdefault(name.lower(), Path(folder, name))
+                found.setdefault(name.lower(), folder / name)
     return found if any(name in found for name in _MARKS) else {}
+
+
+def _walk(top: Path, depth: int) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """As `os.walk`, in the order of names, down to a depth; hidden folders are left out."""
+    for folder, subfolders, names in os.walk(top):
+        left = depth - len(Path(folder).relative_to(top).parts)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith(".")) if left > 0 else []
+        yield Path(folder), subfolders, names
 
 
 def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
@@ -168,12 +174,9 @@ class _Photos:
 
     @staticmethod
     def _outermost(data: Path, split: str) -> Path:
-        for folder, subfolders, _ in os.walk(data):
-            depth = len(Path(folder).relative_to(data).parts)
-            subfolders[:] = sorted(n for n in subfolders if not n.startswith(".")) if depth < _DEPTH else []
-            for name in _PHOTO_FOLDERS[split]:
-                if name in subfolders:
-                    return Path(folder, name)
+        for folder, subfolders, _ in _walk(data, _DEPTH):
+            if name := next((name for name in _PHOTO_FOLDERS[split] if name in subfolders), None):
+                return folder / name
         raise CarsegError(f"{data}: there is no folder {' or '.join(_PHOTO_FOLDERS[split])}; add the {split} photos")
 
     def path_of(self, row: _Labelled) -> str:
@@ -244,10 +247,6 @@ def _labelled(where: str, photo: Any, numbers: list[Any]) -> _Labelled:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file that are not empty, with their numbers."""
-    try:
+    with reading(path, "not a CSV table ({}); take the original file again", ValueError, csv.Error):
         reader = csv.reader(path.read_text(encoding="utf-8-sig").splitlines(), strict=True)
         yield from ((reader.line_num, cells) for cells in reader if any(cells))
-    except OSError as error:
-        raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, csv.Error) as error:
-        raise CarsegError(f"{path}: not a CSV table ({error}); take the original file again") from None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from torchvision.ops import nms
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.engine.device import to_device
 from carseg_lib.engine.inference import mask_window
@@ -37,23 +39,23 @@ SAME_CAR_IOU = 0.5  # IoU of boxes above which two instances are one car, whatev
 TIGHT, LOOSE = 0.6, 0.4  # probabilities at which a mask is cut for its `Instance.stability`
 
 
-Box = tuple[float, float, float, float]
+Mask = TypeVar("Mask", np.ndarray, str)
 
 
 @dataclass(frozen=True)
-class Instance:
+class Instance(Generic[Mask]):
     """A car that an annotator finds in a photo.
 
     Attributes:
         box: x1, y1, x2, y2 in pixels of the photo.
-        mask: bool array (height, width) of the photo.
+        mask: bool array (height, width) of the photo; as cached, its COCO run-length counts.
         score: of the annotator, 0..1.
         stability: the mask at probability 0.6 as a share of the mask at 0.4, 0..1: how far its edge moves with the
             threshold (Kirillov et al. 2023, "Segment Anything", §5, arXiv:2304.02643).
     """
 
     box: Box
-    mask: np.ndarray
+    mask: Mask
     score: float
     stability: float
 
@@ -167,14 +169,16 @@ def _own_annotator(name: str, state: dict[str, Tensor], card: dict, device: torc
         images = torch.cat([preprocess(photo, inputs.size) for photo in photos])
         images = images.contiguous(memory_format=torch.channels_last).to(device)
         _, found = model(images)
-        results = []
-        for photo, one in zip(photos, found, strict=True):
-            across, down = photo.shape[1] / inputs.width, photo.shape[0] / inputs.height
-            boxes = one["boxes"].float().cpu() * torch.tensor([across, down, across, down])
-            results.append((boxes, one["scores"].float().cpu(), one["masks"][:, 0].float().cpu()))
-        return results
+        return [_in_photo(photo, one, inputs.size) for photo, one in zip(photos, found, strict=True)]
 
     return NetworkAnnotator(name, hash_tensors(state), detect)
+
+
+def _in_photo(photo: np.ndarray, found: dict[str, Tensor], seen: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """The result of `NetworkAnnotator.detect` for a photo that the network saw at a height and width."""
+    across, down = photo.shape[1] / seen[1], photo.shape[0] / seen[0]
+    boxes = found["boxes"].float().cpu() * torch.tensor([across, down, across, down])
+    return boxes, found["scores"].float().cpu(), found["masks"][:, 0].float().cpu()
 
 
 def _coco_annotator(device: torch.device) -> NetworkAnnotator:
@@ -184,7 +188,7 @@ def _coco_annotator(device: torch.device) -> NetworkAnnotator:
     model.load_state_dict(state)
     model = model.to(device).eval()
     names = weights.meta["categories"]
-    cars = torch.tensor([names.index(name) for name in ("car", "bus", "truck")])
+    cars = torch.tensor([names.index(name) for name in ("car", "bus", "truck")], device=device)
 
     @torch.inference_mode()
     def detect(photos: Sequence[np.ndarray]) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -195,10 +199,8 @@ def _coco_annotator(device: torch.device) -> NetworkAnnotator:
         found, _ = model.roi_heads(features, proposals, batch.image_sizes)
         results = []
         for photo, one, seen in zip(photos, found, batch.image_sizes, strict=True):
-            is_car = torch.isin(one["labels"].cpu(), cars)
-            across, down = photo.shape[1] / seen[1], photo.shape[0] / seen[0]
-            boxes = one["boxes"].cpu()[is_car] * torch.tensor([across, down, across, down])
-            results.append((boxes, one["scores"].cpu()[is_car], one["masks"][:, 0].cpu()[is_car]))
+            is_car = torch.isin(one["labels"], cars)
+            results.append(_in_photo(photo, {name: values[is_car] for name, values in one.items()}, seen))
         return results
 
     return NetworkAnnotator("torchvision's Mask R-CNN v2 (COCO)", hash_tensors(state), detect)

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 
 from carseg_lib.core.files import sha256_text
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.masks import mask_iou
-from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
+from carseg_lib.engine.pseudo_labels.annotators import Instance
 
 FIRST, MORE = 2, 3  # rounds before and after the first of the two masks that `stability` compares
 LARGEST = 640  # pixels of the longer side that GrabCut works on

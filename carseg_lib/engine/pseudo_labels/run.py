@@ -78,14 +78,7 @@ def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.Data
 
 
 def annotate_share(dataset: Catalogue, annotator: Annotator, folder: Path, batch_size: int) -> None:
-    """Annotates this process's share of the photos, and logs its progress a dozen times.
-
-    Args:
-        dataset: all photos.
-        annotator: finds the cars.
-        folder: of the cache.
-        batch_size: photos at a time.
-    """
+    """Annotates this process's share of all photos into the cache, in batches; logs its progress a dozen times."""
     rank, processes = distributed.rank_and_size()
     batch = np.arange(len(dataset.photos)) // batch_size
     # whole batches, as one process would see them: the instances are then the same to the last digit
@@ -104,11 +97,7 @@ def annotate_share(dataset: Catalogue, annotator: Annotator, folder: Path, batch
 
 
 def make_annotator(source: str, device: str) -> Annotator:
-    """The annotator that a run names.
-
-    Args:
-        source: as the setting `pseudo_labels.source`, but not "none".
-        device: as the setting `device`.
+    """The annotator that a run names by the settings `pseudo_labels.source` (but not "none") and `device`.
 
     Raises:
         CarsegError: it cannot be had.

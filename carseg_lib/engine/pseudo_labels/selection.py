@@ -17,7 +17,7 @@ resumes, several processes share the work, and another run annotates no photo ag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,38 +25,18 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
-from carseg_lib.data.boxes import box_iou
+from carseg_lib.data.boxes import Box, box_iou
 from carseg_lib.data.catalogue import INSTANCE_COLUMNS, REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.data.photos import read_photo
-from carseg_lib.engine.pseudo_labels.annotators import Box, Instance
+from carseg_lib.engine.pseudo_labels.annotators import Instance
 
 SAME_BOX_IOU = 0.5  # IoU
 VERSION = 1  # of the cached files
 NO_CAR, LOW_QUALITY = "no car found by the annotator", "low-quality pseudo-mask"  # why photos are left out
 PSEUDO = "pseudo"  # origin of a mask or a box, in the catalogue's tables
 
-
-@dataclass(frozen=True)
-class CachedInstance:
-    """An instance as it is cached.
-
-    Attributes:
-        box: x1, y1, x2, y2 in pixels of the photo.
-        mask: COCO run-length counts.
-        score: of the annotator, 0..1.
-        stability: 0..1.
-    """
-
-    box: Box
-    mask: str
-    score: float
-    stability: float
-
-    @property
-    def quality(self) -> float:
-        """Score times stability, 0..1."""
-        return self.score * self.stability
+CachedInstance = Instance[str]
 
 
 class Annotator(Protocol):
@@ -175,11 +155,7 @@ def select_instance(
 
 
 def saliency_score(box: Sequence[float], size: tuple[int, int]) -> float:
-    """Size times centrality of a box in a photo.
-
-    Args:
-        box: x1, y1, x2, y2, pixels.
-        size: width and height of the photo, pixels.
+    """Size times centrality of a box (x1, y1, x2, y2) in a photo of a width and height, pixels.
 
     Returns:
         0..1: the square root of the box's share of the photo, times 1 in the photo's middle and 0 in its corners.
@@ -201,14 +177,7 @@ def given_boxes(catalogue: Catalogue) -> dict[str, list[Box]]:
 
 
 def read_cached(folder: Path, annotator: Annotator, file_sha256: str, given: Sequence[Box]) -> list[CachedInstance]:
-    """What an annotator found in a photo, best first.
-
-    Args:
-        folder: of the cache.
-        annotator: that has annotated the photo.
-        file_sha256: of the photo.
-        given: the photo's given boxes.
-    """
+    """What an annotator found in a photo with that hash and those given boxes, from the cache's folder, best first."""
     return [
         CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"])
         for one in files.read_json(_path(folder, annotator, file_sha256, given))
