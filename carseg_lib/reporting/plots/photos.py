@@ -17,6 +17,7 @@ from PIL import Image
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
+from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
@@ -200,8 +201,7 @@ def mask_comparison_grid(
         limit: photos shown, at most.
     """
     given = instances[instances["mask"].fillna("") != ""]
-    size = (given["x2"] - given["x1"]) * (given["y2"] - given["y1"])
-    truth = given.assign(size=size).sort_values("size").groupby("photo_id")["mask"].last()
+    truth = given.assign(size=box_areas(given)).sort_values("size").groupby("photo_id")["mask"].last()
     rows = rows[rows["photo_id"].isin(truth.index)]
     if rows.empty:
         return empty_figure(title, "These data have no masks to compare.")
