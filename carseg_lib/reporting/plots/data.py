@@ -16,18 +16,7 @@ from carseg_lib.data import masks
 from carseg_lib.paper.claims import claim, claimed_number
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    QUIET,
-    AccessibleFigure,
-    add_title,
-    beside,
-    empty_figure,
-    fade,
-    new_figure,
-    percent_axis,
-    thousands,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
@@ -64,11 +53,11 @@ def split_counts(catalogue: Catalogue) -> AccessibleFigure:
         label = f"{name} (n = {total:,})"
         bars = left.barh(at + shift, numbers[splits], 0.36, color=colour, edgecolor=edge, label=label)
         labels = [f"{n:,} ({percent(n / max(total, 1))})" for n in numbers[splits]]
-        left.bar_label(bars, labels, padding=3, size=8, color=QUIET)
+        left.bar_label(bars, labels, padding=3, size=8, color=style.QUIET)
     left.set_yticks(at, splits)
     left.invert_yaxis()
     left.set_xlim(0, 1.5 * max(ours.max(), paper.max()))
-    thousands(left.xaxis, "photos")
+    style.thousands(left.xaxis, "photos")
     left.set_title("Splits")
     left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.0))
 
@@ -77,9 +66,9 @@ def split_counts(catalogue: Catalogue) -> AccessibleFigure:
         place = at + (k - (len(counts.index) - 1) / 2) * width
         tone = class_color(body_type, catalogue.body_types)
         bars = right.bar(place, counts.loc[body_type, splits], width * 0.92, color=tone, label=body_type)
-        right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=QUIET)
+        right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=style.QUIET)
     right.set_xticks(at, splits)
-    thousands(right.yaxis, "photos")
+    style.thousands(right.yaxis, "photos")
     right.set_title("Body types")
     right.margins(y=0.12)
     right.legend(ncols=2, loc="upper right")
@@ -109,7 +98,7 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     if len(sizes) <= 3:
         for row in sizes.itertuples():
             text = f"{row.width} × {row.height}: {row.n:,} photos"
-            beside(left, text, (row.width, row.height), (0, 15), ha="center", size=8.5, color=style.INK)
+            style.beside(left, text, (row.width, row.height), (0, 15), ha="center", size=8.5, color=style.INK)
     for limits, side, papers in zip((left.set_xlim, left.set_ylim), ("width", "height"), PAPER_SIZE, strict=True):
         low, high = min(photos[side].min(), papers), max(photos[side].max(), papers)
         room = max(0.12 * (high - low), 0.25 * high if low == high else 0)
@@ -127,7 +116,7 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     right.set_xlim(low - room, high + room)
     right.axvline(1.5, color=style.PAPER_COLOUR, linestyle=(0, (4, 3)), label="the paper: 1.5")
     right.set_xlabel("aspect ratio (width / height)")
-    thousands(right.yaxis, "photos")
+    style.thousands(right.yaxis, "photos")
     right.set_title(f"Aspect ratio: median {aspect.median():.2f}")
     right.margins(y=0.18)
     right.legend(loc="upper left")
@@ -156,10 +145,10 @@ def brightness(catalogue: Catalogue) -> AccessibleFigure:
         axes.set(xlabel="mean luma (0–1)", ylabel="")
         axes.axvline(values.median(), color=style.INK, linewidth=1.1)
         text = f"median {values.median():.2f}"
-        beside(axes, text, (values.median(), 1), (4, -2), xycoords=("data", "axes fraction"), va="top")
+        style.beside(axes, text, (values.median(), 1), (4, -2), xycoords=("data", "axes fraction"), va="top")
     panels[0].set(xlim=(0, 1), xticks=[0, 0.5, 1])
     panels[0].margins(y=0.2)
-    percent_axis(panels[0].yaxis, "photos of the type")
+    style.percent_axis(panels[0].yaxis, "photos of the type")
     note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A difference could reveal the class to a model."
     return add_title(figure, "Brightness of the photos", note)
 
@@ -190,16 +179,16 @@ def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
     for axes, column, labels in ((panels[0], "share", counts), (panels[1], "aspect", [""] * len(types))):
         values = {t: table.loc[table["body_type"] == t, column] for t in types}
         _boxes_by_type(axes, values, labels, catalogue.body_types)
-    percent_axis(panels[0].xaxis, "share of the photo's area")
+    style.percent_axis(panels[0].xaxis, "share of the photo's area")
     panels[0].set_title("Size of the box")
     panels[1].set(title="Shape of the box", xlabel="width / height")
     places, _, _ = np.histogram2d(table["centre_y"], table["centre_x"], bins=(16, 24), range=[(0, 1), (0, 1)])
-    shown = panels[2].imshow(places / len(table), cmap=fade("#4A6B8A"), extent=(0, 1, 1, 0), aspect="auto")
+    shown = panels[2].imshow(places / len(table), cmap=style.fade("#4A6B8A"), extent=(0, 1, 1, 0), aspect="auto")
     bar = figure.colorbar(shown, ax=panels[2], pad=0.03)
     bar.outline.set_visible(False)
-    percent_axis(bar.ax.yaxis, "boxes")
-    percent_axis(panels[2].xaxis, "from the left")
-    percent_axis(panels[2].yaxis, "from the top")
+    style.percent_axis(bar.ax.yaxis, "boxes")
+    style.percent_axis(panels[2].xaxis, "from the left")
+    style.percent_axis(panels[2].yaxis, "from the top")
     panels[2].set_title("Centre of the box")
     origins = ", ".join(f"{n:,} {origin}" for origin, n in table["box_origin"].value_counts().items())
     note = f"n = {len(table):,} boxes ({origins}). Bar: middle half; line: median; whiskers: 5% to 95%."
@@ -233,13 +222,14 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
         rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))]
         shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
         fills[body_type] = np.array(share)
-        axes.imshow(np.mean(shapes, axis=0), cmap=fade(class_color(body_type, catalogue.body_types)), vmin=0, vmax=1)
+        tones = style.fade(class_color(body_type, catalogue.body_types))
+        axes.imshow(np.mean(shapes, axis=0), cmap=tones, vmin=0, vmax=1)
         axes.set_title(f"{body_type} (n = {len(rows):,})")
         style.plain_image(axes)
     axes = bottom.subplots()
     _boxes_by_type(axes, fills, types, catalogue.body_types)
     axes.set_title("Share of the box that the mask covers")
-    percent_axis(axes.xaxis, "mask's area / box's area")
+    style.percent_axis(axes.xaxis, "mask's area / box's area")
     note = (
         f"n = {len(table):,} masks, up to {limit:,} per type drawn. Above: share of the masks that cover a "
         "place of their box, from white (none) to full colour (all). Below: bar: middle half; line: median; "

@@ -14,17 +14,7 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.formatting import percent
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    PAPER_COLOUR,
-    QUIET,
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    fade,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 MEASURES = ("precision", "recall", "f1", "accuracy")
 
@@ -51,7 +41,7 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
         annot=np.vectorize(lambda n, share: f"{n:,}\n{percent(share, 0)}", otypes=[object])(matrix, shares),
         fmt="",
         annot_kws={"size": 9.5, "linespacing": 1.3},
-        cmap=fade("#1F5C8B"),
+        cmap=style.fade("#1F5C8B"),
         vmin=0,
         vmax=1,
         linewidths=2,
@@ -64,7 +54,7 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
     axes.axvline(len(types), color="#AEB6BF", linewidth=1)
     axes.set(xlabel="predicted type", ylabel="true type")
     if (bar := axes.collections[0].colorbar) is not None:
-        percent_axis(bar.ax.yaxis, "share of the row")
+        style.percent_axis(bar.ax.yaxis, "share of the row")
     correct = int(np.trace(matrix[:, : len(types)]))
     none = int(matrix[:, len(types) :].sum())
     note = (
@@ -120,15 +110,16 @@ def pr_curves(
             tone = class_color(body_type, body_types)
             axes.step(recall, precision, where="post", color=tone)
             axes.fill_between(recall, precision, step="post", color=tone, alpha=0.1, linewidth=0)
-            ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-            axes.text(0.06, 0.08, f"area {area:.2f}", transform=axes.transAxes, size=8.5, color=QUIET, bbox=ground)
+            text = axes.text(0.06, 0.08, f"area {area:.2f}", transform=axes.transAxes, size=8.5, color=style.QUIET)
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})
         if table1 and body_type in table1:
-            (line,) = axes.plot(table1[body_type]["recall"], table1[body_type]["precision"], "x", color=PAPER_COLOUR)
+            paper = table1[body_type]
+            (line,) = axes.plot(paper["recall"], paper["precision"], "x", color=style.PAPER_COLOUR)
             line.set(markersize=8, markeredgewidth=2, clip_on=False, zorder=4)
         axes.grid(True)
         axes.set(xlim=(0, 1.02), ylim=(0, 1.03), aspect="equal", xticks=[0, 0.5, 1])
-        percent_axis(axes.xaxis, "recall")
-    percent_axis(panels[0].yaxis, "precision")
+        style.percent_axis(axes.xaxis, "recall")
+    style.percent_axis(panels[0].yaxis, "precision")
     note = f"n = {len(predictions):,} {split} photos, one-vs-rest. Dotted: a random guess."
     if table1 and set(table1) & set(body_types):
         note += " Cross: the paper's Table 1."
@@ -161,13 +152,13 @@ def table_bars(
                 if pd.notna(row["low"]) and pd.notna(row["high"]):
                     axes.plot([row["low"], row["high"]], [k, k], color=style.INK, linewidth=1.4, solid_capstyle="butt")
             if pd.notna(row["paper"]):
-                axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=PAPER_COLOUR, linewidth=2.4)
+                axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=style.PAPER_COLOUR, linewidth=2.4)
             drawn.append(f"{body_type} {measure} {_in_words(row)}")
         axes.set(title="F1" if measure == "f1" else measure, xlim=(0, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
         axes.tick_params(axis="x", labelsize=7.5)
         axes.tick_params(axis="y", length=0)
         axes.grid(True, axis="x")
-        percent_axis(axes.xaxis, "")
+        style.percent_axis(axes.xaxis, "")
         axes.spines["left"].set_visible(False)
     support = {t: _support(comparison, t) for t in body_types}
     panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
@@ -232,11 +223,11 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
                 axes.bar(place, estimate["value"], 0.36, color=tone, edgecolor="white", linewidth=0, **look)
                 axes.plot([place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4)
                 text = percent(estimate["value"], 0)
-                axes.text(place, estimate["high"] + 0.02, text, ha="center", size=8, color=QUIET)
+                axes.text(place, estimate["high"] + 0.02, text, ha="center", size=8, color=style.QUIET)
             crowded = {"rotation": 30, "ha": "right"} if len(values) > 5 else {}
             axes.set_xticks(range(len(values)), list(values), **crowded)
             axes.grid(True, axis="y")
-    percent_axis(left.yaxis, "average precision")
+    style.percent_axis(left.yaxis, "average precision")
     left.set(ylim=(0, 1.12), yticks=[0, 0.25, 0.5, 0.75, 1], title="All types")
     right.set_title("AP of each type")
     note = f"n = {n:,} {split} photos. Line: 95% interval. " + (

@@ -15,14 +15,7 @@ from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import class_color, class_colors
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import overlay
-from carseg_lib.reporting.plots.style import (
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    new_figure,
-    plain_image,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 COLUMNS = 4
 BINS = np.linspace(0, 1, 41).tolist()
@@ -99,7 +92,7 @@ def rejected_photos(
     figure = new_figure(7.5, 1.55 * rows)
     panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
     for axes in panels:
-        plain_image(axes)
+        style.plain_image(axes)
     for axes, car in zip(panels, picked.itertuples(), strict=False):
         photo = read_photo(root / car.photo_id)
         mask = decode_mask(car.mask, photo.height, photo.width) if car.mask else None

@@ -14,14 +14,7 @@ from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, MIN_PER_OUTCOME, SECTO
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.metadata import dial
-from carseg_lib.reporting.plots.style import (
-    SPLIT_COLOURS,
-    AccessibleFigure,
-    add_title,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, new_figure, with_theme
 
 FEW = 10  # photos below which a level is drawn pale
 
@@ -53,27 +46,27 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
     rows = [(title, level) for title in titles for level in levels.loc[levels["attribute"] == title, "level"].unique()]
     places = np.arange(len(rows)) + np.array([titles.index(title) for title, _ in rows]) * 1.3 + 0.9
     splits = list(levels["split"].unique())
+    of_split = {split: levels[levels["split"] == split].set_index(["attribute", "level"]) for split in splits}
     masks = levels["mask_iou"].notna().any()
     figure = new_figure(8.4, 0.22 * (places[-1] + 1.5))
     panels = np.atleast_1d(figure.subplots(1, 1 + masks, sharey=True))
     for axes, name in zip(panels, ("accuracy", "mask_iou"), strict=False):
         low, high = ("low", "high") if name == "accuracy" else ("mask_iou_low", "mask_iou_high")
-        for k, split in enumerate(splits):
-            part = levels[levels["split"] == split].set_index(["attribute", "level"])
-            overall = part.loc[(ALL, ALL), name]
-            axes.axvline(overall, color=SPLIT_COLOURS[split], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        for k, (split, part) in enumerate(of_split.items()):
+            tone = style.SPLIT_COLOURS[split]
+            axes.axvline(part.loc[(ALL, ALL), name], color=tone, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
             for place, key in zip(places, rows, strict=True):
                 if key in part.index:
                     row = part.loc[key]
                     pale = 0.35 if row["n"] < FEW else 1.0
                     y = place + 0.3 * (k - (len(splits) - 1) / 2)
-                    axes.plot([row[low], row[high]], [y, y], color=SPLIT_COLOURS[split], alpha=0.5 * pale, linewidth=2)
-                    axes.plot(row[name], y, "o", color=SPLIT_COLOURS[split], alpha=pale)
+                    axes.plot([row[low], row[high]], [y, y], color=tone, alpha=0.5 * pale, linewidth=2)
+                    axes.plot(row[name], y, "o", color=tone, alpha=pale)
         axes.grid(True, axis="x")
         axes.tick_params(axis="y", length=0)
         axes.set_title("Accuracy" if name == "accuracy" else "Mean mask IoU")
-        percent_axis(axes.xaxis, "")
-    numbers = {split: levels[levels["split"] == split].set_index(["attribute", "level"])["n"] for split in splits}
+        style.percent_axis(axes.xaxis, "")
+    numbers = {split: part["n"] for split, part in of_split.items()}
     labels = [
         f"{level}  (n = {', '.join(f'{numbers[s].get((title, level), 0):,}' for s in splits)})" for title, level in rows
     ]
@@ -83,7 +76,7 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
     for title, place in heads.items():
         where = panels[0].get_yaxis_transform()
         panels[0].text(-0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold")
-    handles = [style.dot(SPLIT_COLOURS[split], f"{split} (n = {numbers[split][ALL, ALL]:,})") for split in splits]
+    handles = [style.dot(style.SPLIT_COLOURS[split], f"{split} (n = {numbers[split][ALL, ALL]:,})") for split in splits]
     style.legend_below(figure, handles, len(splits))
     note = (
         f"Line: 95% interval; dashed: all photos of the split; pale: fewer than {FEW} photos. n: {', '.join(splits)}. "
@@ -138,7 +131,7 @@ def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
             axes.plot(np.linspace(0, 2 * np.pi, 181), np.full(181, ring), color="#AEB6BF", linewidth=0.8, zorder=0)
         pale = np.where(rows["n"] < FEW, 0.3, 0.75)
         for angle, row, alpha in zip(angles, rows.itertuples(), pale, strict=True):
-            axes.bar(angle, row.accuracy, np.deg2rad(27), color=SPLIT_COLOURS[split], alpha=alpha)
+            axes.bar(angle, row.accuracy, np.deg2rad(27), color=style.SPLIT_COLOURS[split], alpha=alpha)
             axes.plot([angle, angle], [row.low, row.high], color=style.INK, linewidth=1.1)
             axes.text(angle, 0.13, f"{row.n}", ha="center", va="center", size=7.5)
         axes.set_ylim(0, 1.03)

@@ -12,16 +12,7 @@ from carseg_lib.core.formatting import percent
 from carseg_lib.evaluation.bootstrap import wilson_interval
 from carseg_lib.paper.claims import claimed_number
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    QUIET,
-    AccessibleFigure,
-    add_title,
-    beside,
-    empty_figure,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 PAPER_ACCURACY = {  # section VI
     "validation": claimed_number("average validation accuracy"),
@@ -74,7 +65,7 @@ def loss_terms(history: pd.DataFrame) -> AccessibleFigure:
         _epochs(axes, history)
         axes.tick_params(labelsize=7.5)
         if not present or (term == "mask" and (history[present] == 0).all(axis=None)):
-            axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center", color=QUIET)
+            axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center", color=style.QUIET)
             axes.set_yticks([])
             continue
         for split, column in columns.items():
@@ -111,7 +102,7 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
         look: dict[str, Any] = {"va": "bottom" if above else "top", "color": style.SPLIT_COLOURS[split]}
         look["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
         text, offset = f"paper, {split}: {percent(value)}", (5, 3 if above else -3)
-        beside(axes, text, (0, value), offset, xycoords=("axes fraction", "data"), **look)
+        style.beside(axes, text, (0, value), offset, xycoords=("axes fraction", "data"), **look)
     if (best := _best(history)) is not None:
         ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "color": style.INK, "markeredgewidth": 1.3}
         axes.plot(best["epoch"], best["validation_accuracy"], "o", **ring)
@@ -119,7 +110,7 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
     _epochs(axes, history)
     lowest = min(history["train_accuracy"].min(), history["validation_accuracy"].min())
     axes.set_ylim(max(0, min(0.8, np.floor(10 * (lowest - 0.06)) / 10)), 1.0)
-    percent_axis(axes.yaxis, "accuracy")
+    style.percent_axis(axes.yaxis, "accuracy")
     figure.legend(loc="outside lower left", ncols=2)
     sample, photos = (int(history[c].iloc[-1]) if c in history else 0 for c in numbers.values())
     note = (
@@ -157,7 +148,7 @@ def _mark_best(axes: Axes, best: pd.Series, history: pd.DataFrame, more: str = "
     epoch = best["epoch"]
     axes.axvline(epoch, color="#AEB6BF", linewidth=1, zorder=0)
     offset, side = ((5, 6), "left") if epoch <= history["epoch"].median() else ((-5, 6), "right")
-    beside(axes, f"best epoch {epoch}{more}", (epoch, 0), offset, xycoords=("data", "axes fraction"), ha=side)
+    style.beside(axes, f"best epoch {epoch}{more}", (epoch, 0), offset, xycoords=("data", "axes fraction"), ha=side)
 
 
 def _wilson(shares: pd.Series, numbers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
