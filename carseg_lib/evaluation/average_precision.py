@@ -6,13 +6,7 @@ The values are those of torchmetrics with faster-coco-eval: 10 IoU thresholds (0
 A thousand such evaluations of resampled photos would take hours. But whether a detection is true does not depend on
 the other photos, so matching is done once (`coco_matching.match_detections`), and a bootstrap sample only changes how
 often each photo counts (`resampled_ap`). Tests compare the two.
-
-Every function here takes the same tables:
-    truth: a row per labelled instance: photo_id, body_type, x1, y1, x2, y2, mask.
-    detections: a row per detection: photo_id, body_type, score, x1, y1, x2, y2, mask.
-    sizes: a row per evaluated photo: photo_id, width, height. A photo may have no detections.
-Boxes are in pixels, masks COCO run-length counts. With kind "segm", photos with an instance that has no labelled mask
-are excluded, and a detection without a mask has the empty one.
+The functions take the tables that `coco_matching` describes.
 """
 
 from __future__ import annotations
@@ -50,9 +44,9 @@ def average_precision(
     """AP with intervals, as metrics.json holds it.
 
     Args:
-        truth: see the module.
-        detections: see the module.
-        sizes: see the module.
+        truth: see `coco_matching`.
+        detections: see `coco_matching`.
+        sizes: see `coco_matching`.
         kind: whether boxes or masks are compared.
         body_types: the types, in order.
         bootstrap_samples: draws for the intervals.
@@ -68,24 +62,20 @@ def average_precision(
     values = _coco_ap(data)
     matches = match(data)
     n = len(data.sizes)
-    draws = np.concatenate(
-        [resampled_ap(matches, weights) for weights in photo_weights(n, bootstrap_samples, seed)]
-    )  # (B, 10, C)
+    chunks = photo_weights(n, bootstrap_samples, seed)
+    draws = np.concatenate([resampled_ap(matches, weights) for weights in chunks])  # (B, 10, C)
     with np.errstate(invalid="ignore"):
         present = np.isfinite(draws[:, 0]).sum(axis=1)
         mean = np.nansum(draws, axis=2) / present[:, None]  # (B, 10) over the types in each draw
+    per_type: dict[str, dict] = {}
+    for c, (body_type, value) in enumerate(values["per_type"].items()):
+        of_type, instances = draws[:, :, c].mean(axis=1), int(matches[c].truths.sum())
+        per_type[body_type] = {"AP": None if value is None else estimate(value, of_type, instances)}
     return {
         "AP": estimate(values["AP"], mean.mean(axis=1), n),
         "AP50": estimate(values["AP50"], mean[:, 0], n),
         "AP75": estimate(values["AP75"], mean[:, 5], n),
-        "per_type": {
-            body_type: {
-                "AP": None
-                if values["per_type"][body_type] is None
-                else estimate(values["per_type"][body_type], draws[:, :, c].mean(axis=1), int(matches[c].truths.sum()))
-            }
-            for c, body_type in enumerate(body_types)
-        },
+        "per_type": per_type,
     }
 
 
@@ -95,9 +85,9 @@ def coco_ap(
     """AP by torchmetrics and faster-coco-eval; masks are decoded one photo at a time.
 
     Args:
-        truth: see the module.
-        detections: see the module.
-        sizes: see the module.
+        truth: see `coco_matching`.
+        detections: see `coco_matching`.
+        sizes: see `coco_matching`.
         kind: whether boxes or masks are compared.
         body_types: the types, in order.
 
@@ -142,10 +132,8 @@ def _coco_ap(data: EvaluationData) -> dict:
     per_type = dict.fromkeys(data.body_types)
     if not len(labels):
         return {"AP": None, "AP50": None, "AP75": None, "per_type": per_type}
-    if not data.detections.count:
-        precision = np.zeros((len(IOU_THRESHOLDS), len(RECALLS), len(labels)))
-    else:
-        precision = _coco_precision(data, labels)
+    nothing = np.zeros((len(IOU_THRESHOLDS), len(RECALLS), len(labels)))
+    precision = _coco_precision(data, labels) if data.detections.count else nothing
     per_type |= {data.body_types[label - 1]: float(precision[:, :, k].mean()) for k, label in enumerate(labels)}
     return {
         "AP": float(precision.mean()),
@@ -167,10 +155,7 @@ def _coco_precision(data: EvaluationData, labels: np.ndarray) -> np.ndarray:
     )
     metric.warn_on_many_detections = False
     for p, size in enumerate(data.sizes):
-        metric.update(
-            [_torchmetrics_item(data.detections, p, size, data.kind)],
-            [_torchmetrics_item(data.truth, p, size, data.kind)],
-        )
+        metric.update(*([_torchmetrics_item(part, p, size, data.kind)] for part in (data.detections, data.truth)))
     result = metric.compute()
     precision = result["precision" if data.kind == "bbox" else "segm_precision"].numpy()  # (10, 101, K, area, max)
     return precision[:, :, np.isin(result["classes"].numpy().ravel(), labels), 0, -1]
@@ -178,11 +163,7 @@ def _coco_precision(data: EvaluationData, labels: np.ndarray) -> np.ndarray:
 
 def _torchmetrics_item(instances: Instances, photo: int, size: tuple[int, int], kind: Kind) -> dict:
     rows = slice(instances.starts[photo], instances.starts[photo + 1])
-    item = {
-        "boxes": torch.tensor(instances.boxes[rows]),
-        "scores": torch.tensor(instances.scores[rows]),
-        "labels": torch.tensor(instances.labels[rows]),
-    }
+    item = {name: torch.tensor(getattr(instances, name)[rows]) for name in ("boxes", "scores", "labels")}
     if kind == "segm":
         masks = np.zeros((len(item["labels"]), *size), dtype=bool)
         for mask, counts in zip(masks, instances.masks[rows], strict=True):

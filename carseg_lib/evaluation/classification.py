@@ -27,6 +27,7 @@ from carseg_lib.core.formatting import DASH, markdown_table
 from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.average_precision import average_precision
 from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate
+from carseg_lib.evaluation.paired import flatten_estimates
 
 SCORES = ("precision", "recall", "f1", "accuracy")
 REPORT_COLUMNS = {  # of classification_report.csv
@@ -177,14 +178,8 @@ def classification_report(metrics: dict) -> pd.DataFrame:
         ("weighted avg", metrics["weighted"]),
         ("overall accuracy", {"accuracy": metrics["accuracy"]}),
     ]
-    table = []
-    for name, scores in rows:
-        row = {"body_type": name}
-        for score in SCORES:
-            number = scores.get(score) or {"value": np.nan, "low": np.nan, "high": np.nan}
-            row |= {score: number["value"], f"{score}_low": number["low"], f"{score}_high": number["high"]}
-        table.append(row | {"support": scores.get("support", photos)})
-    return pd.DataFrame(table)
+    table = [{"body_type": name, "support": photos} | flatten_estimates(scores) for name, scores in rows]
+    return pd.DataFrame(table, columns=list(REPORT_COLUMNS)[1:])
 
 
 def report_markdown(report: pd.DataFrame) -> str:
@@ -243,11 +238,11 @@ def _classification_metrics(
         }
 
     per_type: dict[str, dict[str, Any]] = {}
+    scores = precision_recall_fscore_support(true, predicted, labels=list(body_types), zero_division=0)[:3]
     for c, body_type in enumerate(body_types):
-        scores = precision_recall_fscore_support(true, predicted, labels=[body_type], zero_division=0)[:3]
         per_type[body_type] = {
-            score: estimate(value[0], draws[score][:, c], int(basis[score][c])) if support[c] else None
-            for score, value in zip(SCORES, scores, strict=False)
+            score: estimate(values[c], draws[score][:, c], int(basis[score][c])) if support[c] else None
+            for score, values in zip(SCORES, scores, strict=False)
         }
         per_type[body_type]["accuracy"] = estimate(one_vs_rest[c], draws["accuracy"][:, c], n)
         per_type[body_type]["support"] = int(support[c])

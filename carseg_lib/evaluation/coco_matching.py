@@ -31,19 +31,12 @@ MAX_DETECTIONS = 100  # per photo and type
 
 @dataclass(frozen=True)
 class TypeMatches:
-    """The detections of one body type, highest score first, matched with the labelled instances.
+    """The detections of one body type, highest score first, matched with the labelled instances."""
 
-    Attributes:
-        photo: int array (D,), index of each detection's photo.
-        score: float array (D,).
-        true: bool array (D, 10), whether the detection matches an instance at each of the IoU thresholds.
-        truths: int array (photos,), labelled instances of the type in each photo.
-    """
-
-    photo: np.ndarray
-    score: np.ndarray
-    true: np.ndarray
-    truths: np.ndarray
+    photo: np.ndarray  # (D,) int, index of each detection's photo
+    score: np.ndarray  # (D,) float
+    true: np.ndarray  # (D, 10) bool, whether the detection matches an instance at each of the IoU thresholds
+    truths: np.ndarray  # (photos,) int, labelled instances of the type in each photo
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,8 @@ def _instances(table: pd.DataFrame, photo_ids: pd.Series, body_types: tuple[str,
 def match(data: EvaluationData) -> list[TypeMatches]:
     """`match_detections` of prepared tables."""
     photos = len(data.sizes)
-    found: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in data.body_types]
+    none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, len(IOU_THRESHOLDS)), bool))
+    found = [[none] for _ in data.body_types]
     truths = np.zeros((photos, len(data.body_types)), dtype=np.int64)
     for p, size in enumerate(data.sizes):
         true_rows, rows = (np.arange(i.starts[p], i.starts[p + 1]) for i in (data.truth, data.detections))
@@ -181,9 +175,6 @@ def _match_photo(iou: np.ndarray) -> np.ndarray:
 
 
 def _by_score(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], truths: np.ndarray) -> TypeMatches:
-    if not parts:
-        none = np.zeros(0)
-        return TypeMatches(none.astype(np.int64), none, np.zeros((0, len(IOU_THRESHOLDS)), dtype=bool), truths)
     photo, score, true = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.argsort(-score, kind="stable")
     return TypeMatches(photo[order], score[order], true[order], truths)

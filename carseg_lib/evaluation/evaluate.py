@@ -47,8 +47,7 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
         predict_split(model, photos[split], split, config.model, config.train.batch_size, config.inputs.num_workers)
         for split in SPLITS
     ]
-    predictions = pd.concat([table for table, _ in tables], ignore_index=True)
-    detections = pd.concat([table for _, table in tables], ignore_index=True)
+    predictions, detections = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     splits = {
         split: split_metrics(
             predictions[predictions.split == split],
@@ -105,19 +104,14 @@ def predict_split(
         row = photos.photos.iloc[i]
         head = {"photo_id": row.photo_id, "split": split}
         best = found[0] if found else None
+        types = {"body_type": row.body_type, "predicted": best.body_type if best else ""}
         truth = largest_instance(photos.instances[row.photo_id], row.body_type)
         box = (truth.x1, truth.y1, truth.x2, truth.y2)
-        predictions.append(
-            head
-            | {"body_type": row.body_type, "predicted": best.body_type if best else ""}
-            | as_columns(best)
-            | dict(zip(("true_x1", "true_y1", "true_x2", "true_y2"), box, strict=True))
-            | {
-                "box_iou": box_iou(best.box, box) if best else 0.0,
-                "mask_iou": mask_iou(best, truth, row.height, row.width),
-            }
-            | {"width": row.width, "height": row.height}
-        )
+        true_box = dict(zip(("true_x1", "true_y1", "true_x2", "true_y2"), box, strict=True))
+        overlap = box_iou(best.box, box) if best else 0.0
+        overlaps = {"box_iou": overlap, "mask_iou": mask_iou(best, truth, row.height, row.width)}
+        size = {"width": row.width, "height": row.height}
+        predictions.append(head | types | as_columns(best) | true_box | overlaps | size)
         found_rows += [head | {"body_type": one.body_type} | as_columns(one) for one in found]
     return pd.DataFrame(predictions), pd.DataFrame(found_rows, columns=list(DETECTIONS))
 
@@ -199,7 +193,5 @@ def _data_info(dataset: Catalogue, inputs: InputConfig, seed: int) -> dict[str, 
 
 
 def _markdown(title: str, splits: dict[str, Any]) -> str:
-    parts = [f"# {title}\n"]
-    for split, scores in splits.items():
-        parts.append(f"## {split.capitalize()}\n\n{report_markdown(classification_report(scores))}")
-    return "\n".join(parts)
+    reports = {split: report_markdown(classification_report(scores)) for split, scores in splits.items()}
+    return "\n".join([f"# {title}\n", *(f"## {split.capitalize()}\n\n{text}" for split, text in reports.items())])

@@ -91,14 +91,12 @@ def compare_results(
     Returns:
         `after` less `before` by measure, -1..1; None where the photos have no labelled masks.
     """
-    differences: dict[str, Estimate | None] = {}
+    differences: dict[str, Estimate | None] = dict.fromkeys(MEASURES)
     for measure in MEASURES:
         first, second = per_photo(before, measure), per_photo(after, measure)
-        differences[measure] = (
-            None
-            if first is None or second is None
-            else paired_difference(first, second, bootstrap_samples=bootstrap_samples, seed=seed)
-        )
+        if first is not None and second is not None:
+            settings = {"bootstrap_samples": bootstrap_samples, "seed": seed}
+            differences[measure] = paired_difference(first, second, **settings)
     return differences
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,23 +23,17 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.formatting import MINUS
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.evaluation.bootstrap import LEVEL, mean_estimate, photo_weights, wilson_interval
+from carseg_lib.evaluation.paired import flatten_estimates
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute of a photo whose levels divide the photos into slices.
+    """An attribute of a photo whose levels divide the photos into slices."""
 
-    Attributes:
-        column: of the table of metadata.
-        title: for figures and tables.
-        levels: in order. Of a text, its values, followed by any others; of a number, the names of its bands.
-        edges: of a number, where each band but the first begins.
-    """
-
-    column: str
-    title: str
-    levels: tuple[str, ...] = ()
-    edges: tuple[float, ...] = ()
+    column: str  # of the table of metadata
+    title: str  # for figures and tables
+    levels: tuple[str, ...] = ()  # in order; of a text, its values, followed by any others; of a number, its bands
+    edges: tuple[float, ...] = ()  # of a number, where each band but the first begins
 
     def level_of(self, values: pd.Series) -> pd.Series:
         """The level of each photo; "" where the value is missing."""
@@ -118,19 +113,12 @@ _REFITS = 400  # bootstrap samples of the regression
 
 @dataclass(frozen=True, eq=False)
 class SliceReport:
-    """Slice metrics and the error regression of one run.
+    """Slice metrics and the error regression of one run."""
 
-    Attributes:
-        summary: one sentence: what was analysed, or why nothing was.
-        metrics: as `slice_metrics` returns it.
-        error_odds: as `error_odds` returns it.
-        body_types: of the study, in order.
-    """
-
-    summary: str
-    metrics: pd.DataFrame
-    error_odds: pd.DataFrame
-    body_types: tuple[str, ...] = BODY_TYPES
+    summary: str  # one sentence: what was analysed, or why nothing was
+    metrics: pd.DataFrame  # as `slice_metrics` returns it
+    error_odds: pd.DataFrame  # as `error_odds` returns it
+    body_types: tuple[str, ...] = BODY_TYPES  # of the study, in order
 
     def save(self, folder: Path) -> None:
         """Write slice_metrics.csv and error_odds.csv into a run's folder."""
@@ -178,12 +166,10 @@ def slice_metrics(
         n, share = len(part), float(part["correct"].mean())
         low, high = wilson_interval(share, n)
         low, high = min(low, share), max(high, share)  # at 0 and 1 rounding may put them on the other side
-        overlaps = part["mask_iou"].dropna().to_numpy(float)
-        iou = {"value": np.nan, "low": np.nan, "high": np.nan}
-        if len(overlaps):
-            iou = mean_estimate(overlaps, bootstrap_samples=bootstrap_samples, seed=seed)
-        row = names | {"n": n, "accuracy": share, "low": low, "high": high, "mask_iou": iou["value"]}
-        rows.append(row | {"mask_iou_low": iou["low"], "mask_iou_high": iou["high"]})
+        row: dict[str, Any] = names | {"n": n, "accuracy": share, "low": low, "high": high}
+        if len(overlaps := part["mask_iou"].dropna().to_numpy(float)):
+            row["mask_iou"] = mean_estimate(overlaps, bootstrap_samples=bootstrap_samples, seed=seed)
+        rows.append(flatten_estimates(row))
 
     for split in [name for name in SPLITS if (rated["split"] == name).any()]:
         part = rated[rated["split"] == split]
@@ -223,17 +209,15 @@ def error_odds(catalogue: Catalogue, predictions: pd.DataFrame, *, seed: int) ->
     correct = (rated["predicted"].fillna("") == rated["body_type"]).to_numpy()
     types = rated["body_type"].to_numpy()
     values = measures.loc[rated["photo_id"]]
-    rows: list[pd.DataFrame] = []
+    tables = [pd.DataFrame(columns=list(ERROR_ODDS_COLUMNS)).astype(ERROR_ODDS_COLUMNS)]
     for group in ("all types", *catalogue.body_types):
         inside = np.ones(len(rated), bool) if group == "all types" else types == group
         misclassified = int((~correct[inside]).sum())
         if min(misclassified, inside.sum() - misclassified) < MIN_PER_OUTCOME or measures.shape[1] == 0:
             continue
         effects = _effects(values[inside], correct[inside], pd.get_dummies(types[inside], dtype=float), seed)
-        rows.append(effects.assign(group=group, n=int(inside.sum()), misclassified=misclassified))
-    if not rows:
-        return pd.DataFrame(columns=list(ERROR_ODDS_COLUMNS)).astype(ERROR_ODDS_COLUMNS)
-    return pd.concat(rows, ignore_index=True)[list(ERROR_ODDS_COLUMNS)].astype(ERROR_ODDS_COLUMNS)
+        tables.append(effects.assign(group=group, n=int(inside.sum()), misclassified=misclassified))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _usable(attribute: Attribute, metadata: pd.DataFrame) -> bool:
@@ -268,10 +252,10 @@ def _effects(values: pd.DataFrame, correct: np.ndarray, types: pd.DataFrame, see
         return model.fit(inputs, correct, sample_weight=weights).coef_[0, : values.shape[1]]
 
     draws = [fitted(row) for rows in photo_weights(len(values), _REFITS, seed) for row in rows]
-    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
     effects = fitted(np.ones(len(values)))
-    table = {"odds_ratio": np.exp(effects), "low": np.exp(low), "high": np.exp(high)}
-    found = pd.DataFrame({"measure": list(values.columns)} | table)
+    low, high = np.percentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)], axis=0)
+    odds = {"odds_ratio": np.exp(effects), "low": np.exp(low), "high": np.exp(high)}
+    found = pd.DataFrame({"measure": values.columns} | odds)
     return found.iloc[np.argsort(-np.abs(effects), kind="stable")]
 
 

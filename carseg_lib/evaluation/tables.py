@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
 
-_BOX = {"x1": "float64", "y1": "float64", "x2": "float64", "y2": "float64"}
+_BOX = dict.fromkeys(("x1", "y1", "x2", "y2"), "float64")
 PREDICTIONS = {
     "photo_id": "str",
     "split": "str",
@@ -63,22 +64,25 @@ def read_detections(path: Path | str) -> pd.DataFrame:
     return read_table(path, DETECTIONS)
 
 
-def read_table(path: Path | str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """A table of a run whose texts may be any, so that only an empty cell of a number is a missing value.
+def read_table(path: Path | str, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """A table of a run.
 
     Args:
         path: of the CSV file.
-        columns: dtype ("str", "float64", "int64") by name.
+        columns: dtype ("str", "float64", "int64") by name, where texts may be any, so that only an empty cell of a
+            number is a missing value; else pandas infers them.
 
     Raises:
         CarsegError: The file is missing, is no such table, or lacks a column.
     """
-    path = Path(path)
-    numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
+    options: dict[str, Any] = {}
+    if columns is not None:
+        numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
+        options = {"dtype": dict(columns), "keep_default_na": False, "na_values": numbers}
     try:
-        table = pd.read_csv(path, dtype=dict(columns), keep_default_na=False, na_values=numbers)
+        table = pd.read_csv(path, **options)
     except (OSError, ValueError) as error:
         raise CarsegError(f"{path} is not a readable table ({error}). Delete it and run again.") from error
-    if missing := [name for name in columns if name not in table]:
+    if missing := [name for name in columns or () if name not in table]:
         raise CarsegError(f"{path} has no column {missing[0]!r}. Delete it and run again.")
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from carseg_lib.core.classes import BODY_TYPES
 
@@ -26,7 +26,7 @@ def class_colors(body_types: tuple[str, ...]) -> dict[str, str]:
     return {t: known.get(t) or next(free) for t in body_types}
 
 
-def class_color(body_type: str, body_types: tuple[str, ...] | list[str] = BODY_TYPES) -> str:
+def class_color(body_type: str, body_types: Sequence[str] = BODY_TYPES) -> str:
     """The colour of a type of the study; grey for "no car found" and for unknown types."""
     return class_colors(tuple(body_types)).get(body_type, NO_DETECTION_COLOR)
 

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -41,6 +40,7 @@ from carseg_lib.reporting.plots.photos import (
 from carseg_lib.reporting.plots.style import png_bytes, save_figure
 from carseg_lib.reporting.plots.training import accuracy_curves, loss_curves, loss_terms
 from tests.helpers.fake_run import make_history, make_metrics, make_predictions
+from tests.helpers.figures import assert_texts_inside
 
 
 @pytest.fixture(scope="module")
@@ -109,22 +109,7 @@ def test_every_figure_stands_alone(figures: dict[str, Figure]) -> None:
 
 def test_texts_stay_inside_the_figure(figures: dict[str, Figure]) -> None:
     for name, figure in figures.items():
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        width, height = figure.bbox.width, figure.bbox.height
-        beyond = {
-            label
-            for axes in figure.findobj(mpl.axes.Axes)
-            for axis in (axes.xaxis, axes.yaxis)
-            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
-            if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
-            for label in (tick.label1, tick.label2)
-        }  # ticks that are not drawn
-        for text in figure.findobj(mpl.text.Text):
-            if text.get_visible() and text.get_text().strip() and text not in beyond:
-                extent = text.get_window_extent(canvas.get_renderer())
-                inside = extent.x0 >= -3 and extent.x1 <= width + 3 and extent.y0 >= -3 and extent.y1 <= height + 3
-                assert inside, f"{name}: {text.get_text()!r} is cut off"
+        assert_texts_inside(figure, name)
 
 
 def test_drawing_leaves_matplotlib_as_it_was(cars: Catalogue) -> None:

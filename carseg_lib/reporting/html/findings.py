@@ -97,21 +97,18 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
         f"The model classifies {percent(accuracy['value'])} of the {accuracy['n']:,} {split} photos of “{name}” "
         f"correctly (95% interval {interval(accuracy) or 'not computed'})."
     )
+    papers = f"The paper's {percent(claimed)}"
     conclusions = {
-        "inside": (
-            "holds",
-            f"The paper's {percent(claimed)} lies inside this interval: on these data the claim holds.",
-        ),
+        "inside": ("holds", f"{papers} lies inside this interval: on these data the claim holds."),
         "paper above ours": (
             "does not hold",
-            f"The paper's {percent(claimed)} lies above this interval, "
-            f"{100 * (claimed - accuracy['value']):.1f} points above our accuracy: with this recipe and these data the "
-            "claim does not hold.",
+            f"{papers} lies above this interval, {100 * (claimed - accuracy['value']):.1f} points above our accuracy: "
+            "with this recipe and these data the claim does not hold.",
         ),
         "paper below ours": (
             "holds, exceeded",
-            f"The paper's {percent(claimed)} lies below this interval: on these data the claim holds, and this run "
-            f"exceeds it by {100 * (accuracy['value'] - claimed):.1f} points.",
+            f"{papers} lies below this interval: on these data the claim holds, and this run exceeds it by "
+            f"{100 * (accuracy['value'] - claimed):.1f} points.",
         ),
         "no interval": ("no verdict", f"Without an interval there is no verdict on the paper's {percent(claimed)}."),
     }
@@ -119,8 +116,7 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
     if metrics.get("run", {}).get("profile") == "smoke":
         word, tone = "no verdict", "neutral"
         conclusion = "Profile smoke tests the pipeline; its model is hardly trained: no verdict on the claim."
-    types = other_types(metrics)
-    if types:
+    if types := other_types(metrics):
         word, tone = "no verdict", "neutral"
         conclusion = f"These body types ({', '.join(types)}) are not the paper's four: no verdict on its claim."
     sentences = [measured, conclusion]
@@ -134,8 +130,7 @@ def verdict(metrics: Mapping[str, Any], differences: Sequence[Difference]) -> Ve
             f"{where.replace('inside', 'paper inside')}). The epoch was selected on validation, so the verdict is "
             "based on test, which selected nothing."
         )
-    differ = [d for d in differences if d.state == "differs"]
-    if differ:
+    if differ := [d for d in differences if d.state == "differs"]:
         names = ", ".join(d.what.lower() for d in differ)
         sentences.append(
             f"This run does not repeat the paper's experiment exactly: {len(differ)} of {len(differences)} compared "
@@ -218,10 +213,9 @@ def significant_slices(metrics: pd.DataFrame, odds: pd.DataFrame) -> list[str]:
     apart = levels[(levels["high"] < overall["accuracy"]) | (levels["low"] > overall["accuracy"])]
     if apart.empty:
         texts.append("No slice differs from it by its whole interval.")
-    for word, rows in (
-        ("Below it", apart[apart["accuracy"] < overall["accuracy"]].sort_values("accuracy")),
-        ("Above it", apart[apart["accuracy"] > overall["accuracy"]].sort_values("accuracy", ascending=False)),
-    ):
+    below = apart[apart["accuracy"] < overall["accuracy"]].sort_values("accuracy")
+    above = apart[apart["accuracy"] > overall["accuracy"]].sort_values("accuracy", ascending=False)
+    for word, rows in (("Below it", below), ("Above it", above)):
         named = [
             f"{row.attribute}: {row.level}, {percent(row.accuracy)} ({interval(row._asdict())}, n = {row.n:,})"
             for row in rows.itertuples()
@@ -267,12 +261,10 @@ def limitations(
         )
     if split in metrics["splits"]:
         support = {t: part["support"] for t, part in metrics["splits"][split]["per_type"].items()}
-        small = [f"{n} of {t}" for t, n in support.items() if n < _FEW_EVALUATED]
         training = (data.get("counts") or {}).get("train") or {}
-        few = [f"{n} of {t}" for t, n in training.items() if n < FEW_TRAINING]
-        if few:
+        if few := [f"{n} of {t}" for t, n in training.items() if n < FEW_TRAINING]:
             texts.append(f"Few training photos of some types ({', '.join(few)}): they are learned badly.")
-        if small:
+        if small := [f"{n} of {t}" for t, n in support.items() if n < _FEW_EVALUATED]:
             texts.append(f"Few {split} photos of some types ({', '.join(small)}): their numbers are imprecise.")
     if data["boxes"] == "whole frame":
         texts.append(

@@ -23,24 +23,14 @@ from carseg_lib.reporting.palette import class_colors
 
 @dataclass(frozen=True)
 class FigureOnPage:
-    """A figure of the run, inlined.
+    """A figure of the run, inlined."""
 
-    Attributes:
-        name: of its file, without the ending.
-        split: the evaluated split that it shows, or "".
-        caption: below the figure.
-        alt: its description for readers who cannot see it.
-        uri: its content as a data URI.
-        width: pixels.
-        height: pixels.
-    """
-
-    name: str
-    split: str
-    caption: str
-    alt: str
-    uri: str
-    width: int
+    name: str  # of its file, without the ending
+    split: str  # the evaluated split that it shows, or ""
+    caption: str  # below the figure
+    alt: str  # its description for readers who cannot see it
+    uri: str  # its content as a data URI
+    width: int  # pixels
     height: int
 
 

@@ -15,7 +15,7 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.duplicates import exact_duplicates, near_duplicates
-from carseg_lib.evaluation.tables import read_predictions, read_table
+from carseg_lib.evaluation.tables import PREDICTIONS, read_table
 from carseg_lib.paper import recipe
 from carseg_lib.reporting.html import findings
 from carseg_lib.reporting.html.figures import collect_figures
@@ -26,13 +26,9 @@ ORDER = ("test", "validation", "train")  # of the splits on the page
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run's folder as the page reads it. Only metrics.json must exist; of other files a missing one is None.
+    """A run's folder as the page reads it. Only metrics.json must exist; of other files a missing one is None."""
 
-    Attributes:
-        folder: `reports/<run>`.
-    """
-
-    folder: Path
+    folder: Path  # reports/<run>
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -61,8 +57,7 @@ class RunFiles:
     @cached_property
     def predictions(self) -> pd.DataFrame | None:
         """predictions.csv."""
-        path = self.folder / "predictions.csv"
-        return read_predictions(path) if path.is_file() else None
+        return self.table("predictions.csv", PREDICTIONS)
 
     def table(self, name: str, columns: dict[str, str] | None = None) -> pd.DataFrame | None:
         """A table of the folder.
@@ -72,14 +67,7 @@ class RunFiles:
             columns: dtypes by name, where texts may be any; else pandas infers them.
         """
         path = self.folder / name
-        if not path.is_file():
-            return None
-        if columns is not None:
-            return read_table(path, columns)
-        try:
-            return pd.read_csv(path)
-        except (OSError, ValueError) as error:
-            raise CarsegError(f"{path} is not a readable table ({error}). Delete it and run again.") from error
+        return read_table(path, columns) if path.is_file() else None
 
     @cached_property
     def split(self) -> str:

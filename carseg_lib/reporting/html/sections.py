@@ -28,19 +28,12 @@ MAX_ROWS = 200  # of a long list that the page shows
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page.
+    """A section of the page."""
 
-    Attributes:
-        name: of its template.
-        heading: as a reader sees it.
-        link: its title in the navigation.
-        content: what its template shows.
-    """
-
-    name: str
-    heading: str
-    link: str
-    content: Mapping[str, Any]
+    name: str  # of its template
+    heading: str  # as a reader sees it
+    link: str  # its title in the navigation
+    content: Mapping[str, Any]  # what its template shows
 
     @property
     def anchor(self) -> str:
@@ -214,10 +207,9 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting by its dotted name, except the location of the photos: the page holds no path of a machine."""
     settings: dict[str, Any] = {}
     for name, value in config.items():
-        if isinstance(value, Mapping):
-            settings |= {f"{name}.{setting}": part for setting, part in value.items()}
-        else:
-            settings[name] = value
+        settings |= (
+            {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
+        )
     return {name: value for name, value in settings.items() if name not in ("data.source", "data.classes")}
 
 
@@ -226,17 +218,8 @@ def _classification_reports(run: RunFiles) -> list[dict[str, Any]]:
     table = run.table("classification_report.csv", REPORT_COLUMNS)
     if table is None:
         return []
-    reports = []
-    for name in run.splits:
-        part = table[table["split"] == name]
-        rows = [
-            {"body_type": row["body_type"]}
-            | {score: _with_interval(row, score) for score in SCORES}
-            | {"support": row["support"]}
-            for row in records(part)
-        ]
-        reports.append({"split": name, "rows": rows})
-    return reports
+    rows = [row | {score: _with_interval(row, score) for score in SCORES} for row in records(table)]
+    return [{"split": name, "rows": [row for row in rows if row["split"] == name]} for name in run.splits]
 
 
 def _with_interval(row: Mapping[str, Any], column: str) -> dict[str, Any]:

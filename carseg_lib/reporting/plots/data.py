@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from PIL import Image
 
 from carseg_lib.core.formatting import percent
@@ -17,16 +16,7 @@ from carseg_lib.data import masks
 from carseg_lib.paper.claims import claim, claimed_number
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    QUIET,
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    new_figure,
-    percent_axis,
-    thousands,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
@@ -57,36 +47,28 @@ def split_counts(catalogue: Catalogue) -> AccessibleFigure:
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
 
     at = np.arange(len(splits))
-    rows = (
-        (-0.2, ours, "these data", "#4A6B8A", int(ours.sum())),
-        (0.2, paper, "the paper", "white", int(paper.sum())),
-    )
-    for shift, numbers, name, colour, total in rows:
-        edge = style.PAPER_COLOUR if colour == "white" else colour
+    rows = ((-0.2, ours, "these data", "#4A6B8A", "#4A6B8A"), (0.2, paper, "the paper", "white", style.PAPER_COLOUR))
+    for shift, numbers, name, colour, edge in rows:
+        total = int(numbers.sum())
         label = f"{name} (n = {total:,})"
         bars = left.barh(at + shift, numbers[splits], 0.36, color=colour, edgecolor=edge, label=label)
         labels = [f"{n:,} ({percent(n / max(total, 1))})" for n in numbers[splits]]
-        left.bar_label(bars, labels, padding=3, size=8, color=QUIET)
+        left.bar_label(bars, labels, padding=3, size=8, color=style.QUIET)
     left.set_yticks(at, splits)
     left.invert_yaxis()
     left.set_xlim(0, 1.5 * max(ours.max(), paper.max()))
-    thousands(left.xaxis, "photos")
+    style.thousands(left.xaxis, "photos")
     left.set_title("Splits")
     left.legend(loc="lower right", bbox_to_anchor=(1.0, 0.0))
 
     width = 0.8 / len(counts.index)
     for k, body_type in enumerate(counts.index):
         place = at + (k - (len(counts.index) - 1) / 2) * width
-        bars = right.bar(
-            place,
-            counts.loc[body_type, splits],
-            width * 0.92,
-            color=class_color(body_type, catalogue.body_types),
-            label=body_type,
-        )
-        right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=QUIET)
+        tone = class_color(body_type, catalogue.body_types)
+        bars = right.bar(place, counts.loc[body_type, splits], width * 0.92, color=tone, label=body_type)
+        right.bar_label(bars, fmt="{:,.0f}", padding=2, size=8, color=style.QUIET)
     right.set_xticks(at, splits)
-    thousands(right.yaxis, "photos")
+    style.thousands(right.yaxis, "photos")
     right.set_title("Body types")
     right.margins(y=0.12)
     right.legend(ncols=2, loc="upper right")
@@ -111,22 +93,17 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     left, right = figure.subplots(1, 2)
     area = 30 + 370 * sizes["n"] / sizes["n"].max()
     left.scatter(sizes["width"], sizes["height"], s=area, color="#4A6B8A", alpha=0.55, linewidth=0)
-    left.scatter(
-        *PAPER_SIZE, marker="+", s=160, color=style.PAPER_COLOUR, linewidth=1.6, label="the paper: 240 × 160", zorder=3
-    )
+    mark = {"color": style.PAPER_COLOUR, "linewidth": 1.6, "zorder": 3}
+    left.scatter(*PAPER_SIZE, marker="+", s=160, label="the paper: 240 × 160", **mark)
     if len(sizes) <= 3:
         for row in sizes.itertuples():
             text = f"{row.width} × {row.height}: {row.n:,} photos"
-            left.annotate(text, (row.width, row.height), (0, 15), textcoords="offset points", ha="center", size=8.5)
-    for limits, side in ((left.set_xlim, "width"), (left.set_ylim, "height")):
-        low, high = (
-            min(photos[side].min(), PAPER_SIZE[side == "height"]),
-            max(photos[side].max(), PAPER_SIZE[side == "height"]),
-        )
+            style.beside(left, text, (row.width, row.height), (0, 15), ha="center", size=8.5, color=style.INK)
+    for limits, side, papers in zip((left.set_xlim, left.set_ylim), ("width", "height"), PAPER_SIZE, strict=True):
+        low, high = min(photos[side].min(), papers), max(photos[side].max(), papers)
         room = max(0.12 * (high - low), 0.25 * high if low == high else 0)
         limits(max(0, low - room), high + room)
-    left.set_xlabel("width (pixels)")
-    left.set_ylabel("height (pixels)")
+    left.set(xlabel="width (pixels)", ylabel="height (pixels)")
     left.set_title(f"{len(sizes):,} different sizes" if len(sizes) > 1 else "All of one size")
     left.legend(loc="lower right")
     left.grid(True)
@@ -139,15 +116,14 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     right.set_xlim(low - room, high + room)
     right.axvline(1.5, color=style.PAPER_COLOUR, linestyle=(0, (4, 3)), label="the paper: 1.5")
     right.set_xlabel("aspect ratio (width / height)")
-    thousands(right.yaxis, "photos")
+    style.thousands(right.yaxis, "photos")
     right.set_title(f"Aspect ratio: median {aspect.median():.2f}")
     right.margins(y=0.18)
     right.legend(loc="upper left")
     top = sizes.iloc[0]
     note = (
         f"n = {len(photos):,} photos; the most frequent size is {top['width']} × {top['height']} "
-        f"({percent(top['n'] / len(photos))} of the photos). "
-        "Area of a dot: number of photos of that size."
+        f"({percent(top['n'] / len(photos))} of the photos). Area of a dot: number of photos of that size."
     )
     return add_title(figure, "Sizes of the photos", note)
 
@@ -168,20 +144,11 @@ def brightness(catalogue: Catalogue) -> AccessibleFigure:
         sns.histplot(values, bins=bins, stat="proportion", color=colour, alpha=0.85, linewidth=0, ax=axes)
         axes.set(xlabel="mean luma (0–1)", ylabel="")
         axes.axvline(values.median(), color=style.INK, linewidth=1.1)
-        axes.annotate(
-            f"median {values.median():.2f}",
-            (values.median(), 1),
-            (4, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-            size=8,
-            color=QUIET,
-        )
-    panels[0].set_xlim(0, 1)
-    panels[0].set_xticks([0, 0.5, 1])
+        text = f"median {values.median():.2f}"
+        style.beside(axes, text, (values.median(), 1), (4, -2), xycoords=("data", "axes fraction"), va="top")
+    panels[0].set(xlim=(0, 1), xticks=[0, 0.5, 1])
     panels[0].margins(y=0.2)
-    percent_axis(panels[0].yaxis, "photos of the type")
+    style.percent_axis(panels[0].yaxis, "photos of the type")
     note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A difference could reveal the class to a model."
     return add_title(figure, "Brightness of the photos", note)
 
@@ -208,24 +175,20 @@ def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
     figure = new_figure(8.4, 2.7 + 0.4 * max(0, len(types) - 4))
     panels = figure.subplots(1, 3, width_ratios=[1, 1, 1.15])
-    for axes, column, label in ((panels[0], "share", "share of the photo"), (panels[1], "aspect", "width / height")):
-        values = [table.loc[table["body_type"] == t, column] for t in types]
-        _boxes_by_type(axes, values, types, catalogue.body_types)
-        axes.set_xlabel(label)
-        axes.grid(True, axis="x")
-        axes.invert_yaxis()
-    panels[0].set_yticks(range(1, len(types) + 1), [f"{t}\nn = {(table['body_type'] == t).sum():,}" for t in types])
-    panels[1].set_yticks(range(1, len(types) + 1), [""] * len(types))
-    percent_axis(panels[0].xaxis, "share of the photo's area")
+    counts = [f"{t}\nn = {(table['body_type'] == t).sum():,}" for t in types]
+    for axes, column, labels in ((panels[0], "share", counts), (panels[1], "aspect", [""] * len(types))):
+        values = {t: table.loc[table["body_type"] == t, column] for t in types}
+        _boxes_by_type(axes, values, labels, catalogue.body_types)
+    style.percent_axis(panels[0].xaxis, "share of the photo's area")
     panels[0].set_title("Size of the box")
-    panels[1].set_title("Shape of the box")
+    panels[1].set(title="Shape of the box", xlabel="width / height")
     places, _, _ = np.histogram2d(table["centre_y"], table["centre_x"], bins=(16, 24), range=[(0, 1), (0, 1)])
-    shown = panels[2].imshow(places / len(table), cmap=_fade("#4A6B8A"), extent=(0, 1, 1, 0), aspect="auto")
+    shown = panels[2].imshow(places / len(table), cmap=style.fade("#4A6B8A"), extent=(0, 1, 1, 0), aspect="auto")
     bar = figure.colorbar(shown, ax=panels[2], pad=0.03)
     bar.outline.set_visible(False)
-    percent_axis(bar.ax.yaxis, "boxes")
-    percent_axis(panels[2].xaxis, "from the left")
-    percent_axis(panels[2].yaxis, "from the top")
+    style.percent_axis(bar.ax.yaxis, "boxes")
+    style.percent_axis(panels[2].xaxis, "from the left")
+    style.percent_axis(panels[2].yaxis, "from the top")
     panels[2].set_title("Centre of the box")
     origins = ", ".join(f"{n:,} {origin}" for origin, n in table["box_origin"].value_counts().items())
     note = f"n = {len(table):,} boxes ({origins}). Bar: middle half; line: median; whiskers: 5% to 95%."
@@ -259,16 +222,14 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
         rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))]
         shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
         fills[body_type] = np.array(share)
-        axes.imshow(np.mean(shapes, axis=0), cmap=_fade(class_color(body_type, catalogue.body_types)), vmin=0, vmax=1)
+        tones = style.fade(class_color(body_type, catalogue.body_types))
+        axes.imshow(np.mean(shapes, axis=0), cmap=tones, vmin=0, vmax=1)
         axes.set_title(f"{body_type} (n = {len(rows):,})")
         style.plain_image(axes)
     axes = bottom.subplots()
-    _boxes_by_type(axes, [fills[t] for t in types], types, catalogue.body_types)
-    axes.set_yticks(range(1, len(types) + 1), types)
-    axes.invert_yaxis()
-    axes.grid(True, axis="x")
+    _boxes_by_type(axes, fills, types, catalogue.body_types)
     axes.set_title("Share of the box that the mask covers")
-    percent_axis(axes.xaxis, "mask's area / box's area")
+    style.percent_axis(axes.xaxis, "mask's area / box's area")
     note = (
         f"n = {len(table):,} masks, up to {limit:,} per type drawn. Above: share of the masks that cover a "
         "place of their box, from white (none) to full colour (all). Below: bar: middle half; line: median; "
@@ -277,12 +238,10 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
     return add_title(figure, "The masks: mean silhouette of each type", note)
 
 
-def _boxes_by_type(
-    axes: Axes, values: Sequence[pd.Series | np.ndarray], types: Sequence[str], body_types: tuple[str, ...]
-) -> None:
+def _boxes_by_type(axes: Axes, values: Mapping[str, Any], labels: Sequence[str], body_types: tuple[str, ...]) -> None:
     """A horizontal box per type in its colour: quartiles and median, whiskers from the 5th to the 95th percentile."""
     drawn = axes.boxplot(
-        values,
+        list(values.values()),
         orientation="horizontal",
         widths=0.6,
         patch_artist=True,
@@ -293,8 +252,11 @@ def _boxes_by_type(
         capprops={"color": "#AEB6BF"},
         boxprops={"linewidth": 0},
     )
-    for patch, body_type in zip(drawn["boxes"], types, strict=True):
+    for patch, body_type in zip(drawn["boxes"], values, strict=True):
         patch.set_facecolor(class_color(body_type, body_types))
+    axes.set_yticks(range(1, len(values) + 1), labels)
+    axes.grid(True, axis="x")
+    axes.invert_yaxis()
 
 
 def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:
@@ -304,8 +266,3 @@ def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:
     cut = Image.fromarray(mask.astype(np.uint8) * 255).crop(box).resize(_SHAPE[::-1], Image.Resampling.BOX)
     area = (row.x2 - row.x1) * (row.y2 - row.y1)
     return np.asarray(cut, dtype=np.float64) / 255, float(mask.sum() / area) if area > 0 else 0.0
-
-
-def _fade(colour: str) -> LinearSegmentedColormap:
-    """White to a colour."""
-    return LinearSegmentedColormap.from_list("fade", [(1, 1, 1), to_rgb(colour)])

@@ -8,23 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.colors import LinearSegmentedColormap
 from sklearn.metrics import precision_recall_curve
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.formatting import percent
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    PAPER_COLOUR,
-    QUIET,
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 MEASURES = ("precision", "recall", "f1", "accuracy")
 
@@ -46,16 +36,12 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
     room = max(0, len(types) - 4)
     figure = new_figure(7.0 + 0.7 * room, 4.0 + 0.55 * room)
     axes = figure.subplots()
-    cells = [
-        [f"{n:,}\n{percent(share, 0)}" for n, share in zip(*row, strict=True)]
-        for row in zip(matrix, shares, strict=True)
-    ]
     sns.heatmap(
         shares,
-        annot=np.array(cells),
+        annot=np.vectorize(lambda n, share: f"{n:,}\n{percent(share, 0)}", otypes=[object])(matrix, shares),
         fmt="",
         annot_kws={"size": 9.5, "linespacing": 1.3},
-        cmap=LinearSegmentedColormap.from_list("quiet", ["#FFFFFF", "#1F5C8B"]),
+        cmap=style.fade("#1F5C8B"),
         vmin=0,
         vmax=1,
         linewidths=2,
@@ -66,10 +52,9 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
     )
     axes.tick_params(which="both", length=0, labelrotation=0)
     axes.axvline(len(types), color="#AEB6BF", linewidth=1)
-    axes.set_xlabel("predicted type")
-    axes.set_ylabel("true type")
+    axes.set(xlabel="predicted type", ylabel="true type")
     if (bar := axes.collections[0].colorbar) is not None:
-        percent_axis(bar.ax.yaxis, "share of the row")
+        style.percent_axis(bar.ax.yaxis, "share of the row")
     correct = int(np.trace(matrix[:, : len(types)]))
     none = int(matrix[:, len(types) :].sum())
     note = (
@@ -80,9 +65,8 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
         f"of {sums[i, 0]} {t}, " + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
         for i, t in enumerate(types)
     )
-    return add_title(
-        figure, f"Confusion matrix, {split}", note, f"Confusion matrix, {split}. {note} Predictions: {rows}."
-    )
+    title = f"Confusion matrix, {split}"
+    return add_title(figure, title, note, f"{title}. {note} Predictions: {rows}.")
 
 
 @with_theme
@@ -123,38 +107,19 @@ def pr_curves(
             keep = np.append(threshold >= 0, True)
             precision, recall = precision[keep], recall[keep]
             area = -float(np.sum(np.diff(recall) * precision[:-1]))
-            axes.step(recall, precision, where="post", color=class_color(body_type, tuple(body_types)))
-            axes.fill_between(
-                recall, precision, step="post", color=class_color(body_type, tuple(body_types)), alpha=0.1, linewidth=0
-            )
-            axes.text(
-                0.06,
-                0.08,
-                f"area {area:.2f}",
-                transform=axes.transAxes,
-                size=8.5,
-                color=QUIET,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-            )
+            tone = class_color(body_type, body_types)
+            axes.step(recall, precision, where="post", color=tone)
+            axes.fill_between(recall, precision, step="post", color=tone, alpha=0.1, linewidth=0)
+            text = axes.text(0.06, 0.08, f"area {area:.2f}", transform=axes.transAxes, size=8.5, color=style.QUIET)
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})
         if table1 and body_type in table1:
-            place = (table1[body_type]["recall"], table1[body_type]["precision"])
-            axes.plot(
-                *place,
-                marker="x",
-                markersize=8,
-                markeredgewidth=2,
-                color=PAPER_COLOUR,
-                linestyle="none",
-                clip_on=False,
-                zorder=4,
-            )
+            paper = table1[body_type]
+            (line,) = axes.plot(paper["recall"], paper["precision"], "x", color=style.PAPER_COLOUR)
+            line.set(markersize=8, markeredgewidth=2, clip_on=False, zorder=4)
         axes.grid(True)
-        axes.set_xlim(0, 1.02)
-        axes.set_ylim(0, 1.03)
-        axes.set_aspect("equal")
-        percent_axis(axes.xaxis, "recall")
-        axes.set_xticks([0, 0.5, 1])
-    percent_axis(panels[0].yaxis, "precision")
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.03), aspect="equal", xticks=[0, 0.5, 1])
+        style.percent_axis(axes.xaxis, "recall")
+    style.percent_axis(panels[0].yaxis, "precision")
     note = f"n = {len(predictions):,} {split} photos, one-vs-rest. Dotted: a random guess."
     if table1 and set(table1) & set(body_types):
         note += " Cross: the paper's Table 1."
@@ -183,20 +148,18 @@ def table_bars(
             if row is None:
                 continue
             if pd.notna(row["ours"]):
-                axes.barh(k, row["ours"], 0.62, color=class_color(body_type, tuple(body_types)), alpha=0.85)
+                axes.barh(k, row["ours"], 0.62, color=class_color(body_type, body_types), alpha=0.85)
                 if pd.notna(row["low"]) and pd.notna(row["high"]):
                     axes.plot([row["low"], row["high"]], [k, k], color=style.INK, linewidth=1.4, solid_capstyle="butt")
             if pd.notna(row["paper"]):
-                axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=PAPER_COLOUR, linewidth=2.4)
+                axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=style.PAPER_COLOUR, linewidth=2.4)
             drawn.append(f"{body_type} {measure} {_in_words(row)}")
-        axes.set_title("F1" if measure == "f1" else measure)
-        axes.set_xlim(0, 1.02)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.set(title="F1" if measure == "f1" else measure, xlim=(0, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
         axes.tick_params(axis="x", labelsize=7.5)
-        axes.grid(True, axis="x")
-        percent_axis(axes.xaxis, "")
-        axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
+        axes.grid(True, axis="x")
+        style.percent_axis(axes.xaxis, "")
+        axes.spines["left"].set_visible(False)
     support = {t: _support(comparison, t) for t in body_types}
     panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
     panels[0].set_ylim(len(body_types) - 0.45, -0.55)
@@ -204,13 +167,9 @@ def table_bars(
     compared = any(pd.notna(row["paper"]) for row in rows)
     title = f"Each type and Table 1, {split}" if compared else f"Each type, {split}"
     marked = "; red mark: the paper's Table 1" if compared else ""
-    note = (
-        f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}. Accuracy: "
-        "one-vs-rest."
-    )
-    return add_title(
-        figure, title, note, f"{title}. Bars of each type and the numbers of the paper. {'; '.join(drawn)}."
-    )
+    note = f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}."
+    alt = f"{title}. Bars of each type and the numbers of the paper. {'; '.join(drawn)}."
+    return add_title(figure, title, f"{note} Accuracy: one-vs-rest.", alt)
 
 
 def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
@@ -251,38 +210,25 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
     n = 0
     for k, kind in enumerate(kinds):
         part = scores[kind]
-        rows = (
-            (left, ("AP", "AP50", "AP75"), [part.get(name) for name in ("AP", "AP50", "AP75")]),
-            (right, types, [part.get("per_type", {}).get(t, {}).get("AP") for t in types]),
-        )
-        for axes, names, values in rows:
-            for x, (name, estimate) in enumerate(zip(names, values, strict=True)):
-                if not estimate or estimate.get("value") is None:
+        look = {"alpha": 0.85} if kind == "box" else {"alpha": 0.45, "hatch": "///"}
+        all_types = {name: part.get(name) for name in ("AP", "AP50", "AP75")}
+        each_type = {t: part.get("per_type", {}).get(t, {}).get("AP") for t in types}
+        for axes, values in ((left, all_types), (right, each_type)):
+            for x, (name, estimate) in enumerate(values.items()):
+                if not estimate:
                     continue
-                n = max(n, estimate.get("n") or 0)
+                n = max(n, estimate["n"])
                 place = x + (k - (len(kinds) - 1) / 2) * 0.4
-                tone = class_color(name, tuple(types)) if name in types else "#4A6B8A"
-                axes.bar(
-                    place,
-                    estimate["value"],
-                    0.36,
-                    color=tone,
-                    alpha=0.85 if kind == "box" else 0.45,
-                    hatch="" if kind == "box" else "///",
-                    edgecolor="white",
-                    linewidth=0,
-                )
-                if estimate.get("low") is not None:
-                    axes.plot([place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4)
-                top = max(estimate["value"], estimate.get("high") or 0)
-                axes.text(place, top + 0.02, percent(estimate["value"], 0), ha="center", size=8, color=QUIET)
-            crowded = {"rotation": 30, "ha": "right"} if len(names) > 5 else {}
-            axes.set_xticks(range(len(names)), names, **crowded)
+                tone = class_color(name, types) if name in types else "#4A6B8A"
+                axes.bar(place, estimate["value"], 0.36, color=tone, edgecolor="white", linewidth=0, **look)
+                axes.plot([place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4)
+                text = percent(estimate["value"], 0)
+                axes.text(place, estimate["high"] + 0.02, text, ha="center", size=8, color=style.QUIET)
+            crowded = {"rotation": 30, "ha": "right"} if len(values) > 5 else {}
+            axes.set_xticks(range(len(values)), list(values), **crowded)
             axes.grid(True, axis="y")
-    percent_axis(left.yaxis, "average precision")
-    left.set_ylim(0, 1.12)
-    left.set_yticks([0, 0.25, 0.5, 0.75, 1])
-    left.set_title("All types")
+    style.percent_axis(left.yaxis, "average precision")
+    left.set(ylim=(0, 1.12), yticks=[0, 0.25, 0.5, 0.75, 1], title="All types")
     right.set_title("AP of each type")
     note = f"n = {n:,} {split} photos. Line: 95% interval. " + (
         "Plain: boxes; hatched: masks." if len(kinds) == 2 else f"Only {kinds[0]} AP: the other has no labels."

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
-from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.projections.polar import PolarAxes
 from matplotlib.ticker import MaxNLocator
@@ -55,8 +54,8 @@ def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Accessibl
         "strips": (bool(_strips(catalogue, False)), lambda: parameter_strips(catalogue, of_shape=False)),
         "shape_strips": (bool(_strips(catalogue, True)), lambda: parameter_strips(catalogue, of_shape=True)),
         "views": ("view_angle" in parameters, lambda: view_angles(catalogue)),
-        "numbers": (bool(_numbers(parameters)), lambda: number_histograms(catalogue)),
-        "categories": (bool(_categories(parameters)), lambda: category_shares(catalogue)),
+        "numbers": (bool(_present(parameters, NUMBERS)), lambda: number_histograms(catalogue)),
+        "categories": (bool(_present(parameters, CATEGORIES, numbers=False)), lambda: category_shares(catalogue)),
         "shapes": (bool(_pairs(parameters)), lambda: shape_overlap(catalogue)),
     }
     return {name: draw() for name, (possible, draw) in figures.items() if possible}
@@ -66,7 +65,7 @@ def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Accessibl
 def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
     """Photos of each type, chosen to differ in view, light and surroundings, with some of their metadata."""
     parameters = catalogue.parameters.set_index("photo_id")
-    shown = [name for name in VARIETY if name in parameters and parameters[name].dtype != "float64"]
+    shown = _present(parameters, VARIETY, numbers=False)
     rng = np.random.default_rng(seed)
     seen: set[tuple[str, str]] = set()
     chosen: list[tuple[str, str]] = []
@@ -122,22 +121,14 @@ def view_angles(catalogue: Catalogue) -> AccessibleFigure:
     """Directions from which the cars of each type are seen, around a car that points up."""
     table = _with_types(catalogue)
     types = list(catalogue.body_types)
-    lines = style.lines_of(len(types))
-    figure = new_figure(8.4, 2.5 * lines)
-    for k, body_type in enumerate(types):
+    figure = new_figure(8.4, 2.5 * style.lines_of(len(types)))
+    panels = style.type_panels(figure, len(types), subplot_kw={"projection": "polar"})
+    for axes, body_type in zip(panels, types, strict=True):
         angles = table.loc[table["body_type"] == body_type, "view_angle"].dropna()
-        position = (lines, -(-len(types) // lines), k + 1)
-        axes = cast(PolarAxes, figure.add_subplot(*position, projection="polar"))
         counts, edges = np.histogram((angles + 7.5) % 360, bins=np.arange(0, 361, 15))
-        middles = np.deg2rad(edges[:-1])
-        axes.bar(
-            middles,
-            counts / max(len(angles), 1),
-            np.deg2rad(13.5),
-            color=class_color(body_type, catalogue.body_types),
-            alpha=0.85,
-        )
-        dial(axes)
+        lengths, tone = counts / max(len(angles), 1), class_color(body_type, catalogue.body_types)
+        axes.bar(np.deg2rad(edges[:-1]), lengths, np.deg2rad(13.5), color=tone, alpha=0.85)
+        dial(cast(PolarAxes, axes))
         axes.set_title(f"{body_type} (n = {len(angles):,})", loc="center")
     note = (
         f"n = {len(table):,} photos. The car points up, seen from above. Length of a bar: share of the type's photos "
@@ -155,21 +146,18 @@ def dial(axes: PolarAxes) -> None:
     axes.set_yticks([])
     axes.tick_params(axis="x", pad=-3)
     axes.grid(False)
-    axes.spines["polar"].set_visible(False)
-    axes.spines["inner"].set_visible(False)
-    car = axes.inset_axes((0.44, 0.41, 0.12, 0.18))
+    axes.spines[["polar", "inner"]].set_visible(False)
+    car = axes.inset_axes((0.44, 0.41, 0.12, 0.18), xlim=(0, 2), ylim=(0, 3))
     car.set_axis_off()
-    car.set(xlim=(0, 2), ylim=(0, 3))
-    round_box = "round,pad=0,rounding_size=0.55"
-    car.add_patch(FancyBboxPatch((0.35, 0.05), 1.3, 2.9, round_box, color="#AEB6BF", linewidth=0))
-    glass = "round,pad=0,rounding_size=0.2"
+    body, glass = ("round,pad=0,rounding_size=0.55", "round,pad=0,rounding_size=0.2")
+    car.add_patch(FancyBboxPatch((0.35, 0.05), 1.3, 2.9, body, color="#AEB6BF", linewidth=0))
     car.add_patch(FancyBboxPatch((0.55, 1.7), 0.9, 0.4, glass, color="white", linewidth=0))  # windscreen
 
 
 @with_theme
 def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
     """Distributions of the main numbers by type: a difference could reveal the class to a model."""
-    table, names = _with_types(catalogue), _numbers(catalogue.parameters)
+    table, names = _with_types(catalogue), _present(catalogue.parameters, NUMBERS)
     lines = -(-len(names) // 3)
     figure = new_figure(8.4, 1.9 * lines)
     for k, name in enumerate(names):
@@ -181,9 +169,7 @@ def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
             part = values[table["body_type"] == body_type].clip(upper=bins[-1])
             if len(part):
                 heights = np.histogram(part, bins)[0] / len(part)
-                axes.stairs(
-                    heights, bins, color=class_color(body_type, catalogue.body_types), linewidth=1.5, label=body_type
-                )
+                axes.stairs(heights, bins, color=class_color(body_type, catalogue.body_types), linewidth=1.5)
         axes.set_xlabel(NUMBERS[name])
         axes.margins(y=0.08)
         axes.set_ylim(bottom=0)
@@ -199,33 +185,28 @@ def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
 @with_theme
 def category_shares(catalogue: Catalogue) -> AccessibleFigure:
     """Share of each view, light, ground and so on among the photos of each type."""
-    table, names = _with_types(catalogue), _categories(catalogue.parameters)
-    order = {name: table[name].replace("", "unknown").value_counts().index for name in names}
+    names = _present(catalogue.parameters, CATEGORIES, numbers=False)
+    table = _with_types(catalogue).replace(dict.fromkeys(names, ""), "unknown")
+    order = {name: table[name].value_counts().index for name in names}
+    types = catalogue.body_types
     rows = [names[start : start + 3] for start in range(0, len(names), 3)]
     heights = [0.75 + 0.2 * max(len(order[name]) for name in row) for row in rows]
     figure = new_figure(8.4, sum(heights))
     subfigures = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
     for subfigure, row in zip(subfigures, rows, strict=True):
-        for axes, name in zip(np.atleast_1d(subfigure.subplots(1, 3)), [*row, "", ""][:3], strict=True):
-            if not name:
-                axes.set_axis_off()
-                continue
+        panels = subfigure.subplots(1, 3)
+        for axes in panels[len(row) :]:
+            axes.set_axis_off()
+        for axes, name in zip(panels, row, strict=False):
             at = np.arange(len(order[name]))
-            for k, body_type in enumerate(catalogue.body_types):
-                part = table.loc[table["body_type"] == body_type, name].replace("", "unknown")
+            for k, body_type in enumerate(types):
+                shift = 0.48 / len(types) * (k - (len(types) - 1) / 2)
+                part = table.loc[table["body_type"] == body_type, name]
                 shares = part.value_counts(normalize=True).reindex(order[name], fill_value=0)
-                axes.plot(
-                    shares,
-                    at + 0.48 / len(catalogue.body_types) * (k - (len(catalogue.body_types) - 1) / 2),
-                    "o",
-                    color=class_color(body_type, catalogue.body_types),
-                    markersize=4.5,
-                )
+                axes.plot(shares, at + shift, "o", color=class_color(body_type, types), markersize=4.5)
             axes.set_yticks(at, order[name])
-            axes.set_ylim(len(at) - 0.5, -0.5)
-            axes.set_xlim(0, 1.08 * axes.dataLim.x1)
+            axes.set(ylim=(len(at) - 0.5, -0.5), xlim=(0, 1.08 * axes.dataLim.x1), title=name.replace("_", " "))
             axes.grid(True, axis="x")
-            axes.set_title(name.replace("_", " "))
             percent_axis(axes.xaxis, "photos of the type")
     _legend(figure, catalogue)
     note = f"n = {len(table):,} photos. Where a type's dot differs, a model could learn the background."
@@ -236,25 +217,18 @@ def category_shares(catalogue: Catalogue) -> AccessibleFigure:
 def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
     """Dimensions of the cars against each other: the overlap of the types' shapes."""
     table, pairs = _with_types(catalogue), _pairs(catalogue.parameters)
+    mixed = table.sample(frac=1, random_state=0)  # no type covers the others
+    tones = mixed["body_type"].map(class_colors(catalogue.body_types))
     figure = new_figure(8.4, 3.4)
     separability = []
     for axes, (across, up) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
-        mixed = table.sample(frac=1, random_state=0)  # no type covers the others
-        axes.scatter(
-            mixed[across],
-            mixed[up],
-            s=9,
-            c=mixed["body_type"].map(class_colors(catalogue.body_types)),
-            alpha=0.45,
-            linewidth=0,
-        )
-        axes.set_xlabel(f"{_label(across)} (m)")
-        axes.set_ylabel(f"{_label(up)} (m)")
+        axes.scatter(mixed[across], mixed[up], s=9, c=tones, alpha=0.45, linewidth=0)
+        names = [name.removeprefix(SHAPE).replace("_", " ") for name in (across, up)]
+        axes.set(xlabel=f"{names[0]} (m)", ylabel=f"{names[1]} (m)")
         axes.grid(True)
         if table["body_type"].value_counts().min() >= 5:
-            separability.append(
-                f"{_label(across)} and {_label(up)}, {percent(linear_separability(catalogue, (across, up)), 0)}"
-            )
+            accuracy = percent(linear_separability(catalogue, (across, up)), 0)
+            separability.append(f"{' and '.join(names)}, {accuracy}")
     _legend(figure, catalogue)
     note = f"n = {len(table):,} cars."
     if separability:
@@ -270,27 +244,16 @@ def _with_types(catalogue: Catalogue) -> pd.DataFrame:
     return catalogue.parameters.merge(catalogue.photos[["photo_id", "body_type"]], on="photo_id")
 
 
-def _numbers(parameters: pd.DataFrame) -> list[str]:
-    return [name for name in NUMBERS if name in parameters and parameters[name].dtype == "float64"]
-
-
-def _categories(parameters: pd.DataFrame) -> list[str]:
-    return [name for name in CATEGORIES if name in parameters and parameters[name].dtype != "float64"]
+def _present(parameters: pd.DataFrame, names: Iterable[str], *, numbers: bool = True) -> list[str]:
+    """Those of the names that the table has in the expected kind, number or text."""
+    return [name for name in names if name in parameters and (parameters[name].dtype == "float64") == numbers]
 
 
 def _pairs(parameters: pd.DataFrame) -> list[tuple[str, str]]:
-    return [pair for pair in SHAPES if all(name in parameters and parameters[name].dtype == "float64" for name in pair)]
-
-
-def _label(name: str) -> str:
-    return name.removeprefix(SHAPE).replace("_", " ")
+    return [pair for pair in SHAPES if len(_present(parameters, pair)) == len(pair)]
 
 
 def _legend(figure: AccessibleFigure, catalogue: Catalogue) -> None:
     """The types and their colours, below the panels."""
-    handles = [
-        Line2D([], [], marker="o", linestyle="none", color=class_color(t, catalogue.body_types), label=t)
-        for t in catalogue.body_types
-    ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=min(8, len(handles)))
-    figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.3)
+    tones = class_colors(catalogue.body_types)
+    style.legend_below(figure, [style.dot(tone, t) for t, tone in tones.items()], min(8, len(tones)))

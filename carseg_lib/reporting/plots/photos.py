@@ -17,8 +17,9 @@ from PIL import Image
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
+from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.photos import read_photo
-from carseg_lib.reporting.palette import NO_DETECTION_COLOR, class_color, class_colors
+from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import Box
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from carseg_lib.data.catalogue import Catalogue
 
 Photos = Path | Mapping[str, Image.Image]
+Annotated = tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]
 Step = tuple[str, Image.Image | np.ndarray, Box | None, np.ndarray | None]
 # The colours of Okabe and Ito's palette that no body type has.
 AGREEMENT_COLOURS = {"both": "#F0E442", "only predicted": "#D55E00", "only labelled": "#56B4E9"}
@@ -50,18 +52,12 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
         return empty_figure(f"Photos of the type {body_type}", "There are none.")
     chosen = np.random.default_rng(seed).choice(len(photos), size=min(n, len(photos)), replace=False)
     figure, panels = _grid(len(chosen), columns=4)
-    tones = class_colors(catalogue.body_types)
     for axes, row in zip(panels, photos.iloc[sorted(chosen)].itertuples(), strict=True):
         _show(axes, read_photo(catalogue.root / row.photo_id, _LARGEST), (row.width, row.height))
         for car in catalogue.instances[catalogue.instances["photo_id"] == row.photo_id].itertuples():
             mask = masks.decode_mask(car.mask, int(row.height), int(row.width)) if _given(car.mask) else None
-            whole = getattr(car, "box_origin", "") == "whole frame"
-            _draw(
-                axes,
-                None if whole else (car.x1, car.y1, car.x2, car.y2),
-                mask,
-                tones.get(car.body_type, NO_DETECTION_COLOR),
-            )
+            box = None if car.box_origin == "whole frame" else (car.x1, car.y1, car.x2, car.y2)
+            _draw(axes, box, mask, class_color(car.body_type, catalogue.body_types))
         axes.set_title(_short(row.photo_id), size=7, color=style.QUIET, pad=3)
     note = f"{len(chosen)} of {len(photos):,} photos, drawn at random (seed {seed}). "
     note += "Frame: labelled box; shade: mask." if catalogue.has_masks else "These data have no masks."
@@ -80,20 +76,16 @@ def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -
     if pairs.empty:
         return empty_figure("Near duplicates", "There are no near duplicates.")
     crossing = pairs["split_a"] != pairs["split_b"]
-    order = pairs.assign(crossing=crossing).sort_values(
-        ["crossing", "distance", "photo_a", "photo_b"], ascending=[False, True, True, True]
-    )
+    order = pairs.assign(within=~crossing).sort_values(["within", "distance", "photo_a", "photo_b"])
     shown = order.head(limit)
     figure, panels = _grid(2 * len(shown), columns=4)
     for k, pair in enumerate(shown.itertuples()):
-        for axes, photo_id, split in (
-            (panels[2 * k], pair.photo_a, pair.split_a),
-            (panels[2 * k + 1], pair.photo_b, pair.split_b),
-        ):
+        left, right = panels[2 * k : 2 * k + 2]
+        for axes, photo_id, split in ((left, pair.photo_a, pair.split_a), (right, pair.photo_b, pair.split_b)):
             photo = read_photo(catalogue.root / photo_id, _LARGEST)
             _show(axes, photo, photo.size)
             axes.set_title(f"{split or 'no split'}: {_short(photo_id, 24)}", size=7, color=style.QUIET, pad=3)
-        panels[2 * k].set_xlabel(f"pair {k + 1}: {pair.distance} of 64 bits differ", size=7.5, loc="left")
+        left.set_xlabel(f"pair {k + 1}: {pair.distance} of 64 bits differ", size=7.5, loc="left")
     note = f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, side by side."
     return add_title(figure, "Near duplicates", note)
 
@@ -128,9 +120,7 @@ def transform_steps(steps: Sequence[Step], title: str = "Preprocessing, step by 
 
 @with_theme
 def augmentation_grid(
-    original: tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None],
-    augmented: Sequence[tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]],
-    title: str = "Augmentation",
+    original: Annotated, augmented: Sequence[Annotated], title: str = "Augmentation"
 ) -> AccessibleFigure:
     """A photo and random augmentations of it, as in training.
 
@@ -179,7 +169,7 @@ def prediction_grid(
         predicted = row.predicted if _given(row.predicted) else ""
         if predicted:
             mask = masks.decode_mask(row.mask, height, width) if _given(row.mask) else None
-            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, class_color(predicted, tuple(body_types)))
+            _draw(axes, (row.x1, row.y1, row.x2, row.y2), mask, class_color(predicted, body_types))
         correct = predicted == row.body_type
         label = f"{predicted} {row.score:.2f}" if predicted else "no car found"
         text = f"✓ {label}" if correct else f"✗ {label}, true: {row.body_type}"
@@ -211,8 +201,7 @@ def mask_comparison_grid(
         limit: photos shown, at most.
     """
     given = instances[instances["mask"].fillna("") != ""]
-    size = (given["x2"] - given["x1"]) * (given["y2"] - given["y1"])
-    truth = given.assign(size=size).sort_values("size").groupby("photo_id")["mask"].last()
+    truth = given.assign(size=box_areas(given)).sort_values("size").groupby("photo_id")["mask"].last()
     rows = rows[rows["photo_id"].isin(truth.index)]
     if rows.empty:
         return empty_figure(title, "These data have no masks to compare.")
@@ -228,24 +217,18 @@ def mask_comparison_grid(
         iou = "no car found" if pd.isna(row.mask_iou) or not _given(row.mask) else f"IoU {row.mask_iou:.2f}"
         axes.set_title(f"{row.body_type}: {iou}", size=8, pad=3)
     handles = [Patch(color=colour, label=name) for name, colour in AGREEMENT_COLOURS.items()]
-    figure.legend(handles=handles, loc="outside lower left", ncols=3)
-    figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.35)
+    style.legend_below(figure, handles, 3, room=0.35)
     mean = rows["mask_iou"].mean()
-    note = f"{len(shown)} of {len(rows):,} photos with a labelled mask"
-    note += f"; mean IoU of all {percent(mean)}." if pd.notna(mean) else "."
-    return add_title(figure, title, note)
+    overlap = f"; mean IoU of all {percent(mean)}" if pd.notna(mean) else ""
+    return add_title(figure, title, f"{len(shown)} of {len(rows):,} photos with a labelled mask{overlap}.")
 
 
 def _grid(cells: int, columns: int, shape: tuple[float, float] = (3, 2)) -> tuple[AccessibleFigure, list[Axes]]:
     """Empty panels for `cells` photos of about `shape` (width, height)."""
-    columns = max(1, min(columns, cells))
-    lines = math.ceil(cells / columns)
-    wide = 8.4 / max(columns, 3)
-    figure = new_figure(8.4, lines * ((wide - 0.17) * shape[1] / shape[0] + 0.3))
-    panels = [
-        figure.add_subplot(lines, max(columns, 3), (k // columns) * max(columns, 3) + k % columns + 1)
-        for k in range(cells)
-    ]
+    columns = min(columns, cells)
+    lines, places = math.ceil(cells / columns), max(columns, 3)  # a single photo does not fill the width
+    figure = new_figure(8.4, lines * ((8.4 / places - 0.17) * shape[1] / shape[0] + 0.3))
+    panels = [figure.add_subplot(lines, places, k // columns * places + k % columns + 1) for k in range(cells)]
     for axes in panels:
         style.plain_image(axes)
         axes.set_anchor("NW")

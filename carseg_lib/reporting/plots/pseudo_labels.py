@@ -12,17 +12,10 @@ from carseg_lib.core.formatting import percent
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import read_photo
-from carseg_lib.reporting.palette import class_color
+from carseg_lib.reporting.palette import class_color, class_colors
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import overlay
-from carseg_lib.reporting.plots.style import (
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    new_figure,
-    plain_image,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 COLUMNS = 4
 BINS = np.linspace(0, 1, 41).tolist()
@@ -62,15 +55,14 @@ def mask_quality(catalogue: Catalogue, rejected: pd.DataFrame, min_quality: floa
     figure = new_figure(7.5, 2.6)
     axes = figure.add_subplot()
     of_types = [cars.mask_quality[cars.body_type == t] for t in catalogue.body_types]
-    colours = [class_color(t, catalogue.body_types) for t in catalogue.body_types]
-    axes.hist(of_types, BINS, stacked=True, color=colours, label=list(catalogue.body_types))
+    tones = class_colors(catalogue.body_types)
+    axes.hist(of_types, BINS, stacked=True, color=list(tones.values()), label=list(tones))
     axes.axvline(min_quality, color=style.INK, linestyle="--", linewidth=1)
-    axes.set_xlabel("quality: score times stability")
-    axes.set_xlim(0, 1)
+    axes.set(xlabel="quality: score times stability", xlim=(0, 1))
     style.thousands(axes.yaxis, "masks")
     axes.legend(loc="upper left")
-    photos = len(catalogue.photos) + rejected.photo_id.nunique()
     number_rejected = rejected.photo_id.nunique()
+    photos = len(catalogue.photos) + number_rejected
     share = percent(number_rejected / photos)
     note = (
         f"{len(cars):,} masks; median quality {cars.mask_quality.median():.2f}. Left of the dashed line ("
@@ -100,7 +92,7 @@ def rejected_photos(
     figure = new_figure(7.5, 1.55 * rows)
     panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
     for axes in panels:
-        plain_image(axes)
+        style.plain_image(axes)
     for axes, car in zip(panels, picked.itertuples(), strict=False):
         photo = read_photo(root / car.photo_id)
         mask = decode_mask(car.mask, photo.height, photo.width) if car.mask else None

@@ -7,8 +7,6 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.projections.polar import PolarAxes
 
 from carseg_lib.core.formatting import MINUS, percent
@@ -16,14 +14,7 @@ from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, MIN_PER_OUTCOME, SECTO
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.metadata import dial
-from carseg_lib.reporting.plots.style import (
-    SPLIT_COLOURS,
-    AccessibleFigure,
-    add_title,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, new_figure, with_theme
 
 FEW = 10  # photos below which a level is drawn pale
 
@@ -55,27 +46,27 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
     rows = [(title, level) for title in titles for level in levels.loc[levels["attribute"] == title, "level"].unique()]
     places = np.arange(len(rows)) + np.array([titles.index(title) for title, _ in rows]) * 1.3 + 0.9
     splits = list(levels["split"].unique())
+    of_split = {split: levels[levels["split"] == split].set_index(["attribute", "level"]) for split in splits}
     masks = levels["mask_iou"].notna().any()
     figure = new_figure(8.4, 0.22 * (places[-1] + 1.5))
     panels = np.atleast_1d(figure.subplots(1, 1 + masks, sharey=True))
     for axes, name in zip(panels, ("accuracy", "mask_iou"), strict=False):
         low, high = ("low", "high") if name == "accuracy" else ("mask_iou_low", "mask_iou_high")
-        for k, split in enumerate(splits):
-            part = levels[levels["split"] == split].set_index(["attribute", "level"])
-            overall = part.loc[(ALL, ALL), name]
-            axes.axvline(overall, color=SPLIT_COLOURS[split], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        for k, (split, part) in enumerate(of_split.items()):
+            tone = style.SPLIT_COLOURS[split]
+            axes.axvline(part.loc[(ALL, ALL), name], color=tone, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
             for place, key in zip(places, rows, strict=True):
                 if key in part.index:
                     row = part.loc[key]
                     pale = 0.35 if row["n"] < FEW else 1.0
                     y = place + 0.3 * (k - (len(splits) - 1) / 2)
-                    axes.plot([row[low], row[high]], [y, y], color=SPLIT_COLOURS[split], alpha=0.5 * pale, linewidth=2)
-                    axes.plot(row[name], y, "o", color=SPLIT_COLOURS[split], alpha=pale)
+                    axes.plot([row[low], row[high]], [y, y], color=tone, alpha=0.5 * pale, linewidth=2)
+                    axes.plot(row[name], y, "o", color=tone, alpha=pale)
         axes.grid(True, axis="x")
         axes.tick_params(axis="y", length=0)
         axes.set_title("Accuracy" if name == "accuracy" else "Mean mask IoU")
-        percent_axis(axes.xaxis, "")
-    numbers = {split: levels[levels["split"] == split].set_index(["attribute", "level"])["n"] for split in splits}
+        style.percent_axis(axes.xaxis, "")
+    numbers = {split: part["n"] for split, part in of_split.items()}
     labels = [
         f"{level}  (n = {', '.join(f'{numbers[s].get((title, level), 0):,}' for s in splits)})" for title, level in rows
     ]
@@ -85,11 +76,8 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
     for title, place in heads.items():
         where = panels[0].get_yaxis_transform()
         panels[0].text(-0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold")
-    for split in splits:
-        n = int(levels.loc[(levels["split"] == split) & (levels["attribute"] == ALL), "n"].iloc[0])
-        panels[0].plot([], [], "o", color=SPLIT_COLOURS[split], label=f"{split} (n = {n:,})")
-    figure.legend(loc="outside lower left", ncols=len(splits))
-    figure.set_size_inches(8.4, figure.get_size_inches()[1] + 0.3)
+    handles = [style.dot(style.SPLIT_COLOURS[split], f"{split} (n = {numbers[split][ALL, ALL]:,})") for split in splits]
+    style.legend_below(figure, handles, len(splits))
     note = (
         f"Line: 95% interval; dashed: all photos of the split; pale: fewer than {FEW} photos. n: {', '.join(splits)}. "
         f"About one in twenty of the {len(rows)} levels differs by chance, and attributes are correlated: see the odds."
@@ -108,20 +96,15 @@ def types_by_view(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleF
     types = [t for t in body_types if (part["body_type"] == t).any()]
     figure = new_figure(8.4, 0.6 + 0.52 * len(types))
     panels = np.atleast_1d(figure.subplots(1, len(splits), sharey=True))
-    shades = LinearSegmentedColormap.from_list("quiet", ["#FFFFFF", "#1F5C8B"])
     for axes, split in zip(panels, splits, strict=True):
-        cells = part[part["split"] == split].set_index(["body_type", "level"])
-        values = np.full((len(types), len(views)), np.nan)
-        for i, body_type in enumerate(types):
-            for j, view in enumerate(views):
-                if (body_type, view) not in cells.index:
-                    continue
-                cell = cells.loc[(body_type, view)]
-                values[i, j] = cell["accuracy"]
-                tone = "white" if cell["accuracy"] > 0.55 else style.INK
-                text = f"{percent(cell['accuracy'], 0)}\nn = {cell['n']:,}"
-                axes.text(j, i, text, ha="center", va="center", size=7.5, color=tone, linespacing=1.2)
-        axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto")
+        cells = part[part["split"] == split]
+        for cell in cells.itertuples():
+            tone = "white" if cell.accuracy > 0.55 else style.INK
+            text = f"{percent(cell.accuracy, 0)}\nn = {cell.n:,}"
+            place = (views.index(cell.level), types.index(cell.body_type))
+            axes.text(*place, text, ha="center", va="center", size=7.5, color=tone, linespacing=1.2)
+        values = cells.pivot(index="body_type", columns="level", values="accuracy").reindex(index=types, columns=views)
+        axes.imshow(values, cmap=style.fade("#1F5C8B"), vmin=0, vmax=1, aspect="auto")
         axes.set_xticks(range(len(views)), [view.replace(" ", "\n") for view in views], size=8)
         axes.set_yticks(range(len(types)), types)
         axes.tick_params(length=0)
@@ -144,10 +127,11 @@ def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
         rows = part[part["split"] == split]
         axes = cast(PolarAxes, figure.add_subplot(1, max(2, len(splits)), k + 1, projection="polar"))
         angles = np.deg2rad(rows["level"].str.rstrip("°").str.replace(MINUS, "-").astype(float))
-        _rings(axes)
+        for ring in (0.5, 1.0):
+            axes.plot(np.linspace(0, 2 * np.pi, 181), np.full(181, ring), color="#AEB6BF", linewidth=0.8, zorder=0)
         pale = np.where(rows["n"] < FEW, 0.3, 0.75)
         for angle, row, alpha in zip(angles, rows.itertuples(), pale, strict=True):
-            axes.bar(angle, row.accuracy, np.deg2rad(27), color=SPLIT_COLOURS[split], alpha=alpha)
+            axes.bar(angle, row.accuracy, np.deg2rad(27), color=style.SPLIT_COLOURS[split], alpha=alpha)
             axes.plot([angle, angle], [row.low, row.high], color=style.INK, linewidth=1.1)
             axes.text(angle, 0.13, f"{row.n}", ha="center", va="center", size=7.5)
         axes.set_ylim(0, 1.03)
@@ -158,12 +142,6 @@ def accuracy_by_direction(table: pd.DataFrame) -> AccessibleFigure:
         f"line: 95% interval; number: photos; pale: fewer than {FEW}."
     )
     return add_title(figure, "Accuracy by direction", note)
-
-
-def _rings(axes: Axes) -> None:
-    around = np.linspace(0, 2 * np.pi, 181)
-    for share in (0.5, 1.0):
-        axes.plot(around, np.full(181, share), color="#AEB6BF", linewidth=0.8, zorder=0)
 
 
 @with_theme
@@ -181,7 +159,7 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
     panels = np.atleast_1d(figure.subplots(1, len(groups), sharey=True, sharex=True))
     for axes, group in zip(panels, groups, strict=True):
         rows = table[table["group"] == group]
-        colour = class_color(group, tuple(body_types)) if group in body_types else "#4A6B8A"
+        colour = class_color(group, body_types) if group in body_types else "#4A6B8A"
         axes.axvline(1, color="#AEB6BF", linewidth=1)
         for row in rows.itertuples():
             y = measures.index(row.measure)

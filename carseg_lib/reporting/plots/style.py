@@ -8,14 +8,17 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
@@ -101,11 +104,10 @@ def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "
     lines = textwrap.wrap(note, max(30, int(width * 14.6)))
     head = 0.18 + 0.22 * len(titles)  # inches
     top = head + 0.17 * len(lines) + (0.06 if lines else 0.0)
-    figure.set_size_inches(width, height + top)
     full = height + top
-    cast(ConstrainedLayoutEngine, figure.get_layout_engine()).set(
-        rect=(0.008, 0.01, 0.984, height / full - 0.01), w_pad=0.07, h_pad=0.07
-    )
+    figure.set_size_inches(width, full)
+    layout = cast(ConstrainedLayoutEngine, figure.get_layout_engine())
+    layout.set(rect=(0.008, 0.01, 0.984, height / full - 0.01), w_pad=0.07, h_pad=0.07)
     for drawn in figure.findobj(Text):
         if "$" in drawn.get_text() and "\\math" not in drawn.get_text():  # a name, not a formula
             drawn.set_parse_math(False)
@@ -143,6 +145,29 @@ def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
     return list(panels[:number])
 
 
+def dot(colour: str, label: str) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], marker="o", linestyle="none", color=colour, label=label)
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], columns: int, room: float = 0.3) -> None:
+    """A legend below the panels, for which the figure grows by `room` inches."""
+    figure.legend(handles=handles, loc="outside lower left", ncols=columns)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + room)
+
+
+def beside(axes: Axes, text: str, place: tuple[float, float], offset: tuple[float, float], **look: Any) -> None:
+    """A small text, `offset` points away from a place given in the coordinates `xycoords`."""
+    look = {"size": 8, "color": QUIET, **look}
+    axes.annotate(text, place, offset, textcoords="offset points", **look)
+
+
+def fade(colour: str) -> LinearSegmentedColormap:
+    """White to a colour."""
+    return LinearSegmentedColormap.from_list("fade", ["#FFFFFF", colour])
+
+
 def lines_of(number: int) -> int:
     """Rows of panels, four in a row."""
     return -(-number // 4)
@@ -163,10 +188,8 @@ def thousands(axis: Any, label: str) -> None:
 
 def plain_image(axes: Axes) -> None:
     """Remove ticks and frame from a panel that shows a photo."""
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
 
 
 def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,15 +12,7 @@ from carseg_lib.core.formatting import percent
 from carseg_lib.evaluation.bootstrap import wilson_interval
 from carseg_lib.paper.claims import claimed_number
 from carseg_lib.reporting.plots import style
-from carseg_lib.reporting.plots.style import (
-    QUIET,
-    AccessibleFigure,
-    add_title,
-    empty_figure,
-    new_figure,
-    percent_axis,
-    with_theme,
-)
+from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 PAPER_ACCURACY = {  # section VI
     "validation": claimed_number("average validation accuracy"),
@@ -46,21 +40,15 @@ def loss_curves(history: pd.DataFrame) -> AccessibleFigure:
     axes = figure.subplots()
     for split in ("train", "validation"):
         _curve(axes, history, f"{split}_loss", split)
-    best = _best(history)
-    if best is not None:
-        axes.axvline(best, color="#AEB6BF", linewidth=1, zorder=0)
-        _note_best(axes, best, history)
+    if (best := _best(history)) is not None:
+        _mark_best(axes, best, history)
     _epochs(axes, history)
     axes.set_ylabel("loss (sum of the five terms)")
     axes.set_ylim(bottom=0)
-    axes.grid(True, axis="y")
     figure.legend(loc="outside lower left", ncols=2)
     last = history.iloc[-1]
-    note = (
-        f"n = {len(history)} epochs; the last: train {last['train_loss']:.3f}, "
-        f"validation {last['validation_loss']:.3f}."
-    )
-    return add_title(figure, "Loss per epoch", note)
+    losses = ", ".join(f"{split} {last[f'{split}_loss']:.3f}" for split in ("train", "validation"))
+    return add_title(figure, "Loss per epoch", f"n = {len(history)} epochs; the last: {losses}.")
 
 
 @with_theme
@@ -77,22 +65,18 @@ def loss_terms(history: pd.DataFrame) -> AccessibleFigure:
         _epochs(axes, history)
         axes.tick_params(labelsize=7.5)
         if not present or (term == "mask" and (history[present] == 0).all(axis=None)):
-            axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center", color=QUIET)
+            axes.text(0.5, 0.5, "off", transform=axes.transAxes, ha="center", va="center", color=style.QUIET)
             axes.set_yticks([])
             continue
         for split, column in columns.items():
             if column in present:
                 _curve(axes, history, column, split)
         axes.set_ylim(bottom=0)
-        axes.grid(True, axis="y")
     panels[0].set_ylabel("loss")
-    handles, labels = next(
-        (a.get_legend_handles_labels() for a in panels if a.get_legend_handles_labels()[0]), ([], [])
-    )
-    figure.legend(handles, labels, loc="outside lower left", ncols=2)
-    return add_title(
-        figure, "The five terms of the loss", f"n = {len(history)} epochs. Each panel has its own scale, from 0."
-    )
+    lines = {line.get_label(): line for axes in panels for line in axes.lines}
+    figure.legend(handles=list(lines.values()), loc="outside lower left", ncols=2)
+    note = f"n = {len(history)} epochs. Each panel has its own scale, from 0."
+    return add_title(figure, "The five terms of the loss", note)
 
 
 @with_theme
@@ -115,36 +99,18 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
         axes.axhline(PAPER_ACCURACY[split], color=style.SPLIT_COLOURS[split], linewidth=1.1, linestyle=(0, (5, 3)))
     for split, value in PAPER_ACCURACY.items():
         above = split == "validation"
-        axes.annotate(
-            f"paper, {split}: {percent(value)}",
-            (0, value),
-            (5, 3 if above else -3),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            va="bottom" if above else "top",
-            size=8,
-            color=style.SPLIT_COLOURS[split],
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
-        )
-    best = _best(history)
-    if best is not None:
-        row = history[history["epoch"] == best].iloc[0]
-        axes.axvline(best, color="#AEB6BF", linewidth=1, zorder=0)
-        axes.plot(
-            best,
-            row["validation_accuracy"],
-            "o",
-            markersize=9,
-            markerfacecolor="none",
-            color=style.INK,
-            markeredgewidth=1.3,
-        )
-        _note_best(axes, best, history, f": {percent(row['validation_accuracy'])}")
+        look: dict[str, Any] = {"va": "bottom" if above else "top", "color": style.SPLIT_COLOURS[split]}
+        look["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+        text, offset = f"paper, {split}: {percent(value)}", (5, 3 if above else -3)
+        style.beside(axes, text, (0, value), offset, xycoords=("axes fraction", "data"), **look)
+    if (best := _best(history)) is not None:
+        ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "color": style.INK, "markeredgewidth": 1.3}
+        axes.plot(best["epoch"], best["validation_accuracy"], "o", **ring)
+        _mark_best(axes, best, history, f": {percent(best['validation_accuracy'])}")
     _epochs(axes, history)
     lowest = min(history["train_accuracy"].min(), history["validation_accuracy"].min())
     axes.set_ylim(max(0, min(0.8, np.floor(10 * (lowest - 0.06)) / 10)), 1.0)
-    percent_axis(axes.yaxis, "accuracy")
-    axes.grid(True, axis="y")
+    style.percent_axis(axes.yaxis, "accuracy")
     figure.legend(loc="outside lower left", ncols=2)
     sample, photos = (int(history[c].iloc[-1]) if c in history else 0 for c in numbers.values())
     note = (
@@ -155,44 +121,34 @@ def accuracy_curves(history: pd.DataFrame) -> AccessibleFigure:
 
 
 def _curve(axes: Axes, history: pd.DataFrame, column: str, split: str, more: str = "") -> None:
-    marker = "o" if split == "train" else "s"
-    points = marker if len(history) <= 40 else ""
+    points = {"train": "o", "validation": "s"}[split] if len(history) <= 40 else ""
     axes.margins(y=0.12)
     axes.plot(history["epoch"], history[column], marker=points, color=style.SPLIT_COLOURS[split], label=split + more)
 
 
 def _epochs(axes: Axes, history: pd.DataFrame) -> None:
-    """Integer ticks on the epoch axis."""
+    """Integer ticks on the epoch axis, lines at those of the other."""
     first, last = int(history["epoch"].min()), int(history["epoch"].max())
     axes.set_xlim(first - 0.5, last + 0.5)
     place = axes.get_subplotspec()
     alone = place is None or place.get_geometry()[1] == 1
     step = max(1, round((last - first) / (8 if alone else 3)))
-    axes.set_xticks(range(first, last + 1, step))
-    axes.set_xlabel("epoch")
+    axes.set(xticks=range(first, last + 1, step), xlabel="epoch")
+    axes.grid(True, axis="y")
 
 
-def _best(history: pd.DataFrame) -> int | None:
+def _best(history: pd.DataFrame) -> pd.Series | None:
     """The epoch selected on validation; the last one marked."""
-    if "best" not in history:
-        return None
-    marked = history.loc[history["best"].astype(bool), "epoch"]
-    return int(marked.iloc[-1]) if len(marked) else None
+    marked = history[history["best"].astype(bool)] if "best" in history else history[:0]
+    return marked.iloc[-1] if len(marked) else None
 
 
-def _note_best(axes: Axes, best: int, history: pd.DataFrame, more: str = "") -> None:
-    """Label the best epoch at the foot of its line, on the side with more space."""
-    right = best <= history["epoch"].median()
-    axes.annotate(
-        f"best epoch {best}{more}",
-        (best, 0),
-        (5 if right else -5, 6),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        ha="left" if right else "right",
-        size=8,
-        color=QUIET,
-    )
+def _mark_best(axes: Axes, best: pd.Series, history: pd.DataFrame, more: str = "") -> None:
+    """A line at the best epoch, labelled at its foot on the side with more space."""
+    epoch = best["epoch"]
+    axes.axvline(epoch, color="#AEB6BF", linewidth=1, zorder=0)
+    offset, side = ((5, 6), "left") if epoch <= history["epoch"].median() else ((-5, 6), "right")
+    style.beside(axes, f"best epoch {epoch}{more}", (epoch, 0), offset, xycoords=("data", "axes fraction"), ha=side)
 
 
 def _wilson(shares: pd.Series, numbers: pd.Series) -> tuple[np.ndarray, np.ndarray]:
