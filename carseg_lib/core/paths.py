@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,13 +84,13 @@ class _InRun:
         return run.folder / self._path
 
 
-class RunPaths:
+class RunPaths(ABC):
     """The paths of a run's files."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Name of the run."""
-        raise NotImplementedError
 
     @property
     def folder(self) -> Path:

@@ -24,9 +24,8 @@ class Stage:
     name: str  # also that of its notebook, without `.ipynb`
     settings: tuple[str, ...]  # parts and settings of the configuration that it depends on
     reads: tuple[str, ...]  # patterns of the files that it reads
-    writes: tuple[
-        str, ...
-    ]  # patterns of the files that it leaves, each matching one at least; figures and pages besides
+    # Patterns of the files that it leaves, each matching one or more; its figures and pages come besides.
+    writes: tuple[str, ...]
     reads_data: bool = False  # whether it depends on the photos themselves
     reads_weights: bool = False  # whether it depends on a checkpoint that the configuration names
     reads_annotator: bool = False  # whether it depends on the annotator that the configuration names
