@@ -44,7 +44,7 @@ METRICS = {
 }
 SLICES = 8  # levels shown on the page of slices
 LEAST_PHOTOS = 20  # of a level that is shown
-SLICE_COLUMNS = ("factor", "level", "n", "accuracy", "low", "high")
+SLICE_COLUMNS = ("attribute", "level", "n", "accuracy", "low", "high")
 
 Row = dict[str, Any]
 
@@ -183,7 +183,7 @@ def _take_slices(run: Path, made: Row) -> None:
     """Take the accuracy of validation photos by attribute, all types together."""
     levels = [
         {column: row[column] for column in SLICE_COLUMNS}
-        for row in read_csv(run / "slice_metrics.csv") or read_csv(run / "known_truth.csv")
+        for row in read_csv(run / "slice_metrics.csv")
         if row["split"] == "validation" and not row["body_type"]
     ]
     write_csv(HERE / "rendered-slices.csv", SLICE_COLUMNS, levels)
@@ -224,10 +224,10 @@ def results_table(page: str) -> str:
 def slices_table() -> str:
     """Return the levels with the lowest accuracy, after a row for all photos."""
     rows = read_csv(HERE / "rendered-slices.csv")
-    whole = [row for row in rows if row["factor"] == "all photos"]
-    levels = [row for row in rows if row["factor"] != "all photos" and int(row["n"]) >= LEAST_PHOTOS]
+    whole = [row for row in rows if row["attribute"] == "all photos"]
+    levels = [row for row in rows if row["attribute"] != "all photos" and int(row["n"]) >= LEAST_PHOTOS]
     shown = whole + sorted(levels, key=lambda row: float(row["accuracy"]))[:SLICES]
-    body = [[r["factor"], r["level"], f"{int(r['n']):,}", interval(r, "low", "high", "accuracy")] for r in shown]
+    body = [[r["attribute"], r["level"], f"{int(r['n']):,}", interval(r, "low", "high", "accuracy")] for r in shown]
     return markdown_table(["attribute", "level", "photos", "accuracy"], body)
 
 

@@ -271,11 +271,11 @@ def test_a_results_table_has_the_numbers_of_its_csv(page: str):
 
 def test_the_page_of_slices_has_the_numbers_of_its_csv():
     with (RESULTS / "rendered-slices.csv").open(encoding="utf-8", newline="") as file:
-        rows = {(r["factor"], r["level"]): r for r in csv.DictReader(file)}
+        rows = {(r["attribute"], r["level"]): r for r in csv.DictReader(file)}
     _, *body = cells(block(RESULTS / "rendered-slices.md", "table"))
     assert len(body) > 5
-    for factor, level, n, accuracy in body:
-        row = rows[factor, level]
+    for attribute, level, n, accuracy in body:
+        row = rows[attribute, level]
         assert n == f"{int(row['n']):,}"
         found = [float(number) for number in re.findall(r"\d+\.\d", accuracy)]
         assert found == pytest.approx([100 * float(row[key]) for key in ("accuracy", "low", "high")], abs=0.0501)
