@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def take_run(page: str, source: Path) -> None:
     if not number_format and before.get("commit") == commit:
         number_format = before["number_format"]
     made[profile] = {
-        "command": command,
+        "command": re.sub(r"DATA=\S*/", "DATA=", command),  # no path of a machine
         "commit": commit,
         "date": provenance["made"][:10],
         "machine": _machine(provenance["hardware"]),
