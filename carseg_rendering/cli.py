@@ -45,16 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(*names: str) -> Callable[[cli.Function], cli.Function]:
     """Some of VARIABLES as options, and a refusal of the former name of each that has one."""
-
-    def add(function: cli.Function) -> cli.Function:
-        for name in reversed(names):
-            function = cli.option(name, VARIABLES[name])(function)
-        for former, name in RENAMED.items():
-            if name in names:
-                function = cli.renamed_option(former, name)(function)
-        return function
-
-    return add
+    return cli.options(VARIABLES, RENAMED, *names)
 
 
 @click.group(cls=cli.CarsegGroup, help="Renders photos of cars.")

@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -92,6 +92,29 @@ def renamed_option(old: str, new: str) -> Callable[[Function], Function]:
         callback=refuse,
         type=click.UNPROCESSED,
     )
+
+
+def options(texts: Mapping[str, str], former: Mapping[str, str], *names: str) -> Callable[[Function], Function]:
+    """Add options in this order, and a refusal of the former name of each that has one.
+
+    Args:
+        texts: help of each option, by name.
+        former: former names of options, and their present ones.
+        names: of the options to add.
+
+    Returns:
+        A decorator; the function gets each value as text, "" if it is not given.
+    """
+
+    def add(function: Function) -> Function:
+        for name in reversed(names):
+            function = option(name, texts[name])(function)
+        for old, name in former.items():
+            if name in names:
+                function = renamed_option(old, name)(function)
+        return function
+
+    return add
 
 
 def variable(name: str) -> str:

@@ -36,16 +36,7 @@ def variables(*names: str) -> Callable[[cli.Function], cli.Function]:
     Returns:
         A decorator; the function gets each value as text, "" if it is not given.
     """
-
-    def add(function: cli.Function) -> cli.Function:
-        for name in reversed(names):
-            function = cli.option(name, VARIABLES[name])(function)
-        for former, name in RENAMED.items():
-            if name in names:
-                function = cli.renamed_option(former, name)(function)
-        return function
-
-    return add
+    return cli.options(VARIABLES, RENAMED, *names)
 
 
 def create_run(*, run: str = "", set: str = "", nproc: str = "", **options: str) -> Run:
