@@ -24,10 +24,16 @@ SHELL := /bin/bash
 ## OUT=folder        for render-dataset and export: the folder to write
 ## REAL=folder       for sim2real and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
+## JOBS=2            for readings, ablation and sim2real: trainings side by side
+## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
+## N=590             for audit: photos of the report, if known
+## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
-VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET IMAGES NUM_IMAGES REALISM OUT REAL SYNTHETIC PYTHON
-TARGETS := reproduce explore preprocess train evaluate report check-reference update-reference show-config lab \
-	inspect export render-dataset setup-rendering predict eval-annotator train-segmenter sim2real ablation benchmark \
+VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET IMAGES NUM_IMAGES REALISM OUT REAL SYNTHETIC JOBS \
+	TABLE N HEADLINE PYTHON
+COMMANDS := report check-reference update-reference show-config lab inspect export predict eval-annotator \
+	train-segmenter audit readings certainty ablation sim2real benchmark
+TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-dataset setup-rendering \
 	setup test test-slow check lint typecheck format coverage docs lock clean help
 .PHONY: $(TARGETS)
 
@@ -63,6 +69,8 @@ ifneq ($(shell $(ENV_PYTHON) -c '' 2>/dev/null && [ "$$(cat $(READY) 2>&1)" = "$
 .PHONY: $(READY)
 endif
 
+$(COMMANDS): $(READY)
+	@$(CARSEG) $@
 ##@ Study
 reproduce: $(READY) ## run the study from photos to reports/<run>/index.html; what is up to date is not run again
 	@$(CARSEG) run
@@ -74,41 +82,33 @@ train: $(READY) ## run it up to notebook 03: fine-tuning
 	@$(CARSEG) run --until 03_training
 evaluate: $(READY) ## run it up to notebook 04: the results
 	@$(CARSEG) run --until 04_evaluation
-report: $(READY) ## write the page of a run again
-	@$(CARSEG) report
-check-reference: $(READY) ## compare a run with the committed reference of its profile and data
-	@$(CARSEG) check-reference
-update-reference: $(READY) ## write the numbers of a run as the reference of its profile and data
-	@$(CARSEG) update-reference
-show-config: $(READY) ## list the settings of PROFILE with their meaning and range
-	@$(CARSEG) show-config
-lab: $(READY) ## open the notebooks in JupyterLab
-	@$(CARSEG) lab
+report: ## write the page of a run again
+check-reference: ## compare a run with the committed reference of its profile and data
+update-reference: ## write the numbers of a run as the reference of its profile and data
+show-config: ## list the settings of PROFILE with their meaning and range
+lab: ## open the notebooks in JupyterLab
 
 ##@ Data
-inspect: $(READY) ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
-	@$(CARSEG) inspect
-export: $(READY) ## write a run's photos as COCO files into OUT: correct masks, give the folder as DATA
-	@$(CARSEG) export
+inspect: ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
+export: ## write a run's photos as COCO files into OUT: correct masks, give the folder as DATA
 render-dataset: .venv/.rendering ## render the built-in data set, or another by NUM_IMAGES, REALISM, SEED, OUT; resumes
 	@$(ENV_PYTHON) -m carseg_rendering dataset
 setup-rendering: .venv/.rendering ## install what rendering needs (make render-dataset does it when needed)
 
 ##@ Model
-predict: $(READY) ## predict IMAGES by a run's model: an overlay PNG and a JSON each, in reports/<run>/predictions/
-	@$(CARSEG) predict
-eval-annotator: $(READY) ## measure the masks and the speed of the annotator, on DATA with masks; trains nothing
-	@$(CARSEG) eval-annotator
-train-segmenter: $(READY) ## train the car segmenter on DATA with masks (REAL: others to measure on): reports/segmenter/
-	@$(CARSEG) train-segmenter
+predict: ## predict IMAGES by a run's model: an overlay PNG and a JSON each, in reports/<run>/predictions/
+eval-annotator: ## measure the masks and the speed of the annotator, on DATA with masks; trains nothing
+train-segmenter: ## train the car segmenter on DATA with masks (REAL: others to measure on): reports/segmenter/
+
+##@ The paper
+audit: ## check a classification report by arithmetic: TABLE, or the paper's Table 1; trains nothing
+readings: ## train the paper's text under each of its readings: reports/readings/, notebook 05; resumes
+certainty: ## calibration, corruptions, unseen models and doubtful labels of a run: notebook 06
 
 ##@ Experiments
-sim2real: $(READY) ## train on rendered cars, measure on the photographs of REAL: reports/sim2real/index.html
-	@$(CARSEG) sim2real
-ablation: $(READY) ## train the variants of notebooks/ablations.yaml: reports/ablation/results.md; resumes
-	@$(CARSEG) ablation
-benchmark: $(READY) ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
-	@$(CARSEG) benchmark
+sim2real: ## train on rendered cars, measure on the photographs of REAL: reports/sim2real/index.html
+ablation: ## train the variants of notebooks/ablations.yaml: reports/ablation/results.md; resumes
+benchmark: ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
 
 ##@ Development
 setup: $(READY) ## install everything into .venv (the other commands do it when needed)

@@ -220,7 +220,8 @@ def make_variables(makefile: str) -> list[tuple[str, str]]:
 
 def _targets_by_command(makefile: str) -> dict[str, list[str]]:
     """Return the targets that call each command of `carseg`."""
-    called: dict[str, list[str]] = {}
+    commands = re.search(r"^COMMANDS := (.*)$", makefile.replace("\\\n", " "), re.M)
+    called = {name: [name] for name in commands[1].split()} if commands else {}
     target = ""
     for line in makefile.splitlines():
         if match := re.match(r"([a-z][a-z0-9-]*):(?!=)", line):

@@ -11,7 +11,6 @@ FORMER = {
         "TYPES": "CLASSES",
         "WORKERS": "NPROC",
         "PHOTO": "IMAGES",
-        "N": "NUM_IMAGES",
         "VERSION": "REALISM",
         "RENDERED": "SYNTHETIC",
     },

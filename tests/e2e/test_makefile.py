@@ -84,6 +84,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(clone):
     targets = {
         "reproduce", "explore", "preprocess", "train", "evaluate", "report", "predict", "export", "lab", "inspect",
         "render-dataset", "setup-rendering", "eval-annotator", "train-segmenter", "ablation", "sim2real", "benchmark",
+        "audit", "readings", "certainty",
         "check-reference", "update-reference", "show-config", "setup", "test", "test-slow", "check", "lint",
         "typecheck", "format", "docs", "coverage", "lock", "clean", "help",
     }  # fmt: skip
@@ -105,7 +106,8 @@ def test_help_is_the_default_and_names_every_target_and_variable(clone):
 def declared(name: str) -> list[str]:
     """The words of a variable of the Makefile."""
     text = MAKEFILE.read_text().replace("\\\n", " ")
-    return re.search(rf"^{name} := (.*)$", text, re.M).group(1).split()
+    words = re.search(rf"^{name} := (.*)$", text, re.M).group(1).split()
+    return [name for word in words for name in (declared("COMMANDS") if word == "$(COMMANDS)" else [word])]
 
 
 def test_every_variable_of_the_command_line_is_one_of_make(clone):
@@ -114,7 +116,7 @@ def test_every_variable_of_the_command_line_is_one_of_make(clone):
 
 def test_every_command_of_the_command_line_has_a_target(clone):
     called = set(re.findall(r"^\t@\$\(CARSEG\) ([a-z0-9-]+)", MAKEFILE.read_text(), re.M))
-    assert called == set(cli.cli.commands)
+    assert called | set(declared("COMMANDS")) == set(cli.cli.commands)
 
 
 @pytest.mark.parametrize(
@@ -125,25 +127,7 @@ def test_every_command_of_the_command_line_has_a_target(clone):
         ("preprocess", ["run", "--until", "02_preprocessing"]),
         ("train", ["run", "--until", "03_training"]),
         ("evaluate", ["run", "--until", "04_evaluation"]),
-        *[
-            (name, [name])
-            for name in (
-                "inspect",
-                "report",
-                "check-reference",
-                "update-reference",
-                "predict",
-                "export",
-                "lab",
-                "show-config",
-                "eval-annotator",
-                "train-segmenter",
-                "sim2real",
-                "ablation",
-                "benchmark",
-                "clean",
-            )
-        ],
+        *[(name, [name]) for name in sorted(cli.cli.commands.keys() - {"run"})],
     ],
 )
 def test_targets_call_the_command_line(clone, target, arguments):
@@ -218,7 +202,8 @@ def test_an_unknown_variable_is_refused_before_anything_runs(clone, word, said):
     assert "The variables are: DATA CLASSES PROFILE" in done.stderr
 
 
-FORMER = RENAMED | RENAMED_RENDERING
+# N is a variable again, of make audit; the renderer still refuses it (tests/rendering/test_dataset.py).
+FORMER = {old: new for old, new in (RENAMED | RENAMED_RENDERING).items() if old.upper() not in VARIABLE_NAMES}
 
 
 @pytest.mark.parametrize(("former", "name"), [(old.upper(), new.upper()) for old, new in FORMER.items()])

@@ -25,6 +25,10 @@ VARIABLES = {
     "out": "the folder to write (default: export/ in the run's folder)",
     "real": "photographs to measure on: a folder or a COCO .json file",
     "synthetic": 'rendered data sets to train on, e.g. "rendered-2109-plain full=rendered" (default: the built-in)',
+    "jobs": "trainings side by side (default: 1)",
+    "table": "a classification report to check, a .csv file (default: the paper's Table 1)",
+    "n": "photos that the report is of (default: not known)",
+    "headline": 'averages that are printed with the report: "accuracy=91.2% f1=89.6%"',
 }
 RENAMED = {"types": "classes", "workers": "nproc", "photo": "images", "rendered": "synthetic"}
 STUDY = ("data", "classes", "profile", "run", "seed", "device", "weights", "nproc", "set")
