@@ -17,7 +17,7 @@ from carseg_lib.core.paths import project_folder
 from carseg_lib.core.profiles import did_you_mean, resolve_name
 from carseg_lib.core.run import Run
 from carseg_lib.engine.device import choose_device
-from carseg_lib.experiments.plan import Plan, experiment_folder, read_settings, whole_number
+from carseg_lib.experiments.plan import Plan, experiment_folder, one_of, read_settings, whole_number
 from carseg_lib.experiments.trials import Trial
 
 NUMBERS = {"seeds": 1, "photos": 0, "validation_photos": 0, "epochs": 1}  # the least that each may be
@@ -122,6 +122,7 @@ class ReadingsPlan(Plan):
         seeds: trainings of each reading.
         photos: training photos of each; 0 = all.
         validation_photos: photos that are predicted after each epoch, and measure every trial; 0 = all.
+        use_records: whether trainings whose records come with carseg are not made again.
     """
 
     data: str
@@ -132,6 +133,7 @@ class ReadingsPlan(Plan):
     seeds: int
     photos: int
     validation_photos: int
+    use_records: bool = True
     fixed: ClassVar[Mapping[str, Any]] = {"inputs.max_images_per_split": 0, "train.train_eval_size": TRAIN_SAMPLE}
 
     def run_of(self, reading: Reading, seed: int) -> Run:
@@ -218,7 +220,8 @@ def create_plan(
         data: photos, as for `Run.create`.
         run: name of the folder under reports/; empty takes "readings", or "readings-<data folder>" for other data.
         device: auto, cpu, cuda or mps.
-        settings: seeds, photos, validation_photos and epochs that differ from the file's; choices ("model=classifier"),
+        settings: seeds, photos, validation_photos and epochs that differ from the file's; records=no, to make also what
+            is recorded in carseg; choices ("model=classifier"),
             to train the readings of the sample with that option alone; and settings of the profile for all readings, as
             text.
         classes: the body types, as for `Run.create`.
@@ -231,6 +234,7 @@ def create_plan(
     path = readings_path()
     listed = read_readings(path)
     readers = {name: whole_number(least) for name, least in NUMBERS.items()} | dict.fromkeys(listed.choices, _text)
+    readers["records"] = one_of("yes", "no")
     own, overrides = read_settings(settings or {}, readers, DECIDED)
     wanted = {name: own.pop(name) for name in list(own) if name in listed.choices}
     check_options(listed, wanted, "SET")
@@ -261,6 +265,7 @@ def create_plan(
         readings=tuple(readings.values()),
         left=tuple(left.values()),
         epochs=own.get("epochs") or 0,
+        use_records=own.get("records", "yes") == "yes",
         **{name: own.get(name, getattr(listed, name)) for name in ("seeds", "photos", "validation_photos")},
     )
     if not plan.epochs:

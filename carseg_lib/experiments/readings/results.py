@@ -20,8 +20,9 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.evaluation.bootstrap import Estimate, wilson_interval
 from carseg_lib.evaluation.equivalence import MARGIN, equivalence
 from carseg_lib.experiments.readings.config import Reading, ReadingsPlan
+from carseg_lib.experiments.readings.records import HISTORY, record_of
 from carseg_lib.experiments.results import share_text
-from carseg_lib.experiments.trials import Experiment, Trial, read_trial
+from carseg_lib.experiments.trials import Experiment, Trial
 from carseg_lib.paper.claims import claimed_number
 
 REPORTED = {  # what "the average validation accuracy" may be, and how it follows from an epoch's accuracies
@@ -29,11 +30,15 @@ REPORTED = {  # what "the average validation accuracy" may be, and how it follow
     "best": "of the best epoch",
     "mean": "mean over the epochs",
 }
-HISTORY = ("train_loss", "train_running_accuracy", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
 def write_readings(
-    plan: ReadingsPlan, experiment: Experiment, source: Catalogue, eval_dataset: Catalogue, trials: Sequence[Trial]
+    plan: ReadingsPlan,
+    experiment: Experiment,
+    source: Catalogue,
+    eval_dataset: Catalogue,
+    known: Mapping[str, Mapping[str, Any]],
+    trials: Sequence[Trial],
 ) -> dict[str, Any]:
     """Write results.json, readings.csv (a row a reading), epochs.csv (a row an epoch of a training) and results.md.
 
@@ -42,12 +47,13 @@ def write_readings(
         experiment: the trials' folder.
         source: the data set.
         eval_dataset: the photos that were predicted after each epoch.
+        known: records that come with carseg, which were not trained again.
         trials: those that are trained so far.
 
     Returns:
         What results.json holds; see `readings_results`.
     """
-    records = [record_of(trial, experiment) for trial in trials]
+    records = [*known.values(), *(record_of(trial, experiment, source) for trial in trials)]
     results = readings_results(plan, source, len(eval_dataset.photos), records)
     files.write_json(experiment.folder / "results.json", results)
     rows = [
@@ -65,21 +71,6 @@ def write_readings(
     files.write_csv(experiment.folder / "epochs.csv", epochs_table(records))
     files.write_text(experiment.folder / "results.md", results_text(results))
     return results
-
-
-def record_of(trial: Trial, experiment: Experiment) -> dict[str, Any]:
-    """A finished training: its reading, seed, machine and history."""
-    folder = experiment.folder_of(trial)
-    card, history = read_trial(folder), pd.read_csv(folder / "history.csv")
-    return {
-        "reading": trial.group,
-        "seed": trial.seed,
-        "seconds": card["seconds"],
-        "made": card["made"],
-        "hardware": card["hardware"],
-        "weights": card["weights"],
-        "history": {name: [round(float(value), 6) for value in history[name]] for name in HISTORY},
-    }
 
 
 def readings_results(

@@ -11,6 +11,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import check_run_name, runs_root
 from carseg_lib.experiments.readings.config import ReadingsPlan
+from carseg_lib.experiments.readings.records import known_records, records_path
 from carseg_lib.experiments.readings.results import write_readings
 from carseg_lib.experiments.subsets import eval_images, photo_count
 from carseg_lib.experiments.trials import open_experiment, run_trials
@@ -36,8 +37,20 @@ def run_readings(plan: ReadingsPlan) -> Path:
         eval_dataset = eval_images(source, plan.validation_photos, experiment.seed)
         if plan.left:
             logger.info("%d readings of the sample need a GPU and are left out here", len(plan.left))
-        write = functools.partial(write_readings, plan, experiment, source, eval_dataset)
-        run_trials(plan.trials(), experiment, eval_dataset, write, plan.jobs)
+        trials = plan.trials()
+        known = known_records(trials, source) if plan.use_records else {}
+        if known:
+            logger.info(
+                "%d of %d trainings are recorded in %s and not made again; SET=records=no makes them",
+                len(known),
+                len(trials),
+                records_path(source.name).name,
+            )
+        missing = [trial for trial in trials if trial.name not in known]
+        write = functools.partial(write_readings, plan, experiment, source, eval_dataset, known)
+        if known:
+            write([])
+        run_trials(missing, experiment, eval_dataset, write, plan.jobs)
         return plan.folder
 
 
