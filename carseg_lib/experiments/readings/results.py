@@ -55,6 +55,7 @@ def write_readings(
     """
     records = [*known.values(), *(record_of(trial, experiment, source) for trial in trials)]
     results = readings_results(plan, source, len(eval_dataset.photos), records)
+    results["answer"] = answer(results)  # in words, for the pages of runs
     files.write_json(experiment.folder / "results.json", results)
     rows = [
         {"reading": one["name"], **one["choices"], "trainings": one["seeds"]}
