@@ -176,6 +176,7 @@ def test_a_trial_that_only_gives_weights_is_trained_and_not_measured(places, rep
     assert set(read_trial(plan.folder / "start")["needs"]) == {"training"}
 
 
+@pytest.mark.slow
 def test_trials_side_by_side_give_the_numbers_of_trials_one_by_one(places, reports, log):
     settings = {"train.epochs": 1}
     tables, orders = {}, {}
