@@ -81,6 +81,8 @@ def _information(others: pd.DataFrame, table_path: str) -> str:
     if known.empty:
         return "information: no other number"
     row = known.loc[known["difference"].abs().idxmax()]
+    if not row["difference"]:
+        return f"information: {len(others)} other numbers, all equal; all in {table_path}"
     name, values = row["metric"].removesuffix(".value"), f"{percent(row['run'], 2)}, {percent(row['reference'], 2)}"
     apart = f"at most {100 * abs(row['difference']):.2f} points apart ({name}: {values} in the reference)"
     return f"information: {len(others)} other numbers, {apart}; all in {table_path}"

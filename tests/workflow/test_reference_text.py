@@ -19,18 +19,23 @@ SEEDS = [make_metrics(seed, accuracy) for seed, accuracy in enumerate([0.80, 0.8
 
 
 def test_a_healthy_rerun():
-    lines = said(make_metrics(7, 0.85), SEEDS)
+    run = make_metrics(7, 0.85)
+    run["splits"]["test"]["per_type"]["suv"]["recall"]["value"] = 0.9
+    lines = said(run, SEEDS)
     assert lines[0].split("  ")[0] == "" and "run mine" in lines[0] and "mean of 5 seeds" in lines[0]
     assert lines[1].split() == ["accuracy,", "validation", "85.00%", "82.00%", "+3.00", "±", "8.00", "ok"]
-    assert lines[8].startswith("information: 5 other numbers, at most 0.00 points apart (")
-    assert lines[8].endswith("; all in reports/mine/reference_check.csv")
-    assert lines[9] == "bits: 2 of 11 numbers differ; not the same circumstances (seed: 7, reference 0)"
+    assert lines[8] == (
+        "information: 5 other numbers, at most 10.00 points apart (splits.test.per_type.suv.recall: 90.00%, 100.00% in the "
+        "reference); all in reports/mine/reference_check.csv"
+    )
+    assert lines[9] == "bits: 3 of 11 numbers differ; not the same circumstances (seed: 7, reference 0)"
     assert lines[10:] == ["run mine is like its reference: 6 of 6 headline numbers in tolerance"]
 
 
 def test_the_same_run_is_identical_to_the_bit():
     lines = said(make_metrics(), [make_metrics()])
     assert "bits: identical to the bit, all 11 numbers" in lines
+    assert "information: 5 other numbers, all equal; all in reports/mine/reference_check.csv" in lines
     assert any(line.startswith("tolerance: from the 95% intervals alone; ") and "here is 1" in line for line in lines)
 
 
