@@ -25,8 +25,8 @@ def test_a_healthy_rerun():
     assert lines[0].split("  ")[0] == "" and "run mine" in lines[0] and "mean of 5 seeds" in lines[0]
     assert lines[1].split() == ["accuracy,", "validation", "85.00%", "82.00%", "+3.00", "±", "8.00", "ok"]
     assert lines[8] == (
-        "information: 5 other numbers, at most 10.00 points apart (splits.test.per_type.suv.recall: 90.00%, 100.00% in the "
-        "reference); all in reports/mine/reference_check.csv"
+        "information: 5 other numbers, at most 10.00 points apart (splits.test.per_type.suv.recall: 90.00%, 100.00% in "
+        "the reference); all in reports/mine/reference_check.csv"
     )
     assert lines[9] == "bits: 3 of 11 numbers differ; not the same circumstances (seed: 7, reference 0)"
     assert lines[10:] == ["run mine is like its reference: 6 of 6 headline numbers in tolerance"]
