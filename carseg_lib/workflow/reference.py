@@ -31,8 +31,10 @@ from carseg_lib.workflow.provenance import NUMBER_FORMATS
 from carseg_lib.workflow.reference_tolerance import HEADLINE, expected
 
 RECIPE = ("weights", "backbone", "parameters", "epochs", "batch_size", "image_height", "image_width", "augmentation")
-MADE = ("made", "carseg", "python", "system", "packages", "hardware", "threads", "seed", "device", "num_processes")
-MADE += ("number_format", "seconds")
+MADE = (
+    *("made", "carseg", "python", "system", "packages", "hardware", "threads", "number_format"),
+    *("seed", "device", "num_processes", "seconds"),
+)
 COLUMNS = ["metric", "kind", "run", "reference", "difference", "tolerance", "ok"]
 
 
@@ -199,7 +201,8 @@ def write_reference(run_folders: Sequence[Path], reference_folder: Path) -> Path
 def _check_alike(runs: Sequence[Mapping[str, Any]]) -> None:
     """Raise unless all runs are of one profile, data, recipe and number format, of a seed each, all numbers finite."""
     facts = ("run.profile", "data.name", "data.fingerprint", *(f"run.{key}" for key in RECIPE), "run.precision")
-    first, seeds = dict(flatten(dict(runs[0]))), {}
+    first = dict(flatten(dict(runs[0])))
+    seeds: dict[int, str] = {}
     for run in runs:
         name, values = run["run"]["name"], dict(flatten(dict(run)))
         for path, value in _not_finite(values):
