@@ -167,7 +167,7 @@ def test_ok_means_within_the_tolerance(value, below, above, change):
     reference = references.build_reference([(metrics, {})])
     metrics["splits"]["test"]["accuracy"]["value"] = value + change
     found = row(compare(metrics, reference), ACCURACY)
-    assert found["tolerance"] == pytest.approx(max(0.01, math.sqrt(2) * max(below, above)))  # one seed: the far end
+    assert found["tolerance"] == pytest.approx(max(0.01, 1.7 * max(below, above)))  # one seed: the far end
     assert found["difference"] == pytest.approx(change, abs=1e-12)
     if abs(abs(change) - found["tolerance"]) > 1e-9:  # not at the very edge
         assert found["ok"] == (abs(change) < found["tolerance"])
