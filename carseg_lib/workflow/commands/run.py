@@ -58,7 +58,9 @@ def check_reference(run: str, profile: str) -> int:
     return 0 if comparison.ok else 1
 
 
-@click.command("update-reference", cls=CarsegCommand, help="write runs as the reference: RUN, or RUN and other seeds")
+@click.command(
+    "update-reference", cls=CarsegCommand, help="write a run as its reference; more runs tell the spread of seeds"
+)
 @variables("run", "profile")
 def update_reference(run: str, profile: str) -> None:
     """Make a run the reference of its profile and data; with more runs named, these tell the spread between seeds."""
