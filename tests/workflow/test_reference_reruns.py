@@ -41,5 +41,5 @@ def test_healthy_reruns_pass_and_a_drop_of_three_points_is_caught():
     healthy, three, five = failed.mean(axis=(0, 2))
     error = failed[:, 0].mean(axis=1).std(ddof=1) / np.sqrt(studies)  # reruns of one reference are not independent
     assert healthy <= 0.05 + 2 * error
-    assert three >= 0.6
-    assert five >= 0.98
+    assert three >= 0.6  # 75% of 1,600
+    assert five >= 0.95  # 98% of 1,600; 240 reruns here
