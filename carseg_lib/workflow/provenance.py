@@ -6,7 +6,10 @@ carseg          version, commit (null outside git), modified (whether tracked fi
 python, system  versions, in words
 packages        version by name
 lock            sha256 of requirements.lock
-hardware        processor, cores (that this process may use), memory_gb (1e9 bytes), gpus (names)
+hardware        processor, processor_model (its family, model and stepping, since a virtual machine may hide its name;
+                empty where not known), cores (that this process may use), memory_gb (1e9 bytes), gpus (names)
+threads         that one process may spread its sums over: OMP_NUM_THREADS, else as many as cores
+number_format   that the model was trained in, float32 or bfloat16; null before
 data            name, and sha256 of all its files' names and contents
 weights         the training's record of its initial weights, and model_sha256 of the trained ones; or null
 seed, device, num_processes
@@ -16,6 +19,7 @@ seconds         sum over the steps
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -29,6 +33,7 @@ from carseg_lib.core.errors import CarsegError
 if TYPE_CHECKING:
     from carseg_lib.core.run import Run
 
+NUMBER_FORMATS = {"32-true": "float32", "bf16-mixed": "bfloat16"}  # as torch and as people name them
 PACKAGES = (
     "torch",
     "torchvision",
@@ -75,7 +80,9 @@ def record(run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "lock": files.sha256(lock) if lock.is_file() else None,
-        "hardware": hardware(),
+        "hardware": (machine := hardware()) | {"processor_model": _processor_model()},
+        "threads": _threads(machine["cores"]),
+        "number_format": NUMBER_FORMATS.get(card.get("precision", ""), card.get("precision")),
         "data": {"name": Path(run.config.data.source).name, "sha256": data_sha256},
         "weights": {**weights, "model_sha256": card.get("sha256")} if isinstance(weights, dict) else None,
         **run.config.select("seed", "device", "num_processes"),
@@ -95,6 +102,21 @@ def is_current(run: Run, steps: Sequence[Mapping[str, Any]], data_sha256: str | 
         )
     except (CarsegError, KeyError, TypeError):
         return False
+
+
+def _threads(cores: int) -> int:
+    """Threads that torch may take for one operation; where cores are hyper-threads it may take fewer."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is of nested levels
+    return int(asked) if asked.isdecimal() and int(asked) else cores
+
+
+def _processor_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return ""
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return ", ".join(f"{name} {facts[name]}" for name in ("cpu family", "model", "stepping") if name in facts)
 
 
 def _version(package: str) -> str | None:

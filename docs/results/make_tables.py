@@ -8,7 +8,8 @@ A page `docs/results/<page>.md` has a CSV (`<page>.csv`: one row for each profil
 (`<page>.json`: command, commit, date and machine of each profile's run). Each run that is taken replaces the rows of
 its profile. What stands between the markers of a page is made from the two files, never written by hand.
 
-A reference file holds values without intervals. Intervals that the CSV already has stay where the value is the same.
+A reference file that was written before it had intervals holds values alone. Intervals that the CSV already has stay
+where the value is the same. The table of seeds is made from the reference files themselves.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from __future__ import annotations
 import csv
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
+from carseg_lib.workflow.reference_tolerance import HEADLINE
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 README = ROOT / "README.md"
+REFERENCES = ROOT / "reports" / "reference"
+DATA = {"rendered": "rendered", "photographs": "stanford-cars-4"}  # page: name of its data
 PROFILES = ("quick", "best", "paper")  # in the order of the columns
 SPLITS = ("validation", "test")
 NUMBER_FORMATS = {"bf16-mixed": "bfloat16", "32-true": "float32"}
@@ -122,20 +128,17 @@ def take_run(page: str, source: Path) -> None:
         reference = json.loads(source.read_text(encoding="utf-8"))
         profile, data, provenance = reference["profile"], reference["data"]["name"], reference["made"]
         splits = {split: _from_reference(reference["metrics"], split) for split in SPLITS}
-        number_format, command = "", "make reproduce"
+        number_format, command = provenance["number_format"], "make reproduce"
         command += "" if data == "rendered" else f" DATA={data}"
         command += "" if profile == "quick" else f" PROFILE={profile}"
     made = read_made(page)
-    commit, before = provenance["carseg"]["commit"], made.get(profile, {})
-    if not number_format and before.get("commit") == commit:
-        number_format = before["number_format"]
     made[profile] = {
         "command": re.sub(r"DATA=\S*/", "DATA=", command),  # no path of a machine
-        "commit": commit,
+        "commit": provenance["carseg"]["commit"],
         "date": provenance["made"][:10],
         "machine": _machine(provenance["hardware"]),
         "cores": provenance["hardware"]["cores"],
-        "number_format": number_format or "not recorded",
+        "number_format": number_format,
         "seconds": provenance["seconds"],
     }
     kept = {(r["profile"], r["split"], r["metric"]): r for r in read_csv(HERE / f"{page}.csv")}
@@ -171,7 +174,7 @@ def _from_reference(metrics: dict[str, Row], split: str) -> Row:
         inner = nested
         for folder in folders:
             inner = inner.setdefault(folder, {})
-        inner[name] = {"value": metrics[f"splits.{split}.{path}.value"]["value"]}
+        inner[name] = metrics[f"splits.{split}.{path}.value"]
     return nested
 
 
@@ -222,6 +225,32 @@ def results_table(page: str) -> str:
     return markdown_table(header, body)
 
 
+def read_seeds(page: str, profile: str) -> list[dict[str, Any]]:
+    """Return the runs of different seeds that a page's reference of a profile has; none if there is no reference."""
+    path = REFERENCES / f"{profile}--{DATA[page]}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["seeds"] if path.is_file() else []
+
+
+def mean_and_deviation(values: list[float]) -> str:
+    """Return the mean of two values or more and their standard deviation: "93.4% ± 0.6"."""
+    return f"{percent(statistics.mean(values))} ± {100 * statistics.stdev(values):.1f}"
+
+
+def seeds_table(page: str) -> str:
+    """Return a table for each profile with several seeds: mean, standard deviation (points) and each seed."""
+    tables = []
+    for profile in PROFILES:
+        runs = read_seeds(page, profile)
+        if len(runs) > 1:
+            header = [f"`{profile}`", "mean ± sd", *(f"seed {run['seed']}" for run in runs)]
+            body = []
+            for path, name in HEADLINE.items():
+                values = [run["numbers"][path] for run in runs]
+                body.append([name, mean_and_deviation(values), *map(percent, values)])
+            tables.append(markdown_table(header, body))
+    return "\n\n".join(tables) or "No profile was run with a second seed."
+
+
 def slices_table() -> str:
     """Return the levels with the lowest accuracy, after a row for all photos."""
     rows = read_csv(HERE / "rendered-slices.csv")
@@ -256,6 +285,11 @@ def readme_table() -> str:
             paper = "–"
         cells = [interval(rows[page, profile, split, metric]) for page, profile in columns]
         body.append([f"{name}, {split}", paper, *cells])
+    seeds = [read_seeds(page, profile) for page, profile in columns]
+    for split in SPLITS if any(len(runs) > 1 for runs in seeds) else ():
+        values = [[run["numbers"][f"splits.{split}.accuracy.value"] for run in runs] for runs in seeds]
+        cells = [f"{mean_and_deviation(v)}, {len(v)} seeds" if len(v) > 1 else "–" for v in values]
+        body.append([f"accuracy, {split}, mean ± sd of seeds", "–", *cells])
     runs = [made[page][profile] for page, profile in columns]
     body.append(
         ["time", "–", *(f"{duration(run['seconds'])}, {run['cores']} cores, {run['number_format']}" for run in runs)]
@@ -278,6 +312,7 @@ def main(arguments: list[str]) -> None:
     for page in ("rendered", "photographs"):
         replace_block(HERE / f"{page}.md", "made", made_table(page))
         replace_block(HERE / f"{page}.md", "table", results_table(page))
+        replace_block(HERE / f"{page}.md", "seeds", seeds_table(page))
     replace_block(HERE / "rendered-slices.md", "made", made_table("rendered-slices"))
     replace_block(HERE / "rendered-slices.md", "table", slices_table())
     replace_block(HERE.parent / "benchmark.md", "table", benchmark_table())

@@ -342,19 +342,45 @@ def test_a_reference_keeps_the_intervals_of_equal_values(tmp_path: Path, monkeyp
     make_tables.take_run("photographs", run_folder(tmp_path / "run", 0.5))
     values = {
         f"splits.{split}.{metric}.value": {"value": 0.7 if metric == "mask_iou" else 0.5}
+        | ({"low": 0.4, "high": 0.6, "n": 50} if metric == "box.AP" else {})
         for split in make_tables.SPLITS
         for metric in make_tables.METRICS
     }
-    made = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    made = json.loads((tmp_path / "run" / "provenance.json").read_text()) | {"number_format": "float32"}
     reference = {"profile": "quick", "data": {"name": "cars"}, "made": made, "metrics": values}
     (tmp_path / "reference.json").write_text(json.dumps(reference))
     make_tables.take_run("photographs", tmp_path / "reference.json")
     table = make_tables.results_table("photographs")
     assert "| accuracy | 91.2% | 50.0% (48.0–51.0) | 50.0% (48.0–51.0) |" in table
     assert "| mask IoU | – | 70.0% | 70.0% |" in table
+    assert "| box AP | – | 50.0% (40.0–60.0) | 50.0% (40.0–60.0) |" in table  # the reference's own
     made_table = make_tables.made_table("photographs")
     assert "`make reproduce DATA=cars`" in made_table
-    assert "float32" in made_table  # the same commit: known from the run
+    assert "float32" in made_table
+
+
+def test_the_table_of_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(make_tables, "REFERENCES", tmp_path)
+    assert make_tables.seeds_table("rendered") == "No profile was run with a second seed."
+    numbers = dict.fromkeys(make_tables.HEADLINE, 0.5)
+    accuracy = "splits.test.accuracy.value"
+    seeds = [{"seed": seed, "numbers": numbers | {accuracy: 0.9 + 0.01 * seed}} for seed in (0, 1, 4)]
+    (tmp_path / "quick--rendered.json").write_text(json.dumps({"seeds": seeds[:1]}))
+    assert make_tables.seeds_table("rendered") == "No profile was run with a second seed."
+    (tmp_path / "quick--rendered.json").write_text(json.dumps({"seeds": seeds}))
+    header, *body = cells(make_tables.seeds_table("rendered"))
+    assert header == ["`quick`", "mean ± sd", "seed 0", "seed 1", "seed 4"]
+    assert len(body) == 8
+    # mean of 90, 91, 94; sd sqrt((1.667² + 0.667² + 2.333²) / 2)
+    assert ["accuracy, test", "91.7% ± 2.1", "90.0%", "91.0%", "94.0%"] in body
+    assert ["mask IoU, validation", "50.0% ± 0.0", "50.0%", "50.0%", "50.0%"] in body
+    front = make_tables.readme_table()
+    assert "| accuracy, test, mean ± sd of seeds | – | 91.7% ± 2.1, 3 seeds | – | – |" in front
+
+
+@pytest.mark.parametrize("page", ["rendered", "photographs"])
+def test_the_table_of_seeds_is_made_from_the_references(page: str):
+    assert block(RESULTS / f"{page}.md", "seeds") == make_tables.seeds_table(page)
 
 
 # ------------------------------------------------------------------------------------------------------------- checks

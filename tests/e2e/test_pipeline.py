@@ -157,12 +157,14 @@ def test_a_setting_reruns_only_what_depends_on_it_by_the_real_command(smoke_run,
 
 
 def test_a_run_equals_its_own_reference_and_not_a_worse_one(smoke_run, tmp_path):
-    path = reference.write_reference(smoke_run.folder, tmp_path)
-    assert reference.mismatches(reference.compare_run(smoke_run.folder, tmp_path)) == []
+    path = reference.write_reference([smoke_run.folder], tmp_path)
+    comparison = reference.compare_run(smoke_run.folder, tmp_path)
+    assert comparison.ok and comparison.unequal == 0 and comparison.circumstances == ()
     content = json.loads(path.read_text())
-    content["metrics"]["splits.validation.accuracy.value"] = {"value": 1.5, "tolerance": 0.01}
+    content["metrics"]["splits.validation.accuracy.value"] = {"value": 1.5, "low": 1.5, "high": 1.5}
     path.write_text(json.dumps(content))
-    assert len(reference.mismatches(reference.compare_run(smoke_run.folder, tmp_path))) == 1
+    comparison = reference.compare_run(smoke_run.folder, tmp_path)
+    assert list(comparison.table.loc[~comparison.table["ok"], "metric"]) == ["splits.validation.accuracy.value"]
 
 
 def test_predict_answers_with_the_run(smoke_run, tmp_path, monkeypatch, capsys):

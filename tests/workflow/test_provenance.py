@@ -41,6 +41,21 @@ def test_the_record(run, tmp_path):
     assert record["hardware"]["cores"] >= 1
     assert 0.1 < record["hardware"]["memory_gb"] < 100_000
     assert record["hardware"]["processor"]
+    assert isinstance(record["hardware"]["processor_model"], str)
+    assert record["number_format"] is None  # the card does not say
+
+
+@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("2,1", 2), ("", None), ("0", None), ("many", None)])
+def test_threads_are_those_asked_for_or_the_cores(run, tmp_path, monkeypatch, asked, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    record = provenance.record(run, tmp_path, [], None)
+    assert record["threads"] == (threads or record["hardware"]["cores"])
+
+
+@pytest.mark.parametrize(("precision", "name"), [("32-true", "float32"), ("bf16-mixed", "bfloat16")])
+def test_the_number_format_is_the_trainings(run, tmp_path, precision, name):
+    files.write_json(run.best_card, {"precision": precision})
+    assert provenance.record(run, tmp_path, [], None)["number_format"] == name
 
 
 def test_before_anything_ran(run, tmp_path):

@@ -6,29 +6,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow import reference as references
+from carseg_lib.workflow.reference_tolerance import HEADLINE
+
+ACCURACY = "splits.test.accuracy.value"
+RECALL = "splits.test.per_type.suv.recall.value"
+PROVENANCE = {
+    "made": "2024-05-01T12:00:00Z",
+    "command": "make reproduce DATA=/home/me/cars",
+    "carseg": {"version": "0.1.0", "commit": "a1" * 20, "modified": False},
+    "python": "CPython 3.11.7",
+    "system": "Linux 6.1 x86_64",
+    "packages": {"torch": "2.15.0", "numpy": "2.4.6"},
+    "hardware": {"processor": "AMD EPYC", "processor_model": "cpu family 25, model 17", "cores": 2, "gpus": []},
+    "threads": 2,
+    "num_processes": 1,
+    "seconds": 359.5,
+}
 
 
 def estimate(value, low, high, n=100):
     return {"value": value, "low": low, "high": high, "n": n}
 
 
-def make_metrics():
+def make_metrics(seed=0, accuracy=0.80):
     split = {
-        "accuracy": estimate(0.80, 0.74, 0.86),
+        "accuracy": estimate(accuracy, accuracy - 0.08, accuracy + 0.05),
+        "macro_f1": estimate(0.78, 0.70, 0.84),
         "macro": {"f1": estimate(0.78, 0.70, 0.84)},
         "per_type": {"suv": {"recall": estimate(1.0, 1.0, 1.0, 20), "support": 20}},
         "no_car_found": 1,
         "confusion": {"labels": ["suv", "no car found"], "matrix": [[19, 1]]},
-        "box": {"AP": estimate(0.6, 0.55, 0.65)},
-        "mask": None,
+        "box_ap": estimate(0.6, 0.55, 0.65),
+        "mask_iou": None,
     }
     return {
         "schema": 1,
         "run": {
-            "name": "quick", "profile": "quick", "seed": 0, "device": "cpu", "weights": "imagenet",
+            "name": f"quick-{seed}", "profile": "quick", "seed": seed, "device": "cpu", "weights": "imagenet",
             "backbone": "lite0", "parameters": 1000, "epochs": 3, "batch_size": 8, "image_height": 224,
-            "image_width": 224, "augmentation": "flip_only",
+            "image_width": 224, "augmentation": "flip_only", "precision": "32-true",
         },
         "data": {"name": "cars", "fingerprint": "ab" * 32},
         "training": {"best_epoch": 2, "train_accuracy": estimate(0.9, 0.85, 0.95), "final_train_loss": 0.4},
@@ -43,101 +61,196 @@ def metrics():
 
 @pytest.fixture
 def reference(metrics):
-    return references.build_reference(metrics, {"seed": 0})
+    return references.build_reference([(metrics, PROVENANCE)])
 
 
-def bad(table):
-    return list(table.loc[~table["ok"], "metric"])
+def compare(metrics, reference, provenance=PROVENANCE):
+    return references.compare_to_reference(metrics, provenance, reference)
 
 
-def test_make_reference(metrics):
-    reference = references.build_reference(metrics, {"seed": 0, "hardware": {"cores": 2}})
-    assert list(reference) == ["profile", "data", "recipe", "made", "metrics"]
+def bad(comparison):
+    return list(comparison.table.loc[~comparison.table["ok"], "metric"])
+
+
+def row(comparison, metric):
+    return comparison.table.set_index("metric").loc[metric]
+
+
+def test_the_reference_of_one_run(metrics):
+    reference = references.build_reference([(metrics, PROVENANCE)])
+    assert list(reference) == ["profile", "data", "recipe", "made", "seeds", "metrics"]
     assert reference["profile"] == "quick" and reference["data"] == {"name": "cars", "fingerprint": "ab" * 32}
-    assert reference["made"] == {"seed": 0, "hardware": {"cores": 2}}
     assert reference["recipe"]["epochs"] == 3 and "seed" not in reference["recipe"]
-    assert reference["recipe"]["image_height"] == 224
+    made = reference["made"]
+    assert (made["seed"], made["device"], made["number_format"], made["threads"]) == (0, "cpu", "float32", 2)
+    assert "command" not in made  # it may name a folder of a machine
     values = reference["metrics"]
-    assert len(values) == 1 + 2 * 4  # training accuracy, and four a split
-    assert values["splits.test.accuracy.value"] == {"value": 0.80, "tolerance": pytest.approx(0.06)}
-    assert values["splits.validation.macro.f1.value"]["tolerance"] == pytest.approx(0.07)
-    assert values["splits.test.per_type.suv.recall.value"]["tolerance"] == 0.01  # its interval is empty
+    assert len(values) == 1 + 2 * 5  # training accuracy, and five a split
+    assert values[ACCURACY] == {"value": 0.80, "low": pytest.approx(0.72), "high": pytest.approx(0.85), "n": 100}
     assert "training.train_accuracy.value" in values and "training.final_train_loss" not in values
+    (seed,) = reference["seeds"]
+    assert seed["seed"] == 0 and seed["commit"] == "a1" * 20 and seed["processor"] == "AMD EPYC"
+    judged = [f"splits.{split}.{name}.value" for split in ("validation", "test") for name in ("accuracy", "macro_f1")]
+    assert {path: seed["numbers"][path] for path in judged} == {
+        judged[0]: 0.8,
+        judged[1]: 0.78,
+        judged[2]: 0.8,
+        judged[3]: 0.78,
+    }
+    assert len(seed["numbers"]) == 6 and set(seed["numbers"]) < set(HEADLINE)  # no masks here
 
 
-def test_make_reference_refuses_a_broken_run(metrics):
+def test_a_broken_run_is_no_reference(metrics):
     metrics["training"]["final_train_loss"] = math.nan
-    with pytest.raises(CarsegError, match=r"training\.final_train_loss is nan"):
-        references.build_reference(metrics, {})
+    with pytest.raises(CarsegError, match=r"run quick-0: training\.final_train_loss is nan"):
+        references.build_reference([(metrics, {})])
     del metrics["training"], metrics["splits"]
     with pytest.raises(CarsegError, match="no number with an interval"):
-        references.build_reference(metrics, {})
+        references.build_reference([(metrics, {})])
+
+
+def test_five_seeds_give_the_centre_and_their_values():
+    accuracies = [0.80, 0.84, 0.82, 0.83, 0.81]
+    runs = [(make_metrics(seed, accuracy), PROVENANCE) for seed, accuracy in enumerate(accuracies)]
+    reference = references.build_reference(runs)
+    assert [run["seed"] for run in reference["seeds"]] == [0, 1, 2, 3, 4]
+    assert [run["numbers"][ACCURACY] for run in reference["seeds"]] == accuracies
+    assert reference["metrics"][ACCURACY]["value"] == 0.80  # the first run is the reference
+    comparison = compare(make_metrics(9, 0.85), reference)
+    assert comparison.seeds == 5
+    found = row(comparison, ACCURACY)
+    assert (found["reference"], found["run"]) == (pytest.approx(0.82), 0.85)
+    assert found["tolerance"] == pytest.approx(0.08)  # the far end: 0.80 - 0.72; the spread gives 0.048
+    assert compare(make_metrics(9, 0.739), reference).table["ok"].sum() == len(comparison.table) - 2  # both splits
+    assert compare(make_metrics(9, 0.741), reference).ok
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "message"),
+    [
+        ("run", "profile", "best", r"run quick-1: run\.profile is best, quick in run quick-0"),
+        ("run", "epochs", 4, r"run quick-1: run\.epochs is 4, 3 in run quick-0"),
+        ("run", "precision", "bf16-mixed", r"run quick-1: run\.precision is bf16-mixed, 32-true in run quick-0"),
+        ("data", "fingerprint", "cd", r"run quick-1: data\.fingerprint is cd, "),
+        ("run", "seed", 0, "run quick-1: seed 0 is that of run quick-0"),
+    ],
+)
+def test_the_runs_of_one_reference_differ_in_the_seed_alone(part, name, value, message):
+    first, second = make_metrics(0), make_metrics(1)
+    second[part][name] = value
+    with pytest.raises(CarsegError, match=message):
+        references.build_reference([(first, {}), (second, {})])
+
+
+def test_each_seed_has_each_judged_number():
+    first, second = make_metrics(0), make_metrics(1)
+    second["splits"]["test"]["box_ap"] = None
+    with pytest.raises(CarsegError, match=r"run quick-1: splits\.test\.box_ap\.value is missing"):
+        references.build_reference([(first, {}), (second, {})])
 
 
 def test_a_run_equals_itself(metrics, reference):
-    table = references.compare_to_reference(metrics, reference)
-    assert list(table.columns) == ["metric", "run", "reference", "difference", "tolerance", "ok"]
-    assert table["ok"].all() and table["ok"].dtype == bool and references.mismatches(table) == []
-    numbers = table[table["tolerance"].notna()]
-    assert (numbers["difference"] == 0).all() and len(numbers) == 9
+    comparison = compare(metrics, reference)
+    table = comparison.table
+    assert list(table.columns) == ["metric", "kind", "run", "reference", "difference", "tolerance", "ok"]
+    assert comparison.ok and table["ok"].dtype == bool
+    assert table["kind"].value_counts().to_dict() == {"equal": 11, "headline": 6, "information": 5}
+    numbers = table[table["kind"] != "equal"]
+    assert (numbers["difference"] == 0).all() and len(numbers) == comparison.numbers == 11
+    assert (comparison.unequal, comparison.circumstances) == (0, ())
 
 
-@given(st.floats(0, 1), st.floats(0, 0.5), st.floats(-1, 1))
-def test_ok_means_within_the_tolerance(value, half_width, change):
+@given(st.floats(0, 1), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(-1, 1))
+def test_ok_means_within_the_tolerance(value, below, above, change):
     metrics = make_metrics()
-    metrics["splits"]["test"]["accuracy"] = estimate(value, value - half_width, value + half_width)
-    reference = references.build_reference(metrics, {})
+    metrics["splits"]["test"]["accuracy"] = estimate(value, value - below, value + above)
+    reference = references.build_reference([(metrics, {})])
     metrics["splits"]["test"]["accuracy"]["value"] = value + change
-    row = references.compare_to_reference(metrics, reference).set_index("metric").loc["splits.test.accuracy.value"]
-    assert row["tolerance"] == pytest.approx(max(0.01, half_width))
-    assert row["difference"] == pytest.approx(change, abs=1e-12)
-    if abs(abs(change) - row["tolerance"]) > 1e-9:  # not at the very edge
-        assert row["ok"] == (abs(change) < row["tolerance"])
+    found = row(compare(metrics, reference), ACCURACY)
+    assert found["tolerance"] == pytest.approx(max(0.01, 1.7 * max(below, above)))  # one seed: the far end
+    assert found["difference"] == pytest.approx(change, abs=1e-12)
+    if abs(abs(change) - found["tolerance"]) > 1e-9:  # not at the very edge
+        assert found["ok"] == (abs(change) < found["tolerance"])
 
 
-def test_differences_at_the_tolerance_and_beyond(metrics, reference):
-    metrics["splits"]["test"]["accuracy"]["value"] = 0.86  # + 0.06, the tolerance
-    assert bad(references.compare_to_reference(metrics, reference)) == []
-    metrics["splits"]["test"]["accuracy"]["value"] = 0.70
-    table = references.compare_to_reference(metrics, reference)
-    assert bad(table) == ["splits.test.accuracy.value"]
-    expected = "splits.test.accuracy.value: 0.7000, 0.8000 ± 0.0600 expected (off by -0.1000)"
-    assert references.mismatches(table) == [expected]
+def test_a_number_that_is_not_judged_may_differ_but_must_be_there(metrics, reference):
+    metrics["splits"]["test"]["per_type"]["suv"]["recall"]["value"] = 0.5
+    comparison = compare(metrics, reference)
+    assert comparison.ok and row(comparison, RECALL)["difference"] == -0.5 and comparison.unequal == 1
+    metrics["splits"]["test"]["per_type"]["suv"]["recall"] = None
+    assert bad(compare(metrics, reference)) == [RECALL]
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, "0.8", True])
-def test_missing_and_not_finite_values_fail(metrics, reference, value):
-    metrics["splits"]["test"]["accuracy"]["value"] = value
-    table = references.compare_to_reference(metrics, reference)
-    assert bad(table) == ["splits.test.accuracy.value"]
-    assert references.mismatches(table) == ["splits.test.accuracy.value: missing or not finite (0.8000 expected)"]
+@pytest.mark.parametrize("path", [ACCURACY, RECALL])
+def test_missing_and_not_finite_values_fail(metrics, reference, value, path):
+    split = metrics["splits"]["test"]
+    (split["accuracy"] if path == ACCURACY else split["per_type"]["suv"]["recall"])["value"] = value
+    comparison = compare(metrics, reference)
+    assert bad(comparison) == [path] and not comparison.ok
 
 
 def test_a_missing_split_fails_number_by_number(metrics, reference):
     del metrics["splits"]["test"]
-    metrics["splits"]["validation"]["box"] = None
-    table = references.compare_to_reference(metrics, reference)
-    assert len(bad(table)) == 4 + 1 and all(name.startswith("splits.") for name in bad(table))
+    metrics["splits"]["validation"]["box_ap"] = None
+    comparison = compare(metrics, reference)
+    assert len(bad(comparison)) == 5 + 1 and all(name.startswith("splits.") for name in bad(comparison))
 
 
 def test_numbers_outside_the_reference_must_be_finite(metrics, reference):
     metrics["training"]["final_train_loss"] = math.nan
     metrics["splits"]["test"]["confusion"]["matrix"][0][1] = math.inf
-    table = references.compare_to_reference(metrics, reference)
-    assert bad(table) == ["training.final_train_loss", "splits.test.confusion.matrix.0.1"]
-    assert references.mismatches(table)[0] == "training.final_train_loss: not finite (nan)"
+    comparison = compare(metrics, reference)
+    assert bad(comparison) == ["training.final_train_loss", "splits.test.confusion.matrix.0.1"]
 
 
 def test_other_data_and_another_recipe_fail(metrics, reference):
     metrics["data"]["fingerprint"] = "cd" * 32
     metrics["run"] |= {"epochs": 9, "seed": 5}  # the seed is free
-    table = references.compare_to_reference(metrics, reference)
-    assert bad(table) == ["data.fingerprint", "run.epochs"]
-    assert references.mismatches(table)[1] == "run.epochs: 9, 3 expected"
+    assert bad(compare(metrics, reference)) == ["data.fingerprint", "run.epochs"]
     del metrics["run"]["epochs"]
-    assert (
-        references.mismatches(references.compare_to_reference(metrics, reference))[1] == "run.epochs: None, 3 expected"
+    assert row(compare(metrics, reference), "run.epochs")["run"] is None
+
+
+def changed(**values):
+    return PROVENANCE | values
+
+
+@pytest.mark.parametrize(
+    ("provenance", "circumstances"),
+    [
+        (PROVENANCE, ()),
+        (changed(made="later", carseg={"commit": "b2"}, seconds=1.0, system="Linux 7.0 x86_64"), ()),
+        (changed(threads=4), ("threads: 4, reference 2",)),
+        (changed(system="Linux 6.1 aarch64"), ("architecture: aarch64, reference x86_64",)),
+        (changed(packages={"torch": "2.16.0", "numpy": "2.4.6"}), ("torch: 2.16.0, reference 2.15.0",)),
+        (
+            changed(hardware=PROVENANCE["hardware"] | {"processor": "Xeon", "gpus": ["H100"]}),
+            ("processor: Xeon, reference AMD EPYC", "GPUs: H100, reference none"),
+        ),
+    ],
+)
+def test_bits_are_comparable_where_machine_format_threads_and_versions_are_the_same(
+    metrics, reference, provenance, circumstances
+):
+    assert compare(metrics, reference, provenance).circumstances == circumstances
+
+
+def test_number_format_and_seed_are_of_the_run_itself(metrics, reference):
+    metrics["run"] |= {"precision": "bf16-mixed", "seed": 3}
+    assert compare(metrics, reference).circumstances == (
+        "seed: 3, reference 0",
+        "number format: bfloat16, reference float32",
     )
+
+
+def test_what_was_not_recorded_is_not_the_same(metrics):
+    reference = references.build_reference([(metrics, {})])
+    circumstances = compare(metrics, reference, {}).circumstances
+    assert "threads: not recorded, reference not recorded" in circumstances
+    assert "packages: not recorded, reference not recorded" in circumstances
+    assert not any(text.startswith(("seed", "device", "number format")) for text in circumstances)
+    assert "threads: 2, reference not recorded" in compare(metrics, reference).circumstances
 
 
 @pytest.fixture
@@ -150,28 +263,22 @@ def folders(tmp_path, metrics):
 
 def test_write_a_reference_and_compare_with_it(folders, metrics):
     run, reference_folder = folders
-    provenance = {
-        "made": "2024-05-01T12:00:00Z",
-        "command": "make reproduce DATA=/home/me/cars",
-        "python": "CPython 3.11",
-    }
-    (run / "provenance.json").write_text(json.dumps(provenance))
-    path = references.write_reference(run, reference_folder)
+    (run / "provenance.json").write_text(json.dumps(PROVENANCE))
+    path = references.write_reference([run], reference_folder)
     assert path == reference_folder / "quick--cars.json" == references.reference_path(metrics, reference_folder)
-    made = json.loads(path.read_text())["made"]
-    assert made == {"made": "2024-05-01T12:00:00Z", "python": "CPython 3.11", "seed": 0, "device": "cpu"}
-    assert references.mismatches(references.compare_run(run, reference_folder)) == []
+    comparison = references.compare_run(run, reference_folder)
+    assert comparison.ok and comparison.unequal == 0 and comparison.circumstances == ()
 
     metrics["splits"]["test"]["accuracy"]["value"] = 0.1
     (run / "metrics.json").write_text(json.dumps(metrics))
-    assert len(references.mismatches(references.compare_run(run, reference_folder))) == 1  # listed, not raised
+    assert bad(references.compare_run(run, reference_folder)) == [ACCURACY]  # listed, not raised
 
 
 def test_no_reference_names_those_that_exist(folders, metrics):
     run, reference_folder = folders
     with pytest.raises(CarsegError, match=r"profile 'quick' on data 'cars' \(profile--data there: none\)"):
         references.compare_run(run, reference_folder)
-    references.write_reference(run, reference_folder)
+    references.write_reference([run], reference_folder)
     metrics["run"]["profile"] = "paper"
     (run / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(CarsegError, match=r"'paper' on data 'cars' \(profile--data there: quick--cars\)") as error:
@@ -181,7 +288,7 @@ def test_no_reference_names_those_that_exist(folders, metrics):
 
 def test_broken_files_are_refused(folders):
     run, reference_folder = folders
-    path = references.write_reference(run, reference_folder)
+    path = references.write_reference([run], reference_folder)
     path.write_text("{}")
     with pytest.raises(CarsegError, match="not a reference"):
         references.compare_run(run, reference_folder)
@@ -199,8 +306,23 @@ def test_a_body_type_may_have_dots_in_its_name(metrics):
         split["per_type"] = {
             "St. Wagon": {"recall": estimate(0.5, 0.4, 0.6, 20)}, "St": {"recall": estimate(0.9, 0.8, 1.0, 20)}
         }  # fmt: skip
-    reference = references.build_reference(metrics, {})
-    table = references.compare_to_reference(metrics, reference)
-    assert table["ok"].all()
-    row = table[table["metric"] == "splits.test.per_type.St. Wagon.recall.value"].iloc[0]
-    assert (row["run"], row["reference"]) == (0.5, 0.5)
+    comparison = compare(metrics, references.build_reference([(metrics, {})]))
+    assert comparison.ok
+    found = row(comparison, "splits.test.per_type.St. Wagon.recall.value")
+    assert (found["run"], found["reference"]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((project_folder() / "reports" / "reference").glob("*.json")), ids=lambda p: p.stem
+)
+def test_the_committed_references_are_complete(path):
+    reference = references.read_reference(path)
+    assert path.stem == f"{reference['profile']}--{reference['data']['name']}"
+    assert set(HEADLINE) <= reference["metrics"].keys()
+    assert reference["made"]["number_format"] in ("float32", "bfloat16")
+    seeds = reference["seeds"]
+    assert seeds[0]["seed"] == reference["made"]["seed"] and len({run["seed"] for run in seeds}) == len(seeds)
+    for metric in HEADLINE:
+        number = reference["metrics"][metric]
+        assert number["low"] <= number["value"] <= number["high"] and seeds[0]["numbers"][metric] == number["value"]
+        assert all(0 <= run["numbers"][metric] <= 1 for run in seeds)

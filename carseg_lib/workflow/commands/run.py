@@ -48,21 +48,28 @@ def report(run: str, profile: str) -> None:
 def check_reference(run: str, profile: str) -> int:
     """Compare a run with its reference; 1 if it differs."""
     study = open_run(run, profile)
-    from carseg_lib.workflow.reference import compare_run, mismatches
+    from carseg_lib.core import files
+    from carseg_lib.workflow.reference import compare_run
+    from carseg_lib.workflow.reference_text import comparison_text
 
-    table = compare_run(study.folder, runs_root() / "reference")
-    lines = mismatches(table)
-    print("\n".join(lines) or f"run {study.name} is like its reference: {len(table)} comparisons, all within tolerance")
-    return 1 if lines else 0
+    comparison = compare_run(study.folder, runs_root() / "reference")
+    table = files.write_csv(study.folder / "reference_check.csv", comparison.table)
+    print(comparison_text(comparison, study.name, shown(table)))
+    return 0 if comparison.ok else 1
 
 
-@click.command("update-reference", cls=CarsegCommand, help="write the numbers of a run as its reference")
+@click.command(
+    "update-reference", cls=CarsegCommand, help="write a run as its reference; more runs tell the spread of seeds"
+)
 @variables("run", "profile")
 def update_reference(run: str, profile: str) -> None:
-    """Make a run the reference of its profile and data."""
-    from carseg_lib.workflow.reference import write_reference
+    """Make a run the reference of its profile and data; with more runs named, these tell the spread between seeds."""
+    from carseg_lib.workflow.reference import read_reference, write_reference
+    from carseg_lib.workflow.reference_text import seeds_text
 
-    print(f"done: {shown(write_reference(open_run(run, profile).folder, runs_root() / 'reference'))}")
+    folders = [open_run(name, profile).folder for name in run.split() or [""]]
+    path = write_reference(folders, runs_root() / "reference")
+    print(f"{seeds_text(read_reference(path))}\ndone: {shown(path)}")
 
 
 COMMANDS = (run, report, check_reference, update_reference)
