@@ -152,7 +152,14 @@ def _group_row(sets: np.ndarray, truth: np.ndarray, calibration: int | None, lev
 
 
 def _mean_size(sets: np.ndarray, bootstrap_samples: int, seed: int) -> dict[str, float | int]:
-    """The mean number of types a set, an estimate."""
-    types = sets.shape[1]
-    share = mean_estimate(sets.mean(axis=1), bootstrap_samples=bootstrap_samples, seed=seed)
+    """The mean number of types a set, an estimate.
+
+    If all sets have one size, resampling gives no width: the bound is then Wilson's on the share of sets of another
+    size, each one type larger or smaller.
+    """
+    (n, types), sizes = sets.shape, sets.sum(axis=1)
+    if (sizes == sizes[0]).all():
+        others, size = wilson_interval(0.0, n)[1], float(sizes[0])
+        return {"value": size, "low": max(0.0, size - others), "high": min(float(types), size + others), "n": n}
+    share = mean_estimate(sizes / types, bootstrap_samples=bootstrap_samples, seed=seed)
     return {key: value if key == "n" else types * value for key, value in share.items()}

@@ -76,9 +76,7 @@ def measure(confidences: np.ndarray, hits: np.ndarray, *, bootstrap_samples: int
     weights = np.concatenate(list(photo_weights(n, bootstrap_samples, seed)))
     auroc = None
     if 0 < hits.sum() < n:
-        both = [rows for rows in weights if 0 < hits @ rows < rows.sum()]
-        draws = np.array([roc_auc_score(hits, confidences, sample_weight=rows) for rows in both])
-        auroc = estimate(float(roc_auc_score(hits, confidences)), draws, n)
+        auroc = estimate(float(roc_auc_score(hits, confidences)), _aurocs(confidences, hits, weights), n)
     return {
         "accuracy_at": {
             str(share): _answered(confidences, hits, threshold_at(confidences, share)) for share in COVERAGES
@@ -142,6 +140,20 @@ def _answered(confidences: np.ndarray, hits: np.ndarray, threshold: float) -> Es
 def _share(successes: int, n: int) -> Estimate:
     low, high = wilson_interval(successes / n, n)
     return {"value": successes / n, "low": min(low, successes / n), "high": max(high, successes / n), "n": n}
+
+
+def _aurocs(confidences: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUROC of samples of the photos, given how often each (B, photos) is in them: (B,); NaN where it is undefined.
+
+    As scikit-learn's `roc_auc_score` with sample weights, which takes one sample at a time.
+    """
+    order = np.argsort(confidences, kind="stable")
+    starts = np.unique(confidences[order], return_index=True)[1]
+    right = np.add.reduceat(weights[:, order] * hits[order], starts, axis=1)
+    wrong = np.add.reduceat(weights[:, order] * ~hits[order], starts, axis=1)
+    below = np.cumsum(wrong, axis=1) - wrong / 2  # wrong answers with less confidence, equal ones by half
+    with np.errstate(invalid="ignore"):
+        return (right * below).sum(axis=1) / (right.sum(axis=1) * wrong.sum(axis=1))
 
 
 def _areas(confidences: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> np.ndarray:

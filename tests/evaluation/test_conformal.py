@@ -14,6 +14,7 @@ from carseg_lib.evaluation.conformal import (
     expected_coverage,
     prediction_sets,
 )
+from carseg_lib.evaluation.tables import probability_columns
 from tests.helpers.probabilities import make_predictions
 
 SAMPLING = {"bootstrap_samples": 100, "seed": 0}
@@ -77,6 +78,17 @@ def test_the_table_of_a_run():
     assert ((rows["coverage_low"] <= rows["coverage"]) & (rows["coverage"] <= rows["coverage_high"])).all()
     with pytest.raises(CarsegError, match=r"predictions\.csv has no test photos"):
         conformal_sets(predictions[predictions["split"] != "test"], BODY_TYPES, **SAMPLING)
+
+
+def test_sets_of_one_size_have_a_width_by_wilson():
+    predictions = make_predictions({"validation": 300, "test": 100})
+    predictions["body_type"] = predictions["predicted"]
+    columns = probability_columns(BODY_TYPES)
+    predictions[columns] = 0.9 * np.eye(4)[pd.Index(BODY_TYPES).get_indexer(predictions["predicted"])]
+    rows = conformal_sets(predictions, BODY_TYPES, **SAMPLING)
+    whole = rows[rows["group"] == "all"].iloc[0]
+    assert whole["coverage"] == whole["size"] == whole["single"] == 1
+    assert (whole["size_low"], whole["size_high"]) == pytest.approx((0.963, 1.037), abs=1e-3)  # z² / (n + z²)
 
 
 def test_a_type_with_too_few_photos_is_always_in_the_set():

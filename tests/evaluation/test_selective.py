@@ -47,6 +47,15 @@ def test_the_area_is_that_of_the_mean_over_all_orders_of_ties(photos):
     assert curve["n"].iloc[-1] == len(hits) and curve["accuracy"].iloc[-1] == pytest.approx(hits.mean())
 
 
+def test_the_aurocs_of_samples_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    confidences, hits = rng.integers(0, 12, 50) / 12, rng.random(50) < 0.7
+    weights = rng.multinomial(50, np.full(50, 1 / 50), 20)
+    theirs = [roc_auc_score(hits, confidences, sample_weight=rows) for rows in weights]
+    assert selective._aurocs(confidences, hits, weights) == pytest.approx(theirs)
+    assert np.isnan(selective._aurocs(SURE, np.ones(5, bool), np.ones((1, 5), int)))[0]
+
+
 def test_a_threshold_answers_at_least_the_share():
     confidences = np.arange(10) / 10
     assert threshold_at(confidences, 0.9) == 0.1 and threshold_at(confidences, 1.0) == 0.0

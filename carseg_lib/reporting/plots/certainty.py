@@ -133,7 +133,7 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
     panels = figure.subplots(1, 2 * len(levels), sharey=True, width_ratios=[3, 2] * len(levels))
     for k, level in enumerate(levels):
         coverage, size = panels[2 * k : 2 * k + 2]
-        coverage.axvline(level, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
+        coverage.axvline(level, color=style.INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1.5)
         for j, kind in enumerate((MARGINAL, PER_TYPE)):
             part = rows[(rows["level"] == level) & (rows["kind"] == kind)]
             y = np.array([groups.index(group) for group in part["group"]]) + 0.26 * (j - 0.5)
@@ -142,7 +142,8 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
                 axes.hlines(y, part[f"{name}_low"], part[f"{name}_high"], color=tone, linewidth=2, alpha=0.5)
                 axes.plot(part[name], y, "o", color=tone)
         coverage.set_title(f"{percent(level, 0)} promised")
-        size.set_xlim(left=0)
+        coverage.set_xlim(max(0.0, rows["coverage_low"].min() - 0.02), 1.02)
+        size.set_xlim(0, rows["size_high"].max() + 0.1)
         style.percent_axis(coverage.xaxis, "coverage")
         size.set_xlabel("types a set")
         for axes in (coverage, size):
@@ -162,11 +163,12 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
     note = (
         f"Thresholds from {calibration:,} validation photos, measured on {int(of_all['n'].iloc[0]):,} test photos; "
         "line: 95% interval; dashed: the promise, which holds on average if both are drawn alike. "
-        + " ".join(
-            f"At {percent(row.level, 0)}, {percent(row.expected_low, 0)}–{percent(row.expected_high, 0)} was to be "
-            f"expected for all photos."
+        + "Expected of all photos: "
+        + ", ".join(
+            f"{percent(row.expected_low, 0)} to {percent(row.expected_high, 0)} if {percent(row.level, 0)} is promised"
             for row in of_all.itertuples()
         )
+        + "."
     )
     words = "; ".join(
         f"{row.kind}, {percent(row.level, 0)}, {row.group}: coverage {percent(row.coverage)}, {row.size:.2f} types"
