@@ -79,7 +79,7 @@ def test_planted_flips_are_found_by_cross_validation_on_features():
     assert likely.sum(1) == pytest.approx(1) and (likely.argmax(1) == labels).mean() > 0.97
     proof = prove_on_flips(labels, features=features, types=4, seeds=range(3))
     assert proof["flipped"].eq(8).all() and proof["n"].eq(400).all()
-    assert proof["recall"].min() >= 0.75 and proof["precision"].min() >= 0.6
+    assert proof["recall"].min() >= 0.6 and proof["precision"].min() >= 0.8
     assert (proof["found"] <= proof["doubted"]).all() and (proof["corrected"] <= proof["found"]).all()
     blind = prove_on_flips(labels, features=np.random.default_rng(0).normal(size=(400, 20)), types=4, seeds=[0])
     assert blind["precision"][0] < 0.2
@@ -91,7 +91,7 @@ def test_planted_flips_are_found_by_the_models_probabilities():
     sharp["body_type"] = sharp["predicted"]  # a model that is always right
     proof = prove_on_predictions(sharp, BODY_TYPES, seeds=range(4))
     assert proof["n"].eq(700).all() and proof["flipped"].eq(14).all()
-    assert proof["recall"].mean() > 0.8 and proof["precision"].mean() > 0.8 and proof["doubted_before"].max() == 0
+    assert proof["recall"].mean() > 0.65 and proof["precision"].mean() > 0.9 and proof["doubted_before"].max() == 0
     with pytest.raises(ValueError, match="the probabilities or the features"):
         prove_on_flips(np.zeros(4, int), types=2)
 
