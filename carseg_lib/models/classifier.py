@@ -75,7 +75,8 @@ class ImageClassifier(nn.Module):
 
         Returns:
             In training mode (loss, []); in evaluation mode (loss if there are targets, else {}, detections): for each
-            photo one box, the whole photo (1, 4), its class (1,) and the class's probability (1,).
+            photo one box, the whole photo (1, 4), its class (1,), the class's probability (1,), and those of all
+            body types (1, types).
         """
         with autocast(self.config.precision, images.device):
             logits = self._logits(images)
@@ -88,8 +89,9 @@ class ImageClassifier(nn.Module):
                 likely = (likely + self._logits(images.flip(3)).softmax(1)) / 2
         score, label = likely.max(1)
         frame = images.new_tensor([[0.0, 0.0, images.shape[3], images.shape[2]]])
+        columns = {"labels": label + 1, "scores": score, "probabilities": likely}
         return losses, [
-            {"boxes": frame, "labels": label[i, None] + 1, "scores": score[i, None]} for i in range(len(images))
+            {"boxes": frame} | {name: values[i, None] for name, values in columns.items()} for i in range(len(images))
         ]
 
     def loss_counts(self) -> dict[str, int]:

@@ -47,6 +47,7 @@ def test_its_detection_is_the_photo_and_its_loss_is_cross_entropy():
         assert one["boxes"].tolist() == [[0, 0, 96, 64]]
         assert int(one["labels"]) == int(of_photo.argmax()) + 1
         assert float(one["scores"]) == pytest.approx(float(of_photo.max()), rel=1e-5)
+        torch.testing.assert_close(one["probabilities"][0], of_photo)
     right = (logits.argmax(1) == torch.tensor([0, 3, 1])).sum()
     correct, of = model.class_counts()
     assert (int(correct), int(of)) == (int(right), 3) and model.loss_counts()["regions"] == 3
