@@ -89,20 +89,21 @@ def photo_count(catalogue: Catalogue, split: str, wanted: int, setting: str, giv
 def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
     """A run's photos with splits, kept in a folder of `folder`.
 
-    They are read again if they, their classes, or the code that reads them change. Data without splits are split by the
-    seed.
+    They are read again if they, their classes, the way they are split, or the code that reads them change. Data without
+    splits are split by the seed.
     """
-    place, classes = locate_photos(config.data.source), config.data.classes
-    folder = folder / hashlib.sha256(os.fsencode(place) + classes.text.encode()).hexdigest()[:12]
+    place, classes, by = locate_photos(config.data.source), config.data.classes, config.data.split_by
+    folder = folder / hashlib.sha256(os.fsencode(place) + f"{classes.text} {by}".encode()).hexdigest()[:12]
     made_from = {
         "data": stat_fingerprint(place),
         "classes": classes.text,
+        "split_by": by,
         "seed": seed,
         "code": code_digest(CATALOGUING),
     }
     note = folder / "made_from.json"
     if not note.is_file() or files.read_json(note) != made_from:
-        assign_splits(load_catalogue(place, classes), seed).save(folder)
+        assign_splits(load_catalogue(place, classes), seed, by).save(folder)
         files.write_json(note, made_from)
     return Catalogue.load(folder)
 
