@@ -17,7 +17,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.fingerprint import stat_fingerprint
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.locate import locate_photos
-from carseg_lib.data.splits import assign_splits
+from carseg_lib.data.splits import assign_splits, linked_groups
 from carseg_lib.experiments.plan import MONITOR
 
 NOT_SAMPLED = "not sampled"
@@ -58,6 +58,34 @@ def trial_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
         raise CarsegError(f"{source.root}: among {photos} training photos is no {absent[0]}; ask for more.")
     watched = nested_stratified_sample(source.split("validation").photos, MONITOR, seed)
     return _only(source, pd.concat([chosen.photo_id, watched.photo_id]))
+
+
+def group_folds(catalogue: Catalogue, folds: int, seed: int) -> pd.Series:
+    """Divide the groups of a catalogue into parts that are alike in their types.
+
+    Args:
+        catalogue: its photos of no known group, and linked groups, count as one group each; see `splits.linked_groups`.
+        folds: number of parts, from 2.
+        seed: of the division.
+
+    Returns:
+        The part (int, from 0) of each photo's group, by photo_id.
+
+    Raises:
+        CarsegError: a type has fewer groups than there are parts.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
+
+    photos = catalogue.photos.sort_values("photo_id")
+    units = linked_groups(photos)
+    for body_type, number in units.groupby(photos.body_type).nunique().items():
+        if number < folds:
+            raise CarsegError(f"{catalogue.root}: {body_type} has {number} groups; set folds to {number} or fewer.")
+    fold_of = pd.Series(0, index=photos.photo_id)
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for fold, (_, members) in enumerate(dealer.split(photos, photos.body_type, units)):
+        fold_of.iloc[members] = fold
+    return fold_of
 
 
 def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:

@@ -1,4 +1,4 @@
-"""Commands of the experiments: sim-to-real, ablation, benchmark."""
+"""Commands of the experiments: sim-to-real, ablation, generalisation, benchmark."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ def ablation(data: str, classes: str, run: str, device: str, set: str) -> None:
     print(f"done: {shown(run_ablation(plan))}")
 
 
+@click.command("generalisation", cls=CarsegCommand, help="measure on groups never seen, and draw a learning curve")
+@variables("data", "classes", "profile", "run", "seed", "device", "nproc", "set")
+def generalisation(data: str, profile: str, run: str, set: str, **options: str) -> None:
+    """Measure on groups never seen, and by the number of training photos."""
+    from carseg_lib.experiments.generalisation import config
+
+    plan = config.create_plan(
+        data,
+        run,
+        profile or "quick",
+        profiles.parse_overrides(set),
+        seed=options["seed"] or "0",
+        device=options["device"] or "auto",
+        num_processes=options["nproc"] or "1",
+        classes=options["classes"],
+    )
+    from carseg_lib.experiments.generalisation.run import run_generalisation
+
+    print(f"done: {shown(run_generalisation(plan))}")
+
+
 @click.command("benchmark", cls=CarsegCommand, help="measure carseg beside torchvision's Mask R-CNN")
 @variables("data", "classes", "profile", "device", "set")
 def benchmark(data: str, classes: str, profile: str, device: str, set: str) -> None:
@@ -53,4 +74,4 @@ def benchmark(data: str, classes: str, profile: str, device: str, set: str) -> N
     print(f"done: {shown(run_benchmark(profile or 'quick', data, device or 'auto', plan, classes=classes))}")
 
 
-COMMANDS = (sim2real, ablation, benchmark)
+COMMANDS = (sim2real, ablation, generalisation, benchmark)
