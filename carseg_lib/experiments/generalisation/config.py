@@ -23,9 +23,11 @@ USUAL = "usual"  # the group of trials on photos of all groups, as many as a tra
 
 
 def _shares(name: str, text: str) -> tuple[Fraction, ...]:
+    if text == "none":
+        return ()
     found = tuple(Fraction(part) for part in text.split() if re.fullmatch(r"1|1/[1-9]\d{0,2}", part))
     if len(found) != len(text.split()) or sorted(set(found)) != list(found):
-        raise CarsegError(f"SET: {name} = {text!r}: write rising shares of the photos, as in shares='1/8 1/4 1/2 1'.")
+        raise CarsegError(f"SET: {name} = {text!r}: write rising shares, as in shares='1/8 1/4 1/2 1', or none.")
     return found
 
 
