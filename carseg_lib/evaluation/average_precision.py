@@ -81,16 +81,22 @@ def average_precision(
     draws = [resampled_ap(matches, weights) for weights in photo_weights(n, bootstrap_samples, seed, of_photos)]
     few = half_weights(n, max(2, bootstrap_samples // _SAMPLES_A_HALF), seed, of_photos)
     halves = [resampled_ap(matches, weights) for weights in few]
-    samples = tuple(np.concatenate(parts) for parts in (draws, halves))  # (B, 10, C) and (H, 10, C)
-    names = {"AP": slice(None), "AP50": slice(0, 1), "AP75": slice(5, 6)}
-    per_type: dict[str, dict] = {}
-    for c, (body_type, value) in enumerate(values["per_type"].items()):
-        of_type, instances = (part[:, :, c].mean(axis=1) for part in samples), int(matches[c].truths.sum())
-        per_type[body_type] = {"AP": None if value is None else _estimate(value, *of_type, instances)}
+    drawn, halved = np.concatenate(draws), np.concatenate(halves)  # (B, 10, C) and (H, 10, C)
+
+    def of_types(name: str, thresholds: slice) -> Estimate:
+        means = (_mean_over_types(part)[:, thresholds].mean(axis=1) for part in (drawn, halved))
+        return _estimate(values[name], *means, n=n)
+
+    def of_type(c: int, value: float | None) -> Estimate | None:
+        parts = (part[:, :, c].mean(axis=1) for part in (drawn, halved))
+        return None if value is None else _estimate(value, *parts, n=int(matches[c].truths.sum()))
+
     return {
-        name: _estimate(values[name], *(_mean_over_types(part)[:, at].mean(axis=1) for part in samples), n)
-        for name, at in names.items()
-    } | {"per_type": per_type}
+        "AP": of_types("AP", slice(None)),
+        "AP50": of_types("AP50", slice(0, 1)),
+        "AP75": of_types("AP75", slice(5, 6)),
+        "per_type": {t: {"AP": of_type(c, value)} for c, (t, value) in enumerate(values["per_type"].items())},
+    }
 
 
 def _mean_over_types(samples: np.ndarray) -> np.ndarray:
@@ -99,7 +105,7 @@ def _mean_over_types(samples: np.ndarray) -> np.ndarray:
         return np.nansum(samples, axis=2) / np.isfinite(samples[:, :1]).sum(axis=2)
 
 
-def _estimate(value: float, draws: np.ndarray, halves: np.ndarray, n: int) -> Estimate:
+def _estimate(value: float, draws: np.ndarray, halves: np.ndarray, *, n: int) -> Estimate:
     """An AP with its interval, see the module.
 
     Args:
