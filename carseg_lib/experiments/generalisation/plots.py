@@ -54,7 +54,7 @@ def groups_figure(results: Mapping[str, Any]) -> AccessibleFigure:
     every = rows[0]
     note = (
         f"n = {every['photos']:,} validation photos of {every['groups']:,} groups; never seen less seen: "
-        f"{points(every['unseen_less_seen'])} points. Bars: 95% intervals, whole groups resampled."
+        f"{points(every['unseen_less_seen'])} points. Bars: 95% intervals over whole groups, not over trainings."
     )
     texts = [", ".join(f"{kind} {percent(row[kind]['value'])}" for kind in kinds) for row in rows]
     found = "; ".join(f"{row['body_type']}: {text}" for row, text in zip(rows, texts, strict=True))

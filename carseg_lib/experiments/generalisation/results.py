@@ -13,7 +13,8 @@ from carseg_lib.core import files
 from carseg_lib.core.formatting import DASH, markdown_table, points
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.splits import linked_groups
-from carseg_lib.evaluation.bootstrap import Estimate, estimate, photo_weights
+from carseg_lib.evaluation.bootstrap import Estimate, mean_estimate
+from carseg_lib.evaluation.clusters import share_estimate
 from carseg_lib.evaluation.paired import per_photo
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.experiments.generalisation.config import READERS, USUAL, GeneralisationPlan
@@ -23,32 +24,35 @@ from carseg_lib.experiments.trials import Experiment, Trial
 ALL = "all"  # the row of all body types
 
 
-def grouped_estimate(
-    values: np.ndarray, groups: np.ndarray, *, bootstrap_samples: int, seed: int, least: float = 0.0
-) -> Estimate:
-    """The mean of one value per photo; the interval is the bootstrap over whole groups.
-
-    Photos of one group are alike, so that they are drawn together: as many groups as there are, with replacement, and
-    the mean over all photos of those drawn (the cluster bootstrap, Davison and Hinkley 1997, section 3.8). With few
-    groups it is too narrow.
+def grouped_share(values: np.ndarray, groups: Sequence[str], *, bootstrap_samples: int, seed: int) -> Estimate:
+    """A share of photos that are right; photos of one group are not counted as independent.
 
     Args:
-        values: float array (n,), each from `least` to 1.
-        groups: whole numbers (n,).
+        values: float array (n,): 0 or 1 of one training, the mean of several.
+        groups: of the photos, see `evaluation.bootstrap.group_numbers`.
+        bootstrap_samples: draws, where a value is neither 0 nor 1.
+        seed: the same seed gives the same interval.
+    """
+    if np.isin(values, (0, 1)).all():
+        return share_estimate(values == 1, groups)
+    return mean_estimate(values, bootstrap_samples=bootstrap_samples, seed=seed, groups=groups)
+
+
+def grouped_difference(
+    before: np.ndarray, after: np.ndarray, groups: Sequence[str], *, bootstrap_samples: int, seed: int
+) -> Estimate:
+    """The mean of `after` less `before`, photo by photo, -1..1; whole groups are resampled.
+
+    Args:
+        before: float array (n,), each 0..1.
+        after: float array (n,), the same photos in the same order.
+        groups: of the photos, see `evaluation.bootstrap.group_numbers`.
         bootstrap_samples: draws.
         seed: the same seed gives the same interval.
-        least: 0 for a share, -1 for a difference.
-
-    Returns:
-        An estimate {"value", "low", "high", "n"}.
     """
-    _, group = np.unique(groups, return_inverse=True)
-    scaled = (values - least) / (1 - least)  # an estimate lies between 0 and 1
-    size, total = np.bincount(group), np.bincount(group, weights=scaled)
-    draws = [drawn @ total / (drawn @ size) for drawn in photo_weights(len(size), bootstrap_samples, seed)]
-    found = estimate(float(scaled.mean()), np.concatenate(draws), len(size))  # where no draw differs, n is of groups
-    shares = {key: least + (1 - least) * value for key, value in found.items() if key != "n"}
-    return shares | {"n": len(values)}
+    halved = (1 + after - before) / 2  # an estimate lies between 0 and 1
+    found = mean_estimate(halved, bootstrap_samples=bootstrap_samples, seed=seed, groups=groups)
+    return {key: value if key == "n" else 2 * value - 1 for key, value in found.items()}
 
 
 def write_generalisation_results(
@@ -74,13 +78,13 @@ def write_generalisation_results(
         groups_known: groups of the photos that measured, and photos without any;
         unseen: body_type ("all" first), photos, groups (numbers); estimates: unseen, seen, usual, unseen_less_seen,
             unseen_less_usual, the last three None until they are measured. Empty until every part was left out once.
-        Their intervals are over groups; photos of no known group count as a group each.
+        Their intervals are over groups, not over trainings; photos of no known group count as a group each.
     """
     described = plan.described(*READERS) | {"shares": [str(share) for share in plan.shares], "data": eval_dataset.name}
     curve_groups = list(dict.fromkeys(trial.group for trial in trials if trial.metadata["question"] == "curve"))
     results = write_results(experiment, eval_dataset, pairwise(curve_groups), described, trials)
     sampling = {"bootstrap_samples": trials[0].run.config.eval.bootstrap_samples, "seed": experiment.seed}
-    units = linked_groups(eval_dataset.photos).to_numpy()
+    units = linked_groups(eval_dataset.photos).to_numpy().astype(str)
     known = (eval_dataset.photos.group != "").to_numpy()
     correct: dict[str, np.ndarray] = {}
     for group in dict.fromkeys(trial.group for trial in trials):
@@ -88,19 +92,18 @@ def write_generalisation_results(
         tables = [read_predictions(experiment.folder_of(trial) / "predictions.csv") for trial in of_group]
         found = per_photo(tables, "accuracy")
         assert found is not None, "every photo is right or wrong"
-        correct[group] = found
+        correct[group] = found.mean(axis=0)
     first = {trial.group: trial for trial in reversed(trials)}
     rows = {row["group"]: row for row in results["groups"]}
     curve = []
     for before, group in zip([None, *curve_groups], curve_groups, strict=False):
-        gained = None if before is None else correct[group] - correct[before]
         curve.append(
             {
                 "photos": first[group].photos,
                 "share": first[group].metadata["share"],
                 "trainings": rows[group]["trainings"],
-                "accuracy": grouped_estimate(correct[group], units, **sampling),
-                "gain": None if gained is None else grouped_estimate(gained, units, least=-1.0, **sampling),
+                "accuracy": grouped_share(correct[group], units, **sampling),
+                "gain": before and grouped_difference(correct[before], correct[group], units, **sampling),
             }
         )
     folds = {group: trial.metadata["without_fold"] for group, trial in first.items()}
@@ -148,18 +151,21 @@ def _unseen_row(
     seen = (np.where(own, 0, correct).sum(axis=0) / (len(correct) - 1))[chosen]
     groups = units[chosen]
 
-    def difference(other: np.ndarray) -> Estimate:
-        return grouped_estimate(unseen - other, groups, least=-1.0, **sampling)
+    def share(values: np.ndarray) -> Estimate:
+        return grouped_share(values, groups, **sampling)
+
+    def less(other: np.ndarray) -> Estimate:
+        return grouped_difference(other, unseen, groups, **sampling)
 
     return {
         "body_type": body_type,
         "photos": int(chosen.sum()),
         "groups": len(np.unique(groups)),
-        "unseen": grouped_estimate(unseen, groups, **sampling),
-        "seen": grouped_estimate(seen, groups, **sampling),
-        "usual": None if usual is None else grouped_estimate(usual[chosen], groups, **sampling),
-        "unseen_less_seen": difference(seen),
-        "unseen_less_usual": None if usual is None else difference(usual[chosen]),
+        "unseen": share(unseen),
+        "seen": share(seen),
+        "usual": None if usual is None else share(usual[chosen]),
+        "unseen_less_seen": less(seen),
+        "unseen_less_usual": None if usual is None else less(usual[chosen]),
     }
 
 
@@ -181,7 +187,7 @@ def _texts(results: dict[str, Any]) -> list[str]:
         texts += [
             "## Groups never seen\n\nAccuracy on validation photos whose group (car model, scene) no training photo "
             "shows, beside networks that were trained on as many photos and have seen it, and beside one that was "
-            "trained on as many photos of all groups. Intervals: 95%, whole groups resampled.",
+            "trained on as many photos of all groups. Intervals: 95%, over whole groups, not over trainings.",
             markdown_table(header, cells),
         ]
     if rows := results["curve"]:
@@ -191,7 +197,7 @@ def _texts(results: dict[str, Any]) -> list[str]:
             for row in rows
         ]
         known = results["groups_known"]["groups"]
-        over = "whole groups resampled" if known else "photos resampled; no groups are known"
+        over = "over whole groups" if known else "over photos; no groups are known"
         texts.append(f"## Learning curve\n\nThe recipe's epochs at each point. Intervals: 95%, {over}.")
         texts.append(markdown_table(columns, cells))
     return [*texts, "## All trainings"]
