@@ -24,7 +24,7 @@ SHELL := /bin/bash
 ## OUT=folder        for render-dataset and export: the folder to write
 ## REAL=folder       for sim2real and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
-## JOBS=2            for readings, ablation and sim2real: trainings side by side
+## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
 ## N=590             for audit: photos of the report, if known
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it

@@ -46,7 +46,7 @@ class GroupExperiment(Experiment):
         if fold is None:
             return super().training_set(trial)
         source = self.catalogue(trial.run.config)
-        return trial_dataset(without_fold(source, self.fold_of, fold), trial.photos, trial.seed)
+        return trial_dataset(without_fold(source, self.fold_of, fold), trial.photos, trial.seed, trial.watched)
 
 
 def without_fold(source: Catalogue, fold_of: pd.Series, fold: int) -> Catalogue:
@@ -89,7 +89,7 @@ def run_generalisation(plan: GeneralisationPlan) -> Path:
         eval_dataset = eval_images(source, plan.validation_photos, experiment.seed)
         trials = planned_trials(plan, len(source.split("train").photos), left)
         write = functools.partial(write_generalisation_results, plan, experiment, eval_dataset, fold_of)
-        run_trials(trials, experiment, eval_dataset, write)
+        run_trials(trials, experiment, eval_dataset, write, plan.jobs)
         results = files.read_json(plan.folder / "results.json")
         for name, draw in (("curve", curve_figure), ("unseen", groups_figure)):
             if results[name]:
