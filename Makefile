@@ -108,7 +108,7 @@ certainty: ## calibration, corruptions, unseen models and doubtful labels of a r
 ##@ Experiments
 sim2real: ## train on rendered cars, measure on the photographs of REAL: reports/sim2real/index.html
 ablation: ## train the variants of notebooks/ablations.yaml: reports/ablation/results.md; resumes
-generalisation: ## measure on groups (car models) never seen, and by training photos: reports/generalisation/; resumes
+generalisation: ## measure on car models never seen, and by training photos: reports/generalisation/; resumes
 benchmark: ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
 
 ##@ Development

@@ -30,7 +30,7 @@ def sim2real(
         device=options["device"] or "auto",
         num_processes=options["nproc"] or "1",
         classes=options["classes"],
-        jobs=_jobs(options["jobs"]),
+        jobs=_jobs(jobs),
     )
     print(f"done: {shown(run_sim2real(plan))}")
 
