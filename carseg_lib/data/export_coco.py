@@ -86,7 +86,7 @@ def _annotation(
     width, height = size
     box = [car["x1"], car["y1"], car["x2"] - car["x1"], car["y2"] - car["y1"]]
     quality = car["mask_quality"]
-    annotation = {
+    annotation: dict[str, Any] = {
         "id": number,
         "image_id": image_id,
         "category_id": category_id,
