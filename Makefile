@@ -24,7 +24,7 @@ SHELL := /bin/bash
 ## OUT=folder        for render-dataset and export: the folder to write
 ## REAL=folder       for sim2real and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
-## JOBS=2            for readings, ablation and sim2real: trainings side by side
+## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
 ## N=590             for audit: photos of the report, if known
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
@@ -32,7 +32,7 @@ SHELL := /bin/bash
 VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET IMAGES NUM_IMAGES REALISM OUT REAL SYNTHETIC JOBS \
 	TABLE N HEADLINE PYTHON
 COMMANDS := report check-reference update-reference show-config lab inspect export predict eval-annotator \
-	train-segmenter audit readings certainty ablation sim2real benchmark
+	train-segmenter audit readings certainty ablation generalisation sim2real benchmark
 TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-dataset setup-rendering \
 	setup test test-slow check lint typecheck format coverage docs lock clean help
 .PHONY: $(TARGETS)
@@ -108,6 +108,7 @@ certainty: ## calibration, corruptions, unseen models and doubtful labels of a r
 ##@ Experiments
 sim2real: ## train on rendered cars, measure on the photographs of REAL: reports/sim2real/index.html
 ablation: ## train the variants of notebooks/ablations.yaml: reports/ablation/results.md; resumes
+generalisation: ## measure on car models never seen, and by training photos: reports/generalisation/; resumes
 benchmark: ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
 
 ##@ Development

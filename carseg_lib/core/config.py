@@ -39,6 +39,11 @@ class DataConfig(_Part):
     classes: ClassMap = _setting(
         ClassMap(), "the body types in order, with their other names; or the type folders' names"
     )
+    split_by: Literal["photo", "group"] = _setting(
+        "photo",
+        "photo: the data's own splits, missing ones cut photo by photo; group: all photos divided anew, so that no "
+        "group (car model, scene) stands in two splits",
+    )
 
 
 class PseudoLabelConfig(_Part):

@@ -33,6 +33,7 @@ PHOTO_COLUMNS = {
     "file_sha256": "str",
     "pixel_sha256": "str",  # of the decoded RGB
     "phash": "str",  # 16 hex digits
+    "group": "str",  # photos of one car model, or of one scene, are not independent; "" where none is known
 }
 INSTANCE_COLUMNS = {
     "photo_id": "str",
@@ -90,7 +91,8 @@ class Catalogue:
     def fingerprint(self) -> str:
         """sha256 (hex) over the photos' names and contents, splits, types, boxes, masks and parameters.
 
-        It does not depend on where the photos are, nor on the order of the rows.
+        It does not depend on where the photos are, nor on the order of the rows, nor on the groups: no training and no
+        prediction sees them, and the splits that they decide are in it.
         """
         cars: dict[str, list[str]] = {}
         for row in self.instances[["photo_id", "body_type", "x1", "y1", "x2", "y2", "mask"]].itertuples(index=False):
@@ -103,6 +105,11 @@ class Catalogue:
             known = self.parameters[sorted(self.parameters.columns)]
             lines += [json.dumps([*known.columns, *row]) for row in known.itertuples(index=False, name=None)]
         return files.sha256_text("\n".join([json.dumps(self.body_types), *sorted(lines)]))
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether the group of any photo is known."""
+        return bool((self.photos["group"] != "").any())
 
     def split(self, name: str) -> Catalogue:
         """The same catalogue with the photos of one split only.
@@ -196,6 +203,7 @@ class Catalogue:
             "body_types": list(self.body_types),
             "parameters": {name: str(dtype) for name, dtype in self.parameters.dtypes.items()},
             "fingerprint": self.fingerprint,
+            "groups": self._groups_digest,
         }
         files.write_json(folder / "catalogue.json", description)
 
@@ -211,7 +219,7 @@ class Catalogue:
             catalogue = cls(
                 name=description["name"],
                 root=Path(os.path.normpath(folder.absolute() / description["root"])),
-                photos=read_table(folder / "photos.csv", PHOTO_COLUMNS),
+                photos=read_table(folder / "photos.csv", PHOTO_COLUMNS, {"group": ""}),
                 instances=read_table(folder / "instances.csv", INSTANCE_COLUMNS),
                 excluded=read_table(folder / "excluded.csv", EXCLUDED_COLUMNS),
                 parameters=read_table(folder / "parameters.csv", description["parameters"])
@@ -224,9 +232,14 @@ class Catalogue:
             raise CarsegError(f"{missing}: there is no such file; run 01_data_exploration first") from None
         except (ValueError, KeyError, TypeError) as error:
             raise CarsegError(f"{folder}: not a saved catalogue ({error}); delete the folder and rerun") from None
-        if catalogue.fingerprint != description["fingerprint"]:
+        groups = description.get("groups", catalogue._groups_digest)  # saved before there were any
+        if (catalogue.fingerprint, catalogue._groups_digest) != (description["fingerprint"], groups):
             raise CarsegError(f"{folder}: the tables were changed after they were saved; delete the folder and rerun")
         return catalogue
+
+    @property
+    def _groups_digest(self) -> str:
+        return files.sha256_text("\n".join(sorted(self.photos["photo_id"] + "/" + self.photos["group"])))
 
     def _with_photos(self, photos: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:
         """The same catalogue with some of its photos, and their rows of the other tables."""
@@ -248,8 +261,13 @@ def _from(folder: Path, root: Path) -> str:
     return os.path.relpath(root, folder.absolute()) if root.is_relative_to(reports) else str(root)
 
 
-def read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
+def read_table(path: Path, columns: dict[str, str], added: dict[str, str] | None = None) -> pd.DataFrame:
     """A table, with columns of these dtypes, that `Catalogue.save` or `files.write_csv` wrote.
+
+    Args:
+        path: The file.
+        columns: Names and dtypes, in order.
+        added: Columns, the last ones, that former tables lack, with the value that these have there.
 
     Raises:
         FileNotFoundError: there is none.
@@ -257,6 +275,9 @@ def read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:
     """
     numbers = {name: [""] for name, dtype in columns.items() if dtype == "float64"}
     read = pd.read_csv(path, dtype=columns, keep_default_na=False, na_values=numbers)
+    for name, value in (added or {}).items():
+        if name not in read:
+            read[name] = pd.Series(value, read.index, dtype=columns[name])
     if list(read.columns) != list(columns):
         raise ValueError(f"{path.name} has the columns {', '.join(read.columns)}")
     return read

@@ -48,8 +48,8 @@ def export_coco(dataset_folder: Path, rejected_masks: Path, folder: Path) -> Pat
 def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict[str, Any]:
     """The content of the COCO file of one split.
 
-    An annotation has the attributes `rejected`, `mask_origin` and `mask_quality` (None of a mask that was given). Ids
-    count photos and cars from 1, in the order of the photos' names.
+    An annotation has the attributes `rejected`, `mask_origin` and `mask_quality` (None of a mask that was given), and
+    `group` where the photo's is known. Ids count photos and cars from 1, in the order of the photos' names.
 
     Args:
         dataset: A catalogue with splits.
@@ -63,7 +63,8 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict
     sizes |= {photo_id: read_photo(dataset.root / photo_id).size for photo_id in out["photo_id"].unique()}
     ids = {photo_id: i for i, photo_id in enumerate(sorted(sizes), start=1)}
     cars = pd.concat([part.instances.assign(rejected=False), out.assign(rejected=True)])
-    cars = cars.sort_values("photo_id", kind="stable")
+    groups = dataset.photos.set_index("photo_id")["group"]
+    cars = cars.assign(group=cars["photo_id"].map(groups).fillna("")).sort_values("photo_id", kind="stable")
     classes = {body_type: i for i, body_type in enumerate(dataset.body_types, start=1)}
     return {
         "info": {"description": f"{dataset.name}, {split}"},
@@ -85,7 +86,7 @@ def _annotation(
     width, height = size
     box = [car["x1"], car["y1"], car["x2"] - car["x1"], car["y2"] - car["y1"]]
     quality = car["mask_quality"]
-    annotation = {
+    annotation: dict[str, Any] = {
         "id": number,
         "image_id": image_id,
         "category_id": category_id,
@@ -98,6 +99,8 @@ def _annotation(
             "mask_quality": None if pd.isna(quality) else round(float(quality), 4),
         },
     }
+    if car["group"]:
+        annotation["attributes"]["group"] = car["group"]
     if car["mask"]:
         annotation["segmentation"] = {"size": [height, width], "counts": car["mask"]}
         annotation["area"] = mask_area(car["mask"], height, width)

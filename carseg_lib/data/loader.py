@@ -19,7 +19,7 @@ import pandas as pd
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.boxes import largest_instance
+from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue, table
 from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row, is_text
 from carseg_lib.data.formats.detect import detect_and_list
@@ -107,11 +107,8 @@ def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[d
         raise ImageError("link", "the link leaves the folder")
     info = inspect_image(path)
     cars = validate_instances(record, info)
-    row = {
-        "photo_id": record.photo_id,
-        "split": record.split,
-        "body_type": largest_instance(pd.DataFrame(cars)).body_type,
-    }
+    largest = record.annotations[int(box_areas(pd.DataFrame(cars)).to_numpy().argmax())]  # the car it is about
+    row = {"photo_id": record.photo_id, "split": record.split, "body_type": largest.body_type, "group": largest.group}
     return row | vars(info), cars
 
 

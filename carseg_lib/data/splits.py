@@ -1,16 +1,25 @@
 """The assignment of photos to training, validation and test.
 
-Splits of the data are kept, with one exception: a photo with the same pixels as one of a later split (train,
+By photo, splits of the data are kept, with one exception: a photo with the same pixels as one of a later split (train,
 validation, test) is excluded. Splits that the data lack are taken from the training photos in the paper's proportions,
-type by type, duplicates together.
+type by type, duplicates together. Photos of one group, a car model say, may then be in all splits, and the accuracy is
+one on models that were seen in training.
+
+By group, all photos are divided anew, so that a group is in one split: the accuracy is one on models never seen.
 """
 
 from __future__ import annotations
 
+import functools
+import logging
 from dataclasses import replace
+from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
@@ -18,11 +27,17 @@ from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
 from carseg_lib.data.rounding import largest_remainders
 from carseg_lib.paper.claims import PAPER_COUNTS
 
+logger = logging.getLogger(__name__)
+
 DUPLICATE = "duplicate in another split"
+# The paper's proportions are nearly those of whole folds, 8 : 5 : 1. Fewer folds where a type has few groups.
+_MOST_FOLDS, _LEAST_FOLDS = 14, 3
 
 
-def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
+def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"] = "photo") -> Catalogue:
     """A catalogue with a split for every photo.
+
+    By photo:
 
     1. Photos without a split count as train. If train, validation and test then all have photos, they stay.
     2. Otherwise validation, test, or both are taken from train: the paper's 4957 : 2887 : 590 for train and the missing
@@ -32,14 +47,23 @@ def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
     3. A photo of train with the pixels of one in validation or test, and a photo of validation with those of one in
        test, moves to `excluded` with the reason "duplicate in another split".
 
+    By group, all photos are divided anew, whatever splits the data give, into splits of whole groups that are near the
+    paper's proportions in each type. Photos of no group count as a group each; duplicates, and the groups that they
+    link, stay together. What came of it is logged.
+
     Args:
         catalogue: A catalogue as loaded; its photos stay in their order.
         seed: Any integer from 0. The same photos and seed give the same splits, whatever the order of the rows.
+        by: "photo" or "group", as the setting `data.split_by`.
 
     Raises:
-        CarsegError: The data give splits but no train, a type has too few different photos to divide, or a split is
-            left without a type.
+        CarsegError: The data give splits but no train, a type has too few different photos or groups to divide, a split
+            is left without a type, or no group is known.
     """
+    if by == "group":
+        divided = replace(catalogue, photos=catalogue.photos.assign(split=_divide_groups(catalogue, seed)))
+        logger.info("%s", describe_division(catalogue, divided))
+        return divided
     splits = catalogue.photos["split"].replace("", "train")
     missing = [split for split in SPLITS if not (splits == split).any()]
     if "train" in missing:
@@ -53,7 +77,66 @@ def assign_splits(catalogue: Catalogue, seed: int) -> Catalogue:
         photos["split"] = photos["split"].where(photos["split"] != "train", _divide(catalogue, pool, missing, seed))
     catalogue = _without_copies(replace(catalogue, photos=photos.astype({"split": "str"})))
     _check(catalogue)
+    if shared := shared_groups(catalogue.photos):
+        logger.info("%s", describe_sharing(catalogue, shared))
     return catalogue
+
+
+def shared_groups(photos: pd.DataFrame) -> int:
+    """How many groups have photos in more than one split.
+
+    Args:
+        photos: A catalogue's photos, with splits.
+    """
+    known = photos[photos["group"] != ""]
+    return int((known.groupby("group")["split"].nunique() > 1).sum())
+
+
+def describe_sharing(catalogue: Catalogue, shared: int) -> str:
+    """A sentence on groups that are in more than one split.
+
+    Args:
+        catalogue: A catalogue with splits.
+        shared: Number of such groups.
+    """
+    known = catalogue.photos.loc[catalogue.photos["group"] != "", "group"].nunique()
+    return (
+        f"{shared:,} of {known:,} groups have photos in more than one split: the accuracy is one on groups that were "
+        "seen in training; SET=split_by=group keeps each in one split"
+    )
+
+
+def describe_division(catalogue: Catalogue, divided: Catalogue) -> str:
+    """A sentence on a division by group: groups a split, distance from the paper's proportions, photos that moved.
+
+    Args:
+        catalogue: The catalogue before, with the splits that the data give.
+        divided: The same photos with their new splits.
+    """
+    photos = divided.photos[divided.photos["group"] != ""]
+    numbers = photos.groupby("split")["group"].nunique()
+    given = catalogue.photos["split"]
+    moved = int(((given != "") & (given != divided.photos["split"])).sum())
+    parts = ", ".join(f"{split} {numbers.get(split, 0):,}" for split in SPLITS)
+    kept = "the data gave no splits"
+    if (given != "").any():
+        kept = f"the data's own splits are not used: {moved:,} of {len(given):,} photos are in another one now"
+    alone = len(divided.photos) - len(photos)
+    without = f"; {alone:,} photos of no known group count as a group each" if alone else ""
+    return (
+        f"divided by group ({parts}){without}; a split's share of a type differs from the paper's proportions by "
+        f"{100 * split_deviation(divided.counts()):.1f} points at most; {kept}"
+    )
+
+
+def split_deviation(counts: pd.DataFrame) -> float:
+    """How far splits are from the paper's proportions: the largest difference of a type's share in a split, 0..1.
+
+    Args:
+        counts: Photos by type (rows) and split (columns), as `Catalogue.counts`.
+    """
+    shares = counts[list(SPLITS)].to_numpy(float)
+    return float(np.abs(shares / shares.sum(axis=1, keepdims=True) - _proportions()).max())
 
 
 def split_sizes(number: int, weights: list[int]) -> list[int]:
@@ -91,6 +174,101 @@ def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: 
         split_of_group = _fill(shuffled, np.array(split_sizes(len(members), weights)))
         chosen[members.index] = members.map(split_of_group).map(dict(enumerate(targets)))
     return chosen
+
+
+def _divide_groups(catalogue: Catalogue, seed: int) -> pd.Series:
+    """A split for each photo, whole groups together.
+
+    Stratified folds of whole groups are dealt to the splits, in the way that comes nearest to the paper's proportions
+    in each type. Of the numbers of folds the largest is taken by which each split gets each type.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
+
+    if not catalogue.has_groups:
+        raise CarsegError(
+            f"{catalogue.root}: no photo has a group, so split_by=group can't divide them; give the car's model or the "
+            "scene in a column group of a .csv table, or as group or model of a COCO annotation"
+        )
+    photos = catalogue.photos.sort_values("photo_id")
+    units = linked_groups(photos)
+    types = photos["body_type"]
+    for body_type, number in units.groupby(types).nunique().reindex(catalogue.body_types, fill_value=0).items():
+        if number < len(SPLITS):
+            raise CarsegError(
+                f"{catalogue.root}: {body_type} has {number} groups (linked ones counted once), {len(SPLITS)} are "
+                f"needed for {', '.join(SPLITS)}; add photos of other groups, or take split_by=photo"
+            )
+    least_of_type = int(types.value_counts().min())
+    for number in range(min(_MOST_FOLDS, units.nunique(), least_of_type), _LEAST_FOLDS - 1, -1):
+        folds = np.empty(len(photos), dtype=int)
+        dealer = StratifiedGroupKFold(number, shuffle=True, random_state=seed % 2**32)
+        for fold, (_, members) in enumerate(dealer.split(photos, types, units)):
+            folds[members] = fold
+        counts = pd.crosstab(types.to_numpy(), folds).reindex(
+            index=list(catalogue.body_types), columns=range(number), fill_value=0
+        )
+        if (split_of_fold := _deal(counts.to_numpy(), seed)) is not None:
+            chosen = pd.Series(np.array(SPLITS)[split_of_fold][folds], photos.index)
+            return chosen.reindex(catalogue.photos.index).astype("str")
+    raise CarsegError(
+        f"{catalogue.root}: the groups can't be divided so that each split has each type; add photos of other groups, "
+        "or take split_by=photo"
+    )
+
+
+def linked_groups(photos: pd.DataFrame) -> pd.Series:
+    """Numbers of the photos that belong together: those of one group, and duplicates, also through others.
+
+    Args:
+        photos: A catalogue's photos.
+
+    Returns:
+        Number (int, from 0) of each row, with the index of `photos`.
+    """
+    alike = duplicate_groups(photos, NEAR_DISTANCE).to_numpy()
+    named = photos["group"].where(photos["group"] != "", "/" + photos["photo_id"])  # no group: one of its own
+    group = np.unique(named, return_inverse=True)[1]
+    size = alike.max(initial=-1) + 1
+    links = coo_array((np.ones(len(photos), dtype=bool), (alike, size + group)), shape=(size + group.max() + 1,) * 2)
+    return pd.Series(connected_components(links, directed=False)[1][alike], photos.index, dtype="int64")
+
+
+def _deal(counts: np.ndarray, seed: int) -> np.ndarray | None:
+    """The split of each fold, nearest to the paper's proportions; None if a split would lack a type.
+
+    Args:
+        counts: Photos by type and fold, int array (C, K).
+        seed: Decides between equally good ways.
+
+    Returns:
+        Places in SPLITS, int array (K,).
+    """
+    every = _ways(counts.shape[1])[:, np.random.default_rng(seed).permutation(counts.shape[1])]
+    photos = np.stack([(every == split) @ counts.T for split in range(len(SPLITS))], axis=2)  # (ways, C, splits)
+    shares = photos / counts.sum(axis=1)[None, :, None]
+    distance = np.square(shares - _proportions()).sum(axis=(1, 2))
+    distance[(photos == 0).any(axis=(1, 2))] = np.inf
+    best = int(distance.argmin())
+    return None if np.isinf(distance[best]) else every[best]
+
+
+@functools.cache
+def _ways(number: int) -> np.ndarray:
+    """Every way to deal a number of folds to the splits in the paper's proportions: int array (ways, number)."""
+    _, validation, test = split_sizes(number, list(PAPER_COUNTS.values()))
+    ways = []
+    for judged in combinations(range(number), test):
+        rest = [fold for fold in range(number) if fold not in judged]
+        for watched in combinations(rest, validation):
+            way = np.zeros(number, dtype=np.int8)
+            way[list(watched)], way[list(judged)] = 1, 2
+            ways.append(way)
+    return np.array(ways)
+
+
+def _proportions() -> np.ndarray:
+    numbers = np.array([PAPER_COUNTS[split] for split in SPLITS], dtype=float)
+    return numbers / numbers.sum()
 
 
 def _fill(sizes: pd.Series, wanted: np.ndarray) -> dict[int, int]:

@@ -12,7 +12,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.formats.base import Listing
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.loader import read_listing, validate_catalogue
-from carseg_lib.data.splits import assign_splits
+from carseg_lib.data.splits import assign_splits, shared_groups
 
 _SHOWN = 3  # examples, and sizes
 _WIDEST = 100  # characters of an example
@@ -43,7 +43,7 @@ def print_summary(
 
 
 def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
-    """Format, photos by type and split, sizes, boxes, masks, and excluded photos."""
+    """Format, photos by type and split, sizes, boxes, masks, groups if any are known, and excluded photos."""
     photos, cars = catalogue.photos, catalogue.instances
     yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars"
     yield ""
@@ -52,6 +52,10 @@ def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
     yield f"sizes     {_sizes(catalogue)}"
     yield f"boxes     {_origins(cars['box_origin'])}"
     yield f"masks     {_origins(cars['mask_origin'])}"
+    if catalogue.has_groups:
+        known = photos[photos["group"] != ""]
+        shared = shared_groups(photos)
+        yield f"groups    {known['group'].nunique():,} of {len(known):,} photos, {shared:,} in more than one split"
     yield "left out" if len(catalogue.excluded) else "left out  nothing"
     for reason in catalogue.excluded_counts():
         rows = catalogue.excluded[catalogue.excluded["reason"] == reason]

@@ -17,7 +17,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.fingerprint import stat_fingerprint
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.locate import locate_photos
-from carseg_lib.data.splits import assign_splits
+from carseg_lib.data.splits import assign_splits, linked_groups
 from carseg_lib.experiments.plan import MONITOR
 
 NOT_SAMPLED = "not sampled"
@@ -61,6 +61,34 @@ def trial_dataset(source: Catalogue, photos: int, seed: int, watched: int = MONI
     return _only(source, pd.concat([chosen.photo_id, seen.photo_id]))
 
 
+def group_folds(catalogue: Catalogue, folds: int, seed: int) -> pd.Series:
+    """Divide the groups of a catalogue into parts that are alike in their types.
+
+    Args:
+        catalogue: its photos of no known group, and linked groups, count as one group each; see `splits.linked_groups`.
+        folds: number of parts, from 2.
+        seed: of the division.
+
+    Returns:
+        The part (int, from 0) of each photo's group, by photo_id.
+
+    Raises:
+        CarsegError: a type has fewer groups than there are parts.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to import
+
+    photos = catalogue.photos.sort_values("photo_id")
+    units = linked_groups(photos)
+    for body_type, number in units.groupby(photos.body_type).nunique().items():
+        if number < folds:
+            raise CarsegError(f"{catalogue.root}: {body_type} has {number} groups; set folds to {number} or fewer.")
+    fold_of = pd.Series(0, index=photos.photo_id)
+    dealer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for fold, (_, members) in enumerate(dealer.split(photos, photos.body_type, units)):
+        fold_of.iloc[members] = fold
+    return fold_of
+
+
 def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:
     """The validation photos that every trial is measured on: n of them, or all if n is 0."""
     validation = catalogue.split("validation")
@@ -90,20 +118,21 @@ def photo_count(catalogue: Catalogue, split: str, wanted: int, setting: str, giv
 def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
     """A run's photos with splits, kept in a folder of `folder`.
 
-    They are read again if they, their classes, or the code that reads them change. Data without splits are split by the
-    seed.
+    They are read again if they, their classes, the way they are split, or the code that reads them change. Data without
+    splits are split by the seed.
     """
-    place, classes = locate_photos(config.data.source), config.data.classes
-    folder = folder / hashlib.sha256(os.fsencode(place) + classes.text.encode()).hexdigest()[:12]
+    place, classes, by = locate_photos(config.data.source), config.data.classes, config.data.split_by
+    folder = folder / hashlib.sha256(os.fsencode(place) + f"{classes.text} {by}".encode()).hexdigest()[:12]
     made_from = {
         "data": stat_fingerprint(place),
         "classes": classes.text,
+        "split_by": by,
         "seed": seed,
         "code": code_digest(CATALOGUING),
     }
     note = folder / "made_from.json"
     if not note.is_file() or files.read_json(note) != made_from:
-        assign_splits(load_catalogue(place, classes), seed).save(folder)
+        assign_splits(load_catalogue(place, classes), seed, by).save(folder)
         files.write_json(note, made_from)
     return Catalogue.load(folder)
 

@@ -117,7 +117,7 @@ def train(
         config = run.config
         catalogue = load_catalogue(locate_photos(config.data.source), config.data.classes)
         catalogue.save(run.catalogue)
-        assign_splits(catalogue, config.seed).save(run.dataset)
+        assign_splits(catalogue, config.seed, config.data.split_by).save(run.dataset)
         pseudo_label(config, run)
         trainer.train(config, run)
     return run

@@ -137,7 +137,11 @@ def test_a_part_alone_refuses_by_the_same_rules(values, message):
 
 def test_select_gives_settings_by_their_dotted_name():
     config = config_of(seed=7)
-    assert config.select("data") == {"data.source": "rendered", "data.classes": "suv sedan convertible minivan"}
+    assert config.select("data") == {
+        "data.source": "rendered",
+        "data.classes": "suv sedan convertible minivan",
+        "data.split_by": "photo",
+    }
     assert config.select("seed", "train.lr") == {"seed": 7, "train.lr": 0.002}
     inputs = config.select("inputs")
     assert set(inputs) == {f"inputs.{name}" for name in InputConfig.model_fields}

@@ -49,6 +49,7 @@ def catalogues(draw) -> Catalogue:
                 "file_sha256": draw(hexes),
                 "pixel_sha256": draw(hexes),
                 "phash": draw(hexes),
+                "group": draw(st.just("") | names),
             }
         )
         for _ in range(draw(st.integers(1, 2))):
@@ -85,6 +86,7 @@ def small() -> Catalogue:
     mask = np.zeros((40, 80), dtype=bool)
     mask[10:20, 20:60] = True
     photo = {"brightness": 0.5, "file_sha256": "f", "pixel_sha256": "p", "phash": "0" * 16, "width": 80, "height": 40}
+    photo["group"] = ""
     car = {"x1": 20.0, "y1": 10.0, "x2": 60.0, "y2": 30.0, "box_origin": "given", "mask_origin": "given"}
     return Catalogue(
         "small",
@@ -286,3 +288,29 @@ def test_catalogue_json_describes_itself(tmp_path):
     assert description["name"] == "small"
     assert description["body_types"] == list(BODY_TYPES)
     assert description["fingerprint"] == small().fingerprint
+
+
+def test_groups_leave_the_fingerprint_as_it_was():
+    # the number is that of the code before there were groups: references and trained models name it
+    former = "99a657229a7dc0c27ed94bf23272ab221f8f7e7f6fe7ac00a85b2a2b5f446b64"
+    grouped = replace(small(), photos=small().photos.assign(group=["Audi S4 Sedan", "", "scene 7"]))
+    assert (small().fingerprint, grouped.fingerprint) == (former, former)
+    assert (small().has_groups, grouped.has_groups) == (False, True)
+
+
+def test_a_catalogue_saved_before_there_were_groups_opens_without_any(tmp_path):
+    small().save(tmp_path)
+    photos = pd.read_csv(tmp_path / "photos.csv", dtype="str", keep_default_na=False)
+    photos.drop(columns="group").to_csv(tmp_path / "photos.csv", index=False)
+    description = json.loads((tmp_path / "catalogue.json").read_text())
+    del description["groups"]
+    (tmp_path / "catalogue.json").write_text(json.dumps(description))
+    pd.testing.assert_frame_equal(Catalogue.load(tmp_path).photos, small().photos)
+
+
+def test_groups_that_were_changed_after_they_were_saved_are_noticed(tmp_path):
+    small().save(tmp_path)
+    photos = pd.read_csv(tmp_path / "photos.csv", dtype="str", keep_default_na=False)
+    photos.assign(group="another").to_csv(tmp_path / "photos.csv", index=False)
+    with pytest.raises(CarsegError, match="the tables were changed after they were saved"):
+        Catalogue.load(tmp_path)

@@ -135,3 +135,14 @@ def test_no_row_of_the_types(tmp_path):
         f"{folder / 'photos.csv'}: no row is of type bus or truck (found: convertible, minivan, sedan, suv); give "
         "their names in CLASSES"
     )
+
+
+def test_the_group_is_that_of_the_largest_car(tmp_path):
+    folder = make_table(tmp_path / "cars", boxes=False)
+    rows = [["photo", "type", "x1", "y1", "x2", "y2", "group"]]
+    rows += [[f"images/{k:03d}.jpg", t, 5, 5, 50, 35, f" model {k // 4} "] for k, t in enumerate(["suv", "sedan"] * 6)]
+    rows += [["images/000.jpg", "sedan", 1, 1, 9, 9, "small"], ["images/001.jpg", "sedan", 0, 0, 59, 39, ""]]
+    write_csv(folder / "photos.csv", rows)
+    catalogue = load_catalogue(folder, ClassMap.parse("suv sedan"))
+    assert catalogue.photos["group"].tolist() == [f"model {k // 4}" if k != 1 else "" for k in range(12)]
+    assert catalogue.excluded.empty and catalogue.has_groups

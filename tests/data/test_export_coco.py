@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -37,10 +38,13 @@ def leave_out(run, photo_id, mask):
 
 def test_what_is_exported_is_read_back_as_it_was(run, tmp_path):
     dataset = Catalogue.load(run.dataset)
+    models = ["" if k % 3 == 0 else f"model {k % 3}" for k in range(len(dataset.photos))]
+    replace(dataset, photos=dataset.photos.assign(group=models)).save(run.dataset)
     folder = export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
     again = load_catalogue(folder)
     assert again.photos.photo_id.tolist() == dataset.photos.photo_id.tolist()
     assert again.photos.split.tolist() == dataset.photos.split.tolist()
+    assert again.photos.group.tolist() == models
     assert again.instances["mask"].tolist() == dataset.instances["mask"].tolist()
     boxes = ["x1", "y1", "x2", "y2"]
     np.testing.assert_allclose(again.instances[boxes], dataset.instances[boxes], atol=0.011)

@@ -16,6 +16,7 @@ from carseg_lib.data.formats.base import split_of
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import box_of_mask, decode_mask
 from carseg_lib.data.photos import read_photo
+from carseg_lib.data.splits import assign_splits, shared_groups, split_deviation
 from tests.helpers.drawn_cars import make_car_photos
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "stanford-cars-4"
@@ -376,3 +377,49 @@ def test_missing_splits_do_not_stop_a_folder(cars):
     (cars / "annotations" / "test.json").rename(cars / "annotations" / "two.json")
     with pytest.raises(CarsegError, match=r"none of captions.json, one.json, two.json is named train, validation"):
         load_catalogue(cars)
+
+
+def test_groups_of_coco_annotations(cars):
+    def name_groups(table):
+        of_photo = [
+            {"model": "Audi S4 Sedan 2012"},
+            {"model": "Audi S4 Sedan 2007"},
+            {"attributes": {"model": "Audi S4 Sedan", "occluded": False}},
+            {"group": "crossing 2012", "model": "Audi S4 Sedan 2012"},
+            {"attributes": {"group": 7}},
+            {"group": None, "model": ""},
+            {"attributes": "none"},
+        ]
+        for annotation, keys in zip(table["annotations"], of_photo, strict=False):
+            annotation |= keys
+
+    edit(cars, name_groups)
+    table = json.loads((cars / "annotations" / "train.json").read_text())
+    of_id = {image["id"]: image["file_name"] for image in table["images"]}
+    photos = load_catalogue(cars).photos.set_index("photo_id")["group"]
+    named = [photos[of_id[annotation["image_id"]]] for annotation in table["annotations"]]
+    assert named == ["Audi S4 Sedan"] * 3 + ["crossing 2012", "7"] + [""] * 7
+    assert photos[photos != ""].size == 5
+
+    def wrong(table):
+        table["annotations"][0]["group"] = ["a", "b"]
+
+    edit(cars, wrong)
+    with pytest.raises(
+        CarsegError, match=r"train.json: the group of the annotation with id \d+ is .*, not a text; name"
+    ):
+        load_catalogue(cars)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="the photographs are not in the repository")
+def test_photographs_with_models_have_the_fingerprint_that_the_reference_names():
+    catalogue = assign_splits(load_catalogue(REAL), 0)
+    reference = json.loads((Path(__file__).parents[2] / "reports/reference/quick--stanford-cars-4.json").read_text())
+    assert catalogue.fingerprint == reference["data"]["fingerprint"]
+    models = catalogue.photos.groupby("body_type")["group"].nunique()
+    assert models.to_dict() == {"convertible": 26, "minivan": 5, "sedan": 45, "suv": 33}
+    assert shared_groups(catalogue.photos) == 109
+    divided = assign_splits(catalogue, 0, "group")
+    assert shared_groups(divided.photos) == 0
+    assert split_deviation(divided.counts().drop("minivan")) < 0.04

@@ -1,3 +1,4 @@
+import logging
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS, Catalogue, table
-from carseg_lib.data.splits import assign_splits, split_sizes
+from carseg_lib.data.splits import assign_splits, linked_groups, shared_groups, split_deviation, split_sizes
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 # Perceptual hashes far from each other: 16 equal hex digits each.
@@ -24,7 +25,13 @@ def catalogue_of(rows: list[tuple[str, str, str]]) -> Catalogue:
         # The number k in the even bits, twice and inverted: two photos differ in at least three bits.
         spread = sum(1 << (4 * bit) for bit in range(12) if k >> bit & 1)
         row = {"photo_id": f"{k:05d}.jpg", "split": split, "body_type": body_type, "width": 8, "height": 8}
-        row |= {"brightness": 0.5, "file_sha256": pixels, "pixel_sha256": pixels, "phash": f"{spread * 7:016x}"}
+        row |= {
+            "brightness": 0.5,
+            "file_sha256": pixels,
+            "pixel_sha256": pixels,
+            "phash": f"{spread * 7:016x}",
+            "group": "",
+        }
         photos.append(row)
         box = {"x1": 0, "y1": 0, "x2": 8, "y2": 8, "mask": "", "box_origin": "whole frame", "mask_origin": "none"}
         cars.append({"photo_id": row["photo_id"], "body_type": body_type, **box})
@@ -177,3 +184,101 @@ def test_instances_follow_and_types_are_plain():
         c: str(pd.Series([], dtype=d).dtype) for c, d in PHOTO_COLUMNS.items()
     }
     assert divided.instances["photo_id"].tolist() == divided.photos["photo_id"].tolist()
+
+
+def grouped(models: dict[str, dict[str, int]], split: str = "") -> Catalogue:
+    """Photos of car models: their number by model and type."""
+    rows = [(t, model, k) for t, numbers in models.items() for model, n in numbers.items() for k in range(n)]
+    catalogue = catalogue_of([(split, t, f"{t}{model}{k}") for t, model, k in rows])
+    return replace(catalogue, photos=catalogue.photos.assign(group=[model for _, model, _ in rows]))
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    st.tuples(*[st.lists(st.integers(1, 4), min_size=3, max_size=7) for _ in BODY_TYPES]),
+    st.integers(0, 2**32 - 1),
+    st.randoms(),
+)
+def test_no_group_is_in_two_splits(sizes, seed, random):
+    models = {t: {f"{t} {g}": n for g, n in enumerate(of_type)} for t, of_type in zip(BODY_TYPES, sizes, strict=True)}
+    catalogue = grouped(models)
+    divided = assign_splits(catalogue, seed, "group")
+    assert divided.photos["photo_id"].tolist() == catalogue.photos["photo_id"].tolist()  # none lost, none twice
+    assert divided.excluded.empty and shared_groups(divided.photos) == 0
+    assert (divided.photos.groupby("group")["split"].nunique() == 1).all()
+    assert (divided.counts() > 0).all(axis=None)  # each type in each split
+    order = random.sample(range(len(catalogue.photos)), len(catalogue.photos))
+    shuffled = replace(catalogue, photos=catalogue.photos.iloc[order].reset_index(drop=True))
+    assert splits_of(assign_splits(shuffled, seed, "group")) == splits_of(divided)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_split_by_group_is_near_the_paper_s_proportions(seed):
+    """The models of Stanford Cars: 45, 33, 25 and 5 of the types, 15 to 60 photos each."""
+    numbers = {"suv": 33, "sedan": 45, "convertible": 25, "minivan": 5}
+    catalogue = grouped({t: {f"{t} {g}": 15 + g % 46 for g in range(n)} for t, n in numbers.items()})
+    counts = assign_splits(catalogue, seed, "group").counts()
+    assert split_deviation(counts.drop("minivan")) <= 0.05
+    # of five models of 15 to 19 photos one is the least of a split: 15 of 85 at best, where the paper has 7%
+    assert split_deviation(counts) <= 0.15
+
+
+def test_the_deviation_is_the_largest_difference_of_a_share():
+    counts = pd.DataFrame({"train": [4957, 50], "validation": [2887, 30], "test": [590, 20]})
+    assert split_deviation(counts) == pytest.approx(0.2 - 590 / 8434)
+
+
+def test_a_split_by_group_takes_the_place_of_the_data_s_own_and_says_so(caplog):
+    caplog.set_level(logging.INFO, "carseg_lib")
+    catalogue = grouped({t: {f"{t} {g}": 4 for g in range(6)} for t in BODY_TYPES})
+    given_splits = ["train"] * 92 + ["validation"] * 2 + ["test"] * 2
+    catalogue = replace(catalogue, photos=catalogue.photos.assign(split=given_splits, group=catalogue.photos["group"]))
+    divided = assign_splits(catalogue, 0, "group")
+    moved = sum(a != b for a, b in zip(given_splits, divided.photos["split"], strict=True))
+    assert f"the data's own splits are not used: {moved} of 96 photos are in another one now" in caplog.text
+    groups = divided.photos.groupby("split")["group"].nunique()
+    assert f"(train {groups['train']}, validation {groups['validation']}, test {groups['test']})" in caplog.text
+
+
+def test_photos_of_no_group_are_groups_of_their_own_and_counted(caplog):
+    caplog.set_level(logging.INFO, "carseg_lib")
+    catalogue = grouped({t: {f"{t} {g}": 5 for g in range(8)} for t in BODY_TYPES})
+    unknown = catalogue.photos["group"].where(catalogue.photos["body_type"] != "sedan", "")
+    divided = assign_splits(replace(catalogue, photos=catalogue.photos.assign(group=unknown)), 1, "group")
+    assert "40 photos of no known group count as a group each; " in caplog.text
+    assert "the data gave no splits" in caplog.text
+    assert shared_groups(divided.photos) == 0
+    sedans = divided.counts().loc["sedan"].tolist()  # 23.5 : 13.7 : 2.8 of 40, by folds of 2 or 3 photos
+    assert all(abs(a - b) <= 3 for a, b in zip(sedans, (24, 14, 3), strict=True))
+
+
+def test_duplicates_link_groups():
+    catalogue = grouped({"suv": {"a": 2, "b": 2, "c": 2}})
+    pixels = catalogue.photos["pixel_sha256"].tolist()
+    pixels[3] = pixels[0]  # a photo of b is one of a
+    photos = catalogue.photos.assign(pixel_sha256=pixels, group=["a", "a", "b", "b", "", ""])
+    units = linked_groups(photos).tolist()
+    assert len(set(units[:4])) == 1 and len(set(units)) == 3
+    models = {t: {f"{t} {g}": 4 for g in range(5)} for t in BODY_TYPES}
+    twins = grouped(models)
+    pixels = twins.photos["pixel_sha256"].tolist()
+    pixels[0] = pixels[4]  # the first two models of the first type
+    divided = assign_splits(replace(twins, photos=twins.photos.assign(pixel_sha256=pixels)), 0, "group")
+    assert divided.photos["split"].iloc[:8].nunique() == 1 and divided.excluded.empty
+
+
+def test_groups_that_several_splits_have_are_counted_and_said(caplog):
+    caplog.set_level(logging.INFO, "carseg_lib")
+    catalogue = grouped({t: {f"{t} {g}": 20 for g in range(2)} for t in BODY_TYPES})
+    divided = assign_splits(catalogue, 0)
+    assert shared_groups(divided.photos) == 8
+    assert "8 of 8 groups have photos in more than one split" in caplog.text
+    assert "SET=split_by=group" in caplog.text
+
+
+def test_what_cannot_be_divided_by_group_is_said():
+    with pytest.raises(CarsegError, match=r"no photo has a group, so split_by=group can't divide them; give"):
+        assign_splits(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 9))), 0, "group")
+    models = {t: {f"{t} {g}": 5 for g in range(4)} for t in BODY_TYPES} | {"minivan": {"one": 9, "two": 9}}
+    with pytest.raises(CarsegError, match=r"minivan has 2 groups \(linked ones counted once\), 3 are needed"):
+        assign_splits(grouped(models), 0, "group")

@@ -16,8 +16,10 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.stanford_cars import _type_of
 from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.splits import assign_splits
-from tests.helpers.dataset_formats import CLASSES, DEVKIT, annotations, make_devkit, stanford_rows, write_csv
+from carseg_lib.data.masks import box_of_mask
+from carseg_lib.data.splits import assign_splits, shared_groups
+from tests.helpers.dataset_formats import CLASSES, DEVKIT, annotations, drawn, make_devkit, stanford_rows, write_csv
+from tests.helpers.drawn_cars import TYPES
 
 LEFT_OUT = [
     ["Audi TTS Coupe 2012", "other type", "coupe: 3 train, 3 test photos"],
@@ -45,6 +47,14 @@ def test_the_devkit(devkit):
     assert not catalogue.has_masks
     assert excluded(catalogue) == LEFT_OUT
     assert catalogue.photos["photo_id"].iloc[0] == "cars_test/00001.jpg"
+    # a photo's group is its car's model, which Stanford Cars has in training and test alike
+    assert catalogue.photos.groupby("body_type")["group"].unique().map(list).to_dict() == {
+        "suv": ["AM General Hummer SUV"],
+        "sedan": ["Acura RL Sedan"],
+        "convertible": ["Audi S5 Convertible"],
+        "minivan": ["Dodge Caravan Minivan"],
+    }
+    assert shared_groups(catalogue.photos) == 4
     divided = assign_splits(catalogue, 0)  # validation is cut from the official training photos
     assert divided.counts().loc["suv"].tolist() == [2, 1, 3]
 
@@ -137,3 +147,28 @@ def test_a_test_split_without_classes_leaves_the_training_photos(devkit, tmp_pat
     (cars / "devkit" / "cars_train_annos.mat").unlink()
     with pytest.raises(CarsegError, match=r"cars_test_annos\.mat name no classes; add cars_train_annos\.mat"):
         detect_and_list(cars)
+
+
+def test_models_of_stanford_cars_are_kept_in_one_split(tmp_path):
+    """Three models of each type, two of them of one name and two years, which are one group; four more are left out."""
+    names = [
+        f"{make} {word.title()} {2000 + k}" for k, make in enumerate(("Audi S4", "BMW M5", "Kia A")) for word in TYPES
+    ]
+    names += [f"BMW M5 {word.title()} 2012" for word in TYPES]
+    folder = tmp_path / "cars"
+    rows = []
+    for number in range(32):
+        x1, y1, x2, y2 = map(int, box_of_mask(drawn(folder / f"train/{number:05d}.jpg", TYPES[number % 4], number)))
+        rows.append((f"{number:05d}.jpg", x1 + 1, y1 + 1, x2, y2, number % 16 + 1))
+    write_csv(folder / "anno_train.csv", rows)
+    write_csv(folder / "names.csv", [[name] for name in names])
+    catalogue = load_catalogue(folder)
+    assert catalogue.photos["group"].value_counts().to_dict() == {
+        f"{make} {word.title()}": 4 if make == "BMW M5" else 2
+        for make in ("Audi S4", "BMW M5", "Kia A")
+        for word in TYPES
+    }
+    divided = assign_splits(catalogue, 0, "group")
+    assert shared_groups(divided.photos) == 0
+    groups = divided.photos.groupby(["body_type", "split"])["group"].nunique()
+    assert groups.tolist() == [1] * 12  # three models of a type: one a split

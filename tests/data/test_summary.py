@@ -8,7 +8,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.locate import temporary_photos
 from carseg_lib.data.summary import print_summary
-from tests.helpers.dataset_formats import make_voc
+from tests.helpers.dataset_formats import make_table, make_voc, write_csv
 from tests.helpers.drawn_cars import make_car_photos
 
 
@@ -104,3 +104,12 @@ def test_the_built_in_set_is_shown_and_leaves_nothing_behind(tmp_path):
     lines = shown()
     assert lines[0].startswith("rendered: COCO annotations, ") and lines[-1] == "left out  nothing"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_groups_are_counted_where_any_are_known(tmp_path):
+    folder = make_table(tmp_path / "cars", splits=True)
+    rows = [line.split(",") for line in (folder / "photos.csv").read_text().splitlines()]
+    models = ["group", *(f"{row[1]} {k // 8}" if k else "" for k, row in enumerate(rows[1:]))]
+    write_csv(folder / "photos.csv", [[*row, model] for row, model in zip(rows, models, strict=True)])
+    # of three photos of a type, one a split: the first two are of one model; the first suv's is not known
+    assert "groups    8 of 11 photos, 3 in more than one split" in shown(str(folder))

@@ -84,7 +84,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(clone):
     targets = {
         "reproduce", "explore", "preprocess", "train", "evaluate", "report", "predict", "export", "lab", "inspect",
         "render-dataset", "setup-rendering", "eval-annotator", "train-segmenter", "ablation", "sim2real", "benchmark",
-        "audit", "readings", "certainty",
+        "audit", "readings", "certainty", "generalisation",
         "check-reference", "update-reference", "show-config", "setup", "test", "test-slow", "check", "lint",
         "typecheck", "format", "docs", "coverage", "lock", "clean", "help",
     }  # fmt: skip

@@ -96,3 +96,6 @@ def test_a_catalogue_is_read_again_when_its_classes_change_and_only_then(places,
         assert cached_catalogue(four, tmp_path, 0).body_types == BODY_TYPES
         assert cached_catalogue(two, tmp_path, 0).body_types == ("suv", "sedan")
     assert len(read) == 2
+    by_group = Run.create("c", "smoke", places["real"], {"split_by": "group"}).config
+    with pytest.raises(CarsegError, match="no photo has a group"):  # not the catalogue that was split by photo
+        cached_catalogue(by_group, tmp_path, 0)

@@ -40,6 +40,7 @@ class Annotation:
         corners: (x1, y1, x2, y2) in pixels, x2 and y2 outside the car, or None; instead of `bbox`.
         box_text: The box as the data set writes it, for messages; `bbox` itself if empty.
         segmentation: Polygons or run lengths as COCO gives them, a PNG file, or None.
+        group: What makes the photo depend on others: the car's model, or the scene; "" if it is not known.
     """
 
     body_type: str
@@ -47,6 +48,7 @@ class Annotation:
     corners: Box | None = None
     box_text: str = ""
     segmentation: Any | MaskPng = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,14 @@ def inside(name: str) -> str | None:
     if pure.is_absolute() or drive or ".." in pure.parts or not is_text(name) or not pure.parts:
         return None
     return pure.as_posix()
+
+
+def car_model(name: str) -> str:
+    """A model's name without its year: "Audi S4 Sedan" for "Audi S4 Sedan 2012".
+
+    Two years of a model are one group: they are of one make, and often look alike.
+    """
+    return re.sub(r"\s+\d{4}$", "", name.strip())
 
 
 def split_of(name: str) -> str | None:

@@ -3,6 +3,9 @@
 Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
 images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
 A folder may have a parameters.csv besides (see `carseg_lib.data.metadata`).
+
+The group of a car is the annotation's `group`, or its `model` without the year: a key of its own, or, as CVAT writes
+it, one of its `attributes`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,17 @@ from typing import Any
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import photo_root
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading, split_of
+from carseg_lib.data.formats.base import (
+    Annotation,
+    ImageRecord,
+    Listing,
+    as_text,
+    car_model,
+    inside,
+    name_of,
+    reading,
+    split_of,
+)
 from carseg_lib.data.metadata import check_parameters, read_parameters
 
 
@@ -85,7 +98,8 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
         elif row.get("iscrowd"):
             ignored["crowd region", category] += 1
         else:
-            annotation = Annotation(body_type, row.get("bbox"), segmentation=row.get("segmentation"))
+            group = _group_of(path, row)
+            annotation = Annotation(body_type, row.get("bbox"), segmentation=row.get("segmentation"), group=group)
             labelled.setdefault(image_id, []).append(annotation)
     for (reason, category), number in sorted(ignored.items()):
         listing.ignore(path.name, reason, f"{category}: {number} annotations", split)
@@ -102,6 +116,23 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
             continue
         listing.photos.append(ImageRecord(photo_id, split, labelled[image_id], _stated_size(row)))
     return set(names.values())
+
+
+def _group_of(path: Path, annotation: dict[str, Any]) -> str:
+    """What an annotation says of the car's group; "" if nothing."""
+    attributes = annotation.get("attributes")
+    known = (attributes if isinstance(attributes, dict) else {}) | annotation
+    for name in ("group", "model"):
+        value = known.get(name)
+        if value is None or value == "":
+            continue
+        if type(value) not in (str, int):
+            raise CarsegError(
+                f"{path}: the {name} of the annotation with id {annotation.get('id')!r} is {as_text(str(value))[:60]}, "
+                "not a text; name one group, or remove it"
+            )
+        return as_text(str(value).strip() if name == "group" else car_model(str(value)))
+    return ""
 
 
 def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:

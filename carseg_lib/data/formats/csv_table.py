@@ -1,8 +1,8 @@
 """Photos listed in a CSV table, a row a car: photos.csv in a folder of photos, or any .csv file as DATA.
 
 Columns: photo (a path relative to the table), type; and, if known, x1, y1, x2, y2 (pixels of the photo; x2 and y2 are
-outside the car), mask (the path of a PNG in which the car is not black) and split (train, validation or test). A photo
-with several cars has several rows.
+outside the car), mask (the path of a PNG in which the car is not black), split (train, validation or test) and group
+(the car's model, or the scene: whatever makes photos depend on each other). A photo with several cars has several rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from carseg_lib.data.formats.mask_png import MaskPng
 
 NAME = "photos.csv"  # of the table in a folder
 _EDGES = ("x1", "y1", "x2", "y2")
-_COLUMNS = ("photo", "type", *_EDGES, "mask", "split")
+_COLUMNS = ("photo", "type", *_EDGES, "mask", "split", "group")
 
 _Row = dict[str, str]
 
@@ -70,7 +70,7 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
         if body_type is None:
             others[row["type"]] += 1
         else:
-            annotations.append(Annotation(body_type, None, corners, text, mask))
+            annotations.append(Annotation(body_type, None, corners, text, mask, as_text(row["group"])))
     for name, rows_of_it in sorted(others.items()):
         listing.ignore(path.name, types.exclusion_reason(name), f"{name}: {rows_of_it} rows")
     for photo_id, annotations in cars.items():

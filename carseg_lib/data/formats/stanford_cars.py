@@ -4,7 +4,8 @@ Read as the devkit comes, cars_train_annos.mat, cars_test_annos_withlabels.mat a
 cars_test/, or as it circulates in CSV tables: cardatasettrain.csv and cardatasettest.csv, or anno_train.csv and
 anno_test.csv with names.csv. The folders of the photos may be nested, as archives leave them.
 
-Boxes are the official ones: pixels count from 1 and the last one belongs to the car.
+Boxes are the official ones: pixels count from 1 and the last one belongs to the car. A photo's group is the model of
+its car, the class's name without the year.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import csv
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from scipy.io import loadmat
 
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, inside, name_of, reading
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 
 # Annotation files of each split, the first that is there is read; those after the mark have no classes.
@@ -96,13 +96,15 @@ def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
                 raise CarsegError(f"{row.where}: {row.photo!r} is in {first} too; list every photo once")
             if not 1 <= row.class_number <= len(classes):
                 raise CarsegError(f"{row.where}: class {row.class_number} is none of 1 to {len(classes)}")
-            body_type = _type_of(classes[row.class_number - 1], types)
+            class_name = classes[row.class_number - 1]
+            body_type = _type_of(class_name, types)
             if body_type is None:
                 left[row.class_number, split] += 1
                 continue
             x1, y1, x2, y2 = row.box
             text = f"x1 {x1}, y1 {y1}, x2 {x2}, y2 {y2}"
-            annotation = Annotation(body_type, None, (x1 - 1.0, y1 - 1.0, float(x2), float(y2)), text)
+            corners = (x1 - 1.0, y1 - 1.0, float(x2), float(y2))
+            annotation = Annotation(body_type, None, corners, text, group=as_text(car_model(class_name)))
             listing.photos.append(ImageRecord(photos.path_of(row), split, [annotation]))
     _note_left_out(listing, classes, left)
     if not listing.photos:
@@ -136,13 +138,9 @@ def _class_names(data: Path, files: dict[str, Path]) -> list[str]:
     return names
 
 
-def _without_year(name: str) -> str:
-    return re.sub(r"\s+\d{4}$", "", name.strip())
-
-
 def _type_of(class_name: str, types: ClassMap) -> str | None:
     """The type named by the last words of a class's name: "crew cab" before "cab"."""
-    words = _without_year(class_name).split()
+    words = car_model(class_name).split()
     ends = (" ".join(words[k:]) for k in range(len(words)))
     return next((body_type for end in ends if (body_type := types.resolve(end))), None)
 
@@ -151,7 +149,7 @@ def _note_left_out(listing: Listing, classes: list[str], left: Counter[tuple[int
     """A row for each class that is not used, in the order of the classes."""
     for number in sorted({number for number, _ in left}):
         name = classes[number - 1]
-        last = _without_year(name).split()[-1]
+        last = car_model(name).split()[-1]
         body = normalize_name(last) if normalize_name(last) in _BODY_WORDS else "no body word"
         counts = ", ".join(f"{n} {split}" for split in _FILES if (n := left[number, split]))
         listing.ignore(name, listing.types.exclusion_reason(last), f"{body}: {counts} photos")

@@ -136,7 +136,8 @@ def _measure(run: Run, plan: BenchmarkPlan, info: dict[str, Any]) -> Iterator[li
     started = time.monotonic()
     config, device = run.config, choose_device(run.config.device)
     logger.info("benchmark of profile %s on %s, device %s", config.profile, config.data_as_given, device)
-    dataset = assign_splits(load_catalogue(locate_photos(config.data.source), config.data.classes), config.seed)
+    catalogue = load_catalogue(locate_photos(config.data.source), config.data.classes)
+    dataset = assign_splits(catalogue, config.seed, config.data.split_by)
     given = f"DATA={config.data_as_given}"
     if not dataset.has_masks:
         raise CarsegError(f"{given}: the benchmark trains masks, and these photos have none.")

@@ -1,4 +1,4 @@
-"""Commands of the experiments: sim-to-real, ablation, benchmark."""
+"""Commands of the experiments: sim-to-real, ablation, generalisation, benchmark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sim2real(
         device=options["device"] or "auto",
         num_processes=options["nproc"] or "1",
         classes=options["classes"],
-        jobs=_jobs(options["jobs"]),
+        jobs=_jobs(jobs),
     )
     print(f"done: {shown(run_sim2real(plan))}")
 
@@ -46,6 +46,28 @@ def ablation(data: str, classes: str, run: str, device: str, jobs: str, set: str
     from carseg_lib.experiments.ablation.run import run_ablation
 
     print(f"done: {shown(run_ablation(plan))}")
+
+
+@click.command("generalisation", cls=CarsegCommand, help="measure on groups never seen, and draw a learning curve")
+@variables("data", "classes", "profile", "run", "seed", "device", "nproc", "jobs", "set")
+def generalisation(data: str, profile: str, run: str, jobs: str, set: str, **options: str) -> None:
+    """Measure on groups never seen, and by the number of training photos."""
+    from carseg_lib.experiments.generalisation import config
+
+    plan = config.create_plan(
+        data,
+        run,
+        profile or "quick",
+        profiles.parse_overrides(set),
+        seed=options["seed"] or "0",
+        device=options["device"] or "auto",
+        num_processes=options["nproc"] or "1",
+        classes=options["classes"],
+        jobs=_jobs(jobs),
+    )
+    from carseg_lib.experiments.generalisation.run import run_generalisation
+
+    print(f"done: {shown(run_generalisation(plan))}")
 
 
 @click.command("readings", cls=CarsegCommand, help="train the paper's text under each of its readings")
@@ -85,4 +107,4 @@ def _jobs(text: str) -> int:
     return jobs
 
 
-COMMANDS = (readings, sim2real, ablation, benchmark)
+COMMANDS = (readings, sim2real, ablation, generalisation, benchmark)
