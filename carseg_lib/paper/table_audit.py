@@ -58,6 +58,19 @@ def audit_table(report: Report, sizes: Mapping[str, int], overall: Printed | Non
     return checks.frame()
 
 
+def audit_meaning(report: Report, meaning: str) -> pd.DataFrame:
+    """The row that says how the column "accuracy" is read, where it is not one-vs-rest accuracy.
+
+    Args:
+        report: with the column.
+        meaning: as of `accuracy_column.read_accuracy_column`.
+    """
+    checks = Checks(report.place, "table")
+    claims, shown = claims_of(report, ["accuracy"]), texts_of(report.printed("accuracy"))
+    checks.add("meaning", claims, shown, possible=True, meaning=meaning)
+    return checks.frame()
+
+
 def claims_of(report: Report, columns: Iterable[str]) -> list[str]:
     """The names of the printed cells of some columns, row by row."""
     columns = tuple(columns)
@@ -263,10 +276,11 @@ def _whole_photos(checks: Checks, report: Report, sizes: Mapping[str, int], *, e
         apart = Report(report.names, {c: p for c, p in report.cells.items() if c[1] != "f1"}, report.support)
         with_f1 = exists or "f1" not in report.columns
         judged = report if with_f1 else apart
-        counts = {name: row_counts(judged, name, photos) for name in report.names}
+        rows = [name for name in report.names if any((name, metric) in report.cells for metric in report.columns)]
+        counts = {name: row_counts(judged, name, photos) for name in rows}
         none = [name for name, count in counts.items() if count == 0]
         possible = False if none else True if all(count is not None for count in counts.values()) else None
-        cells = [(name, metric) for name in none or report.names for metric in judged.columns]
+        cells = [(name, metric) for name in none or rows for metric in judged.columns]
         checks.add(
             "whole_rows",
             [" ".join(cell) for cell in cells if cell in judged.cells],

@@ -42,6 +42,12 @@ def test_what_is_known_beside_the_table(write):
     assert "headline accuracy 91.2%, f1 0.9; 590 photos" in described(report)
 
 
+def test_classes_that_the_table_leaves_out(write):
+    report = read_report(write(CSV), "590", options="rows=some counts=300,200")
+    assert report.names == ("suv", "sedan", "other classes") and report.support == (300, 200, 90)
+    assert read_report(write(CSV), options="rows=some").support == ()
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_other_separators_percentages_and_gaps(write, separator):
     text = "class,recall (%),support\na,81.4,\nb,–,90\n".replace(",", separator)
@@ -111,7 +117,17 @@ def test_averages_by_their_names(write):
         (CSV, {"options": "counts=1,2", "photos": "4"}, "the classes have 3 photos together, but N is 4"),
         (CSV, {"options": "counts=1"}, "1 counts for 2 classes"),
         (CSV, {"options": "rounding=odd"}, "SET: rounding=odd: must be one of nearest, down, up"),
-        (CSV, {"options": "digit=3"}, "SET: 'digit=3' must be name=value, the name one of rounding, digits, counts"),
+        (
+            CSV,
+            {"options": "rows=some counts=3,4", "photos": "6"},
+            "with rows=some, N must be the photos of all classes, 7",
+        ),
+        (CSV, {"options": "rows=few"}, "SET: rows=few: must be all or some"),
+        (
+            CSV,
+            {"options": "digit=3"},
+            "SET: 'digit=3' must be name=value, the name one of rounding, digits, counts, rows",
+        ),
         (CSV, {"headline": "accuracy"}, "HEADLINE: 'accuracy' must be name=value"),
         (CSV, {"headline": "f1=0.5 f1=0.6"}, "HEADLINE: f1 is given twice"),
         (CSV, {"headline": "f1=2"}, "HEADLINE: f1: 2 is above 1"),

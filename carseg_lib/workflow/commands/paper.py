@@ -12,7 +12,7 @@ from carseg_lib.workflow.commands.options import variables
 
 _SET = (
     'how TABLE is printed: "rounding=nearest" (default; or down, up), "digits=3" (decimals that every number has at '
-    'least), "counts=259,140,55,136" (photos of each class)'
+    'least), "counts=259,140,55,136" (photos of each class), "rows=some" (there are more classes than rows)'
 )
 
 
