@@ -25,8 +25,9 @@ def check_honest(numbers):
         assert set(headline["verdict"]) == {CONSISTENT}, (number, headline.to_string())
 
 
-def test_honest_reports_are_never_impossible():
-    check_honest(range(24))
+@pytest.mark.parametrize("third", range(3))
+def test_honest_reports_are_never_impossible(third):
+    check_honest(range(third, 24, 3))
 
 
 @pytest.mark.slow
