@@ -43,7 +43,7 @@ REPORT_COLUMNS = {  # of classification_report.csv
 _HEADINGS = {"precision": "Precision", "recall": "Recall", "f1": "F1-score", "accuracy": "Accuracy"}
 
 # One stream of random numbers each, so that adding a number does not change the intervals of the others.
-_PREDICTIONS, _BOXES, _MASKS, _BOX_IOU, _MASK_IOU = range(5)
+_PREDICTIONS, _BOXES, _MASKS, _BOX_IOU, MASK_IOU = range(5)
 
 
 def split_metrics(
@@ -100,7 +100,7 @@ def split_metrics(
         "mask": average_precision(truth, detections, sizes, "segm", **settings, seed=[seed, _MASKS])
         if has_masks
         else None,
-        "mask_iou": mean_overlap("mask_iou", _MASK_IOU) if has_masks else None,
+        "mask_iou": mean_overlap("mask_iou", MASK_IOU) if has_masks else None,
         "box_iou": mean_overlap("box_iou", _BOX_IOU),
     }
 
