@@ -1,8 +1,8 @@
 # Every command of the study; `make` alone lists them. Works with GNU make 3.81 and newer.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
 SHELL := /bin/bash
 
 ##@ Variables, all optional
@@ -26,7 +26,7 @@ SHELL := /bin/bash
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
-## N=590             for audit: photos of the report, if known
+## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
 VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET IMAGES NUM_IMAGES REALISM OUT REAL SYNTHETIC JOBS \
@@ -37,14 +37,13 @@ TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-datase
 	setup test test-slow check lint typecheck format coverage docs lock clean help
 .PHONY: $(TARGETS)
 
-# make would ignore a misspelt variable on its command line.
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
 UNKNOWN := $(firstword $(filter-out $(VARIABLES) SHELL MAKEFLAGS CURDIR,$(GIVEN)))
 ifneq ($(UNKNOWN),)
 $(error $(or $(shell python3 scripts/explain_name.py variable '$(subst ','\'',$(UNKNOWN))' $(VARIABLES)), \
 	carseg: there is no variable $(UNKNOWN)))
 endif
-# Values reach Python by the environment, as they are: no shell reads them.
+# Values reach Python by the environment, as they are.
 $(foreach v,$(VARIABLES),$(eval export CARSEG_$v := $$(value $v)))
 
 # Memory that a training step frees is kept for the next: left alone, glibc returns it to the system, which zeroes its
@@ -84,7 +83,7 @@ evaluate: $(READY) ## run it up to notebook 04: the results
 	@$(CARSEG) run --until 04_evaluation
 report: ## write the page of a run again
 check-reference: ## compare a run with the committed reference of its profile and data
-update-reference: ## write the numbers of a run as the reference of its profile and data
+update-reference: ## write a run as its reference; further runs in RUN tell the spread of seeds
 show-config: ## list the settings of PROFILE with their meaning and range
 lab: ## open the notebooks in JupyterLab
 

@@ -96,11 +96,11 @@ class Experiment:
 
     folder: Path
     seed: int
-    _catalogues: dict[tuple[str, str], Catalogue] = field(default_factory=dict, repr=False)
+    _catalogues: dict[tuple[str, str, str], Catalogue] = field(default_factory=dict, repr=False)
 
     def catalogue(self, config: RunConfig) -> Catalogue:
         """A run's photos with splits; read once and kept in `<folder>/data`."""
-        key = config.data.source, config.data.classes.text
+        key = config.data.source, config.data.classes.text, config.data.split_by
         if key not in self._catalogues:
             self._catalogues[key] = cached_catalogue(config, self.folder / "data", self.seed)
         return self._catalogues[key]
