@@ -31,7 +31,7 @@ from scipy.optimize import minimize_scalar
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, mean_estimate, photo_weights, wilson_interval
-from carseg_lib.evaluation.paired import paired_difference
+from carseg_lib.evaluation.paired import photo_difference
 from carseg_lib.evaluation.tables import probabilities
 
 BINS = 10  # of equal width, 0..1
@@ -185,12 +185,12 @@ def measure(outcomes: np.ndarray, truth: np.ndarray, *, bootstrap_samples: int, 
         ece ({"value", "low", "high", "n", "chance"}), classwise_ece (0..1), brier, log_loss (nats), accuracy,
         confidence (estimates), gap (estimate: accuracy less confidence, -1..1), direction (a word).
     """
-    sampling = {"bootstrap_samples": bootstrap_samples, "seed": seed}
+    sampling: dict[str, Any] = {"bootstrap_samples": bootstrap_samples, "seed": seed}
     sure, hits = confidence(outcomes), correct(outcomes, truth)
     is_true = np.eye(outcomes.shape[1])[truth]
     most = -float(np.log(FLOOR))
     losses = -np.log(outcomes[np.arange(len(truth)), truth].clip(FLOOR)) / most
-    gap = paired_difference(sure, hits.astype(float), **sampling)
+    gap = photo_difference(sure, hits.astype(float), **sampling)
     of_types = [calibration_error(outcomes[:, c], is_true[:, c]) for c in range(outcomes.shape[1] - 1)]
     return {
         "ece": calibration_estimate(sure, hits, **sampling),

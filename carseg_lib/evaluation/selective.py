@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from carseg_lib.evaluation.bootstrap import Estimate, estimate, photo_weights, wilson_interval
+from carseg_lib.evaluation.bootstrap import Estimate, estimate, percentile_interval, photo_weights, wilson_interval
 from carseg_lib.evaluation.calibration import confidence, correct, outcome_probabilities, true_types
 
 COVERAGES = (0.9, 0.8)  # at which accuracies are given
@@ -76,12 +76,15 @@ def measure(confidences: np.ndarray, hits: np.ndarray, *, bootstrap_samples: int
     weights = np.concatenate(list(photo_weights(n, bootstrap_samples, seed)))
     auroc = None
     if 0 < hits.sum() < n:
-        auroc = estimate(float(roc_auc_score(hits, confidences)), _aurocs(confidences, hits, weights), n)
+        interval = percentile_interval(_aurocs(confidences, hits, weights))
+        auroc = estimate(float(roc_auc_score(hits, confidences)), interval, n)
     return {
         "accuracy_at": {
             str(share): _answered(confidences, hits, threshold_at(confidences, share)) for share in COVERAGES
         },
-        "aurc": estimate(area_under_risk_coverage(confidences, hits), _areas(confidences, hits, weights), n),
+        "aurc": estimate(
+            area_under_risk_coverage(confidences, hits), percentile_interval(_areas(confidences, hits, weights)), n
+        ),
         "aurc_best": float((np.maximum(ranks - hits.sum(), 0) / ranks).mean()),
         "auroc": auroc,
     }

@@ -32,6 +32,7 @@ from carseg_lib.experiments.readings.results import (
 )
 from carseg_lib.experiments.readings.run import open_results, run_readings
 from carseg_lib.models.networks import build_network
+from tests.paper.quotes import is_of_the_paper
 
 SMALL = {
     "height": "64", "width": "64", "fpn_out_channels": "16", "box_head_dim": "16", "mask_head_channels": "8",
@@ -108,6 +109,8 @@ def test_the_file_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
     names = [trial.name for trial in plan.trials()]
     assert len(names) == len(set(names)) == plan.seeds * len(plan.readings)
     assert {trial.watched for trial in plan.trials()} == {0}
+    quotes = [quote.quote for choice in listed.choices.values() for quote in choice.quotes]
+    assert [quote for quote in quotes if not is_of_the_paper(quote)] == []
     for exclusion in listed.excluded:
         assert all(not exclusion.combination.items() <= reading.items() for reading in every)
 

@@ -160,7 +160,8 @@ def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
         raise CarsegError(f"{place}: variant {name} lacks a question.")
     variant = Variant(name, **values)
     for setting in variant.settings:
-        if resolve_name(setting, f"{place}: variant {name}") in DECIDED:
+        # another split would measure a variant on photos that it was trained on
+        if resolve_name(setting, f"{place}: variant {name}") in (*DECIDED, "data.split_by"):
             raise CarsegError(f"{place}: variant {name}: {setting} is the same for all variants.")
     if variant.start not in ("", "rendered"):
         raise CarsegError(f"{place}: variant {name}: start is rendered or left out.")

@@ -185,7 +185,7 @@ def read_readings(path: Path) -> Readings:
             if not re.fullmatch(r"[a-z0-9_]+", option):
                 raise CarsegError(f"{path.name}: option {option!r} must be named by small letters, digits and '_'.")
             for setting in values.settings:
-                if resolve_name(setting, f"{path.name}: {name}: {option}") in DECIDED:
+                if resolve_name(setting, f"{path.name}: {name}: {option}") in (*DECIDED, "data.split_by"):
                     raise CarsegError(f"{path.name}: {name}: {option}: {setting} is the same for all readings.")
     if strange := [sampled.needs for sampled in listed.sample if sampled.needs not in ("", "gpu")]:
         raise CarsegError(f"{path.name}: needs: {strange[0]} must be gpu, or left out.")
