@@ -294,13 +294,13 @@ def test_readings_of_a_few_drawn_cars(listed, synthetic_cars, monkeypatch, caplo
     assert open_results(folder.name)[1] == results
     # what comes with carseg is not made either, and what it lacks is
     path = write_records(results | {"records": results["records"][:3]})
-    assert path.parent.name == "reference" and len(json.loads(path.read_text())["records"]) == 3
+    assert path.parent.name == "readings" and len(json.loads(path.read_text())["records"]) == 3
     other = create_plan(str(synthetic_cars), "other", "cpu", SMALL | {"epochs": "2"})
     monkeypatch.undo()
     monkeypatch.setenv("CARSEG_REPORTS", str(folder.parent))
     caplog.clear()
     run_readings(other)
-    assert any("3 of 4 trainings are recorded in readings--" in line for line in caplog.messages)
+    assert any("3 of 4 trainings are recorded in reports/reference/readings/" in line for line in caplog.messages)
     assert len(list(other.folder.glob("*/trial.json"))) == 1
     again = json.loads((other.folder / "results.json").read_text())
     key = lambda record: (record["reading"], record["seed"])  # noqa: E731

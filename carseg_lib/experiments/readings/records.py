@@ -1,7 +1,7 @@
 """Records of finished trainings of readings, and those that come with carseg.
 
-A training of a reading takes up to hours, and what is kept of it is small: its history. `reports/reference/
-readings--<data>.json` holds the records that were made before, with their machines and days. A training that is
+A training of a reading takes up to hours, and what is kept of it is small: its history. `reports/reference/readings/
+<data>.json` holds the records that were made before, with their machines and days. A training that is
 recorded there, with the same settings, photos and seed, is not made again unless that is asked for.
 """
 
@@ -48,7 +48,7 @@ def record_of(trial: Trial, experiment: Experiment, source: Catalogue) -> dict[s
 
 def records_path(data: str) -> Path:
     """The file of the records that come with carseg, for a data set of this name; it may be missing."""
-    return runs_root() / "reference" / f"readings--{data}.json"
+    return runs_root() / "reference" / "readings" / f"{data}.json"
 
 
 def known_records(trials: Sequence[Trial], source: Catalogue) -> dict[str, dict[str, Any]]:

@@ -44,7 +44,7 @@ def run_readings(plan: ReadingsPlan) -> Path:
                 "%d of %d trainings are recorded in %s and not made again; SET=records=no makes them",
                 len(known),
                 len(trials),
-                records_path(source.name).name,
+                f"reports/reference/readings/{records_path(source.name).name}",
             )
         missing = [trial for trial in trials if trial.name not in known]
         write = functools.partial(write_readings, plan, experiment, source, eval_dataset, known)

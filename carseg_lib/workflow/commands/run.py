@@ -63,7 +63,16 @@ def check_reference(run: str, profile: str) -> int:
 )
 @variables("run", "profile")
 def update_reference(run: str, profile: str) -> None:
-    """Make a run the reference of its profile and data; with more runs named, these tell the spread between seeds."""
+    """Make a run the reference of its profile and data; with more runs named, these tell the spread between seeds.
+
+    Of a folder of readings the records of its trainings are kept, see `experiments.readings.records`.
+    """
+    if (runs_root() / run / "readings.csv").is_file():
+        from carseg_lib.experiments.readings.records import write_records
+        from carseg_lib.experiments.readings.run import open_results
+
+        print(f"done: {shown(write_records(open_results(run)[1]))}")
+        return
     from carseg_lib.workflow.reference import read_reference, write_reference
     from carseg_lib.workflow.reference_text import seeds_text
 
