@@ -7,7 +7,7 @@ means any value that rounds to it: 0.814 for [0.8135, 0.8145], 91.2% for [0.9115
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,17 @@ class Claim:
         return f"{self.section}: “{self.quote}”"
 
 
+@dataclass(frozen=True)
+class Statement:
+    """What the paper says in words, and what we test in its place."""
+
+    what: str  # its name
+    section: str
+    quote: str
+    tested_as: str  # our reading of it, as something that can come out false
+    test: Mapping[str, Any]  # "name" of the test, and its settings
+
+
 METRICS = ("precision", "recall", "f1", "accuracy")  # Table 1's columns, in its order
 
 
@@ -58,6 +69,9 @@ def _claims(texts: dict[str, Any]) -> Iterator[Claim]:
 _TEXTS = read_texts("claims.yaml")
 VI, TABLE, VII = (_TEXTS["sections"][name] for name in ("VI", "TABLE", "VII"))
 CLAIMS: tuple[Claim, ...] = tuple(_claims(_TEXTS))
+STATEMENTS: tuple[Statement, ...] = tuple(
+    Statement(**row | {"section": _TEXTS["sections"][row["section"]]}) for row in _TEXTS["statements"]
+)
 _BY_NAME = {claim.what: claim for claim in CLAIMS}
 
 
@@ -92,6 +106,15 @@ TABLE_1 = pd.DataFrame(
 
 HEADLINE = {metric: claimed_number(f"headline {metric}") for metric in METRICS}
 """The conclusion's four figures, by metric."""
+
+
+AVERAGES = ("average validation accuracy", "average training accuracy")
+"""The two averages of §VI, by name."""
+
+FIGURES = (*AVERAGES, *(f"headline {m}" for m in ("accuracy", "precision", "recall", "f1"))) + tuple(
+    f"{name} {metric}" for name in TABLE_1.index for metric in METRICS
+)
+"""The paper's 22 figures of its results, by name: two averages, the headline's four, the 16 cells of Table 1."""
 
 
 def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
