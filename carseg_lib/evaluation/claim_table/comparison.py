@@ -1,0 +1,71 @@
+"""A number of ours beside a printed one: equivalent, above, below, or too few photos to tell.
+
+A share of photos (an accuracy, a recall, a precision) is judged by `carseg_lib.evaluation.equivalence`. Other scores
+(F1, macro averages) are no shares of photos: they are equivalent if their 90% interval lies within the margin, which is
+the same rule (two one-sided tests at 5%; Schuirmann 1987, doi:10.1007/BF01068419).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from statsmodels.stats.proportion import proportion_confint
+
+from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, MARGIN, POWER, UNDECIDED, equivalence
+
+_Z95, _Z90, _Z_POWER = (NormalDist().inv_cdf(p) for p in (0.975, 0.95, POWER))
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number of ours beside a printed one."""
+
+    source: str  # where ours is from, as a reader is told
+    estimate: Mapping[str, Any]  # {"value", "low", "high", "n"}
+    verdict: str  # EQUIVALENT, ABOVE or BELOW (the printed one), UNDECIDED
+    smallest: float | None  # least true shortfall that so many photos tell with 80% power; None: none
+
+
+def compare(source: str, estimate: Mapping[str, Any], claimed: float, *, is_share: bool) -> Comparison:
+    """Judge an estimate against a printed number, which is taken as exact.
+
+    Args:
+        source: Where the estimate is from.
+        estimate: {"value", "low", "high", "n"}; without an interval nothing can be told.
+        claimed: The printed number, above 0, at most 1.
+        is_share: Whether the estimate is a share of its n photos.
+    """
+    value, low, high, n = (estimate.get(key) for key in ("value", "low", "high", "n"))
+    if value is None or low is None or high is None or not n:
+        return Comparison(source, estimate, UNDECIDED, None)
+    if is_share:
+        result = equivalence(round(value * n), n, claimed)
+        return Comparison(source, estimate, result.verdict, result.smallest)
+    # The 90% interval of a score: its 95% interval, shortened on each side as a normal one is.
+    shorter = _Z90 / _Z95
+    within = claimed - MARGIN < value - shorter * (value - low) and value + shorter * (high - value) < claimed + MARGIN
+    verdict = EQUIVALENT if within else UNDECIDED
+    if not within and not low - _ROUNDING <= claimed <= high + _ROUNDING:
+        verdict = ABOVE if claimed < low else BELOW
+    smallest = (_Z95 + _Z_POWER) * (high - low) / (2 * _Z95)
+    return Comparison(source, estimate, verdict, smallest if smallest < claimed else None)
+
+
+def mean_over_epochs(values: list[float], photos: int) -> dict[str, float | int]:
+    """The average of the accuracies of several epochs, with a 95% interval over photos.
+
+    The interval is Wilson's for one answer a photo. It is conservative: a photo's share of epochs with a right answer
+    lies between 0 and 1, and no such number varies more than a single answer of the same mean.
+
+    Args:
+        values: Accuracy in each epoch, on the same photos.
+        photos: Their number, at least 1.
+    """
+    mean = math.fsum(values) / len(values)
+    low, high = proportion_confint(mean * photos, photos, method="wilson")
+    return {"value": mean, "low": float(low), "high": float(high), "n": photos}

@@ -1,0 +1,111 @@
+"""What the claims of the paper are judged on: a run, finished runs on other photos, and readings of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from carseg_lib.core import files
+from carseg_lib.evaluation.claim_table.comparison import mean_over_epochs
+from carseg_lib.evaluation.tables import read_table
+from carseg_lib.paper import claims
+
+UNTRAINED = "smoke"  # the profile that tests the pipeline: its model is hardly trained
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known when the claims are judged; only the metrics of the run must be there."""
+
+    metrics: Mapping[str, Any]  # metrics.json of the run
+    history: pd.DataFrame | None = None  # history.csv of the run, a row per epoch
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # runs on other data: metrics.json by name
+    readings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # results.json of readings, by folder
+
+
+def main_split(metrics: Mapping[str, Any]) -> str:
+    """The split that a run is judged on: test if it was evaluated, else the first one; "" if there is none."""
+    splits = list(metrics.get("splits") or {})
+    return "test" if "test" in splits else (splits[0] if splits else "")
+
+
+def other_types(metrics: Mapping[str, Any]) -> list[str]:
+    """The body types of a run if they are not the paper's four, else none."""
+    split = main_split(metrics)
+    types = list(metrics["splits"][split].get("per_type") or {}) if split else []
+    return types if types and set(types) != set(claims.TABLE_1.index) else []
+
+
+def run_on_data(run: str, metrics: Mapping[str, Any]) -> str:
+    """A run beside this one, as a reader is told."""
+    return f"run {run} on {metrics['data']['name']}"
+
+
+def epoch_average(name: str, evidence: Evidence) -> tuple[str, dict[str, float | int]] | None:
+    """What was measured for one of the paper's two averages over epochs, in words, and the average.
+
+    Training accuracy is that over the augmented batches while the model learns, if history.csv has it, as the paper
+    may have counted it; else that of a fixed sample of training photos without augmentation.
+    """
+    history = evidence.history
+    if history is None or history.empty:
+        return None
+    if name == "average validation accuracy":
+        return "mean over epochs, validation", mean_over_epochs(
+            history["validation_accuracy"].tolist(), int(history["validation_photos"].iloc[0])
+        )
+    if "train_running_accuracy" in history:
+        photos = sum(((evidence.metrics["data"].get("counts") or {}).get("train") or {}).values())
+        running = history["train_running_accuracy"].tolist()
+        return ("mean over epochs, augmented training batches", mean_over_epochs(running, photos)) if photos else None
+    sample = int(history["train_sample"].iloc[0])
+    return (
+        "mean over epochs, fixed sample of training photos without augmentation",
+        mean_over_epochs(history["train_accuracy"].tolist(), sample),
+    )
+
+
+def load_evidence(run_folder: Path) -> Evidence:
+    """What a run's folder and the folders beside it hold.
+
+    Args:
+        run_folder: `reports/<run>`, with metrics.json; history.csv may be missing.
+
+    Returns:
+        Of the runs beside it one for each other data set: of the same profile and seed, where there is one. Runs of
+        the profile smoke and of other types than the paper's four are no evidence.
+
+    Raises:
+        CarsegError: A file is missing or broken.
+    """
+    folder = Path(run_folder)
+    metrics, history = files.read_json(folder / "metrics.json"), folder / "history.csv"
+    return Evidence(
+        metrics,
+        read_table(history) if history.is_file() else None,
+        _runs_on_other_data(folder, metrics),
+        _readings(folder.parent),
+    )
+
+
+def _runs_on_other_data(folder: Path, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    found: dict[str, tuple[tuple[bool, bool, str], dict[str, Any]]] = {}
+    for path in sorted(folder.parent.glob("*/metrics.json")):
+        other = files.read_json(path)
+        if not main_split(other) or other_types(other) or other["run"]["profile"] == UNTRAINED:
+            continue
+        name, run = other["data"]["name"], other["run"]
+        unlike = tuple(run.get(key) != metrics["run"].get(key) for key in ("profile", "seed"))
+        candidate = ((*unlike, path.parent.name), other)
+        if name != metrics["data"]["name"] and (name not in found or candidate[0] < found[name][0]):
+            found[name] = candidate
+    return {order[2]: other for order, other in found.values()}
+
+
+def _readings(reports: Path) -> dict[str, dict[str, Any]]:
+    results = {path.parent.name: files.read_json(path) for path in sorted(reports.glob("*/results.json"))}
+    return {name: found for name, found in results.items() if isinstance(found, dict) and found.get("readings")}
