@@ -44,6 +44,17 @@ def f1_interval(precision: float, recall: float) -> Interval:
     return f1(p_low, r_low), f1(p_high, r_high)
 
 
+def mean_f1_interval(precision: float, recall: float) -> Interval:
+    """The F1 that printed means of precision and recall over parts (epochs, folds, batches) allow as its mean.
+
+    With equal weights, and 0 for 0/0: P + R - 1 <= F1 <= 2PR/(P+R). The right side is concave in P and R, so that a
+    mean stays below it; the left one is linear, and holds for each part as 2PR - (P+R-1)(P+R) = P(1-P) + R(1-R) >= 0.
+    A mean that leaves undefined parts out escapes both.
+    """
+    (p_low, p_high), (r_low, r_high) = rounding_interval(precision), rounding_interval(recall)
+    return max(0.0, p_low + r_low - 1), f1(p_high, r_high)
+
+
 def support_share(precision: float, recall: float, accuracy: float) -> float:
     """The share of all photos that a type's precision P, recall R and one-vs-rest accuracy A imply.
 

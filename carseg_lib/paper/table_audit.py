@@ -23,6 +23,7 @@ from carseg_lib.paper.arithmetic import (
     f1,
     f1_interval,
     matrix_exists,
+    mean_f1_interval,
     mean_interval,
     overlap,
     predicted_interval,
@@ -36,12 +37,23 @@ from carseg_lib.paper.claims import METRICS, TABLE, VII, read_texts
 
 CONSISTENT = "consistent"
 IMPOSSIBLE = "impossible as printed"
+NOT_THIS_READING = "not by this reading"
 UNKNOWN = "cannot be judged"
-# By whether the numbers fit: the verdict, and the name of its reason in `checks.yaml`.
-_VERDICTS = {True: (CONSISTENT, "possible"), False: (IMPOSSIBLE, "impossible"), None: (UNKNOWN, "unknown")}
+# What a check assumes, from nothing to most; only the first two can show that a number is impossible.
+WHATEVER = "whatever the reading"
+ONE_EVALUATION = "one evaluation"
+THIS_READING = "this reading"
+SCOPES = (WHATEVER, ONE_EVALUATION, THIS_READING)
 
-COLUMNS = ("claim", "printed", "place", "check", "working", "implied", "verdict", "why")
+COLUMNS = ("claim", "printed", "place", "check", "scope", "working", "implied", "verdict", "why")
 CHECKS = read_texts("checks.yaml")
+
+
+def verdict_of(scope: str, *, possible: bool | None) -> str:
+    """The verdict of a check: a reading that does not fit is not yet an error of the paper."""
+    if possible is None:
+        return UNKNOWN
+    return CONSISTENT if possible else NOT_THIS_READING if scope == THIS_READING else IMPOSSIBLE
 
 
 def _span(interval: Interval, digits: int = 4) -> str:
@@ -62,10 +74,12 @@ class _Rows:
 
     def add(self, name: str, claims: Iterable[str], printed: str = "", *, possible: bool | None, **values: Any) -> None:
         """Add a check of claims, whose texts are filled in with `values`; `possible`: None if it cannot be judged."""
-        verdict, key = _VERDICTS[possible]
         text = self.texts[name]
+        scope = values.pop("scope", text["scope"])
+        key = {True: "possible", False: "impossible", None: "unknown"}[possible]
         check, working, implied, why = (text[part].format(**values) for part in ("check", "working", "implied", key))
-        self.rows.append((", ".join(claims), printed, self.place, check, working, implied, verdict, why))
+        verdict = verdict_of(scope, possible=possible)
+        self.rows.append((", ".join(claims), printed, self.place, check, scope, working, implied, verdict, why))
 
     def frame(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows, columns=list(COLUMNS))
@@ -89,12 +103,13 @@ def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
     """
     audit = _Rows(place, "table")
     for name, p, r, printed, _ in _reports(table):
-        span = f1_interval(p, r)
+        span, ends = f1_interval(p, r), rounding_interval(printed)
         audit.add(
             "f1" if min(p, r) <= printed <= max(p, r) else "f1_outside",
             [f"{name} f1"],
             f"{printed:.3f}",
-            possible=overlap(span, rounding_interval(printed)),
+            possible=overlap(span, ends),
+            scope=ONE_EVALUATION if overlap(mean_f1_interval(p, r), ends) else WHATEVER,
             p=p,
             r=r,
             f1=f1(p, r),
