@@ -69,7 +69,7 @@ def history() -> pd.DataFrame:
 def audit(**verdicts: str) -> pd.DataFrame:
     """An audit that finds every figure consistent, except those named ("suv_f1")."""
     rows = [(name, verdicts.get(name.replace(" ", "_"), "consistent"), f"because of {name}") for name in claims.FIGURES]
-    return pd.DataFrame(rows, columns=["claim", "verdict", "why"])
+    return pd.DataFrame(rows, columns=["claim", "verdict", "why"]).assign(scope="one evaluation")
 
 
 def by_name(evidence: Evidence, verdicts: pd.DataFrame | None = None) -> dict:
@@ -102,7 +102,7 @@ def test_every_figure_and_statement_has_one_row_and_a_known_state(metrics, histo
     ],
 )
 def test_a_share_is_judged_by_equivalence(correct, n, verdict):
-    found = compare("this run, test", share(correct, n), 0.912, is_share=True)
+    found = compare("this run", "test", share(correct, n), 0.912, is_share=True)
     assert found.verdict == verdict
     assert 0 < found.smallest < 0.15
 
@@ -120,21 +120,21 @@ def test_a_share_is_judged_by_equivalence(correct, n, verdict):
     ],
 )
 def test_a_score_is_judged_by_its_interval(value, half, verdict):
-    found = compare("", score(value, half), 0.90, is_share=False)
+    found = compare("", "", score(value, half), 0.90, is_share=False)
     assert found.verdict == verdict
     assert found.smallest == pytest.approx((1.95996 + 0.84162) * half / 1.95996, abs=1e-5)
 
 
 def test_without_an_interval_or_photos_nothing_is_told():
-    assert compare("", {"value": 0.9}, 0.9, is_share=False).verdict == UNDECIDED
+    assert compare("", "", {"value": 0.9}, 0.9, is_share=False).verdict == UNDECIDED
     never_predicted = {"value": 0.0, "low": 0.0, "high": 1.0, "n": 0}
-    found = compare("", never_predicted, 0.9, is_share=True)
+    found = compare("", "", never_predicted, 0.9, is_share=True)
     assert (found.verdict, found.smallest) == (UNDECIDED, None)
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.001, 0.3), st.floats(0.05, 0.95))
 def test_equivalent_is_never_far_and_above_never_below(value, half, claimed):
-    found = compare("", score(value, half), claimed, is_share=False)
+    found = compare("", "", score(value, half), claimed, is_share=False)
     if found.verdict == EQUIVALENT:
         assert abs(value - claimed) < 0.03
     if found.verdict in (ABOVE, BELOW):
@@ -281,7 +281,7 @@ def test_readings_decide_what_one_run_cannot(metrics, history):
     rows = by_name(Evidence(metrics, history, readings={"readings": {"data": "photos", "readings": found}}))
     # a less b: 0.10 ± 1.96 · sqrt(2) · 0.02/1.96 = ± 0.0283
     assert rows["augmentation helps"].state == REPRODUCED
-    assert "Mean difference of 1 pairs" in rows["augmentation helps"].why
+    assert "pairs of readings: 1" in rows["augmentation helps"].why
     assert "+10.0 (+7.2 to +12.8)" in rows["augmentation helps"].why
     assert rows["fine-tuning helps"].state == REPRODUCED  # a less c: 0.20; d has no partner
     assert "+20.0 (+17.2 to +22.8)" in rows["fine-tuning helps"].why
@@ -338,6 +338,7 @@ def test_evidence_is_gathered_from_the_folders(tmp_path, metrics, history):
     ):
         run(name, data, profile, seed)
     run("f-unfinished", "third", splits={})
+    run("g-paper", "rendered", "paper")
     (tmp_path / "ablation").mkdir()
     (tmp_path / "ablation" / "results.json").write_text('{"variants": []}')
     (tmp_path / "readings-photos").mkdir()
@@ -346,6 +347,7 @@ def test_evidence_is_gathered_from_the_folders(tmp_path, metrics, history):
     assert found.history is None and found.metrics == json.loads((here / "metrics.json").read_text())
     assert list(found.others) == ["c-seed0"]  # one for each other data set: the same profile and seed
     assert list(found.readings) == ["readings-photos"]
+    assert found.repeated == ("g-paper",)
     history.to_csv(here / "history.csv")
     assert load_evidence(here).history["validation_photos"].tolist() == [722, 722]
     (here / "metrics.json").unlink()

@@ -19,33 +19,41 @@ from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, MARGIN, 
 
 _Z95, _Z90, _Z_POWER = (NormalDist().inv_cdf(p) for p in (0.975, 0.95, POWER))
 _ROUNDING = 1e-12
+THIS_RUN = "this run"
 
 
 @dataclass(frozen=True)
 class Comparison:
     """One number of ours beside a printed one."""
 
-    source: str  # where ours is from, as a reader is told
+    run: str  # THIS_RUN, or another as a reader is told
+    photos: str  # its split, or what else was measured
     estimate: Mapping[str, Any]  # {"value", "low", "high", "n"}
     verdict: str  # EQUIVALENT, ABOVE or BELOW (the printed one), UNDECIDED
     smallest: float | None  # least true shortfall that so many photos tell with 80% power; None: none
 
+    @property
+    def source(self) -> str:
+        """Where ours is from, as a reader is told."""
+        return f"{self.run}, {self.photos}"
 
-def compare(source: str, estimate: Mapping[str, Any], claimed: float, *, is_share: bool) -> Comparison:
+
+def compare(run: str, photos: str, estimate: Mapping[str, Any], claimed: float, *, is_share: bool) -> Comparison:
     """Judge an estimate against a printed number, which is taken as exact.
 
     Args:
-        source: Where the estimate is from.
+        run: The run that the estimate is of, in words.
+        photos: Its split, or what else was measured.
         estimate: {"value", "low", "high", "n"}; without an interval nothing can be told.
         claimed: The printed number, above 0, at most 1.
         is_share: Whether the estimate is a share of its n photos.
     """
     value, low, high, n = (estimate.get(key) for key in ("value", "low", "high", "n"))
     if value is None or low is None or high is None or not n:
-        return Comparison(source, estimate, UNDECIDED, None)
+        return Comparison(run, photos, estimate, UNDECIDED, None)
     if is_share:
         result = equivalence(round(value * n), n, claimed)
-        return Comparison(source, estimate, result.verdict, result.smallest)
+        return Comparison(run, photos, estimate, result.verdict, result.smallest)
     # The 90% interval of a score: its 95% interval, shortened on each side as a normal one is.
     shorter = _Z90 / _Z95
     within = claimed - MARGIN < value - shorter * (value - low) and value + shorter * (high - value) < claimed + MARGIN
@@ -53,7 +61,7 @@ def compare(source: str, estimate: Mapping[str, Any], claimed: float, *, is_shar
     if not within and not low - _ROUNDING <= claimed <= high + _ROUNDING:
         verdict = ABOVE if claimed < low else BELOW
     smallest = (_Z95 + _Z_POWER) * (high - low) / (2 * _Z95)
-    return Comparison(source, estimate, verdict, smallest if smallest < claimed else None)
+    return Comparison(run, photos, estimate, verdict, smallest if smallest < claimed else None)
 
 
 def mean_over_epochs(values: list[float], photos: int) -> dict[str, float | int]:

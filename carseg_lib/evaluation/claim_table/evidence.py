@@ -15,6 +15,7 @@ from carseg_lib.evaluation.tables import read_table
 from carseg_lib.paper import claims
 
 UNTRAINED = "smoke"  # the profile that tests the pipeline: its model is hardly trained
+PAPER_PROFILE = "paper"  # the profile with the paper's recipe
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Evidence:
     history: pd.DataFrame | None = None  # history.csv of the run, a row per epoch
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # runs on other data: metrics.json by name
     readings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # results.json of readings, by folder
+    repeated: tuple[str, ...] = ()  # other runs with the paper's recipe
 
 
 def main_split(metrics: Mapping[str, Any]) -> str:
@@ -84,26 +86,32 @@ def load_evidence(run_folder: Path) -> Evidence:
     """
     folder = Path(run_folder)
     metrics, history = files.read_json(folder / "metrics.json"), folder / "history.csv"
+    runs = {path.parent: files.read_json(path) for path in sorted(folder.parent.glob("*/metrics.json"))}
+    others = {path.name: other for path, other in runs.items() if path != folder and _is_evidence(other)}
     return Evidence(
         metrics,
         read_table(history) if history.is_file() else None,
-        _runs_on_other_data(folder, metrics),
+        _on_other_data(others, metrics),
         _readings(folder.parent),
+        tuple(name for name, other in others.items() if other["run"]["profile"] == PAPER_PROFILE),
     )
 
 
-def _runs_on_other_data(folder: Path, metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    found: dict[str, tuple[tuple[bool, bool, str], dict[str, Any]]] = {}
-    for path in sorted(folder.parent.glob("*/metrics.json")):
-        other = files.read_json(path)
-        if not main_split(other) or other_types(other) or other["run"]["profile"] == UNTRAINED:
-            continue
-        name, run = other["data"]["name"], other["run"]
-        unlike = tuple(run.get(key) != metrics["run"].get(key) for key in ("profile", "seed"))
-        candidate = ((*unlike, path.parent.name), other)
-        if name != metrics["data"]["name"] and (name not in found or candidate[0] < found[name][0]):
-            found[name] = candidate
-    return {order[2]: other for order, other in found.values()}
+def _is_evidence(metrics: Mapping[str, Any]) -> bool:
+    return bool(main_split(metrics)) and not other_types(metrics) and metrics["run"]["profile"] != UNTRAINED
+
+
+def _on_other_data(others: Mapping[str, dict[str, Any]], metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """One run for each other data set, the first that is most like this one."""
+
+    def unlike(name: str) -> int:
+        return sum(others[name]["run"].get(key) != metrics["run"].get(key) for key in ("profile", "seed"))
+
+    chosen: dict[str, str] = {}  # by data set
+    for name in sorted(others, key=unlike):
+        chosen.setdefault(others[name]["data"]["name"], name)
+    chosen.pop(metrics["data"]["name"], None)
+    return {name: others[name] for name in sorted(chosen.values())}
 
 
 def _readings(reports: Path) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from carseg_lib.core.formatting import percent, points
-from carseg_lib.evaluation.claim_table.comparison import Comparison
+from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison
 from carseg_lib.evaluation.claim_table.evidence import (
     UNTRAINED,
     Evidence,
@@ -51,18 +51,18 @@ def _state(low: float, high: float) -> str:
 
 def _measured(evidence: Evidence, name: str) -> tuple[Comparison, ...]:
     """A number of the split of the verdict: this run's, then that of runs on other data."""
-    runs = [("this run", evidence.metrics)]
+    runs = [(THIS_RUN, evidence.metrics)]
     runs += [(run_on_data(run, other), other) for run, other in evidence.others.items()]
     numbers = []
     for run, metrics in runs:
         split = main_split(metrics)
         if estimate := (metrics["splits"][split].get(name) if split else None):
-            numbers.append(Comparison(f"{run}, {split}", estimate, "", None))
+            numbers.append(Comparison(run, split, estimate, "", None))
     return tuple(numbers)
 
 
 def _of_this_run(numbers: tuple[Comparison, ...]) -> Mapping[str, Any] | None:
-    estimate = numbers[0].estimate if numbers and numbers[0].source.startswith("this run") else None
+    estimate = numbers[0].estimate if numbers and numbers[0].run == THIS_RUN else None
     return estimate if estimate and estimate.get("low") is not None else None
 
 
@@ -98,7 +98,7 @@ def _effectiveness(evidence: Evidence) -> _Judged:
 
 def _validation_above_training(evidence: Evidence) -> _Judged:
     averages = [epoch_average(f"average {split} accuracy", evidence) for split in ("validation", "training")]
-    numbers = tuple(Comparison(f"this run, {source}", mean, "", None) for source, mean in filter(None, averages))
+    numbers = tuple(Comparison(THIS_RUN, photos, mean, "", None) for photos, mean in filter(None, averages))
     state, whys = NOT_RUN, ["This run has no accuracies by epoch."]
     if len(numbers) == 2:
         validation, training = (number.estimate for number in numbers)
@@ -130,7 +130,9 @@ def _choice(evidence: Evidence, choice: str, without: str) -> _Judged:
     variances = [((e["high"] - e["low"]) / (2 * 1.96)) ** 2 for pair in pairs for e in (r["last"] for r in pair)]
     mean, half = math.fsum(differences) / len(pairs), 1.96 * math.sqrt(math.fsum(variances)) / len(pairs)
     difference = {"value": mean, "low": mean - half, "high": mean + half}
-    why = f"Mean difference of {len(pairs)} pairs of readings, with less without, in points: {points(difference)}."
+    why = (
+        f"Readings with it less readings without it, in points: {points(difference)} (pairs of readings: {len(pairs)})."
+    )
     return _state(mean - half, mean + half), why, ()
 
 

@@ -14,8 +14,8 @@ STATES = {  # in the order in which they are counted, with what each means
     EXCEEDED: "our whole interval lies above it",
     NOT_REPRODUCED: "our whole interval lies below it, or the opposite is shown",
     UNDECIDED: "neither equivalent nor different",
-    IMPOSSIBLE: "the paper's own numbers rule it out, whatever was done",
-    NOT_THIS_READING: "the paper's own numbers rule it out under each reading that was tried",
+    IMPOSSIBLE: "it contradicts other figures of the paper, so that not all of them can be true",
+    NOT_THIS_READING: "under each reading that we tried it contradicts other figures of the paper",
     UNTESTABLE: "no run can decide it",
     NOT_RUN: "a run could decide it, and none has",
 }

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.core.formatting import percent
-from carseg_lib.evaluation.claim_table.comparison import Comparison, compare
+from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison, compare
 from carseg_lib.evaluation.claim_table.evidence import Evidence, epoch_average, main_split, other_types, run_on_data
 from carseg_lib.evaluation.claim_table.statements import judge_statement, unfit_run
 from carseg_lib.evaluation.claim_table.states import BY_VERDICT, IMPOSSIBLE, NOT_RUN, NOT_THIS_READING, shortfall_told
@@ -42,6 +42,8 @@ class ClaimRow:
     comparisons: tuple[Comparison, ...]  # ours: this run, split by split, then runs on other data
     readings: str  # what the readings of the paper show; "" where there are none
     audit: str  # the audit's verdict on the figure; "" for a statement
+    scope: str  # what that verdict assumes: one of paper.table_audit.SCOPES; "" for a statement
+    tested_as: str = ""  # of a statement: what is tested in its place
 
 
 def claim_rows(evidence: Evidence, verdicts: pd.DataFrame) -> list[ClaimRow]:
@@ -49,11 +51,12 @@ def claim_rows(evidence: Evidence, verdicts: pd.DataFrame) -> list[ClaimRow]:
 
     Args:
         evidence: What is known.
-        verdicts: The audit's verdict on each figure, as of `paper.audit.figure_verdicts`: columns claim, verdict, why.
+        verdicts: The audit's verdict on each figure, as of `paper.audit.figure_verdicts`: columns claim, verdict,
+            scope, why.
     """
-    audited = {row.claim: (row.verdict, row.why) for row in verdicts.itertuples()}
+    audited = {row.claim: (row.verdict, row.scope, row.why) for row in verdicts.itertuples()}
     statements = [_statement(statement, evidence) for statement in claims.STATEMENTS]
-    return statements + [_figure(name, evidence, *audited.get(name, ("", ""))) for name in claims.FIGURES]
+    return statements + [_figure(name, evidence, *audited.get(name, ("", "", ""))) for name in claims.FIGURES]
 
 
 def claim_table(rows: Iterable[ClaimRow]) -> pd.DataFrame:
@@ -80,24 +83,24 @@ def rests_on(row: ClaimRow) -> str:
 def _statement(statement: claims.Statement, evidence: Evidence) -> ClaimRow:
     state, why, comparisons = judge_statement(statement, evidence)
     place = f"{statement.section}: “{statement.quote}”"
-    return ClaimRow(statement.what, STATEMENT, "", place, state, why, comparisons, "", "")
+    return ClaimRow(statement.what, STATEMENT, "", place, state, why, comparisons, "", "", "", statement.tested_as)
 
 
-def _figure(name: str, evidence: Evidence, audit: str, reason: str) -> ClaimRow:
+def _figure(name: str, evidence: Evidence, audit: str, scope: str, reason: str) -> ClaimRow:
     claim = claims.claim(name)
     group = AVERAGE if name in claims.AVERAGES else HEADLINE if name.startswith("headline") else TABLE_1
     comparisons = tuple(_comparisons(name, evidence))
     state, why = _state(comparisons, evidence, audit, reason)
     readings = _readings_reach(name, evidence.readings)
-    return ClaimRow(name, group, claim.printed, claim.place, state, why, comparisons, readings, audit)
+    return ClaimRow(name, group, claim.printed, claim.place, state, why, comparisons, readings, audit, scope)
 
 
 def _state(comparisons: tuple[Comparison, ...], evidence: Evidence, audit: str, reason: str) -> tuple[str, str]:
     if audit in (IMPOSSIBLE, NOT_THIS_READING):
-        return audit, reason
+        return audit, reason[:1].upper() + reason[1:]
     if unfit := unfit_run(evidence.metrics):
         return unfit
-    if not comparisons or not comparisons[0].source.startswith("this run"):
+    if not comparisons or comparisons[0].run != THIS_RUN:
         return NOT_RUN, "This run has no such number."
     verdict = comparisons[0].verdict
     return BY_VERDICT[verdict], _WHY[verdict] if verdict != UNDECIDED else shortfall_told(comparisons[0])
@@ -113,16 +116,16 @@ def _comparisons(name: str, evidence: Evidence) -> Iterator[Comparison]:
     claimed = claims.claimed_number(name)
     if name in claims.AVERAGES:
         if average := epoch_average(name, evidence):
-            yield compare(f"this run, {average[0]}", average[1], claimed, is_share=True)
+            yield compare(THIS_RUN, average[0], average[1], claimed, is_share=True)
         return
     is_share = name == "headline accuracy" or not (name.startswith("headline") or name.endswith(" f1"))
     main = main_split(evidence.metrics)
-    runs = [("this run", evidence.metrics, tuple(dict.fromkeys([main, "validation"])))]
+    runs = [(THIS_RUN, evidence.metrics, tuple(dict.fromkeys([main, "validation"])))]
     runs += [(run_on_data(run, other), other, (main_split(other),)) for run, other in evidence.others.items()]
     for run, metrics, splits in runs:
         for split in splits:
             if estimate := _estimate(name, (metrics.get("splits") or {}).get(split)):
-                yield compare(f"{run}, {split}", estimate, claimed, is_share=is_share)
+                yield compare(run, split, estimate, claimed, is_share=is_share)
 
 
 def _estimate(name: str, scores: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -144,7 +147,7 @@ def _readings_reach(name: str, readings: Mapping[str, Mapping[str, Any]]) -> str
     for folder, found in readings.items():
         estimates = [reading[which] for reading in found["readings"] if reading.get(which)]
         claimed = claims.claimed_number(name)
-        verdicts = [compare("", estimate, claimed, is_share=False).verdict for estimate in estimates]
+        verdicts = [compare(folder, "", estimate, claimed, is_share=False).verdict for estimate in estimates]
         reached = sum(verdict in (EQUIVALENT, ABOVE) for verdict in verdicts)
         if estimates:
             least, most = (percent(end(estimate["value"] for estimate in estimates)) for end in (min, max))
