@@ -118,10 +118,10 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
     """The paper's headline and Table 1 beside a run's numbers (its metrics.json) on one split.
 
     Returns:
-        Columns what, paper (missing for a type that the paper has not), ours, low, high (95% interval), n, inside
-        (whether the paper's figure is within the interval; missing where there is none). Fractions. Precision, recall
-        and F1 of the headline are compared with our macro averages; the two averages over epochs have no interval and
-        are the same for any split.
+        Columns what, paper (missing for a type that the paper has not), ours, low, high (95% interval), n. Fractions.
+        Precision, recall and F1 of the headline stand beside our macro averages; the two averages over epochs have no
+        interval here and are the same for any split. What follows is said by
+        `carseg_lib.evaluation.claim_table`: that a figure lies in an interval does not make it reproduced.
 
     Raises:
         CarsegError: The run has no numbers for this split.
@@ -149,9 +149,7 @@ def compare_with_paper(metrics: dict[str, Any], split: str) -> pd.DataFrame:
         rows.append((what, paper, *(estimate.get(key) for key in ("value", "low", "high", "n"))))
     table = pd.DataFrame(rows, columns=["what", "paper", "ours", "low", "high", "n"])
     numbers = ["paper", "ours", "low", "high"]
-    table = table.astype(dict.fromkeys(numbers, float) | {"n": "Int64"})
-    inside = table["paper"].between(table["low"], table["high"]).astype("boolean")
-    return table.assign(inside=inside.mask(table[["paper", "low", "high"]].isna().any(axis=1)))
+    return table.astype(dict.fromkeys(numbers, float) | {"n": "Int64"})
 
 
 def short_claim(claim: str) -> str:

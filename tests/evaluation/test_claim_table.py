@@ -28,48 +28,17 @@ from carseg_lib.evaluation.claim_table.states import (
 from carseg_lib.evaluation.claim_table.table import claim_rows, claim_table, rests_on
 from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, UNDECIDED
 from carseg_lib.paper import claims
-
-TYPES = ("suv", "sedan", "convertible", "minivan")
-
-
-def share(correct: int, n: int) -> dict:
-    low, high = proportion_confint(correct, n, method="wilson")
-    return {"value": correct / n, "low": float(low), "high": float(high), "n": n}
-
-
-def score(value: float, half: float, n: int = 400) -> dict:
-    return {"value": value, "low": value - half, "high": value + half, "n": n}
-
-
-def make_split(correct: int, n: int) -> dict:
-    row = {"precision": share(90, 100), "recall": share(90, 100), "f1": score(0.9, 0.06), "support": n // 4}
-    return {
-        "accuracy": share(correct, n),
-        "macro": {name: score(0.9, 0.02) for name in ("precision", "recall", "f1", "accuracy")},
-        "per_type": {name: row | {"accuracy": share(round(0.95 * n), n)} for name in TYPES},
-        "mask_iou": score(0.88, 0.02),
-    }
+from tests.helpers.judged_run import audit, make_history, make_metrics, make_split, reading, score, share
 
 
 @pytest.fixture
 def metrics() -> dict:
-    return {
-        "run": {"name": "quick", "profile": "quick", "seed": 0},
-        "data": {"name": "rendered", "masks": "given", "counts": {"train": {"suv": 1000, "sedan": 239}}},
-        "splits": {"validation": make_split(1824, 2000), "test": make_split(140, 148)},
-    }
+    return make_metrics()
 
 
 @pytest.fixture
 def history() -> pd.DataFrame:
-    rows = {"train_accuracy": [0.80, 1.00], "train_sample": 200, "validation_accuracy": [0.90, 0.94]}
-    return pd.DataFrame(rows | {"validation_photos": 722})
-
-
-def audit(**verdicts: str) -> pd.DataFrame:
-    """An audit that finds every figure consistent, except those named ("suv_f1")."""
-    rows = [(name, verdicts.get(name.replace(" ", "_"), "consistent"), f"because of {name}") for name in claims.FIGURES]
-    return pd.DataFrame(rows, columns=["claim", "verdict", "why"]).assign(scope="one evaluation")
+    return make_history()
 
 
 def by_name(evidence: Evidence, verdicts: pd.DataFrame | None = None) -> dict:
@@ -177,7 +146,7 @@ def test_the_audit_outranks_the_comparison(metrics):
     verdicts = audit(suv_f1="impossible as printed", headline_accuracy="not by this reading")
     rows = by_name(Evidence(metrics), verdicts)
     assert rows["suv f1"].comparisons[0].verdict == EQUIVALENT  # ours is the printed one, and yet
-    assert (rows["suv f1"].state, rows["suv f1"].why) == (IMPOSSIBLE, "because of suv f1")
+    assert (rows["suv f1"].state, rows["suv f1"].why) == (IMPOSSIBLE, "Because of suv f1")
     assert rows["headline accuracy"].state == NOT_THIS_READING
     assert rows["headline accuracy"].comparisons[0].verdict == EQUIVALENT
     assert rows["headline f1"].state == REPRODUCED
@@ -266,11 +235,6 @@ def test_validation_above_training_needs_the_whole_interval(metrics, history):
     assert by_name(Evidence(metrics))[name].state == NOT_RUN
 
 
-def reading(name: str, last: float, half: float = 0.02, running: float = 0.7, **choices: str) -> dict:
-    numbers = {key: score(last, half) for key in ("last", "best", "mean")}
-    return {"name": name, "choices": choices, "n": 400, "seeds": 2, "training_running": running} | numbers
-
-
 def test_readings_decide_what_one_run_cannot(metrics, history):
     found = [
         reading("a", 0.80, augmentation="flip", weights="imagenet"),
@@ -343,13 +307,13 @@ def test_evidence_is_gathered_from_the_folders(tmp_path, metrics, history):
     (tmp_path / "ablation" / "results.json").write_text('{"variants": []}')
     (tmp_path / "readings-photos").mkdir()
     (tmp_path / "readings-photos" / "results.json").write_text('{"data": "photos", "readings": [{"name": "a"}]}')
-    found = load_evidence(here)
-    assert found.history is None and found.metrics == json.loads((here / "metrics.json").read_text())
+    found = load_evidence(here, metrics)
+    assert found.history is None and found.metrics is metrics
     assert list(found.others) == ["c-seed0"]  # one for each other data set: the same profile and seed
     assert list(found.readings) == ["readings-photos"]
     assert found.repeated == ("g-paper",)
     history.to_csv(here / "history.csv")
-    assert load_evidence(here).history["validation_photos"].tolist() == [722, 722]
-    (here / "metrics.json").unlink()
-    with pytest.raises(CarsegError, match=r"metrics\.json"):
-        load_evidence(here)
+    assert load_evidence(here, metrics).history["validation_photos"].tolist() == [722, 722]
+    (tmp_path / "a-best" / "metrics.json").write_text("{")
+    with pytest.raises(CarsegError, match=r"a-best/metrics\.json"):
+        load_evidence(here, metrics)

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from carseg_lib.core import files, formatting
 from carseg_lib.core.classes import BODY_TYPES
@@ -99,8 +97,8 @@ def test_every_number_of_the_metrics_is_on_the_page(run: Path) -> None:
         assert f"Confusion matrix of {part['accuracy']['n']}" in text
     for value in (metrics["run"]["parameters"], metrics["data"]["fingerprint"], metrics["training"]["best_epoch"]):
         assert formatting.number(value) in text
-    for claim in claims.compare_with_paper(metrics, "test").itertuples():
-        assert formatting.percent(claim.paper) in text
+    for name in claims.FIGURES:
+        assert claims.claim(name).printed in text
 
 
 def test_history_audit_settings_and_provenance_are_on_the_page(run: Path) -> None:
@@ -192,8 +190,8 @@ def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
 def test_every_section_has_its_heading_and_template(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
     assert re.findall(r'<section id="([a-z-]+)">\s*<h2>([^<]+)</h2>', html) == [
+        ("claim-table", "The paper&#39;s claims, one by one"),
         ("results", "Results"),
-        ("comparison", "Comparison with the paper"),
         ("audit", "Are the paper&#39;s numbers consistent?"),
         ("data", "Data"),
         ("preprocessing", "Preprocessing"),
@@ -204,6 +202,7 @@ def test_every_section_has_its_heading_and_template(run: Path) -> None:
         ("misclassifications", "Misclassifications"),
         ("deviations", "Deviations from the paper"),
         ("limitations", "Limitations"),
+        ("summary-of-study", "Summary of the reproduction"),
         ("reproducibility", "Reproducibility"),
     ]
     templates = Path(sections.__file__).parent / "templates" / "sections"
@@ -315,33 +314,6 @@ def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
     assert f"the first {sections.MAX_ROWS}; all in dataset/excluded.csv" in text
 
 
-@pytest.mark.parametrize(
-    ("low", "value", "high", "word", "says"),
-    [
-        (0.90, 0.91, 0.92, "holds", "lies inside"),
-        (0.85, 0.87, 0.89, "does not hold", "lies above"),
-        (0.93, 0.95, 0.97, "holds, exceeded", "lies below"),
-        (0.912, 0.93, 0.95, "holds", "lies inside"),
-        (None, 0.93, None, "no verdict", "there is no verdict"),
-    ],
-)
-def test_the_verdict_follows_the_interval(
-    low: float | None, value: float, high: float | None, word: str, says: str
-) -> None:
-    accuracy = {"value": value, "low": low, "high": high, "n": 590}
-    verdict = findings.verdict({"data": {"name": "d"}, "splits": {"test": {"accuracy": accuracy}}}, [])
-    assert verdict.word == word
-    assert says in verdict.sentences[1]
-    assert f"The model classifies {100 * value:.1f}% of the 590 test photos of “d” correctly" in verdict.sentences[0]
-
-
-def test_a_smoke_run_has_no_verdict() -> None:
-    accuracy = {"value": 0.25, "low": 0.1, "high": 0.4, "n": 16}
-    metrics = {"data": {"name": "d"}, "run": {"profile": "smoke"}, "splits": {"test": {"accuracy": accuracy}}}
-    verdict = findings.verdict(metrics, [])
-    assert verdict.word == "no verdict" and verdict.tone == "neutral"
-
-
 def test_differences_are_computed(run: Path) -> None:
     metrics, config = files.read_json(run / "metrics.json"), files.read_json(run / "config.json")
     states = {d.what: d.state for d in recipe.differences(config, metrics, None)}
@@ -426,13 +398,6 @@ def test_most_frequent_confusions_of_a_hand_made_matrix() -> None:
 )  # fmt: skip
 def test_numbers_in_tables(value: object, shown: str) -> None:
     assert formatting.number(value) == shown
-
-
-@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
-def test_the_position_of_a_claim(claimed: float, a: float, b: float) -> None:
-    low, high = sorted((a, b))
-    position, _ = findings.claim_position(claimed, low, high)
-    assert (position == "inside") == (low <= claimed <= high)
 
 
 @pytest.mark.parametrize(
@@ -534,26 +499,6 @@ def test_slices_that_differ_are_named() -> None:
     assert findings.significant_slices(accuracy.iloc[:0], pd.DataFrame()) == []
 
 
-def test_validation_stands_beside_test_in_the_claims(run: Path) -> None:
-    metrics = files.read_json(run / "metrics.json")
-    headline, averages, types = findings.comparison(metrics)
-    assert headline[0].what == "Accuracy"
-    assert [row.paper for row in averages] == [0.876, 0.912]
-    assert set(types) == set(BODY_TYPES)
-    for split in ("validation", "test"):
-        ours = metrics["splits"][split]["accuracy"]
-        side = headline[0].sides[split]
-        assert side.estimate == ours
-        assert side.position == findings.claim_position(0.912, ours["low"], ours["high"])[0]
-        assert (
-            types["suv"][0].sides[split].estimate["n"] == metrics["splits"][split]["per_type"]["suv"]["precision"]["n"]
-        )
-    text = " ".join(read(run).text.split())
-    assert "The verdict is based on the test split, which selected nothing." in text
-    assert "Ours, validation" in text
-    assert "Ours, test" in text
-
-
 def test_captions_name_split_and_number_of_photos(run: Path) -> None:
     metrics = files.read_json(run / "metrics.json")
     n = {split: part["accuracy"]["n"] for split, part in metrics["splits"].items()}
@@ -603,12 +548,12 @@ def test_other_types_than_the_papers_are_shown_without_a_verdict(run: Path) -> N
         text = text.replace(f'"{old}"', json.dumps(f"@{new}", ensure_ascii=False))
     (run / "metrics.json").write_text(text.replace("@", ""), encoding="utf-8")
     html = write_report(run).read_text(encoding="utf-8")
-    assert "no verdict" in html
-    assert "These body types (St. Wagon, 軽 &lt;i&gt;, pickup, suv) are not the paper&#39;s four" in html
+    assert '<span class="badge neutral">No verdict</span>' in html
+    assert "The types of this run (St. Wagon, 軽 &lt;i&gt;, pickup, suv) are not the paper&#39;s four." in html
     assert "distinguish 4 other body types" in html and "<i>" not in html
     assert '<span class="dot type-2"></span>軽 &lt;i&gt;' in html
     assert ".dot.type-4 { background: #0072B2; }" in html  # suv keeps its colour
-    assert "not in the paper" in html
+    assert "reproduced</span>" not in html.split("<details>")[0]
 
 
 def test_few_training_photos_are_a_limit(run: Path) -> None:

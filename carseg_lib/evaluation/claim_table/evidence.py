@@ -71,21 +71,22 @@ def epoch_average(name: str, evidence: Evidence) -> tuple[str, dict[str, float |
     )
 
 
-def load_evidence(run_folder: Path) -> Evidence:
-    """What a run's folder and the folders beside it hold.
+def load_evidence(run_folder: Path, metrics: Mapping[str, Any]) -> Evidence:
+    """What a run's folder and the folders beside it hold on the claims.
 
     Args:
-        run_folder: `reports/<run>`, with metrics.json; history.csv may be missing.
+        run_folder: `reports/<run>`; history.csv may be missing.
+        metrics: metrics.json of the run.
 
     Returns:
         Of the runs beside it one for each other data set: of the same profile and seed, where there is one. Runs of
         the profile smoke and of other types than the paper's four are no evidence.
 
     Raises:
-        CarsegError: A file is missing or broken.
+        CarsegError: A file is broken.
     """
     folder = Path(run_folder)
-    metrics, history = files.read_json(folder / "metrics.json"), folder / "history.csv"
+    history = folder / "history.csv"
     runs = {path.parent: files.read_json(path) for path in sorted(folder.parent.glob("*/metrics.json"))}
     others = {path.name: other for path, other in runs.items() if path != folder and _is_evidence(other)}
     return Evidence(

@@ -107,7 +107,7 @@ class RunFiles:
     @cached_property
     def evidence(self) -> Evidence:
         """What the paper's claims are judged on: this run, and what lies in the folders beside it."""
-        return load_evidence(self.folder)
+        return load_evidence(self.folder, self.metrics)
 
     @cached_property
     def claim_rows(self) -> list[ClaimRow]:

@@ -80,7 +80,7 @@ def summary_parts(
             "What was difficult",
             [
                 "The data set is neither named nor linked, and no public one with its counts was found."
-                + (f" The text does not settle {len(unsaid)} points ({', '.join(unsaid)})." if unsaid else "")
+                + (f" Points that the text leaves open: {len(unsaid)} ({', '.join(unsaid)})." if unsaid else "")
                 + " It crops in section III and not in section V, and flips “using an interval of [-90, 90]”, which "
                 "may be a rotation by any angle, quarter turns or a flip.",
                 "It says neither how its averages were taken nor on which photos Table 1 was measured.",
