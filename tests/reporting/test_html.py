@@ -16,6 +16,8 @@ import pytest
 from carseg_lib.core import files, formatting
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.evaluation.claim_table.evidence import load_evidence
+from carseg_lib.evaluation.claim_table.table import STATEMENT, TABLE_1, claim_rows
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.paper import audit, claims, recipe
 from carseg_lib.reporting.html import findings, sections
@@ -497,6 +499,67 @@ def test_slices_that_differ_are_named() -> None:
     none = " ".join(findings.significant_slices(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}])))
     assert "No slice differs" in none and "no measure changes the odds" in none
     assert findings.significant_slices(accuracy.iloc[:0], pd.DataFrame()) == []
+
+
+def test_every_claim_is_on_the_page_with_its_state_and_reason(run: Path) -> None:
+    text = " ".join(read(run).text.split())
+    evidence = load_evidence(run, files.read_json(run / "metrics.json"))
+    rows = claim_rows(evidence, audit.figure_verdicts(audit.audit()))
+    assert len(rows) == 28
+    for row in rows:
+        assert row.what.replace("f1", "F1") in text or row.group == TABLE_1
+        for part in (row.printed, row.state, row.why, row.tested_as, row.place if row.group == STATEMENT else ""):
+            assert " ".join(part.split()) in text
+        for comparison in row.comparisons:
+            assert formatting.interval(comparison.estimate) in text
+            assert f"{comparison.photos}, n = {formatting.number(comparison.estimate['n'])}" in text
+
+
+def test_the_audit_stands_above_the_comparison_on_the_page(run: Path) -> None:
+    """Ours is the printed F1 of suv to the digit; what is impossible as printed is not reproduced all the same."""
+    metrics = files.read_json(run / "metrics.json")
+    metrics["splits"]["test"]["per_type"]["suv"]["f1"] = {"value": 0.89, "low": 0.889, "high": 0.891, "n": 900}
+    files.write_json(run / "metrics.json", metrics)
+    html = write_report(run).read_text(encoding="utf-8")
+    cell = html.split("<b>0.890</b> ")[1].split("</td>")[0]
+    assert cell.startswith('<span class="badge bad">impossible as printed</span>')
+    assert "89.0%" in cell and "n = 900: equivalent" in cell
+    assert re.search(r"paper: 88\.7%\s*\(not by this reading\)", read(run).text)
+
+
+def test_the_lead_has_three_answers_after_what_the_photos_are(run: Path) -> None:
+    html = write_report(run).read_text(encoding="utf-8")
+    lead = html.split("<header>")[1].split("</header>")[0]
+    places = [
+        lead.index(text)
+        for text in (
+            "photographs as far as the data tell",
+            "Are the paper&#39;s own numbers consistent?",
+            "Was its recipe repeated?",
+            "Does this run reach 91.2%?",
+        )
+    ]
+    assert places == sorted(places)
+    assert lead.count('<p class="verdict">') == 3
+    assert ">holds<" not in html and "claim holds" not in html
+
+
+def test_runs_on_other_data_and_readings_stand_beside_this_run(run: Path) -> None:
+    other = Path(shutil.copytree(run, run.parent / "photos-run"))
+    metrics = files.read_json(other / "metrics.json")
+    metrics["data"]["name"] = EVIL
+    files.write_json(other / "metrics.json", metrics)
+    numbers = {"value": 0.42, "low": 0.4, "high": 0.44, "n": 1138}
+    reading = {"name": "a", "choices": {}, "training_running": 0.41} | dict.fromkeys(("last", "best", "mean"), numbers)
+    (run.parent / "readings").mkdir()
+    files.write_json(run.parent / "readings" / "results.json", {"data": "cars", "readings": [reading]})
+    html = write_report(run).read_text(encoding="utf-8")
+    assert EVIL not in html
+    text = " ".join(Reader(html).text.split())
+    assert f"Beside it, run photos-run on {EVIL}: " in text
+    assert "0 of 1 readings on cars (run readings) reach it: 42.0% to 42.0%" in text
+    assert "By its readings" in text and "Trained beside this run: 1 readings of its text on cars" in text
+    assert "Under 0 of 1 readings validation lies above training on augmented batches." in text
 
 
 def test_captions_name_split_and_number_of_photos(run: Path) -> None:
