@@ -7,8 +7,12 @@ Conventions:
 - A type that has photos but is never predicted has precision 0 (scikit-learn's zero_division=0), so that a model does
   not profit from never predicting it. Its n is then 0 and its interval (0, 1).
 - A type without photos in the split has no precision, recall or F1 (null), and the averages exclude it.
-- Intervals: see `carseg_lib.evaluation.bootstrap`. The confusion matrix of n photos sampled with replacement is
-  multinomial with the shares of the cells and is drawn as such.
+- Intervals. Accuracy, precision and recall are shares of photos: Wilson's. So is the F1 score in disguise: F1 = 2 q /
+  (1 + q), where q is the share of hits among the photos of the type or predicted as it; its interval is Wilson's of q.
+  Averages over types: percentiles of the scores of matrices whose cells have the shares of a Dirichlet distribution
+  with the counts of photos and one photo more, spread over the cells (prior of Perks 1947), so that an empty cell is
+  not an impossible one. With groups of photos Wilson's n, and the counts, are divided by the design effect (see
+  `carseg_lib.evaluation.clusters`). docs/statistics.md has the coverage of each.
 - n is the number of photos that a number is computed from. Precision: photos predicted as the type; recall: photos of
   the type; F1: photos of either kind; all others: the photos of the split (mask IoU: those with a labelled mask).
 """
@@ -19,14 +23,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import DASH, markdown_table
 from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.average_precision import average_precision
-from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate
+from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate, percentile_interval
+from carseg_lib.evaluation.clusters import design_effect, share_estimate
 from carseg_lib.evaluation.paired import flatten_estimates
 
 SCORES = ("precision", "recall", "f1", "accuracy")
@@ -51,6 +55,7 @@ def split_metrics(
     bootstrap_samples: int,
     seed: int,
     has_masks: bool,
+    groups: pd.Series | None = None,
 ) -> dict:
     """All numbers of one split, as metrics.json holds them.
 
@@ -62,6 +67,8 @@ def split_metrics(
         bootstrap_samples: draws for the intervals.
         seed: the same seed gives the same intervals.
         has_masks: whether masks are labelled; otherwise mask numbers are None.
+        groups: name of each photo's group by photo_id ("" or missing: the photo is its own), as for photos of one car
+            model; their photos are not counted as independent. None: no groups.
 
     Returns:
         Plain Python values; an estimate is {"value", "low", "high", "n"}, or None where it does not apply:
@@ -78,12 +85,15 @@ def split_metrics(
     _check(predictions, truth, body_types)
 
     def mean_overlap(column: str, stream: int) -> Estimate | None:
-        values = predictions[column].dropna().to_numpy(float)
-        seeds = [seed, stream]
-        return mean_estimate(values, bootstrap_samples=bootstrap_samples, seed=seeds) if len(values) else None
+        values = predictions.set_index("photo_id")[column].dropna()
+        if values.empty:
+            return None
+        of_photos = None if groups is None else groups.reindex(values.index).fillna("").tolist()
+        sampling: dict[str, Any] = {"bootstrap_samples": bootstrap_samples, "seed": [seed, stream]}
+        return mean_estimate(values.to_numpy(float), **sampling, groups=of_photos)
 
     sizes = predictions[["photo_id", "width", "height"]]
-    settings: dict[str, Any] = {"body_types": body_types, "bootstrap_samples": bootstrap_samples}
+    settings: dict[str, Any] = {"body_types": body_types, "bootstrap_samples": bootstrap_samples, "groups": groups}
     return {
         **_classification_metrics(predictions, **settings, seed=[seed, _PREDICTIONS]),
         "box": average_precision(truth, detections, sizes, "bbox", **settings, seed=[seed, _BOXES]),
@@ -137,7 +147,8 @@ def scores_of_matrices(matrices: np.ndarray) -> dict[str, np.ndarray]:
     """The scores of many confusion matrices at once.
 
     Args:
-        matrices: int array (B, C, C + 1), rows true types, columns predicted types, the last "no car found".
+        matrices: int or float array (B, C, C + 1) of photos or their shares, rows true types, columns predicted types,
+            the last "no car found".
 
     Returns:
         precision, recall, f1, accuracy: float arrays (B, C), the first three NaN for a type without photos;
@@ -149,9 +160,9 @@ def scores_of_matrices(matrices: np.ndarray) -> dict[str, np.ndarray]:
     correct = np.diagonal(matrices, axis1=1, axis2=2)
     present = support > 0
     result = {
-        "precision": np.where(present, correct / np.maximum(predicted, 1), np.nan),
-        "recall": np.where(present, correct / np.maximum(support, 1), np.nan),
-        "f1": np.where(present, 2 * correct / np.maximum(support + predicted, 1), np.nan),
+        "precision": np.where(present, correct / np.where(predicted > 0, predicted, 1), np.nan),
+        "recall": np.where(present, correct / np.where(present, support, 1), np.nan),
+        "f1": np.where(present, 2 * correct / np.where(support + predicted > 0, support + predicted, 1), np.nan),
         "accuracy": (n - support - predicted + 2 * correct) / n,
     }
     for score in SCORES:
@@ -216,41 +227,85 @@ def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str
 
 
 def _classification_metrics(
-    predictions: pd.DataFrame, *, body_types: tuple[str, ...], bootstrap_samples: int, seed: list[int]
+    predictions: pd.DataFrame,
+    *,
+    body_types: tuple[str, ...],
+    bootstrap_samples: int,
+    seed: list[int],
+    groups: pd.Series | None,
 ) -> dict:
-    n = len(predictions)
     true, predicted = predictions["body_type"], _predicted(predictions)
     matrix = confusion_matrix(predictions, body_types)
-    cells = np.random.default_rng(seed).multinomial(n, matrix.ravel() / n, size=bootstrap_samples)
-    draws = scores_of_matrices(cells.reshape(-1, *matrix.shape))
+    support = matrix.sum(axis=1)
+    of_photos = None if groups is None else groups.reindex(predictions["photo_id"]).fillna("").to_numpy(str)
+    rows, columns = (pd.Index([*body_types, NO_DETECTION]).get_indexer(names) for names in (true, predicted))
+    cell = rows * matrix.shape[1] + columns
+    averages = _average_estimates(matrix, cell, of_photos, bootstrap_samples, seed)
 
-    support, n_predicted = matrix.sum(axis=1), matrix.sum(axis=0)[:-1]
-    basis = {"precision": n_predicted, "recall": support, "f1": support + n_predicted - matrix.diagonal()}  # n of each
-    present = [body_type for body_type, photos in zip(body_types, support, strict=True) if photos]
-    one_vs_rest = [accuracy_score(true == body_type, predicted == body_type) for body_type in body_types]
+    def share(right: pd.Series, among: pd.Series | None = None) -> Estimate:
+        chosen = np.ones(len(right), bool) if among is None else among.to_numpy()
+        return share_estimate(right.to_numpy()[chosen], None if of_photos is None else of_photos[chosen].tolist())
 
-    def average(kind: str) -> dict[str, Estimate]:
-        scores = precision_recall_fscore_support(true, predicted, labels=present, average=kind, zero_division=0)[:3]
-        accuracy = np.average(one_vs_rest, weights=support if kind == "weighted" else None)
-        return {
-            score: estimate(value, draws[f"{kind}_{score}"], n)
-            for score, value in zip(SCORES, (*scores, accuracy), strict=True)
-        }
+    def f1_score(hit: pd.Series, among: pd.Series) -> Estimate:
+        found = share(hit, among)
+        return {key: q if key == "n" else 2 * q / (1 + q) for key, q in found.items()}
 
     per_type: dict[str, dict[str, Any]] = {}
-    scores = precision_recall_fscore_support(true, predicted, labels=list(body_types), zero_division=0)[:3]
-    for c, body_type in enumerate(body_types):
-        per_type[body_type] = {
-            score: estimate(values[c], draws[score][:, c], int(basis[score][c])) if support[c] else None
-            for score, values in zip(SCORES, scores, strict=False)
-        }
-        per_type[body_type]["accuracy"] = estimate(one_vs_rest[c], draws["accuracy"][:, c], n)
-        per_type[body_type]["support"] = int(support[c])
+    for body_type, photos in zip(body_types, support, strict=True):
+        of_type, called = true == body_type, predicted == body_type
+        hit = of_type & called
+        scores = {"precision": share(hit, called), "recall": share(hit, of_type), "f1": f1_score(hit, of_type | called)}
+        per_type[body_type] = scores if photos else dict.fromkeys(scores)
+        per_type[body_type] |= {"accuracy": share(of_type == called), "support": int(photos)}
+    accuracy = share(true == predicted)
     return {
-        "accuracy": estimate(accuracy_score(true, predicted), draws["overall"], n),
-        "macro": average("macro"),
-        "weighted": average("weighted"),
+        "accuracy": accuracy,
+        "macro": averages["macro"],
+        "weighted": averages["weighted"] | {"recall": accuracy},  # they are one number
         "per_type": per_type,
         "no_car_found": int(matrix[:, -1].sum()),
         "confusion": {"labels": [*body_types, NO_DETECTION], "matrix": matrix.tolist()},
     }
+
+
+def _average_estimates(
+    matrix: np.ndarray, cell: np.ndarray, groups: np.ndarray | None, bootstrap_samples: int, seed: list[int]
+) -> dict[str, dict[str, Estimate]]:
+    """The averages over types, macro and weighted, with intervals by draws of the matrix.
+
+    Args:
+        matrix: int array (C, C + 1), see `confusion_matrix`.
+        cell: int array (n,), of each photo in the flattened matrix.
+        groups: str array (n,), of the photos, or None.
+        bootstrap_samples: draws.
+        seed: the same seed gives the same intervals.
+    """
+    values = scores_of_matrices(matrix[None])
+    possible = np.repeat(matrix.sum(axis=1) > 0, matrix.shape[1]).astype(float)  # a type without photos has none
+    prior = possible / possible.sum()
+    names = [(kind, score) for kind in ("macro", "weighted") for score in SCORES]
+    slopes = {} if groups is None else _slopes(matrix)
+    found: dict[str, dict[str, Estimate]] = {"macro": {}, "weighted": {}}
+    drawn: dict[float, dict[str, np.ndarray]] = {}
+    for kind, score in names:
+        effect = 1.0
+        if groups is not None:
+            influence = slopes[f"{kind}_{score}"][cell]
+            effect = design_effect(influence - influence.mean(), groups.tolist())
+        if effect not in drawn:
+            rates = np.random.default_rng(seed).standard_gamma(
+                matrix.ravel() / effect + prior, size=(bootstrap_samples, matrix.size)
+            )
+            shares = rates / rates.sum(axis=1, keepdims=True)
+            drawn[effect] = scores_of_matrices(shares.reshape(-1, *matrix.shape))
+        name = f"{kind}_{score}"
+        found[kind][score] = estimate(values[name][0], percentile_interval(drawn[effect][name]), int(matrix.sum()))
+    return found
+
+
+def _slopes(matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """How much each score changes with a photo more in each cell: float arrays (cells,), by name."""
+    step = 1e-4
+    more = matrix.ravel() + step * np.eye(matrix.size)
+    before, after = scores_of_matrices(matrix[None]), scores_of_matrices(more.reshape(-1, *matrix.shape))
+    return {name: (after[name] - before[name]) / step for name in after if name.startswith(("macro_", "weighted_"))}

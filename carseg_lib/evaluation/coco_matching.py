@@ -62,6 +62,7 @@ class EvaluationData:
     truth: Instances
     detections: Instances
     sizes: list[tuple[int, int]]  # (height, width) of each photo
+    photo_ids: list[str]
     kind: Kind
     body_types: tuple[str, ...]
 
@@ -106,6 +107,7 @@ def prepare(
         truth=_instances(truth.assign(score=1.0), sizes["photo_id"], body_types),
         detections=_instances(detections, sizes["photo_id"], body_types),
         sizes=list(zip(sizes["height"].astype(int), sizes["width"].astype(int), strict=True)),
+        photo_ids=sizes["photo_id"].tolist(),
         kind=kind,
         body_types=tuple(body_types),
     )

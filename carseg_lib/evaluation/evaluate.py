@@ -57,6 +57,7 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
             bootstrap_samples=config.eval.bootstrap_samples,
             seed=config.seed,
             has_masks=card["with_masks"],
+            groups=dataset.photos.set_index("photo_id").get("group"),
         )
         for split in SPLITS
     }
@@ -64,7 +65,7 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
         "schema": 1,
         "run": _run_info(config, card, sum(p.numel() for p in model.parameters())),
         "data": _data_info(dataset, config.inputs, config.seed),
-        "training": training_summary(pd.read_csv(paths.history), config.eval.bootstrap_samples, config.seed),
+        "training": training_summary(pd.read_csv(paths.history)),
         "splits": {split: headline_numbers(scores) | scores for split, scores in splits.items()},
     }
     report = pd.concat({split: classification_report(splits[split]) for split in SPLITS}, names=["split"])
@@ -136,22 +137,18 @@ def mask_iou(prediction: Detection | None, truth: Instance, height: int, width: 
     return iou_of_masks(ours, true)
 
 
-def training_summary(history: pd.DataFrame, bootstrap_samples: int, seed: int) -> dict[str, Any]:
+def training_summary(history: pd.DataFrame) -> dict[str, Any]:
     """The training in a few numbers, none of which depends on the speed of the machine.
 
     Args:
         history: history.csv, a row per epoch.
-        bootstrap_samples: draws for the interval of the training accuracy.
-        seed: the same seed gives the same interval.
     """
     best = history[history.best].iloc[0]
     n = int(best.train_sample)
     return {
         "best_epoch": int(best.epoch),
         "epochs": len(history),
-        "train_accuracy": proportion_estimate(
-            round(best.train_accuracy * n), n, bootstrap_samples=bootstrap_samples, seed=seed
-        ),
+        "train_accuracy": proportion_estimate(round(best.train_accuracy * n), n),
         "mean_train_accuracy": float(history.train_accuracy.mean()),
         "mean_validation_accuracy": float(history.validation_accuracy.mean()),
         "final_train_loss": float(history.train_loss.iloc[-1]),

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from carseg_lib.evaluation.paired import NO_DIFFERENCE, significance
 from carseg_lib.reporting.plots.style import (
     INK,
     QUIET,
@@ -43,7 +44,7 @@ def effects_figure(results: Mapping[str, Any], title: str, note: str) -> Accessi
         least = 100 * min([d["low"] for d in found.values() if d["value"] > -FAR] + [-0.01]) - 0.5
         for place, difference in found.items():
             value, low, high = (100 * difference[key] for key in ("value", "low", "high"))
-            colour = QUIET if low <= 0 <= high else SPLIT_COLOURS["train"]
+            colour = QUIET if significance(difference) == NO_DIFFERENCE else SPLIT_COLOURS["train"]
             if value < least:
                 axes.plot(least, place, "<", color=colour, clip_on=False)
             else:
@@ -57,6 +58,9 @@ def effects_figure(results: Mapping[str, Any], title: str, note: str) -> Accessi
         axes.set_ylim(len(rows) - 0.4, -0.6)
     labels = [textwrap.fill(titles[row["group"]], 58) for row in rows]
     panels[0].set_yticks(range(len(rows)), labels, size=8)
-    note = f"{note} Bars: 95% intervals over photos, paired; grey: no significant difference; ◂: further to the left."
+    note = (
+        f"{note} Bars: 95% intervals over photos and seeds, paired; grey: no significant difference after Holm's "
+        "correction for the number of comparisons; ◂: further to the left."
+    )
     listed = "; ".join(f"{row['group']} {100 * row['accuracy']['value']:+.1f}" for row in rows)
     return add_title(figure, title, note, alt=f"{title}, accuracy in points: {listed}. {note}")

@@ -1,6 +1,7 @@
 """What trials give: estimates of each trial and group, paired differences, and the files that hold them.
 
-Every trial predicts the same photos, so that two groups of trials are compared photo by photo and seed by seed.
+Every trial predicts the same photos, so that two groups of trials are compared photo by photo and seed by seed; the
+p-values of a table of comparisons are corrected by Holm for the number of its comparisons.
 """
 
 from __future__ import annotations
@@ -15,10 +16,26 @@ from carseg_lib.core.formatting import DASH, interval, markdown_table, percent, 
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.evaluation.bootstrap import Estimate, mean_estimate, proportion_estimate
 from carseg_lib.evaluation.classification import confusion_matrix, scores_of_matrices
-from carseg_lib.evaluation.paired import MEASURES, compare_results, flatten_estimates, mean_results
+from carseg_lib.evaluation.multiple import holm
+from carseg_lib.evaluation.paired import (
+    LEAST_SEEDS,
+    MEASURES,
+    NO_DIFFERENCE,
+    SEED_SPREAD,
+    compare_results,
+    flatten_estimates,
+    mean_results,
+    significance,
+)
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.experiments.trials import Experiment, Trial, read_trial
 
+ESTIMATE = ("value", "low", "high", "n", "p")  # of a difference
+INTERVALS = (  # what those of an experiment hold, in words
+    "of one training over photos; of several, and of a difference, over photos and seeds; the spread of fewer than "
+    f"{LEAST_SEEDS} seeds (standard deviation) is taken to be {100 * SEED_SPREAD['accuracy']:g} points of accuracy and "
+    f"{100 * SEED_SPREAD['mask_iou']:g} of mask IoU"
+)
 Tables = Mapping[str, Mapping[int, pd.DataFrame]]  # predictions of a group's trials, by seed
 
 
@@ -46,9 +63,13 @@ def write_results(
             (estimates), macro_f1, recall {type: estimate}, and the trial's metadata;
         groups: group, title, trainings, accuracy, mask_iou (of the mean over trainings), macro_f1 and seconds (means),
             and the metadata;
-        differences: baseline, group, trainings, accuracy, mask_iou: group less baseline, -1..1.
+        differences: baseline, group, trainings, accuracy, mask_iou: group less baseline, -1..1, with "p", the p-value
+            of no difference, and "p_table", that corrected for all comparisons of the experiment.
     """
-    sampling = {"bootstrap_samples": trials[0].run.config.eval.bootstrap_samples, "seed": experiment.seed}
+    sampling: dict[str, Any] = {
+        "bootstrap_samples": trials[0].run.config.eval.bootstrap_samples,
+        "seed": experiment.seed,
+    }
     cards = {trial.name: read_trial(experiment.folder_of(trial)) for trial in trials}
     tables: dict[str, dict[int, pd.DataFrame]] = {}
     for trial in trials:
@@ -76,7 +97,7 @@ def write_results(
         },
         "trials": rows,
         "groups": groups,
-        "differences": _difference_rows(compare(tables, pairs, **sampling)),
+        "differences": _difference_rows(compare(tables, pairs)),
     }
     flat_groups = [flatten_estimates(row | _named_differences(_effect(results, row["group"]))) for row in groups]
     files.write_csv(experiment.folder / "results.csv", pd.DataFrame(flat_groups))
@@ -86,18 +107,17 @@ def write_results(
     return results
 
 
-def compare(tables: Tables, pairs: Iterable[tuple[str, str]], *, bootstrap_samples: int, seed: int) -> pd.DataFrame:
+def compare(tables: Tables, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
     """Compare groups of trials photo by photo, over the seeds that both have.
 
     Args:
         tables: predictions by group and seed; every table holds the same photos in the same order.
         pairs: (baseline, group); a pair with a group that is not there is left out.
-        bootstrap_samples: resamplings of the photos behind an interval.
-        seed: of the resampling.
 
     Returns:
         A row a pair and measure: baseline, group, measure, trainings (of each), value (group less baseline, -1..1),
-        low, high (95% interval over photos), n (photos). Without masks there is no row of mask_iou.
+        low, high (95% interval over photos and seeds), n (photos), p (of no difference), p_table (p corrected by Holm
+        for the rows of the table). Without masks there is no row of mask_iou.
     """
     rows = []
     for baseline, group in pairs:
@@ -105,14 +125,13 @@ def compare(tables: Tables, pairs: Iterable[tuple[str, str]], *, bootstrap_sampl
         seeds = [s for s in before if s in after]
         if not seeds:
             continue
-        found = compare_results(
-            [before[s] for s in seeds], [after[s] for s in seeds], bootstrap_samples=bootstrap_samples, seed=seed
-        )
+        found = compare_results([before[s] for s in seeds], [after[s] for s in seeds])
         for measure, difference in found.items():
             names = {"baseline": baseline, "group": group, "measure": measure, "trainings": len(seeds)}
             rows += [names | difference] if difference else []
-    columns = ["baseline", "group", "measure", "trainings", "value", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["baseline", "group", "measure", "trainings", *ESTIMATE]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_table=holm(table["p"].to_numpy(float)))
 
 
 def results_table(results: Mapping[str, Any]) -> str:
@@ -126,19 +145,25 @@ def results_table(results: Mapping[str, Any]) -> str:
             [
                 f"**{row['group']}**: {row['title']}" if row["title"] else f"**{row['group']}**",
                 share_text(row["accuracy"]),
-                points(effect["accuracy"]),
+                _difference_text(effect["accuracy"]),
                 percent(row["macro_f1"]),
                 share_text(row["mask_iou"]),
-                points(effect["mask_iou"]),
+                _difference_text(effect["mask_iou"]),
                 f"{row['seconds'] / 60:.1f}",
             ]
         )
     header = ("Trials", "Accuracy", "Difference", "Macro F1", "Mask IoU", "Difference", "Minutes")
     return (
         f"Profile `{results['plan']['profile']}`, {trainings} {'seed' if trainings == 1 else 'seeds'}; n = {n:,} "
-        "validation photos. Differences to the baseline in percentage points, photo by photo and seed by seed; in "
-        f"brackets 95% bootstrap intervals over photos.\n\n{markdown_table(header, rows)}"
+        "validation photos. Differences to the baseline in percentage points, photo by photo and seed by seed. In "
+        f"brackets 95% intervals: {INTERVALS}. Bold: significant at 5%, corrected by Holm for the "
+        f"comparisons of this experiment.\n\n{markdown_table(header, rows)}"
     )
+
+
+def _difference_text(difference: Estimate | None) -> str:
+    text = points(difference)
+    return text if significance(difference) == NO_DIFFERENCE else f"**{text}**"
 
 
 def share_text(estimate: Mapping[str, float] | None) -> str:
@@ -153,13 +178,13 @@ def macro_f1(predictions: pd.DataFrame, body_types: tuple[str, ...]) -> float:
 
 
 def _trial_row(
-    trial: Trial, card: Mapping[str, Any], predictions: pd.DataFrame, body_types: tuple[str, ...], **sampling: int
+    trial: Trial, card: Mapping[str, Any], predictions: pd.DataFrame, body_types: tuple[str, ...], **sampling: Any
 ) -> dict[str, Any]:
     correct = predictions.predicted == predictions.body_type
     box_iou = predictions.box_iou.to_numpy(float)
 
     def share(chosen: pd.Series) -> Estimate | None:
-        return proportion_estimate(int(chosen.sum()), len(chosen), **sampling) if len(chosen) else None
+        return proportion_estimate(int(chosen.sum()), len(chosen)) if len(chosen) else None
 
     trained = trial.kind != "evaluate_only"
     return {
@@ -178,7 +203,7 @@ def _trial_row(
 
 
 def _group_row(
-    trial: Trial, of_seed: Mapping[int, pd.DataFrame], rows: Sequence[Mapping[str, Any]], **sampling: int
+    trial: Trial, of_seed: Mapping[int, pd.DataFrame], rows: Sequence[Mapping[str, Any]], **sampling: Any
 ) -> dict[str, Any]:
     return {
         "group": trial.group,
@@ -196,7 +221,7 @@ def _difference_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     for (baseline, group), of_pair in table.groupby(["baseline", "group"], sort=False):
         pair = {"baseline": baseline, "group": group, **dict.fromkeys(MEASURES)}
         pair["trainings"] = int(of_pair.trainings.max())
-        rows.append(pair | of_pair.set_index("measure")[["value", "low", "high", "n"]].to_dict("index"))
+        rows.append(pair | of_pair.set_index("measure")[[*ESTIMATE, "p_table"]].to_dict("index"))
     return rows
 
 

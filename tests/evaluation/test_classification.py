@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
 from carseg_lib.core.errors import CarsegError
@@ -158,18 +159,18 @@ def test_headline_table_leaves_out_what_does_not_apply():
 
 def test_everything_right_is_not_certain():
     result = metrics_of(np.hstack([np.diag([5, 5, 5, 5]), np.zeros((4, 1), int)]))
-    for estimate, n in [
-        (result["accuracy"], 20),
-        (result["macro"]["f1"], 20),
-        (result["per_type"]["suv"]["recall"], 5),
-    ]:
+    for estimate, n in [(result["accuracy"], 20), (result["per_type"]["suv"]["recall"], 5)]:
         assert (estimate["value"], estimate["high"]) == (1.0, 1.0)
         assert estimate["low"] == pytest.approx(n / (n + 3.8415), abs=1e-4)  # Wilson
+    suv = result["per_type"]["suv"]["f1"]
+    q = 5 / (5 + 3.8415)
+    assert suv["low"] == pytest.approx(2 * q / (1 + q), abs=1e-4) and suv["high"] == 1.0
+    assert 0.8 < result["macro"]["f1"]["low"] < 0.95 and result["macro"]["f1"]["high"] == 1.0
 
 
 def test_same_seed_same_numbers():
     assert metrics_of(MATRIX, seed=0) == metrics_of(MATRIX, seed=0)
-    assert metrics_of(MATRIX, seed=0)["accuracy"] != metrics_of(MATRIX, seed=5)["accuracy"]
+    assert metrics_of(MATRIX, seed=0)["macro"] != metrics_of(MATRIX, seed=5)["macro"]
 
 
 def test_survives_the_csv_files(tmp_path):
@@ -284,18 +285,66 @@ def test_order_of_rows_does_not_matter(matrix, random):
     assert np.array_equal(confusion_matrix(shuffled[0], TYPES), matrix)
 
 
-def test_intervals_are_those_of_resampled_photos():
-    # The multinomial short cut against scores of photos drawn one by one.
-    matrix = np.array([[40, 5, 0, 5, 2], [6, 30, 4, 0, 0], [1, 1, 25, 0, 0], [9, 0, 0, 12, 1]])
-    result = metrics_of(matrix, bootstrap_samples=4000)
-    cells = np.repeat(np.arange(20), matrix.ravel())
-    rng = np.random.default_rng(1)
-    drawn = np.stack([np.bincount(rng.choice(cells, len(cells)), minlength=20) for _ in range(4000)])
+LARGE = np.array([[40, 5, 0, 5, 2], [6, 30, 4, 0, 0], [1, 1, 25, 0, 0], [9, 0, 0, 12, 1]])
+
+
+def test_accuracy_precision_recall_and_f1_have_wilsons_intervals():
+    result = metrics_of(LARGE)
+    minivan = result["per_type"]["minivan"]
+
+    def wilson(k, n):
+        interval = binomtest(k, n).proportion_ci(method="wilson")
+        return interval.low, interval.high
+
+    def ends(estimate):
+        return pytest.approx((estimate["low"], estimate["high"]))
+
+    assert ends(result["accuracy"]) == wilson(107, 141)
+    assert result["weighted"]["recall"] == result["accuracy"]
+    assert ends(minivan["recall"]) == wilson(12, 22)  # 9 + 12 + 1 of the type
+    assert ends(minivan["precision"]) == wilson(12, 17)  # 5 + 12 predicted as it
+    assert ends(minivan["accuracy"]) == wilson(141 - 10 - 5, 141)
+    # F1 = 2 q / (1 + q), q = 12 hits among 27 of the type or predicted as it: 24 / 39.
+    assert minivan["f1"]["value"] == pytest.approx(24 / 39) and minivan["f1"]["n"] == 27
+    assert ends(minivan["f1"]) == tuple(2 * q / (1 + q) for q in wilson(12, 27))
+
+
+def test_averages_vary_about_as_much_as_those_of_resampled_photos():
+    result = metrics_of(LARGE, bootstrap_samples=4000)
+    drawn = np.random.default_rng(1).multinomial(LARGE.sum(), LARGE.ravel() / LARGE.sum(), size=4000)
     scores = scores_of_matrices(drawn.reshape(-1, 4, 5))
-    for estimate, draws in [
-        (result["accuracy"], scores["overall"]),
-        (result["macro"]["f1"], scores["macro_f1"]),
-        (result["per_type"]["minivan"]["precision"], scores["precision"][:, 3]),
-    ]:
-        expected = np.percentile(draws, [2.5, 97.5])
-        assert (estimate["low"], estimate["high"]) == pytest.approx(tuple(expected), abs=0.012)
+    for kind in ("macro", "weighted"):
+        for score in ("precision", "f1", "accuracy"):
+            expected = np.percentile(scores[f"{kind}_{score}"], [2.5, 97.5])
+            found = result[kind][score]
+            assert (found["low"], found["high"]) == pytest.approx(tuple(expected), abs=0.02), (kind, score)
+
+
+def test_a_type_without_photos_takes_no_part_in_the_draws():
+    three = [[40, 5, 0, 0, 2], [6, 30, 4, 0, 0], [1, 1, 25, 0, 0]]
+    result = metrics_of([*three, [0] * 5], bootstrap_samples=2000)
+    drawn = np.random.default_rng(1).multinomial(114, np.ravel([*three, [0] * 5]) / 114, size=4000)
+    expected = np.percentile(scores_of_matrices(drawn.reshape(-1, 4, 5))["macro_recall"], [2.5, 97.5])
+    recall = result["macro"]["recall"]
+    assert (recall["low"], recall["high"]) == pytest.approx(tuple(expected), abs=0.02)
+
+
+def test_photos_of_one_group_are_not_counted_as_independent():
+    predictions, detections, truth = tables(LARGE)
+    settings = {"body_types": TYPES, "bootstrap_samples": 200, "seed": 0, "has_masks": True}
+    plain = split_metrics(predictions, detections, truth, **settings)
+    own = pd.Series("", index=predictions["photo_id"])
+    assert split_metrics(predictions, detections, truth, **settings, groups=own[:50]) == plain
+    # Photos of one cell of the matrix are neighbours: groups of seven are mostly all right or all wrong.
+    sevens = pd.Series([f"model {k // 7}" for k in range(len(predictions))], index=predictions["photo_id"])
+    grouped = split_metrics(predictions, detections, truth, **settings, groups=sevens)
+
+    def width(estimate):
+        return estimate["high"] - estimate["low"]
+
+    for number, once in headline_numbers(plain).items():
+        again = headline_numbers(grouped)[number]
+        assert again["value"] == once["value"] and again["n"] == once["n"]
+        assert width(again) > 1.3 * width(once), number
+    assert width(grouped["per_type"]["suv"]["f1"]) > width(plain["per_type"]["suv"]["f1"])
+    assert grouped["weighted"]["recall"] == grouped["accuracy"]

@@ -155,7 +155,7 @@ def test_training_summary_by_hand():
             "train_loss": [2.0, 1.0],
         }
     )
-    summary = training_summary(history, bootstrap_samples=200, seed=0)
+    summary = training_summary(history)
     assert summary["best_epoch"] == 2 and summary["final_train_loss"] == 1.0
     assert summary["mean_train_accuracy"] == pytest.approx(0.7) and summary[
         "mean_validation_accuracy"

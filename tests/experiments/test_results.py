@@ -5,10 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from carseg_lib.evaluation.multiple import holm
 from carseg_lib.experiments.plots import effects_figure
 from carseg_lib.experiments.results import compare, macro_f1, results_table
-
-SAMPLING = {"bootstrap_samples": 200, "seed": 0}
 
 
 def predictions(correct: str, mask_iou: float = 0.5) -> pd.DataFrame:
@@ -22,16 +21,17 @@ def test_groups_are_compared_over_the_seeds_that_both_have():
         "base": {0: predictions("0011"), 1: predictions("0001"), 2: predictions("0000")},
         "changed": {0: predictions("0111", 0.75), 1: predictions("0011", 0.75)},
     }
-    found = compare(tables, [("base", "changed"), ("base", "missing")], **SAMPLING)
+    found = compare(tables, [("base", "changed"), ("base", "missing")])
     assert list(found.measure) == ["accuracy", "mask_iou"] and set(found.group) == {"changed"}
     assert list(found.value) == pytest.approx([0.25, 0.25]) and set(found.trainings) == {2}
+    assert list(found.p_table) == list(holm(found.p.to_numpy()))
     assert ((found.low <= found.value) & (found.value <= found.high)).all() and set(found.n) == {4}
 
 
 def test_without_masks_only_the_accuracy_is_compared():
     tables = {"base": {0: predictions("0011")}, "changed": {0: predictions("0111", float("nan"))}}
-    assert list(compare(tables, [("base", "changed")], **SAMPLING).measure) == ["accuracy"]
-    empty = compare(tables, [("base", "missing")], **SAMPLING)
+    assert list(compare(tables, [("base", "changed")]).measure) == ["accuracy"]
+    empty = compare(tables, [("base", "missing")])
     assert empty.empty and {"baseline", "group", "measure", "value", "low", "high", "n"} <= set(empty.columns)
 
 
@@ -74,4 +74,5 @@ def test_the_table_has_a_row_a_group_with_its_difference():
     lines = results_table(example()).splitlines()
     assert lines[0].startswith("Profile `smoke`, 1 seed; n = 100 validation photos.")
     assert lines[4] == "| **base**: what base does | 80.0% (70.0–90.0%) | – | 75.0% | – | – | 1.5 |"
-    assert "−2.0 (−5.0 to +1.0)" in lines[5] and len(lines) == 7
+    assert "| −2.0 (−5.0 to +1.0) |" in lines[5] and len(lines) == 7
+    assert "| **−50.0 (−55.0 to −45.0)** |" in lines[6]  # significant

@@ -327,7 +327,7 @@ def test_figures_and_page_of_a_whole_study(trainings, masks, tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(results))
     page = write_sim2real_report(tmp_path).read_text()
     assert "+13.0 (+10.0 to +16.0)" in page and "no significant difference" in page
-    assert ("another seed would move it" in page) == (trainings == 1)
+    assert "of one training over photos; of several, and of a difference, over photos and seeds" in page
 
 
 def test_figures_and_page_of_a_study_that_has_just_begun(tmp_path):

@@ -93,7 +93,7 @@ def measure(annotator: Annotator, catalogue: Catalogue, run: Run) -> dict[str, A
             f"{catalogue.name}: {annotator.name} is sure of no photo; take another annotator, train it longer, or "
             "lower min_quality"
         )
-    samples = {"bootstrap_samples": run.config.eval.bootstrap_samples, "seed": run.config.seed}
+    samples: dict[str, Any] = {"bootstrap_samples": run.config.eval.bootstrap_samples, "seed": run.config.seed}
     return {
         "photos": len(catalogue.photos),
         "left_out": 1 - int(sure.sum()) / len(catalogue.photos),

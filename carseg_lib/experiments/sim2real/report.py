@@ -10,7 +10,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import percent, points
 from carseg_lib.evaluation.paired import NO_DIFFERENCE, significance
-from carseg_lib.experiments.results import share_text
+from carseg_lib.experiments.results import INTERVALS, share_text
 from carseg_lib.experiments.sim2real import plots
 from carseg_lib.reporting.html.render import figure_on_page, render
 from carseg_lib.reporting.plots.style import save_figure
@@ -36,6 +36,7 @@ def write_sim2real_report(folder: Path) -> Path:
     saved = {name: save_figure(figure, folder / f"{name}.png") for name, figure in drawn.items()}
     pictures = {name: figure_on_page(path, CAPTIONS[name]) for name, path in saved.items()}
     context = {"results": results, "pictures": pictures, "sentences": sentences(results)}
+    context["intervals"] = INTERVALS
     page = render("sim2real.html", context | {"significance": significance, "points": points})
     return files.write_text(folder / "index.html", page)
 
