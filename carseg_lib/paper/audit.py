@@ -1,4 +1,4 @@
-"""The audit of the paper's numbers: its setup, its Table 1 and its headline, a row per check.
+"""The audit of a report: of any classification report, and of the paper with its setup, its Table 1 and its headline.
 
 The texts are data: `checks.yaml`.
 """
@@ -6,25 +6,46 @@ The texts are data: `checks.yaml`.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
-from carseg_lib.paper.arithmetic import HALF_WIDTH, correct_counts, rounding_interval
-from carseg_lib.paper.claims import CLAIMS, HEADLINE, TABLE, TABLE_1, VI, claim, claimed_number
-from carseg_lib.paper.table_audit import (
-    CHECKS,
-    COLUMNS,
-    CONSISTENT,
-    IMPOSSIBLE,
-    NOT_THIS_READING,
-    SCOPES,
-    UNKNOWN,
-    audit_accuracy_column,
-    audit_headline,
-    audit_table,
-    verdict_of,
-)
+from carseg_lib.paper import verdicts
+from carseg_lib.paper.arithmetic import whole_counts
+from carseg_lib.paper.claims import CLAIMS, TABLE, TABLE_1, VI, VII, claim, claimed_number
+from carseg_lib.paper.headline_audit import audit_averages, audit_headline
+from carseg_lib.paper.printed import Rounding
+from carseg_lib.paper.report import METRICS, Report
+from carseg_lib.paper.table_audit import audit_table
+from carseg_lib.paper.verdicts import CHECKS, COLUMNS, verdict_of
+
+PAPER_ROUNDING = Rounding()
+SPLITS = ("training", "validation", "test")
+
+
+def paper_report() -> Report:
+    """The paper's Table 1 and headline, as printed. Which photos they are of is not said."""
+    names = tuple(TABLE_1.index)
+    cells = {(name, m): PAPER_ROUNDING.read(claim(f"{name} {m}").printed) for name in names for m in METRICS}
+    headline = {metric: PAPER_ROUNDING.read(claim(f"headline {metric}").printed) for metric in METRICS}
+    return Report(names, cells, headline=headline, place=f"{TABLE}; {VII}")
+
+
+def audit_report(report: Report, sizes: Mapping[str, int] | None = None) -> pd.DataFrame:
+    """Check a classification report, its averages and its headline by arithmetic.
+
+    Args:
+        report: The printed numbers.
+        sizes: Numbers of photos that it may be of, by name, where its own number is not known.
+
+    Returns:
+        A row per check, columns as of `audit`.
+    """
+    overall = report.accuracy or report.headline.get("accuracy")
+    parts = (audit_table(report, sizes or {}, overall), audit_averages(report), audit_headline(report))
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 
 def audit() -> pd.DataFrame:
@@ -32,69 +53,47 @@ def audit() -> pd.DataFrame:
 
     Returns:
         A row per check, all texts: claim (names of `paper.CLAIMS`, joined by ", "), printed, place (section,
-        quote), check, scope (what it assumes: one of `SCOPES`), working, implied (what the working allows), verdict
-        (`CONSISTENT`, `IMPOSSIBLE`, `NOT_THIS_READING` or `UNKNOWN`) and why.
+        quote), check, scope (what it assumes: one of `verdicts.SCOPES`), working, implied (what the working allows),
+        verdict (`verdicts.CONSISTENT`, `IMPOSSIBLE`, `NOT_THIS_READING` or `UNKNOWN`) and why.
     """
-    headline = audit_headline(TABLE_1, HEADLINE, claim("headline accuracy").place)
-    parts = (_audit_setup(), audit_table(TABLE_1), audit_accuracy_column(TABLE_1, TABLE), headline)
-    return pd.concat(parts, ignore_index=True)
+    return _audit().copy()
+
+
+@lru_cache(maxsize=1)
+def _audit() -> pd.DataFrame:
+    """The audit, made once: it depends on nothing."""
+    sizes = {f"the {split} split": int(claimed_number(f"{split} photos")) for split in reversed(SPLITS)}
+    report = audit_report(paper_report(), sizes | {"all photos": int(claimed_number("photos"))})
+    return pd.concat([_audit_setup(), report], ignore_index=True)
 
 
 def figure_verdicts(frame: pd.DataFrame) -> pd.DataFrame:
-    """One verdict a figure, from all checks that name it.
-
-    Args:
-        frame: `audit()`, or another audit with its columns.
-
-    Returns:
-        A row per figure, in the order of the checks: claim, printed, verdict, scope, why. `IMPOSSIBLE` if any check
-        shows it (the reason is of the check that assumes least, then of the one with the fewest figures: "with ..."
-        says which figures contradict together). Else by the readings: `CONSISTENT` if one fits, `NOT_THIS_READING` if
-        none of ours does; `UNKNOWN` if no check can judge it.
-    """
-    rows = []
-    for figure in dict.fromkeys(name for names in frame["claim"] for name in names.split(", ")):
-        checks = [row for row in frame.itertuples() if figure in row.claim.split(", ")]
-        checks.sort(key=lambda row: (SCOPES.index(row.scope), row.claim.count(", ")))
-        by_verdict = {row.verdict: [one for one in checks if one.verdict == row.verdict] for row in checks}
-        order = (IMPOSSIBLE, CONSISTENT, NOT_THIS_READING, UNKNOWN)
-        verdict = next(verdict for verdict in order if verdict in by_verdict)
-        decisive = by_verdict[verdict][0]
-        why = f"{decisive.check}: {decisive.why}"
-        if verdict == NOT_THIS_READING:
-            why = "No reading of ours fits: " + "; ".join(f"{row.check} ({row.implied})" for row in by_verdict[verdict])
-        rows.append((figure, _printed(figure, checks), verdict, decisive.scope, why))
-    return pd.DataFrame(rows, columns=["claim", "printed", "verdict", "scope", "why"])
-
-
-def _printed(figure: str, checks: list[Any]) -> str:
-    """How a figure is printed: in the paper, or in the check that is of it alone."""
-    alone = (row.printed for row in checks if row.claim == figure and row.printed)
-    return next((claim.printed for claim in CLAIMS if claim.what == figure), next(alone, ""))
+    """One verdict a figure of the paper, from all checks that name it: `verdicts.figure_verdicts` of `audit()`."""
+    return verdicts.figure_verdicts(frame, {claim.what: claim.printed for claim in CLAIMS})
 
 
 def _audit_setup() -> pd.DataFrame:
-    """The counts and settings, and checks of the two accuracies that need no table."""
+    """The counts and settings, and checks of the accuracies that need no table."""
     numbers = _setup_numbers()
     rows = []
     for check in CHECKS["setup"]:
         names = check["claims"]
-        if "photos" in check:
-            photos = int(claimed_number(check["photos"]))
-            result = _audit_whole_photos(claimed_number(names[0]), photos, check["scope"])
-        else:
-            result = (check["working"].format(**numbers), check["implied"].format(**numbers), check["verdict"])
         printed = ", ".join(dict.fromkeys(claim(name).printed for name in names))
         places = " · ".join(dict.fromkeys(claim(name).place for name in names))
-        rows.append((", ".join(names), printed, places, check["check"], check["scope"], *result, check["why"]))
+        if "split" in check:
+            result = _audit_whole_photos(names, check["split"])
+        else:
+            working, implied = (check[part].format(**numbers) for part in ("working", "implied"))
+            result = (check["check"], check["scope"], working, implied, check["verdict"], check["why"])
+        rows.append((", ".join(names), printed, places, *result))
     masks = CHECKS["masks"] | {"place": VI}
     rows.append(tuple(masks[column] for column in COLUMNS))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _setup_numbers() -> dict[str, float]:
+def _setup_numbers() -> dict[str, Any]:
     """The numbers in the texts of the setup's checks."""
-    train, validation, test = (int(claimed_number(f"{split} photos")) for split in ("training", "validation", "test"))
+    train, validation, test = (int(claimed_number(f"{split} photos")) for split in SPLITS)
     total = train + validation + test
     batch_size, epochs = (int(claimed_number(name)) for name in ("batch size", "epochs"))
     steps = math.ceil(train / batch_size)
@@ -102,25 +101,45 @@ def _setup_numbers() -> dict[str, float]:
     variances = (rate * (1 - rate) / photos for rate, photos in ((on_validation, validation), (on_training, train)))
     gap, standard_error = on_validation - on_training, math.sqrt(sum(variances))
     return {
+        "train": train,
+        "validation": validation,
+        "test": test,
         "total": total,
         "train_share": train / total,
         "validation_share": validation / total,
         "test_share": test / total,
         "types": len(TABLE_1),
+        "batch_size": batch_size,
+        "epochs": epochs,
         "full_batches": train // batch_size,
         "last_batch": train % batch_size,
         "steps": steps,
         "all_steps": epochs * steps,
+        "on_validation": on_validation,
+        "off_validation": 1 - on_validation,
+        "on_training": on_training,
+        "off_training": 1 - on_training,
         "gap": 100 * gap,
         "standard_error": 100 * standard_error,
         "standard_errors": gap / standard_error,
     }
 
 
-def _audit_whole_photos(rate: float, photos: int, scope: str) -> tuple[str, str, str]:
-    """Working, implied counts and verdict of a rate, as whole photos of so many."""
-    low, high = (end * photos for end in rounding_interval(rate))
-    counts = correct_counts(rate, photos)
-    implied = "…".join(dict.fromkeys(f"{end:,}" for end in (counts[0], counts[-1]))) if counts else "none"
-    working = f"{photos:,}·{rate - HALF_WIDTH:.4f} = {low:,.2f}, {photos:,}·{rate + HALF_WIDTH:.4f} = {high:,.2f}"
-    return working, implied, verdict_of(scope, possible=bool(counts))
+def _audit_whole_photos(names: list[str], split: str) -> tuple[str, ...]:
+    """Check, scope, working, implied counts, verdict and reason of rates as whole photos of a split."""
+    texts, photos = CHECKS["whole_photos"], int(claimed_number(f"{split} photos"))
+    workings, implied, possible, certain = [], [], True, True
+    for name in names:
+        low, high = PAPER_ROUNDING.read(claim(name).printed).interval
+        counts = whole_counts((low, high), photos)
+        numbers = {"photos": photos, "low": low, "high": high, "fewest": low * photos, "most": high * photos}
+        workings.append(texts["working"].format(**numbers))
+        implied.append("…".join(dict.fromkeys(f"{end:,}" for end in (counts[0], counts[-1]))) if counts else "none")
+        possible = possible and len(counts) > 0
+        certain = certain and (high - low) * photos >= 1  # so many photos that a count always fits
+    verdict = None if certain else possible
+    pooled = "" if all(name.endswith("accuracy") for name in names) else texts["pooled"]
+    why = texts[{True: "possible", False: "impossible", None: "unknown"}[verdict]].format(split=split)
+    check, joined = texts["check"].format(split=split, pooled=pooled), texts["joined"]
+    result = verdict_of(texts["scope"], possible=verdict)
+    return check, texts["scope"], joined.join(workings), joined.join(implied), result, why

@@ -1,266 +1,270 @@
-"""The audit of the paper's Table 1 and headline: a row per check, with its working and a verdict.
+"""The checks of a classification report against itself: its rows, and all rows together.
 
-A number is impossible only if no values within the rounding intervals fit, so that rounding is never the reason (see
-`carseg_lib.paper.arithmetic`). The texts are data: `checks.yaml`.
+The arithmetic is in `arithmetic`, `matrix`, `averages` and `whole_photos`, the texts in `checks.yaml`. A report that
+was computed from a confusion matrix, and printed as it says, has no row "impossible as printed".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from carseg_lib.core.formatting import signed
-from carseg_lib.paper.arithmetic import (
-    HALF_WIDTH,
-    SLACK,
-    SOLVER_SLACK,
-    Interval,
-    accuracy_from_errors,
-    accuracy_from_recalls,
-    f1,
-    f1_interval,
-    matrix_exists,
-    mean_f1_interval,
-    mean_interval,
-    overlap,
-    predicted_interval,
-    rounding_interval,
-    smallest_half_width,
-    support_share,
-    support_share_interval,
-    weighting_gap,
-)
-from carseg_lib.paper.claims import METRICS, TABLE, VII, read_texts
+from carseg_lib.paper import arithmetic
+from carseg_lib.paper.arithmetic import SLACK, overlap
+from carseg_lib.paper.averages import means_over_epochs_exist
+from carseg_lib.paper.matrix import OVERALL, MatrixProgramme, fewest_wrong, smallest_error
+from carseg_lib.paper.printed import Printed, texts_of
+from carseg_lib.paper.report import Cell, Report
+from carseg_lib.paper.verdicts import ONE_EVALUATION, THIS_READING, WHATEVER, Checks, span
+from carseg_lib.paper.whole_photos import row_counts, whole_matrix
 
-CONSISTENT = "consistent"
-IMPOSSIBLE = "impossible as printed"
-NOT_THIS_READING = "not by this reading"
-UNKNOWN = "cannot be judged"
-# What a check assumes, from nothing to most; only the first two can show that a number is impossible.
-WHATEVER = "whatever the reading"
-ONE_EVALUATION = "one evaluation"
-THIS_READING = "this reading"
-SCOPES = (WHATEVER, ONE_EVALUATION, THIS_READING)
-
-COLUMNS = ("claim", "printed", "place", "check", "scope", "working", "implied", "verdict", "why")
-CHECKS = read_texts("checks.yaml")
+RATES = ("precision", "recall", "accuracy")  # what gives a class's share of all photos
+SHOWN_CELLS = 6  # of those that are most often among the wrong ones
 
 
-def verdict_of(scope: str, *, possible: bool | None) -> str:
-    """The verdict of a check: a reading that does not fit is not yet an error of the paper."""
-    if possible is None:
-        return UNKNOWN
-    return CONSISTENT if possible else NOT_THIS_READING if scope == THIS_READING else IMPOSSIBLE
-
-
-def _span(interval: Interval, digits: int = 4) -> str:
-    low, high = (f"{end:.{digits}f}" if math.isfinite(end) else "∞" for end in interval)
-    return f"{low}…{high}"
-
-
-def _listed(values: Iterable[float], separator: str = ", ") -> str:
-    return separator.join(f"{value:.3f}" for value in values)
-
-
-class _Rows:
-    """Rows of the audit at one place of the paper, with the texts of one part of `checks.yaml`."""
-
-    def __init__(self, place: str, part: str) -> None:
-        self.place, self.texts = place, CHECKS[part]
-        self.rows: list[tuple[str, ...]] = []
-
-    def add(self, name: str, claims: Iterable[str], printed: str = "", *, possible: bool | None, **values: Any) -> None:
-        """Add a check of claims, whose texts are filled in with `values`; `possible`: None if it cannot be judged."""
-        text = self.texts[name]
-        scope = values.pop("scope", text["scope"])
-        key = {True: "possible", False: "impossible", None: "unknown"}[possible]
-        check, working, implied, why = (text[part].format(**values) for part in ("check", "working", "implied", key))
-        verdict = verdict_of(scope, possible=possible)
-        self.rows.append((", ".join(claims), printed, self.place, check, scope, working, implied, verdict, why))
-
-    def frame(self) -> pd.DataFrame:
-        return pd.DataFrame(self.rows, columns=list(COLUMNS))
-
-
-def _reports(table: pd.DataFrame) -> Iterable[tuple[str, float, float, float, float]]:
-    """Name, precision, recall, F1 and accuracy of each row."""
-    return zip(table.index, *(table[metric].tolist() for metric in METRICS), strict=True)
-
-
-def audit_table(table: pd.DataFrame, place: str = TABLE) -> pd.DataFrame:
+def audit_table(report: Report, sizes: Mapping[str, int], overall: Printed | None) -> pd.DataFrame:
     """Check a classification report against itself.
 
     Args:
-        table: Index body type; columns precision, recall, f1 and accuracy (one-vs-rest), three decimals.
-        place: Place in the paper, for the column of that name.
+        report: The printed numbers.
+        sizes: Numbers of photos that the report may be of, by name, where its own number is not known.
+        overall: An overall accuracy that may be of the same photos.
 
     Returns:
-        The audit, columns as in `carseg_lib.paper.audit.audit`. A table computed from any confusion matrix and
-        rounded to three decimals has no row "impossible as printed".
+        The checks that its columns allow, as `verdicts.COLUMNS`.
     """
-    audit = _Rows(place, "table")
-    for name, p, r, printed, _ in _reports(table):
-        span, ends = f1_interval(p, r), rounding_interval(printed)
-        audit.add(
-            "f1" if min(p, r) <= printed <= max(p, r) else "f1_outside",
-            [f"{name} f1"],
-            f"{printed:.3f}",
-            possible=overlap(span, ends),
-            scope=ONE_EVALUATION if overlap(mean_f1_interval(p, r), ends) else WHATEVER,
-            p=p,
-            r=r,
-            f1=f1(p, r),
-            p_span=_span(rounding_interval(p)),
-            r_span=_span(rounding_interval(r)),
-            span=_span(span),
-            error=signed(printed - f1(p, r), 3),
-        )
+    checks = Checks(report.place, "table")
+    _rows(checks, report)
+    programme = MatrixProgramme(report)
+    exists = _matrix(checks, report, programme)
+    if not exists:
+        _contradictions(checks, report, programme)
+        _fewest(checks, report, overall)
+    if report.has("precision", "recall"):
+        _predictions(checks, report)
+    if report.has(*RATES) and not programme.exists(programme.cells_of(RATES)):
+        _other_readings(checks, report)
+        _means(checks, report)
+    _whole_photos(checks, report, sizes, exists=exists)
+    return checks.frame()
 
-    shares = {name: support_share(p, r, a) for name, p, r, _, a in _reports(table)}
-    spans = {name: support_share_interval(p, r, a) for name, p, r, _, a in _reports(table)}
-    for name, p, r, _, a in _reports(table):
-        audit.add(
-            "share" if math.isfinite(shares[name]) else "share_undefined",
-            [f"{name} precision", f"{name} recall", f"{name} accuracy"],
-            _listed((p, r, a)),
-            possible=spans[name][0] <= 1 + SLACK,
-            body_type=name,
-            p=p,
-            r=r,
-            all_errors=1 - a,
-            missed=1 - r,
-            wrong=1 - p,
-            share=shares[name],
-            span=_span(spans[name]),
-            short_span=_span(spans[name], 3),
-        )
 
-    total = sum(low for low, _ in spans.values()), sum(high for _, high in spans.values())
-    together = [f"{name} {metric}" for name in table.index for metric in ("precision", "recall", "accuracy")]
-    audit.add(
+def claims_of(report: Report, columns: Iterable[str]) -> list[str]:
+    """The names of the printed cells of some columns, row by row."""
+    columns = tuple(columns)
+    return [f"{name} {metric}" for name in report.names for metric in columns if (name, metric) in report.cells]
+
+
+def _rows(checks: Checks, report: Report) -> None:
+    """F1 of each row, then the share of photos that each row implies, then their sum."""
+    for name in report.names:
+        cells = [report.cells.get((name, metric)) for metric in ("precision", "recall", "f1")]
+        if all(cells):
+            _f1(checks, name, *(cell for cell in cells if cell))
+    if not report.has(*RATES):
+        return
+    spans, shares = [], []
+    for name in report.names:
+        p, r, a = (report.cells[name, metric] for metric in RATES)
+        spans.append(arithmetic.support_share_interval(p.interval, r.interval, a.interval))
+        shares.append(share := arithmetic.support_share(p.value, r.value, a.value))
+        numbers = {"all_errors": 1 - a.value, "missed": 1 - r.value, "wrong": 1 - p.value, "share": share}
+        shown = checks.text("share", "numbers", r=r.text, p=p.text, **numbers) if math.isfinite(share) else ""
+        checks.add(
+            "share",
+            [f"{name} {metric}" for metric in RATES],
+            texts_of((p, r, a)),
+            possible=spans[-1][0] <= 1 + SLACK,
+            numbers=shown,
+            name=name,
+            span=span(spans[-1]),
+            short_span=span(spans[-1], 3),
+        )
+    total = sum(low for low, _ in spans), sum(high for _, high in spans)
+    checks.add(
         "shares",
-        together,
+        claims_of(report, RATES),
         possible=overlap(total, (1.0, 1.0)),
-        terms=_listed(shares.values(), " + "),
-        sum=sum(shares.values()),
-        span=_span(total),
-        short_span=_span(total, 3),
+        terms=" + ".join(f"{share:.3f}" for share in shares),
+        sum=sum(shares),
+        span=span(total),
+        short_span=span(total, 3),
     )
 
-    k, exists = len(table), matrix_exists(table)
-    implied = "one exists" if exists else f"none; the first if each is off by {smallest_half_width(table):.3f}"
-    audit.add("matrix", together, possible=exists, rows=k, columns=k + 1, implied=implied)
 
-    predicted = predicted_interval(table)
+def _f1(checks: Checks, name: str, precision: Printed, recall: Printed, printed: Printed) -> None:
+    p, r = precision.interval, recall.interval
+    allowed, means = arithmetic.f1_interval(p, r), arithmetic.mean_f1_interval(p, r)
+    possible = overlap(allowed, printed.interval)
+    scope = ONE_EVALUATION if overlap(means, printed.interval) else WHATEVER
+    value = arithmetic.f1(precision.value, recall.value)
+    inside = min(precision.value, recall.value) <= printed.value <= max(precision.value, recall.value)
+    checks.add(
+        "f1",
+        [f"{name} f1"],
+        printed.text,
+        possible=possible,
+        scope=scope,
+        why="" if possible else "between" if inside else "outside",
+        p=precision.text,
+        r=recall.text,
+        f1=value,
+        p_span=span(p),
+        r_span=span(r),
+        means="" if possible else checks.text("f1", "means", mean_span=span(means)),
+        span=span(allowed),
+        error=signed(printed.value - value, 3),
+    )
+
+
+def _matrix(checks: Checks, report: Report, programme: MatrixProgramme) -> bool:
+    """Whether one confusion matrix gives the table."""
+    exists = programme.exists()
+    k = len(report.names)
+    checks.add(
+        "matrix",
+        claims_of(report, report.columns),
+        possible=exists,
+        columns=_listed(report.columns),
+        rows=k,
+        width=k + 1,
+        implied=checks.text("matrix", "exists")
+        if exists
+        else checks.text("matrix", "none", error=smallest_error(report)),
+    )
+    return exists
+
+
+def _contradictions(checks: Checks, report: Report, programme: MatrixProgramme) -> None:
+    """Which columns contradict each other, and whether one of them alone may be the wrong one."""
+    largest, smallest = programme.compatible_columns()
+    repairs = [column for column in report.columns if all(column in some for some in smallest)]
+    checks.add(
+        "contradictions",
+        claims_of(report, report.columns),
+        possible=False,
+        why="" if repairs else "whichever",
+        repair=" or ".join(repairs),
+        largest="; ".join(map(_listed, largest)) or "none",
+        smallest="; ".join(map(_listed, smallest)),
+    )
+
+
+def _fewest(checks: Checks, report: Report, overall: Printed | None) -> None:
+    """The fewest cells that must be wrong, without and with the overall accuracy."""
+    programme = MatrixProgramme(report)
+    answered = MatrixProgramme(report, all_predicted=True)
+    claims = claims_of(report, report.columns)
+    size, sets = fewest_wrong(programme, programme.cells)
+    all_size, all_sets = fewest_wrong(answered, answered.cells)
+    example = ", ".join(map(" ".join, sorted(all_sets[0]))) if all_sets else "–"
+    more = checks.text("fewest", "more", all_size=all_size, all_sets=len(all_sets), example=example)
+    numbers: dict[str, Any] = {"size": size, "cells": len(programme.cells), "sets": len(sets), "often": _often(sets)}
+    more, working = (more, "working") if sets else ("", "given_up")
+    checks.add("fewest", claims, possible=size == 0, working=working, more=more, **numbers)
+    if overall is None:
+        return
+    programme = MatrixProgramme(report, pooled={OVERALL: overall.interval})
+    size, sets = fewest_wrong(programme, programme.cells, [OVERALL])
+    numbers = {"size": size, "cells": len(programme.cells), "sets": len(sets), "often": _often(sets)}
+    checks.add(
+        "fewest_with_accuracy",
+        claims,
+        possible=size == 0,
+        working="working" if sets else "given_up",
+        accuracy=overall.text,
+        **numbers,
+    )
+
+
+def _often(sets: Sequence[frozenset[Cell]]) -> str:
+    """The cells that are most often in a set, each with the number of sets: "suv f1 (107)"."""
+    counts = Counter(cell for some in sets for cell in sorted(some))
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{' '.join(cell)} ({count})" for cell, count in ordered[:SHOWN_CELLS])
+
+
+def _predictions(checks: Checks, report: Report) -> None:
+    """Whether there are as many predictions as photos."""
+    predicted = arithmetic.predicted_interval(report.column("precision"), report.column("recall"))
     possible: bool | None = predicted[0] <= 1 + SLACK
     if possible and predicted[1] < 1 - SLACK:
         possible = None
-    audit.add(
+    pairs = zip(report.printed("recall"), report.printed("precision"), strict=True)
+    checks.add(
         "predictions",
-        [f"{name} {metric}" for name in table.index for metric in ("precision", "recall")],
+        claims_of(report, ("precision", "recall")),
         possible=possible,
-        ratios="; ".join(f"{r:.3f}/{p:.3f}" for _, p, r, _, _ in _reports(table)),
-        span=_span(predicted),
+        ratios="; ".join(f"{r.text}/{p.text}" for r, p in pairs),
+        span=span(predicted),
         unpredicted=1 - predicted[1],
     )
-    return audit.frame()
 
 
-def audit_accuracy_column(table: pd.DataFrame, place: str) -> pd.DataFrame:
-    """Check whether the column "Accuracy" could be recall, or TP/(TP+FP+FN), instead of one-vs-rest accuracy."""
-    accuracies, recalls = (list(map(rounding_interval, table[metric])) for metric in ("accuracy", "recall"))
-    pairs = [f1_interval(p, r) for _, p, r, _, _ in _reports(table)]
-    jaccards = [(low / (2 - low), high / (2 - high)) for low, high in pairs]  # TP/(TP+FP+FN) = F1/(2-F1)
+def _other_readings(checks: Checks, report: Report) -> None:
+    """Whether the column "accuracy" could be recall, or TP/(TP+FP+FN)."""
+    accuracies, recalls = report.column("accuracy"), report.column("recall")
+    jaccards = list(map(arithmetic.jaccard_interval, report.column("precision"), recalls))
     fits = [sum(map(overlap, accuracies, reading)) for reading in (recalls, jaccards)]
-    audit = _Rows(place, "table")
-    audit.add(
+    checks.add(
         "other_readings",
-        [f"{name} accuracy" for name in table.index],
-        _listed(table["accuracy"]),
-        possible=len(table) in fits,
-        recalls=_listed(table["recall"]),
-        jaccards=", ".join(_span(span, 3) for span in jaccards),
+        claims_of(report, ["accuracy"]),
+        texts_of(report.printed("accuracy")),
+        possible=len(report.names) in fits,
+        recalls=texts_of(report.printed("recall")),
+        jaccards=", ".join(span(one, 3) for one in jaccards),
         fit_recall=fits[0],
         fit_jaccard=fits[1],
-        types=len(table),
-    )
-    return audit.frame()
-
-
-def audit_headline(table: pd.DataFrame, headline: dict[str, float], place: str = VII) -> pd.DataFrame:
-    """Check headline figures against the table they should summarise, reading by reading.
-
-    Args:
-        table: As for `audit_table`.
-        headline: accuracy, precision, recall and f1, fractions of three decimals.
-        place: Place in the paper.
-
-    Returns:
-        The audit, columns as in `carseg_lib.paper.audit.audit`. The column "check" names the reading: a figure made
-        by another one may well be impossible under it.
-    """
-    audit = _Rows(place, "headline")
-    ends = {metric: rounding_interval(value) for metric, value in headline.items()}
-
-    def add(name: str, metrics: Iterable[str], *, possible: bool, **values: Any) -> None:
-        metrics = tuple(metrics)
-        printed = ", ".join(f"{headline[metric]:.1%}" for metric in metrics)
-        audit.add(name, [f"headline {metric}" for metric in metrics], printed, possible=possible, **values)
-
-    for metric in METRICS:
-        column, span = table[metric], mean_interval(table[metric])
-        add(
-            "macro",
-            [metric],
-            possible=overlap(span, ends[metric]),
-            terms=_listed(column, " + "),
-            n=len(column),
-            mean=column.mean(),
-            half_width=HALF_WIDTH,
-            span=_span(span),
-            error=signed(100 * (headline[metric] - column.mean()), 1),
-        )
-
-    averages = {metric: headline[metric] for metric in ("precision", "recall", "f1")}
-    gap = weighting_gap(table, averages)
-    add("weighting", averages, possible=gap <= 2 * HALF_WIDTH + SOLVER_SLACK, gap=100 * gap)
-
-    smallest, largest = min(table["accuracy"]), max(table["accuracy"])
-    fits = weighting_gap(table, {"accuracy": headline["accuracy"]}) <= 2 * HALF_WIDTH + SOLVER_SLACK
-    ends_shown = _span((smallest, largest), 3)
-    add("weighted_accuracy", ["accuracy"], possible=fits, span=ends_shown, smallest=smallest, largest=largest)
-
-    most = f1_interval(headline["precision"], headline["recall"])[1]
-    add(
-        "f1",
-        ["f1"],
-        possible=ends["f1"][0] <= most + SLACK,
-        f1=f1(headline["precision"], headline["recall"]),
-        most=most,
-        span=_span(ends["f1"]),
-        by_rounding="" if headline["f1"] <= most else ", by its rounding only",
+        classes=len(report.names),
     )
 
-    same = overlap(ends["recall"], ends["accuracy"])
-    add("pooled_recall", ["recall", "accuracy"], possible=same, span=_span(ends["accuracy"]))
 
-    recalls = accuracy_from_recalls(table)
-    smallest, largest, fits = min(table["recall"]), max(table["recall"]), overlap(recalls, ends["accuracy"])
-    add("accuracy_by_recall", ["accuracy"], possible=fits, smallest=smallest, largest=largest, span=_span(recalls))
+def _means(checks: Checks, report: Report) -> None:
+    possible = means_over_epochs_exist(report)
+    checks.add("means", claims_of(report, RATES), possible=possible, implied="some" if possible else "none")
 
-    errors = 1 - table["accuracy"]
-    for name, all_predicted in (("errors_all_predicted", True), ("errors_some_without", False)):
-        span = accuracy_from_errors(table, all_predicted=all_predicted)
-        add(
-            name,
-            ["accuracy"],
-            possible=overlap(span, ends["accuracy"]),
-            terms=_listed(errors, " + "),
-            sum=errors.sum(),
-            accuracy=1 - errors.sum() / 2,
-            span=_span(span),
+
+def _whole_photos(checks: Checks, report: Report, sizes: Mapping[str, int], *, exists: bool) -> None:
+    """Rows, then the matrix, as whole photos of the report's number, or of each number that it may be."""
+    known = {"": report.total} if report.total else {f" ({name})": size for name, size in sizes.items()}
+    scope = ONE_EVALUATION if report.total else THIS_READING
+    for of, photos in known.items():
+        # A row whose F1 contradicts it is judged without the F1: that is another check's finding.
+        apart = Report(report.names, {c: p for c, p in report.cells.items() if c[1] != "f1"}, report.support)
+        with_f1 = exists or "f1" not in report.columns
+        judged = report if with_f1 else apart
+        counts = {name: row_counts(judged, name, photos) for name in report.names}
+        none = [name for name, count in counts.items() if count == 0]
+        possible = False if none else True if all(count is not None for count in counts.values()) else None
+        checks.add(
+            "whole_rows",
+            claims_of(report, judged.columns),
+            possible=possible,
+            scope=scope,
+            photos=photos,
+            of=of,
+            columns=_listed(judged.columns),
+            counts=", ".join(f"{name} {'–' if n is None else format(n, ',')}" for name, n in counts.items()),
+            rows=", ".join(none),
         )
-    return audit.frame()
+        if report.total and exists and not none:
+            witness, k = whole_matrix(report, photos), len(report.names)
+            rows = [] if witness.matrix is None else witness.matrix.tolist()
+            checks.add(
+                "whole_matrix",
+                claims_of(report, report.columns),
+                possible=witness.exists,
+                photos=photos,
+                rows=k,
+                width=k + 1,
+                implied=" / ".join(" ".join(map(str, row)) for row in rows) or "none found",
+            )
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(columns)

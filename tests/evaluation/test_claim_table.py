@@ -15,19 +15,11 @@ from statsmodels.stats.proportion import proportion_confint
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.evaluation.claim_table.comparison import compare, mean_over_epochs
 from carseg_lib.evaluation.claim_table.evidence import Evidence, load_evidence, main_split, other_types
-from carseg_lib.evaluation.claim_table.states import (
-    EXCEEDED,
-    IMPOSSIBLE,
-    NOT_REPRODUCED,
-    NOT_RUN,
-    NOT_THIS_READING,
-    REPRODUCED,
-    STATES,
-    UNTESTABLE,
-)
+from carseg_lib.evaluation.claim_table.states import EXCEEDED, NOT_REPRODUCED, NOT_RUN, REPRODUCED, STATES, UNTESTABLE
 from carseg_lib.evaluation.claim_table.table import claim_rows, claim_table, rests_on
 from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, UNDECIDED
 from carseg_lib.paper import claims
+from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
 from tests.helpers.judged_run import audit, make_history, make_metrics, make_split, reading, score, share
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from carseg_lib.core.formatting import percent
 from carseg_lib.evaluation.claim_table.comparison import Comparison
 from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, POWER, UNDECIDED
+from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
 
 REPRODUCED, EXCEEDED, NOT_REPRODUCED = "reproduced", "exceeded", "not reproduced"
-IMPOSSIBLE, NOT_THIS_READING = "impossible as printed", "not by this reading"  # the audit's words
 UNTESTABLE, NOT_RUN = "untestable", "not run"
 STATES = {  # in the order in which they are counted, with what each means
     REPRODUCED: "ours is equivalent to it, or what it says is shown",

@@ -17,9 +17,10 @@ from carseg_lib.core.formatting import percent
 from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison, compare
 from carseg_lib.evaluation.claim_table.evidence import Evidence, epoch_average, main_split, other_types, run_on_data
 from carseg_lib.evaluation.claim_table.statements import judge_statement, unfit_run
-from carseg_lib.evaluation.claim_table.states import BY_VERDICT, IMPOSSIBLE, NOT_RUN, NOT_THIS_READING, shortfall_told
+from carseg_lib.evaluation.claim_table.states import BY_VERDICT, NOT_RUN, shortfall_told
 from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, MARGIN, UNDECIDED
 from carseg_lib.paper import claims
+from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
 
 STATEMENT, AVERAGE, HEADLINE, TABLE_1 = "statement", "average over epochs", "headline", "Table 1"  # groups of rows
 _WHY = {
@@ -42,7 +43,7 @@ class ClaimRow:
     comparisons: tuple[Comparison, ...]  # ours: this run, split by split, then runs on other data
     readings: str  # what the readings of the paper show; "" where there are none
     audit: str  # the audit's verdict on the figure; "" for a statement
-    scope: str  # what that verdict assumes: one of paper.table_audit.SCOPES; "" for a statement
+    scope: str  # what that verdict assumes: one of paper.verdicts.SCOPES; "" for a statement
     tested_as: str = ""  # of a statement: what is tested in its place
 
 

@@ -14,12 +14,12 @@ from carseg_lib.core.formatting import interval, percent
 from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison
 from carseg_lib.evaluation.claim_table.evidence import PAPER_PROFILE, Evidence, main_split
 from carseg_lib.evaluation.claim_table.statements import unfit_run
-from carseg_lib.evaluation.claim_table.states import IMPOSSIBLE, NOT_THIS_READING, shortfall_told
+from carseg_lib.evaluation.claim_table.states import shortfall_told
 from carseg_lib.evaluation.claim_table.table import TABLE_1, ClaimRow
 from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, MARGIN, UNDECIDED
 from carseg_lib.paper import claims
 from carseg_lib.paper.recipe import Difference
-from carseg_lib.paper.table_audit import CONSISTENT, ONE_EVALUATION, UNKNOWN, WHATEVER
+from carseg_lib.paper.verdicts import CONSISTENT, IMPOSSIBLE, NOT_THIS_READING, ONE_EVALUATION, UNKNOWN, WHATEVER
 
 CLAIMED = claims.claimed_number("headline accuracy")
 _TONES = {EQUIVALENT: "good", ABOVE: "good", BELOW: "bad", UNDECIDED: "neutral"}

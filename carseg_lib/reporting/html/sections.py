@@ -11,13 +11,14 @@ from typing import Any
 
 from carseg_lib.data import metadata
 from carseg_lib.evaluation.claim_table.evidence import other_types
-from carseg_lib.evaluation.claim_table.states import IMPOSSIBLE, NOT_THIS_READING, STATES
+from carseg_lib.evaluation.claim_table.states import STATES
 from carseg_lib.evaluation.claim_table.table import AVERAGE, HEADLINE, STATEMENT, TABLE_1, ClaimRow
 from carseg_lib.evaluation.classification import REPORT_COLUMNS, SCORES
 from carseg_lib.evaluation.equivalence import MARGIN
 from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
+from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
 from carseg_lib.reporting.html import answers, findings, study_summary
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
