@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.evaluation.claim_table.comparison import compare, mean_over_epochs
+from carseg_lib.evaluation.claim_table.comparison import compare, independent_photos, mean_over_epochs
 from carseg_lib.evaluation.claim_table.evidence import Evidence, load_evidence, main_split, other_types
 from carseg_lib.evaluation.claim_table.states import EXCEEDED, NOT_REPRODUCED, NOT_RUN, REPRODUCED, STATES, UNTESTABLE
 from carseg_lib.evaluation.claim_table.table import claim_rows, claim_table, rests_on
@@ -84,6 +84,22 @@ def test_a_score_is_judged_by_its_interval(value, half, verdict):
     found = compare("", "", score(value, half), 0.90, is_share=False)
     assert found.verdict == verdict
     assert found.smallest == pytest.approx((1.95996 + 0.84162) * half / 1.95996, abs=1e-5)
+
+
+@given(st.integers(1, 3000), st.data())
+def test_an_interval_tells_how_many_independent_photos_it_is_of(n, data):
+    correct = data.draw(st.integers(0, n))
+    estimate = share(correct, n)
+    assert independent_photos(correct / n, estimate["low"], estimate["high"], n) == n
+    assert independent_photos(correct / n, estimate["low"], estimate["high"], n // 2 + 1) == n // 2 + 1
+
+
+def test_photos_in_groups_are_not_counted_as_independent():
+    """91.2% of 2,000 photos are equivalent to 91.2%; in groups that tell as much as 125 photos they are not."""
+    grouped = share(114, 125) | {"n": 2000}
+    assert independent_photos(0.912, grouped["low"], grouped["high"], 2000) == 125
+    assert compare("this run", "test", grouped, 0.912, is_share=True).verdict == UNDECIDED
+    assert compare("this run", "test", share(1824, 2000), 0.912, is_share=True).verdict == EQUIVALENT
 
 
 def test_without_an_interval_or_photos_nothing_is_told():

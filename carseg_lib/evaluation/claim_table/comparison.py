@@ -52,7 +52,8 @@ def compare(run: str, photos: str, estimate: Mapping[str, Any], claimed: float, 
     if value is None or low is None or high is None or not n:
         return Comparison(run, photos, estimate, UNDECIDED, None)
     if is_share:
-        result = equivalence(round(value * n), n, claimed)
+        independent = independent_photos(value, low, high, n)
+        result = equivalence(round(value * independent), independent, claimed)
         return Comparison(run, photos, estimate, result.verdict, result.smallest)
     # The 90% interval of a score: its 95% interval, shortened on each side as a normal one is.
     shorter = _Z90 / _Z95
@@ -62,6 +63,30 @@ def compare(run: str, photos: str, estimate: Mapping[str, Any], claimed: float, 
         verdict = ABOVE if claimed < low else BELOW
     smallest = (_Z95 + _Z_POWER) * (high - low) / (2 * _Z95)
     return Comparison(run, photos, estimate, verdict, smallest if smallest < claimed else None)
+
+
+def independent_photos(share: float, low: float, high: float, n: int) -> int:
+    """How many independent photos have Wilson's interval of this width.
+
+    Photos of one car model tell less than as many independent ones: their interval is wider (see
+    `carseg_lib.evaluation.clusters`), and an equivalence test by all of them would be too sure of itself.
+
+    Args:
+        share: Of the photos, 0..1.
+        low: End of its 95% interval.
+        high: The other end.
+        n: Photos, at least 1.
+
+    Returns:
+        1..n. With h half the width and k = z²/m, Wilson's formula for m photos is
+        (1 + k)²·h² = k·p·(1 − p) + k²/4, a quadratic equation in k.
+    """
+    square = ((high - low) / 2) ** 2
+    a, b = square - 0.25, 2 * square - share * (1 - share)
+    if square == 0 or a >= 0:
+        return n if square == 0 else 1
+    k = (-b - math.sqrt(b * b - 4 * a * square)) / (2 * a)
+    return max(1, min(n, round(_Z95**2 / k)))
 
 
 def mean_over_epochs(values: list[float], photos: int) -> dict[str, float | int]:
