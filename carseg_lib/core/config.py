@@ -80,9 +80,15 @@ class InputConfig(_Part):
 class ModelConfig(_Part):
     """The network, all of it: also how its losses sample and which detections it keeps."""
 
+    architecture: Literal["mask_rcnn", "classifier"] = _setting(
+        "mask_rcnn", "the network: mask_rcnn, or classifier, which names the photo's class and finds no box or mask"
+    )
     backbone: str = _setting("resnet50", "name of the feature extractor", min_length=1, max_length=100)
     weights: str = _setting(
         "coco", "initial weights: coco, imagenet, segmenter, none, or a checkpoint's path", min_length=1
+    )
+    trainable: Literal["all", "new_layers"] = _setting(
+        "all", "what is trained: all that is not frozen otherwise, or the layers alone that the initial weights lack"
     )
     frozen_stages: int = _setting(
         2, "first stages of the backbone that are not trained; 0 where weights=none", ge=0, le=5
@@ -189,6 +195,18 @@ class RunConfig(_Part):
                 f"model.weights = coco exist for model.backbone = resnet50 only, not {self.model.backbone!r}: "
                 "take another of the two, for instance WEIGHTS=imagenet"
             )
+        if self.model.trainable == "new_layers" and self.model.weights == "none":
+            raise ValueError("model.trainable = new_layers needs initial weights: with none, all layers are new")
+        if self.model.architecture == "classifier":
+            if self.model.weights not in ("imagenet", "none"):
+                raise ValueError(
+                    f"model.weights = {self.model.weights} are a detector's: a classifier starts from imagenet or none"
+                )
+            if self.model.frozen_stages or self.model.freeze_depthwise:
+                raise ValueError(
+                    "a classifier is trained whole, or its new layer alone (model.trainable): set "
+                    "model.frozen_stages = 0 and model.freeze_depthwise = false"
+                )
         return self
 
     def select(self, *names: str) -> dict[str, Any]:

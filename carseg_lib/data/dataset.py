@@ -169,7 +169,10 @@ class CarDataset(Dataset):
             yield name, image, sanitize_boxes(target)
 
     def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor | int]]:
-        """(epoch, i) → image (3, H, W) float32 normalised, and target: boxes, labels, masks, seed, index i."""
+        """(epoch, i) → image (3, H, W) float32 normalised, and target.
+
+        The target has boxes, labels, masks, seed, index i and class_id, 1..C, of the photo.
+        """
         epoch, i = index
         seed = sample_seed(self.seed, epoch, self._labels[i][0])
         generator = torch.Generator().manual_seed(seed)
@@ -177,7 +180,7 @@ class CarDataset(Dataset):
         for _, step in self.transforms:
             image, target = step(image, target, generator)
         tensors = {name: torch.from_numpy(values) for name, values in sanitize_boxes(target).items()}
-        return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i}
+        return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i, "class_id": self.truth(i)}
 
 
 def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:

@@ -28,14 +28,16 @@ class LossMeter:
     Attributes:
         losses: of each term of the loss, the sum of batch means times what they are means over.
         counts: anchors, regions and positive regions that the losses are means over.
-        correct: photos whose class is predicted correctly.
+        correct: photos whose class is predicted correctly; in training, what `classified` counts.
         photos: photos seen.
+        classified: in training, the photos of a classifier or Mask R-CNN's regions with a car.
     """
 
     losses: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSS_TERMS, 0.0))
     counts: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("anchors", "regions", "positives"), 0.0))
     correct: float = 0.0
     photos: float = 0.0
+    classified: float = 0.0
 
     def add_losses(self, losses: dict[str, Tensor], counts: dict[str, int]) -> None:
         """Adds a batch: its mean losses, each times what it is a mean over."""
@@ -47,7 +49,7 @@ class LossMeter:
 
     def over_processes(self, fabric: Fabric) -> "LossMeter":
         """The same sums over all processes."""
-        values = [*self.losses.values(), *self.counts.values(), self.correct, self.photos]
+        values = [*self.losses.values(), *self.counts.values(), self.correct, self.photos, self.classified]
         if fabric.world_size > 1:
             total = fabric.all_reduce(torch.tensor(values, dtype=torch.float64), reduce_op="sum")
             values = torch.as_tensor(total).tolist()
@@ -133,6 +135,9 @@ def train_one_epoch(
         optimizer.zero_grad()
         average.update()
         sums.add_losses(losses, counts)
+        correct, classified = network.class_counts()
+        sums.correct += float(correct)
+        sums.classified += float(classified)
         sums.photos += len(images)
         progress(i + 1, len(batches))
     return sums.over_processes(fabric)

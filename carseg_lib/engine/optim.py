@@ -5,10 +5,10 @@ import math
 import torch
 
 from carseg_lib.core.config import TrainConfig
-from carseg_lib.models.mask_rcnn import MaskRCNN
+from carseg_lib.models.networks import Network
 
 
-def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: Network, config: TrainConfig) -> torch.optim.Optimizer:
     """The optimizer of a model; biases and normalisation have no weight decay, as is usual.
 
     The backbone's initial weights are pre-trained and the heads' are random: each group of parameters has a `share` of
@@ -20,7 +20,7 @@ def make_optimizer(model: MaskRCNN, config: TrainConfig) -> torch.optim.Optimize
         config: optimizer, learning rate and weight decay.
     """
     groups = []
-    body = {id(p) for part in model.backbone.backbone_modules() for p in part.parameters()}
+    body = {id(p) for p in model.body_parameters()}
     for in_body, share in ((True, config.backbone_lr_mult), (False, 1.0)):
         trained = [p for p in model.parameters() if p.requires_grad and (id(p) in body) == in_body]
         groups += [

@@ -1,6 +1,7 @@
 """A check before the first notebook runs: can the device, the backbone and the initial weights be had?"""
 
 from carseg_lib.core.config import RunConfig
+from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.device import choose_device
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import load_weights
@@ -10,8 +11,13 @@ def check(config: RunConfig) -> None:
     """Builds a run's model and loads its initial weights, as training will.
 
     Raises:
-        CarsegError: no such device, an unknown backbone or one without the pyramid's strides, weights that cannot be
-            had or do not fit.
+        CarsegError: a network without boxes and masks, no such device, an unknown backbone or one without the pyramid's
+            strides, weights that cannot be had or do not fit.
     """
+    if config.model.architecture != "mask_rcnn":
+        raise CarsegError(
+            f"model.architecture = {config.model.architecture} finds no boxes and masks, which the study measures: "
+            "make readings and make ablation train it"
+        )
     choose_device(config.device)
     load_weights(build_model(config.model, 5, with_masks=True), config.model.backbone, config.model.weights)

@@ -34,7 +34,7 @@ from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.engine.loop import train_one_epoch, validate
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.engine.progress import ProgressTimer, describe_run
-from carseg_lib.models.mask_rcnn import build_model
+from carseg_lib.models.networks import build_network
 from carseg_lib.models.precision import resolve_precision
 from carseg_lib.models.weights import PretrainedInfo, load_weights
 
@@ -57,7 +57,9 @@ def train(config: RunConfig, paths: RunPaths) -> pd.DataFrame:
 
     Returns:
         The history, a row an epoch: epoch, lr, seconds, photos_per_second, train_loss, train_<term> for each term of
-        the loss, validation_loss, validation_<term>, train_accuracy, train_sample (photos it is measured on),
+        the loss, train_running_accuracy (of augmented photos, while the weights change: of a classifier's photos, of
+        Mask R-CNN's regions with a car), validation_loss, validation_<term>, train_accuracy (of photos as they are,
+        by the epoch's weights), train_sample (photos it is measured on),
         validation_correct, validation_photos, validation_accuracy (0..1), best (one epoch is).
     """
     if config.num_processes > 1 and not distributed.inside():
@@ -74,7 +76,7 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
     fabric = make_fabric(config)
     seed_everything(config.seed, fabric.device)
     # An epoch is validated without test-time augmentation: validation would cost half as much as training.
-    network = build_model(config.model, len(dataset.body_types) + 1, with_masks)
+    network = build_network(config.model, len(dataset.body_types) + 1, with_masks)
     pretrained = load_weights(network, config.model.backbone, config.model.weights)
     network = to_device(network, fabric.device)
     optimizer = make_optimizer(network, config.train)
@@ -128,6 +130,7 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
             "photos_per_second": round(trained.photos / seconds, 3),
             **trained.means("train"),
             **validated.means("validation"),
+            "train_running_accuracy": trained.correct / max(trained.classified, 1),
             "train_accuracy": sampled.correct / sampled.photos,
             "train_sample": int(sampled.photos),
             "validation_correct": int(validated.correct),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import check_run_name, runs_root, use_runs_root
@@ -30,6 +30,7 @@ class Plan:
         seed: of splits, subsets and trainings.
         device: auto, cpu, cuda or mps.
         num_processes: training processes.
+        jobs: trials that are made side by side.
     """
 
     folder: Path
@@ -39,6 +40,9 @@ class Plan:
     seed: int | str = 0
     device: str = "auto"
     num_processes: int | str = 1
+    jobs: int = 1
+    # Settings that are the same for all trials: a few photos are enough to see that a training goes well.
+    fixed: ClassVar[Mapping[str, Any]] = {"inputs.max_images_per_split": 0, "train.train_eval_size": MONITOR}
 
     def described(self, *names: str) -> dict[str, Any]:
         """What the results hold of it: the folder's name, the profile, and attributes by name."""
@@ -71,14 +75,13 @@ class Plan:
             CarsegError: a setting is unknown or out of range, or there are no such photos, profile or classes.
         """
         changes = {resolve_name(setting, where): value for setting, value in (settings or {}).items()}
-        fixed = {"inputs.max_images_per_split": 0, "train.train_eval_size": MONITOR}
         with use_runs_root(self.folder):
             try:
                 return Run.create(
                     name,
                     self.profile,
                     data,
-                    {**self.overrides, **fixed, **changes},
+                    {**self.overrides, **self.fixed, **changes},
                     seed=self.seed if seed is None else seed,
                     device=self.device,
                     num_processes=self.num_processes,

@@ -46,8 +46,8 @@ def nested_stratified_sample(photos: pd.DataFrame, n: int, seed: int) -> pd.Data
     return photos.loc[order.index[:n].sort_values()]
 
 
-def trial_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
-    """The data set of one training: some training photos (0 = all), and a few validation photos to watch it by.
+def trial_dataset(source: Catalogue, photos: int, seed: int, watched: int = MONITOR) -> Catalogue:
+    """The data set of one training: some training photos, and validation photos to watch it by; 0 = all of them.
 
     Raises:
         CarsegError: so few photos that a body type has none.
@@ -56,8 +56,9 @@ def trial_dataset(source: Catalogue, photos: int, seed: int) -> Catalogue:
     chosen = nested_stratified_sample(there, photos or len(there), seed)
     if absent := [t for t in source.body_types if t not in set(chosen.body_type)]:
         raise CarsegError(f"{source.root}: among {photos} training photos is no {absent[0]}; ask for more.")
-    watched = nested_stratified_sample(source.split("validation").photos, MONITOR, seed)
-    return _only(source, pd.concat([chosen.photo_id, watched.photo_id]))
+    validation = source.split("validation").photos
+    seen = nested_stratified_sample(validation, watched or len(validation), seed)
+    return _only(source, pd.concat([chosen.photo_id, seen.photo_id]))
 
 
 def eval_images(catalogue: Catalogue, n: int, seed: int) -> Catalogue:

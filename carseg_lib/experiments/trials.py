@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import logging
+import multiprocessing
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import joblib
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -27,26 +30,26 @@ from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import duration
 from carseg_lib.core.locks import folder_lock
+from carseg_lib.core.log import show_log
 from carseg_lib.core.paths import use_runs_root
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.device import choose_device
-from carseg_lib.engine.trainer import TRAINING_SETTINGS, train, training_fingerprint
+from carseg_lib.engine.trainer import train, training_fingerprint
 from carseg_lib.evaluation.evaluate import predict_split
-from carseg_lib.experiments.baselines import Classifier, predict_classes, train_baseline_classifier
-from carseg_lib.experiments.plan import Plan
+from carseg_lib.experiments.plan import MONITOR, Plan
 from carseg_lib.experiments.subsets import cached_catalogue, code_digest, trial_dataset
-from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
+from carseg_lib.models.classifier import ImageClassifier
+from carseg_lib.models.mask_rcnn import MaskRCNN
+from carseg_lib.models.networks import Network, build_network
 from carseg_lib.models.weights import PretrainedInfo, load_weights, read_checkpoint
 
 logger = logging.getLogger(__name__)
 
 MODEL = "model.pt"  # the last epoch's network, in the trial's folder
-# The code that decides predictions, and a classifier, with all that it imports.
-PREDICTING = "from carseg_lib.evaluation import evaluate"
-CLASSIFYING = "from carseg_lib.experiments import baselines"
+PREDICTING = "from carseg_lib.evaluation import evaluate"  # the code that decides predictions, with all that it imports
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class Trial:
         group: trials of a group differ in the seed alone; their predictions are averaged.
         run: its configuration: data set, recipe, initial weights, and the seed of subset and training.
         photos: training photos; 0 = all.
-        kind: "mask_rcnn"; "classifier", an image classifier on the same backbone; "evaluate_only", the initial weights
-            as they are; or "pretrain", a training that only gives other trials their initial weights.
+        kind: "train"; "evaluate_only", the initial weights as they are; or "pretrain", a training that only gives other
+            trials their initial weights.
+        watched: validation photos that are predicted after each epoch, for its history; 0 = all. No epoch is chosen.
         full_start: the initial weights must give every tensor of the network.
         title: the group in words, for tables and figures.
         metadata: what else the results hold of the group.
@@ -69,7 +73,8 @@ class Trial:
     group: str
     run: Run
     photos: int = 0
-    kind: Literal["mask_rcnn", "classifier", "evaluate_only", "pretrain"] = "mask_rcnn"
+    kind: Literal["train", "evaluate_only", "pretrain"] = "train"
+    watched: int = MONITOR
     full_start: bool = False
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -104,7 +109,7 @@ class Experiment:
         """What a trial is trained on; None for one that is not trained."""
         if trial.kind == "evaluate_only":
             return None
-        return trial_dataset(self.catalogue(trial.run.config), trial.photos, trial.seed)
+        return trial_dataset(self.catalogue(trial.run.config), trial.photos, trial.seed, trial.watched)
 
     def folder_of(self, trial: Trial) -> Path:
         """A trial's folder."""
@@ -131,14 +136,16 @@ def run_trials(
     experiment: Experiment,
     eval_dataset: Catalogue,
     write_results: Callable[[Sequence[Trial]], object],
+    jobs: int = 1,
 ) -> None:
     """Make what is missing or out of date, in order.
 
     Args:
-        trials: those that give others their initial weights before these.
+        trials: of the experiment.
         experiment: from `open_experiment`.
         eval_dataset: the photos that every trial is measured on, of the split "validation"; see `subsets.eval_images`.
         write_results: called after each trial with those that are measured so far.
+        jobs: trials that are made side by side, each in a process of its own with its share of the processor's cores.
 
     Raises:
         CarsegError: before anything is trained: a trial's data set has other body types than the photos that measure
@@ -152,20 +159,62 @@ def run_trials(
                 f"{trial.run.config.data_as_given} has the body types {', '.join(types)}, and the photos that measure "
                 f"have {', '.join(eval_dataset.body_types)}: name the same by CLASSES."
             )
-    done: list[Trial] = []
-    trained_steps, seconds = 0, 0.0
-    for number, (trial, own_steps) in enumerate(zip(trials, steps, strict=True), start=1):
-        started = time.monotonic()
-        with use_runs_root(experiment.folder):
-            outcome = _run_trial(trial, experiment, eval_dataset)
+    progress = _Progress(trials, steps, write_results)
+    for stage in ("pretrain", ""):  # what gives others their initial weights comes first
+        of_stage = [trial for trial in trials if (trial.kind == "pretrain") == bool(stage)]
+        if jobs == 1 or len(of_stage) < 2:
+            for trial in of_stage:
+                progress.add(*_timed(trial, experiment, eval_dataset))
+        else:
+            threads = max(1, (os.cpu_count() or 1) // jobs)
+            call = joblib.delayed(_in_process)
+            calls = [call(trial, experiment, eval_dataset, threads) for trial in of_stage]
+            for outcome in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+                progress.add(*outcome)
+
+
+def _in_process(
+    trial: Trial, experiment: Experiment, eval_dataset: Catalogue, threads: int
+) -> tuple[Trial, str, float]:
+    """`_timed` in a process of its own, beside others."""
+    show_log()
+    multiprocessing.set_start_method("spawn", force=True)  # joblib's own is not known to the processes that load photos
+    torch.set_num_threads(threads)
+    return _timed(trial, experiment, eval_dataset)
+
+
+def _timed(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) -> tuple[Trial, str, float]:
+    """Make a trial; returns it, what came of it, and the seconds that it took."""
+    started = time.monotonic()
+    with use_runs_root(experiment.folder):
+        return trial, _run_trial(trial, experiment, eval_dataset), time.monotonic() - started
+
+
+class _Progress:
+    """What is done of an experiment's trials, and the time that the others will take."""
+
+    def __init__(
+        self, trials: Sequence[Trial], steps: Sequence[int], write_results: Callable[[Sequence[Trial]], object]
+    ):
+        self._trials, self._steps = list(trials), dict(zip((trial.name for trial in trials), steps, strict=True))
+        self._write_results = write_results
+        self._done: set[str] = set()
+        self._trained = 0
+        self._started = time.monotonic()
+
+    def add(self, trial: Trial, outcome: str, seconds: float) -> None:
+        """Log a trial that is done, and write the results of all that are, in the order of the plan."""
+        self._done.add(trial.name)
         if outcome:
-            trained_steps, seconds = trained_steps + own_steps, seconds + time.monotonic() - started
-        left = sum(steps[number:]) * seconds / trained_steps if trained_steps else 0.0
-        about = f"; about {duration(left)} left" if left else ""
-        logger.info("[%d/%d] %s: %s%s", number, len(trials), trial.name, outcome or "is up to date", about)
+            self._trained += self._steps[trial.name]
+        left = sum(steps for name, steps in self._steps.items() if name not in self._done)
+        rate = (time.monotonic() - self._started) / self._trained if self._trained else 0.0
+        about = f"; about {duration(left * rate)} left" if left * rate else ""
+        number = f"[{len(self._done)}/{len(self._trials)}]"
+        took = f" in {duration(seconds)}" if outcome else ""
+        logger.info("%s %s: %s%s%s", number, trial.name, outcome or "is up to date", took, about)
         if trial.kind != "pretrain":
-            done.append(trial)
-            write_results(done)
+            self._write_results([one for one in self._trials if one.name in self._done and one.kind != "pretrain"])
 
 
 def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) -> str:
@@ -219,7 +268,7 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
 class _Network:
     """A trial's network with its initial weights, and how it is trained and asked for predictions."""
 
-    model: nn.Module
+    model: Network
     weights: dict[str, Any]  # what its initial weights are
     fingerprint: str  # of all that decides the trained weights
     train: Callable[[], Mapping[str, Tensor]]  # returns the last epoch's tensors
@@ -228,17 +277,6 @@ class _Network:
 
 def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Network:
     config = trial.run.config
-    if trial.kind == "classifier":
-        assert dataset is not None, "a classifier is trained"
-        settings = sorted(config.select(*TRAINING_SETTINGS).items())
-        classifier = Classifier(config.model.backbone, len(source.body_types), "none", config.model.precision)
-        return _Network(
-            classifier,
-            {"source": config.model.weights},
-            files.sha256_text(f"{settings} {dataset.fingerprint} {code_digest(CLASSIFYING)} {torch.__version__}"),
-            lambda: train_baseline_classifier(config, dataset, trial.run.caches).state_dict(),
-            lambda photos: predict_classes(classifier, photos, config),
-        )
     model, info = initial_model(config, source.body_types, source.has_masks, trial.full_start)
     fingerprint = info.sha256 if dataset is None else training_fingerprint(config, dataset, info)
 
@@ -262,21 +300,24 @@ def train_run(run: Run, dataset: Catalogue) -> pd.DataFrame:
 def predict_validation(model: nn.Module, catalogue: Catalogue, config: RunConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.predict_split`."""
     photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
-    # torchvision's model is called in the same way
-    return predict_split(
+    # a classifier and torchvision's model are called in the same way
+    predictions, detections = predict_split(
         cast(MaskRCNN, model), photos, "validation", config.model, config.train.batch_size, config.inputs.num_workers
     )
+    if isinstance(model, ImageClassifier):  # its detection is the whole photo
+        predictions[["x1", "y1", "x2", "y2", "box_iou", "mask_iou"]] = float("nan")
+    return predictions, detections
 
 
 def initial_model(
     config: RunConfig, body_types: Sequence[str], with_masks: bool, full_start: bool = False
-) -> tuple[MaskRCNN, PretrainedInfo]:
+) -> tuple[Network, PretrainedInfo]:
     """A run's network with its initial weights, as training will have it.
 
     Raises:
         CarsegError: the weights do not fit, or, where they must be all there, leave a part at its random start.
     """
-    model = build_model(config.model, len(body_types) + 1, with_masks, config.eval.tta)
+    model = build_network(config.model, len(body_types) + 1, with_masks, config.eval.tta)
     info = load_weights(model, config.model.backbone, config.model.weights)
     if full_start and info.fresh:
         raise CarsegError(

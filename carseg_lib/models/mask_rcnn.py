@@ -86,6 +86,8 @@ class MaskRCNN(nn.Module):
                 mask_parts["mask_predictor"] = ClassAgnosticMaskPredictor(mask_head[-1], num_classes)
         self.roi_heads = RoIHeads(config, box_pool, box_head, box_predictor, **mask_parts)
         self._counts: dict[str, Tensor] = {}
+        self._correct = torch.zeros(())
+        self.new_tensors: frozenset[str] = frozenset()  # of `pretrained_modules`: ImageNet's weights fit all of them
 
     def forward(
         self, images: Tensor, targets: list[dict[str, Tensor]] | None = None, with_masks: bool = True
@@ -127,13 +129,28 @@ class MaskRCNN(nn.Module):
         # twice as many as in evaluation, as in torchvision
         boxes, valid = self.rpn.generate_proposals(scored, 2 * self.config.rpn_post_nms_top_n)
         masks = [target["masks"] for target in targets]
-        of_heads, regions, positives = self.roi_heads.losses(features, boxes, valid, truth, masks)
+        of_heads, regions, positives, self._correct = self.roi_heads.losses(features, boxes, valid, truth, masks)
         self._counts = {"anchors": anchors, "regions": regions, "positives": positives}
         return of_proposals | of_heads
 
     def loss_counts(self) -> dict[str, int]:
         """The numbers that the losses of the last pass were means over (see `LOSS_TERMS`)."""
         return dict(zip(self._counts, torch.stack(list(self._counts.values())).int().tolist(), strict=True))
+
+    def class_counts(self) -> tuple[Tensor, Tensor]:
+        """Regions with a car, of the last pass with targets, whose class was right, and all of them.
+
+        (Detectron2 logs their share as `fast_rcnn/fg_cls_accuracy`.)
+        """
+        return self._correct, self._counts["positives"]
+
+    def pretrained_modules(self) -> list[nn.Module]:
+        """The modules that ImageNet weights exist for."""
+        return self.backbone.backbone_modules()
+
+    def body_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the backbone."""
+        return [parameter for module in self.pretrained_modules() for parameter in module.parameters()]
 
 
 def build_model(config: ModelConfig, num_classes: int, with_masks: bool, tta: str = "none") -> MaskRCNN:

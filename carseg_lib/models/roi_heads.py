@@ -137,7 +137,7 @@ class RoIHeads(nn.Module):
         valid: Tensor,
         truth: PaddedTargets,
         masks: Sequence[Tensor],
-    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
         """Class, box and mask losses of proposals.
 
         Args:
@@ -148,7 +148,8 @@ class RoIHeads(nn.Module):
             masks: (N, H, W) of each photo's cars, 0 or 1.
 
         Returns:
-            The losses, and the numbers of regions and of regions with a car that they are means over.
+            The losses, the numbers of regions and of regions with a car that they are means over, and the number of
+            regions with a car whose class is right.
         """
         cars = [truth.boxes]  # the cars' own boxes are proposals too
         if self.config.gt_box_jitter:
@@ -175,7 +176,8 @@ class RoIHeads(nn.Module):
             logits = self._mask_logits(features, of_cars, photo)
             targets = mask_targets(masks, of_cars, photo, car.flatten()[place], logits.shape[-1])
             losses["loss_mask"] = mask_loss(logits, labels[place], targets)
-        return losses, count, positives
+        correct = ((scores.argmax(1) == labels) & (labels > 0)).sum()
+        return losses, count, positives, correct
 
     def detect(
         self,

@@ -20,6 +20,7 @@ from carseg_lib.core.paths import builtin_segmenter
 from carseg_lib.models import pretrained
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.mask_rcnn import MaskRCNN
+from carseg_lib.models.networks import Network
 
 # ImageNet weights in pinned packages, for which no run needs a download:
 # package and class by backbone (Apache-2.0; EfficientNet-Lite0 reaches 75.1% top-1).
@@ -62,11 +63,11 @@ class PretrainedInfo:
         return asdict(self)
 
 
-def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo:
-    """Loads initial weights into a model.
+def load_weights(model: Network, backbone: str, weights: str) -> PretrainedInfo:
+    """Loads initial weights into a model; with `model.trainable = new_layers` what they give is frozen.
 
     Args:
-        model: from `carseg_lib.models.mask_rcnn.build_model`; changed in place.
+        model: from `carseg_lib.models.networks.build_network`; changed in place.
         backbone: the name it was built from.
         weights: "coco", "imagenet", "segmenter" (the one in the package), "none", or the path of a state dict
             (one of ours, or torchvision's COCO file).
@@ -74,15 +75,17 @@ def load_weights(model: MaskRCNN, backbone: str, weights: str) -> PretrainedInfo
     Raises:
         CarsegError: the weights cannot be had, fit another architecture, or differ from the hash in their name.
     """
+    if weights == "imagenet":
+        return _load_imagenet(model, backbone)
     if weights == "none":
         return PretrainedInfo("none", "random", "", 0, len(model.state_dict()))
+    if not isinstance(model, MaskRCNN):
+        raise CarsegError(f"WEIGHTS={weights}: a classifier starts from imagenet or none; {WHAT_TO_DO}")
     if weights == "coco":
         if backbone != "resnet50":
             raise CarsegError(f"weights=coco exist for backbone=resnet50 only, not {backbone}; take WEIGHTS=imagenet")
         state, origin = download_torchvision(MaskRCNN_ResNet50_FPN_Weights.COCO_V1)
         return load_detector(model, _without_eps(state), "coco", origin)
-    if weights == "imagenet":
-        return _load_imagenet(model, backbone)
     if weights == "segmenter":
         return load_detector(model, pretrained.read_builtin()[0], "segmenter", builtin_segmenter().name)
     return load_detector(model, _without_eps(read_checkpoint(Path(weights))), "file", Path(weights).name)
@@ -161,6 +164,9 @@ def load_detector(model: MaskRCNN, state: dict[str, Tensor], source: str, origin
                 "set backbone and fpn_channels to match them"
             )
     model.load_state_dict(own | taken)
+    if model.config.trainable == "new_layers":
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in fresh)
     return PretrainedInfo(source, origin, hash_tensors(taken), len(taken), len(fresh))
 
 
@@ -182,10 +188,12 @@ def imagenet_state(backbone: str) -> tuple[dict[str, Tensor], str]:
     return download(lambda: timm.create_model(architecture.name, pretrained=True).state_dict(), origin), origin
 
 
-def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
+def _load_imagenet(model: Network, backbone: str) -> PretrainedInfo:
     state, origin = imagenet_state(backbone)
-    parts = model.backbone.backbone_modules()
-    own = {name: tensor for part in parts for name, tensor in part.state_dict().items()}
+    parts = model.pretrained_modules()
+    own = {
+        name: tensor for part in parts for name, tensor in part.state_dict().items() if name not in model.new_tensors
+    }
     # timm's feature extractors join the nested names of some architectures by underscores
     flat = {name.replace(".", "_"): tensor for name, tensor in state.items()}
     found = {name: state.get(name, flat.get(name.replace(".", "_"))) for name in own}
@@ -201,6 +209,9 @@ def _load_imagenet(model: MaskRCNN, backbone: str) -> PretrainedInfo:
     taken = {name: tensor for name, tensor in found.items() if tensor is not None}
     for part in parts:
         part.load_state_dict({name: taken.get(name, tensor) for name, tensor in part.state_dict().items()})
+    if model.config.trainable == "new_layers":
+        for parameter in model.body_parameters():
+            parameter.requires_grad_(False)
     return PretrainedInfo("imagenet", origin, hash_tensors(taken), len(taken), len(model.state_dict()) - len(taken))
 
 

@@ -14,7 +14,7 @@ import yaml
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.profiles import resolve_name
-from carseg_lib.experiments import baselines, trials
+from carseg_lib.experiments import trials
 from carseg_lib.experiments.ablation import config
 from carseg_lib.experiments.ablation.config import BASELINE, RENDERED_START, create_plan
 from carseg_lib.experiments.ablation.run import run_ablation
@@ -24,6 +24,7 @@ SMALL = {
     "height": "64", "width": "64", "fpn_out_channels": "16", "box_head_dim": "16", "mask_head_channels": "8",
     "rpn_post_nms_top_n": "16", "rpn_batch_size_per_image": "32", "batch_size": "4", "bootstrap_samples": "100",
 }  # fmt: skip
+CLASSIFIER = {"architecture": "classifier", "frozen_stages": 0, "freeze_depthwise": False}
 LISTED = {
     "profile": "smoke",
     "photos": 8,
@@ -33,7 +34,7 @@ LISTED = {
     "variants": {
         BASELINE: {"question": "as it is"},
         "no_crop": {"question": "no crop", "settings": {"min_crop_scale": 1.0}},
-        "classifier": {"question": "no boxes", "kind": "classifier"},
+        "classifier": {"question": "no boxes", "settings": CLASSIFIER},
         "from_rendered": {"question": "another start", "start": "rendered"},
     },
 }
@@ -63,7 +64,7 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     plan = create_plan(str(synthetic_cars))
     assert len(plan.variants) > 12 and plan.variants[0].name == BASELINE
-    assert {v.kind for v in plan.variants} == {"mask_rcnn", "classifier"}
+    assert {plan.run_of(v, 0).config.model.architecture for v in plan.variants} == {"mask_rcnn", "classifier"}
     base = plan.run_of(plan.variants[0], 0).config
     for variant in plan.variants[1:]:
         run = plan.run_of(variant, 1).config
@@ -169,7 +170,6 @@ def test_the_whole_ablation_is_paired_and_resumes(listed, monkeypatch, log):
     assert len(pd.read_csv(page.parent / "trials.csv")) == 8
     # what is done is not made again; what is missing is
     monkeypatch.setattr(trials, "train", None)
-    monkeypatch.setattr(baselines.Classifier, "forward", None)
     log.clear()
     run_ablation(plan)
     assert sum("is up to date" in line for line in log.messages) == 9

@@ -1,13 +1,9 @@
-"""The baselines: torchvision's Mask R-CNN as it is, and the classifier."""
+"""The baseline: torchvision's Mask R-CNN as it is."""
 
-import pytest
 import torch
 from torchvision.models import ResNet50_Weights, resnet50
 
-from carseg_lib.core.errors import CarsegError
-from carseg_lib.evaluation.tables import PREDICTIONS
-from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, predict_classes, train_baseline_classifier
-from tests.helpers.small_run import small_run, with_dataset
+from carseg_lib.experiments.baselines import TorchvisionMaskRCNN
 
 SIZE = (64, 96)
 
@@ -88,35 +84,3 @@ def test_the_torchvision_models_weights_are_torchvisions(monkeypatch):
     body = TorchvisionMaskRCNN(5, SIZE, "imagenet").network.backbone.body
     assert torch.equal(body.layer4[2].conv3.weight, state["layer4.2.conv3.weight"])
     assert TorchvisionMaskRCNN(5, SIZE, "shape").make_optimizer(8).param_groups[0]["lr"] == 0.01
-
-
-def test_the_classifier_learns_from_imagenet_weights():
-    torch.manual_seed(0)
-    model = Classifier("efficientnet_lite0", 4, "imagenet").train()
-    photos, types = torch.randn(4, 3, 64, 64), torch.tensor([0, 1, 2, 3])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(8):
-        loss = model(photos, types)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-    assert losses[-1] < 0.5 * losses[0]
-    assert model.eval()(photos).shape == (4, 4)
-    with pytest.raises(CarsegError, match="must be one of efficientnet_lite0"):
-        Classifier("mobilenetv3", 4, "imagenet")
-
-
-def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_cars):
-    settings = {"max_images_per_split": 0, "epochs": 12, "lr": 0.005, "min_crop_scale": 1.0, "height": 64, "width": 64}
-    run = small_run(monkeypatch, tmp_path, synthetic_cars, **settings)
-    dataset = with_dataset(run)
-    model, again = (train_baseline_classifier(run.config, dataset, run.caches) for _ in range(2))
-    predictions, same = (predict_classes(network, dataset, run.config) for network in (model, again))
-    assert predictions.equals(same) and list(predictions.columns) == list(PREDICTIONS)
-    assert set(predictions.predicted) <= set(dataset.body_types) and predictions.mask_iou.isna().all()
-    assert len(predictions) == len(dataset.split("validation").photos)
-    assert (predictions.predicted == predictions.body_type).mean() > 0.3
-    mirrored = predict_classes(model, dataset, run.config.updated(eval={"tta": "hflip"}))
-    assert not mirrored.score.equals(predictions.score)

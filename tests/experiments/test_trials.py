@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_another_process_that_makes_it_is_named(places, reports):
 # Trials of any body types
 
 
+CLASSIFIER = {"model.architecture": "classifier", "model.frozen_stages": 0, "model.freeze_depthwise": False}
 TALL_AND_LOW = "tall=suv low=sedan"
 OVERRIDES = {resolve_name(name, "SET"): value for name, value in SMALL.items() if name not in READERS}
 
@@ -119,14 +121,15 @@ def test_trials_have_the_body_types_of_their_plan(places, reports, log):
     plan = small_plan(reports, TALL_AND_LOW)
     settings = {"train.epochs": 1}
     with open_experiment(plan) as experiment:
-        runs = {name: plan.run(name, str(places["real"]), settings) for name in ("network", "classifier", "start")}
+        runs = {name: plan.run(name, str(places["real"]), settings) for name in ("network", "start")}
+        runs["classifier"] = plan.run("classifier", str(places["real"]), settings | CLASSIFIER)
         eval_dataset = eval_images(experiment.catalogue(runs["network"].config), 0, 0)
         assert eval_dataset.body_types == ("tall", "low")
         done = []
         start = runs["start"].updated(model={"weights": str(plan.folder / "network" / "model.pt")})
         made = [
             Trial("network", "network", runs["network"], 4),
-            Trial("classifier", "classifier", runs["classifier"], 4, "classifier"),
+            Trial("classifier", "classifier", runs["classifier"], 4),
             Trial("start", "start", start, kind="evaluate_only", full_start=True),
         ]
         run_trials(made, experiment, eval_dataset, lambda trials: done.append([t.name for t in trials]))
@@ -138,6 +141,11 @@ def test_trials_have_the_body_types_of_their_plan(places, reports, log):
         assert set(table.body_type) == {"tall", "low"} and set(table.predicted) <= {"tall", "low", ""}
         assert len(table) == 4
     assert tables["start"].equals(tables["network"])  # the same network
+    found_nothing = tables["classifier"][["x1", "y2", "box_iou", "mask_iou"]]
+    assert (
+        found_nothing.replace("", float("nan")).isna().all(axis=None)
+        and tables["classifier"].score.between(0.2, 1).all()
+    )
     assert [read_trial(plan.folder / trial.name)["steps"] for trial in made] == [1, 1, 0]
     assert any("about" in line and "left" in line for line in log.messages if line.startswith("[1/3]"))
 
@@ -166,3 +174,21 @@ def test_a_trial_that_only_gives_weights_is_trained_and_not_measured(places, rep
     assert measured == [] and (plan.folder / "start" / "model.pt").is_file()
     assert not (plan.folder / "start" / "predictions.csv").exists()
     assert set(read_trial(plan.folder / "start")["needs"]) == {"training"}
+
+
+def test_trials_side_by_side_give_the_numbers_of_trials_one_by_one(places, reports, log):
+    settings = {"train.epochs": 1}
+    tables, orders = {}, {}
+    for jobs in (1, 2):
+        plan = dataclasses.replace(small_plan(reports), folder=reports / f"jobs{jobs}", jobs=jobs)
+        with open_experiment(plan) as experiment:
+            runs = [plan.run(f"seed{s}", str(places["real"]), settings | CLASSIFIER, seed=s) for s in (0, 1)]
+            eval_dataset = eval_images(experiment.catalogue(runs[0].config), 0, 0)
+            made = [Trial(run.name, "classifier", run, 4, watched=0) for run in runs]
+            orders[jobs] = []
+            run_trials(made, experiment, eval_dataset, lambda done, seen=orders[jobs]: seen.append(len(done)), jobs)
+        tables[jobs] = [(plan.folder / name / "predictions.csv").read_bytes() for name in ("seed0", "seed1")]
+        history = pd.read_csv(plan.folder / "seed0" / "history.csv")
+        assert history.validation_photos.eq(len(eval_dataset.photos)).all()  # all of them are watched
+        assert history.train_running_accuracy.between(0, 1).all()
+    assert tables[1] == tables[2] and tables[1][0] != tables[1][1] and orders == {1: [1, 2], 2: [1, 2]}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -37,14 +37,12 @@ class Variant:
         question: what it changes, in words.
         settings: of the profile, that differ.
         start: "rendered": initial weights from a training on the rendered cars; "": the profile's.
-        kind: "mask_rcnn" or "classifier".
     """
 
     name: str
     question: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
-    kind: Literal["mask_rcnn", "classifier"] = "mask_rcnn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +84,7 @@ class AblationPlan(Plan):
                         trials.append(pretrain)
                     run = run.updated(model={"weights": str(self.folder / RENDERED_START / MODEL)})
                 settings = {"settings": dict(variant.settings)}
-                trials.append(
-                    Trial(run.name, variant.name, run, photos, variant.kind, title=variant.question, metadata=settings)
-                )
+                trials.append(Trial(run.name, variant.name, run, photos, title=variant.question, metadata=settings))
         return trials
 
 
@@ -98,7 +94,13 @@ def ablations_path() -> Path:
 
 
 def create_plan(
-    data: str = "", run: str = "", device: str = "auto", settings: Mapping[str, str] | None = None, *, classes: str = ""
+    data: str = "",
+    run: str = "",
+    device: str = "auto",
+    settings: Mapping[str, str] | None = None,
+    *,
+    classes: str = "",
+    jobs: int = 1,
 ) -> AblationPlan:
     """Read the list of variants and check all of it, as far as it can be without opening a photo.
 
@@ -109,6 +111,7 @@ def create_plan(
         settings: photos, epochs, seeds, validation_photos and variants that differ from the file's, and settings of
             the profile for all variants, as text.
         classes: the body types, as for `Run.create`.
+        jobs: trainings side by side.
 
     Raises:
         CarsegError: the file is broken, a setting is unknown or out of range, or there is no such data.
@@ -137,6 +140,7 @@ def create_plan(
         classes=classes,
         device=device,
         data=data,
+        jobs=jobs,
         variants=tuple(v for v in variants if not chosen or v.name in (*chosen, BASELINE)),
         **numbers,
     )
@@ -149,7 +153,7 @@ def create_plan(
 def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
     if not re.fullmatch(r"[A-Za-z0-9_.]+", name):
         raise CarsegError(f"{place}: variant {name!r} must be named by letters, digits, '_' and '.'.")
-    known = {"question", "settings", "start", "kind"}
+    known = {"question", "settings", "start"}
     if strange := sorted(set(values) - known):
         raise CarsegError(f"{place}: variant {name} has {strange[0]!r}, none of {', '.join(sorted(known))}.")
     if "question" not in values:
@@ -158,6 +162,6 @@ def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
     for setting in variant.settings:
         if resolve_name(setting, f"{place}: variant {name}") in DECIDED:
             raise CarsegError(f"{place}: variant {name}: {setting} is the same for all variants.")
-    if variant.start not in ("", "rendered") or variant.kind not in ("mask_rcnn", "classifier"):
-        raise CarsegError(f"{place}: variant {name}: start is rendered or left out, kind mask_rcnn or classifier.")
+    if variant.start not in ("", "rendered"):
+        raise CarsegError(f"{place}: variant {name}: start is rendered or left out.")
     return variant

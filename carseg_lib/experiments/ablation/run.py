@@ -38,7 +38,7 @@ def run_ablation(plan: AblationPlan) -> Path:
         described = plan.described(*NUMBERS) | {"photos": photos, "variants": variants}
         pairs = [(BASELINE, variant.name) for variant in plan.variants[1:]]
         write = functools.partial(write_results, experiment, eval_dataset, pairs, described)
-        run_trials(plan.trials(photos), experiment, eval_dataset, write)
+        run_trials(plan.trials(photos), experiment, eval_dataset, write, plan.jobs)
         results = files.read_json(plan.folder / "results.json")
         correct = percent(results["groups"][0]["accuracy"]["value"])
         seeds = f"{plan.seeds} {'seed' if plan.seeds == 1 else 'seeds'}"

@@ -17,11 +17,12 @@ from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.device import choose_device
 from carseg_lib.evaluation.average_precision import coco_ap
-from carseg_lib.experiments.baselines import epoch_batches, predict_classes, train_baseline_classifier, training_photos
-from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System
+from carseg_lib.experiments.baselines import epoch_batches, training_photos
+from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System, as_classifier
 from carseg_lib.experiments.benchmark.timing import wait_for_gpu
 from carseg_lib.experiments.trials import predict_validation, train_run
-from carseg_lib.models.mask_rcnn import build_model
+from carseg_lib.models.classifier import ImageClassifier
+from carseg_lib.models.networks import build_network
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def train_carseg(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     """Train a run as `make train` does, and measure the last epoch's network: no epoch is chosen.
 
     It is no trial of the runner (`experiments.trials`): its time is measured, so that a finished training is of no
-    use the next time, and its photos are those that torchvision's model gets.
+    use the next time, and its photos are those that torchvision's model gets. The mask AP of a classifier is 0.
     """
     config = run.config
     history = train_run(run, dataset)
@@ -115,7 +116,7 @@ def train_carseg(run: Run, dataset: Catalogue) -> tuple[nn.Module, Quality]:
     photos = len(CarDataset(dataset, "train", config.inputs, config.seed))
     seconds = (photos / history.photos_per_second).cumsum()
     checkpoints = max(run.checkpoints.glob("*/state.json"), key=lambda path: path.stat().st_mtime).parent
-    model = build_model(config.model, len(dataset.body_types) + 1, dataset.has_masks)
+    model = build_network(config.model, len(dataset.body_types) + 1, dataset.has_masks)
     model.load_state_dict(last_weights(checkpoints))
     model.to(memory_format=torch.channels_last).to(choose_device(config.device))
     accuracy, mask_ap = score(model, run, dataset)
@@ -132,20 +133,18 @@ def train_classifier(run: Run, dataset: Catalogue, seconds: float, of_step: floa
         seconds: of training.
         of_step: seconds that one of its steps takes.
     """
-    config = run.config
+    config = as_classifier(run.config)
     steps = -(-len(CarDataset(dataset, "train", config.inputs, config.seed)) // config.train.batch_size)
     epochs = max(int(seconds / (steps * of_step)), 1)
-    started = time.perf_counter()
-    model = train_baseline_classifier(config.updated(train={"epochs": epochs}), dataset, run.caches)
-    taken = time.perf_counter() - started
-    predictions = predict_classes(model, dataset, config)
-    accuracy = float((predictions.predicted == predictions.body_type).mean())
-    return Quality(epochs, taken, accuracy, 0.0, ((taken, accuracy),))
+    return train_carseg(Run(config.updated(name="classifier", train={"epochs": epochs})), dataset)[1]
 
 
 def score(model: nn.Module, run: Run, dataset: Catalogue) -> tuple[float, float]:
     """Accuracy and mask AP on a run's validation photos."""
-    return score_predictions(*predict_validation(model.eval(), dataset, run.config), dataset)
+    predictions, detections = predict_validation(model.eval(), dataset, run.config)
+    if isinstance(model, ImageClassifier):
+        return float((predictions.predicted == predictions.body_type).mean()), 0.0
+    return score_predictions(predictions, detections, dataset)
 
 
 def score_predictions(predictions: pd.DataFrame, detections: pd.DataFrame, dataset: Catalogue) -> tuple[float, float]:

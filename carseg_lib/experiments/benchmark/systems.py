@@ -14,8 +14,9 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.inference import photo_detections
 from carseg_lib.engine.optim import make_optimizer
-from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, calibrated_random_resnet50
+from carseg_lib.experiments.baselines import TorchvisionMaskRCNN, calibrated_random_resnet50
 from carseg_lib.models.mask_rcnn import build_model
+from carseg_lib.models.networks import build_network
 from carseg_lib.models.weights import load_weights
 
 Batch = tuple[Tensor, list[dict[str, Tensor]]]
@@ -81,14 +82,17 @@ def torchvision_system(
 
 def classifier_system(config: RunConfig, body_types: tuple[str, ...]) -> System:
     """A classifier on the configuration's backbone: no boxes, no masks."""
-    model = Classifier(config.model.backbone, len(body_types), "none", config.model.precision)
+    config = as_classifier(config)
+    model = build_network(config.model, len(body_types) + 1, with_masks=False)
     model = model.to(memory_format=torch.channels_last).to(choose_device(config.device))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.train.lr, fused=True)
+    optimizer = make_optimizer(model, config.train)
+    return _system("classifier", model, optimizer, functools.partial(_loss, model, "classifier"), model)
 
-    def loss(images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
-        return model(images, torch.stack([target["labels"][0] for target in targets]) - 1)
 
-    return _system("classifier", model, optimizer, loss, lambda images: model(images).argmax(1).tolist())
+def as_classifier(config: RunConfig) -> RunConfig:
+    """The same configuration with a classifier on its backbone, all of which is trained."""
+    settings = {"architecture": "classifier", "frozen_stages": 0, "freeze_depthwise": False}
+    return config.updated(model=settings)
 
 
 def _loss(model: nn.Module, name: str, images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:

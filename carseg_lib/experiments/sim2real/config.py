@@ -100,7 +100,7 @@ def create_plan(
         run: name of the folder under reports/; empty takes "sim2real".
         profile: set of settings.
         settings: those of the plan, by name, and settings of the configuration, as text.
-        **common: seed, device, num_processes and classes, as in `Plan`.
+        **common: seed, device, num_processes, jobs and classes, as in `Plan`.
 
     Raises:
         CarsegError: an unknown name, a value out of range, no such data, profile or checkpoint.

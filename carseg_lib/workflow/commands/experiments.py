@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import click
 
-from carseg_lib.core import profiles
+from carseg_lib.core import cli, profiles
 from carseg_lib.core.cli import CarsegCommand
+from carseg_lib.core.errors import CarsegError
 from carseg_lib.workflow.commands.options import shown, variables
 
 
 @click.command("sim2real", cls=CarsegCommand, help="train on rendered cars, measure on photographs")
-@variables("real", "synthetic", "classes", "profile", "run", "seed", "device", "nproc", "weights", "set")
-def sim2real(real: str, synthetic: str, profile: str, run: str, weights: str, set: str, **options: str) -> None:
+@variables("real", "synthetic", "classes", "profile", "run", "seed", "device", "nproc", "weights", "jobs", "set")
+def sim2real(
+    real: str, synthetic: str, profile: str, run: str, weights: str, jobs: str, set: str, **options: str
+) -> None:
     """Train on rendered cars and measure on photographs."""
     from carseg_lib.experiments.sim2real import config
     from carseg_lib.experiments.sim2real.run import run_sim2real
@@ -27,20 +30,42 @@ def sim2real(real: str, synthetic: str, profile: str, run: str, weights: str, se
         device=options["device"] or "auto",
         num_processes=options["nproc"] or "1",
         classes=options["classes"],
+        jobs=_jobs(options["jobs"]),
     )
     print(f"done: {shown(run_sim2real(plan))}")
 
 
 @click.command("ablation", cls=CarsegCommand, help="train the variants of notebooks/ablations.yaml")
-@variables("data", "classes", "run", "device", "set")
-def ablation(data: str, classes: str, run: str, device: str, set: str) -> None:
+@variables("data", "classes", "run", "device", "jobs", "set")
+def ablation(data: str, classes: str, run: str, device: str, jobs: str, set: str) -> None:
     """Train every variant and compare."""
     from carseg_lib.experiments.ablation import config
 
-    plan = config.create_plan(data, run, device or "auto", profiles.parse_overrides(set), classes=classes)
+    overrides = profiles.parse_overrides(set)
+    plan = config.create_plan(data, run, device or "auto", overrides, classes=classes, jobs=_jobs(jobs))
     from carseg_lib.experiments.ablation.run import run_ablation
 
     print(f"done: {shown(run_ablation(plan))}")
+
+
+@click.command("readings", cls=CarsegCommand, help="train the paper's text under each of its readings")
+@variables("data", "classes", "run", "device", "jobs", "set")
+def readings(data: str, classes: str, run: str, device: str, jobs: str, set: str) -> None:
+    """Train every reading of the sample, and draw the specification curve."""
+    from carseg_lib.experiments.readings import config
+
+    overrides = profiles.parse_overrides(set)
+    plan = config.create_plan(data, run, device or "auto", overrides, classes=classes, jobs=_jobs(jobs))
+    from carseg_lib.core.paths import project_folder
+    from carseg_lib.experiments.readings.run import run_readings
+    from carseg_lib.workflow import notebooks
+
+    folder = run_readings(plan)
+    notebook = project_folder() / "notebooks" / "05_readings.ipynb"
+    reports = {"CARSEG_REPORTS": str(folder.parent)}
+    executed, _ = notebooks.run_notebook(notebook, {"run_name": folder.name}, reports)
+    notebooks.write_executed(executed, folder / "notebooks", notebook.stem)
+    print(f"done: {shown(folder / 'notebooks' / '05_readings.html')}")
 
 
 @click.command("benchmark", cls=CarsegCommand, help="measure carseg beside torchvision's Mask R-CNN")
@@ -53,4 +78,11 @@ def benchmark(data: str, classes: str, profile: str, device: str, set: str) -> N
     print(f"done: {shown(run_benchmark(profile or 'quick', data, device or 'auto', plan, classes=classes))}")
 
 
-COMMANDS = (sim2real, ablation, benchmark)
+def _jobs(text: str) -> int:
+    jobs = cli.whole_number(text or "1", "JOBS")
+    if not jobs:
+        raise CarsegError("JOBS=0: must be 1 or more.")
+    return jobs
+
+
+COMMANDS = (readings, sim2real, ablation, benchmark)
