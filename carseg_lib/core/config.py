@@ -163,7 +163,9 @@ class EvalConfig(_Part):
     tta: Literal["none", "hflip"] = _setting(
         "none", "test-time augmentation: none, or hflip (a photo and its mirror image, averaged)"
     )
-    bootstrap_samples: int = _setting(1000, "resamplings of each 95% interval", ge=100, le=100_000)
+    bootstrap_samples: int = _setting(
+        1000, "draws behind the 95% intervals of averages, means and AP", ge=100, le=100_000
+    )
 
 
 class RunConfig(_Part):

@@ -28,7 +28,7 @@ from scipy.special import expit, logit
 from torchmetrics.detection import MeanAveragePrecision
 
 from carseg_lib.data.masks import decode_mask
-from carseg_lib.evaluation.bootstrap import Estimate, Z, estimate, half_weights, photo_weights
+from carseg_lib.evaluation.bootstrap import Estimate, Groups, Z, estimate, half_weights, photo_weights
 from carseg_lib.evaluation.coco_matching import (
     IOU_THRESHOLDS,
     EvaluationData,
@@ -74,12 +74,29 @@ def average_precision(
     data = prepare(truth, detections, sizes, kind, body_types)
     if not data.truth.count:
         return None
-    values = _coco_ap(data)
-    matches = match(data)
-    n = len(data.sizes)
     of_photos = None if groups is None else groups.reindex(data.photo_ids).fillna("").tolist()
-    draws = [resampled_ap(matches, weights) for weights in photo_weights(n, bootstrap_samples, seed, of_photos)]
-    few = half_weights(n, max(2, bootstrap_samples // _SAMPLES_A_HALF), seed, of_photos)
+    return estimates_of_matches(match(data), _coco_ap(data), bootstrap_samples, seed, of_photos)
+
+
+def estimates_of_matches(
+    matches: list[TypeMatches],
+    values: dict,
+    bootstrap_samples: int,
+    seed: int | list[int],
+    groups: Groups | None = None,
+) -> dict:
+    """`average_precision` of matched detections.
+
+    Args:
+        matches: from `coco_matching.match_detections`.
+        values: of the photos, as `coco_ap` returns them.
+        bootstrap_samples: draws for the intervals.
+        seed: the same seed gives the same intervals.
+        groups: of the photos in the order of their ids, see `bootstrap.group_numbers`; None: no groups.
+    """
+    n = len(matches[0].truths)
+    draws = [resampled_ap(matches, weights) for weights in photo_weights(n, bootstrap_samples, seed, groups)]
+    few = half_weights(n, max(2, bootstrap_samples // _SAMPLES_A_HALF), seed, groups)
     halves = [resampled_ap(matches, weights) for weights in few]
     drawn, halved = np.concatenate(draws), np.concatenate(halves)  # (B, 10, C) and (H, 10, C)
 

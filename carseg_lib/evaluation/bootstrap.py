@@ -28,6 +28,7 @@ _NO_WIDTH = 1e-12
 _ROUNDING = 1e-6  # by which an IoU of float32 boxes may exceed 1
 
 Estimate = dict[str, float | int]  # {"value", "low", "high", "n"}
+Groups = Sequence[str] | np.ndarray  # names, or numbers, of the groups of photos, see `group_numbers`
 
 
 def estimate(value: float, interval: tuple[float, float], n: int) -> Estimate:
@@ -97,7 +98,7 @@ def proportion_estimate(successes: int, n: int) -> Estimate:
 
 
 def mean_estimate(
-    values: np.ndarray, *, bootstrap_samples: int, seed: int | list[int], groups: Sequence[str] | None = None
+    values: np.ndarray, *, bootstrap_samples: int, seed: int | list[int], groups: Groups | None = None
 ) -> Estimate:
     """Estimate of the mean of one value per photo, with the interval of the Bayesian bootstrap.
 
@@ -120,12 +121,15 @@ def mean_estimate(
     return estimate(float(values.mean()), percentile_interval(np.concatenate(draws)), n)
 
 
-def group_numbers(groups: Sequence[str]) -> np.ndarray:
+def group_numbers(groups: Groups) -> np.ndarray:
     """Number the groups of photos: int array (n,), 0 to the number of groups less 1.
 
     Args:
-        groups: the name of each photo's group; "" for a photo that is its own.
+        groups: the name of each photo's group, "" for a photo that is its own; or an int array (n,) of numbers, of
+            which some may be missing.
     """
+    if isinstance(groups, np.ndarray):
+        return np.unique(groups, return_inverse=True)[1]
     names = pd.Series(list(groups), dtype="str").fillna("")
     own = names.eq("")
     numbers, known = pd.factorize(names.where(~own))  # -1 for a missing one
@@ -134,7 +138,7 @@ def group_numbers(groups: Sequence[str]) -> np.ndarray:
 
 
 def photo_weights(
-    n: int, bootstrap_samples: int, seed: int | list[int], groups: Sequence[str] | None = None
+    n: int, bootstrap_samples: int, seed: int | list[int], groups: Groups | None = None
 ) -> Iterator[np.ndarray]:
     """How often each photo is sampled, in chunks so that memory does not grow with the number of samples.
 
@@ -157,9 +161,7 @@ def photo_weights(
         yield weights if numbers is None else weights[:, numbers]
 
 
-def half_weights(
-    n: int, halves: int, seed: int | list[int], groups: Sequence[str] | None = None
-) -> Iterator[np.ndarray]:
+def half_weights(n: int, halves: int, seed: int | list[int], groups: Groups | None = None) -> Iterator[np.ndarray]:
     """Random halves of the photos, each with its other half.
 
     Args:

@@ -29,7 +29,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import DASH, markdown_table
 from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.average_precision import average_precision
-from carseg_lib.evaluation.bootstrap import Estimate, estimate, mean_estimate, percentile_interval
+from carseg_lib.evaluation.bootstrap import Estimate, estimate, group_numbers, mean_estimate, percentile_interval
 from carseg_lib.evaluation.clusters import design_effect, share_estimate
 from carseg_lib.evaluation.paired import flatten_estimates
 
@@ -43,7 +43,7 @@ REPORT_COLUMNS = {  # of classification_report.csv
 _HEADINGS = {"precision": "Precision", "recall": "Recall", "f1": "F1-score", "accuracy": "Accuracy"}
 
 # One stream of random numbers each, so that adding a number does not change the intervals of the others.
-_PREDICTIONS, _BOXES, _MASKS, _BOX_IOU, _MASK_IOU = range(5)
+_PREDICTIONS, _BOXES, _MASKS, _BOX_IOU, MASK_IOU = range(5)
 
 
 def split_metrics(
@@ -95,12 +95,12 @@ def split_metrics(
     sizes = predictions[["photo_id", "width", "height"]]
     settings: dict[str, Any] = {"body_types": body_types, "bootstrap_samples": bootstrap_samples, "groups": groups}
     return {
-        **_classification_metrics(predictions, **settings, seed=[seed, _PREDICTIONS]),
+        **classification_metrics(predictions, **settings, seed=[seed, _PREDICTIONS]),
         "box": average_precision(truth, detections, sizes, "bbox", **settings, seed=[seed, _BOXES]),
         "mask": average_precision(truth, detections, sizes, "segm", **settings, seed=[seed, _MASKS])
         if has_masks
         else None,
-        "mask_iou": mean_overlap("mask_iou", _MASK_IOU) if has_masks else None,
+        "mask_iou": mean_overlap("mask_iou", MASK_IOU) if has_masks else None,
         "box_iou": mean_overlap("box_iou", _BOX_IOU),
     }
 
@@ -226,25 +226,36 @@ def _check(predictions: pd.DataFrame, truth: pd.DataFrame, body_types: tuple[str
         )
 
 
-def _classification_metrics(
+def classification_metrics(
     predictions: pd.DataFrame,
     *,
     body_types: tuple[str, ...],
     bootstrap_samples: int,
-    seed: list[int],
-    groups: pd.Series | None,
+    seed: int | list[int],
+    groups: pd.Series | None = None,
 ) -> dict:
+    """The numbers of `split_metrics` that need no boxes, of predictions that name known types.
+
+    Args:
+        predictions: as for `split_metrics`; columns photo_id, body_type, predicted.
+        body_types: the types, in order.
+        bootstrap_samples: draws for the intervals of averages.
+        seed: the same seed gives the same intervals.
+        groups: as for `split_metrics`.
+    """
     true, predicted = predictions["body_type"], _predicted(predictions)
     matrix = confusion_matrix(predictions, body_types)
     support = matrix.sum(axis=1)
-    of_photos = None if groups is None else groups.reindex(predictions["photo_id"]).fillna("").to_numpy(str)
+    of_photos = None
+    if groups is not None:
+        of_photos = group_numbers(groups.reindex(predictions["photo_id"]).fillna("").tolist())
     rows, columns = (pd.Index([*body_types, NO_DETECTION]).get_indexer(names) for names in (true, predicted))
     cell = rows * matrix.shape[1] + columns
     averages = _average_estimates(matrix, cell, of_photos, bootstrap_samples, seed)
 
     def share(right: pd.Series, among: pd.Series | None = None) -> Estimate:
         chosen = np.ones(len(right), bool) if among is None else among.to_numpy()
-        return share_estimate(right.to_numpy()[chosen], None if of_photos is None else of_photos[chosen].tolist())
+        return share_estimate(right.to_numpy()[chosen], None if of_photos is None else of_photos[chosen])
 
     def f1_score(hit: pd.Series, among: pd.Series) -> Estimate:
         found = share(hit, among)
@@ -269,14 +280,14 @@ def _classification_metrics(
 
 
 def _average_estimates(
-    matrix: np.ndarray, cell: np.ndarray, groups: np.ndarray | None, bootstrap_samples: int, seed: list[int]
+    matrix: np.ndarray, cell: np.ndarray, groups: np.ndarray | None, bootstrap_samples: int, seed: int | list[int]
 ) -> dict[str, dict[str, Estimate]]:
     """The averages over types, macro and weighted, with intervals by draws of the matrix.
 
     Args:
         matrix: int array (C, C + 1), see `confusion_matrix`.
         cell: int array (n,), of each photo in the flattened matrix.
-        groups: str array (n,), of the photos, or None.
+        groups: int array (n,), numbers of the photos' groups, or None.
         bootstrap_samples: draws.
         seed: the same seed gives the same intervals.
     """
@@ -291,7 +302,7 @@ def _average_estimates(
         effect = 1.0
         if groups is not None:
             influence = slopes[f"{kind}_{score}"][cell]
-            effect = design_effect(influence - influence.mean(), groups.tolist())
+            effect = design_effect(influence - influence.mean(), groups)
         if effect not in drawn:
             rates = np.random.default_rng(seed).standard_gamma(
                 matrix.ravel() / effect + prior, size=(bootstrap_samples, matrix.size)

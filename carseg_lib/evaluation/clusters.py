@@ -8,15 +8,13 @@ doi:10.1093/jssam/smv024).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.stats import t as student_t
 
-from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, Z, estimate, group_numbers, wilson_interval
+from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, Groups, Z, estimate, group_numbers, wilson_interval
 
 
-def design_effect(influence: np.ndarray, groups: Sequence[str] | None) -> float:
+def design_effect(influence: np.ndarray, groups: Groups | None) -> float:
     """How many photos of a group tell as much as one independent photo.
 
     It includes the widening by Student's t for few groups.
@@ -43,7 +41,7 @@ def design_effect(influence: np.ndarray, groups: Sequence[str] | None) -> float:
     return float(max(1.0, variance) * (student_t.ppf((1 + LEVEL) / 2, count - 1) / Z) ** 2)
 
 
-def share_estimate(right: np.ndarray, groups: Sequence[str] | None = None) -> Estimate:
+def share_estimate(right: np.ndarray, groups: Groups | None = None) -> Estimate:
     """Estimate of the share of photos that are right, with Wilson's interval.
 
     Args:

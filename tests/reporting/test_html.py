@@ -479,25 +479,27 @@ def test_without_metadata_the_page_says_so(run: Path) -> None:
 
 
 def test_slices_that_differ_are_named() -> None:
-    def row(attribute: str, level: str, n: int, low: float, value: float, high: float) -> dict:
+    def row(attribute: str, level: str, n: int, value: float, q_value: float) -> dict:
         names = {"split": "validation", "attribute": attribute, "body_type": "", "level": level, "n": n}
-        return names | {"accuracy": value, "low": low, "high": high}
+        return names | {"accuracy": value, "low": value - 0.1, "high": value + 0.1, "q_value": q_value}
 
     accuracy = pd.DataFrame(
         [
-            row("all photos", "all photos", 700, 0.87, 0.9, 0.92),
-            row("light", "dusk", 80, 0.6, 0.7, 0.8),
-            row("light", "clear", 80, 0.8, 0.88, 0.93),
-            row("direction", "90°", 80, 0.1, 0.2, 0.3),
+            row("all photos", "all photos", 700, 0.9, np.nan),
+            row("light", "dusk", 80, 0.7, 0.001),
+            row("light", "low sun", 80, 0.75, 0.06),
+            row("light", "clear", 80, 0.88, 0.7),
+            row("direction", "90°", 80, 0.2, np.nan),
         ]
     )
     effect = {"group": "all types", "measure": "more noise", "odds_ratio": 0.5, "low": 0.4, "high": 0.6}
-    texts = " ".join(findings.significant_slices(accuracy, pd.DataFrame([effect])))
-    assert "Below it with the whole interval: light: dusk, 70.0% (60.0–80.0%, n = 80)." in texts
-    assert "clear" not in texts and "90°" not in texts and "Above" not in texts
+    texts = " ".join(findings.significant_slices(accuracy, pd.DataFrame([effect | {"q_value": 0.01}])))
+    assert "Each of 3 slices was compared" in texts and "1 of them differs." in texts
+    assert "Less accurate: light: dusk, 70.0% (60.0–80.0%, n = 80, corrected p = 0.001)." in texts
+    assert "low sun" not in texts and "clear" not in texts and "90°" not in texts and "More accurate" not in texts
     assert "more noise (odds × 0.50, 0.40–0.60)" in texts
-    none = " ".join(findings.significant_slices(accuracy.iloc[[0, 2]], pd.DataFrame([effect | {"high": 1.1}])))
-    assert "No slice differs" in none and "no measure changes the odds" in none
+    none = findings.significant_slices(accuracy.iloc[[0, 2, 3]], pd.DataFrame([effect | {"q_value": 0.06}]))
+    assert "none of them differ." in none[0] and "no measure changes the odds" in none[1]
     assert findings.significant_slices(accuracy.iloc[:0], pd.DataFrame()) == []
 
 

@@ -9,7 +9,8 @@ import pandas as pd
 
 from carseg_lib.core.formatting import interval, percent
 from carseg_lib.data.catalogue import FEW_TRAINING
-from carseg_lib.evaluation.slices import ALL, SECTORS
+from carseg_lib.evaluation.multiple import ALPHA
+from carseg_lib.evaluation.slices import ALL
 
 _FEW_EVALUATED = 50  # photos of a type below which its numbers are imprecise
 
@@ -33,6 +34,8 @@ def most_frequent_confusions(confusion: Mapping[str, Any], limit: int = 5) -> li
 def significant_slices(metrics: pd.DataFrame, odds: pd.DataFrame) -> list[str]:
     """The result of the error analysis in sentences; none where the data have no metadata.
 
+    Named is what remains when the false discovery rate is held at 5%.
+
     Args:
         metrics: slice_metrics.csv; the split with the most photos is described.
         odds: error_odds.csv.
@@ -40,38 +43,39 @@ def significant_slices(metrics: pd.DataFrame, odds: pd.DataFrame) -> list[str]:
     if metrics.empty:
         return []
     overall = metrics[metrics["attribute"] == ALL].sort_values("n").iloc[-1]
-    levels = metrics[
-        (metrics["split"] == overall["split"])
-        & (metrics["body_type"] == "")
-        & ~metrics["attribute"].isin([ALL, SECTORS.title])
-    ]
+    tested = metrics[(metrics["split"] == overall["split"]) & metrics["q_value"].notna()]
+    apart = tested[tested["q_value"] < ALPHA].sort_values("accuracy")
     texts = [
-        f"Accuracy on all {overall['n']:,} {overall['split']} photos is {percent(overall['accuracy'])}. Of "
-        f"{len(levels)} slices about {max(1, round(len(levels) / 20))} would differ from it by chance."
+        f"Accuracy on all {overall['n']:,} {overall['split']} photos is {percent(overall['accuracy'])}. Each of "
+        f"{len(tested)} slices was compared with the other photos (Fisher's exact test); with a false discovery rate "
+        f"of {percent(ALPHA, 0)} (Benjamini–Hochberg) {len(apart) or 'none'} of them {_differ(len(apart))}."
     ]
-    apart = levels[(levels["high"] < overall["accuracy"]) | (levels["low"] > overall["accuracy"])]
-    if apart.empty:
-        texts.append("No slice differs from it by its whole interval.")
-    below = apart[apart["accuracy"] < overall["accuracy"]].sort_values("accuracy")
-    above = apart[apart["accuracy"] > overall["accuracy"]].sort_values("accuracy", ascending=False)
-    for word, rows in (("Below it", below), ("Above it", above)):
+    for word, rows in (
+        ("Less accurate", apart[apart["accuracy"] < overall["accuracy"]]),
+        ("More accurate", apart[apart["accuracy"] > overall["accuracy"]].iloc[::-1]),
+    ):
         named = [
-            f"{row.attribute}: {row.level}, {percent(row.accuracy)} ({interval(row._asdict())}, n = {row.n:,})"
+            f"{row.attribute}: {row.level}, {percent(row.accuracy)} ({interval(row._asdict())}, n = {row.n:,}, "
+            f"corrected p = {row.q_value:.2g})"
             for row in rows.itertuples()
         ]
         if named:
-            texts.append(f"{word} with the whole interval: {'; '.join(named)}.")
+            texts.append(f"{word}: {'; '.join(named)}.")
     pooled = odds[odds["group"] == "all types"]
-    clear = pooled[(pooled["high"] < 1) | (pooled["low"] > 1)]
+    clear = pooled[pooled["q_value"] < ALPHA]
     if len(pooled):
         named = [
             f"{row.measure} (odds × {row.odds_ratio:.2f}, {row.low:.2f}–{row.high:.2f})" for row in clear.itertuples()
         ]
         texts.append(
-            f"In the regression on all {len(pooled)} measures, per standard deviation of each: "
-            f"{'; '.join(named) or 'no measure changes the odds of a correct prediction significantly'}."
+            f"In the regression on all {len(pooled)} measures, per standard deviation of each, with the same false "
+            f"discovery rate: {'; '.join(named) or 'no measure changes the odds of a correct prediction'}."
         )
     return texts
+
+
+def _differ(count: int) -> str:
+    return "differs" if count == 1 else "differ"
 
 
 def limitations(

@@ -230,7 +230,7 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
     style.percent_axis(left.yaxis, "average precision")
     left.set(ylim=(0, 1.12), yticks=[0, 0.25, 0.5, 0.75, 1], title="All types")
     right.set_title("AP of each type")
-    note = f"n = {n:,} {split} photos. Line: 95% interval. " + (
+    note = f"n = {n:,} {split} photos. Line: 95% interval, which allows for the excess of AP on few photos. " + (
         "Plain: boxes; hatched: masks." if len(kinds) == 2 else f"Only {kinds[0]} AP: the other has no labels."
     )
     return add_title(figure, f"COCO average precision, {split}", note)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.projections.polar import PolarAxes
 
 from carseg_lib.core.formatting import MINUS, percent
+from carseg_lib.evaluation.multiple import ALPHA
 from carseg_lib.evaluation.slices import ALL, ATTRIBUTES, MIN_PER_OUTCOME, SECTORS, VIEW, SliceReport
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
@@ -62,6 +63,8 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
                     y = place + 0.3 * (k - (len(splits) - 1) / 2)
                     axes.plot([row[low], row[high]], [y, y], color=tone, alpha=0.5 * pale, linewidth=2)
                     axes.plot(row[name], y, "o", color=tone, alpha=pale)
+                    if name == "accuracy" and row["q_value"] < ALPHA:
+                        axes.plot(row[name], y, "o", markersize=8, markerfacecolor="none", color=style.INK)
         axes.grid(True, axis="x")
         axes.tick_params(axis="y", length=0)
         axes.set_title("Accuracy" if name == "accuracy" else "Mean mask IoU")
@@ -78,9 +81,11 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
         panels[0].text(-0.02, place - 0.95, title, transform=where, ha="right", va="center", size=8.5, weight="bold")
     handles = [style.dot(style.SPLIT_COLOURS[split], f"{split} (n = {numbers[split][ALL, ALL]:,})") for split in splits]
     style.legend_below(figure, handles, len(splits))
+    tested = " and ".join(str(int(part["q_value"].notna().sum())) for part in of_split.values())
     note = (
         f"Line: 95% interval; dashed: all photos of the split; pale: fewer than {FEW} photos. n: {', '.join(splits)}. "
-        f"About one in twenty of the {len(rows)} levels differs by chance, and attributes are correlated: see the odds."
+        "Ringed: differs from the other photos of the split (Fisher's exact test, false discovery rate "
+        f"{percent(ALPHA, 0)} of {tested} levels). Attributes are correlated: see the odds."
     )
     found = levels[(levels["split"] == splits[0]) & (levels["attribute"] != ALL) & levels["attribute"].isin(titles)]
     values = "; ".join(f"{row.attribute} {row.level}: {percent(row.accuracy)} of {row.n}" for row in found.itertuples())
@@ -163,7 +168,7 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
         axes.axvline(1, color="#AEB6BF", linewidth=1)
         for row in rows.itertuples():
             y = measures.index(row.measure)
-            clear = row.low > 1 or row.high < 1
+            clear = row.q_value < ALPHA
             axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2, alpha=0.9 if clear else 0.4)
             axes.plot(row.odds_ratio, y, "o", color=colour, alpha=1 if clear else 0.5)
         axes.set_title(f"{group}\nn = {rows['n'].iloc[0]:,}\n{rows['misclassified'].iloc[0]:,} wrong")
@@ -177,11 +182,12 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
     panels[0].set_ylim(len(measures) - 0.4, -0.6)
     note = (
         "Odds of a correct prediction per standard deviation of a measure, the others being equal: left of 1 "
-        "harder, right of 1 easier. Line: 95% interval (bootstrap over photos), pale where it contains 1. Validation "
+        "harder, right of 1 easier, drawn towards 1 by a ridge penalty chosen by cross-validation. Line: 95% of refits "
+        f"on resampled photos; pale: no difference at a false discovery rate of {percent(ALPHA, 0)}. Validation "
         f"and test together; a type has a panel if at least {MIN_PER_OUTCOME} of its photos are classified correctly "
         f"and {MIN_PER_OUTCOME} are not."
     )
-    strong = table[(table["low"] > 1) | (table["high"] < 1)]
+    strong = table[table["q_value"] < ALPHA]
     values = "; ".join(
         f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})" for r in strong.itertuples()
     )
