@@ -13,12 +13,13 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.paper import verdicts
+from carseg_lib.paper.accuracy_column import read_accuracy_column
 from carseg_lib.paper.arithmetic import whole_counts
 from carseg_lib.paper.claims import CLAIMS, TABLE, TABLE_1, VI, VII, claim, claimed_number
 from carseg_lib.paper.headline_audit import audit_averages, audit_headline
 from carseg_lib.paper.printed import Rounding
 from carseg_lib.paper.report import METRICS, Report
-from carseg_lib.paper.table_audit import audit_table
+from carseg_lib.paper.table_audit import audit_meaning, audit_table
 from carseg_lib.paper.verdicts import CHECKS, COLUMNS, verdict_of
 
 PAPER_ROUNDING = Rounding()
@@ -44,7 +45,10 @@ def audit_report(report: Report, sizes: Mapping[str, int] | None = None) -> pd.D
         A row per check, columns as of `audit`.
     """
     overall = report.accuracy or report.headline.get("accuracy")
-    parts = (audit_table(report, sizes or {}, overall), audit_averages(report), audit_headline(report))
+    meaning, judged = read_accuracy_column(report)
+    parts = [audit_table(judged, sizes or {}, overall), audit_averages(judged), audit_headline(judged)]
+    if meaning:
+        parts.insert(0, audit_meaning(report, meaning))
     return pd.concat([part for part in parts if len(part)], ignore_index=True)
 
 

@@ -20,17 +20,19 @@ def audit_lines(title: str, checks: pd.DataFrame, figures: pd.DataFrame) -> list
         figures: `verdicts.figure_verdicts` of it.
 
     Returns:
-        The lines; nothing that fits is explained, only counted.
+        The lines; what fits has no reason.
     """
     lines = _wrapped(title, "")
     for verdict in VERDICTS:
         rows = checks[checks["verdict"] == verdict]
-        if verdict == CONSISTENT or rows.empty:
-            continue
-        lines += ["", f"{verdict.upper()} ({len(rows)})"]
+        lines += ["", f"{verdict.upper()} ({len(rows)})"] if len(rows) else []
         for row in rows.itertuples():
             printed = f" {row.printed}" if row.printed else ""
-            lines += _wrapped(f"{gathered(row.claim)}{printed}: {row.check} [{row.scope}]", "  ")
+            title = f"{gathered(row.claim)}{printed}: {row.check}"
+            if verdict == CONSISTENT:
+                lines += _wrapped(f"{title}: {row.implied}", "  ")
+                continue
+            lines += _wrapped(f"{title} [{row.scope}]", "  ")
             lines += _wrapped(f"what follows: {row.implied}. {row.why}", "      ")
             lines += _wrapped(row.working, "      ")
     lines += ["", "EACH FIGURE"]

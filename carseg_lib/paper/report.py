@@ -76,6 +76,13 @@ class Report:
         """The printed numbers of a complete column."""
         return [self.cells[name, metric] for name in self.names]
 
+    def texts(self) -> dict[str, str]:
+        """How each figure is printed, by its name in an audit: "suv recall", "macro f1", "accuracy", "headline f1"."""
+        groups = {**self.averages, "headline": self.headline}
+        shown = {f"{kind} {metric}": number.text for kind, some in groups.items() for metric, number in some.items()}
+        accuracy = {"accuracy": self.accuracy.text} if self.accuracy else {}
+        return {" ".join(cell): number.text for cell, number in self.cells.items()} | shown | accuracy
+
     def widened(self, error: float) -> Report:
         """The same report, if each of its cells may be wrong by this much more than its rounding."""
         wide = {

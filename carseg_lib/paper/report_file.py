@@ -43,7 +43,8 @@ AVERAGES = {
 }  # names of rows
 ACCURACY = "accuracy"
 MISSING = ("", "-", "–", "—", "nan", "n/a", "na")
-OPTIONS = ("rounding", "digits", "counts")
+OPTIONS = ("rounding", "digits", "counts", "rows")
+OTHERS = "other classes"  # the row of those that the table leaves out
 
 
 def read_report(path: Path, photos: str = "", headline: str = "", options: str = "") -> Report:
@@ -54,7 +55,8 @@ def read_report(path: Path, photos: str = "", headline: str = "", options: str =
         photos: The number of photos, as text; "" if not known.
         headline: Averages of a kind that is not said, as text: "accuracy=91.2% f1=89.6%".
         options: How it is printed, as text: "rounding=down" (`ROUNDINGS`), "digits=3" (decimals that every number has
-            at least, if the table has lost trailing zeros), "counts=259,140,55,136" (photos of each class).
+            at least, if the table has lost trailing zeros), "counts=259,140,55,136" (photos of each class), "rows=some"
+            (there are more classes than rows).
 
     Raises:
         CarsegError: The file, a number or an option cannot be read; the message names its row, column and value.
@@ -72,12 +74,20 @@ def read_report(path: Path, photos: str = "", headline: str = "", options: str =
         raise CarsegError(f"{path}: {len(support)} counts for {len(table.names)} classes")
     if support and not sum(support):
         raise CarsegError(f"{path}: the classes have no photos")
+    if chosen.get("rows", "all") not in ("all", "some"):
+        raise CarsegError(f"SET: rows={chosen['rows']}: must be all or some")
+    names = tuple(table.names)
     total = whole_number(photos, "N") if photos else None
     if total == 0:
         raise CarsegError("N=0: must be 1 or more")
+    if chosen.get("rows") == "some":
+        names = (*names, OTHERS)
+        if support and (total is None or total < sum(support)):
+            raise CarsegError(f"{path}: with rows=some, N must be the photos of all classes, {sum(support):,} or more")
+        support = (*support, total - sum(support)) if support and total else ()
     figures = _pairs(headline, ("accuracy", "precision", "recall", "f1"), "HEADLINE")
     return Report(
-        tuple(table.names),
+        names,
         table.cells,
         support=support,
         averages=table.averages,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -39,12 +38,17 @@ def audit_table(report: Report, sizes: Mapping[str, int], overall: Printed | Non
         The checks that its columns allow, as `verdicts.COLUMNS`.
     """
     checks = Checks(report.place, "table")
-    _rows(checks, report)
     programme = MatrixProgramme(report)
-    exists = _matrix(checks, report, programme)
+    exists = programme.exists()
+    size, sets = (0, []) if exists else fewest_wrong(programme, programme.cells)
+    suspects = _suspects(report, sets)
+    _rows(checks, report, suspects)
+    _matrix(checks, report, suspects, exists=exists)
     if not exists:
-        _contradictions(checks, report, programme)
-        _fewest(checks, report, overall)
+        _contradictions(checks, report, programme, suspects)
+        _fewest(checks, report, suspects, size, sets)
+        if overall:
+            _fewest_with_accuracy(checks, report, suspects, overall)
     if report.has("precision", "recall"):
         _predictions(checks, report)
     if report.has(*RATES) and not programme.exists(programme.cells_of(RATES)):
@@ -54,13 +58,35 @@ def audit_table(report: Report, sizes: Mapping[str, int], overall: Printed | Non
     return checks.frame()
 
 
+def audit_meaning(report: Report, meaning: str) -> pd.DataFrame:
+    """The row that says how the column "accuracy" is read, where it is not one-vs-rest accuracy.
+
+    Args:
+        report: with the column.
+        meaning: as of `accuracy_column.read_accuracy_column`.
+    """
+    checks = Checks(report.place, "table")
+    claims, shown = claims_of(report, ["accuracy"]), texts_of(report.printed("accuracy"))
+    checks.add("meaning", claims, shown, possible=True, meaning=meaning)
+    return checks.frame()
+
+
 def claims_of(report: Report, columns: Iterable[str]) -> list[str]:
     """The names of the printed cells of some columns, row by row."""
     columns = tuple(columns)
     return [f"{name} {metric}" for name in report.names for metric in columns if (name, metric) in report.cells]
 
 
-def _rows(checks: Checks, report: Report) -> None:
+def _suspects(report: Report, sets: Sequence[frozenset[Cell]]) -> list[str]:
+    """The names of the cells that are in a smallest set of wrong ones; all, where none was found.
+
+    A contradiction is of all numbers together. It is those that a smallest set accuses which cannot be trusted.
+    """
+    accused = {" ".join(cell) for some in sets for cell in some}
+    return [name for name in claims_of(report, report.columns) if name in accused or not accused]
+
+
+def _rows(checks: Checks, report: Report, suspects: Sequence[str]) -> None:
     """F1 of each row, then the share of photos that each row implies, then their sum."""
     for name in report.names:
         cells = [report.cells.get((name, metric)) for metric in ("precision", "recall", "f1")]
@@ -86,10 +112,11 @@ def _rows(checks: Checks, report: Report) -> None:
             short_span=span(spans[-1], 3),
         )
     total = sum(low for low, _ in spans), sum(high for _, high in spans)
+    possible, together = overlap(total, (1.0, 1.0)), claims_of(report, RATES)
     checks.add(
         "shares",
-        claims_of(report, RATES),
-        possible=overlap(total, (1.0, 1.0)),
+        together if possible else [name for name in together if name in suspects] or together,
+        possible=possible,
         terms=" + ".join(f"{share:.3f}" for share in shares),
         sum=sum(shares),
         span=span(total),
@@ -122,13 +149,12 @@ def _f1(checks: Checks, name: str, precision: Printed, recall: Printed, printed:
     )
 
 
-def _matrix(checks: Checks, report: Report, programme: MatrixProgramme) -> bool:
+def _matrix(checks: Checks, report: Report, suspects: Sequence[str], *, exists: bool) -> None:
     """Whether one confusion matrix gives the table."""
-    exists = programme.exists()
     k = len(report.names)
     checks.add(
         "matrix",
-        claims_of(report, report.columns),
+        suspects,
         possible=exists,
         columns=_listed(report.columns),
         rows=k,
@@ -137,16 +163,15 @@ def _matrix(checks: Checks, report: Report, programme: MatrixProgramme) -> bool:
         if exists
         else checks.text("matrix", "none", error=smallest_error(report)),
     )
-    return exists
 
 
-def _contradictions(checks: Checks, report: Report, programme: MatrixProgramme) -> None:
+def _contradictions(checks: Checks, report: Report, programme: MatrixProgramme, suspects: Sequence[str]) -> None:
     """Which columns contradict each other, and whether one of them alone may be the wrong one."""
     largest, smallest = programme.compatible_columns()
     repairs = [column for column in report.columns if all(column in some for some in smallest)]
     checks.add(
         "contradictions",
-        claims_of(report, report.columns),
+        suspects,
         possible=False,
         why="" if repairs else "whichever",
         repair=" or ".join(repairs),
@@ -155,30 +180,43 @@ def _contradictions(checks: Checks, report: Report, programme: MatrixProgramme) 
     )
 
 
-def _fewest(checks: Checks, report: Report, overall: Printed | None) -> None:
-    """The fewest cells that must be wrong, without and with the overall accuracy."""
-    programme = MatrixProgramme(report)
+def _fewest(
+    checks: Checks, report: Report, suspects: Sequence[str], size: int, sets: Sequence[frozenset[Cell]]
+) -> None:
+    """The fewest cells that must be wrong, and how many if each photo has a prediction."""
     answered = MatrixProgramme(report, all_predicted=True)
-    claims = claims_of(report, report.columns)
-    size, sets = fewest_wrong(programme, programme.cells)
     all_size, all_sets = fewest_wrong(answered, answered.cells)
     example = ", ".join(map(" ".join, sorted(all_sets[0]))) if all_sets else "–"
     more = checks.text("fewest", "more", all_size=all_size, all_sets=len(all_sets), example=example)
-    numbers: dict[str, Any] = {"size": size, "cells": len(programme.cells), "sets": len(sets), "often": _often(sets)}
-    more, working = (more, "working") if sets else ("", "given_up")
-    checks.add("fewest", claims, possible=size == 0, working=working, more=more, **numbers)
-    if overall is None:
-        return
+    _add_fewest(checks, "fewest", report, suspects, size, sets, more=more if sets else "")
+
+
+def _fewest_with_accuracy(checks: Checks, report: Report, suspects: Sequence[str], overall: Printed) -> None:
+    """The same, if an overall accuracy is right and of the same photos."""
     programme = MatrixProgramme(report, pooled={OVERALL: overall.interval})
     size, sets = fewest_wrong(programme, programme.cells, [OVERALL])
-    numbers = {"size": size, "cells": len(programme.cells), "sets": len(sets), "often": _often(sets)}
+    _add_fewest(checks, "fewest_with_accuracy", report, suspects, size, sets, accuracy=overall.text)
+
+
+def _add_fewest(
+    checks: Checks,
+    name: str,
+    report: Report,
+    suspects: Sequence[str],
+    size: int,
+    sets: Sequence[frozenset[Cell]],
+    **values: str,
+) -> None:
     checks.add(
-        "fewest_with_accuracy",
-        claims,
+        name,
+        suspects,
         possible=size == 0,
         working="working" if sets else "given_up",
-        accuracy=overall.text,
-        **numbers,
+        size=size,
+        cells=len(report.cells),
+        sets=len(sets),
+        often=_often(sets),
+        **values,
     )
 
 
@@ -238,12 +276,14 @@ def _whole_photos(checks: Checks, report: Report, sizes: Mapping[str, int], *, e
         apart = Report(report.names, {c: p for c, p in report.cells.items() if c[1] != "f1"}, report.support)
         with_f1 = exists or "f1" not in report.columns
         judged = report if with_f1 else apart
-        counts = {name: row_counts(judged, name, photos) for name in report.names}
+        rows = [name for name in report.names if any((name, metric) in report.cells for metric in report.columns)]
+        counts = {name: row_counts(judged, name, photos) for name in rows}
         none = [name for name, count in counts.items() if count == 0]
         possible = False if none else True if all(count is not None for count in counts.values()) else None
+        cells = [(name, metric) for name in none or rows for metric in judged.columns]
         checks.add(
             "whole_rows",
-            claims_of(report, judged.columns),
+            [" ".join(cell) for cell in cells if cell in judged.cells],
             possible=possible,
             scope=scope,
             photos=photos,
@@ -257,7 +297,7 @@ def _whole_photos(checks: Checks, report: Report, sizes: Mapping[str, int], *, e
             rows = [] if witness.matrix is None else witness.matrix.tolist()
             checks.add(
                 "whole_matrix",
-                claims_of(report, report.columns),
+                claims_of(report, report.columns) + ["accuracy"] * (report.accuracy is not None),
                 possible=witness.exists,
                 photos=photos,
                 rows=k,

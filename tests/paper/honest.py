@@ -83,6 +83,7 @@ def report_of(
     headline: Mapping[str, float] | None = None,
     photos: bool = False,
     support: bool = False,
+    averages: bool = False,
 ) -> Report:
     """The printed report of a matrix, with as much as is asked for."""
     names = tuple(f"class{i}" for i in range(len(matrix)))
@@ -92,11 +93,17 @@ def report_of(
         for metric in columns
         for i, name in enumerate(names)
     }
+
+    def printed(rates: Mapping[str, float]) -> dict[str, Printed]:
+        return {metric: print_rate(rate, digits, rule) for metric, rate in rates.items()}
+
     return Report(
         names,
         cells,
+        averages={kind: printed(averages_of(matrix, kind)) for kind in KINDS} if averages else {},
+        accuracy=print_rate(overall_accuracy(matrix), digits, rule) if averages else None,
         support=tuple(int(count) for count in matrix.sum(axis=1)) if support else (),
-        headline={metric: print_rate(value, digits, rule) for metric, value in (headline or {}).items()},
+        headline=printed(headline or {}),
         photos=int(matrix.sum()) if photos else None,
         place="a true report",
     )
@@ -118,5 +125,6 @@ def random_report(rng: np.random.Generator, number: int) -> tuple[np.ndarray, Re
         headline=headline,
         photos=number % 3 == 0,
         support=number % 11 == 0,
+        averages=number % 4 == 0,
     )
     return matrix, report

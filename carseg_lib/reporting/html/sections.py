@@ -136,7 +136,13 @@ def results(run: RunFiles) -> dict[str, Any]:
 def audit(_: RunFiles) -> dict[str, Any]:
     """The consistency checks of the paper's numbers; they do not depend on the run."""
     checks = paper_audit.audit()
-    return {"checks": checks.to_dict("records"), "counts": checks["verdict"].value_counts().to_dict()}
+    figures = paper_audit.figure_verdicts(checks)
+    return {
+        "checks": checks.to_dict("records"),
+        "counts": checks["verdict"].value_counts().to_dict(),
+        "figures": figures.to_dict("records"),
+        "figure_counts": figures["verdict"].value_counts().to_dict(),
+    }
 
 
 def data(run: RunFiles) -> dict[str, Any]:

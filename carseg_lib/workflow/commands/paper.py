@@ -12,7 +12,7 @@ from carseg_lib.workflow.commands.options import variables
 
 _SET = (
     'how TABLE is printed: "rounding=nearest" (default; or down, up), "digits=3" (decimals that every number has at '
-    'least), "counts=259,140,55,136" (photos of each class)'
+    'least), "counts=259,140,55,136" (photos of each class), "rows=some" (there are more classes than rows)'
 )
 
 
@@ -33,7 +33,7 @@ def audit(table: str, n: str, headline: str, set: str) -> None:
     if table:
         report = read_report(Path(table).expanduser(), n, headline, set)
         checks = audit_report(report)
-        lines = audit_lines(described(report), checks, verdicts.figure_verdicts(checks, {}))
+        lines = audit_lines(described(report), checks, verdicts.figure_verdicts(checks, report.texts()))
     else:
         checks = audit_paper()
         lines = audit_lines("the paper: its setup, Table 1 and headline", checks, figure_verdicts(checks))
