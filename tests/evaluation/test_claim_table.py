@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.evaluation.claim_table.comparison import compare, independent_photos, mean_over_epochs
 from carseg_lib.evaluation.claim_table.evidence import Evidence, load_evidence, main_split, other_types
 from carseg_lib.evaluation.claim_table.states import EXCEEDED, NOT_REPRODUCED, NOT_RUN, REPRODUCED, STATES, UNTESTABLE
@@ -245,32 +247,50 @@ def test_validation_above_training_needs_the_whole_interval(metrics, history):
 
 def test_readings_decide_what_one_run_cannot(metrics, history):
     found = [
-        reading("a", 0.80, augmentation="flip", weights="imagenet"),
-        reading("b", 0.70, augmentation="none", weights="imagenet"),
-        reading("c", 0.60, augmentation="flip", weights="none", running=0.9),
-        reading("d", 0.60, augmentation="rotation", weights="coco"),
+        reading("a", 0.80, rotation="any_angle", crop="uncropped", start="imagenet"),
+        reading("b", 0.70, rotation="flip", crop="uncropped", start="imagenet"),
+        reading("c", 0.60, rotation="any_angle", crop="uncropped", start="none", running=0.9),
+        reading("d", 0.60, rotation="any_angle", crop="cropped", start="coco"),
     ]
-    rows = by_name(Evidence(metrics, history, readings={"readings": {"data": "photos", "readings": found}}))
+    readings = {"readings": {"data": "photos", "readings": found}}
+    rows = by_name(Evidence(metrics, history, readings=readings))
     # a less b: 0.10 ± 1.96 · sqrt(2) · 0.02/1.96 = ± 0.0283
     assert rows["augmentation helps"].state == REPRODUCED
-    assert "pairs of readings: 1" in rows["augmentation helps"].why
-    assert "+10.0 (+7.2 to +12.8)" in rows["augmentation helps"].why
+    assert rows["augmentation helps"].why == (
+        "Last epoch, rotation less flip, in points: +10.0 (+7.2 to +12.8) (pairs of readings: 1)."
+    )
     assert rows["fine-tuning helps"].state == REPRODUCED  # a less c: 0.20; d has no partner
-    assert "+20.0 (+17.2 to +22.8)" in rows["fine-tuning helps"].why
+    assert "start less none, in points: +20.0 (+17.2 to +22.8)" in rows["fine-tuning helps"].why
     assert rows["validation above training"].state == REPRODUCED  # a (0.78 above 0.7) alone of four
     assert "Under 1 of 4 readings" in rows["validation above training"].why
     # none of the four reaches 91.2%
     assert rows["headline accuracy"].readings == "0 of 4 readings on photos (run readings) reach it: 60.0% to 80.0%"
     assert rows["headline accuracy"].state == UNDECIDED  # of this run still
+    found.append(reading("e", 0.70, rotation="any_angle", crop="cropped", start="imagenet"))  # worse than a by 0.10
+    worse = by_name(Evidence(metrics, history, readings=readings))["augmentation helps"]
+    assert worse.state == NOT_REPRODUCED
+    assert "crop less uncropped, in points: −10.0 (−12.8 to −7.2) (pairs of readings: 1)." in worse.why
+    found[-1] = reading("e", 0.79, rotation="any_angle", crop="cropped", start="imagenet")
+    assert by_name(Evidence(metrics, history, readings=readings))["augmentation helps"].state == UNDECIDED
     without = by_name(Evidence(metrics, history))
     assert without["augmentation helps"].state == without["fine-tuning helps"].state == NOT_RUN
     assert without["headline accuracy"].readings == ""
+
+
+def test_the_choices_of_the_statements_are_those_of_the_readings():
+    choices = yaml.safe_load((project_folder() / "notebooks" / "readings.yaml").read_text(encoding="utf-8"))["choices"]
+    for statement in claims.STATEMENTS:
+        for choice, option in statement.test.get("without", {}).items():
+            assert option in choices[choice]["options"]
 
 
 def test_readings_that_reach_the_figure_are_counted(metrics):
     found = [reading("a", 0.912, 0.01), reading("b", 0.97, 0.01), reading("c", 0.912, 0.2), reading("d", 0.8, 0.01)]
     row = by_name(Evidence(metrics, readings={"r": {"data": "d", "readings": found}}))["average validation accuracy"]
     assert row.readings == "2 of 4 readings on d (run r) reach it: 80.0% to 97.0%"  # a and b
+    found[2]["verdicts"] = {"mean": "equivalent"}  # by the readings' own results
+    row = by_name(Evidence(metrics, readings={"r": {"data": "d", "readings": found}}))["average validation accuracy"]
+    assert row.readings.startswith("3 of 4 readings")
 
 
 # --- the table, and what lies in the folders

@@ -102,6 +102,10 @@ def test_repetition_names_what_differs_and_what_was_not_run(metrics):
     by_readings = answers.repetition(metrics, OTHER, Evidence(metrics, readings=found))
     assert by_readings.word == "By its readings"
     assert "Trained beside this run: 2 readings of its text on photos (run r)." in by_readings.sentences
+    found["r"]["answer"] = ["None of the 2 reaches 91.2%.", "More."]
+    assert (
+        answers.repetition(metrics, OTHER, Evidence(metrics, readings=found)).sentences[-2] == found["r"]["answer"][0]
+    )
     paper = metrics | {"run": metrics["run"] | {"profile": "paper"}}
     assert answers.repetition(paper, SAME, Evidence(paper)).word == "On other photos"
 

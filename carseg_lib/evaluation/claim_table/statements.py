@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from carseg_lib.core.formatting import percent, points
+from carseg_lib.evaluation.bootstrap import Z
 from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison
 from carseg_lib.evaluation.claim_table.evidence import (
     UNTRAINED,
@@ -117,23 +118,40 @@ def _validation_above_training(evidence: Evidence) -> _Judged:
     return state, " ".join(whys), numbers
 
 
-def _choice(evidence: Evidence, choice: str, without: str) -> _Judged:
-    """Readings with and without something, in pairs that differ in nothing else.
+def _choices(evidence: Evidence, without: Mapping[str, str]) -> _Judged:
+    """Readings with and without something, in pairs that differ in one choice alone.
 
-    The mean difference has the interval of independent estimates; of the same photos they are not, which makes it wider
-    than need be.
+    Args:
+        evidence: with the readings.
+        without: for each choice that is compared, the option that lacks the thing.
+
+    Returns:
+        Reproduced if each choice that has pairs is better with it; not reproduced if one is worse.
     """
-    pairs = list(_pairs(evidence.readings, choice, without))
-    if not pairs:
+    states, whys = [], []
+    for choice, option in without.items():
+        if pairs := list(_pairs(evidence.readings, choice, option)):
+            difference = _mean_difference(pairs)
+            states.append(_state(difference["low"], difference["high"]))
+            whys.append(
+                f"Last epoch, {choice} less {option.replace('_', ' ')}, in points: {points(difference)} "
+                f"(pairs of readings: {len(pairs)})."
+            )
+    if not states:
         return NOT_RUN, "One run cannot tell, and no two trained readings of the paper differ in this alone.", ()
-    differences = [having["last"]["value"] - lacking["last"]["value"] for having, lacking in pairs]
-    variances = [((e["high"] - e["low"]) / (2 * 1.96)) ** 2 for pair in pairs for e in (r["last"] for r in pair)]
-    mean, half = math.fsum(differences) / len(pairs), 1.96 * math.sqrt(math.fsum(variances)) / len(pairs)
-    difference = {"value": mean, "low": mean - half, "high": mean + half}
-    why = (
-        f"Readings with it less readings without it, in points: {points(difference)} (pairs of readings: {len(pairs)})."
-    )
-    return _state(mean - half, mean + half), why, ()
+    state = NOT_REPRODUCED if NOT_REPRODUCED in states else UNDECIDED if UNDECIDED in states else REPRODUCED
+    return state, " ".join(whys), ()
+
+
+def _mean_difference(pairs: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> dict[str, float]:
+    """The mean difference of pairs of readings, first less second, with a 95% interval.
+
+    The estimates are taken as independent; of the same photos they are not, which makes the interval too wide.
+    """
+    differences = [first["last"]["value"] - second["last"]["value"] for first, second in pairs]
+    variances = [((e["high"] - e["low"]) / (2 * Z)) ** 2 for pair in pairs for e in (one["last"] for one in pair)]
+    mean, half = math.fsum(differences) / len(pairs), Z * math.sqrt(math.fsum(variances)) / len(pairs)
+    return {"value": mean, "low": mean - half, "high": mean + half}
 
 
 def _pairs(
@@ -159,6 +177,6 @@ _TESTS: dict[str, Callable[..., _Judged]] = {  # by their name in claims.yaml
     "masks": _masks,
     "effectiveness": _effectiveness,
     "validation_above_training": _validation_above_training,
-    "choice": _choice,
+    "choices": _choices,
     "untestable": _untestable,
 }

@@ -144,15 +144,18 @@ def _readings_reach(name: str, readings: Mapping[str, Mapping[str, Any]]) -> str
     which = {"headline accuracy": "last", "average validation accuracy": "mean"}.get(name)
     if which is None:
         return ""
-    texts = []
+    texts, claimed = [], claims.claimed_number(name)
     for folder, found in readings.items():
-        estimates = [reading[which] for reading in found["readings"] if reading.get(which)]
-        claimed = claims.claimed_number(name)
-        verdicts = [compare(folder, "", estimate, claimed, is_share=False).verdict for estimate in estimates]
-        reached = sum(verdict in (EQUIVALENT, ABOVE) for verdict in verdicts)
-        if estimates:
-            least, most = (percent(end(estimate["value"] for estimate in estimates)) for end in (min, max))
-            texts.append(
-                f"{reached} of {len(verdicts)} readings on {found['data']} (run {folder}) reach it: {least} to {most}"
-            )
+        known = [reading for reading in found["readings"] if reading.get(which)]
+        reached = sum(_reading_verdict(reading, which, claimed) in (EQUIVALENT, ABOVE) for reading in known)
+        if known:
+            least, most = (percent(end(reading[which]["value"] for reading in known)) for end in (min, max))
+            where = f"{found['data']} (run {folder})"
+            texts.append(f"{reached} of {len(known)} readings on {where} reach it: {least} to {most}")
     return "; ".join(texts)
+
+
+def _reading_verdict(reading: Mapping[str, Any], which: str, claimed: float) -> str:
+    """That of the readings' own results, where they have one."""
+    verdict = (reading.get("verdicts") or {}).get(which)
+    return verdict or compare(reading["name"], which, reading[which], claimed, is_share=True).verdict

@@ -120,6 +120,7 @@ def repetition(metrics: Mapping[str, Any], differences: Sequence[Difference], ev
     ]
     if trained:
         sentences.append(f"Trained beside this run: {'; '.join(trained)}.")
+        sentences += [found["answer"][0] for found in evidence.readings.values() if found.get("answer")]
     if metrics["run"]["profile"] == PAPER_PROFILE:
         return Answer(question, "On other photos", "neutral", tuple(sentences))
     if evidence.repeated:
