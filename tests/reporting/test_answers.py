@@ -14,6 +14,12 @@ from carseg_lib.reporting.html.study_summary import state_counts, summary_parts
 from tests.helpers.judged_run import audit, make_history, make_metrics, make_split, reading
 
 SAME = [Difference("Batch size", "eight", "8", "same"), Difference("Weight decay", "not said", "0.02", "not said")]
+CHECKS = pd.DataFrame(
+    {
+        "check": ["F1 from precision and recall", "the fewest cells that must be wrong"],
+        "why": ["-", "At least 5 of 16."],
+    }
+)
 OTHER = [
     *SAME,
     Difference("Optimiser", "Adam", "AdamW", "differs"),
@@ -76,18 +82,20 @@ def test_consistency_counts_figures_by_verdict_and_scope():
         suv_f1="impossible as printed", sedan_f1="impossible as printed", headline_recall="not by this reading"
     )
     verdicts.loc[verdicts["claim"] == "suv f1", "scope"] = "whatever the reading"
-    answer = answers.consistency(claim_rows(Evidence(make_metrics()), verdicts))
+    answer = answers.consistency(claim_rows(Evidence(make_metrics()), verdicts), CHECKS)
     assert (answer.word, answer.tone) == ("No", "bad")
-    first, second, third = answer.sentences
+    first, fewest, second, third = answer.sentences
+    assert fewest == "At least 5 of 16."
     assert first.startswith(
         "2 of its 22 figures are impossible as printed: 1 whatever the reading (F1 of suv); "
         "1 if they are of one evaluation (F1 of sedan)."
     )
     assert second == "1 fit no reading that we tried (headline recall)."
     assert third.startswith("19 may be true (14 cells of Table 1, average validation accuracy")
-    all_true = answers.consistency(claim_rows(Evidence(make_metrics()), audit()))
+    all_true = answers.consistency(claim_rows(Evidence(make_metrics()), audit()), CHECKS)
     assert (all_true.word, all_true.tone) == ("Yes", "good")
-    unread = answers.consistency(claim_rows(Evidence(make_metrics()), audit(headline_f1="not by this reading")))
+    assert "At least" not in " ".join(all_true.sentences)
+    unread = answers.consistency(claim_rows(Evidence(make_metrics()), audit(headline_f1="not by this reading")), CHECKS)
     assert (unread.word, unread.tone) == ("Not by our readings", "neutral")
 
 
@@ -137,7 +145,11 @@ def test_the_roles_of_the_splits_name_both_epochs(metrics):
 def test_the_summary_has_the_six_parts_of_the_template(metrics):
     known = Evidence(metrics, make_history())
     rows = claim_rows(known, audit(suv_f1="impossible as printed"))
-    given = [answers.consistency(rows), answers.repetition(metrics, OTHER, known), answers.reached(rows, OTHER, known)]
+    given = [
+        answers.consistency(rows, CHECKS),
+        answers.repetition(metrics, OTHER, known),
+        answers.reached(rows, OTHER, known),
+    ]
     provenance = {"hardware": {"processor": "A plain processor", "cores": 2, "gpus": []}, "seconds": 600}
     parts = dict(summary_parts(known, rows, given, OTHER, provenance, "Photos."))
     assert list(parts) == [
@@ -164,5 +176,9 @@ def test_the_summary_has_the_six_parts_of_the_template(metrics):
 def test_the_summary_without_provenance_leaves_the_machine_out(metrics):
     known = Evidence(metrics)
     rows = claim_rows(known, audit())
-    given = [answers.consistency(rows), answers.repetition(metrics, SAME, known), answers.reached(rows, SAME, known)]
+    given = [
+        answers.consistency(rows, CHECKS),
+        answers.repetition(metrics, SAME, known),
+        answers.reached(rows, SAME, known),
+    ]
     assert "Machine" not in str(summary_parts(known, rows, given, SAME, {}, "Photos."))

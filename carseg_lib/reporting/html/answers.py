@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from carseg_lib.core.formatting import interval, percent
 from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison
 from carseg_lib.evaluation.claim_table.evidence import PAPER_PROFILE, Evidence, main_split
@@ -19,7 +21,15 @@ from carseg_lib.evaluation.claim_table.table import TABLE_1, ClaimRow
 from carseg_lib.evaluation.equivalence import ABOVE, BELOW, EQUIVALENT, MARGIN, UNDECIDED
 from carseg_lib.paper import claims
 from carseg_lib.paper.recipe import Difference
-from carseg_lib.paper.verdicts import CONSISTENT, IMPOSSIBLE, NOT_THIS_READING, ONE_EVALUATION, UNKNOWN, WHATEVER
+from carseg_lib.paper.verdicts import (
+    CHECKS,
+    CONSISTENT,
+    IMPOSSIBLE,
+    NOT_THIS_READING,
+    ONE_EVALUATION,
+    UNKNOWN,
+    WHATEVER,
+)
 
 CLAIMED = claims.claimed_number("headline accuracy")
 _TONES = {EQUIVALENT: "good", ABOVE: "good", BELOW: "bad", UNDECIDED: "neutral"}
@@ -73,8 +83,13 @@ def kind_of_photos(metrics: Mapping[str, Any], rendered: bool | None) -> str:
     return f"The photos are {name}, photographs as far as the data tell: they have no rendering metadata."
 
 
-def consistency(rows: Sequence[ClaimRow]) -> Answer:
-    """Whether the paper's figures can be true, by the audit."""
+def consistency(rows: Sequence[ClaimRow], checks: pd.DataFrame) -> Answer:
+    """Whether the paper's figures can be true.
+
+    Args:
+        rows: The claim table, with the audit's verdict on each figure.
+        checks: The audit, for the least number of figures that must be wrong.
+    """
     figures = [row for row in rows if row.audit]
     by_verdict: dict[str, list[ClaimRow]] = {}
     for row in figures:
@@ -88,9 +103,12 @@ def consistency(rows: Sequence[ClaimRow]) -> Answer:
             f"{len(impossible)} of its {len(figures)} figures are impossible as printed: {'; '.join(parts)}. Each "
             "contradicts others, so that not all of them can be true."
         )
+        sentences += checks.loc[checks["check"] == CHECKS["table"]["fewest"]["check"], "why"].head(1).tolist()
     if unread:
         sentences.append(f"{len(unread)} fit no reading that we tried ({_gathered(unread)}).")
-    sentences += [f"{len(found)} {_VERDICTS[verdict]} ({_gathered(found)})." for verdict, found in by_verdict.items()]
+    for verdict, meaning in _VERDICTS.items():
+        if found := by_verdict.get(verdict):
+            sentences.append(f"{len(found)} {meaning} ({_gathered(found)}).")
     word, tone = ("No", "bad") if impossible else ("Not by our readings", "neutral") if unread else ("Yes", "good")
     return Answer("Are the paper's own numbers consistent?", word, tone, tuple(sentences))
 

@@ -118,7 +118,7 @@ class RunFiles:
     def answers(self) -> tuple[answers.Answer, answers.Answer, answers.Answer]:
         """The answers of the lead: consistency of the paper, repetition of its recipe, accuracy."""
         return (
-            answers.consistency(self.claim_rows),
+            answers.consistency(self.claim_rows, audit.audit()),
             answers.repetition(self.metrics, self.differences, self.evidence),
             answers.reached(self.claim_rows, self.differences, self.evidence),
         )
