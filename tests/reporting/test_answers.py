@@ -17,7 +17,7 @@ SAME = [Difference("Batch size", "eight", "8", "same"), Difference("Weight decay
 CHECKS = pd.DataFrame(
     {
         "check": ["F1 from precision and recall", "the fewest cells that must be wrong"],
-        "why": ["-", "At least 5 of 16."],
+        "why": ["-", "At least 5 of 16. More."],
     }
 )
 OTHER = [

@@ -103,7 +103,8 @@ def consistency(rows: Sequence[ClaimRow], checks: pd.DataFrame) -> Answer:
             f"{len(impossible)} of its {len(figures)} figures are impossible as printed: {'; '.join(parts)}. Each "
             "contradicts others, so that not all of them can be true."
         )
-        sentences += checks.loc[checks["check"] == CHECKS["table"]["fewest"]["check"], "why"].head(1).tolist()
+        fewest = checks.loc[checks["check"] == CHECKS["table"]["fewest"]["check"], "why"].head(1)
+        sentences += [why.partition(". ")[0].rstrip(".") + "." for why in fewest]
     if unread:
         sentences.append(f"{len(unread)} fit no reading that we tried ({_gathered(unread)}).")
     for verdict, meaning in _VERDICTS.items():
