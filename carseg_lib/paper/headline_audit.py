@@ -34,8 +34,8 @@ def audit_averages(report: Report) -> pd.DataFrame:
     for kind, averages in report.averages.items():
         for metric, printed in averages.items():
             if not report.has(metric):
-                continue
-            if kind == "macro":
+                checks.add("incomplete", [f"{kind} {metric}"], printed.text, possible=None)
+            elif kind == "macro":
                 _macro(checks, report, metric, averages)
             elif kind == "weighted":
                 _weighted(checks, report, metric, printed)

@@ -67,6 +67,8 @@ def read_report(path: Path, photos: str = "", headline: str = "", options: str =
         raise CarsegError(f"SET: rounding={rule}: must be one of {', '.join(ROUNDINGS)}")
     rounding = Rounding(rule, whole_number(chosen.get("digits", "0"), "digits"))
     table = _Table(path, rounding)
+    if not table.cells:
+        raise CarsegError(f"{path}: no precision, recall, f1 or accuracy of a class")
     support = table.support
     if "counts" in chosen:
         support = tuple(whole_number(count, "counts") for count in chosen["counts"].split(","))

@@ -294,7 +294,7 @@ def _whole_photos(checks: Checks, report: Report, sizes: Mapping[str, int], *, e
         )
         if report.total and exists and not none:
             witness, k = whole_matrix(report, photos), len(report.names)
-            rows = [] if witness.matrix is None else witness.matrix.tolist()
+            lines = [] if witness.matrix is None else witness.matrix.tolist()
             checks.add(
                 "whole_matrix",
                 claims_of(report, report.columns) + ["accuracy"] * (report.accuracy is not None),
@@ -302,7 +302,7 @@ def _whole_photos(checks: Checks, report: Report, sizes: Mapping[str, int], *, e
                 photos=photos,
                 rows=k,
                 width=k + 1,
-                implied=" / ".join(" ".join(map(str, row)) for row in rows) or "none found",
+                implied=" / ".join(" ".join(map(str, line)) for line in lines) or "none found",
             )
 
 

@@ -117,7 +117,8 @@ def figure_verdicts(frame: pd.DataFrame, printed: Mapping[str, str]) -> pd.DataF
         fits = [row for row in readings or checks if row.verdict == CONSISTENT]
         if wrong:
             others = wrong[0].claim.count(", ")
-            decisive, why = wrong[0], f"{wrong[0].check}{f' (with {others} others)' if others else ''}: {wrong[0].why}"
+            together = f" (with {others} other{'s' if others > 1 else ''})" if others else ""
+            decisive, why = wrong[0], f"{wrong[0].check}{together}: {wrong[0].why}"
         elif fits:
             decisive = fits[0]
             why = "; ".join(f"{row.check}: {row.why}" for row in (fits if readings else fits[:1]))

@@ -22,7 +22,8 @@ NODES = 3_000  # of the search for a matrix; a limit in seconds would not be rep
 def row_counts(report: Report, name: str, photos: int) -> int | None:
     """How many (TP, FP, FN) of whole photos give a row's precision, recall, F1 and accuracy, as far as printed.
 
-    TN is the rest of the photos. All TP and all numbers of errors FP + FN are tried; P, R and F1 then bound FP.
+    TN is the rest of the photos. All TP are tried, with all numbers of errors FP + FN, or with the one FN that the
+    support says; the scores then bound FP.
 
     Args:
         report: With the row.
@@ -33,23 +34,29 @@ def row_counts(report: Report, name: str, photos: int) -> int | None:
         The number of solutions; None if the report says too little, so that there are too many to try.
     """
     precision, recall, f1, accuracy = (report.interval(name, m) for m in ("precision", "recall", "f1", "accuracy"))
-    low, high = _whole((1 - accuracy[1]) * photos, (1 - accuracy[0]) * photos, photos)
-    support = dict(zip(report.names, report.support, strict=True)).get(name) if report.support else None
-    if (high - low + 1) * (photos + 1) > MANY_CELLS:
+    errors = _whole((1 - accuracy[1]) * photos, (1 - accuracy[0]) * photos, photos)
+    if report.support:
+        support = report.support[report.names.index(name)]
+        tp = np.arange(support + 1, dtype=np.float64)
+        misses = support - tp
+        first, last = _others(tp, recall, photos)
+        fits = (first <= misses) & (misses <= last)
+        alarms = _others(tp, precision, photos - support), _minus(_others(2 * tp, f1, photos), misses)
+        return _count(fits, *alarms, _minus(errors, misses))
+    if (errors[1] - errors[0] + 1) * (photos + 1) > MANY_CELLS:
         return None
     total = 0
-    hits = np.arange((photos if support is None else support) + 1, dtype=np.float64)
-    for errors in range(low, high + 1):
-        tp = hits[hits <= photos - errors]
-        tp = tp[_score_fits(2 * tp, 2 * tp + errors, f1)]
-        misses = _ends_of_part(tp, recall, errors)  # FN
-        if support is not None:
-            missed = support - tp
-            misses = np.maximum(misses[0], missed), np.minimum(misses[1], missed)
-        alarms = _ends_of_part(tp, precision, errors)  # FP
-        first, last = np.maximum(alarms[0], errors - misses[1]), np.minimum(alarms[1], errors - misses[0])
-        total += int(np.maximum(0, last - first + 1).sum())
+    hits = np.arange(photos + 1, dtype=np.float64)
+    for wrong in range(errors[0], errors[1] + 1):
+        tp = hits[hits <= photos - wrong]
+        first, last = _others(2 * tp, f1, photos)
+        fits = (first <= wrong) & (wrong <= last)
+        least, most = _others(tp, recall, wrong)
+        total += _count(fits, _others(tp, precision, wrong), (wrong - most, wrong - least))
     return total
+
+
+_Ends = tuple[np.ndarray, np.ndarray] | tuple[int, int]
 
 
 def _whole(low: float, high: float, most: int) -> tuple[int, int]:
@@ -58,25 +65,31 @@ def _whole(low: float, high: float, most: int) -> tuple[int, int]:
     return max(0, int(np.ceil(low - slack))), min(most, int(np.floor(high + slack)))
 
 
-def _score_fits(part: np.ndarray, whole: np.ndarray, score: Interval) -> np.ndarray:
-    """Where part/whole lies in an interval; 0/0 counts as 0 or as 1, the two conventions."""
-    slack = SLACK * np.maximum(whole, 1)
-    fits = (part >= score[0] * whole - slack) & (part <= score[1] * whole + slack)
-    return np.where(whole == 0, score[0] <= 0 or score[1] >= 1, fits)
+def _others(hits: np.ndarray, score: Interval, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fewest and the most whole x in 0..most with hits/(hits + x) in an interval; none where first > last.
 
-
-def _ends_of_part(tp: np.ndarray, score: Interval, errors: int) -> tuple[np.ndarray, np.ndarray]:
-    """The fewest and the most errors x, of so many, with tp/(tp + x) in an interval; none where first > last."""
-    slack = SLACK * np.maximum(tp + errors, 1)
-    first = np.ceil(tp * (1 / score[1] - 1) - slack) if score[1] > 0 else np.where(tp > 0, np.inf, 0.0)
-    last = np.floor(tp * (1 / score[0] - 1) + slack) if score[0] > 0 else np.full(tp.shape, np.inf)
-    first, last = np.maximum(first, 0.0), np.minimum(last, float(errors))
-    # Without a right photo the score is 0, or 0/0 where there is no error either.
-    none = tp == 0
+    0/0 counts as 0 or as 1, the two conventions.
+    """
+    slack = SLACK * np.maximum(hits + most, 1)
+    first = np.ceil(hits * (1 / score[1] - 1) - slack) if score[1] > 0 else np.where(hits > 0, np.inf, 0.0)
+    last = np.floor(hits * (1 / score[0] - 1) + slack) if score[0] > 0 else np.full(hits.shape, np.inf)
+    first, last = np.maximum(first, 0.0), np.minimum(last, float(most))
+    # Without a hit the score is 0, or 0/0 where there is nothing else either.
     undefined, zero = score[0] <= 0 or score[1] >= 1, score[0] <= SLACK
-    first = np.where(none, 0.0 if undefined else 1.0, first)
-    last = np.where(none, float(errors) if zero else 0.0 if undefined else -1.0, last)
+    first = np.where(hits == 0, 0.0 if undefined else 1.0, first)
+    last = np.where(hits == 0, float(most) if zero else 0.0 if undefined else -1.0, last)
     return first, last
+
+
+def _minus(ends: _Ends, less: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return ends[0] - less, ends[1] - less
+
+
+def _count(fits: np.ndarray, *ends: tuple[np.ndarray, np.ndarray]) -> int:
+    """The whole numbers, 0 or more, that lie between all ends, where it fits."""
+    first = np.maximum.reduce([np.zeros(len(fits)), *(first for first, _ in ends)])
+    last = np.minimum.reduce([last for _, last in ends])
+    return int(np.where(fits, np.maximum(0, last - first + 1), 0).sum())
 
 
 @dataclass(frozen=True)

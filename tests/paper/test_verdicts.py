@@ -42,7 +42,7 @@ def frame(*rows):
     [
         ([("a", ONE_EVALUATION, CONSISTENT)], CONSISTENT, "check: why"),
         ([("a", WHATEVER, CONSISTENT), ("a", ONE_EVALUATION, IMPOSSIBLE)], IMPOSSIBLE, "check: why"),
-        ([("a", THIS_READING, CONSISTENT), ("a, b", ONE_EVALUATION, IMPOSSIBLE)], IMPOSSIBLE, "(with 1 others)"),
+        ([("a", THIS_READING, CONSISTENT), ("a, b", ONE_EVALUATION, IMPOSSIBLE)], IMPOSSIBLE, "(with 1 other): why"),
         ([("a", THIS_READING, NOT_THIS_READING), ("a", THIS_READING, CONSISTENT)], CONSISTENT, "A reading fits"),
         # a bound that holds is no reading
         ([("a", WHATEVER, CONSISTENT), ("a", THIS_READING, NOT_THIS_READING)], NOT_THIS_READING, "No reading of ours"),
