@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
-from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, Z, estimate, mean_estimate, wilson_interval
+from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, Groups, Z, estimate, mean_estimate, wilson_interval
 from carseg_lib.evaluation.clusters import share_estimate
 from carseg_lib.evaluation.multiple import ALPHA
 
@@ -53,6 +53,31 @@ def paired_difference(before: np.ndarray, after: np.ndarray, measure: str = "acc
     p_value = 2 * student_t.sf(abs(centre) / math.sqrt(variance), freedom)
     low, high = min(centre - reach, value), max(centre + reach, value)
     return {"value": value, "low": max(-1.0, low), "high": min(1.0, high), "n": n, "p": float(p_value)}
+
+
+def photo_difference(
+    before: np.ndarray,
+    after: np.ndarray,
+    *,
+    bootstrap_samples: int,
+    seed: int | list[int],
+    groups: Groups | None = None,
+) -> Estimate:
+    """The mean of `after` less `before` of one trained model, photo by photo: no seed has a part in it.
+
+    Args:
+        before: float array (n,), each 0..1.
+        after: float array (n,), the same photos in the same order, such as their answers when they are blurred.
+        bootstrap_samples: draws.
+        seed: the same seed gives the same interval.
+        groups: of the photos, see `bootstrap.group_numbers`.
+
+    Returns:
+        An estimate {"value", "low", "high", "n"}, -1..1.
+    """
+    # An estimate lies between 0 and 1, a difference between -1 and 1.
+    halved = mean_estimate((1 + after - before) / 2, bootstrap_samples=bootstrap_samples, seed=seed, groups=groups)
+    return {key: value if key == "n" else 2 * value - 1 for key, value in halved.items()}
 
 
 def _with_seeds(values: np.ndarray, photo_variance: float, assumed: float) -> tuple[float, float]:

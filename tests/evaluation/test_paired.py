@@ -16,6 +16,7 @@ from carseg_lib.evaluation.paired import (
     mean_results,
     paired_difference,
     per_photo,
+    photo_difference,
     significance,
 )
 
@@ -63,6 +64,17 @@ def test_equal_predictions_are_no_difference():
     assert found["value"] == 0 and found["p"] == 1 and -0.1 < found["low"] < 0 < found["high"] < 0.1
     narrow = paired_difference(same, same, "mask_iou")
     assert narrow["low"] > found["low"]
+
+
+def test_the_difference_of_one_model_is_over_photos_alone():
+    before = np.ones(400)
+    after = before.copy()
+    after[:40] = 0
+    found = photo_difference(before, after, bootstrap_samples=4000, seed=0)
+    # 40 of 400 lost: -0.1 ± 1.96 sqrt(0.1 * 0.9 / 400); the seeds' spread would add as much again.
+    assert (found["value"], found["n"]) == (pytest.approx(-0.1), 400)
+    assert (found["low"], found["high"]) == pytest.approx((-0.131, -0.072), abs=0.006)
+    assert paired_difference(before[None], after[None])["low"] < found["low"]
 
 
 def test_pairing_narrows_an_interval():

@@ -50,7 +50,7 @@ def test_what_the_page_claims():
 
 def test_the_simulated_matrix_is_a_distribution_of_the_stated_accuracy():
     assert simulate.ROWS.sum(axis=1) == pytest.approx(np.ones(4))
-    assert simulate.SHARES @ simulate.RECALLS == pytest.approx(0.928, abs=5e-4)
+    assert pytest.approx(0.928, abs=5e-4) == simulate.SHARES @ simulate.RECALLS
 
 
 def test_two_trainings_of_the_simulation_disagree_as_real_ones():
