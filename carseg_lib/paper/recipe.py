@@ -92,6 +92,9 @@ def differences(
         photo, car = (percent(settings[name], 0) for name in ("min_crop_scale", "min_visible"))
         add("Part kept by a crop", "not said", f"at least {photo} of the photo and {car} of the car", None)
     setting("hflip_prob", "Probability of a flip", "not said", form="{:g}")
+    if "architecture" in settings:  # the title says one thing, V's "surrogate soft max classifier" may mean another
+        network = {"mask_rcnn": ("Mask R-CNN", True)}.get(settings["architecture"], ("an image classifier", None))
+        add("Network", "Mask R-CNN, with a “soft max classifier in a newly added layer”", *network)
     setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
     if "weights" in settings:
         known = {
@@ -104,6 +107,9 @@ def differences(
     if "class_balance" in settings:
         balance = settings["class_balance"]
         add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)
+    if "trainable" in settings:
+        trained = {"all": "all that are not frozen", "new_layers": "the new layers alone"}
+        add("Layers that are trained", "not said", trained.get(settings["trainable"], settings["trainable"]), None)
     setting("frozen_stages", "Stages of the backbone that are not trained", "not said")
     setting("batch_size", "Batch size", claims.claim("batch size").printed)
     if "optimizer" in settings:
