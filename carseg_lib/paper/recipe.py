@@ -108,8 +108,8 @@ def differences(
         balance = settings["class_balance"]
         add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)
     if "trainable" in settings:
-        trained = {"all": "all that are not frozen", "new_layers": "the new layers alone"}
-        add("Layers that are trained", "not said", trained.get(settings["trainable"], settings["trainable"]), None)
+        trained = "the new layers alone" if settings["trainable"] == "new_layers" else "all that are not frozen"
+        add("Layers that are trained", "not said", trained, None)
     setting("frozen_stages", "Stages of the backbone that are not trained", "not said")
     setting("batch_size", "Batch size", claims.claim("batch size").printed)
     if "optimizer" in settings:

@@ -201,7 +201,9 @@ def test_the_averages_are_of_the_epochs_and_name_what_was_measured(metrics, hist
     assert training.comparisons[0].estimate == pytest.approx(mean_over_epochs([0.8, 1.0], 200))
     running = by_name(Evidence(metrics, history.assign(train_running_accuracy=[0.6, 0.8])))
     (comparison,) = running["average training accuracy"].comparisons
-    assert comparison.source == "this run, mean over epochs, augmented training batches"
+    assert comparison.source == (
+        "this run, mean over epochs, augmented training batches (of Mask R-CNN: regions with a car)"
+    )
     assert comparison.estimate == pytest.approx(mean_over_epochs([0.6, 0.8], 1239))
     assert running["average training accuracy"].state == NOT_REPRODUCED  # 70% of 1,239 against 87.6%
     assert by_name(Evidence(metrics))["average validation accuracy"].state == NOT_RUN

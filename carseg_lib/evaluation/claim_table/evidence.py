@@ -63,7 +63,14 @@ def epoch_average(name: str, evidence: Evidence) -> tuple[str, dict[str, float |
     if "train_running_accuracy" in history:
         photos = sum(((evidence.metrics["data"].get("counts") or {}).get("train") or {}).values())
         running = history["train_running_accuracy"].tolist()
-        return ("mean over epochs, augmented training batches", mean_over_epochs(running, photos)) if photos else None
+        return (
+            (
+                "mean over epochs, augmented training batches (of Mask R-CNN: regions with a car)",
+                mean_over_epochs(running, photos),
+            )
+            if photos
+            else None
+        )
     sample = int(history["train_sample"].iloc[0])
     return (
         "mean over epochs, fixed sample of training photos without augmentation",
