@@ -86,7 +86,15 @@ def differences(
         add("Image size, pixels", claimed.printed, f"{width} × {height}", width == height == claimed.value)
     if config is not None and "inputs" in config:
         text, same = augmentation(config["inputs"])
-        add("Augmentation", "crop, rotation within ±90° (or a flip “in” it), horizontal flip", text, same)
+        paper = "crop (III, not V), rotation within ±90° (or a flip “in” it), horizontal flip"
+        add("Augmentation", paper, text, same)
+    if "min_visible" in settings:
+        photo, car = (percent(settings[name], 0) for name in ("min_crop_scale", "min_visible"))
+        add("Part kept by a crop", "not said", f"at least {photo} of the photo and {car} of the car", None)
+    setting("hflip_prob", "Probability of a flip", "not said", form="{:g}")
+    if "architecture" in settings:  # the title says one thing, V's "surrogate soft max classifier" may mean another
+        network = {"mask_rcnn": ("Mask R-CNN", True)}.get(settings["architecture"], ("an image classifier", None))
+        add("Network", "Mask R-CNN, with a “soft max classifier in a newly added layer”", *network)
     setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
     if "weights" in settings:
         known = {
@@ -99,6 +107,10 @@ def differences(
     if "class_balance" in settings:
         balance = settings["class_balance"]
         add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)
+    if "trainable" in settings:
+        trained = "the new layers alone" if settings["trainable"] == "new_layers" else "all that are not frozen"
+        add("Layers that are trained", "not said", trained, None)
+    setting("frozen_stages", "Stages of the backbone that are not trained", "not said")
     setting("batch_size", "Batch size", claims.claim("batch size").printed)
     if "optimizer" in settings:
         optimizer = str(settings["optimizer"])
@@ -111,6 +123,8 @@ def differences(
     setting("lr_schedule", "Schedule of the learning rate", "not said")
     setting("weight_decay", "Weight decay", "not said", form="{:g}")
     setting("epochs", "Epochs", claims.claim("epochs").printed)
+    add("Epoch that is evaluated", "not said", "the best by validation accuracy", None)
+    setting("score_threshold", "Lowest score of a detection", "not said", form="{:g}")
     add("Number format", "not said", str(run["precision"]), None)
     return rows
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from carseg_lib.core import files
-from carseg_lib.reporting.html import findings, sections
+from carseg_lib.evaluation.claim_table.evidence import main_split
+from carseg_lib.reporting.html import sections
 from carseg_lib.reporting.html.render import render
 from carseg_lib.reporting.html.run_files import RunFiles, read_optional_json
 
@@ -22,7 +23,8 @@ def write_report(run_folder: Path) -> Path:
     Args:
         run_folder: `reports/<run>`: metrics.json, config.json, provenance.json, history.csv, predictions.csv,
             classification_report.csv, slice_metrics.csv, error_odds.csv, dataset/ (a Catalogue), figures/*.png,
-            notebooks/*.html.
+            notebooks/*.html. The folders beside it are looked through for finished runs on other data and for
+            readings of the paper.
 
     Returns:
         The path of the page, which is written completely or not at all.
@@ -61,7 +63,7 @@ def write_index(reports: Path) -> Path:
         metrics, provenance = files.read_json(path), read_optional_json(path.parent / "provenance.json")
         if "splits" not in metrics or not (path.parent / "index.html").is_file():
             continue
-        split = findings.main_split(metrics)
+        split = main_split(metrics)
         scores = metrics["splits"].get(split) or {}
         runs.append(
             {

@@ -15,9 +15,11 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.duplicates import exact_duplicates, near_duplicates
+from carseg_lib.evaluation.claim_table.evidence import Evidence, load_evidence, main_split
+from carseg_lib.evaluation.claim_table.table import ClaimRow, claim_rows
 from carseg_lib.evaluation.tables import PREDICTIONS, read_table
-from carseg_lib.paper import recipe
-from carseg_lib.reporting.html import findings
+from carseg_lib.paper import audit, recipe
+from carseg_lib.reporting.html import answers
 from carseg_lib.reporting.html.figures import collect_figures
 from carseg_lib.reporting.html.render import FigureOnPage
 
@@ -72,7 +74,7 @@ class RunFiles:
     @cached_property
     def split(self) -> str:
         """The split of the verdict; "" if none was evaluated."""
-        return findings.main_split(self.metrics)
+        return main_split(self.metrics)
 
     @cached_property
     def splits(self) -> list[str]:
@@ -96,6 +98,30 @@ class RunFiles:
         """The settings of the paper and of this run."""
         photos = None if self.catalogue is None else self.catalogue.photos
         return recipe.differences(self.config, self.metrics, photos)
+
+    @cached_property
+    def rendered(self) -> bool | None:
+        """Whether a program made the photos: the catalogue has rendering metadata; None without a catalogue."""
+        return None if self.catalogue is None else len(self.catalogue.parameters) > 0
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the paper's claims are judged on: this run, and what lies in the folders beside it."""
+        return load_evidence(self.folder, self.metrics)
+
+    @cached_property
+    def claim_rows(self) -> list[ClaimRow]:
+        """The paper's claims, judged."""
+        return claim_rows(self.evidence, audit.figure_verdicts(audit.audit()))
+
+    @cached_property
+    def answers(self) -> tuple[answers.Answer, answers.Answer, answers.Answer]:
+        """The answers of the lead: consistency of the paper, repetition of its recipe, accuracy."""
+        return (
+            answers.consistency(self.claim_rows, audit.audit()),
+            answers.repetition(self.metrics, self.differences, self.evidence),
+            answers.reached(self.claim_rows, self.differences, self.evidence),
+        )
 
     @cached_property
     def duplicates(self) -> dict[str, int] | None:

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from carseg_lib.data import metadata
+from carseg_lib.evaluation.claim_table.evidence import other_types
+from carseg_lib.evaluation.claim_table.states import STATES
+from carseg_lib.evaluation.claim_table.table import AVERAGE, HEADLINE, STATEMENT, TABLE_1, ClaimRow
 from carseg_lib.evaluation.classification import REPORT_COLUMNS, SCORES
+from carseg_lib.evaluation.equivalence import MARGIN
 from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
-from carseg_lib.reporting.html import findings
+from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
+from carseg_lib.reporting.html import answers, findings, study_summary
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
 NOTEBOOKS = {
@@ -50,16 +55,49 @@ def page_sections(run: RunFiles) -> list[Section]:
 
 
 def summary(run: RunFiles) -> dict[str, Any]:
-    """The head of the page: the question, the verdict, notices about missing annotations."""
+    """The head of the page: what the photos are, three questions with their answers, other types, the time."""
     return {
-        "verdict": findings.verdict(run.metrics, run.differences),
-        "other_types": findings.other_types(run.metrics),
+        "photos": answers.kind_of_photos(run.metrics, run.rendered),
+        "beside": answers.beside(run.claim_rows),
+        "answers": run.answers,
+        "other_types": other_types(run.metrics),
         "made": (run.provenance or {}).get("made") or "",
     }
 
 
+def claim_table(run: RunFiles) -> dict[str, Any]:
+    """Every claim with its state: statements, averages and headline in one table, Table 1 in a second."""
+    table_1: dict[str, dict[str, ClaimRow]] = {}
+    reasons: dict[str, list[str]] = {}
+    for row in run.claim_rows:
+        if row.group == TABLE_1:
+            body_type, _, metric = row.what.rpartition(" ")
+            table_1.setdefault(body_type, {})[metric] = row
+            reasons.setdefault(row.why, []).append(row.what)
+    order = {HEADLINE: 0, AVERAGE: 1, STATEMENT: 2}
+    rows = sorted((row for row in run.claim_rows if row.group in order), key=lambda row: order[row.group])
+    return {
+        "rows": rows,
+        "table_1": table_1,
+        "reasons": {why: ", ".join(names) for why, names in reasons.items()},
+        "counts": study_summary.state_counts(run.claim_rows),
+        "states": STATES,
+        "total": len(run.claim_rows),
+        "roles": answers.roles_of_splits(run.evidence),
+        "repetition": run.answers[1].sentences[0],
+        "margin": 100 * MARGIN,
+    }
+
+
+def summary_of_study(run: RunFiles) -> dict[str, Any]:
+    """The summary in the form of the ML Reproducibility Challenge."""
+    photos = answers.kind_of_photos(run.metrics, run.rendered)
+    facts = (run.evidence, run.claim_rows, run.answers, run.differences, run.provenance or {}, photos)
+    return {"parts": study_summary.summary_parts(*facts)}
+
+
 def results(run: RunFiles) -> dict[str, Any]:
-    """The headline numbers: a title, the estimate, the paper's number where it has one."""
+    """The headline numbers: a title, the estimate, the paper's number where it has one, and the audit's objection."""
     if not run.split:
         return {"cards": []}
     metrics, split = run.metrics, run.split
@@ -67,38 +105,31 @@ def results(run: RunFiles) -> dict[str, Any]:
     other = metrics["splits"].get("validation") if split != "validation" else None
     ap = {kind: (scores.get(kind) or {}).get("AP") for kind in ("box", "mask")}
     training = (metrics.get("training") or {}).get("train_accuracy")
-    headline = claims.HEADLINE
     cards = [
-        (f"Accuracy, {split}", scores["accuracy"], headline["accuracy"]),
-        ("Accuracy, validation", other and other["accuracy"], claims.claimed_number("average validation accuracy")),
-        ("Accuracy, training sample", training, claims.claimed_number("average training accuracy")),
-        (f"F1, macro, {split}", scores["macro"]["f1"], headline["f1"]),
-        (f"Precision, macro, {split}", scores["macro"]["precision"], headline["precision"]),
-        (f"Recall, macro, {split}", scores["macro"]["recall"], headline["recall"]),
-        (f"Box AP, {split}", ap["box"], None),
-        (f"Mask AP, {split}", ap["mask"], None),
-        (f"Box IoU, {split}", scores.get("box_iou"), None),
-        (f"Mask IoU, {split}", scores.get("mask_iou"), None),
+        (f"Accuracy, {split}", scores["accuracy"], "headline accuracy"),
+        ("Accuracy, validation", other and other["accuracy"], "average validation accuracy"),
+        ("Accuracy, training sample", training, "average training accuracy"),
+        (f"F1, macro, {split}", scores["macro"]["f1"], "headline f1"),
+        (f"Precision, macro, {split}", scores["macro"]["precision"], "headline precision"),
+        (f"Recall, macro, {split}", scores["macro"]["recall"], "headline recall"),
+        (f"Box AP, {split}", ap["box"], ""),
+        (f"Mask AP, {split}", ap["mask"], ""),
+        (f"Box IoU, {split}", scores.get("box_iou"), ""),
+        (f"Mask IoU, {split}", scores.get("mask_iou"), ""),
     ]
-    comparable = not findings.other_types(metrics)
+    comparable = not other_types(metrics)
+    audited = {row.what: row.audit for row in run.claim_rows if row.audit in (IMPOSSIBLE, NOT_THIS_READING)}
     return {
         "cards": [
-            {"title": title, "estimate": estimate, "paper": claimed if comparable else None}
-            for title, estimate, claimed in cards
+            {
+                "title": title,
+                "estimate": estimate,
+                "paper": claims.claimed_number(name) if name and comparable else None,
+                "audit": audited.get(name, "") if comparable else "",
+            }
+            for title, estimate, name in cards
             if estimate
         ]
-    }
-
-
-def comparison(run: RunFiles) -> dict[str, Any]:
-    """The paper's claims and this run's numbers on validation and test."""
-    headline, averages, table1 = findings.comparison(run.metrics)
-    return {
-        "headline": headline,
-        "averages": averages,
-        "table1": table1,
-        "splits": [name for name in findings.COMPARED if name in run.metrics["splits"]],
-        "other_types": findings.other_types(run.metrics),
     }
 
 
@@ -195,8 +226,7 @@ def deviations(run: RunFiles) -> dict[str, Any]:
 
 def limitations(run: RunFiles) -> dict[str, Any]:
     """The limitations of the numbers, a text each."""
-    rendered = run.catalogue is not None and len(run.catalogue.parameters) > 0
-    return {"texts": findings.limitations(run.metrics, run.split, run.duplicates, rendered)}
+    return {"texts": findings.limitations(run.metrics, run.split, run.duplicates, bool(run.rendered))}
 
 
 def reproducibility(run: RunFiles) -> dict[str, Any]:
@@ -244,8 +274,8 @@ def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
 
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
+    "claim_table": ("The paper's claims, one by one", "The claims", claim_table),
     "results": ("Results", "", results),
-    "comparison": ("Comparison with the paper", "", comparison),
     "audit": ("Are the paper's numbers consistent?", "Consistency of the paper", audit),
     "data": ("Data", "", data),
     "preprocessing": ("Preprocessing", "", preprocessing),
@@ -257,5 +287,6 @@ _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of t
     "more": ("More figures", "", more),
     "deviations": ("Deviations from the paper", "", deviations),
     "limitations": ("Limitations", "", limitations),
+    "summary_of_study": ("Summary of the reproduction", "Summary", summary_of_study),
     "reproducibility": ("Reproducibility", "", reproducibility),
 }

@@ -1,0 +1,1 @@
+"""The claim table: every claim of the paper with a state, and what it rests on."""
