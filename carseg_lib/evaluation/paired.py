@@ -95,9 +95,10 @@ def _with_seeds(values: np.ndarray, photo_variance: float, assumed: float) -> tu
     of_seeds = values.mean(axis=1)
     rest = values - of_seeds[:, None] - values.mean(axis=0) + values.mean()
     within = float((rest**2).sum()) / ((seeds - 1) * max(n - 1, 1))  # variance of a photo in a training
-    between = max(0.0, float(of_seeds.var(ddof=1)) - within / n) / seeds
-    variance = photo_variance + between
-    freedom = variance**2 / (photo_variance**2 / max(n - 1, 1) + between**2 / (seeds - 1)) if variance else math.inf
+    spread = float(of_seeds.var(ddof=1)) / seeds
+    variance = photo_variance + max(0.0, spread - within / (n * seeds))
+    # by the mean squares that were observed: what is left of `spread` may be near 0 by chance
+    freedom = variance**2 / (photo_variance**2 / max(n - 1, 1) + spread**2 / (seeds - 1)) if variance else math.inf
     return variance, freedom
 
 
