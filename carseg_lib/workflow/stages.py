@@ -73,13 +73,14 @@ _RESULTS = ("metrics.json", "predictions.csv", "detections.csv", *_REPORTS)
 _DATA = ("data.source", "data.classes")
 _PREPARED = (*_DATA, "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
+_EVALUATED = ("eval.tta", "eval.bootstrap_samples")
 _RECORDS = ("config.json", "provenance.json", "history.csv", "model_summary.csv")
 _REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, "figures/*")
 STAGES = (
     Stage("01_data_exploration", _DATA, (), _CATALOGUE, reads_data=True),
     Stage("02_preprocessing", _PREPARED, _CATALOGUE, (*_DATASET, "rejected_masks.csv"), reads_annotator=True),
     Stage("03_training", _TRAINED, _DATASET, _MODEL, reads_weights=True, check=_check_training),
-    Stage("04_evaluation", (*_TRAINED, "eval", "profile"), (*_DATASET, *_MODEL), _RESULTS),
+    Stage("04_evaluation", (*_TRAINED, *_EVALUATED, "profile"), (*_DATASET, *_MODEL), _RESULTS),
     Stage("report", (), _REPORTED, ("index.html",), function=_write_report, index=_write_index),
 )
 
