@@ -51,6 +51,11 @@ FIGURES: dict[str, dict[str, str]] = {
         "slices_directions": "Accuracy by the direction from which the car is seen.",
         "slices_odds": "Effect of each measure, the others being equal, on the odds of a correct prediction.",
     },
+    "robustness": {
+        "robustness_corruptions": "Accuracy by corruption and severity, and photos in which no car is found.",
+        "robustness_rotation": "Accuracy by rotation, and the effect of the black corners alone.",
+        "robustness_examples": "One photo under each corruption at each severity.",
+    },
     "examples": {
         "correct_{split}": "Correct predictions, random sample of the {of}.",
         "misclassified_{split}": "Misclassified photos, most confident first, of the {of}.",

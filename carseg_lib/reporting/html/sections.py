@@ -14,7 +14,7 @@ from carseg_lib.evaluation.classification import REPORT_COLUMNS, SCORES
 from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
-from carseg_lib.reporting.html import findings
+from carseg_lib.reporting.html import certainty, findings
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
 NOTEBOOKS = {
@@ -22,6 +22,7 @@ NOTEBOOKS = {
     "02_preprocessing": "Preprocessing",
     "03_training": "Training",
     "04_evaluation": "Evaluation",
+    "06_certainty": "Certainty",
 }
 MAX_ROWS = 200  # of a long list that the page shows
 
@@ -42,11 +43,11 @@ class Section:
 
 
 def page_sections(run: RunFiles) -> list[Section]:
-    """The sections of a run's page, in order; one without content ("more figures") is left out."""
+    """The sections of a run's page, in order; one without content ("more figures", "certainty") is left out."""
     made = [
         Section(name, heading, link or heading, content(run)) for name, (heading, link, content) in _SECTIONS.items()
     ]
-    return [section for section in made if section.name != "more" or section.content["figures"]]
+    return [section for section in made if section.content.get("figures", True) or section.name not in _OPTIONAL]
 
 
 def summary(run: RunFiles) -> dict[str, Any]:
@@ -236,6 +237,7 @@ def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
     return records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
 
 
+_OPTIONAL = ("certainty", "more")  # sections that are left out where they have no figures
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
     "results": ("Results", "", results),
@@ -247,6 +249,7 @@ _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of t
     "training": ("Training", "", training),
     "evaluation": ("Evaluation", "", evaluation),
     "error_analysis": ("Error analysis by attribute", "Error analysis", error_analysis),
+    "certainty": ("Certainty", "", certainty.section),
     "misclassifications": ("Misclassifications", "", misclassifications),
     "more": ("More figures", "", more),
     "deviations": ("Deviations from the paper", "", deviations),
