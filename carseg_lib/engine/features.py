@@ -1,7 +1,7 @@
 """Features of photos from a frozen ImageNet network: what two photos of one scene have in common, and other cars not.
 
-The network is EfficientNet-Lite0, whose weights are a pinned package: nothing is downloaded, and nothing was learned from
-the photos of the study.
+The network is EfficientNet-Lite0, whose weights are a pinned package: nothing is downloaded, and nothing was learned
+from the photos of the study.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ corruptions are applied to the resized photo, as there, and differ from theirs i
 - Fog: octaves of smooth noise whose amplitudes fall as those of their diamond-square algorithm.
 - The result is not saved as a JPEG of quality 85 afterwards, so each corruption stands alone.
 
-A corruption of a photo depends on (seed, corruption, photo_id) alone, and takes the same random numbers at each severity:
-of two severities the stronger shows the same noise, larger. Images are (H, W, 3) uint8, RGB.
+A corruption of a photo depends on (seed, corruption, photo_id) alone, and takes the same random numbers at each
+severity: of two severities the stronger shows the same noise, larger. Images are (H, W, 3) uint8, RGB.
 """
 
 from __future__ import annotations

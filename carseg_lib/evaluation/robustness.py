@@ -1,14 +1,14 @@
 """Robustness: a model's accuracy on corrupted and on rotated photos, beside the same photos as they are.
 
 The photos are a stratified sample of validation, which is read for choices anyway: test stays unread. Each condition is
-applied to the photo at the size of the network's input. A photo without a detection counts as wrong, here as everywhere,
-and the share of such photos is given for itself: a model that finds no car fails in another way than one that confuses
-two types.
+applied to the photo at the size of the network's input. A photo without a detection counts as wrong, here as
+everywhere, and the share of such photos is given for itself: a model that finds no car fails in another way than one
+that confuses two types.
 
-Intervals at 95%: Wilson's for an accuracy and a share; Agresti and Min's for the paired difference of one condition to the
-clean photos; the bootstrap over photos for a mean over several conditions of the same photos, and for its difference. p:
-McNemar's exact test of a condition against the clean photos (McNemar 1947), and Holm's adjustment over all conditions of
-a table (Holm 1979).
+Intervals at 95%: Wilson's for an accuracy and a share; Agresti and Min's for the paired difference of one condition to
+the clean photos; the bootstrap over photos for a mean over several conditions of the same photos, and for its
+difference. p: McNemar's exact test of a condition against the clean photos (McNemar 1947), and Holm's adjustment over
+all conditions of a table (Holm 1979).
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class Robustness:
         rotation: a row per angle, and per angle whose corners alone were laid over the photo; `ROTATION_COLUMNS`.
         summary: for certainty.json: split, photos, the accuracy on clean photos, and means over conditions, each an
             estimate; see `summarize`.
-        examples: one photo at each corruption and severity, (H, W, 3) uint8 by (corruption, severity), and the clean one
-            by ("clean", 0).
+        examples: one photo at each corruption and severity, (H, W, 3) uint8 by (corruption, severity), and the clean
+            one by ("clean", 0).
     """
 
     corruptions: pd.DataFrame
@@ -222,8 +222,8 @@ def compare_conditions(
 def matched_difference(before: np.ndarray, after: np.ndarray) -> Estimate:
     """The difference of two accuracies on the same photos, with Agresti and Min's interval.
 
-    Half a photo is added to each of the four cells (right or wrong before, right or wrong after), and Wald's interval is
-    taken: Agresti & Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in
+    Half a photo is added to each of the four cells (right or wrong before, right or wrong after), and Wald's interval
+    is taken: Agresti & Min, "Simple improved confidence intervals for comparing matched proportions", Statistics in
     Medicine 24 (2005), 729-740, doi:10.1002/sim.1781. It has a width too where no answer changes.
 
     Args:

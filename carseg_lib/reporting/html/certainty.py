@@ -7,15 +7,15 @@ from typing import Any
 from carseg_lib.core.formatting import interval, percent, points
 from carseg_lib.evaluation.certainty import read_certainty
 from carseg_lib.evaluation.corruptions import CORRUPTIONS, SEVERITIES
-from carseg_lib.evaluation.robustness import CORRUPTION_COLUMNS, ROTATION_COLUMNS, TURNED
+from carseg_lib.evaluation.robustness import CORRUPTION_COLUMNS, ROTATION_COLUMNS
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
 
 def section(run: RunFiles) -> dict[str, Any]:
-    """The content of the section; `figures` is empty where the run has no certainty.json: it is then left out."""
+    """The content of the section; none where the run has no certainty.json."""
     found = read_certainty(run.folder)
     if found is None:
-        return {"figures": []}
+        return {}
     return {"stale": found["stale"], "robustness": _robustness(run, found), "figures": run.figures["robustness"]}
 
 

@@ -47,7 +47,7 @@ def page_sections(run: RunFiles) -> list[Section]:
     made = [
         Section(name, heading, link or heading, content(run)) for name, (heading, link, content) in _SECTIONS.items()
     ]
-    return [section for section in made if section.content.get("figures", True) or section.name not in _OPTIONAL]
+    return [section for section in made if section.name not in _OPTIONAL or any(section.content.values())]
 
 
 def summary(run: RunFiles) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
     return records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
 
 
-_OPTIONAL = ("certainty", "more")  # sections that are left out where they have no figures
+_OPTIONAL = ("certainty", "more")  # sections that are left out where they have nothing to show
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
     "results": ("Results", "", results),

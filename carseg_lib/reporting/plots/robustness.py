@@ -28,7 +28,7 @@ def robustness_figures(result: Robustness) -> dict[str, AccessibleFigure]:
 
 @with_theme
 def accuracy_by_severity(table: pd.DataFrame, summary: Mapping[str, Any]) -> AccessibleFigure:
-    """Accuracy at each severity of each corruption, a panel per corruption, and the share of photos without a car found.
+    """Accuracy at each severity of each corruption, a panel per corruption, and the share in which no car is found.
 
     Args:
         table: corruptions.csv.
@@ -138,7 +138,7 @@ def corruption_examples(examples: Mapping[tuple[str, int], np.ndarray]) -> Acces
                 axes.set_title(f"severity {severity}" if severity else "clean", size=8, color=style.QUIET, loc="center")
         line[0].set_ylabel(kind.title, size=8, color=style.INK)
     note = (
-        "n = 1 photo, at the size of the network's input. Severities: the numbers of ImageNet-C (Hendrycks & Dietterich "
-        "2019)."
+        "n = 1 photo, at the size of the network's input. Severities: the numbers of ImageNet-C (Hendrycks & "
+        "Dietterich 2019)."
     )
     return add_title(figure, "One photo under each corruption", note)
