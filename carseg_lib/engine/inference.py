@@ -29,12 +29,15 @@ class Detection:
         score: 0..1.
         box: x1, y1, x2, y2 in pixels of the photo.
         mask: COCO run-length counts over the whole photo; "" if the model has no mask branch.
+        probabilities: of each body type, in the classes' order, each 0..1; they sum to 1 less the background's share.
+            Empty if the model gives its scores alone.
     """
 
     body_type: str
     score: float
     box: tuple[float, float, float, float]
     mask: str
+    probabilities: tuple[float, ...] = ()
 
 
 def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str, Any]]:
@@ -74,7 +77,8 @@ def photo_detections(
     """Turns the model's output for one photo into detections, highest score first; the first is the prediction.
 
     Args:
-        found: boxes (D, 4) in pixels of the network's input, labels (D,), scores (D,), masks (D, 1, 28, 28).
+        found: boxes (D, 4) in pixels of the network's input, labels (D,), scores (D,), masks (D, 1, 28, 28),
+            probabilities (D, types); the last two may be missing.
         size: width and height of the photo, pixels.
         image_size: height and width of the network's input, pixels.
         body_types: names of classes 1, 2, ...
@@ -100,9 +104,11 @@ def photo_detections(
             for of_car, box in zip(probabilities, boxes.tolist(), strict=True)
         ]
     names = list(body_types)
+    of_types: list = found["probabilities"][kept].tolist() if "probabilities" in found else [()] * len(kept)
+    rows = zip(found["labels"][kept], found["scores"][kept], boxes, codes, of_types, strict=True)
     return [
-        Detection(names[int(label) - 1], float(score), tuple(box.tolist()), code)
-        for label, score, box, code in zip(found["labels"][kept], found["scores"][kept], boxes, codes, strict=True)
+        Detection(names[int(label) - 1], float(score), tuple(box.tolist()), code, tuple(likely))
+        for label, score, box, code, likely in rows
     ]
 
 

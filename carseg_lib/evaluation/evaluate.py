@@ -20,7 +20,7 @@ from carseg_lib.data.masks import mask_iou as iou_of_masks
 from carseg_lib.engine.inference import Detection, as_columns, detect, load_trained
 from carseg_lib.evaluation.bootstrap import proportion_estimate
 from carseg_lib.evaluation.classification import classification_report, headline_numbers, report_markdown, split_metrics
-from carseg_lib.evaluation.tables import DETECTIONS
+from carseg_lib.evaluation.tables import DETECTIONS, probability_columns
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 
@@ -91,7 +91,7 @@ def predict_split(
         num_workers: processes that load photos ahead.
 
     Returns:
-        predictions: a row per photo, columns as `tables.PREDICTIONS`.
+        predictions: a row per photo, columns as `tables.PREDICTIONS`, and the probability of each type.
         detections: a row per detection, columns as `tables.DETECTIONS`. As COCO's average precision requires, one car
             may have several rows, one per type with its score: suppression is within a type.
     """
@@ -111,9 +111,17 @@ def predict_split(
         overlap = box_iou(best.box, box) if best else 0.0
         overlaps = {"box_iou": overlap, "mask_iou": mask_iou(best, truth, row.height, row.width)}
         size = {"width": row.width, "height": row.height}
-        predictions.append(head | types | as_columns(best) | true_box | overlaps | size)
+        likely = _probabilities(best, body_types)
+        predictions.append(head | types | as_columns(best) | true_box | overlaps | size | likely)
         found_rows += [head | {"body_type": one.body_type} | as_columns(one) for one in found]
     return pd.DataFrame(predictions), pd.DataFrame(found_rows, columns=list(DETECTIONS))
+
+
+def _probabilities(best: Detection | None, body_types: list[str]) -> dict[str, float]:
+    """A photo's columns of probabilities: 0 where no car was found, NaN if the model gives none."""
+    unknown = float("nan") if best else 0.0
+    found = best.probabilities if best and best.probabilities else [unknown] * len(body_types)
+    return dict(zip(probability_columns(body_types), found, strict=True))
 
 
 def _batches(photos: CarDataset, batch_size: int, num_workers: int) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:

@@ -24,7 +24,7 @@ from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order, make_loader
 from carseg_lib.engine.device import choose_device, seed_everything
 from carseg_lib.engine.optim import learning_rate
-from carseg_lib.evaluation.tables import PREDICTIONS
+from carseg_lib.evaluation.tables import PREDICTIONS, probability_columns
 from carseg_lib.models.backbones import resolve_backbone
 from carseg_lib.models.precision import FLOAT32, autocast, keep_depthwise_fp32
 from carseg_lib.models.weights import IMAGENET_PACKAGES, imagenet_state
@@ -200,10 +200,13 @@ def predict_classes(model: Classifier, catalogue: Catalogue, config: RunConfig) 
         images = images.to(next(model.parameters()).device)
         views = [images, images.flip(3)] if config.eval.tta == "hflip" else [images]
         likely.append(torch.stack([model(view).softmax(1) for view in views]).mean(0).cpu())
-    scores, found = torch.cat(likely).max(1)
+    probabilities = torch.cat(likely)
+    scores, found = probabilities.max(1)
     table = photos.photos[["photo_id", "body_type", "width", "height"]].copy()
     table["predicted"] = [names[i] for i in found.tolist()]
     table["score"] = scores.tolist()
     boxes = [f"{prefix}{side}" for prefix in ("", "true_") for side in ("x1", "y1", "x2", "y2")]
     missing = dict.fromkeys([*boxes, "box_iou", "mask_iou"], float("nan"))
-    return table.assign(split="validation", mask="", **missing)[list(PREDICTIONS)]
+    table = table.assign(split="validation", mask="", **missing)[list(PREDICTIONS)]
+    table[probability_columns(names)] = probabilities.double().numpy()
+    return table

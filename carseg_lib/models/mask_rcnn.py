@@ -100,8 +100,8 @@ class MaskRCNN(nn.Module):
 
         Returns:
             In training mode (losses, []); in evaluation mode (losses if there are targets, else {}, detections): for
-            each photo a dict of boxes (D, 4), labels (D,), scores (D,), masks (D, 1, 28, 28) of probabilities inside
-            each box.
+            each photo a dict of boxes (D, 4), labels (D,), scores (D,), probabilities (D, types) of the body types,
+            masks (D, 1, 28, 28) of probabilities inside each box.
         """
         with autocast(self.config.precision, images.device):
             pyramid, features = self._features(images)

@@ -197,8 +197,10 @@ class RoIHeads(nn.Module):
             mirrored: the maps of the photos' mirror images: predictions from both are averaged.
 
         Returns:
-            A dict for each photo, highest score first: boxes (D, 4), labels (D,), scores (D,), and, if there is a mask
-            head, masks (D, 1, M, M) of probabilities inside each box.
+            A dict for each photo, highest score first: boxes (D, 4), labels (D,), scores (D,), probabilities (D, types)
+            of each body type in the detection's region (the softmax is over the background too, so that they sum to 1
+            less its share; the score is that of the label), and, if there is a mask head, masks (D, 1, M, M) of
+            probabilities inside each box.
         """
         photos, places, _ = boxes.shape
         scores, found = self._predict_boxes(features, boxes)
@@ -216,10 +218,9 @@ class RoIHeads(nn.Module):
         kept = batched_nms(found, score, photo * (types + 1) + label, self.config.per_class_nms_iou)
         kept = kept[rank_within_image(photo[kept], photos) < self.config.max_detections]
         kept = kept[photo[kept].argsort(stable=True)]
-        columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept]}
-        photo = photo[kept]
+        photo, region = photo[kept], usable[kept] // types
+        columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept], "probabilities": scores[region]}
         if self.has_masks and with_masks:
-            region = usable[kept] // types
             masks = self._masks(features, columns, photo, region)
             if mirrored is not None:
                 mirror_images = columns | {"boxes": hflip_boxes(columns["boxes"], image_size[1])}

@@ -14,7 +14,14 @@ from carseg_lib.engine.inference import Detection, choose_device, load_trained, 
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation import evaluate as evaluation
 from carseg_lib.evaluation.evaluate import evaluate, mask_iou, training_summary
-from carseg_lib.evaluation.tables import DETECTIONS, PREDICTIONS, read_detections, read_predictions
+from carseg_lib.evaluation.tables import (
+    DETECTIONS,
+    PREDICTIONS,
+    probabilities,
+    probability_columns,
+    read_detections,
+    read_predictions,
+)
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -51,13 +58,42 @@ def test_accuracy_is_the_share_of_correct_predictions_and_files_agree(trained):
         accuracy = metrics["splits"][split]["accuracy"]["value"]
         assert accuracy == pytest.approx((part.predicted == part.body_type).mean())
     detections = read_detections(run.detections)
-    assert list(predictions) == list(PREDICTIONS) and list(detections) == list(DETECTIONS)
+    types = list(metrics["splits"]["test"]["per_type"])
+    assert list(predictions) == [*PREDICTIONS, *probability_columns(types)] and list(detections) == list(DETECTIONS)
     best = detections.groupby("photo_id").score.max()
     found = predictions[predictions.predicted != ""].set_index("photo_id")
     assert (found.score == best.reindex(found.index)).all()
     report = pd.read_csv(run.folder / "classification_report.csv")
     assert set(report.split) == {"train", "validation", "test"}
     assert "## Validation" in (run.folder / "classification_report.md").read_text()
+
+
+def test_the_probability_of_the_predicted_type_is_the_score(trained):
+    run, metrics = trained
+    types = list(metrics["splits"]["test"]["per_type"])
+    predictions = read_predictions(run.predictions)
+    found = (predictions.predicted != "").to_numpy()
+    of_types = probabilities(predictions, types)
+    assert found.any() and (of_types[~found] == 0).all()
+    assert ((of_types >= 0).all(1) & (of_types.sum(1) <= 1 + 1e-6)).all() and (of_types[found] > 0).all()
+    assert (of_types[found].max(1) == predictions.score[found]).all()  # to the last bit
+    assert [types[i] for i in of_types[found].argmax(1)] == predictions.predicted[found].tolist()
+    # a car's other types were detected in the same region, with the probability as their score
+    detections = read_detections(run.detections).set_index(["photo_id", "x1", "y1", "x2", "y2", "body_type"]).score
+    compared = 0
+    for row in predictions[found].itertuples():
+        for place, body_type in enumerate(types):
+            key = (row.photo_id, row.x1, row.y1, row.x2, row.y2, body_type)
+            if key in detections.index:
+                assert detections[key] == of_types[row.Index, place]
+                compared += body_type != row.predicted
+    assert compared
+
+
+def test_a_model_that_gives_scores_alone_leaves_the_probabilities_empty():
+    alone = Detection("suv", 0.9, (0.0, 0.0, 5.0, 5.0), "")
+    assert np.isnan(list(evaluation._probabilities(alone, ["suv", "sedan"]).values())).all()
+    assert evaluation._probabilities(None, ["suv", "sedan"]) == {"p_suv": 0.0, "p_sedan": 0.0}
 
 
 def test_a_car_may_be_detected_as_several_types_and_the_prediction_is_the_best(trained):

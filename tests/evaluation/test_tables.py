@@ -6,7 +6,7 @@ import pytest
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.evaluation.tables import DETECTIONS, PREDICTIONS, read_detections, read_predictions
+from carseg_lib.evaluation.tables import DETECTIONS, PREDICTIONS, probabilities, read_detections, read_predictions
 
 
 def row(photo_id: str, body_type: str, predicted: str, score: float | None, mask_iou: float) -> dict:
@@ -31,6 +31,25 @@ def test_predictions_come_back_as_they_were_written(tmp_path):
     assert table["mask"].tolist() == ["null", ""]
     assert table["score"][0] == 1 / 3 and np.isnan(table["score"][1]) and np.isnan(table["x1"][1])
     assert np.isnan(table["mask_iou"][1])
+
+
+def test_probabilities_come_back_in_the_order_of_the_types(tmp_path):
+    written = pd.DataFrame([row("1", "suv", "suv", 0.7, 0.5), row("2", "a, b", "", None, 0.0)]).astype(PREDICTIONS)
+    written[["p_suv", "p_a, b"]] = [[1 / 3, 0.25], [0.0, 0.0]]
+    table = read_predictions(files.write_csv(tmp_path / "predictions.csv", written))
+    pd.testing.assert_frame_equal(table, written)
+    assert probabilities(table, ["a, b", "suv"]).tolist() == [[0.25, 1 / 3], [0.0, 0.0]]
+
+
+def test_predictions_without_probabilities_are_read_and_refused_where_they_are_needed(tmp_path):
+    old = pd.DataFrame([row("1", "suv", "suv", 0.7, 0.5)]).astype(PREDICTIONS)
+    table = read_predictions(files.write_csv(tmp_path / "predictions.csv", old))
+    pd.testing.assert_frame_equal(table, old)
+    with pytest.raises(CarsegError, match="'p_suv': it was made before probabilities were kept: make evaluate again"):
+        probabilities(table, ["suv"])
+    empty = files.write_csv(tmp_path / "predictions.csv", old.assign(p_suv=np.nan))
+    with pytest.raises(CarsegError, match="scores of its detections alone"):
+        probabilities(read_predictions(empty), ["suv"])
 
 
 def test_detections_come_back_as_they_were_written(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torchvision.models import ResNet50_Weights, resnet50
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.evaluation.tables import PREDICTIONS
+from carseg_lib.evaluation.tables import PREDICTIONS, probabilities, probability_columns
 from carseg_lib.experiments.baselines import Classifier, TorchvisionMaskRCNN, predict_classes, train_baseline_classifier
 from tests.helpers.small_run import small_run, with_dataset
 
@@ -114,7 +114,11 @@ def test_a_classifier_learns_what_it_is_shown(monkeypatch, tmp_path, synthetic_c
     dataset = with_dataset(run)
     model, again = (train_baseline_classifier(run.config, dataset, run.caches) for _ in range(2))
     predictions, same = (predict_classes(network, dataset, run.config) for network in (model, again))
-    assert predictions.equals(same) and list(predictions.columns) == list(PREDICTIONS)
+    types = list(dataset.body_types)
+    assert predictions.equals(same) and list(predictions) == [*PREDICTIONS, *probability_columns(types)]
+    likely = probabilities(predictions, types)
+    assert likely.sum(1) == pytest.approx(1) and (likely.max(1) == predictions.score).all()
+    assert [types[i] for i in likely.argmax(1)] == predictions.predicted.tolist()
     assert set(predictions.predicted) <= set(dataset.body_types) and predictions.mask_iou.isna().all()
     assert len(predictions) == len(dataset.split("validation").photos)
     assert (predictions.predicted == predictions.body_type).mean() > 0.3

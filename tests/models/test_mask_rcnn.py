@@ -80,9 +80,11 @@ def test_two_views_are_the_mean_of_a_photo_and_its_mirror_image(run):
     assert losses == {} and not torch.allclose(plain_scores, flipped_scores)
     for i, one in enumerate(found):
         region = slice(i * boxes.shape[1], (i + 1) * boxes.shape[1])
-        for box, label, score, mask in zip(*(one[k] for k in ("boxes", "labels", "scores", "masks")), strict=True):
+        columns = (one[k] for k in ("boxes", "labels", "scores", "masks", "probabilities"))
+        for box, label, score, mask, likely in zip(*columns, strict=True):
             place = (scores[region, label] - score).abs().argmin()
-            assert torch.allclose(scores[region, label][place], score)
+            assert torch.allclose(scores[region, label][place], score) and likely[label - 1] == score
+            assert torch.allclose(scores[region, 1:][place], likely)
             assert torch.allclose(mean[region][place, label], box, atol=1e-4)
             views = [
                 heads._mask_logits(maps, at[None], torch.tensor([i]))[0, label].sigmoid()
