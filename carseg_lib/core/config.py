@@ -159,7 +159,7 @@ class EvalConfig(_Part):
     )
     bootstrap_samples: int = _setting(1000, "resamplings of each 95% interval", ge=100, le=100_000)
     robustness_photos: int = _setting(
-        200, "validation photos that `make certainty` corrupts and rotates; 0 takes all", ge=0
+        200, "validation photos that `make certainty` corrupts and rotates; 0 = all", ge=0
     )
 
 

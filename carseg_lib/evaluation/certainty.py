@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
@@ -18,14 +21,20 @@ def save_certainty(paths: RunPaths, parts: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         paths: of the run, which has a trained model.
-        parts: plain values by name, such as "robustness".
+        parts: plain values, or tables, by name, such as "robustness".
 
     Returns:
-        The content: the parts, with `schema` and `model_sha256`.
+        The content: the parts, a table as a list of its rows, with `schema` and `model_sha256`.
     """
+    parts = {name: _rows(part) if isinstance(part, pd.DataFrame) else part for name, part in parts.items()}
     content = {"schema": SCHEMA, "model_sha256": files.read_json(paths.best_card)["sha256"], **parts}
     files.write_json(paths.certainty, content)
     return content
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, missing numbers as None."""
+    return json.loads(table.to_json(orient="records", double_precision=15))
 
 
 def read_certainty(folder: Path) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -26,13 +27,17 @@ import torch
 from PIL import Image
 from torch import nn
 
-from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import sample_seed, stratified_sample
+from carseg_lib.core import files
+from carseg_lib.core.config import RunConfig
+from carseg_lib.core.paths import RunPaths
+from carseg_lib.data.catalogue import SPLITS, Catalogue
+from carseg_lib.data.dataset import CarDataset, sample_seed, stratified_sample
 from carseg_lib.data.duplicates import NEAR_DISTANCE
 from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.features import feature_network, image_features
 from carseg_lib.evaluation.bootstrap import wilson_interval
 
+PLANTED = 50  # photos that copies are made of, at most
 NEIGHBOURS = 5  # candidates of each photo
 # Local features that one transform must map: among pairs of different rendered cars at most 9 are mapped by chance.
 LEAST_MATCHES = 15
@@ -79,6 +84,10 @@ class NearCopies:
     planted: pd.DataFrame
     photos: int
 
+    def save(self, folder: Path) -> None:
+        """Write near_copies.csv into a run's folder."""
+        files.write_csv(folder / "near_copies.csv", self.pairs)
+
     @property
     def summary(self) -> dict[str, Any]:
         """For certainty.json: photos; pairs, those across splits, those that hashes miss, mirrored ones; recall."""
@@ -95,18 +104,35 @@ class NearCopies:
         }
 
 
-def find_near_copies(catalogue: Catalogue, *, planted: int, seed: int) -> NearCopies:
-    """Search a data set for near copies, and plant some to see how many are found.
+def find_near_copies(config: RunConfig, paths: RunPaths) -> NearCopies:
+    """Search the photos of a run for near copies, and plant some to see how many are found.
 
     Args:
-        catalogue: with splits; its photos are read twice.
+        config: of the run; copies are planted of `eval.robustness_photos` photos, of `PLANTED` at most.
+        paths: of the run; its data set is read.
+
+    Raises:
+        ImageError: A photo can no longer be read.
+    """
+    catalogue = Catalogue.load(paths.dataset)
+    used = [CarDataset(catalogue, split, config.inputs, config.seed).photos for split in SPLITS]
+    planted = min(PLANTED, config.eval.robustness_photos or PLANTED)
+    return search(catalogue, pd.concat(used), planted=planted, seed=config.seed)
+
+
+def search(catalogue: Catalogue, photos: pd.DataFrame, *, planted: int, seed: int) -> NearCopies:
+    """Search photos for near copies, and plant some.
+
+    Args:
+        catalogue: where the photos lie.
+        photos: rows of its photos, with splits.
         planted: photos that copies are made of, each body type by its share; one copy of each kind.
         seed: of their choice, and of the crops.
 
     Raises:
         ImageError: A photo can no longer be read.
     """
-    photos = catalogue.photos.sort_values("photo_id", ignore_index=True)
+    photos = photos.sort_values("photo_id", ignore_index=True)
     network = feature_network()
     local: list[LocalFeatures] = []
     features = image_features(network, _described(catalogue, photos["photo_id"], local))

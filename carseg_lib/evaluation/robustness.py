@@ -38,7 +38,6 @@ from carseg_lib.data.transforms import Normalize, Resize
 from carseg_lib.engine.inference import detect, load_trained
 from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, mean_estimate, wilson_interval
 from carseg_lib.evaluation.corruptions import CORRUPTIONS, SEVERITIES, blacken_corners, corrupt, rotate
-from carseg_lib.evaluation.paired import paired_difference
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 SPLIT = "validation"
@@ -285,6 +284,13 @@ def summarize(
         },
         "corners": {str(angle): mean_of([(CORNERS_ONLY, angle)]) for angle in CORNERS},
     }
+
+
+def _mean_difference(before: np.ndarray, after: np.ndarray, **sampling: Any) -> Estimate:
+    """The mean of `after` less `before`, each (n,) in 0..1, with the interval of the bootstrap over photos."""
+    # An estimate lies between 0 and 1, a difference between -1 and 1.
+    halved = mean_estimate((1 + after - before) / 2, **sampling)
+    return {key: value if key == "n" else 2 * value - 1 for key, value in halved.items()}
 
 
 def _share(successes: np.ndarray) -> Estimate:

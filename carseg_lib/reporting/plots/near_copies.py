@@ -35,9 +35,9 @@ def planted_recall(result: NearCopies) -> AccessibleFigure:
     style.legend_below(figure, [style.dot(tone, label) for label, tone in _SEARCHES.values()], 2)
     wrong = int(table["wrong"].sum())
     note = (
-        f"n = {table['n'].iloc[0]:,} copies of each kind, searched among {result.photos:,} photos; line: 95% interval "
-        f"(Wilson). {wrong} of {int(table['n'].sum()):,} copies are linked to a photo that is not their own. Hashes: at "
-        f"most {NEAR_DISTANCE} of 64 bits differ."
+        f"n = {table['n'].iloc[0]:,} copies of each kind, searched among {result.photos:,} photos; line: 95% "
+        f"interval (Wilson). Of {int(table['n'].sum()):,} copies, {wrong} links lead to a photo that is not their own. "
+        f"Hashes: at most {NEAR_DISTANCE} of 64 bits differ."
     )
     values = "; ".join(
         f"{row.kind}: {percent(row.found, 0)} by features, {percent(row.by_hash, 0)} by hash"
