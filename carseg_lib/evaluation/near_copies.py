@@ -208,7 +208,7 @@ def neighbours(queries: np.ndarray, gallery: np.ndarray, count: int) -> tuple[np
 
 
 def _verified(a: LocalFeatures, b: LocalFeatures) -> tuple[int, bool]:
-    """The matches of two photos, as they are or one mirrored, whichever has more; and whether it is the mirrored one."""
+    """The matches of two photos, as they are or one mirrored, whichever are more; and whether it is mirrored."""
     plain, mirrored = count_matches(a, b), count_matches(mirror(a), b)
     return max(plain, mirrored), mirrored > plain
 

@@ -269,7 +269,7 @@ def summarize(
 
     def mean_of(names: list[Condition]) -> dict[str, Estimate]:
         each = np.mean([right[name] for name in names], axis=0)
-        return {"accuracy": mean_estimate(each, **sampling), "difference": paired_difference(clean, each, **sampling)}
+        return {"accuracy": mean_estimate(each, **sampling), "difference": _mean_difference(clean, each, **sampling)}
 
     of_kind = {name: [(name, severity) for severity in SEVERITIES] for name in CORRUPTIONS}
     return {

@@ -13,7 +13,7 @@ import pytest
 
 from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow.notebooks import declared_parameters
-from carseg_lib.workflow.stages import STAGES
+from carseg_lib.workflow.stages import CERTAINTY, STAGES
 
 FOLDER = project_folder() / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -36,7 +36,8 @@ def notebook(path) -> nbformat.NotebookNode:
 
 
 def test_there_is_a_notebook_for_each_step():
-    assert [path.stem for path in NOTEBOOKS] == [step.name for step in STAGES if not step.function]
+    steps = [step.name for step in STAGES if not step.function]
+    assert [path.stem for path in NOTEBOOKS] == [*steps, CERTAINTY.name]
 
 
 def test_it_is_a_valid_notebook_of_our_kernel(path, notebook):

@@ -49,11 +49,13 @@ def test_it_leaves_its_numbers_figures_and_page_in_the_runs_folder(finished):
     table = pd.read_csv(finished.folder / "corruptions.csv")
     assert len(table) == 40 and set(table.corruption) == set(CORRUPTIONS) and (table.n == 4).all()
     assert len(pd.read_csv(finished.folder / "rotation.csv")) == 12
-    figures = {path.stem for path in finished.figures.glob("robustness_*.png")}
-    assert figures == {"robustness_corruptions", "robustness_rotation", "robustness_examples"}
+    assert certainty["near_copies"]["photos"] == 20 and len(certainty["near_copies"]["planted"]) == 6
+    figures = {path.stem for path in finished.figures.glob("*.png")}
+    assert figures > {"robustness_corruptions", "robustness_rotation", "robustness_examples", "near_copies_planted"}
     assert {path.name for path in finished.notebooks.iterdir()} == {f"{CERTAINTY.name}.ipynb", f"{CERTAINTY.name}.html"}
     page = finished.page.read_text()
     assert '<section id="certainty">' in page and "Over eight corruptions at five severities" in page
+    assert "Expected calibration error at temperature" in page and "Copies planted on purpose" in page
     assert "notebooks/06_certainty.html" in page and "Of another model" not in page
 
 

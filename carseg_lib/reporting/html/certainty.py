@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+import pandas as pd
 
 from carseg_lib.core.formatting import interval, percent, points
 from carseg_lib.evaluation.certainty import read_certainty
@@ -16,7 +19,68 @@ def section(run: RunFiles) -> dict[str, Any]:
     found = read_certainty(run.folder)
     if found is None:
         return {}
-    return {"stale": found["stale"], "robustness": _robustness(run, found), "figures": run.figures["robustness"]}
+    copies = found.get("near_copies")
+    return {
+        "stale": found["stale"],
+        "numbers": _numbers(found),
+        "figures": run.figures["certainty"],
+        "robustness": _robustness(run, found),
+        "robustness_figures": run.figures["robustness"],
+        "near_copies": copies,
+        "near_copies_sentence": near_copies_sentence(copies) if copies else "",
+        "near_copies_figures": run.figures["near_copies"],
+    }
+
+
+@dataclass(frozen=True)
+class Number:
+    """A row of the section's first table: what was measured, on which photos, and an estimate or a plain text."""
+
+    what: str
+    photos: str
+    estimate: dict[str, Any] | None = None
+    text: str = ""
+
+
+def _numbers(found: dict[str, Any]) -> list[Number]:
+    """Calibration, selective accuracy, conformal sets and doubted labels in a few rows, as far as measured."""
+    rows: list[Number] = []
+    if calibration := found.get("calibration"):
+        for split, part in calibration["splits"].items():
+            rows.append(Number("Expected calibration error", split, part["before"]["ece"]))
+            after = f"Expected calibration error at temperature {calibration['temperature']:.2f}"
+            rows.append(Number(after, split, part["after"]["ece"]))
+    if selective := found.get("selective"):
+        for share, part in selective["by_validation"].items():
+            answered = f"answered: {percent(part['coverage']['value'])}"
+            what = f"Accuracy of the surest answers, threshold of validation's surest {percent(float(share), 0)}"
+            rows.append(Number(what, f"test, {answered}", part["accuracy"]))
+    for row in found.get("conformal") or []:
+        if row["group"] == "all":
+            what = f"Coverage of conformal sets that promise {percent(row['level'], 0)} ({row['kind']})"
+            size = f"test, {row['size']:.2f} types a set"
+            rows.append(Number(what, size, {end: row[name] for end, name in _COVERAGE.items()} | {"n": row["n"]}))
+    if issues := found.get("label_issues"):
+        photos = "validation and test"
+        rows.append(Number("Labels that confident learning doubts", photos, text=f"{issues['doubted']:,}"))
+        proof = pd.DataFrame(found["label_proof"])
+        for name in ("precision", "recall"):
+            what = f"{name.capitalize()} on 2% of labels flipped on purpose, mean of {len(proof)} draws"
+            spread = f"{percent(proof[name].mean())} ({percent(proof[name].min())} to {percent(proof[name].max())})"
+            rows.append(Number(what, photos, text=spread))
+    return rows
+
+
+_COVERAGE = {"value": "coverage", "low": "coverage_low", "high": "coverage_high"}
+
+
+def near_copies_sentence(summary: dict[str, Any]) -> str:
+    """What the search for near copies found, from the summary of `evaluation.near_copies.NearCopies`."""
+    return (
+        f"Among {summary['photos']:,} photos, {summary['pairs']:,} pairs are near copies: "
+        f"{summary['missed_by_hash']:,} of them are missed by perceptual hashes, "
+        f"{summary['missed_by_hash_across_splits']:,} of those across splits."
+    )
 
 
 def _robustness(run: RunFiles, found: dict[str, Any]) -> dict[str, Any] | None:
