@@ -14,6 +14,7 @@ from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation.certainty import read_certainty
 from carseg_lib.evaluation.corruptions import CORRUPTIONS
 from carseg_lib.evaluation.evaluate import evaluate
+from carseg_lib.reporting.html.figures import FIGURES
 from carseg_lib.reporting.html.page import write_report
 from carseg_lib.reporting.plots import style
 from carseg_lib.workflow import notebooks
@@ -51,7 +52,7 @@ def test_it_leaves_its_numbers_figures_and_page_in_the_runs_folder(finished):
     assert len(pd.read_csv(finished.folder / "rotation.csv")) == 12
     assert certainty["near_copies"]["photos"] == 20 and len(certainty["near_copies"]["planted"]) == 6
     figures = {path.stem for path in finished.figures.glob("*.png")}
-    assert figures > {"robustness_corruptions", "robustness_rotation", "robustness_examples", "near_copies_planted"}
+    assert figures == {*FIGURES["certainty"], *FIGURES["robustness"], *FIGURES["near_copies"]}
     assert {path.name for path in finished.notebooks.iterdir()} == {f"{CERTAINTY.name}.ipynb", f"{CERTAINTY.name}.html"}
     page = finished.page.read_text()
     assert '<section id="certainty">' in page and "Over eight corruptions at five severities" in page
