@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from carseg_lib.core import files
+from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation.certainty import read_certainty
@@ -19,7 +20,7 @@ from carseg_lib.reporting.html.page import write_report
 from carseg_lib.reporting.plots import style
 from carseg_lib.workflow import notebooks
 from carseg_lib.workflow.cli import main
-from carseg_lib.workflow.stages import CERTAINTY
+from carseg_lib.workflow.stages import CERTAINTY, STAGES
 from tests.helpers.notebooks_in_process import DPI, run_notebook
 from tests.helpers.small_run import small_run, with_dataset
 
@@ -77,3 +78,10 @@ def test_a_run_that_is_not_finished_is_refused_in_one_line(monkeypatch, tmp_path
     run = small_run(monkeypatch, tmp_path, synthetic_cars)
     assert main(["certainty", "--run", run.name]) == 2
     assert capsys.readouterr().err.strip().endswith(f"make reproduce RUN={run.name}.")
+
+
+def test_how_many_photos_are_corrupted_decides_certainty_and_nothing_else():
+    config = RunConfig(name="a", profile="quick")
+    assert "eval.robustness_photos" in config.select(*CERTAINTY.settings)
+    assert not any("eval.robustness_photos" in config.select(*stage.settings) for stage in STAGES)
+    assert "eval.bootstrap_samples" in config.select(*STAGES[3].settings)
