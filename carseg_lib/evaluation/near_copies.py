@@ -3,8 +3,8 @@
 In two steps. A photo's candidates are its nearest neighbours by the cosine similarity of the features of a frozen
 ImageNet network (`engine.features`), which change little when a photo is mirrored, cropped or saved again. But the cars
 of two photos may be alike where the photos are not copies. So a candidate counts only if one similarity transform
-(shift, scale, turn; of the photo or of its mirror image) maps many local features of one photo to those of the other:
-SIFT (Lowe 2004, doi:10.1023/B:VISI.0000029664.99615.94), its ratio test, and RANSAC.
+(shift, scale, turn; of the photo or of its mirror image) maps many local features of one photo to those of the other,
+all over the photo and not on a wheel alone: SIFT (Lowe 2004, doi:10.1023/B:VISI.0000029664.99615.94), its ratio test, and RANSAC.
 
 Both steps are judged by copies that are planted: of a sample of the photos, copies of known kinds are made and searched
 like new photos. The share that is found is the recall for copies of that kind; what perceptual hashes find of the same
@@ -39,8 +39,10 @@ from carseg_lib.evaluation.bootstrap import wilson_interval
 
 PLANTED = 50  # photos that copies are made of, at most
 NEIGHBOURS = 5  # candidates of each photo
-# Local features that one transform must map: among pairs of different rendered cars at most 9 are mapped by chance.
-LEAST_MATCHES = 15
+# Among 10,000 candidates of the rendered cars, no two of one scene, one transform maps up to 20 local features: those of
+# a wheel that two cars share, or of two. Of one photo and its copy it maps 18 or more, all over the photo.
+LEAST_MATCHES = 15  # local features that one transform must map
+LEAST_SPREAD = 0.25  # of the area of one of the two photos, which their convex hull must cover
 _SIDE = 320  # pixels, the longer side of the photos as they are compared
 _KEYPOINTS = 300  # a photo, at most
 _RATIO = 0.8  # Lowe's test: the nearest descriptor is nearer than this share of the second nearest's distance
@@ -62,11 +64,21 @@ PAIR_COLUMNS = {
 
 @dataclass(frozen=True)
 class LocalFeatures:
-    """The SIFT features of one photo: points (K, 2) float32, pixels; descriptors (K, 128) uint8; width, pixels."""
+    """The SIFT features of one photo.
+
+    Attributes:
+        points: (K, 2) float32, x and y in pixels.
+        descriptors: (K, 128) uint8.
+        size: height and width of the photo, pixels.
+    """
 
     points: np.ndarray
     descriptors: np.ndarray
-    width: int
+    size: tuple[int, int]
+
+    def spread(self, chosen: np.ndarray) -> float:
+        """The share of the photo's area, 0..1, that the convex hull of some of the points covers; `chosen`: their numbers."""
+        return cv2.contourArea(cv2.convexHull(self.points[chosen])) / (self.size[0] * self.size[1])
 
 
 @dataclass(frozen=True)
@@ -155,9 +167,9 @@ def local_features(image: np.ndarray) -> LocalFeatures:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     points, descriptors = cv2.SIFT_create(nfeatures=_KEYPOINTS).detectAndCompute(grey, None)
     if descriptors is None:  # a photo without a corner
-        return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), image.shape[1])
+        return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), image.shape[:2])
     # whole numbers from 0 to 255, which OpenCV keeps as floats
-    return LocalFeatures(np.array([p.pt for p in points], np.float32), descriptors.astype(np.uint8), image.shape[1])
+    return LocalFeatures(np.array([p.pt for p in points], np.float32), descriptors.astype(np.uint8), image.shape[:2])
 
 
 def mirror(features: LocalFeatures) -> LocalFeatures:
@@ -167,12 +179,16 @@ def mirror(features: LocalFeatures) -> LocalFeatures:
     the rows across that direction, and the sense of the directions.
     """
     bins = features.descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., -np.arange(8) % 8]
-    points = features.points * np.float32([-1, 1]) + np.float32([features.width - 1, 0])
-    return LocalFeatures(points, bins.reshape(-1, 128), features.width)
+    points = features.points * np.float32([-1, 1]) + np.float32([features.size[1] - 1, 0])
+    return LocalFeatures(points, bins.reshape(-1, 128), features.size)
 
 
 def count_matches(a: LocalFeatures, b: LocalFeatures) -> int:
-    """The local features of photo a that one similarity transform maps to like ones of photo b."""
+    """The local features of photo a that one similarity transform maps to like ones of photo b, all over a photo.
+
+    Returns:
+        Their number; 0 where they are fewer than `LEAST_MATCHES`, or lie close together in both photos.
+    """
     if min(len(a.points), len(b.points)) < 2:
         return 0
     matcher = cv2.BFMatcher(cv2.NORM_L2)
@@ -180,13 +196,19 @@ def count_matches(a: LocalFeatures, b: LocalFeatures) -> int:
     good = [first for first, second in nearest if first.distance < _RATIO * second.distance]
     if len(good) < LEAST_MATCHES:
         return 0
-    ours, theirs = a.points[[m.queryIdx for m in good]], b.points[[m.trainIdx for m in good]]
+    ours, theirs = (np.array([getattr(match, name) for match in good]) for name in ("queryIdx", "trainIdx"))
     cv2.setRNGSeed(0)  # RANSAC's draws: the same pair gives the same number
-    _, inliers = cv2.estimateAffinePartial2D(ours, theirs, method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE)
+    _, inliers = cv2.estimateAffinePartial2D(
+        a.points[ours], b.points[theirs], method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE
+    )
     if inliers is None:
         return 0
+    ours, theirs = ours[inliers.ravel() == 1], theirs[inliers.ravel() == 1]
     # Several features of one photo may be mapped to a single one of the other: a flat patch, no copy.
-    return len(np.unique(theirs[inliers.ravel() == 1].round(), axis=0))
+    matches = len(np.unique(b.points[theirs].round(), axis=0))
+    if matches < LEAST_MATCHES or max(a.spread(ours), b.spread(theirs)) < LEAST_SPREAD:
+        return 0
+    return matches
 
 
 def neighbours(queries: np.ndarray, gallery: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

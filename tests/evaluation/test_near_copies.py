@@ -56,6 +56,9 @@ def test_one_transform_maps_a_copy_and_no_other_photo():
     assert count_matches(local_features(np.ascontiguousarray(image[20:160, 30:180])), own) >= LEAST_MATCHES
     flipped = local_features(np.ascontiguousarray(image[:, ::-1]))
     assert count_matches(flipped, own) < LEAST_MATCHES <= count_matches(mirror(flipped), own)
+    wheel = scene(3)
+    wheel[100:160, 100:160] = image[100:160, 100:160]  # many features in common, on a sixteenth of the photo
+    assert count_matches(local_features(wheel), own) == 0
     plain = local_features(np.full((64, 64, 3), 90, np.uint8))  # nothing to be seen
     assert len(plain.points) == 0 and count_matches(plain, own) == count_matches(own, mirror(plain)) == 0
 
