@@ -27,6 +27,19 @@ from PIL import Image
 from carseg_lib.data.dataset import sample_seed
 
 SEVERITIES = (1, 2, 3, 4, 5)
+# Columns of the tables of `evaluation.robustness`, by dtype.
+_NUMBERS = {
+    "n": "int64",
+    **{
+        f"{name}{end}": "float64"
+        for name in ("accuracy", "difference", "no_car_found")
+        for end in ("", "_low", "_high")
+    },
+    "p_value": "float64",
+    "p_holm": "float64",
+}
+CORRUPTION_COLUMNS = {"corruption": "str", "severity": "int64", "level": "str", **_NUMBERS}  # of corruptions.csv
+ROTATION_COLUMNS = {"photo": "str", "angle": "int64", **_NUMBERS}  # of rotation.csv
 _SIDE = 224  # pixels, of the photos that the severities were chosen for
 _OCTAVES = 8  # of the fog: clouds of 112 down to 2 pixels
 

@@ -4,7 +4,8 @@ In two steps. A photo's candidates are its nearest neighbours by the cosine simi
 ImageNet network (`engine.features`), which change little when a photo is mirrored, cropped or saved again. But the cars
 of two photos may be alike where the photos are not copies. So a candidate counts only if one similarity transform
 (shift, scale, turn; of the photo or of its mirror image) maps many local features of one photo to those of the other,
-all over the photo and not on a wheel alone: SIFT (Lowe 2004, doi:10.1023/B:VISI.0000029664.99615.94), its ratio test, and RANSAC.
+all over the photo and not on a wheel alone: SIFT (Lowe 2004, doi:10.1023/B:VISI.0000029664.99615.94), its ratio test,
+and RANSAC.
 
 Both steps are judged by copies that are planted: of a sample of the photos, copies of known kinds are made and searched
 like new photos. The share that is found is the recall for copies of that kind; what perceptual hashes find of the same
@@ -39,8 +40,8 @@ from carseg_lib.evaluation.bootstrap import wilson_interval
 
 PLANTED = 50  # photos that copies are made of, at most
 NEIGHBOURS = 5  # candidates of each photo
-# Among 10,000 candidates of the rendered cars, no two of one scene, one transform maps up to 20 local features: those of
-# a wheel that two cars share, or of two. Of one photo and its copy it maps 18 or more, all over the photo.
+# Among 10,000 candidates of the rendered cars, no two of one scene, one transform maps up to 20 local features: those
+# of a wheel that two cars share, or of two. Of a photo and its copy it maps 18 or more, all over the photo.
 LEAST_MATCHES = 15  # local features that one transform must map
 LEAST_SPREAD = 0.25  # of the area of one of the two photos, which their convex hull must cover
 _SIDE = 320  # pixels, the longer side of the photos as they are compared
@@ -77,7 +78,7 @@ class LocalFeatures:
     size: tuple[int, int]
 
     def spread(self, chosen: np.ndarray) -> float:
-        """The share of the photo's area, 0..1, that the convex hull of some of the points covers; `chosen`: their numbers."""
+        """The share of the photo's area, 0..1, that the convex hull of some points covers; `chosen`: their numbers."""
         return cv2.contourArea(cv2.convexHull(self.points[chosen])) / (self.size[0] * self.size[1])
 
 

@@ -37,7 +37,15 @@ from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.transforms import Normalize, Resize
 from carseg_lib.engine.inference import detect, load_trained
 from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, mean_estimate, wilson_interval
-from carseg_lib.evaluation.corruptions import CORRUPTIONS, SEVERITIES, blacken_corners, corrupt, rotate
+from carseg_lib.evaluation.corruptions import (
+    CORRUPTION_COLUMNS,
+    CORRUPTIONS,
+    ROTATION_COLUMNS,
+    SEVERITIES,
+    blacken_corners,
+    corrupt,
+    rotate,
+)
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 SPLIT = "validation"
@@ -46,18 +54,6 @@ CORNERS = (15, 30, 45)  # degrees whose black corners are also laid over photos 
 TURNED, CORNERS_ONLY = "rotated", "corners black, not rotated"
 
 Change = Callable[[np.ndarray, str], np.ndarray]  # (photo (H, W, 3) uint8, photo_id) → the same, changed
-_NUMBERS = {
-    "n": "int64",
-    **{
-        f"{name}{end}": "float64"
-        for name in ("accuracy", "difference", "no_car_found")
-        for end in ("", "_low", "_high")
-    },
-    "p_value": "float64",
-    "p_holm": "float64",
-}
-CORRUPTION_COLUMNS = {"corruption": "str", "severity": "int64", "level": "str", **_NUMBERS}  # of corruptions.csv
-ROTATION_COLUMNS = {"photo": "str", "angle": "int64", **_NUMBERS}  # of rotation.csv
 
 
 @dataclass(frozen=True)

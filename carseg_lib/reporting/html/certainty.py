@@ -9,8 +9,7 @@ import pandas as pd
 
 from carseg_lib.core.formatting import interval, percent, points
 from carseg_lib.evaluation.certainty import read_certainty
-from carseg_lib.evaluation.corruptions import CORRUPTIONS, SEVERITIES
-from carseg_lib.evaluation.robustness import CORRUPTION_COLUMNS, ROTATION_COLUMNS
+from carseg_lib.evaluation.corruptions import CORRUPTION_COLUMNS, CORRUPTIONS, ROTATION_COLUMNS, SEVERITIES
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
 
