@@ -166,8 +166,8 @@ def _described(catalogue: Catalogue, names: Sequence[str], local: list[LocalFeat
 def local_features(image: np.ndarray) -> LocalFeatures:
     """The strongest SIFT features of a photo, (h, w, 3) uint8."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    points, descriptors = cv2.SIFT_create(nfeatures=_KEYPOINTS).detectAndCompute(grey, None)
-    if descriptors is None:  # a photo without a corner
+    points, descriptors = cv2.SIFT.create(nfeatures=_KEYPOINTS).detectAndCompute(grey, None)
+    if not points:  # a photo without a corner
         return LocalFeatures(np.empty((0, 2), np.float32), np.empty((0, 128), np.uint8), image.shape[:2])
     # whole numbers from 0 to 255, which OpenCV keeps as floats
     return LocalFeatures(np.array([p.pt for p in points], np.float32), descriptors.astype(np.uint8), image.shape[:2])
@@ -180,7 +180,7 @@ def mirror(features: LocalFeatures) -> LocalFeatures:
     the rows across that direction, and the sense of the directions.
     """
     bins = features.descriptors.reshape(-1, 4, 4, 8)[:, ::-1][..., -np.arange(8) % 8]
-    points = features.points * np.float32([-1, 1]) + np.float32([features.size[1] - 1, 0])
+    points = features.points * np.array([-1, 1], np.float32) + np.array([features.size[1] - 1, 0], np.float32)
     return LocalFeatures(points, bins.reshape(-1, 128), features.size)
 
 
@@ -202,9 +202,8 @@ def count_matches(a: LocalFeatures, b: LocalFeatures) -> int:
     _, inliers = cv2.estimateAffinePartial2D(
         a.points[ours], b.points[theirs], method=cv2.RANSAC, ransacReprojThreshold=_TOLERANCE
     )
-    if inliers is None:
-        return 0
-    ours, theirs = ours[inliers.ravel() == 1], theirs[inliers.ravel() == 1]
+    kept = np.zeros(0, int) if inliers is None else np.flatnonzero(inliers)
+    ours, theirs = ours[kept], theirs[kept]
     # Several features of one photo may be mapped to a single one of the other: a flat patch, no copy.
     matches = len(np.unique(b.points[theirs].round(), axis=0))
     if matches < LEAST_MATCHES or max(a.spread(ours), b.spread(theirs)) < LEAST_SPREAD:
