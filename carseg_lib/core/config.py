@@ -171,6 +171,9 @@ class EvalConfig(_Part):
     bootstrap_samples: int = _setting(
         1000, "draws behind the 95% intervals of averages, means and AP", ge=100, le=100_000
     )
+    robustness_photos: int = _setting(
+        200, "validation photos that `make certainty` corrupts and rotates; 0 = all", ge=0
+    )
 
 
 class RunConfig(_Part):

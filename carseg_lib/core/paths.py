@@ -112,6 +112,7 @@ class RunPaths(ABC):
     predictions = _InRun("predictions.csv")  # a row a photo
     detections = _InRun("detections.csv")  # all detections, including those of a car's less likely classes
     metrics = _InRun("metrics.json")  # every number of the run
+    certainty = _InRun("certainty.json")  # how certain those numbers are (notebook 06, by make certainty)
     figures = _InRun("figures")
     notebooks = _InRun("notebooks")  # folder of the executed notebooks
     page = _InRun("index.html")  # the report

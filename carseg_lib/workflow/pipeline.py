@@ -21,7 +21,7 @@ from carseg_lib.core.profiles import did_you_mean
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import provenance
 from carseg_lib.workflow.stage_run import StageRun
-from carseg_lib.workflow.stages import Project
+from carseg_lib.workflow.stages import CERTAINTY, Project
 from carseg_lib.workflow.stamps import read_stamp, stamp_path
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,30 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
             if not stage.function:
                 _update_provenance(run, project)
     return ran
+
+
+def make_certainty(run: Run, project: Project | None = None) -> bool:
+    """Run notebook 06 on a finished run, unless its results are up to date, and write the run's page again.
+
+    Returns:
+        Whether it ran.
+
+    Raises:
+        CarsegError: The run is not finished, is being made by another process, or the notebook met a user's mistake.
+        NotebookFailedError: A cell failed otherwise.
+    """
+    project = project or Project()
+    with run_lock(run):
+        if not run.metrics.is_file():
+            raise CarsegError(f"run {run.name!r} is not finished: make it first, by make reproduce RUN={run.name}.")
+        stage_run = StageRun(run, project, CERTAINTY)
+        reason = stage_run.reason()
+        if reason:
+            logger.info("%s (%s)", CERTAINTY.name, reason)
+            seconds = stage_run.run(reason)
+            logger.info("%s: done in %s", CERTAINTY.name, duration(seconds))
+            StageRun(run, project, project.stages[-1]).run("certainty was measured")
+        return bool(reason)
 
 
 def make_report(run: Run, project: Project | None = None) -> Path:

@@ -73,14 +73,24 @@ _RESULTS = ("metrics.json", "predictions.csv", "detections.csv", *_REPORTS)
 _DATA = ("data.source", "data.classes")
 _PREPARED = (*_DATA, "data.split_by", "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
+_EVALUATED = ("eval.tta", "eval.bootstrap_samples")
+_CERTAINTY = ("certainty.json", "corruptions.csv", "rotation.csv", "near_copies.csv", "label_issues.csv")
 _RECORDS = ("config.json", "provenance.json", "history.csv", "model_summary.csv")
-_REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, "figures/*")
+_REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, *_CERTAINTY, "figures/*")
 STAGES = (
     Stage("01_data_exploration", _DATA, (), _CATALOGUE, reads_data=True),
     Stage("02_preprocessing", _PREPARED, _CATALOGUE, (*_DATASET, "rejected_masks.csv"), reads_annotator=True),
     Stage("03_training", _TRAINED, _DATASET, _MODEL, reads_weights=True, check=_check_training),
-    Stage("04_evaluation", (*_TRAINED, "eval", "profile"), (*_DATASET, *_MODEL), _RESULTS),
+    Stage("04_evaluation", (*_TRAINED, *_EVALUATED, "profile"), (*_DATASET, *_MODEL), _RESULTS),
     Stage("report", (), _REPORTED, ("index.html",), function=_write_report, index=_write_index),
+)
+
+# Takes minutes and changes no number of the others: a command of its own runs it, not the study.
+CERTAINTY = Stage(
+    "06_certainty",
+    (*_TRAINED, "eval"),
+    (*_DATASET, "model/best.pt", "model/best.json", "predictions.csv", "metrics.json"),
+    _CERTAINTY,
 )
 
 

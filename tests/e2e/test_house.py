@@ -89,10 +89,12 @@ def test_a_notebook_is_thin(path):
     assert not any(module.startswith(("carseg_rendering", "carseg_lib.workflow")) for module in own)
 
 
-def test_there_is_a_notebook_for_each_of_the_four_questions():
+def test_there_is_a_notebook_for_each_question():
     assert [path.stem for path in NOTEBOOKS] == [
         "01_data_exploration",
         "02_preprocessing",
         "03_training",
         "04_evaluation",
+        "05_readings",
+        "06_certainty",
     ]

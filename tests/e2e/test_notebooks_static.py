@@ -13,9 +13,10 @@ import pytest
 
 from carseg_lib.core.paths import project_folder
 from carseg_lib.workflow.notebooks import declared_parameters
-from carseg_lib.workflow.stages import STAGES
+from carseg_lib.workflow.stages import CERTAINTY, STAGES
 
 FOLDER = project_folder() / "notebooks"
+READINGS = "05_readings"  # of an experiment, not of a run
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LIBRARIES = {"carseg_lib", "pandas", "numpy", "matplotlib", "IPython", "torch"}
 LINES = 60
@@ -36,7 +37,8 @@ def notebook(path) -> nbformat.NotebookNode:
 
 
 def test_there_is_a_notebook_for_each_step():
-    assert [path.stem for path in NOTEBOOKS] == [step.name for step in STAGES if not step.function]
+    steps = [step.name for step in STAGES if not step.function]
+    assert [path.stem for path in NOTEBOOKS] == [*steps, READINGS, CERTAINTY.name]
 
 
 def test_it_is_a_valid_notebook_of_our_kernel(path, notebook):
@@ -81,7 +83,7 @@ def test_its_parameters_cell_names_the_run_and_does_nothing(path, notebook):
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     (assignment,) = ast.parse(tagged[0].source).body
-    assert ast.literal_eval(assignment.value) == "quick"
+    assert ast.literal_eval(assignment.value) == ("readings" if path.stem == READINGS else "quick")
     assert notebook.cells.index(tagged[0]) == 1
 
 

@@ -51,6 +51,21 @@ FIGURES: dict[str, dict[str, str]] = {
         "slices_directions": "Accuracy by the direction from which the car is seen.",
         "slices_odds": "Effect of each measure, the others being equal, on the odds of a correct prediction.",
     },
+    "certainty": {
+        "certainty_calibration": "Accuracy against confidence, before and after temperature scaling.",
+        "certainty_selective": "Accuracy of the surest answers, by the share of photos that is answered.",
+        "certainty_conformal": "Coverage and mean size of conformal sets.",
+        "certainty_labels": "Labels that are doubted, most doubtful first.",
+    },
+    "robustness": {
+        "robustness_corruptions": "Accuracy by corruption and severity, and photos in which no car is found.",
+        "robustness_rotation": "Accuracy by rotation, and the effect of the black corners alone.",
+        "robustness_examples": "One photo under each corruption at each severity.",
+    },
+    "near_copies": {
+        "near_copies_planted": "Planted copies that are found, by features and by perceptual hashes.",
+        "near_copies_pairs": "Near copies that perceptual hashes miss.",
+    },
     "examples": {
         "correct_{split}": "Correct predictions, random sample of the {of}.",
         "misclassified_{split}": "Misclassified photos, most confident first, of the {of}.",

@@ -19,7 +19,7 @@ from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
 from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
-from carseg_lib.reporting.html import answers, findings, study_summary
+from carseg_lib.reporting.html import answers, certainty, findings, readings, study_summary
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
 NOTEBOOKS = {
@@ -27,6 +27,7 @@ NOTEBOOKS = {
     "02_preprocessing": "Preprocessing",
     "03_training": "Training",
     "04_evaluation": "Evaluation",
+    "06_certainty": "Certainty",
 }
 MAX_ROWS = 200  # of a long list that the page shows
 
@@ -47,11 +48,11 @@ class Section:
 
 
 def page_sections(run: RunFiles) -> list[Section]:
-    """The sections of a run's page, in order; one without content ("more figures") is left out."""
+    """The sections of a run's page, in order; one without content ("more figures", "certainty") is left out."""
     made = [
         Section(name, heading, link or heading, content(run)) for name, (heading, link, content) in _SECTIONS.items()
     ]
-    return [section for section in made if section.name != "more" or section.content["figures"]]
+    return [section for section in made if section.name not in _OPTIONAL or any(section.content.values())]
 
 
 def summary(run: RunFiles) -> dict[str, Any]:
@@ -272,17 +273,20 @@ def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
     return records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
 
 
+_OPTIONAL = ("certainty", "more", "readings")  # sections that are left out where they have nothing to show
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
     "claim_table": ("The paper's claims, one by one", "The claims", claim_table),
     "results": ("Results", "", results),
     "audit": ("Are the paper's numbers consistent?", "Consistency of the paper", audit),
+    "readings": ("Under which reading of the paper is its number reached?", "Readings of the paper", readings.section),
     "data": ("Data", "", data),
     "preprocessing": ("Preprocessing", "", preprocessing),
     "model": ("Model", "", model),
     "training": ("Training", "", training),
     "evaluation": ("Evaluation", "", evaluation),
     "error_analysis": ("Error analysis by attribute", "Error analysis", error_analysis),
+    "certainty": ("Certainty", "", certainty.section),
     "misclassifications": ("Misclassifications", "", misclassifications),
     "more": ("More figures", "", more),
     "deviations": ("Deviations from the paper", "", deviations),
