@@ -128,8 +128,8 @@ def test_several_trainings_have_intervals_over_photos_and_seeds():
     found = mean_results([FIRST, SECOND], **SAMPLES)
     assert found["accuracy"]["value"] == pytest.approx(2 / 3) and found["accuracy"]["n"] == 3
     assert found["mask_iou"]["value"] == pytest.approx(1.6 / 3)
-    # 400 photos, five trainings of 80, 85, 90, 95 and 100% that agree but for the share: by hand the variance of the
-    # mean is that of the seeds, 0.00625 / 5, less what the photos explain, and that of the photos' means.
+    # 400 photos, five trainings of 80, 85, 90, 95 and 100% that agree but for the share: the variance of the mean is
+    # that of the seeds, 0.00625 / 5, less what the photos explain, and that of the photos' means.
     right = np.array([np.arange(400) < 4 * share for share in (80, 85, 90, 95, 100)], dtype=float)
     tables = [pd.DataFrame({"body_type": "suv", "predicted": np.where(row == 1, "suv", "")}) for row in right]
     tables = [table.assign(mask_iou=np.nan) for table in tables]

@@ -40,7 +40,7 @@ def test_what_the_page_claims():
     tables = {name: pd.read_csv(DOCS / "results" / f"statistics-{name}.csv") for name in simulate.PARTS}
     large = tables["coverage"].query("n >= 148 and photos == 'independent'")
     assert large["covered"].between(0.93, 0.975).all() and (large["studies"] == 1000).all()
-    assert tables["average-precision"]["covered"].between(0.93, 0.98).all()
+    assert tables["average-precision"]["covered"].between(0.93, 0.99).all()  # the page: 93 to 98.5%
     decisions = tables["decisions"]
     wrong = decisions[decisions["decision"].str.startswith("equivalent") & (decisions["truth"] != "accuracy 0.912")]
     assert len(wrong) == 8 and (wrong["share"] <= 0.05).all()
