@@ -31,6 +31,7 @@ from scipy.optimize import minimize_scalar
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, mean_estimate, photo_weights, wilson_interval
+from carseg_lib.evaluation.clusters import share_estimate
 from carseg_lib.evaluation.paired import photo_difference
 from carseg_lib.evaluation.tables import probabilities
 
@@ -197,7 +198,7 @@ def measure(outcomes: np.ndarray, truth: np.ndarray, *, bootstrap_samples: int, 
         "classwise_ece": float(np.mean(of_types)),
         "brier": mean_estimate(((outcomes - is_true) ** 2).sum(axis=1) / 2, **sampling),
         "log_loss": _times(mean_estimate(losses, **sampling), most),
-        "accuracy": mean_estimate(hits.astype(float), **sampling),
+        "accuracy": share_estimate(hits),
         "confidence": mean_estimate(sure, **sampling),
         "gap": gap,
         "direction": UNDER if gap["low"] > 0 else OVER if gap["high"] < 0 else NEITHER,

@@ -46,6 +46,7 @@ from carseg_lib.evaluation.corruptions import (
     corrupt,
     rotate,
 )
+from carseg_lib.evaluation.paired import photo_difference
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
 SPLIT = "validation"
@@ -265,7 +266,7 @@ def summarize(
 
     def mean_of(names: list[Condition]) -> dict[str, Estimate]:
         each = np.mean([right[name] for name in names], axis=0)
-        return {"accuracy": mean_estimate(each, **sampling), "difference": _mean_difference(clean, each, **sampling)}
+        return {"accuracy": mean_estimate(each, **sampling), "difference": photo_difference(clean, each, **sampling)}
 
     of_kind = {name: [(name, severity) for severity in SEVERITIES] for name in CORRUPTIONS}
     return {
@@ -280,13 +281,6 @@ def summarize(
         },
         "corners": {str(angle): mean_of([(CORNERS_ONLY, angle)]) for angle in CORNERS},
     }
-
-
-def _mean_difference(before: np.ndarray, after: np.ndarray, **sampling: Any) -> Estimate:
-    """The mean of `after` less `before`, each (n,) in 0..1, with the interval of the bootstrap over photos."""
-    # An estimate lies between 0 and 1, a difference between -1 and 1.
-    halved = mean_estimate((1 + after - before) / 2, **sampling)
-    return {key: value if key == "n" else 2 * value - 1 for key, value in halved.items()}
 
 
 def _share(successes: np.ndarray) -> Estimate:

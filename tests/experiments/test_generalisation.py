@@ -13,10 +13,11 @@ import pytest
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits, linked_groups
+from carseg_lib.evaluation.paired import photo_difference
 from carseg_lib.experiments import trials
 from carseg_lib.experiments.generalisation.config import create_plan, planned_trials
 from carseg_lib.experiments.generalisation.plots import curve_figure, groups_figure
-from carseg_lib.experiments.generalisation.results import _unseen_row, grouped_difference, grouped_share
+from carseg_lib.experiments.generalisation.results import _unseen_row, grouped_share
 from carseg_lib.experiments.generalisation.run import GroupExperiment, run_generalisation, without_fold
 from carseg_lib.experiments.subsets import group_folds
 from tests.experiments.conftest import SMALL
@@ -63,12 +64,12 @@ def test_dependent_photos_widen_the_interval():
 
 def test_a_difference_is_paired_and_over_whole_groups():
     before, after = np.array([1.0, 1.0, 0.0, 0.0] * 100), np.array([1.0, 0.0, 0.0, 0.0] * 100)
-    same_in_each = grouped_difference(before, after, [str(k // 4) for k in range(400)], **SAMPLING)
+    same_in_each = photo_difference(before, after, groups=[str(k // 4) for k in range(400)], **SAMPLING)
     assert same_in_each["value"] == pytest.approx(-0.25) and same_in_each["n"] == 400
     assert -0.3 < same_in_each["low"] < -0.25 < same_in_each["high"] < -0.2  # each group lost one photo of four
     bad_groups = np.where(np.arange(400) % 100 < 20, 0.0, before)  # 8 of 40 groups are lost
-    loss = grouped_difference(before, bad_groups, [str(k // 10) for k in range(400)], **SAMPLING)
-    apart = grouped_difference(before, bad_groups, [""] * 400, **SAMPLING)
+    loss = photo_difference(before, bad_groups, groups=[str(k // 10) for k in range(400)], **SAMPLING)
+    apart = photo_difference(before, bad_groups, groups=[""] * 400, **SAMPLING)
     assert loss["value"] == apart["value"] == pytest.approx(-0.1)
     assert loss["high"] - loss["low"] > 1.7 * (apart["high"] - apart["low"])
 

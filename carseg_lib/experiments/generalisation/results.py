@@ -15,7 +15,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.splits import linked_groups
 from carseg_lib.evaluation.bootstrap import Estimate, mean_estimate
 from carseg_lib.evaluation.clusters import share_estimate
-from carseg_lib.evaluation.paired import per_photo
+from carseg_lib.evaluation.paired import per_photo, photo_difference
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.experiments.generalisation.config import READERS, USUAL, GeneralisationPlan
 from carseg_lib.experiments.results import share_text, write_results
@@ -36,23 +36,6 @@ def grouped_share(values: np.ndarray, groups: Sequence[str], *, bootstrap_sample
     if np.isin(values, (0, 1)).all():
         return share_estimate(values == 1, groups)
     return mean_estimate(values, bootstrap_samples=bootstrap_samples, seed=seed, groups=groups)
-
-
-def grouped_difference(
-    before: np.ndarray, after: np.ndarray, groups: Sequence[str], *, bootstrap_samples: int, seed: int
-) -> Estimate:
-    """The mean of `after` less `before`, photo by photo, -1..1; whole groups are resampled.
-
-    Args:
-        before: float array (n,), each 0..1.
-        after: float array (n,), the same photos in the same order.
-        groups: of the photos, see `evaluation.bootstrap.group_numbers`.
-        bootstrap_samples: draws.
-        seed: the same seed gives the same interval.
-    """
-    halved = (1 + after - before) / 2  # an estimate lies between 0 and 1
-    found = mean_estimate(halved, bootstrap_samples=bootstrap_samples, seed=seed, groups=groups)
-    return {key: value if key == "n" else 2 * value - 1 for key, value in found.items()}
 
 
 def write_generalisation_results(
@@ -103,7 +86,7 @@ def write_generalisation_results(
                 "share": first[group].metadata["share"],
                 "trainings": rows[group]["trainings"],
                 "accuracy": grouped_share(correct[group], units, **sampling),
-                "gain": before and grouped_difference(correct[before], correct[group], units, **sampling),
+                "gain": before and photo_difference(correct[before], correct[group], groups=units, **sampling),
             }
         )
     folds = {group: trial.metadata["without_fold"] for group, trial in first.items()}
@@ -155,7 +138,7 @@ def _unseen_row(
         return grouped_share(values, groups, **sampling)
 
     def less(other: np.ndarray) -> Estimate:
-        return grouped_difference(other, unseen, groups, **sampling)
+        return photo_difference(other, unseen, groups=groups, **sampling)
 
     return {
         "body_type": body_type,
