@@ -16,7 +16,7 @@ a mean, and one number in eight leaves its tolerance more often than a given one
 which at most one in twenty simulated healthy reruns fails.
 
 docs/reproducibility.md says how often a healthy rerun fails by this rule and which drop is caught;
-scripts/simulate_reruns.py measures both.
+docs/results/simulate_reruns.py measures both.
 """
 
 from __future__ import annotations

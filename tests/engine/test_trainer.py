@@ -70,7 +70,7 @@ def test_mirror_images_are_used_once_training_is_over(trained_run, monkeypatch):
         built.append(build_model(*args, **kwargs))
         return built[-1]
 
-    monkeypatch.setattr(trainer, "build_model", build)
+    monkeypatch.setattr(trainer, "build_network", build)
     monkeypatch.setattr(trainer, "train_one_epoch", None)
     history = pd.read_csv(trained_run.history)
     mirrored = trained_run.updated(eval={"tta": "hflip"})

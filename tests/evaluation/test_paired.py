@@ -79,8 +79,8 @@ def test_the_difference_of_one_model_is_over_photos_alone():
 
 def test_pairing_narrows_an_interval():
     rng = np.random.default_rng(0)
-    before = rng.random((3, 400)) < 0.6
-    after = before | (rng.random((3, 400)) < 0.1)
+    before = rng.random((6, 400)) < 0.6  # six trainings: the spread between them is estimated, not assumed
+    after = before | (rng.random((6, 400)) < 0.1)
     paired = paired_difference(before.astype(float), after.astype(float))
     mixed = paired_difference(before.astype(float), rng.permutation(after.T).T.astype(float))
     assert paired["high"] - paired["low"] < 0.6 * (mixed["high"] - mixed["low"])

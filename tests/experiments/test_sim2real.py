@@ -27,6 +27,7 @@ from carseg_lib.experiments.sim2real.report import sentences, write_sim2real_rep
 from carseg_lib.experiments.sim2real.run import run_sim2real
 from carseg_lib.experiments.subsets import eval_images
 from carseg_lib.experiments.trials import Trial, read_trial
+from carseg_lib.models.networks import build_network
 from carseg_lib.models.weights import hash_tensors
 from tests.experiments.conftest import NUMBERS, SMALL, plan_of
 from tests.helpers.drawn_cars import make_car_photos
@@ -153,7 +154,7 @@ def test_a_start_that_does_not_fit_whole_is_refused_before_training(
     drop, message, places, reports, tmp_path, monkeypatch
 ):
     plan = plan_of(places)
-    state = trials.build_model(plan.run_on("").config.model, 5, True).state_dict()
+    state = build_network(plan.run_on("").config.model, 5, True).state_dict()
     path = tmp_path / "start.pt"
     torch.save({name: tensor for name, tensor in state.items() if not name.startswith(drop)}, path)
     monkeypatch.setattr(trials, "_run_trial", None)
@@ -203,7 +204,7 @@ def test_the_network_measured_is_the_last_epochs(made):
     folder = made.folder / "curve-8-imagenet-seed0"
     with use_runs_root(made.folder):
         opened = Run.open(folder.name)
-        model = trials.build_model(opened.config.model, 5, True)
+        model = build_network(opened.config.model, 5, True)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
         photos = eval_images(splits_of(Path(made.real)), 0, 0)
         predictions, _ = trials.predict_validation(model.eval(), photos, opened.config)

@@ -230,7 +230,7 @@ def known_machine(monkeypatch):
     version = {"version": "1", "commit": None, "modified": None}
     monkeypatch.setattr(provenance, "code_version", lambda root: version)
     monkeypatch.setattr(provenance, "_version", lambda package: "1")
-    monkeypatch.setattr(provenance, "hardware", dict)
+    monkeypatch.setattr(provenance, "hardware", lambda: {"cores": 2})
 
 
 @pytest.mark.usefixtures("known_machine")

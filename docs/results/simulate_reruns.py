@@ -1,6 +1,6 @@
 """How often a healthy rerun fails `make check-reference`, and how often a drop is caught: a simulation.
 
-    .venv/bin/python scripts/simulate_reruns.py 1000        # studies; prints the table of docs/reproducibility.md
+    .venv/bin/python docs/results/simulate_reruns.py 1000        # studies; prints the table of docs/reproducibility.md
 
 A study is a reference of some seeds and reruns of it, all evaluated on the same two splits of photos, as the rendered
 cars have them. Each photo has a probability of its own to get a wrong type, Beta(a, b); its mean is the error rate,
