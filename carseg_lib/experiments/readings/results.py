@@ -18,6 +18,7 @@ from carseg_lib.core import files
 from carseg_lib.core.formatting import markdown_table, percent
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.evaluation.bootstrap import Estimate, wilson_interval
+from carseg_lib.evaluation.claim_table.comparison import independent_photos
 from carseg_lib.evaluation.equivalence import MARGIN, equivalence
 from carseg_lib.experiments.readings.config import Reading, ReadingsPlan
 from carseg_lib.experiments.readings.records import HISTORY, record_of
@@ -177,12 +178,9 @@ def seeds_estimate(rates: Sequence[float], photos: int) -> Estimate:
 
 def verdict_of(estimate: Estimate, claimed: float) -> str:
     """Whether an accuracy is equivalent to a claimed one, by as many photos as its interval is worth."""
-    p = estimate["value"]
-    half = (estimate["high"] - estimate["low"]) / 2
-    photos = int(estimate["n"])
-    if 0 < p < 1 and half > 0:  # Wilson's half width is about 1.96 √(p(1-p)/n)
-        photos = max(1, min(photos, round(p * (1 - p) * (1.959964 / half) ** 2)))
-    return equivalence(round(p * photos), photos, claimed).verdict
+    share, low, high, n = (estimate[key] for key in ("value", "low", "high", "n"))
+    photos = independent_photos(share, low, high, int(n))
+    return equivalence(round(share * photos), photos, claimed).verdict
 
 
 def specifications(results: Mapping[str, Any]) -> pd.DataFrame:
