@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core.formatting import percent
-from carseg_lib.experiments.readings.results import REPORTED, answer, specifications
+from carseg_lib.experiments.readings.results import REPORTED, answer, shared_options, short_titles, specifications
 from carseg_lib.reporting.plots.style import (
     GRID,
     INK,
@@ -100,10 +100,10 @@ def specification_curve(results: Mapping[str, Any]) -> AccessibleFigure:
     seeds = sorted({one["seeds"] for one in results["readings"]})
     trainings = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     note = (
-        f"{results['training_photos']:,} training photos, {results['epochs']} epochs, {trainings} training(s) a "
-        f"reading, n = {results['photos']:,} validation photos. Bars: 95% intervals. Band: the paper's number ± "
-        f"{100 * margin:.0f} points. Filled: equivalent to it (two one-sided tests) or above."
-    )
+        f"{results['training_photos']:,} training photos, {results['epochs']} epochs, trainings a reading: "
+        f"{trainings}, n = {results['photos']:,} validation photos. Bars: 95% intervals. Band: the paper's number ± "
+        f"{100 * margin:.0f} points. Filled: equivalent to it (two one-sided tests) or above. {shared_options(results)}"
+    ).rstrip()
     return add_title(figure, title, note, alt=" ".join([title + ".", *answer(results)]))
 
 
@@ -130,8 +130,9 @@ def training_beside_validation(results: Mapping[str, Any]) -> AccessibleFigure:
         return empty_figure(title, "No reading has been trained yet.")
     figure = new_figure(10.4, 0.8 + 0.3 * (len(readings) + 1))
     axes = figure.subplots()
+    titles = short_titles(results)
     values = [
-        (one["title"], one["training_running"], one["training_clean"], one["mean"]["value"]) for one in readings
+        (titles[one["name"]], one["training_running"], one["training_clean"], one["mean"]["value"]) for one in readings
     ] + [("the paper", results["claimed_training"], None, results["claimed"])]
     markers = (
         ("running training accuracy, augmented photos", "o", "white", SPLIT_COLOURS["train"]),

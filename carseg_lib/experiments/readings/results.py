@@ -251,6 +251,28 @@ def choice_effects(points: pd.DataFrame, choices: Iterable[str]) -> pd.DataFrame
     return table.sort_values(["explained", "choice", "mean"], ascending=[False, True, False], ignore_index=True)
 
 
+def short_titles(results: Mapping[str, Any]) -> dict[str, str]:
+    """The readings by name, each by its options in the choices in which the trained readings differ."""
+    readings = results["readings"]
+    differ = [name for name in results["choices"] if len({one["choices"][name] for one in readings}) > 1]
+    return {
+        one["name"]: "; ".join(results["choices"][name]["options"][one["choices"][name]] for name in differ)
+        or one["title"]
+        for one in readings
+    }
+
+
+def shared_options(results: Mapping[str, Any]) -> str:
+    """The options that all trained readings have, as a remark; "" if they share none, or there is one reading."""
+    readings = results["readings"]
+    shared = [
+        choice["options"][readings[0]["choices"][name]]
+        for name, choice in results["choices"].items()
+        if len({one["choices"][name] for one in readings}) == 1
+    ]
+    return f"All of them: {'; '.join(shared)}." if shared and len(readings) > 1 else ""
+
+
 def epochs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """A row an epoch of each training: reading, seed, epoch and the columns of `HISTORY`."""
     parts = [
@@ -269,13 +291,13 @@ def answer(results: Mapping[str, Any]) -> list[str]:
     reached = points[points.verdict.isin(["equivalent", "above"])]
     named = reached.reading.nunique()
     best, worst = points.iloc[-1], points.iloc[0]
-    titles = {one["name"]: one["title"] for one in readings}
+    titles = short_titles(results)
     first = (
         f"The paper's text fits {results['defensible']:,} experiments that differ in what it leaves open; of the "
         f"{len(readings)} trained here ({results['epochs']} epochs, n = {results['photos']:,} validation photos of "
         f"“{results['data']}”), {named if named else 'none'} "
-        f"{'reaches' if named in (0, 1) else 'reach'} {percent(claimed)}."
-    )
+        f"{'reaches' if named in (0, 1) else 'reach'} {percent(claimed)}. {shared_options(results)}"
+    ).rstrip()
     second = (
         f"Accuracy runs from {percent(worst.value)} ({titles[worst.reading]}; {REPORTED[worst.reported]}) to "
         f"{percent(best.value)} ({titles[best.reading]}; {REPORTED[best.reported]})."
