@@ -150,7 +150,8 @@ def training_beside_validation(results: Mapping[str, Any]) -> AccessibleFigure:
         axes.plot([], [], marker, color=edge, markerfacecolor=fill, label=label)[0]
         for label, marker, fill, edge in markers
     ]
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.12), ncols=3)
+    figure.legend(handles=handles, loc="outside lower left", ncols=3)
+    axes.set_ylim(-0.6, len(values) - 0.4)
     axes.set_yticks(range(len(values)), [label for label, *_ in values], size=8)
     axes.set_xlabel("accuracy, mean over the epochs, %")
     axes.grid(True, axis="x")
