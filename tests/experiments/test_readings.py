@@ -122,7 +122,8 @@ def test_the_sample_is_trained_in_its_order_seed_by_seed(listed, synthetic_cars)
     assert [trial.name for trial in plan.trials()] == [
         "classifier-all-seed0", "classifier-new_layers-seed0", "classifier-all-seed1", "classifier-new_layers-seed1",
     ]  # fmt: skip
-    assert plan.readings[0].title == "a classifier; all"
+    assert plan.readings[0].title == "a classifier; all" and plan.folder.name == f"readings-{synthetic_cars.name}"
+    assert create_plan(device="cpu").folder.name == "readings"  # the built-in data set
     some = create_plan(str(synthetic_cars), device="cpu", settings={"trained": "new_layers", "seeds": "1"})
     assert [trial.name for trial in some.trials()] == ["classifier-new_layers-seed0"]
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from carseg_lib.core.data_spec import BUILTIN
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_lib.core.profiles import did_you_mean, resolve_name
@@ -252,7 +253,8 @@ def create_plan(
             f"SET: the sample of {path.name} has no reading with {wanted} that this machine can train"
             + (f"; {len(left)} need a GPU." if left else ".")
         )
-    folder = "readings" if data in ("", "rendered") else f"readings-{Path(data.rstrip('/')).stem}"
+    of_data = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(data).stem).strip("-")[:40]
+    folder = "readings" if data in ("", BUILTIN) else f"readings-{of_data}"
     plan = ReadingsPlan(
         folder=experiment_folder(run, folder),
         profile=listed.profile,

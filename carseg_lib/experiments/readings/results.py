@@ -92,8 +92,7 @@ def readings_results(
         choices: of the file: question, quotes, options {name: title};
         readings: name, title, choices, seeds, n, an Estimate each of `REPORTED`, verdicts {reported: word},
             training_running, training_clean (means over epochs and seeds; 0..1), above_training (share of the epochs in
-            which validation is above the running training accuracy), diverged (trainings that ended always predicting
-            one class, or nothing);
+            which validation is above the running training accuracy), by_seed and seconds;
         records: as given.
     """
     claimed = claimed_number("average validation accuracy")
