@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -274,7 +274,7 @@ def create_plan(
         config = plan.run(
             "data", data, {"architecture": "mask_rcnn"}
         ).config  # what SET says is checked before readings
-        plan = ReadingsPlan(**vars(plan) | {"epochs": config.train.epochs})
+        plan = replace(plan, epochs=config.train.epochs)
     for reading in plan.readings:
         plan.run_of(reading, 0)
     return plan
