@@ -3,7 +3,7 @@
 Every loss is a mean over the whole batch, whichever process has its photos: several processes learn what one would.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,11 +39,24 @@ class LossMeter:
     photos: float = 0.0
     classified: float = 0.0
 
-    def add_losses(self, losses: dict[str, Tensor], counts: dict[str, int]) -> None:
-        """Adds a batch: its mean losses, each times what it is a mean over."""
-        values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()  # one wait for a GPU
-        for name, loss in zip(losses, values, strict=True):
+    def add_losses(
+        self, losses: dict[str, Tensor], counts: dict[str, int], correct: Sequence[Tensor | float] = ()
+    ) -> None:
+        """Adds a batch: its mean losses, each times what it is a mean over.
+
+        Args:
+            losses: by term.
+            counts: by what the terms are means over.
+            correct: in training, photos (or regions) that are classified correctly, and those that are classified.
+        """
+        numbers = [torch.as_tensor(value).detach().float() for value in (*losses.values(), *correct)]
+        device = next(iter(losses.values())).device
+        values = torch.stack([number.to(device) for number in numbers]).tolist()  # one wait for a GPU
+        for name, loss in zip(losses, values[: len(losses)], strict=True):
             self.losses[name] += loss * counts[LOSS_TERMS[name]]
+        if correct:
+            self.correct += values[-2]
+            self.classified += values[-1]
         for name, count in counts.items():
             self.counts[name] += count
 
@@ -134,10 +147,7 @@ def train_one_epoch(
         optimizer.step()
         optimizer.zero_grad()
         average.update()
-        sums.add_losses(losses, counts)
-        correct, classified = network.class_counts()
-        sums.correct += float(correct)
-        sums.classified += float(classified)
+        sums.add_losses(losses, counts, network.class_counts())
         sums.photos += len(images)
         progress(i + 1, len(batches))
     return sums.over_processes(fabric)

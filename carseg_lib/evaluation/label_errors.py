@@ -19,11 +19,10 @@ is higher; and flips to a type drawn at random are easier than confusions of lik
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
-import timm
 import torch
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
@@ -37,12 +36,10 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.loading import DistributedBatchSampler, make_loader
+from carseg_lib.engine.features import feature_network
 from carseg_lib.evaluation.calibration import true_types
 from carseg_lib.evaluation.tables import probabilities
-from carseg_lib.models.backbones import resolve_backbone
-from carseg_lib.models.weights import imagenet_state
 
-BACKBONE = "efficientnet_lite0"  # whose ImageNet weights are a package: nothing is downloaded
 RULE = "prune_by_class"  # of cleanlab's `filter_by`
 FOLDS = 5
 SHARE, FLIP_SEEDS = 0.02, 10  # of the proof: labels flipped, and repetitions
@@ -219,10 +216,7 @@ def photo_features(catalogue: Catalogue, split: str, inputs: InputConfig) -> tup
         The photos (columns photo_id, split, body_type), and float32 array (photos, 1280).
     """
     photos = CarDataset(catalogue, split, inputs, 0)
-    network = cast(Any, timm.create_model(resolve_backbone(BACKBONE).name, pretrained=False))
-    network.load_state_dict(imagenet_state(BACKBONE)[0])
-    network.reset_classifier(0)
-    network = network.eval().to(memory_format=torch.channels_last)
+    network = feature_network()
     batches = make_loader(photos, DistributedBatchSampler(photos.in_order(), 32), inputs.num_workers)
     features = [network(images.contiguous(memory_format=torch.channels_last)) for images, _ in batches]
     return photos.photos[["photo_id", "split", "body_type"]], torch.cat(features).float().numpy()

@@ -8,7 +8,8 @@ that confuses two types.
 Intervals at 95%: Wilson's for an accuracy and a share; Agresti and Min's for the paired difference of one condition to
 the clean photos; the bootstrap over photos for a mean over several conditions of the same photos, and for its
 difference. p: McNemar's exact test of a condition against the clean photos (McNemar 1947), and Holm's adjustment over
-all conditions of a table (Holm 1979).
+all conditions of a table (Holm 1979). Where photos form groups, such as photos of one car model, intervals are widened
+by the design effect or resample whole groups, and p is that of the widened difference.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.transforms import Normalize, Resize
 from carseg_lib.engine.inference import detect, load_trained
-from carseg_lib.evaluation.bootstrap import LEVEL, Estimate, mean_estimate, wilson_interval
+from carseg_lib.evaluation.bootstrap import Estimate, Groups, Z, mean_estimate
+from carseg_lib.evaluation.clusters import design_effect, share_estimate
 from carseg_lib.evaluation.corruptions import (
     CORRUPTION_COLUMNS,
     CORRUPTIONS,
@@ -103,6 +105,7 @@ def measure_robustness(config: RunConfig, paths: RunPaths) -> Robustness:
     images = [Resize(config.inputs.size).resize_image(photos.load(i)[0]) for i in range(len(photos))]
     predicted = predict_conditions(model, photos, images, conditions(config.seed), config)
     truth = photos.photos.body_type.to_numpy()
+    groups = photos.photos["group"].tolist() if photos.photos["group"].any() else None
     corruptions = compare_conditions(
         predicted,
         {
@@ -111,12 +114,14 @@ def measure_robustness(config: RunConfig, paths: RunPaths) -> Robustness:
             for severity in SEVERITIES
         },
         truth,
+        groups,
     )
     rotation = compare_conditions(
         predicted,
         {(TURNED, angle): {"photo": TURNED, "angle": angle} for angle in ANGLES}
         | {(CORNERS_ONLY, angle): {"photo": CORNERS_ONLY, "angle": angle} for angle in CORNERS},
         truth,
+        groups,
     )
     first = photos.photos.photo_id[0]
     examples = {("clean", 0): images[0]} | {
@@ -124,7 +129,8 @@ def measure_robustness(config: RunConfig, paths: RunPaths) -> Robustness:
         for name in CORRUPTIONS
         for severity in SEVERITIES
     }
-    summary = summarize(predicted, truth, bootstrap_samples=config.eval.bootstrap_samples, seed=config.seed)
+    sampling: dict[str, Any] = {"bootstrap_samples": config.eval.bootstrap_samples, "seed": config.seed}
+    summary = summarize(predicted, truth, groups, **sampling)
     return Robustness(
         corruptions[list(CORRUPTION_COLUMNS)], rotation[list(ROTATION_COLUMNS)], summary | {"split": SPLIT}, examples
     )
@@ -184,7 +190,10 @@ def predict_conditions(
 
 
 def compare_conditions(
-    predicted: Mapping[Condition, np.ndarray], rows: Mapping[Condition, Mapping[str, Any]], truth: np.ndarray
+    predicted: Mapping[Condition, np.ndarray],
+    rows: Mapping[Condition, Mapping[str, Any]],
+    truth: np.ndarray,
+    groups: Groups | None = None,
 ) -> pd.DataFrame:
     """A table with a row per condition: accuracy, paired difference to the clean photos, photos without a car found.
 
@@ -192,6 +201,7 @@ def compare_conditions(
         predicted: body types (n,) by condition, "" for no car; ("clean", 0) is among them.
         rows: the conditions of the table, in order, with what each row says of its own.
         truth: the labelled body types (n,).
+        groups: of the photos, see `bootstrap.group_numbers`.
 
     Returns:
         The columns of `rows`, then n; accuracy, difference and no_car_found with _low and _high; p_value, p_holm.
@@ -201,21 +211,21 @@ def compare_conditions(
     for condition, head in rows.items():
         correct = (predicted[condition] == truth).astype(float)
         numbers = {
-            "accuracy": _share(correct),
-            "difference": matched_difference(clean, correct),
-            "no_car_found": _share(predicted[condition] == ""),
+            "accuracy": share_estimate(correct == 1, groups),
+            "difference": matched_difference(clean, correct, groups),
+            "no_car_found": share_estimate(predicted[condition] == "", groups),
         }
         flat = {
             f"{name}{end}": estimate[key]
             for name, estimate in numbers.items()
             for end, key in (("", "value"), ("_low", "low"), ("_high", "high"))
         }
-        table.append({**head, "n": len(truth), **flat, "p_value": mcnemar_p(clean, correct)})
+        table.append({**head, "n": len(truth), **flat, "p_value": change_p(clean, correct, groups)})
     frame = pd.DataFrame(table)
     return frame.assign(p_holm=multipletests(frame["p_value"], method="holm")[1])
 
 
-def matched_difference(before: np.ndarray, after: np.ndarray) -> Estimate:
+def matched_difference(before: np.ndarray, after: np.ndarray, groups: Groups | None = None) -> Estimate:
     """The difference of two accuracies on the same photos, with Agresti and Min's interval.
 
     Half a photo is added to each of the four cells (right or wrong before, right or wrong after), and Wald's interval
@@ -225,33 +235,53 @@ def matched_difference(before: np.ndarray, after: np.ndarray) -> Estimate:
     Args:
         before: (n,) 1 right, 0 wrong, n at least 1.
         after: (n,) the same photos in the same order.
+        groups: of the photos, see `bootstrap.group_numbers`; the variance is multiplied by their design effect.
 
     Returns:
         `after` less `before`, -1..1; the interval contains the value.
     """
-    n = len(before)
-    lost, won = ((before == 1) & (after == 0)).sum() + 0.5, ((before == 0) & (after == 1)).sum() + 0.5
-    centre = (won - lost) / (n + 2)
-    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * math.sqrt(lost + won - (won - lost) ** 2 / (n + 2)) / (n + 2)
+    centre, error = _centre_and_error(before, after, groups)
+    half = Z * error
     value = float(np.mean(after) - np.mean(before))
     low, high = max(-1.0, min(value, centre - half)), min(1.0, max(value, centre + half))
-    return {"value": value, "low": float(low), "high": float(high), "n": n}
+    return {"value": value, "low": float(low), "high": float(high), "n": len(before)}
 
 
-def mcnemar_p(before: np.ndarray, after: np.ndarray) -> float:
-    """McNemar's exact two-sided p of two sets of answers (1 right, 0 wrong) to the same photos; 1 if none differs."""
+def _centre_and_error(before: np.ndarray, after: np.ndarray, groups: Groups | None) -> tuple[float, float]:
+    n = len(before)
+    lost, won = ((before == 1) & (after == 0)).sum() + 0.5, ((before == 0) & (after == 1)).sum() + 0.5
+    centre = float(won - lost) / (n + 2)
+    change = after - before
+    widened = design_effect(change - change.mean(), groups)
+    return centre, math.sqrt(widened * (lost + won - (won - lost) ** 2 / (n + 2))) / (n + 2)
+
+
+def change_p(before: np.ndarray, after: np.ndarray, groups: Groups | None = None) -> float:
+    """The two-sided p of two sets of answers (1 right, 0 wrong) to the same photos.
+
+    Without groups McNemar's exact p, 1 if no answer differs; with groups the normal p of `matched_difference`.
+    """
+    if groups is not None:
+        centre, error = _centre_and_error(before, after, groups)
+        return 2 * NormalDist().cdf(-abs(centre) / error)
     lost, won = int(((before == 1) & (after == 0)).sum()), int(((before == 0) & (after == 1)).sum())
     return float(binomtest(lost, lost + won).pvalue) if lost + won else 1.0
 
 
 def summarize(
-    predicted: Mapping[Condition, np.ndarray], truth: np.ndarray, *, bootstrap_samples: int, seed: int
+    predicted: Mapping[Condition, np.ndarray],
+    truth: np.ndarray,
+    groups: Groups | None = None,
+    *,
+    bootstrap_samples: int,
+    seed: int,
 ) -> dict[str, Any]:
     """Means over conditions of the same photos, each an estimate.
 
     Args:
         predicted: as for `compare_conditions`, of all `conditions`.
         truth: the labelled body types (n,).
+        groups: of the photos, see `bootstrap.group_numbers`.
         bootstrap_samples: draws.
         seed: the same seed gives the same intervals.
 
@@ -260,7 +290,7 @@ def summarize(
         and its difference to clean; by corruption: the mean over severities, its difference, and the accuracy at the
         highest severity; rotation: by absolute angle, both directions together.
     """
-    sampling: dict[str, Any] = {"bootstrap_samples": bootstrap_samples, "seed": seed}
+    sampling: dict[str, Any] = {"bootstrap_samples": bootstrap_samples, "seed": seed, "groups": groups}
     right = {condition: (types == truth).astype(float) for condition, types in predicted.items()}
     clean = right["clean", 0]
 
@@ -271,20 +301,16 @@ def summarize(
     of_kind = {name: [(name, severity) for severity in SEVERITIES] for name in CORRUPTIONS}
     return {
         "photos": len(truth),
-        "clean": _share(clean),
-        "clean_no_car_found": _share(predicted["clean", 0] == ""),
+        "clean": share_estimate(clean == 1, groups),
+        "clean_no_car_found": share_estimate(predicted["clean", 0] == "", groups),
         "mean_corruption": mean_of([condition for part in of_kind.values() for condition in part]),
-        "corruptions": {name: mean_of(part) | {"strongest": _share(right[part[-1]])} for name, part in of_kind.items()},
+        "corruptions": {
+            name: mean_of(part) | {"strongest": share_estimate(right[part[-1]] == 1, groups)}
+            for name, part in of_kind.items()
+        },
         "rotation": {
             str(size): mean_of([(TURNED, angle) for angle in ANGLES if abs(angle) == size])
             for size in sorted({abs(angle) for angle in ANGLES})
         },
         "corners": {str(angle): mean_of([(CORNERS_ONLY, angle)]) for angle in CORNERS},
     }
-
-
-def _share(successes: np.ndarray) -> Estimate:
-    """A share of photos with Wilson's interval."""
-    value, n = float(np.mean(successes)), len(successes)
-    low, high = wilson_interval(value, n)
-    return {"value": value, "low": low, "high": high, "n": n}

@@ -13,10 +13,10 @@ from carseg_lib.evaluation.robustness import (
     CORNERS,
     CORNERS_ONLY,
     TURNED,
+    change_p,
     compare_conditions,
     conditions,
     matched_difference,
-    mcnemar_p,
     summarize,
 )
 
@@ -46,8 +46,8 @@ def test_a_condition_beside_the_clean_photos():
 
 def test_mcnemars_p_of_few_changes():
     before, after = np.array([1, 1, 1, 1, 0, 0.0]), np.array([0, 0, 0, 1, 1, 0.0])
-    assert mcnemar_p(before, after) == pytest.approx(10 / 16)  # 3 lost, 1 won: 2 · (1 + 4) / 16
-    assert mcnemar_p(before, before) == 1
+    assert change_p(before, after) == pytest.approx(10 / 16)  # 3 lost, 1 won: 2 · (1 + 4) / 16
+    assert change_p(before, before) == 1
 
 
 def test_agresti_and_mins_interval():
@@ -60,6 +60,22 @@ def test_agresti_and_mins_interval():
     assert (found["low"], found["high"]) == pytest.approx((-15 / 102 - half, -15 / 102 + half))
     unchanged = matched_difference(np.ones(200), np.ones(200))
     assert unchanged["high"] == -unchanged["low"] == pytest.approx(1.959964 / 202)  # one changed photo in 202
+
+
+def test_photos_of_a_group_tell_less_than_independent_ones():
+    before = np.ones(40)
+    after = np.repeat([1.0, 0.0], [30, 10])  # all ten that are lost are of one group
+    groups = np.repeat(np.arange(4), 10)
+    alone, grouped = matched_difference(before, after), matched_difference(before, after, groups)
+    # between groups (0, 0, 0, -1): variance 4/3 · 10² · 3/4 of 40 · 3/16 is 13.3 times that of photos; t(3) for z
+    effect = (4 / 3 * 75 / 7.5) * (3.182446 / 1.959964) ** 2
+    centre = -10 / 42
+    assert alone["low"] == pytest.approx(centre - 1.959964 * (11 - 100 / 42) ** 0.5 / 42)
+    assert grouped["low"] == pytest.approx(max(-1, centre - 1.959964 * (effect * (11 - 100 / 42)) ** 0.5 / 42))
+    assert grouped["value"] == alone["value"] == -0.25
+    assert change_p(before, after) == pytest.approx(2 * 0.5**10) and change_p(before, after, groups) > 0.3
+    table = compare_conditions({("clean", 0): TRUTH, ("fog", 1): answers(6)}, {("fog", 1): {}}, TRUTH, ["a"] * 10)
+    assert table["accuracy_low"][0] < 0.1 and table["accuracy"][0] == 0.6  # ten photos of one group
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
