@@ -18,6 +18,7 @@ SHELL := /bin/bash
 ## WEIGHTS=imagenet  initial weights: coco, imagenet, segmenter, none, or a file; default: the profile's
 ## NPROC=1           training processes
 ## SET="epochs=3 lr=0.001"   settings that differ from the profile; `make show-config` lists them
+## NEGATIVES=folder  photos without a car, to measure false alarms on
 ## IMAGES=path       for predict: a photo, or a folder of photos
 ## NUM_IMAGES=8434   for render-dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
 ## REALISM=full      for render-dataset: plain, light, places or full, each with more realism
@@ -29,8 +30,8 @@ SHELL := /bin/bash
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
-VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET IMAGES NUM_IMAGES REALISM OUT REAL SYNTHETIC JOBS \
-	TABLE N HEADLINE PYTHON
+VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
+	REAL SYNTHETIC JOBS TABLE N HEADLINE PYTHON
 COMMANDS := report check-reference update-reference show-config lab inspect export predict eval-annotator \
 	train-segmenter audit readings certainty ablation generalisation sim2real benchmark
 TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-dataset setup-rendering \
@@ -54,8 +55,7 @@ export MALLOC_TRIM_THRESHOLD_ ?= 4000000000
 # Containers often forbid Python to keep compiled modules: each of a run's six processes would compile torch again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# The environment: .venv, or the conda environment of environment.yml while it is active.
-ifeq ($(CONDA_DEFAULT_ENV),carseg)
+ifeq ($(CONDA_DEFAULT_ENV),carseg)  # the conda environment of environment.yml, while it is active; else .venv
 READY := .venv/.conda-ready
 else
 BIN := .venv/bin/

@@ -168,6 +168,15 @@ class EvalConfig(_Part):
     tta: Literal["none", "hflip"] = _setting(
         "none", "test-time augmentation: none, or hflip (a photo and its mirror image, averaged)"
     )
+    negatives: str = _setting(
+        "", "absolute path of a folder of photos without a car, to measure false alarms on; empty = none"
+    )
+    keep_cars: float = _setting(
+        0.99, "share of the validation cars that the threshold of car or no car keeps", gt=0, lt=1
+    )
+    likeness: Literal["imagenet", "none"] = _setting(
+        "imagenet", "second look at a detection: imagenet, by a classifier that no fine-tuning has touched, or none"
+    )
     bootstrap_samples: int = _setting(
         1000, "draws behind the 95% intervals of averages, means and AP", ge=100, le=100_000
     )
@@ -186,6 +195,7 @@ class RunConfig(_Part):
     num_processes: int = _setting(1, "training processes", ge=1, le=64)
     data_as_given: str = _setting("", "data.source as the user wrote it")
     classes_as_given: str = _setting("", "data.classes as the user wrote it")
+    negatives_as_given: str = _setting("", "eval.negatives as the user wrote it")
     data: DataConfig = DataConfig()
     pseudo_labels: PseudoLabelConfig = PseudoLabelConfig()
     inputs: InputConfig = InputConfig()

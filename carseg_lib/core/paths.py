@@ -108,6 +108,8 @@ class RunPaths(ABC):
     checkpoints = _InRun("model")  # folder of the trained model: `best.pt`, `best.json` and the state to resume from
     best_weights = _InRun("model/best.pt")  # the tensors of the best epoch's model
     best_card = _InRun("model/best.json")  # the card of that model: classes, settings, initial weights and data
+    presence = _InRun("model/presence.json")  # from which score a region is a car: learned of training and validation
+    presence_table = _InRun("presence.csv")  # a row a region that was looked at twice, of cars and of photos without
     history = _InRun("history.csv")  # the table of the training, a row an epoch
     predictions = _InRun("predictions.csv")  # a row a photo
     detections = _InRun("detections.csv")  # all detections, including those of a car's less likely classes

@@ -26,6 +26,7 @@ CLI_SETTINGS = {
     "data.source": "DATA",
     "classes": "CLASSES",
     "data.classes": "CLASSES",
+    "eval.negatives": "NEGATIVES",
     "seed": "SEED",
     "device": "DEVICE",
     "num_processes": "NPROC",

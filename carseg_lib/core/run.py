@@ -47,6 +47,7 @@ class Run(RunPaths):
         num_processes: int | str = 1,
         weights: str = "",
         classes: str = "",
+        negatives: str = "",
     ) -> Run:
         """A run from a user's values, all checked; writes nothing.
 
@@ -61,6 +62,7 @@ class Run(RunPaths):
             num_processes: training processes.
             weights: as the setting model.weights; empty keeps the profile's.
             classes: the body types, as `ClassMap.parse` takes them; empty for the paper's four.
+            negatives: a folder of photos without a car, to measure false alarms on; empty for none.
 
         Raises:
             CarsegError: an unknown name, a wrong type, a value out of range, no such profile, data or weights, classes
@@ -75,12 +77,14 @@ class Run(RunPaths):
             if "model.weights" in resolved:
                 raise CarsegError("model.weights is given twice, by WEIGHTS and by SET: keep one of them.")
             resolved["model.weights"] = weights
+        resolved["eval.negatives"] = _existing_folder("NEGATIVES", negatives) if negatives else ""
         where |= dict.fromkeys(resolved, "SET") | ({"model.weights": "WEIGHTS"} if weights else {}) | CLI_SETTINGS
         resolved |= {"seed": seed, "device": device, "num_processes": num_processes}
         values |= {setting: parse_value(field_of(setting), value) for setting, value in resolved.items()}
         data = str(data) or BUILTIN
         source = resolve_source(data)
         values |= {"data.source": source, "data_as_given": data, "profile": profile}
+        values |= {"negatives_as_given": negatives}
         values |= {"data.classes": ClassMap.parse(classes), "classes_as_given": classes}
         values["name"] = check_run_name(name) if name else default_run_name(check_run_name(profile), source)
         if (held := data_of_run(values["name"])) not in ("", source):
@@ -152,6 +156,8 @@ class Run(RunPaths):
         changes = self.changes()
         if "model.weights" in changes:
             variables["WEIGHTS"] = changes.pop("model.weights")
+        if changes.pop("eval.negatives", ""):
+            variables["NEGATIVES"] = config.negatives_as_given
         if changes:
             variables["SET"] = _assignments(changes)
         return f"make reproduce {_assignments(variables)}".rstrip()
@@ -176,6 +182,14 @@ class Run(RunPaths):
 def _assignments(values: Mapping[str, Any]) -> str:
     """NAME=value pairs, quoted for a shell."""
     return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items())
+
+
+def _existing_folder(variable: str, value: str) -> str:
+    """The absolute path of a folder that a user gave."""
+    path = Path(value).expanduser().resolve()
+    if not path.is_dir():
+        raise CarsegError(f"{variable}={value}: there is no such folder; give one of photos without a car.")
+    return str(path)
 
 
 def _existing_file(setting: str, value: str, words: tuple[str, ...], where: str) -> str:

@@ -31,6 +31,9 @@ class Detection:
         mask: COCO run-length counts over the whole photo; "" if the model has no mask branch.
         probabilities: of each body type, in the classes' order, each 0..1; they sum to 1 less the background's share.
             Empty if the model gives its scores alone.
+        likeness: 0..1, how much the region looks like the study's object to an untouched ImageNet classifier; None
+            before the second look (`carseg_lib.engine.presence`).
+        car_score: 0..1, the detector's probability that it is no background, times the likeness; None likewise.
     """
 
     body_type: str
@@ -38,6 +41,8 @@ class Detection:
     box: tuple[float, float, float, float]
     mask: str
     probabilities: tuple[float, ...] = ()
+    likeness: float | None = None
+    car_score: float | None = None
 
 
 def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str, Any]]:

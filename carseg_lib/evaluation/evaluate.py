@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +11,7 @@ from torch import Tensor
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig, RunConfig
 from carseg_lib.core.paths import RunPaths
+from carseg_lib.data.background import BackgroundDataset
 from carseg_lib.data.boxes import Instance, box_iou, largest_instance
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.dataset import CarDataset
@@ -20,6 +21,7 @@ from carseg_lib.data.masks import mask_iou as iou_of_masks
 from carseg_lib.engine.inference import Detection, as_columns, detect, load_trained
 from carseg_lib.evaluation.bootstrap import proportion_estimate
 from carseg_lib.evaluation.classification import classification_report, headline_numbers, report_markdown, split_metrics
+from carseg_lib.evaluation.presence_run import measure_presence
 from carseg_lib.evaluation.tables import DETECTIONS, probability_columns
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
@@ -27,7 +29,8 @@ from carseg_lib.models.mask_rcnn import MaskRCNN
 def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     """Every number of a run, from one pass over validation, test and a fixed sample of training.
 
-    Writes predictions.csv, detections.csv, metrics.json, classification_report.csv and .md into the run's folder.
+    Writes predictions.csv, detections.csv, presence.csv, model/presence.json, metrics.json, classification_report.csv
+    and .md into the run's folder.
 
     Args:
         config: of the run.
@@ -43,10 +46,13 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     model, card = load_trained(config, paths)
     photos = {split: CarDataset(dataset, split, config.inputs, config.seed) for split in SPLITS}
     photos["train"] = photos["train"].sample(config.train.train_eval_size)
-    tables = [
-        predict_split(model, photos[split], split, config.model, config.train.batch_size, config.inputs.num_workers)
-        for split in SPLITS
-    ]
+    reading = (config.model, config.train.batch_size, config.inputs.num_workers)
+
+    def find(part: CarDataset | BackgroundDataset) -> Iterator[list[Detection]]:
+        return find_cars(model, part, dataset.body_types, *reading)
+
+    found = {split: list(find(photos[split])) for split in SPLITS}
+    tables = [prediction_tables(photos[split], split, found[split]) for split in SPLITS]
     predictions, detections = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     splits = {
         split: split_metrics(
@@ -67,6 +73,16 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
         "data": _data_info(dataset, config.inputs, config.seed),
         "training": training_summary(pd.read_csv(paths.history)),
         "splits": {split: headline_numbers(scores) | scores for split, scores in splits.items()},
+        "presence": measure_presence(
+            config,
+            paths,
+            dataset,
+            photos,
+            found,
+            find,
+            model_sha256=card["sha256"],
+            device=next(model.parameters()).device,
+        ),
     }
     report = pd.concat({split: classification_report(splits[split]) for split in SPLITS}, names=["split"])
     files.write_csv(paths.predictions, predictions)
@@ -81,26 +97,52 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
 def predict_split(
     model: MaskRCNN, photos: CarDataset, split: str, config: ModelConfig, batch_size: int, num_workers: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The model's predictions and detections for one split.
+    """The model's predictions and detections for one split; see `find_cars` and `prediction_tables`."""
+    found = find_cars(model, photos, list(photos.class_ids), config, batch_size, num_workers)
+    return prediction_tables(photos, split, found)
+
+
+def find_cars(
+    model: MaskRCNN,
+    photos: CarDataset | BackgroundDataset,
+    body_types: Sequence[str],
+    config: ModelConfig,
+    batch_size: int,
+    num_workers: int,
+) -> Iterator[list[Detection]]:
+    """Each photo's detections, highest score first.
+
+    As COCO's average precision requires, one car may have several, one per type with its score: suppression is within
+    a type. The first is the same either way.
 
     Args:
         model: in evaluation mode.
-        photos: of the split, without augmentation.
-        split: its name, for the tables.
+        photos: without augmentation.
+        body_types: names of classes 1, 2, ...
         config: thresholds.
         batch_size: photos in a batch; the predictions do not depend on it, their last bits may.
         num_workers: processes that load photos ahead.
+    """
+    batches = _batches(photos, batch_size, num_workers)
+    return detect(model, batches, body_types, config, class_agnostic_nms=False)
+
+
+def prediction_tables(
+    photos: CarDataset, split: str, detections: Iterable[list[Detection]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of one split.
+
+    Args:
+        photos: of the split.
+        split: its name.
+        detections: of each photo, from `find_cars`.
 
     Returns:
         predictions: a row per photo, columns as `tables.PREDICTIONS`, and the probability of each type.
-        detections: a row per detection, columns as `tables.DETECTIONS`. As COCO's average precision requires, one car
-            may have several rows, one per type with its score: suppression is within a type.
+        detections: a row per detection, columns as `tables.DETECTIONS`.
     """
     predictions, found_rows = [], []
     body_types = list(photos.class_ids)
-    # A detection's other classes are reported too; the first is the same either way.
-    batches = _batches(photos, batch_size, num_workers)
-    detections = detect(model, batches, body_types, config, class_agnostic_nms=False)
     for i, found in enumerate(detections):
         row = photos.photos.iloc[i]
         head = {"photo_id": row.photo_id, "split": split}
@@ -125,7 +167,9 @@ def _probabilities(best: Detection | None, body_types: list[str]) -> dict[str, f
     return dict(zip(probability_columns(body_types), found, strict=True))
 
 
-def _batches(photos: CarDataset, batch_size: int, num_workers: int) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
+def _batches(
+    photos: CarDataset | BackgroundDataset, batch_size: int, num_workers: int
+) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
     sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
     for images, _ in make_loader(photos, DistributedBatchSampler(photos.in_order(), batch_size), num_workers):
         yield images, [next(sizes) for _ in images]

@@ -1,4 +1,8 @@
-"""A trained model on photos of one's own: an overlay PNG and a JSON for each."""
+"""A trained model on photos of one's own: an overlay PNG and a JSON for each.
+
+A detection is a car if its region passes the second look (`carseg_lib.engine.presence`); a photo's prediction is the
+best detection that does. A photo without any is answered "no car".
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,18 @@ from PIL import Image
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.formatting import percent
 from carseg_lib.core.run import Run
 from carseg_lib.data.cache import cache_side
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import ImageError, read_photo
+from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.inference import Detection, detect, load_trained
-from carseg_lib.engine.postprocess import NO_DETECTION
+from carseg_lib.engine.likeness import ImageNetClassifier
+from carseg_lib.engine.presence import Presence, SecondLook
+from carseg_lib.evaluation.presence import NO_CAR
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.overlay import overlay
 
@@ -30,20 +38,28 @@ LARGEST_SIDE = 1600  # pixels of the overlay; the JSON is in pixels of the photo
 class Predictor:
     """The trained model of a run, for one photo at a time.
 
+    Attributes:
+        body_types: of the study, in order.
+        presence: from which score a detection is a car.
+
     Raises:
-        CarsegError: As `load_trained`.
+        CarsegError: As `load_trained` and `Presence.load`.
     """
 
     def __init__(self, run: Run):
         self._model, card = load_trained(run.config, run)
         self._config = run.config
         self.body_types = tuple(card["body_types"])
+        self.presence = Presence.load(run, card["sha256"])
+        classifier = ImageNetClassifier(choose_device(run.config.device))
+        self._second_look = SecondLook(classifier, self.presence.classes)
 
     def __call__(self, path: Path) -> tuple[Image.Image, list[Detection]]:
         """Read a photo and predict it.
 
         Returns:
-            The photo, upright RGB in full size; and its detections, best first, in its pixels.
+            The photo, upright RGB in full size; and its detections, best first, in its pixels, with likeness and
+            car_score.
 
         Raises:
             ImageError: The file cannot be read as a photo.
@@ -53,8 +69,14 @@ class Predictor:
         # shrinking the full photo would.
         side = cache_side(self._config.inputs.size)
         small = photo if max(photo.size) <= side else read_photo(path, side)
-        batch = preprocess(np.array(small), self._config.inputs.size), [photo.size]
-        return photo, next(detect(self._model, [batch], self.body_types, self._config.model))
+        image = np.array(small)
+        batch = preprocess(image, self._config.inputs.size), [photo.size]
+        found = next(detect(self._model, [batch], self.body_types, self._config.model))
+        return photo, self._second_look([(image, found, photo.size)], limit=self._config.model.max_detections)[0]
+
+    def is_car(self, detection: Detection) -> bool:
+        """Whether a detection that was looked at again passes."""
+        return (detection.car_score or 0.0) >= self.presence.threshold
 
 
 def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
@@ -63,7 +85,7 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
     Subfolders are searched too, and kept.
 
     Returns:
-        Each photo that can be read, with its predicted class or "no car found". The others are logged.
+        Each photo that can be read, with its predicted class or "no car". The others are logged.
 
     Raises:
         CarsegError: There is no such file or folder, it holds no photo, or none that can be read.
@@ -79,14 +101,27 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
             logger.warning("%s: left out (%s)", photo, error)
             continue
         stem = folder / photo.relative_to(root)
-        _write(photo.name, image, detections, stem, predictor.body_types)
-        best = detections[0] if detections else None
-        shown = f"{best.body_type}, score {best.score:.2f}" if best else NO_DETECTION
-        logger.info("%s: %s -> %s.png, %s.json", photo, shown, stem.name, stem.name)
-        predictions.append((photo, best.body_type if best else NO_DETECTION))
+        best = next((one for one in detections if predictor.is_car(one)), None)
+        _write(photo.name, image, detections, best, stem, predictor)
+        logger.info("%s: %s -> %s.png, %s.json", photo, _answer(best, detections, predictor), stem.name, stem.name)
+        predictions.append((photo, best.body_type if best else NO_CAR))
     if not predictions:
         raise CarsegError(f"IMAGES={path}: no photo in it can be read")
     return predictions
+
+
+def _answer(best: Detection | None, detections: Sequence[Detection], predictor: Predictor) -> str:
+    """The prediction in words; of a photo without a car, how near it came."""
+    if best:
+        return f"{best.body_type}, score {best.score:.2f}"
+    if not detections:
+        return f"{NO_CAR}: nothing found"
+    nearest = max(detections, key=lambda one: one.car_score or 0.0)
+    below = predictor.presence.share_below(nearest.car_score or 0.0)
+    return (
+        f"{NO_CAR}: the nearest to one ({nearest.body_type}, score {nearest.score:.2f}) looks less like a car than "
+        f"{percent(1 - below)} of the validation cars"
+    )
 
 
 def _photos(path: Path) -> list[Path]:
@@ -103,11 +138,16 @@ def _photos(path: Path) -> list[Path]:
 
 
 def _write(
-    name: str, image: Image.Image, detections: Sequence[Detection], stem: Path, body_types: tuple[str, ...]
+    name: str,
+    image: Image.Image,
+    detections: Sequence[Detection],
+    best: Detection | None,
+    stem: Path,
+    predictor: Predictor,
 ) -> None:
     """Write `<stem>.png` and `<stem>.json` of the photo of this name; its detections are best first, in its pixels."""
     width, height = image.size
-    best = detections[0] if detections else None
+    body_types = predictor.body_types
     if best:
         mask = decode_mask(best.mask, height, width) if best.mask else None
         label, colour = f"{best.body_type} {best.score:.2f}", class_color(best.body_type, body_types)
@@ -122,10 +162,14 @@ def _write(
         "width": width,
         "height": height,
         "predicted": best.body_type if best else None,
+        "threshold": predictor.presence.threshold,
         "detections": [
             {
                 "body_type": one.body_type,
                 "score": one.score,
+                "likeness": one.likeness,
+                "car_score": one.car_score,
+                "is_car": predictor.is_car(one),
                 "box": list(one.box),
                 "mask": {"size": [height, width], "counts": one.mask} if one.mask else None,
             }

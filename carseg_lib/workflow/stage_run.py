@@ -132,6 +132,9 @@ class StageRun:
             needs["the weights file"] = files.sha256(path)
         if stage.reads_annotator and (path := self._run.annotator_file):
             needs["the annotator's file"] = files.sha256(path) if path.is_file() else "missing"
+        if stage.reads_negatives and (folder := config.eval.negatives):
+            self._data = data_state(Path(folder), self._stamp.get("data") or {})
+            needs["the photos without a car"] = self._data["content"]
         inputs = self._states(stage.reads, "inputs")
         return needs | {name: state["sha256"] for name, state in inputs.items()}
 

@@ -29,6 +29,7 @@ class Stage:
     reads_data: bool = False  # whether it depends on the photos themselves
     reads_weights: bool = False  # whether it depends on a checkpoint that the configuration names
     reads_annotator: bool = False  # whether it depends on the annotator that the configuration names
+    reads_negatives: bool = False  # whether it depends on the photos without a car that the configuration names
     # Makes the stage from the run's folder, where it is no notebook. It has a name in a module: its source is read.
     function: Callable[[Path], Any] | None = None
     # Is called with the run, in a process of its own, before the first stage runs, if this stage is known to have to
@@ -69,11 +70,12 @@ _CATALOGUE, _DATASET = (
 )
 _MODEL = ("history.csv", "model/best.pt", "model/best.json", "model_summary.csv")
 _REPORTS = ("classification_report*.csv", "classification_report*.md", "slice_metrics.csv", "error_odds.csv")
-_RESULTS = ("metrics.json", "predictions.csv", "detections.csv", *_REPORTS)
+_PRESENCE = ("model/presence.json", "presence.csv")
+_RESULTS = ("metrics.json", "predictions.csv", "detections.csv", *_PRESENCE, *_REPORTS)
 _DATA = ("data.source", "data.classes")
 _PREPARED = (*_DATA, "data.split_by", "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
-_EVALUATED = ("eval.tta", "eval.bootstrap_samples")
+_EVALUATED = ("eval.tta", "eval.bootstrap_samples", "eval.keep_cars", "eval.likeness")
 _CERTAINTY = ("certainty.json", "corruptions.csv", "rotation.csv", "near_copies.csv", "label_issues.csv")
 _RECORDS = ("config.json", "provenance.json", "history.csv", "model_summary.csv")
 _REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, *_CERTAINTY, "figures/*")
@@ -81,7 +83,7 @@ STAGES = (
     Stage("01_data_exploration", _DATA, (), _CATALOGUE, reads_data=True),
     Stage("02_preprocessing", _PREPARED, _CATALOGUE, (*_DATASET, "rejected_masks.csv"), reads_annotator=True),
     Stage("03_training", _TRAINED, _DATASET, _MODEL, reads_weights=True, check=_check_training),
-    Stage("04_evaluation", (*_TRAINED, *_EVALUATED, "profile"), (*_DATASET, *_MODEL), _RESULTS),
+    Stage("04_evaluation", (*_TRAINED, *_EVALUATED, "profile"), (*_DATASET, *_MODEL), _RESULTS, reads_negatives=True),
     Stage("report", (), _REPORTED, ("index.html",), function=_write_report, index=_write_index),
 )
 

@@ -51,6 +51,13 @@ FIGURES: dict[str, dict[str, str]] = {
         "slices_directions": "Accuracy by the direction from which the car is seen.",
         "slices_odds": "Effect of each measure, the others being equal, on the odds of a correct prediction.",
     },
+    "presence": {
+        "presence_froc": "Cars kept against false alarms, by the detector alone, the likeness alone, and both.",
+        "presence_scores": "Every photo by the detector's score and its likeness to the object's ImageNet classes.",
+        "presence_confusion_{split}": "Answers of car or no car, {of}.",
+        "presence_false_alarms": "The photos without a car that look most like one.",
+        "presence_misses": "The cars that look least like one.",
+    },
     "certainty": {
         "certainty_calibration": "Accuracy against confidence, before and after temperature scaling.",
         "certainty_selective": "Accuracy of the surest answers, by the share of photos that is answered.",

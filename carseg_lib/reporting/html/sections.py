@@ -15,6 +15,8 @@ from carseg_lib.evaluation.claim_table.states import STATES
 from carseg_lib.evaluation.claim_table.table import AVERAGE, HEADLINE, STATEMENT, TABLE_1, ClaimRow
 from carseg_lib.evaluation.classification import REPORT_COLUMNS, SCORES
 from carseg_lib.evaluation.equivalence import MARGIN
+from carseg_lib.evaluation.presence import SCORES as PRESENCE_SCORES
+from carseg_lib.evaluation.presence import describe
 from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
@@ -186,6 +188,14 @@ def evaluation(run: RunFiles) -> dict[str, Any]:
     return {"reports": _classification_reports(run), "figures": run.figures["evaluation"]}
 
 
+def presence(run: RunFiles) -> dict[str, Any]:
+    """Car or no car: the threshold, false alarms and AUROC; nothing for a run of before."""
+    found = run.metrics.get("presence")
+    if not found:
+        return {}
+    return {"found": found, "sentence": describe(found), "scores": PRESENCE_SCORES, "figures": run.figures["presence"]}
+
+
 def error_analysis(run: RunFiles) -> dict[str, Any]:
     """Slice metrics and the regression of errors; `slices` is None where slice_metrics.csv is missing."""
     metrics = run.table("slice_metrics.csv", SLICE_COLUMNS)
@@ -247,7 +257,9 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
         settings |= (
             {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
         )
-    return {name: value for name, value in settings.items() if name not in ("data.source", "data.classes")}
+    return {
+        name: value for name, value in settings.items() if name not in ("data.source", "data.classes", "eval.negatives")
+    }
 
 
 def _classification_reports(run: RunFiles) -> list[dict[str, Any]]:
@@ -273,7 +285,7 @@ def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
     return records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
 
 
-_OPTIONAL = ("certainty", "more", "readings")  # sections that are left out where they have nothing to show
+_OPTIONAL = ("certainty", "more", "presence", "readings")  # sections that are left out where they have nothing to show
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
     "claim_table": ("The paper's claims, one by one", "The claims", claim_table),
@@ -285,6 +297,7 @@ _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of t
     "model": ("Model", "", model),
     "training": ("Training", "", training),
     "evaluation": ("Evaluation", "", evaluation),
+    "presence": ("Is there a car at all?", "Car or no car", presence),
     "error_analysis": ("Error analysis by attribute", "Error analysis", error_analysis),
     "certainty": ("Certainty", "", certainty.section),
     "misclassifications": ("Misclassifications", "", misclassifications),

@@ -20,13 +20,16 @@ MEASURES = ("precision", "recall", "f1", "accuracy")
 
 
 @with_theme
-def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> AccessibleFigure:
+def confusion_matrix(
+    confusion: Mapping[str, Any], split: str = "test", title: str = "Confusion matrix"
+) -> AccessibleFigure:
     """True against predicted types: counts and the share of each row, with a column for photos without a detection.
 
     Args:
         confusion: {"labels": types and "no car found", "matrix": rows = true types, columns = predicted}, from
-            metrics.json.
+            metrics.json; or, with photos without a car, "no car" as a row and a column.
         split: its name, for the title.
+        title: without the split.
     """
     labels = list(confusion["labels"])
     matrix = np.asarray(confusion["matrix"], dtype=int)  # (types, types + 1)
@@ -56,16 +59,13 @@ def confusion_matrix(confusion: Mapping[str, Any], split: str = "test") -> Acces
     if (bar := axes.collections[0].colorbar) is not None:
         style.percent_axis(bar.ax.yaxis, "share of the row")
     correct = int(np.trace(matrix[:, : len(types)]))
-    none = int(matrix[:, len(types) :].sum())
-    note = (
-        f"n = {total:,} {split} photos, {correct:,} on the diagonal ({percent(correct / max(total, 1))}); "
-        f"no car found in {none:,}."
-    )
+    note = f"n = {total:,} {split} photos, {correct:,} on the diagonal ({percent(correct / max(total, 1))})"
+    note += f"; no car found in {int(matrix[:, -1].sum()):,}." if len(labels) > len(types) else "."
     rows = "; ".join(
         f"of {sums[i, 0]} {t}, " + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
         for i, t in enumerate(types)
     )
-    title = f"Confusion matrix, {split}"
+    title = f"{title}, {split}"
     return add_title(figure, title, note, f"{title}. {note} Predictions: {rows}.")
 
 

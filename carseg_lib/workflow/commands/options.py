@@ -21,6 +21,7 @@ VARIABLES = {
     "weights": "initial weights: coco, imagenet, segmenter, none, or a checkpoint's path (default: the profile's)",
     "nproc": "training processes (default: 1)",
     "set": 'settings that differ from the profile: "epochs=3 lr=0.001"',
+    "negatives": "a folder of photos without a car, to measure false alarms on (default: those of the data alone)",
     "images": "the photo, or folder of photos, to predict",
     "out": "the folder to write (default: export/ in the run's folder)",
     "real": "photographs to measure on: a folder or a COCO .json file",
@@ -31,7 +32,7 @@ VARIABLES = {
     "headline": 'averages that are printed with the report: "accuracy=91.2% f1=89.6%"',
 }
 RENAMED = {"types": "classes", "workers": "nproc", "photo": "images", "rendered": "synthetic"}
-STUDY = ("data", "classes", "profile", "run", "seed", "device", "weights", "nproc", "set")
+STUDY = ("data", "classes", "profile", "run", "seed", "device", "weights", "nproc", "negatives", "set")
 
 
 def variables(*names: str) -> Callable[[cli.Function], cli.Function]:

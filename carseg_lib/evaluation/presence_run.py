@@ -1,0 +1,144 @@
+"""The second look at a run's photos: learn what the object looks like, choose the threshold, measure both."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from carseg_lib.core import files
+from carseg_lib.core.config import RunConfig
+from carseg_lib.core.paths import RunPaths
+from carseg_lib.data.background import BackgroundDataset, read_background_folder
+from carseg_lib.data.boxes import largest_instance
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.dataset import CarDataset
+from carseg_lib.engine.inference import Detection
+from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_box, object_classes
+from carseg_lib.engine.presence import Presence, SecondLook, photo_score, reference_scores
+from carseg_lib.evaluation.presence import (
+    GIVEN,
+    NO_CAR,
+    OWN,
+    PRESENCE,
+    SPLITS,
+    describe,
+    presence_metrics,
+    presence_rows,
+)
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 64  # photos in memory
+
+Detector = Callable[[BackgroundDataset], Iterator[list[Detection]]]
+
+
+def measure_presence(
+    config: RunConfig,
+    paths: RunPaths,
+    dataset: Catalogue,
+    photos: dict[str, CarDataset],
+    detections: dict[str, list[list[Detection]]],
+    detect: Detector,
+    *,
+    model_sha256: str,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Look again at the cars of validation and test and at photos without a car.
+
+    Writes model/presence.json and presence.csv.
+
+    Args:
+        config: of the run.
+        paths: of the run.
+        dataset: the run's photos.
+        photos: by split; those of training teach which ImageNet classes the object has.
+        detections: of each validation and test photo, highest score first.
+        detect: the detector, for photos without a car.
+        model_sha256: of its weights.
+        device: where the ImageNet classifier runs.
+
+    Returns:
+        As `presence.presence_metrics`.
+
+    Raises:
+        CarsegError: The ImageNet weights, or the photos of `eval.negatives`, cannot be had.
+    """
+    classifier = ImageNetClassifier(device)
+    classes = learn_classes(classifier, photos["train"]) if config.eval.likeness == "imagenet" else np.array([], int)
+    if config.eval.likeness == "imagenet" and not len(classes):
+        logger.warning("no ImageNet class is like the training photos' objects: the detector alone says what is one")
+    second_look = SecondLook(classifier, classes.tolist())
+    rows: list[dict[str, Any]] = []
+    car_scores = np.zeros(0)
+    for split in SPLITS:
+        looks = list(_looks(second_look, photos[split], detections[split]))
+        if split == "validation":
+            car_scores = np.array([photo_score(regions) for regions in looks])
+        labels = photos[split].photos[["photo_id", "body_type"]].to_dict("records")
+        rows += presence_rows(labels, looks, source=OWN, split=split)
+    for source, split, background in background_photos(config, dataset):
+        found = list(detect(background))
+        labels = [{"photo_id": photo_id, "body_type": NO_CAR} for photo_id in background.photos["photo_id"]]
+        rows += presence_rows(labels, _looks(second_look, background, found), source=source, split=split)
+    presence = Presence(
+        classes=tuple(classes.tolist()),
+        names=tuple(class_names(classes)),
+        car_scores=reference_scores(car_scores),
+        cars=len(car_scores),
+        keep=config.eval.keep_cars,
+        weights_sha256=classifier.sha256,
+        model_sha256=model_sha256,
+    )
+    table = pd.DataFrame(rows, columns=list(PRESENCE)).astype(PRESENCE)
+    groups = dataset.photos.set_index("photo_id")["group"] if dataset.has_groups else None
+    metrics = presence_metrics(table, presence, dataset.body_types, groups)
+    presence.save(paths.presence)
+    files.write_csv(paths.presence_table, table)
+    logger.info("car or no car: %s", describe(metrics))
+    return metrics
+
+
+def learn_classes(classifier: ImageNetClassifier, photos: CarDataset) -> np.ndarray:
+    """The ImageNet classes of the photos' labelled objects, see `likeness.object_classes`."""
+    probabilities = []
+    for start in range(0, len(photos), _AT_ONCE):
+        crops = []
+        for i in range(start, min(start + _AT_ONCE, len(photos))):
+            row = photos.photos.iloc[i]
+            image, car = photos.load(i)[0], largest_instance(photos.instances[row.photo_id], row.body_type)
+            scale = np.array([image.shape[1] / row.width, image.shape[0] / row.height] * 2)
+            crops.append(crop_box(image, np.array([car.x1, car.y1, car.x2, car.y2]) * scale))
+        probabilities.append(classifier(crops))
+    return object_classes(np.concatenate(probabilities))
+
+
+def background_photos(config: RunConfig, dataset: Catalogue) -> Iterator[tuple[str, str, BackgroundDataset]]:
+    """The photos without a car that a run is measured on: (source, split, photos), those of the data set first."""
+    for split in SPLITS:
+        own = BackgroundDataset(dataset, split, config.inputs, config.seed)
+        if len(own):
+            yield OWN, split, own
+    if config.eval.negatives:
+        folder = read_background_folder(Path(config.eval.negatives))
+        yield GIVEN, "test", BackgroundDataset(folder, "test", config.inputs, config.seed)
+
+
+def _looks(
+    second_look: SecondLook, photos: CarDataset | BackgroundDataset, detections: Sequence[list[Detection]]
+) -> Iterator[list[Detection]]:
+    sizes = photos.photos[["width", "height"]].to_numpy()
+    for start in range(0, len(photos), _AT_ONCE):
+        part = range(start, min(start + _AT_ONCE, len(photos)))
+        yield from second_look([(_image(photos, i), detections[i], tuple(sizes[i])) for i in part])
+
+
+def _image(photos: CarDataset | BackgroundDataset, i: int) -> np.ndarray:
+    loaded = photos.load(i)
+    return loaded[0] if isinstance(loaded, tuple) else loaded
