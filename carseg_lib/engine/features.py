@@ -25,8 +25,8 @@ SIZE = (224, 224)  # pixels, height and width, of the network's training
 _BATCH = 16
 
 
-def feature_network(backbone: str = BACKBONE) -> nn.Module:
-    """A backbone with ImageNet weights, in evaluation mode: photos (B, 3, H, W) → the mean of its last layer (B, D).
+def imagenet_network(backbone: str = BACKBONE) -> nn.Module:
+    """A classifier with ImageNet weights, in evaluation mode: photos (B, 3, H, W) → logits of 1,000 classes (B, 1000).
 
     Args:
         backbone: of timm's, with weights in a package.
@@ -36,8 +36,14 @@ def feature_network(backbone: str = BACKBONE) -> nn.Module:
     """
     network = cast(Any, timm.create_model(resolve_backbone(backbone).name, pretrained=False))
     network.load_state_dict(imagenet_state(backbone)[0])
-    network.reset_classifier(0)
     return network.eval().to(memory_format=torch.channels_last)
+
+
+def feature_network(backbone: str = BACKBONE) -> nn.Module:
+    """The same without its last layer: photos (B, 3, H, W) → the mean of its features (B, D)."""
+    network = cast(Any, imagenet_network(backbone))
+    network.reset_classifier(0)
+    return network
 
 
 def image_features(network: nn.Module, images: Iterable[np.ndarray]) -> np.ndarray:

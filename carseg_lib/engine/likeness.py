@@ -13,21 +13,18 @@ Hendrycks and Gimpel 2017, arXiv:1610.02136.)
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import timm
 import torch
-from timm.data import ImageNetInfo
-from torch import Tensor, nn
+from timm.data.imagenet_info import ImageNetInfo
+from torch import Tensor
 
 from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.data.transforms import Normalize, Resize
-from carseg_lib.models.backbones import resolve_backbone
-from carseg_lib.models.weights import hash_tensors, imagenet_state
+from carseg_lib.engine.features import SIZE, imagenet_network
+from carseg_lib.models.weights import hash_tensors
 
-BACKBONE = "efficientnet_lite0"  # its weights are a pinned package: nothing is downloaded
-SIZE = (224, 224)  # pixels, height and width, of the network's training
 TIMES_CHANCE = 10  # a class is the object's if the training photos get it so many times as often as by chance
 MARGIN = 0.1  # of a box's sides, added on each side: the outline and a little of what is around it
 _BATCH = 16
@@ -44,11 +41,8 @@ class ImageNetClassifier:
     """
 
     def __init__(self, device: torch.device):
-        state = imagenet_state(BACKBONE)[0]
-        network = cast(nn.Module, timm.create_model(resolve_backbone(BACKBONE).name, pretrained=False))
-        network.load_state_dict(state)
-        self.sha256 = hash_tensors(state)
-        self._network = network.eval().to(device, memory_format=torch.channels_last)
+        self._network = imagenet_network().to(device)
+        self.sha256 = hash_tensors(self._network.state_dict())
         self._device = device
 
     def __call__(self, crops: Sequence[np.ndarray]) -> np.ndarray:
