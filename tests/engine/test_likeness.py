@@ -13,12 +13,7 @@ from carseg_lib.core.paths import builtin_archive
 from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_box, object_classes
 
 
-@given(
-    st.integers(1, 40),
-    st.integers(1, 40),
-    st.tuples(*[st.floats(-10, 60)] * 4),
-    st.floats(0, 1),
-)
+@given(st.integers(1, 40), st.integers(1, 40), st.tuples(*[st.floats(-10, 60)] * 4), st.floats(0, 1))
 def test_a_crop_is_never_empty_and_never_leaves_the_photo(height, width, corners, margin):
     image = np.arange(height * width * 3, dtype=np.uint32).reshape(height, width, 3)
     x1, x2 = sorted(corners[::2])

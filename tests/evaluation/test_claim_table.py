@@ -44,7 +44,7 @@ def test_every_figure_and_statement_has_one_row_and_a_known_state(metrics, histo
     assert [row.group for row in rows].count("Table 1") == 16
     assert [row.group for row in rows].count("headline") == 4
     assert [row.group for row in rows].count("average over epochs") == 2
-    assert [row.group for row in rows].count("statement") == 6
+    assert [row.group for row in rows].count("statement") == 7
     assert len({row.what for row in rows}) == len(rows) == 28
     assert {row.state for row in rows} <= set(STATES)
     assert all(row.why and row.place for row in rows)
@@ -226,6 +226,22 @@ def test_the_averages_are_of_the_epochs_and_name_what_was_measured(metrics, hist
 def test_masks_are_judged_by_their_overlap(metrics, masks, iou, state):
     metrics["data"]["masks"], metrics["splits"]["test"]["mask_iou"] = masks, iou
     assert by_name(Evidence(metrics))["a mask for each car"].state == state
+
+
+@pytest.mark.parametrize(
+    ("alarms", "state"),
+    [(score(0.83, 0.03), NOT_REPRODUCED), (score(0.05, 0.02), UNDECIDED), (score(0.01, 0.01), REPRODUCED)],
+)
+def test_detection_is_judged_where_there_is_no_car_by_the_detector_alone(metrics, alarms, state):
+    assert by_name(Evidence(metrics))["cars are detected"].state == UNTESTABLE
+    scores = {"object_score": {"false_alarms": alarms}, "score": {"false_alarms": score(0.0, 0.0)}}
+    metrics["presence"] = {"without_car": {"test": {"photos": 30, "scores": scores}}}
+    row = by_name(Evidence(metrics))["cars are detected"]
+    assert row.state == state and "photos without one (test); with the second look in 0.0%" in row.why
+    of_others = {name: {"false_alarms": score(0.5, 0.01)} for name in scores}
+    metrics["presence"]["without_car"]["negatives"] = {"photos": 495, "scores": of_others}
+    row = by_name(Evidence(metrics))["cars are detected"]  # photos of another source are worth more
+    assert row.state == NOT_REPRODUCED and "of 495 photos" in row.why
 
 
 @pytest.mark.parametrize(("correct", "state"), [(140, REPRODUCED), (40, UNDECIDED), (20, NOT_REPRODUCED)])

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import decode_mask
+from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.trainer import train
-from carseg_lib.workflow.predict import LARGEST_SIDE, predict_path
+from carseg_lib.workflow.predict import LARGEST_SIDE, Predictor, predict_path
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -17,7 +19,14 @@ def trained(tmp_path_factory, synthetic_cars):
         run = small_run(patch, tmp_path_factory.mktemp("reports"), synthetic_cars, epochs=1, score_threshold=0.0)
         with_dataset(run)
         train(run.config, run)
+        with_threshold(run, 0.0)
         yield run
+
+
+def with_threshold(run, threshold: float) -> None:
+    """A threshold that evaluation would have chosen; the detector alone decides."""
+    sha256 = files.read_json(run.best_card)["sha256"]
+    Presence((), (), np.array([threshold]), 1, 0.99, "", sha256).save(run.presence)
 
 
 def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, caplog):
@@ -36,6 +45,32 @@ def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, 
         assert overlay.size == (240, 160)
         assert not np.array_equal(np.array(overlay.convert("RGB")), np.array(original))
     assert answer in caplog.messages[0]
+    assert first["is_car"] and first["likeness"] == 1 and first["car_score"] <= 1 and content["threshold"] == 0
+
+
+def test_a_photo_in_which_nothing_looks_like_a_car_is_answered_so(trained, synthetic_cars, tmp_path, caplog):
+    photo = next((synthetic_cars / "images").rglob("*.jpg"))
+    caplog.set_level("INFO", logger="carseg_lib.workflow.predict")
+    with_threshold(trained, 1.5)
+    try:
+        ((_, answer),) = predict_path(trained, photo, tmp_path / "out")
+    finally:
+        with_threshold(trained, 0.0)
+    content = json.loads((tmp_path / "out" / f"{photo.name}.json").read_text())
+    assert answer == "no car" and content["predicted"] is None
+    assert content["detections"] and not any(one["is_car"] for one in content["detections"])
+    assert "no car: the nearest to one" in caplog.messages[0] and "100.0% of the validation cars" in caplog.messages[0]
+    with Image.open(tmp_path / "out" / f"{photo.name}.png") as overlay, Image.open(photo) as original:
+        assert np.array_equal(np.array(overlay.convert("RGB")), np.array(original))
+
+
+def test_a_run_without_a_threshold_is_refused(trained, tmp_path):
+    trained.presence.rename(tmp_path / "away.json")
+    try:
+        with pytest.raises(CarsegError, match="make evaluate RUN=smoke"):
+            Predictor(trained)
+    finally:
+        (tmp_path / "away.json").rename(trained.presence)
 
 
 def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path, caplog):

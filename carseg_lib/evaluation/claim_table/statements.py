@@ -8,7 +8,7 @@ from typing import Any
 
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from carseg_lib.core.formatting import percent, points
+from carseg_lib.core.formatting import interval, percent, points
 from carseg_lib.evaluation.bootstrap import Z
 from carseg_lib.evaluation.claim_table.comparison import THIS_RUN, Comparison
 from carseg_lib.evaluation.claim_table.evidence import (
@@ -21,6 +21,7 @@ from carseg_lib.evaluation.claim_table.evidence import (
 )
 from carseg_lib.evaluation.claim_table.states import NOT_REPRODUCED, NOT_RUN, REPRODUCED, UNTESTABLE
 from carseg_lib.evaluation.equivalence import UNDECIDED
+from carseg_lib.evaluation.presence import GIVEN
 from carseg_lib.paper.claims import Statement
 
 _Judged = tuple[str, str, tuple[Comparison, ...]]  # state, why, our numbers
@@ -83,6 +84,22 @@ def _masks(evidence: Evidence, least_iou: float) -> _Judged:
     state = _state(iou["low"] - least_iou, iou["high"] - least_iou)
     where = {REPRODUCED: "above", NOT_REPRODUCED: "below", UNDECIDED: "on both sides of"}[state]
     return state, f"The interval of the mean mask overlap lies {where} {least_iou:g}.", numbers
+
+
+def _detection(evidence: Evidence, most_false_alarms: float) -> _Judged:
+    sets = (evidence.metrics.get("presence") or {}).get("without_car") or {}
+    if not sets:
+        return UNTESTABLE, "Every photo of this run shows a car: nothing tells what is found where there is none.", ()
+    # photos of their own are worth more than those of the data set, which training may have been given
+    name, part = next(((name, part) for name, part in sets.items() if name == GIVEN), list(sets.items())[-1])
+    alarms = part["scores"]["object_score"]["false_alarms"]
+    both = part["scores"]["score"]["false_alarms"]
+    state = _state(most_false_alarms - alarms["high"], most_false_alarms - alarms["low"])
+    why = (
+        f"A car is found in {percent(alarms['value'])} ({interval(alarms)}) of {part['photos']:,} photos without one "
+        f"({name}); with the second look in {percent(both['value'])} ({interval(both)})."
+    )
+    return state, why, ()
 
 
 def _effectiveness(evidence: Evidence) -> _Judged:
@@ -175,6 +192,7 @@ def _untestable(_: Evidence) -> _Judged:
 
 _TESTS: dict[str, Callable[..., _Judged]] = {  # by their name in claims.yaml
     "masks": _masks,
+    "detection": _detection,
     "effectiveness": _effectiveness,
     "validation_above_training": _validation_above_training,
     "choices": _choices,
