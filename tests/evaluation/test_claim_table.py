@@ -45,7 +45,7 @@ def test_every_figure_and_statement_has_one_row_and_a_known_state(metrics, histo
     assert [row.group for row in rows].count("headline") == 4
     assert [row.group for row in rows].count("average over epochs") == 2
     assert [row.group for row in rows].count("statement") == 7
-    assert len({row.what for row in rows}) == len(rows) == 28
+    assert len({row.what for row in rows}) == len(rows) == 29
     assert {row.state for row in rows} <= set(STATES)
     assert all(row.why and row.place for row in rows)
     assert all(bool(row.printed) == (row.group != "statement") for row in rows)

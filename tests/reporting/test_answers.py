@@ -170,7 +170,7 @@ def test_the_summary_has_the_six_parts_of_the_template(metrics):
     assert "the run has its batch size" in text["What was easy"]
     assert "Points that the text leaves open: 1 (weight decay)." in text["What was difficult"]
     assert text["Communication with the original authors"].startswith("None.")
-    assert sum(state_counts(rows).values()) == 28
+    assert sum(state_counts(rows).values()) == 29
 
 
 def test_the_summary_without_provenance_leaves_the_machine_out(metrics):
