@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
-    """Forty cars, ten photos without a car in test, ten given ones: the detector is as sure of all, the likeness not."""
+    """Forty cars, ten photos without a car in test, ten given ones: the detector is as sure of all."""
     rng = np.random.default_rng(0)
     rows = []
     for i in range(60):
