@@ -141,6 +141,25 @@ def test_coco_photos_without_an_annotation_are_background_if_asked_for(coco):
     assert asked.without_background().fingerprint == catalogue.fingerprint
 
 
+def test_a_folder_among_coco_photos_holds_photos_without_a_car(coco):
+    make_background(coco / "images" / "background" / "val", 2, (24, 16))
+    make_background(coco / "images" / "No car", 1, (24, 16))
+    (coco / "images" / "background" / "old.gif").write_bytes(b"GIF89a")
+    (coco / "images" / "roads" / "road-01.jpg").rename(coco / "images" / "background" / "road-01.jpg")
+    path = coco / "annotations" / "train.json"
+    path.write_text(path.read_text().replace("roads/road-01.jpg", "background/road-01.jpg"))  # a bicycle's
+    catalogue = load_catalogue(coco)
+    assert carless(catalogue) == [
+        ("No car/road-00.jpg", ""),
+        ("background/val/road-00.jpg", "validation"),
+        ("background/val/road-01.jpg", "validation"),
+    ]
+    ignored = catalogue.excluded.set_index("photo_id")["reason"]
+    assert ignored["background/old.gif"] == "other format"
+    assert ignored["background/road-01.jpg"] == "no labelled car"  # the annotations' word counts
+    assert len(catalogue.photos) == 16
+
+
 def test_an_export_holds_photos_without_a_car_and_is_read_back_with_them(coco, tmp_path):
     dataset = assign_splits(load_catalogue(coco, unlabelled="background"), 0)
     run = tmp_path / "reports" / "run"

@@ -30,6 +30,7 @@ from carseg_lib.data.formats.base import (
     reading,
     split_of,
 )
+from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.metadata import check_parameters, read_parameters
 
 
@@ -37,7 +38,7 @@ def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
     """List the photos of one COCO file, or of a folder's annotations/*.json.
 
     Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of
-    the types are noted in `ignored`.
+    the types are noted in `ignored`. A folder `background/` among the photos holds photos without a car.
 
     Args:
         data: The file or folder.
@@ -61,6 +62,7 @@ def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
             f"{data}: no category is {types.sentence} (found: {found}); "
             "rename the categories in the annotation file, or give their names in CLASSES"
         )
+    add_background_folders(listing, seen)
     if data.is_dir():
         listing.parameters = read_parameters(data)
         check_parameters(data, listing, set(seen))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from carseg_lib.core.classes import ClassMap, normalize_name
@@ -79,6 +79,32 @@ def list_background(folder: Path, split: str) -> Listing:
             elif suffix in _OTHER_PICTURES:
                 listing.ignore(photo_id, "other format", f"{suffix} is not read", split)
     return listing
+
+
+def add_background_folders(listing: Listing, listed: Container[str]) -> None:
+    """Add the photos in folders of photos without a car that lie beside annotated photos.
+
+    `background/*.jpg`, or `background/<split>/*.jpg`, in the folder of the photos.
+
+    Args:
+        listing: Of a format whose photos are listed in annotation files.
+        listed: Names of the photos that those list: they are what the files say.
+
+    Raises:
+        CarsegError: A folder that cannot be read.
+    """
+    if not listing.root.is_dir():
+        return
+    for folder in sorted(listing.root.iterdir()):
+        if not (folder.is_dir() and is_carless(folder.name, listing.types)):
+            continue
+        found = list_background(folder, "")
+        listing.ignored += [row | {"photo_id": f"{folder.name}/{row['photo_id']}"} for row in found.ignored]
+        for photo in found.background:
+            name = f"{folder.name}/{photo.photo_id}"
+            first, _, rest = photo.photo_id.partition("/")
+            if name not in listed:
+                listing.background.append(ImageRecord(name, (split_of(first) if rest else None) or "", []))
 
 
 def is_carless(name: str, types: ClassMap) -> bool:
