@@ -144,10 +144,11 @@ def predict(run: Run, photo: str | Path) -> list[Detection]:
     """Predict one photo. For many photos, `carseg_lib.workflow.predict.Predictor` loads the model once.
 
     Returns:
-        The detections, highest score first; boxes (x1, y1, x2, y2) in pixels of the photo.
+        The detections, highest score first; boxes (x1, y1, x2, y2) in pixels of the photo. Those whose `car_score` is
+        below the threshold of `model/presence.json` are no cars.
 
     Raises:
-        CarsegError: The run has no trained model, or the photo cannot be read.
+        CarsegError: The run has no trained model or was not evaluated, or the photo cannot be read.
     """
     try:
         _, detections = Predictor(run)(Path(photo))
