@@ -1,7 +1,7 @@
-"""Is there a car at all: a score for it, and the threshold that keeps a promised share of the validation cars.
+"""Is there a car at all: the threshold that keeps a promised share of the validation cars, and what a score means.
 
 The score of a detection is the product of what two networks say of its region: the detector, that it is no background,
-and the ImageNet classifier, that it looks like the study's object (`carseg_lib.engine.likeness`). A photo's score is
+and the ImageNet classifier, that it looks like the study's object (`carseg_lib.engine.second_look`). A photo's score is
 the largest of its detections'. What a score means is read off validation: `share_below` is the share of the validation
 cars that look no more like a car. The threshold is the score that keeps 99% of them, say; it needs no photo without a
 car.
@@ -13,8 +13,7 @@ Which type a car is, and so every accuracy of the study, does not depend on it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -23,13 +22,8 @@ import numpy as np
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import RunPaths
-from carseg_lib.data.boxes import box_iou
-from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.likeness import ImageNetClassifier, crop_box
 
 SCHEMA = 1
-LOOKS = 3  # regions of a photo that are looked at, those of the highest scores
-SAME_REGION = 0.5  # IoU from which two detections are of one region
 _KEPT_SCORES = 2000  # of validation cars, in the file
 
 
@@ -128,61 +122,3 @@ def reference_scores(car_scores: np.ndarray) -> np.ndarray:
     if len(ordered) > _KEPT_SCORES:
         ordered = np.quantile(ordered, np.linspace(0, 1, _KEPT_SCORES), method="lower")
     return ordered
-
-
-class SecondLook:
-    """Looks at the detections of a photo again.
-
-    Args:
-        classifier: the untouched network.
-        classes: of the object; none: the likeness is 1 throughout, and the detector decides alone.
-    """
-
-    def __init__(self, classifier: ImageNetClassifier, classes: Sequence[int]):
-        self._classifier, self._classes = classifier, list(classes)
-
-    def __call__(
-        self, photos: Sequence[tuple[np.ndarray, Sequence[Detection], tuple[int, int]]], limit: int = LOOKS
-    ) -> list[list[Detection]]:
-        """Look at photos.
-
-        Args:
-            photos: of each the image (h, w, 3) uint8, its detections, highest score first, and the width and height in
-                pixels that their boxes refer to; the image may be smaller.
-            limit: regions of a photo that are looked at, at most.
-
-        Returns:
-            For each photo the detections of its first regions, in their order, with likeness and car_score.
-        """
-        regions = [distinct_regions(detections, limit) for _, detections, _ in photos]
-        likeness = iter([1.0] * sum(map(len, regions)))
-        if self._classes:
-            crops = []
-            for (image, _, (width, height)), found in zip(photos, regions, strict=True):
-                scale = np.array([image.shape[1] / width, image.shape[0] / height] * 2)
-                crops += [crop_box(image, np.array(one.box) * scale) for one in found]
-            likeness = iter(self._classifier(crops)[:, self._classes].sum(axis=1).clip(0, 1).tolist())
-        return [[_scored(one, next(likeness)) for one in found] for found in regions]
-
-
-def _scored(detection: Detection, likeness: float) -> Detection:
-    return replace(detection, likeness=likeness, car_score=object_score(detection) * likeness)
-
-
-def distinct_regions(detections: Sequence[Detection], limit: int) -> list[Detection]:
-    """The first detections that are of different regions: a car may have one for each of its likely types."""
-    chosen: list[Detection] = []
-    for one in detections:
-        if len(chosen) < limit and all(box_iou(one.box, other.box) < SAME_REGION for other in chosen):
-            chosen.append(one)
-    return chosen
-
-
-def object_score(detection: Detection) -> float:
-    """The detector's probability that a detection is no background: that of all types, or its score alone."""
-    return min(float(sum(detection.probabilities)), 1.0) if detection.probabilities else detection.score
-
-
-def photo_score(regions: Sequence[Detection]) -> float:
-    """A photo's score: the largest of its regions', which were looked at; 0 without any."""
-    return max((one.car_score or 0.0 for one in regions), default=0.0)

@@ -16,15 +16,14 @@ Photos without a car come from the data set itself (validation, test), and from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from carseg_lib.core.formatting import interval, percent
-from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.presence import Presence, object_score, threshold_of
+from carseg_lib.engine.presence import Presence, threshold_of
 from carseg_lib.evaluation.auroc import auroc_estimate
 from carseg_lib.evaluation.bootstrap import Groups
 from carseg_lib.evaluation.clusters import share_estimate
@@ -47,28 +46,6 @@ PRESENCE = {  # of presence.csv: a row a region that is looked at; a photo witho
     "score": "float64",  # their product
 }
 SCORES = {"object_score": "the detector alone", "likeness": "the likeness alone", "score": "both"}
-
-
-def presence_rows(
-    photos: Iterable[Mapping[str, Any]], regions: Iterable[Sequence[Detection]], **columns: str
-) -> list[dict[str, Any]]:
-    """Rows of presence.csv.
-
-    Args:
-        photos: of each photo_id and body_type.
-        regions: of each photo those that were looked at, in the detections' order.
-        **columns: source and split.
-    """
-    rows = []
-    for photo, found in zip(photos, regions, strict=True):
-        head = {**photo, **columns}
-        rows += [head | _region(one) for one in found] or [head | {"predicted": ""}]
-    return rows
-
-
-def _region(one: Detection) -> dict[str, Any]:
-    scores = {"object_score": object_score(one), "likeness": one.likeness, "score": one.car_score}
-    return {"predicted": one.body_type} | dict(zip(("x1", "y1", "x2", "y2"), one.box, strict=True)) | scores
 
 
 def photo_table(table: pd.DataFrame, threshold: float) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,9 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.inference import Detection
 from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_box, object_classes
-from carseg_lib.engine.presence import Presence, SecondLook, photo_score, reference_scores
-from carseg_lib.evaluation.presence import (
-    GIVEN,
-    NO_CAR,
-    OWN,
-    PRESENCE,
-    SPLITS,
-    describe,
-    presence_metrics,
-    presence_rows,
-)
+from carseg_lib.engine.presence import Presence, reference_scores
+from carseg_lib.engine.second_look import SecondLook, object_score, photo_score
+from carseg_lib.evaluation.presence import GIVEN, NO_CAR, OWN, PRESENCE, SPLITS, describe, presence_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -142,3 +134,25 @@ def _looks(
 def _image(photos: CarDataset | BackgroundDataset, i: int) -> np.ndarray:
     loaded = photos.load(i)
     return loaded[0] if isinstance(loaded, tuple) else loaded
+
+
+def presence_rows(
+    photos: Iterable[Mapping[str, Any]], regions: Iterable[Sequence[Detection]], **columns: str
+) -> list[dict[str, Any]]:
+    """Rows of presence.csv.
+
+    Args:
+        photos: of each photo_id and body_type.
+        regions: of each photo those that were looked at, in the detections' order.
+        **columns: source and split.
+    """
+    rows = []
+    for photo, found in zip(photos, regions, strict=True):
+        head = {**photo, **columns}
+        rows += [head | _region(one) for one in found] or [head | {"predicted": ""}]
+    return rows
+
+
+def _region(one: Detection) -> dict[str, Any]:
+    scores = {"object_score": object_score(one), "likeness": one.likeness, "score": one.car_score}
+    return {"predicted": one.body_type} | dict(zip(("x1", "y1", "x2", "y2"), one.box, strict=True)) | scores

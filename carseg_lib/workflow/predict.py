@@ -25,7 +25,8 @@ from carseg_lib.data.photos import ImageError, read_photo
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.inference import Detection, detect, load_trained
 from carseg_lib.engine.likeness import ImageNetClassifier
-from carseg_lib.engine.presence import Presence, SecondLook
+from carseg_lib.engine.presence import Presence
+from carseg_lib.engine.second_look import SecondLook
 from carseg_lib.evaluation.presence import NO_CAR
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.overlay import overlay

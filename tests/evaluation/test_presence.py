@@ -16,9 +16,9 @@ from carseg_lib.evaluation.presence import (
     froc_curve,
     photo_table,
     presence_metrics,
-    presence_rows,
     presence_summary,
 )
+from carseg_lib.evaluation.presence_run import presence_rows
 
 TYPES = ("suv", "sedan")
 
