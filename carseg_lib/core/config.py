@@ -18,6 +18,7 @@ from carseg_lib.core.errors import CarsegError
 
 WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything else is a checkpoint's path
 ANNOTATORS = ("builtin", "coco", "grabcut", "none")  # `pseudo_labels.source`; anything else is a checkpoint's path
+Unlabelled = Literal["exclude", "background"]  # `data.unlabelled`
 
 
 class _Part(BaseModel):
@@ -43,6 +44,9 @@ class DataConfig(_Part):
         "photo",
         "photo: the data's own splits, missing ones cut photo by photo; group: all photos divided anew, so that no "
         "group (car model, scene) stands in two splits",
+    )
+    unlabelled: Unlabelled = _setting(
+        "exclude", "photos without any annotation: excluded, or background, photos known to show no car"
     )
 
 
@@ -158,6 +162,20 @@ class TrainConfig(_Part):
     max_grad_norm: float = _setting(0.0, "largest norm of the gradients; 0 = off", ge=0, le=1000)
     ema_decay: float = _setting(
         0.0, "share of the average of the weights that a step keeps; 0 = no average", ge=0, lt=1
+    )
+    background_share: float = _setting(
+        0.1,
+        "share of background photos among these and the cars' photos of an epoch, at most each once; a classifier, which "
+        "has no class for them, trains without",
+        ge=0,
+        lt=1,
+    )
+    pieces_share: float = _setting(
+        0.0,
+        "share of pieces, training photos made carless, among these and the cars' photos of an epoch; a classifier "
+        "trains without",
+        ge=0,
+        le=0.5,
     )
     train_eval_size: int = _setting(500, "training photos that measure training accuracy", ge=1)
 

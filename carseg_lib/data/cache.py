@@ -23,7 +23,7 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.data.boxes import Instance
-from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.catalogue import INSTANCE_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.transforms import resize_masks
@@ -47,7 +47,7 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
 
     Args:
         path: File of the photo.
-        instances: Its cars: boxes and masks in pixels of the original photo. A car without a mask gets its filled box
+        instances: Its cars, or no rows: boxes and masks in pixels of the original photo. A car without a mask gets its filled box
             as one, so that all transforms apply; no loss uses it.
         size: Height and width of the original photo, pixels.
         side: Longest side of the result; photos are shrunk, never enlarged.
@@ -56,12 +56,11 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
         ImageError: The file can no longer be read.
     """
     image = np.array(read_photo(path, side))
-    masks = np.stack(
-        [
-            decode_mask(car.mask, *size) if car.mask else _filled_box(car, size)
-            for car in cast(Iterable[Instance], instances.itertuples())
-        ]
-    ).astype(np.uint8)
+    of_cars = [
+        decode_mask(car.mask, *size) if car.mask else _filled_box(car, size)
+        for car in cast(Iterable[Instance], instances.itertuples())
+    ]
+    masks = np.array(of_cars, np.uint8).reshape(-1, *size)
     if image.shape[:2] != tuple(size):
         masks = resize_masks(masks, image.shape[:2])
     return image, masks
@@ -98,7 +97,7 @@ class DecodedImageCache:
         with mmap.mmap(self._file.fileno(), length, access=mmap.ACCESS_READ, offset=first) as view:
             content = np.frombuffer(view[offset - first :], np.uint8)
         image = content[:pixels].reshape(height, width, 3)
-        bits = content[pixels:].reshape(cars, height, -1)
+        bits = content[pixels:].reshape(cars, height, -(-width // 8))
         return image.copy(), np.unpackbits(bits, axis=2, count=width)
 
 
@@ -109,7 +108,7 @@ def open_cache(
 
     Args:
         catalogue: A catalogue with splits.
-        splits: The splits whose photos are kept.
+        splits: The splits whose photos are kept, those of cars before those without.
         side: Their longest side, pixels.
         gigabytes: Largest size of the folder; photos for which there is no room are read from their files.
         folder: Folder of the caches of several data sets; the oldest are removed for room.
@@ -132,7 +131,7 @@ def open_cache(
     locations, digest, size = _write(catalogue, splits, side, int(limit), path)
     files.write_json(index, {"blake2b": digest, "locations": locations})
     _make_room(folder, path, gigabytes * 1e9)
-    photos = int(catalogue.photos.split.isin(splits).sum())
+    photos = len(_photos(catalogue, splits))
     rest = f"; {photos - len(locations):,} more are read from their files each time" if len(locations) < photos else ""
     logger.info(f"{len(locations):,} photos decoded once for all epochs ({size / 1e6:,.0f} MB){rest}")
     return DecodedImageCache(path, locations)
@@ -141,14 +140,13 @@ def open_cache(
 def _write(
     catalogue: Catalogue, splits: tuple[str, ...], side: int, limit: int, path: Path
 ) -> tuple[dict[str, Location], str, int]:
-    cars = dict(list(catalogue.instances.groupby("photo_id")))
-    photos = catalogue.photos[catalogue.photos.split.isin(splits)]
+    cars, no_car = dict(list(catalogue.instances.groupby("photo_id"))), table([], INSTANCE_COLUMNS)
     locations: dict[str, Location] = {}
     offset, digest = 0, hashlib.blake2b()
     with files.atomic(path) as temporary, temporary.open("wb") as out:
-        for photo in cast(Iterable[Any], photos.itertuples()):
+        for photo in cast(Iterable[Any], _photos(catalogue, splits).itertuples()):
             size = (photo.height, photo.width)
-            image, masks = decode(catalogue.root / photo.photo_id, cars[photo.photo_id], size, side)
+            image, masks = decode(catalogue.root / photo.photo_id, cars.get(photo.photo_id, no_car), size, side)
             content = image.tobytes() + np.packbits(masks, axis=2).tobytes()
             if offset + len(content) > limit:
                 break
@@ -157,6 +155,12 @@ def _write(
             locations[photo.photo_id] = (offset, image.shape[0], image.shape[1], len(masks))
             offset += len(content)
     return locations, digest.hexdigest(), offset
+
+
+def _photos(catalogue: Catalogue, splits: tuple[str, ...]) -> pd.DataFrame:
+    """The photos of some splits, of cars, then without: photo_id, height, width (pixels)."""
+    every = pd.concat([catalogue.photos, catalogue.background])
+    return every.loc[every.split.isin(splits), ["photo_id", "height", "width"]]
 
 
 def _digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Catalogue: the photos of a data set, their labelled cars, what was excluded, and metadata, in four tables.
+"""Catalogue: photos of cars, their labelled cars, photos without a car, what was excluded, and metadata, in tables.
 
 `loader.load_catalogue` fills a catalogue, `splits.assign_splits` completes it, every later stage reads it. In a run it
 is a folder of CSV files, readable for people.
@@ -22,6 +22,7 @@ from carseg_lib.data.masks import mask_area
 
 SPLITS = ("train", "validation", "test")
 FEW_TRAINING = 30  # training photos of a type below which there is a warning
+BACKGROUND = "background"  # the row of photos without a car in a table of counts
 
 PHOTO_COLUMNS = {
     "photo_id": "str",  # path relative to the root, with /
@@ -35,6 +36,7 @@ PHOTO_COLUMNS = {
     "phash": "str",  # 16 hex digits
     "group": "str",  # photos of one car model, or of one scene, are not independent; "" where none is known
 }
+BACKGROUND_COLUMNS = {name: dtype for name, dtype in PHOTO_COLUMNS.items() if name != "body_type"}
 INSTANCE_COLUMNS = {
     "photo_id": "str",
     "body_type": "str",
@@ -66,12 +68,14 @@ class Catalogue:
     Attributes:
         name: Name of the data set.
         root: Folder of the photos; a photo's file is root / photo_id.
-        photos: A row per photo, sorted by photo_id; columns and dtypes as PHOTO_COLUMNS.
+        photos: A row per photo of a car, sorted by photo_id; columns and dtypes as PHOTO_COLUMNS.
         instances: A row per labelled car, sorted by photo_id; columns as INSTANCE_COLUMNS.
         excluded: A row per photo left out, or per folder or category ignored; columns as EXCLUDED_COLUMNS.
         parameters: The metadata of rendered photos (view, light, shape of the car ...): a row per photo, sorted by
             photo_id. Empty where the data have no such table.
         body_types: The types in their fixed order; class id = index + 1, 0 is background.
+        background: A row per photo without a car, sorted by photo_id; columns and dtypes as BACKGROUND_COLUMNS. No
+            accuracy counts these photos.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Catalogue:
     excluded: pd.DataFrame = field(default_factory=lambda: table([], EXCLUDED_COLUMNS))
     parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
     body_types: tuple[str, ...] = BODY_TYPES
+    background: pd.DataFrame = field(default_factory=lambda: table([], BACKGROUND_COLUMNS))
 
     @property
     def has_masks(self) -> bool:
@@ -91,7 +96,7 @@ class Catalogue:
     def fingerprint(self) -> str:
         """sha256 (hex) over the photos' names and contents, splits, types, boxes, masks and parameters.
 
-        It does not depend on where the photos are, nor on the order of the rows, nor on the groups: no training and no
+        Photos without a car are in it where there are any: a data set without them keeps its fingerprint. It does not depend on where the photos are, nor on the order of the rows, nor on the groups: no training and no
         prediction sees them, and the splits that they decide are in it.
         """
         cars: dict[str, list[str]] = {}
@@ -104,11 +109,13 @@ class Catalogue:
         if len(self.parameters):
             known = self.parameters[sorted(self.parameters.columns)]
             lines += [json.dumps([*known.columns, *row]) for row in known.itertuples(index=False, name=None)]
+        carless = self.background[["photo_id", "file_sha256", "split"]].itertuples(index=False, name=None)
+        lines += [json.dumps(["background", *row]) for row in carless]
         return files.sha256_text("\n".join([json.dumps(self.body_types), *sorted(lines)]))
 
     @property
     def has_groups(self) -> bool:
-        """Whether the group of any photo is known."""
+        """Whether the group of any photo of a car is known."""
         return bool((self.photos["group"] != "").any())
 
     def split(self, name: str) -> Catalogue:
@@ -119,34 +126,42 @@ class Catalogue:
         """
         if name not in SPLITS:
             raise CarsegError(f"split {name!r} is none of {', '.join(SPLITS)}")
-        photos = self.photos[self.photos["split"] == name].reset_index(drop=True)
-        excluded = self.excluded[self.excluded["split"] == name].reset_index(drop=True)
-        return self._with_photos(photos, excluded)
+        photos, background, excluded = (
+            rows[rows["split"] == name].reset_index(drop=True) for rows in (self.photos, self.background, self.excluded)
+        )
+        return self._with_photos(photos, background, excluded)
 
     def without(self, photo_ids: pd.Series, reason: str, detail: pd.Series) -> Catalogue:
-        """The same catalogue with some photos moved to `excluded`.
+        """The same catalogue with some photos, of cars or without, moved to `excluded`.
 
         Args:
             photo_ids: Ids of the photos to leave out.
             reason: The short fixed phrase.
             detail: A text for each, in the same order.
         """
-        out = self.photos.set_index("photo_id").loc[list(photo_ids)].reset_index()
+        every = pd.concat([self.photos, self.background.assign(body_type="")]).set_index("photo_id")
+        out = every.loc[list(photo_ids)].reset_index()
         rows = out[["photo_id", "split", "body_type"]].assign(reason=reason, detail=list(detail))
-        photos = self.photos[~self.photos["photo_id"].isin(photo_ids)].reset_index(drop=True)
+        photos, background = (
+            rows[~rows["photo_id"].isin(photo_ids)].reset_index(drop=True) for rows in (self.photos, self.background)
+        )
         excluded = pd.concat([self.excluded, rows], ignore_index=True).astype(EXCLUDED_COLUMNS)
-        return self._with_photos(photos, excluded)
+        return self._with_photos(photos, background, excluded)
+
+    def without_background(self) -> Catalogue:
+        """The same catalogue with its photos of cars alone, for what has no use for the others."""
+        return replace(self, background=table([], BACKGROUND_COLUMNS))
 
     def counts(self) -> pd.DataFrame:
-        """Photos by body type (rows, fixed order) and split (columns; "unassigned" last if there are any)."""
-        splits = self.photos["split"].replace("", "unassigned")
-        columns = [*SPLITS, "unassigned"] if (splits == "unassigned").any() else list(SPLITS)
-        counts = pd.crosstab(self.photos["body_type"], splits)
-        return (
-            counts.reindex(index=list(self.body_types), columns=columns, fill_value=0)
-            .rename_axis(index="body_type", columns="split")
-            .astype("int64")
-        )
+        """Photos of cars by body type (rows, fixed order) and split (columns; "unassigned" last if there are any)."""
+        return _counts(self.photos, self.body_types)
+
+    def counts_with_background(self) -> pd.DataFrame:
+        """As `counts`, with a last row "background" of the photos without a car, if there are any."""
+        if self.background.empty:
+            return self.counts()
+        carless = _counts(self.background.assign(body_type=BACKGROUND), (BACKGROUND,))
+        return pd.concat([self.counts(), carless]).rename_axis(columns="split").fillna(0).astype("int64")
 
     def warnings(self) -> list[str]:
         """A line for each type with fewer than 30 training photos."""
@@ -162,7 +177,7 @@ class Catalogue:
         return {reason: int(n) for reason, n in self.excluded["reason"].value_counts(sort=True).items()}
 
     def size_table(self) -> pd.DataFrame:
-        """Photos of each size, most frequent first: width, height (pixels), aspect_ratio (w / h), photos."""
+        """Photos of cars of each size, most frequent first: width, height (pixels), aspect_ratio (w / h), photos."""
         sizes = self.photos.groupby(["width", "height"]).size().rename("photos").reset_index()
         sizes.insert(2, "aspect_ratio", sizes["width"] / sizes["height"])
         return sizes.sort_values(["photos", "width", "height"], ascending=[False, True, True], ignore_index=True)
@@ -189,12 +204,12 @@ class Catalogue:
         )
 
     def save(self, folder: Path) -> None:
-        """Write photos.csv, instances.csv, excluded.csv, parameters.csv and, last, catalogue.json into a folder.
+        """Write a .csv of each table and, last, catalogue.json into a folder.
 
         Raises:
             CarsegError: A file cannot be written.
         """
-        for name in ("photos", "instances", "excluded", "parameters"):
+        for name in ("photos", "background", "instances", "excluded", "parameters"):
             files.write_csv(folder / f"{name}.csv", getattr(self, name))
         description = {
             "schema": 1,
@@ -202,6 +217,7 @@ class Catalogue:
             "root": _from(folder, self.root),
             "body_types": list(self.body_types),
             "parameters": {name: str(dtype) for name, dtype in self.parameters.dtypes.items()},
+            "background": len(self.background),
             "fingerprint": self.fingerprint,
             "groups": self._groups_digest,
         }
@@ -226,6 +242,9 @@ class Catalogue:
                 if "parameters" in description  # saved before there were any
                 else table([], PARAMETER_COLUMNS),
                 body_types=tuple(description["body_types"]),
+                background=read_table(folder / "background.csv", BACKGROUND_COLUMNS)
+                if "background" in description  # saved before there was any
+                else table([], BACKGROUND_COLUMNS),
             )
         except FileNotFoundError as error:
             missing = Path(error.filename)
@@ -239,20 +258,34 @@ class Catalogue:
 
     @property
     def _groups_digest(self) -> str:
-        return files.sha256_text("\n".join(sorted(self.photos["photo_id"] + "/" + self.photos["group"])))
+        every = pd.concat([self.photos, self.background])
+        return files.sha256_text("\n".join(sorted(every["photo_id"] + "/" + every["group"])))
 
-    def _with_photos(self, photos: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:
+    def _with_photos(self, photos: pd.DataFrame, background: pd.DataFrame, excluded: pd.DataFrame) -> Catalogue:
         """The same catalogue with some of its photos, and their rows of the other tables."""
         instances, parameters = (
             rows[rows["photo_id"].isin(photos["photo_id"])].reset_index(drop=True)
             for rows in (self.instances, self.parameters)
         )
-        return replace(self, photos=photos, instances=instances, excluded=excluded, parameters=parameters)
+        changed = {"instances": instances, "excluded": excluded, "parameters": parameters}
+        return replace(self, photos=photos, background=background, **changed)
 
 
 def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
     """A table of rows with exactly these columns and dtypes, also when there are no rows."""
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _counts(photos: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
+    """Photos by kind (rows, as given) and split (columns)."""
+    splits = photos["split"].replace("", "unassigned")
+    columns = [*SPLITS, "unassigned"] if (splits == "unassigned").any() else list(SPLITS)
+    counts = pd.crosstab(photos["body_type"], splits)
+    return (
+        counts.reindex(index=list(kinds), columns=columns, fill_value=0)
+        .rename_axis(index="body_type", columns="split")
+        .astype("int64")
+    )
 
 
 def _from(folder: Path, root: Path) -> str:

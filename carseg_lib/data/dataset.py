@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from carseg_lib.core.config import InputConfig
 from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
-from carseg_lib.data.cache import DecodedImageCache, cache_side, decode, open_cache
+from carseg_lib.data.cache import DecodedImageCache, Pixels, cache_side, decode, open_cache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.transforms import (
     ColorJitter,
@@ -80,11 +80,91 @@ def sample_seed(seed: int, epoch: int, photo_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{epoch}/{photo_id}".encode(), digest_size=7).digest())
 
 
-class CarDataset(Dataset):
-    """One split of a catalogue as tensors.
+class PhotoDataset(Dataset):
+    """Photos as tensors: what data sets of photos with cars and without share.
 
-    An index is a pair (epoch, i), so that random steps depend on (seed, epoch, photo) alone. Under class balance the
-    number of the pass over a type's photos takes the role of the epoch.
+    An index is a pair (epoch, i), so that random steps depend on (seed, epoch, photo) alone. Where passes over the
+    photos fill the epochs, the number of the pass takes the role of the epoch.
+
+    Args:
+        root: Folder of the photos.
+        photos: Their rows: photo_id, height and width.
+        inputs: Size and random steps.
+        seed: Seed of the random steps.
+        augment: Apply the random steps.
+        cache: Decoded photos; a photo that is not in the cache is read from its file.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        photos: pd.DataFrame,
+        inputs: InputConfig,
+        seed: int,
+        *,
+        augment: bool = False,
+        cache: DecodedImageCache | None = None,
+    ):
+        self.photos = photos.reset_index(drop=True)
+        self.root, self.seed = root, seed
+        self.side, self.cache = cache_side(inputs.size), cache
+        self.transforms = augmentation(inputs) if augment else []
+        if not any(name == "resize" for name, _ in self.transforms):
+            self.transforms.append(("resize", Resize(inputs.size)))
+        self.transforms.append(("normalise", Normalize(IMAGENET_MEAN, IMAGENET_STD)))
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def truth(self, i: int) -> int:
+        """Class id of photo i; 0, the background's, without a car."""
+        return 0
+
+    def name(self, i: int) -> str:
+        """Name of photo i, from which the seed of its random steps is derived."""
+        return self.photos.photo_id[i]
+
+    def in_order(self) -> list[tuple[int, int]]:
+        """The index of every photo, for a data set without random steps."""
+        return [(0, i) for i in range(len(self))]
+
+    def steps(self, i: int, epoch: int = 0) -> Iterator[tuple[str, np.ndarray, Target]]:
+        """Photo i after each step: (step, image (h, w, 3), target). The last one is the network's input."""
+        generator = torch.Generator().manual_seed(sample_seed(self.seed, epoch, self.name(i)))
+        image, target = self._source(i, generator)
+        yield "photo", image, target
+        for name, step in self.transforms:
+            image, target = step(image, target, generator)
+            yield name, image, sanitize_boxes(target)
+
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor | int]]:
+        """(epoch, i) → image (3, H, W) float32 normalised, and target.
+
+        The target has boxes (N, 4) float32 pixels, labels (N,) int64, masks (N, H, W) uint8, seed, index i and
+        class_id of the photo; N is 0 without a car.
+        """
+        epoch, i = index
+        seed = sample_seed(self.seed, epoch, self.name(i))
+        generator = torch.Generator().manual_seed(seed)
+        image, target = self._source(i, generator)
+        for _, step in self.transforms:
+            image, target = step(image, target, generator)
+        tensors = {name: torch.from_numpy(values) for name, values in sanitize_boxes(target).items()}
+        return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i, "class_id": self.truth(i)}
+
+    def _source(self, i: int, generator: torch.Generator) -> tuple[np.ndarray, Target]:
+        """What the steps start from: image (h, w, 3) uint8 and target in its pixels."""
+        raise NotImplementedError
+
+    def _decoded(self, i: int, instances: pd.DataFrame) -> Pixels:
+        """Photo i at most of the cache's size, (h, w, 3) uint8, and the masks of its cars (N, h, w) uint8."""
+        photo_id, size = self.photos.photo_id[i], (self.photos.height[i], self.photos.width[i])
+        cached = self.cache.read(photo_id) if self.cache is not None else None
+        return cached or decode(self.root / photo_id, instances, size, self.side)
+
+
+class CarDataset(PhotoDataset):
+    """The photos of cars of one split of a catalogue as tensors.
 
     Args:
         catalogue: A catalogue with splits.
@@ -109,38 +189,23 @@ class CarDataset(Dataset):
         photos = part.photos.sort_values("photo_id", kind="stable")
         if inputs.max_images_per_split:
             photos = stratified_sample(photos, inputs.max_images_per_split, seed)
-        self.photos = photos.reset_index(drop=True)
+        super().__init__(catalogue.root, photos, inputs, seed, augment=augment, cache=cache)
         self.instances = dict(list(part.instances.groupby("photo_id")))
-        self.root, self.seed = catalogue.root, seed
-        self.side, self.cache = cache_side(inputs.size), cache
         self.class_ids = {body_type: i + 1 for i, body_type in enumerate(catalogue.body_types)}
-        self.transforms = augmentation(inputs) if augment else []
-        if not any(name == "resize" for name, _ in self.transforms):
-            self.transforms.append(("resize", Resize(inputs.size)))
-        self.transforms.append(("normalise", Normalize(IMAGENET_MEAN, IMAGENET_STD)))
         self._labels = self._labels_of_photos()
 
-    def _labels_of_photos(self) -> list[tuple[str, tuple[int, int], np.ndarray, np.ndarray]]:
-        """Name, height and width, boxes (N, 4) in pixels of the original photo, and labels (N,) of each photo."""
+    def _labels_of_photos(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Boxes (N, 4) in pixels of the original photo, and labels (N,) of each photo."""
         found = []
-        sizes = zip(self.photos.photo_id, self.photos.height, self.photos.width, strict=True)
-        for photo_id, height, width in sizes:
+        for photo_id in self.photos.photo_id:
             cars = self.instances[photo_id]
             boxes = cars[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
-            labels = np.array([self.class_ids[t] for t in cars.body_type])
-            found.append((photo_id, (height, width), boxes, labels))
+            found.append((boxes, np.array([self.class_ids[t] for t in cars.body_type])))
         return found
-
-    def __len__(self) -> int:
-        return len(self.photos)
 
     def truth(self, i: int) -> int:
         """Class id (1..C) of photo i's body type."""
         return self.class_ids[self.photos.body_type[i]]
-
-    def in_order(self) -> list[tuple[int, int]]:
-        """The index of every photo, for a data set without random steps."""
-        return [(0, i) for i in range(len(self))]
 
     def sample(self, n: int) -> CarDataset:
         """The same, restricted to a fixed sample of about n photos, each body type by its share."""
@@ -151,36 +216,16 @@ class CarDataset(Dataset):
 
     def load(self, i: int) -> tuple[np.ndarray, Target]:
         """Photo i before any step, at most of the cache's size: image (h, w, 3) uint8, and target in its pixels."""
-        photo_id, size, boxes, labels = self._labels[i]
-        cached = self.cache.read(photo_id) if self.cache is not None else None
-        image, masks = cached or decode(self.root / photo_id, self.instances[photo_id], size, self.side)
+        boxes, labels = self._labels[i]
+        image, masks = self._decoded(i, self.instances[self.photos.photo_id[i]])
+        size = self.photos.height[i], self.photos.width[i]
         if image.shape[:2] != size:
             height, width = image.shape[:2]
             boxes = boxes * np.array([width / size[1], height / size[0]] * 2, np.float32)
         return image, {"boxes": boxes, "masks": masks, "labels": labels}
 
-    def steps(self, i: int, epoch: int = 0) -> Iterator[tuple[str, np.ndarray, Target]]:
-        """Photo i after each step: (step, image (h, w, 3), target). The last one is the network's input."""
-        image, target = self.load(i)
-        yield "photo", image, target
-        generator = torch.Generator().manual_seed(sample_seed(self.seed, epoch, self._labels[i][0]))
-        for name, step in self.transforms:
-            image, target = step(image, target, generator)
-            yield name, image, sanitize_boxes(target)
-
-    def __getitem__(self, index: tuple[int, int]) -> tuple[Tensor, dict[str, Tensor | int]]:
-        """(epoch, i) → image (3, H, W) float32 normalised, and target.
-
-        The target has boxes, labels, masks, seed, index i and class_id, 1..C, of the photo.
-        """
-        epoch, i = index
-        seed = sample_seed(self.seed, epoch, self._labels[i][0])
-        generator = torch.Generator().manual_seed(seed)
-        image, target = self.load(i)
-        for _, step in self.transforms:
-            image, target = step(image, target, generator)
-        tensors = {name: torch.from_numpy(values) for name, values in sanitize_boxes(target).items()}
-        return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i, "class_id": self.truth(i)}
+    def _source(self, i: int, generator: torch.Generator) -> tuple[np.ndarray, Target]:
+        return self.load(i)
 
 
 def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:

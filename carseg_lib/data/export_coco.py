@@ -1,6 +1,7 @@
 """A run's photos as COCO files, for people to correct masks with (CVAT, Label Studio) and to read back as DATA.
 
-Every photo of the data set is exported with its cars as training uses them; the photos that were left out because of
+Every photo of the data set is exported with its cars as training uses them, photos without a car without an annotation
+(read back, they are such photos again with SET=unlabelled=background); the photos that were left out because of
 the low quality of their pseudo-masks are exported too, marked as rejected. A link `images` in the folder leads to the
 photos, so that the corrected folder, or one corrected file in it, is a data set as it is.
 """
@@ -58,7 +59,8 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict
     """
     part = dataset.split(split)
     out = rejected[rejected["split"] == split]
-    photos = part.photos[["photo_id", "width", "height"]].itertuples(index=False)
+    columns = ["photo_id", "width", "height"]
+    photos = pd.concat([part.photos[columns], part.background[columns]]).itertuples(index=False)
     sizes: dict[str, tuple[int, int]] = {photo_id: (width, height) for photo_id, width, height in photos}
     sizes |= {photo_id: read_photo(dataset.root / photo_id).size for photo_id in out["photo_id"].unique()}
     ids = {photo_id: i for i, photo_id in enumerate(sorted(sizes), start=1)}

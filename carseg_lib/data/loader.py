@@ -2,7 +2,8 @@
 
 Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
 "unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask",
-"no mask" (while others have one). If more than 5% of the photos are bad, the data are refused. Others are not counted
+"no mask" (while others have one); and "car in a background photo", a photo without a car with the pixels of one with a
+car. If more than 5% of the photos are bad, the data are refused. Others are not counted
 as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no
 labelled car", "no annotation", "no classes", "in no split".
 """
@@ -18,20 +19,32 @@ from typing import Any, cast
 import pandas as pd
 
 from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import box_areas
-from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, Catalogue, table
+from carseg_lib.data.catalogue import (
+    BACKGROUND_COLUMNS,
+    EXCLUDED_COLUMNS,
+    INSTANCE_COLUMNS,
+    PHOTO_COLUMNS,
+    Catalogue,
+    table,
+)
 from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row, is_text
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import validate_instances
-from carseg_lib.data.photos import ImageError, inspect_image
+from carseg_lib.data.photos import ImageError, ImageInfo, inspect_image
 
 MAX_BAD_SHARE = 0.05  # of the photos that the source names
 MIN_PER_TYPE = 3  # one for each split
 
 
 def load_catalogue(
-    data: Path, types: ClassMap | None = None, *, progress: Callable[[int, int], None] | None = None
+    data: Path,
+    types: ClassMap | None = None,
+    *,
+    unlabelled: Unlabelled = "exclude",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Catalogue:
     """Read a data set: detect its format, open every photo once, and exclude, with the reason, what cannot be used.
 
@@ -40,6 +53,7 @@ def load_catalogue(
     Args:
         data: A folder, or an annotation file; see `detect_and_list`.
         types: The body types; the paper's four if not given.
+        unlabelled: What photos without any annotation are, as the setting `data.unlabelled`.
         progress: Called after each photo with (photos read, photos in all).
 
     Returns:
@@ -49,7 +63,7 @@ def load_catalogue(
         CarsegError: No such data, none of the types, a type with fewer than three photos, a broken annotation file, or
             more than 5% bad photos.
     """
-    listing = detect_and_list(data, types)
+    listing = detect_and_list(data, types, unlabelled)
     named = Counter(t for photo in listing.photos for t in {a.body_type for a in photo.annotations})
     _check_types(data, listing.types.names, named, "")  # before any photo is opened
     catalogue = read_listing(listing, progress=progress)
@@ -60,18 +74,19 @@ def load_catalogue(
 def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
     """Open every photo of a listing. The result may be of no use: see `validate_catalogue`."""
     root = listing.root.resolve()
-    photos, cars, bad = [], [], []
-    for done, record in enumerate(listing.photos, start=1):
+    photos, background, cars, bad = [], [], [], []
+    records = [*listing.photos, *listing.background]
+    for done, record in enumerate(records, start=1):
         try:
             row, its_cars = _read_photo(root, record)
         except ImageError as error:
-            body_type = record.annotations[0].body_type
+            body_type = record.annotations[0].body_type if record.annotations else ""
             bad.append(excluded_row(record.photo_id, error.reason, error.detail, record.split, body_type))
         else:
-            photos.append(row)
+            (photos if its_cars else background).append(row)
             cars.extend(its_cars)
         if progress is not None:
-            progress(done, len(listing.photos))
+            progress(done, len(records))
     used = listing.parameters["photo_id"].isin([row["photo_id"] for row in photos])
     catalogue = Catalogue(
         name=listing.name,
@@ -81,8 +96,9 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         excluded=table(sorted(bad, key=lambda row: row["photo_id"]), EXCLUDED_COLUMNS),
         parameters=listing.parameters[used].reset_index(drop=True),
         body_types=listing.types.names,
+        background=table(sorted(background, key=lambda row: row["photo_id"]), BACKGROUND_COLUMNS),
     )
-    catalogue = _without_maskless(catalogue)
+    catalogue = _without_contradictions(_without_maskless(catalogue))
     excluded = pd.concat([catalogue.excluded, table(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
     return replace(catalogue, excluded=excluded)
 
@@ -94,22 +110,38 @@ def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> No
         CarsegError: More than 5% bad photos, or a type with fewer than three that can be used.
     """
     bad = catalogue.excluded.iloc[: len(catalogue.excluded) - len(listing.ignored)]
-    _check_share(data, bad, len(listing.photos))
+    _check_share(data, bad, len(listing.photos) + len(listing.background))
     _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
 def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A photo's row and its cars' rows."""
-    path = root / record.photo_id
-    if not is_text(record.photo_id):
+    """A photo's row and its cars' rows; without cars the row is one of `background`."""
+    info = _inspect(root, record.photo_id)
+    row = {"photo_id": record.photo_id, "split": record.split}
+    if not record.annotations:
+        return row | {"group": record.group} | vars(info), []
+    cars = validate_instances(record, info)
+    largest = record.annotations[int(box_areas(pd.DataFrame(cars)).to_numpy().argmax())]  # the car it is about
+    return row | {"body_type": largest.body_type, "group": largest.group} | vars(info), cars
+
+
+def _inspect(root: Path, photo_id: str) -> ImageInfo:
+    path = root / photo_id
+    if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
     if path.exists() and not path.resolve().is_relative_to(root):
         raise ImageError("link", "the link leaves the folder")
-    info = inspect_image(path)
-    cars = validate_instances(record, info)
-    largest = record.annotations[int(box_areas(pd.DataFrame(cars)).to_numpy().argmax())]  # the car it is about
-    row = {"photo_id": record.photo_id, "split": record.split, "body_type": largest.body_type, "group": largest.group}
-    return row | vars(info), cars
+    return inspect_image(path)
+
+
+def _without_contradictions(catalogue: Catalogue) -> Catalogue:
+    """Leave out photos without a car that have the pixels of a photo of a car."""
+    named = catalogue.photos.drop_duplicates("pixel_sha256").set_index("pixel_sha256")["photo_id"]
+    same = catalogue.background["pixel_sha256"].map(named).dropna()
+    if same.empty:
+        return catalogue
+    copies = catalogue.background.loc[same.index, "photo_id"]
+    return catalogue.without(copies, "car in a background photo", "same pixels as " + same)
 
 
 def _without_maskless(catalogue: Catalogue) -> Catalogue:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from carseg_lib.data.dataset import CarDataset, sample_seed
+from carseg_lib.data.dataset import sample_seed
 from carseg_lib.data.rounding import largest_remainders
 
 
@@ -35,14 +35,43 @@ def balanced_epoch_order(body_types: pd.Series, epoch: int, seed: int, class_bal
     chosen = []
     for body_type, quota in class_quotas(counts, class_balance).items():
         of_type = np.flatnonzero(body_types == body_type)
-        passes: dict[int, np.ndarray] = {}
-        for position in range((epoch - 1) * quota, epoch * quota):
-            number, rank = position // len(of_type) + 1, position % len(of_type)
-            if number not in passes:
-                passes[number] = _shuffle(len(of_type), sample_seed(seed, number, f"order of {body_type}"))
-            chosen.append((int(of_type[passes[number][rank]]), number))
+        taken = order_in_passes(len(of_type), quota, epoch, seed, f"order of {body_type}")
+        chosen += [(int(of_type[i]), number) for number, i in taken]
     chosen.sort()
     return [chosen[k][::-1] for k in _shuffle(len(chosen), sample_seed(seed, epoch, "order"))]
+
+
+def order_in_passes(photos: int, quota: int, epoch: int, seed: int, name: str) -> list[tuple[int, int]]:
+    """A number of photos for one epoch, by passes over all of them that go on from epoch to epoch.
+
+    Args:
+        photos: Number of photos; at least 1 if the quota is.
+        quota: How many an epoch has, the same every epoch.
+        epoch: Number of the epoch, from 1.
+        seed: Seed of the passes' orders.
+        name: Text that names them.
+
+    Returns:
+        Pairs (pass, i) of photo i, in the order of the passes.
+    """
+    passes: dict[int, np.ndarray] = {}
+    taken = []
+    for position in range((epoch - 1) * quota, epoch * quota):
+        number, rank = position // photos + 1, position % photos
+        if number not in passes:
+            passes[number] = _shuffle(photos, sample_seed(seed, number, name))
+        taken.append((number, int(passes[number][rank])))
+    return taken
+
+
+def mix_orders(
+    cars: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]], epoch: int, seed: int
+) -> list[tuple[int, int]]:
+    """Two orders as one, at random places by the seed; the photos of cars keep their order among themselves."""
+    places = _shuffle(len(cars) + len(others), sample_seed(seed, epoch, "places of photos without a car"))
+    mixed = dict(zip(places[: len(others)].tolist(), others, strict=True))
+    rest = iter(cars)
+    return [mixed[k] if k in mixed else next(rest) for k in range(len(places))]
 
 
 def class_quotas(counts: pd.Series, class_balance: float) -> dict[str, int]:
@@ -63,7 +92,7 @@ class DistributedBatchSampler(Sampler):
     a last batch of a few photos would weigh them more than the others.
 
     Args:
-        order: Indices of a `CarDataset`.
+        order: Indices of a `PhotoDataset`.
         batch_size: Most photos per step over all processes.
         rank: Number of this process, from 0.
         processes: Number of processes.
@@ -90,7 +119,7 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
     return batch.permute(0, 3, 1, 2), list(targets)
 
 
-def make_loader(dataset: CarDataset, batches: DistributedBatchSampler, workers: int = 0) -> DataLoader:
+def make_loader(dataset: Dataset, batches: DistributedBatchSampler, workers: int = 0) -> DataLoader:
     """A loader of the given batches, with `workers` processes that read photos ahead."""
     options: dict[str, Any] = {"prefetch_factor": 4, "multiprocessing_context": "forkserver"} if workers else {}
     return DataLoader(dataset, batch_sampler=batches, collate_fn=collate, num_workers=workers, **options)

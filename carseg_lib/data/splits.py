@@ -6,12 +6,15 @@ type by type, duplicates together. Photos of one group, a car model say, may the
 one on models that were seen in training.
 
 By group, all photos are divided anew, so that a group is in one split: the accuracy is one on models never seen.
+
+Photos without a car are divided by the same rules as one more type, of which a split may have none.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Literal
@@ -23,8 +26,8 @@ from scipy.sparse.csgraph import connected_components
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
+from carseg_lib.data.division import divide_units, split_sizes
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
-from carseg_lib.data.rounding import largest_remainders
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 logger = logging.getLogger(__name__)
@@ -51,6 +54,9 @@ def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"]
     paper's proportions in each type. Photos of no group count as a group each; duplicates, and the groups that they
     link, stay together. What came of it is logged.
 
+    Photos without a car are treated likewise, except that a split may stay without any. By group, those that are linked
+    with photos of cars go to the split of these.
+
     Args:
         catalogue: A catalogue as loaded; its photos stay in their order.
         seed: Any integer from 0. The same photos and seed give the same splits, whatever the order of the rows.
@@ -61,7 +67,14 @@ def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"]
             is left without a type, or no group is known.
     """
     if by == "group":
-        divided = replace(catalogue, photos=catalogue.photos.assign(split=_divide_groups(catalogue, seed)))
+        of_photos, of_background = _units(catalogue)
+        splits = _divide_groups(catalogue, of_photos, seed)
+        carless = _beside_cars(of_background, dict(zip(of_photos, splits.reindex(of_photos.index), strict=True)), seed)
+        divided = replace(
+            catalogue,
+            photos=catalogue.photos.assign(split=splits),
+            background=catalogue.background.assign(split=carless),
+        )
         logger.info("%s", describe_division(catalogue, divided))
         return divided
     splits = catalogue.photos["split"].replace("", "train")
@@ -75,7 +88,8 @@ def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"]
     if missing:
         pool = photos[photos["split"] == "train"].sort_values("photo_id")
         photos["split"] = photos["split"].where(photos["split"] != "train", _divide(catalogue, pool, missing, seed))
-    catalogue = _without_copies(replace(catalogue, photos=photos.astype({"split": "str"})))
+    background = catalogue.background.assign(split=_split_background(catalogue.background, seed))
+    catalogue = _without_copies(replace(catalogue, photos=photos.astype({"split": "str"}), background=background))
     _check(catalogue)
     if shared := shared_groups(catalogue.photos):
         logger.info("%s", describe_sharing(catalogue, shared))
@@ -123,6 +137,10 @@ def describe_division(catalogue: Catalogue, divided: Catalogue) -> str:
         kept = f"the data's own splits are not used: {moved:,} of {len(given):,} photos are in another one now"
     alone = len(divided.photos) - len(photos)
     without = f"; {alone:,} photos of no known group count as a group each" if alone else ""
+    if len(divided.background):
+        carless = divided.background["split"].value_counts()
+        numbers_of = ", ".join(f"{split} {carless.get(split, 0):,}" for split in SPLITS)
+        without += f"; {len(divided.background):,} photos without a car divided with them ({numbers_of})"
     return (
         f"divided by group ({parts}){without}; a split's share of a type differs from the paper's proportions by "
         f"{100 * split_deviation(divided.counts()):.1f} points at most; {kept}"
@@ -137,20 +155,6 @@ def split_deviation(counts: pd.DataFrame) -> float:
     """
     shares = counts[list(SPLITS)].to_numpy(float)
     return float(np.abs(shares / shares.sum(axis=1, keepdims=True) - _proportions()).max())
-
-
-def split_sizes(number: int, weights: list[int]) -> list[int]:
-    """Divide a number of photos by weights: largest remainders, and at least one each.
-
-    Args:
-        number: Number of photos, at least that of the weights.
-        weights: Positive numbers.
-    """
-    sizes = largest_remainders(np.array(weights) * number / sum(weights))
-    while sizes.min() == 0:
-        sizes[np.argmax(sizes)] -= 1
-        sizes[np.argmin(sizes)] += 1
-    return sizes.tolist()
 
 
 def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: int) -> pd.Series:
@@ -168,16 +172,47 @@ def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: 
                 f"{catalogue.root}: {body_type} has {len(sizes)} different photos (duplicates counted once), "
                 f"{len(targets)} are needed for {', '.join(targets)}; add photos of it"
             )
-        rng = np.random.default_rng([seed, class_id])
-        shuffled = sizes.iloc[rng.permutation(len(sizes))].sort_values(ascending=False, kind="stable")
-        weights = [PAPER_COUNTS[split] for split in targets]
-        split_of_group = _fill(shuffled, np.array(split_sizes(len(members), weights)))
-        chosen[members.index] = members.map(split_of_group).map(dict(enumerate(targets)))
+        parts = divide_units(members, [PAPER_COUNTS[split] for split in targets], [seed, class_id])
+        chosen[members.index] = parts.map(dict(enumerate(targets)))
     return chosen
 
 
-def _divide_groups(catalogue: Catalogue, seed: int) -> pd.Series:
-    """A split for each photo, whole groups together.
+def _split_background(background: pd.DataFrame, seed: int) -> pd.Series:
+    """A split for each photo without a car: the given one, or of those in train, one of the missing ones."""
+    splits = background["split"].replace("", "train")
+    missing = [split for split in SPLITS[1:] if not (splits == split).any()]
+    pool = background[splits == "train"].sort_values("photo_id")
+    if missing and len(pool):
+        splits[pool.index] = _divide_background(duplicate_groups(pool, NEAR_DISTANCE), ["train", *missing], seed)
+    return splits.astype("str")
+
+
+def _divide_background(units: pd.Series, targets: Sequence[str], seed: int) -> pd.Series:
+    """A split for each photo without a car by its unit; with fewer units than targets, the last ones get none."""
+    targets = targets[: units.nunique()]
+    parts = divide_units(units, [PAPER_COUNTS[split] for split in targets], [seed, 0])  # 0: the background's class id
+    return parts.map(dict(enumerate(targets)))
+
+
+def _beside_cars(units: pd.Series, split_of_unit: Mapping[int, str], seed: int) -> pd.Series:
+    """A split for each photo without a car: that of the photos of cars that it is linked with, or of its own unit."""
+    splits = units.map(split_of_unit)
+    alone = units[splits.isna()]
+    if len(alone):
+        splits = splits.fillna(_divide_background(alone, SPLITS, seed))
+    return splits.astype("str")
+
+
+def _units(catalogue: Catalogue) -> tuple[pd.Series, pd.Series]:
+    """Numbers of the photos that belong together (`linked_groups`), of cars and without, each sorted by name."""
+    photos, background = (rows.sort_values("photo_id") for rows in (catalogue.photos, catalogue.background))
+    columns = ["photo_id", "group", "pixel_sha256", "phash"]
+    units = linked_groups(pd.concat([photos[columns], background[columns]], ignore_index=True)).to_numpy()
+    return pd.Series(units[: len(photos)], photos.index), pd.Series(units[len(photos) :], background.index)
+
+
+def _divide_groups(catalogue: Catalogue, units: pd.Series, seed: int) -> pd.Series:
+    """A split for each photo of a car, whole groups together.
 
     Stratified folds of whole groups are dealt to the splits, in the way that comes nearest to the paper's proportions
     in each type. Of the numbers of folds the largest is taken by which each split gets each type.
@@ -189,8 +224,7 @@ def _divide_groups(catalogue: Catalogue, seed: int) -> pd.Series:
             f"{catalogue.root}: no photo has a group, so split_by=group can't divide them; give the car's model or the "
             "scene in a column group of a .csv table, or as group or model of a COCO annotation"
         )
-    photos = catalogue.photos.sort_values("photo_id")
-    units = linked_groups(photos)
+    photos = catalogue.photos.loc[units.index]
     types = photos["body_type"]
     for body_type, number in units.groupby(types).nunique().reindex(catalogue.body_types, fill_value=0).items():
         if number < len(SPLITS):
@@ -220,7 +254,7 @@ def linked_groups(photos: pd.DataFrame) -> pd.Series:
     """Numbers of the photos that belong together: those of one group, and duplicates, also through others.
 
     Args:
-        photos: A catalogue's photos.
+        photos: A catalogue's photos, of cars or without.
 
     Returns:
         Number (int, from 0) of each row, with the index of `photos`.
@@ -271,31 +305,21 @@ def _proportions() -> np.ndarray:
     return numbers / numbers.sum()
 
 
-def _fill(sizes: pd.Series, wanted: np.ndarray) -> dict[int, int]:
-    """Assign groups, largest first, each to the split that lacks most photos; no split stays empty."""
-    left = wanted.copy()
-    assigned: dict[int, int] = {}
-    used: set[int] = set()
-    for done, (group, size) in enumerate(sizes.items()):
-        empty = [k for k in range(len(wanted)) if k not in used]
-        choice = empty if len(sizes) - done <= len(empty) else range(len(wanted))
-        best = max(choice, key=lambda k: left[k])
-        left[best] -= size
-        used.add(best)
-        assigned[group] = best
-    return assigned
-
-
 def _without_copies(catalogue: Catalogue) -> Catalogue:
-    """Exclude photos with the pixels of a photo in a later split."""
-    photos = catalogue.photos
+    """Exclude photos, of cars or without, with the pixels of a photo in a later split."""
+    for photos in (catalogue.photos, catalogue.background):
+        copies, details = _copies(photos)
+        catalogue = catalogue.without(copies, DUPLICATE, details)
+    return catalogue
+
+
+def _copies(photos: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Ids of the photos with the pixels of a photo in a later split, and a text for each."""
     rank = photos["split"].map({split: k for k, split in enumerate(SPLITS)})
     highest = rank.groupby(photos["pixel_sha256"]).transform("max")
     copies = photos[rank < highest]
-    if copies.empty:
-        return catalogue
     kept = photos[rank == highest].drop_duplicates("pixel_sha256").set_index("pixel_sha256")["photo_id"]
-    return catalogue.without(copies["photo_id"], DUPLICATE, "same pixels as " + copies["pixel_sha256"].map(kept))
+    return copies["photo_id"], "same pixels as " + copies["pixel_sha256"].map(kept)
 
 
 def _check(catalogue: Catalogue) -> None:

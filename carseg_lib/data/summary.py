@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import DataConfig
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.formats.base import Listing
 from carseg_lib.data.formats.detect import detect_and_list
@@ -19,13 +19,13 @@ _WIDEST = 100  # characters of an example
 
 
 def print_summary(
-    data: Path, types: ClassMap, seed: int, show: Callable[[str], None], progress: Callable[[int, int], None]
+    data: Path, config: DataConfig, seed: int, show: Callable[[str], None], progress: Callable[[int, int], None]
 ) -> None:
     """Open every photo of a data set once and show a summary.
 
     Args:
         data: The folder or annotation file, as for `load_catalogue`.
-        types: The body types.
+        config: The body types, what photos without any annotation are, and how photos are divided into splits.
         seed: Seed of the splits that a run would make, where the data lack some.
         show: Called with each line, for instance `print`.
         progress: Called after each photo with (photos read, photos in all).
@@ -33,21 +33,22 @@ def print_summary(
     Raises:
         CarsegError: The data cannot be listed; or, after the summary, no model can be trained on them.
     """
-    listing = detect_and_list(data, types)
+    listing = detect_and_list(data, config.classes, config.unlabelled)
     catalogue = read_listing(listing, progress=progress)
     for line in summary_lines(listing, catalogue):
         show(line)
     validate_catalogue(data, listing, catalogue)
-    for line in split_lines(catalogue, assign_splits(catalogue, seed)):
+    for line in split_lines(catalogue, assign_splits(catalogue, seed, config.split_by)):
         show(line)
 
 
 def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
-    """Format, photos by type and split, sizes, boxes, masks, groups if any are known, and excluded photos."""
+    """Format, photos by type and split, those without a car last, sizes, boxes, masks, groups if any are known, and excluded photos."""
     photos, cars = catalogue.photos, catalogue.instances
-    yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars"
+    carless = f", {len(catalogue.background):,} photos without a car" if len(catalogue.background) else ""
+    yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars{carless}"
     yield ""
-    yield from _count_lines(catalogue.counts())
+    yield from _count_lines(catalogue.counts_with_background())
     yield ""
     yield f"sizes     {_sizes(catalogue)}"
     yield f"boxes     {_origins(cars['box_origin'])}"
@@ -68,10 +69,11 @@ def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
 
 def split_lines(catalogue: Catalogue, dataset: Catalogue) -> Iterator[str]:
     """The splits of a run, where they are not those of the data, and warnings about types with few photos."""
-    if not catalogue.counts().equals(dataset.counts()):
+    counts = dataset.counts_with_background()
+    if not catalogue.counts_with_background().equals(counts):
         yield ""
         yield "as a run divides them, copies kept together and excluded from earlier splits:"
-        yield from _count_lines(dataset.counts())
+        yield from _count_lines(counts)
     for warning in dataset.warnings():
         yield f"warning: {warning}"
 

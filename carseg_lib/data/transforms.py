@@ -28,7 +28,7 @@ Target = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class RandomObjectCrop:
-    """Crop to a random part of the photo that still shows its largest car.
+    """Crop to a random part of the photo that still shows its largest car; of a photo without a car, to any part.
 
     The crop's aspect ratio is the photo's within a factor of 0.8 to 1.25. After `CROP_TRIES` draws that keep less than
     `min_visible` of the largest car, the photo is not cropped: a car is never lost.
@@ -46,7 +46,8 @@ class RandomObjectCrop:
         masks = target["masks"]
         height, width = masks.shape[-2:]
         areas = [np.count_nonzero(mask) for mask in masks]
-        car, least = masks[int(np.argmax(areas))], self.min_visible * max(areas)
+        car = masks[int(np.argmax(areas))] if areas else masks.any(axis=0)  # without a car: no pixel to keep
+        least = self.min_visible * max(areas, default=0)
         for _ in range(CROP_TRIES):
             share, stretch, y, x = torch.rand(4, generator=generator).tolist()
             area = self.scale + (1 - self.scale) * share
@@ -118,7 +119,7 @@ class RandomRotation:
             angle = self.angles[int(draw * len(self.angles))]
         if angle == 0:
             return image, target
-        masks = np.stack([_rotate(mask, angle) for mask in target["masks"]])
+        masks = np.array([_rotate(mask, angle) for mask in target["masks"]], np.uint8).reshape(-1, *image.shape[:2])
         return _rotate(image, angle), target | {"boxes": boxes_of_masks(masks), "masks": masks}
 
 
@@ -194,6 +195,19 @@ def sanitize_boxes(target: Target) -> Target:
     wide = ((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIDE).all(1)
     keep = wide & np.array([mask.any() for mask in masks], bool)
     return {"boxes": boxes[keep], "masks": masks[keep], "labels": target["labels"][keep]}
+
+
+def empty_target(size: tuple[int, int]) -> Target:
+    """The target of a photo without a car: boxes (0, 4), masks (0, H, W), labels (0,).
+
+    Args:
+        size: Height and width of the photo, pixels.
+    """
+    return {
+        "boxes": np.zeros((0, 4), np.float32),
+        "masks": np.zeros((0, *size), np.uint8),
+        "labels": np.zeros(0, np.int64),
+    }
 
 
 def boxes_of_masks(masks: np.ndarray) -> np.ndarray:

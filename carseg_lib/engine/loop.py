@@ -15,6 +15,7 @@ from carseg_lib.core.config import TrainConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.loading import DistributedBatchSampler, make_loader
+from carseg_lib.data.training_photos import TrainingPhotos
 from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.engine.optim import learning_rate
 from carseg_lib.engine.postprocess import predict_class
@@ -97,7 +98,7 @@ def train_one_epoch(
     fabric: Fabric,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    photos: CarDataset,
+    photos: TrainingPhotos,
     batches: DistributedBatchSampler,
     config: TrainConfig,
     *,
@@ -113,7 +114,7 @@ def train_one_epoch(
         fabric: launched.
         model: a `MaskRCNN` as `fabric.setup` returns it.
         optimizer: as `fabric.setup` returns it.
-        photos: the training photos, augmented.
+        photos: the training photos, augmented, with and without cars.
         batches: this process's batches of the epoch.
         config: learning rate and gradient clipping.
         num_workers: processes that load photos ahead.
@@ -136,7 +137,7 @@ def train_one_epoch(
         counts = network.loss_counts()
         total = torch.as_tensor(sum(rescale_losses(fabric, losses, counts).values()))
         if not torch.isfinite(total):
-            ids = [photos.photos.photo_id[int(t["index"])] for t in targets]
+            ids = [photos.name(int(t["index"])) for t in targets]
             terms = ", ".join(f"{name[5:]} {loss.item():g}" for name, loss in losses.items())
             raise CarsegError(
                 f"the loss is not finite ({terms}) in the batch of {', '.join(ids)}; lower lr, or look at these photos"

@@ -26,7 +26,8 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.cache import DecodedImageCache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
-from carseg_lib.data.loading import DistributedBatchSampler, balanced_epoch_order
+from carseg_lib.data.loading import DistributedBatchSampler
+from carseg_lib.data.training_photos import TrainingPhotos
 from carseg_lib.engine import distributed
 from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
 from carseg_lib.engine.device import choose_device, seed_everything, to_device
@@ -34,7 +35,7 @@ from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.engine.loop import train_one_epoch, validate
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.engine.progress import ProgressTimer, describe_run
-from carseg_lib.models.networks import build_network
+from carseg_lib.models.networks import build_network, learns_background
 from carseg_lib.models.precision import resolve_precision
 from carseg_lib.models.weights import PretrainedInfo, load_weights
 
@@ -87,18 +88,22 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
     model, optimizer = wrapped
 
     cache = _shared_cache(fabric, dataset, config, paths)
-    train_photos = CarDataset(dataset, "train", config.inputs, config.seed, augment=True, cache=cache)
+    train_photos = TrainingPhotos(
+        dataset, config.inputs, config.train, config.seed, carless=learns_background(config.model), cache=cache
+    )
     plain_photos = CarDataset(dataset, "train", config.inputs, config.seed, cache=cache)
     train_sample = plain_photos.sample(config.train.train_eval_size)
     validation_photos = CarDataset(dataset, "validation", config.inputs, config.seed, cache=cache)
-    logger.info(describe_run(config, pretrained, len(train_photos), len(validation_photos), with_masks, state.epoch))
+    cars = train_photos.size.cars
+    logger.info(describe_run(config, pretrained, cars, len(validation_photos), with_masks, state.epoch))
+    logger.info(train_photos.describe())
     timer = ProgressTimer(config.train.epochs, state.epoch)
     for epoch in range(state.epoch + 1, config.train.epochs + 1):
-        order = balanced_epoch_order(train_photos.photos.body_type, epoch, config.seed, config.train.class_balance)
+        order = train_photos.epoch_order(epoch)
         batches = DistributedBatchSampler(order, config.train.batch_size, fabric.global_rank, fabric.world_size)
         if batches.smallest < config.num_processes:
             raise CarsegError(
-                f"batches of {batches.smallest} photos ({len(train_photos)} in training, "
+                f"batches of {batches.smallest} photos ({len(order)} in training, "
                 f"batch_size={config.train.batch_size}) can't be shared by NPROC={config.num_processes}; "
                 "take fewer processes"
             )
@@ -174,12 +179,26 @@ def training_fingerprint(config: RunConfig, dataset: Catalogue, weights: Pretrai
 
     Checkpoints lie in a folder of this name.
     """
-    settings = config.select(*TRAINING_SETTINGS)
+    unused = unused_settings(config, dataset)
+    settings = {name: value for name, value in config.select(*TRAINING_SETTINGS).items() if name not in unused}
     settings["model.precision"] = resolve_precision(config.model.precision, choose_device(config.device))
     lock = project_folder() / "requirements.lock"
     code = (training_code(), files.sha256(lock) if lock.is_file() else "")
     recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
+
+
+def unused_settings(config: RunConfig, dataset: Catalogue) -> frozenset[str]:
+    """Settings of photos without a car that change no number of a training; digests of a training leave them out.
+
+    So a training without such photos has the digest that it had before there were these settings.
+    """
+    carless = learns_background(config.model)
+    used = {
+        "train.background_share": carless and (dataset.background.split == "train").any(),
+        "train.pieces_share": carless and config.train.pieces_share > 0,
+    }
+    return frozenset(name for name, is_used in used.items() if not is_used)
 
 
 def training_code() -> dict[str, str]:

@@ -122,17 +122,20 @@ def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
     splits are split by the seed.
     """
     place, classes, by = locate_photos(config.data.source), config.data.classes, config.data.split_by
-    folder = folder / hashlib.sha256(os.fsencode(place) + f"{classes.text} {by}".encode()).hexdigest()[:12]
+    unlabelled = config.data.unlabelled
+    key = os.fsencode(place) + f"{classes.text} {by} {unlabelled}".encode()
+    folder = folder / hashlib.sha256(key).hexdigest()[:12]
     made_from = {
         "data": stat_fingerprint(place),
         "classes": classes.text,
         "split_by": by,
+        "unlabelled": unlabelled,
         "seed": seed,
         "code": code_digest(CATALOGUING),
     }
     note = folder / "made_from.json"
     if not note.is_file() or files.read_json(note) != made_from:
-        assign_splits(load_catalogue(place, classes), seed, by).save(folder)
+        assign_splits(load_catalogue(place, classes, unlabelled=unlabelled), seed, by).save(folder)
         files.write_json(note, made_from)
     return Catalogue.load(folder)
 

@@ -35,6 +35,7 @@ from carseg_lib.core.paths import use_runs_root
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
+from carseg_lib.data.training_photos import epoch_size
 from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.trainer import train, training_fingerprint
@@ -43,7 +44,7 @@ from carseg_lib.experiments.plan import MONITOR, Plan
 from carseg_lib.experiments.subsets import cached_catalogue, code_digest, trial_dataset
 from carseg_lib.models.classifier import ImageClassifier
 from carseg_lib.models.mask_rcnn import MaskRCNN
-from carseg_lib.models.networks import Network, build_network
+from carseg_lib.models.networks import Network, build_network, learns_background
 from carseg_lib.models.weights import PretrainedInfo, load_weights, read_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -96,11 +97,11 @@ class Experiment:
 
     folder: Path
     seed: int
-    _catalogues: dict[tuple[str, str, str], Catalogue] = field(default_factory=dict, repr=False)
+    _catalogues: dict[tuple[str, ...], Catalogue] = field(default_factory=dict, repr=False)
 
     def catalogue(self, config: RunConfig) -> Catalogue:
         """A run's photos with splits; read once and kept in `<folder>/data`."""
-        key = config.data.source, config.data.classes.text, config.data.split_by
+        key = config.data.source, config.data.classes.text, config.data.split_by, config.data.unlabelled
         if key not in self._catalogues:
             self._catalogues[key] = cached_catalogue(config, self.folder / "data", self.seed)
         return self._catalogues[key]
@@ -339,5 +340,9 @@ def read_trial(folder: Path) -> dict[str, Any]:
 
 
 def _steps(trial: Trial, dataset: Catalogue | None) -> int:
-    photos = 0 if dataset is None else len(dataset.split("train").photos)
-    return trial.run.config.train.epochs * -(-photos // trial.run.config.train.batch_size)
+    if dataset is None:
+        return 0
+    config, part = trial.run.config, dataset.split("train")
+    carless = learns_background(config.model)
+    size = epoch_size(config.train, len(part.photos), len(part.background), carless=carless)
+    return config.train.epochs * -(-size.photos // config.train.batch_size)

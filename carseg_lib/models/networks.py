@@ -11,6 +11,11 @@ from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
 Network: TypeAlias = MaskRCNN | ImageClassifier
 
 
+def learns_background(config: ModelConfig) -> bool:
+    """Whether a network learns from photos without a car: an image classifier has no class for them."""
+    return config.architecture != "classifier"
+
+
 def build_network(config: ModelConfig, num_classes: int, with_masks: bool, tta: str = "none") -> Network:
     """Builds a network without weights; see `carseg_lib.models.weights.load_weights`.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core.classes import ClassMap
-from carseg_lib.core.config import ModelConfig
+from carseg_lib.core.config import ModelConfig, Unlabelled
 from carseg_lib.core.data_spec import resolve_source
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
@@ -33,7 +33,9 @@ from carseg_lib.workflow.pipeline import run_lock
 from carseg_lib.workflow.predict import Predictor
 
 
-def load_dataset(source: str | Path = "rendered", *, classes: str = "", seed: int = 0) -> Catalogue:
+def load_dataset(
+    source: str | Path = "rendered", *, classes: str = "", seed: int = 0, unlabelled: Unlabelled = "exclude"
+) -> Catalogue:
     """Read a data set: open every photo once, and give each a split.
 
     Args:
@@ -41,6 +43,7 @@ def load_dataset(source: str | Path = "rendered", *, classes: str = "", seed: in
             .json file or a .csv table.
         classes: The body types, as the variable CLASSES takes them; empty for the paper's four.
         seed: Of the splits that the data lack.
+        unlabelled: What photos without any annotation are: "exclude", left out, or "background", photos without a car.
 
     Returns:
         The photos, the labelled cars and what was left out, as tables.
@@ -49,7 +52,7 @@ def load_dataset(source: str | Path = "rendered", *, classes: str = "", seed: in
         CarsegError: No such data, or data that no study can be made of.
     """
     photos = locate_photos(resolve_source(str(source)))
-    return assign_splits(load_catalogue(photos, ClassMap.parse(classes)), seed)
+    return assign_splits(load_catalogue(photos, ClassMap.parse(classes), unlabelled=unlabelled), seed)
 
 
 def build_model(config: ModelConfig | None = None, num_classes: int = 5, with_masks: bool = True) -> MaskRCNN:
@@ -115,7 +118,8 @@ def train(
             raise CarsegError(f"run {run.name!r} holds a model of {source}: choose another name for the run")
         run.save()
         config = run.config
-        catalogue = load_catalogue(locate_photos(config.data.source), config.data.classes)
+        photos = locate_photos(config.data.source)
+        catalogue = load_catalogue(photos, config.data.classes, unlabelled=config.data.unlabelled)
         catalogue.save(run.catalogue)
         assign_splits(catalogue, config.seed, config.data.split_by).save(run.dataset)
         pseudo_label(config, run)

@@ -63,14 +63,21 @@ def _check_training(run: Run) -> None:
 _CATALOGUE, _DATASET = (
     tuple(
         f"{folder}/{name}"
-        for name in ("photos.csv", "instances.csv", "excluded.csv", "parameters.csv", "catalogue.json")
+        for name in (
+            "photos.csv",
+            "background.csv",
+            "instances.csv",
+            "excluded.csv",
+            "parameters.csv",
+            "catalogue.json",
+        )
     )
     for folder in ("catalogue", "dataset")
 )
 _MODEL = ("history.csv", "model/best.pt", "model/best.json", "model_summary.csv")
 _REPORTS = ("classification_report*.csv", "classification_report*.md", "slice_metrics.csv", "error_odds.csv")
 _RESULTS = ("metrics.json", "predictions.csv", "detections.csv", *_REPORTS)
-_DATA = ("data.source", "data.classes")
+_DATA = ("data.source", "data.classes", "data.unlabelled")
 _PREPARED = (*_DATA, "data.split_by", "seed", "pseudo_labels", "inputs")
 _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
 _EVALUATED = ("eval.tta", "eval.bootstrap_samples")

@@ -141,6 +141,7 @@ def test_select_gives_settings_by_their_dotted_name():
         "data.source": "rendered",
         "data.classes": "suv sedan convertible minivan",
         "data.split_by": "photo",
+        "data.unlabelled": "exclude",
     }
     assert config.select("seed", "train.lr") == {"seed": 7, "train.lr": 0.002}
     inputs = config.select("inputs")

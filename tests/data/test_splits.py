@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS, Catalogue, table
-from carseg_lib.data.splits import assign_splits, linked_groups, shared_groups, split_deviation, split_sizes
+from carseg_lib.data.division import split_sizes
+from carseg_lib.data.splits import assign_splits, linked_groups, shared_groups, split_deviation
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 # Perceptual hashes far from each other: 16 equal hex digits each.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import DataConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.locate import temporary_photos
 from carseg_lib.data.summary import print_summary
@@ -22,14 +23,14 @@ def shown(data="rendered", classes="") -> list[str]:
     """The lines of a summary of some data, as `make inspect` asks for them."""
     lines: list[str] = []
     with temporary_photos(data) as folder:
-        print_summary(folder, ClassMap.parse(classes), 0, lines.append, lambda done, total: None)
+        print_summary(folder, DataConfig(classes=ClassMap.parse(classes)), 0, lines.append, lambda done, total: None)
     return lines
 
 
 def refused(capsys, data, classes="") -> tuple[list[str], str]:
     """The lines that are printed before the data are refused, and the message."""
     with pytest.raises(CarsegError) as caught:
-        print_summary(data, ClassMap.parse(classes), 0, print, lambda done, total: None)
+        print_summary(data, DataConfig(classes=ClassMap.parse(classes)), 0, print, lambda done, total: None)
     return capsys.readouterr().out.splitlines(), str(caught.value)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.core.classes import ClassMap, normalize_name
+from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
@@ -27,6 +28,7 @@ _SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+AS_BACKGROUND = "SET=unlabelled=background takes it as a photo without a car"
 _NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
 
 
@@ -58,14 +60,16 @@ class ImageRecord:
     Attributes:
         photo_id: Path relative to the root, with "/".
         split: One of SPLITS, or "".
-        annotations: Its labelled cars, at least one.
+        annotations: Its labelled cars; none of a photo that is known to show no car.
         stated_size: (width, height) in pixels if the data set states it.
+        group: Of a photo without a car, as `Annotation.group`; a photo of cars has that of its largest.
     """
 
     photo_id: str
     split: str
     annotations: list[Annotation]
     stated_size: tuple[int, int] | None = None
+    group: str = ""
 
 
 @dataclass
@@ -77,7 +81,8 @@ class Listing:
         root: Folder of the photos.
         source: Name of the format, in words.
         types: The body types; those of the type folders, where these name them.
-        photos: The photos, in the order of the data set.
+        photos: The photos with a labelled car, in the order of the data set.
+        background: The photos that are known to show no car, in the order of the data set.
         ignored: Rows for the catalogue's `excluded`: parts of the data set that are not used.
         parameters: The catalogue's `parameters`, a row for each photo; no rows where the data set has none.
     """
@@ -87,12 +92,20 @@ class Listing:
     source: str = ""
     types: ClassMap = field(default_factory=ClassMap)
     photos: list[ImageRecord] = field(default_factory=list)
+    background: list[ImageRecord] = field(default_factory=list)
     ignored: list[dict[str, str]] = field(default_factory=list)
     parameters: pd.DataFrame = field(default_factory=lambda: table([], PARAMETER_COLUMNS))
 
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
         """Note a part that is left out; not counted as a bad photo."""
         self.ignored.append(excluded_row(photo_id, reason, detail, split, body_type))
+
+    def add_unlabelled(self, photo_id: str, split: str, unlabelled: Unlabelled) -> None:
+        """List a photo without any annotation as background, or note that it is left out and what would take it."""
+        if unlabelled == "background":
+            self.background.append(ImageRecord(photo_id, split, []))
+        else:
+            self.ignore(photo_id, "no labelled car", f"no annotation at all; {AS_BACKGROUND}", split)
 
 
 def excluded_row(photo_id: str, reason: str, detail: str, split: str, body_type: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import photo_root
 from carseg_lib.data.formats.base import (
@@ -32,11 +33,17 @@ from carseg_lib.data.formats.base import (
 from carseg_lib.data.metadata import check_parameters, read_parameters
 
 
-def read_coco(data: Path, types: ClassMap) -> Listing:
+def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
     """List the photos of one COCO file, or of a folder's annotations/*.json.
 
     Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of
     the types are noted in `ignored`.
+
+    Args:
+        data: The file or folder.
+        types: The body types.
+        unlabelled: What photos without any annotation are: left out, or background. One whose annotations are all of
+            other categories, or crowd regions, is left out in either case: it may show a car.
 
     Raises:
         CarsegError: A file is not JSON or not COCO, an id or a photo is listed twice, an annotation belongs to no
@@ -47,7 +54,7 @@ def read_coco(data: Path, types: ClassMap) -> Listing:
     seen: dict[str, str] = {}
     categories: set[str] = set()
     for path, split in files.items():
-        categories |= _list_file(path, split, listing, seen)
+        categories |= _list_file(path, split, listing, seen, unlabelled)
     if not any(types.resolve(name) for name in categories):
         found = ", ".join(as_text(name) for name in sorted(categories)[:10]) or "none"
         raise CarsegError(
@@ -77,13 +84,14 @@ def _annotation_files(data: Path, listing: Listing) -> dict[Path, str]:
     return splits
 
 
-def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -> set[str]:
+def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str], unlabelled: Unlabelled) -> set[str]:
     """Add one annotation file to the listing; returns its category names."""
     tables = _read(path)
     names = {key: _text_of(path, "categories", row, "name") for key, row in _by_id(path, tables, "categories").items()}
     images = _by_id(path, tables, "images")
     _by_id(path, tables, "annotations", required=False)
     labelled: dict[Any, list[Annotation]] = {}
+    annotated: set[Any] = set()
     ignored: Counter[tuple[str, str]] = Counter()
     for row in tables["annotations"]:
         image_id = _key(row.get("image_id"))
@@ -91,6 +99,7 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
             raise CarsegError(
                 f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, which is not listed"
             )
+        annotated.add(image_id)
         category = names.get(_key(row.get("category_id")), f"category_id {row.get('category_id')!r}")
         body_type = listing.types.resolve(category)
         if body_type is None:
@@ -111,10 +120,12 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str]) -
                 "list every photo once"
             )
         seen[photo_id] = f"{path.name} with id {row['id']!r}"
-        if image_id not in labelled:
+        if image_id in labelled:
+            listing.photos.append(ImageRecord(photo_id, split, labelled[image_id], _stated_size(row)))
+        elif image_id in annotated:
             listing.ignore(photo_id, "no labelled car", "no annotation of the body types", split)
-            continue
-        listing.photos.append(ImageRecord(photo_id, split, labelled[image_id], _stated_size(row)))
+        else:
+            listing.add_unlabelled(photo_id, split, unlabelled)
     return set(names.values())
 
 

@@ -3,6 +3,7 @@
 Columns: photo (a path relative to the table), type; and, if known, x1, y1, x2, y2 (pixels of the photo; x2 and y2 are
 outside the car), mask (the path of a PNG in which the car is not black), split (train, validation or test) and group
 (the car's model, or the scene: whatever makes photos depend on each other). A photo with several cars has several rows.
+A row without type, box and mask is a photo without a car where `data.unlabelled` is "background", else a mistake.
 """
 
 from __future__ import annotations
@@ -14,9 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, name_of, reading, split_of
+from carseg_lib.data.formats.base import (
+    AS_BACKGROUND,
+    Annotation,
+    ImageRecord,
+    Listing,
+    as_text,
+    inside,
+    name_of,
+    reading,
+    split_of,
+)
 from carseg_lib.data.formats.mask_png import MaskPng
 
 NAME = "photos.csv"  # of the table in a folder
@@ -26,14 +38,20 @@ _COLUMNS = ("photo", "type", *_EDGES, "mask", "split", "group")
 _Row = dict[str, str]
 
 
-def read_csv_table(data: Path, types: ClassMap) -> Listing:
+def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
     """List the photos of a .csv file, or of the photos.csv in a folder, in the order of its rows.
 
     Rows of other types, photos without a car of the types and columns of other names are noted in `ignored`.
 
+    Args:
+        data: The file or folder.
+        types: The body types.
+        unlabelled: Whether rows without type, box and mask are photos without a car ("background") or mistakes.
+
     Raises:
         CarsegError: One line that names the row: not a table, a missing column, an empty cell, a path that leads
-            outside, a box that is not four numbers, an unknown split, a photo in two splits, or no row of the types.
+            outside, a box that is not four numbers, an unknown split, a photo in two splits, with and without a car, or no
+            row of the types.
     """
     path = data if data.is_file() else data / NAME
     root = path.parent
@@ -43,6 +61,7 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
         listing.ignore(path.name, "other column", f"not read: {', '.join(map(as_text, unknown))}")
     cars: dict[str, list[Annotation]] = {}
     splits: dict[str, tuple[str, int]] = {}
+    carless: dict[str, tuple[str, int]] = {}
     others: Counter[str] = Counter()
     first_split: tuple[bool, int] | None = None
     for number, row in rows:
@@ -61,8 +80,17 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
                 f"{where}: {photo_id!r} is in {split}, in row {splits[photo_id][1]} in {splits[photo_id][0]}; a photo "
                 "belongs to one split"
             )
+        if photo_id in carless or (photo_id in cars and _is_carless(row, unlabelled)):
+            first = carless[photo_id][1] if photo_id in carless else splits[photo_id][1]
+            raise CarsegError(
+                f"{where}: {photo_id!r} is in row {first} too, and one of the two says that it shows no car; keep one"
+            )
+        if _is_carless(row, unlabelled):
+            carless[photo_id] = as_text(row["group"]), number
+            continue
         if not row["type"]:
-            raise CarsegError(f"{where}: the type of {photo_id!r} is empty; name it, or remove the row")
+            hint = "" if any(row[name] for name in (*_EDGES, "mask")) else f"; {AS_BACKGROUND}"
+            raise CarsegError(f"{where}: the type of {photo_id!r} is empty; name it, or remove the row{hint}")
         corners, text = _corners(where, row)
         mask = MaskPng(root, _inside(where, row, "mask", root)) if row["mask"] else None
         annotations = cars.setdefault(photo_id, [])
@@ -79,10 +107,18 @@ def read_csv_table(data: Path, types: ClassMap) -> Listing:
             listing.photos.append(ImageRecord(photo_id, split, annotations))
         else:
             listing.ignore(photo_id, "no labelled car", "no row of the body types", split)
+    listing.background = [
+        ImageRecord(photo_id, splits[photo_id][0], [], group=group) for photo_id, (group, _) in carless.items()
+    ]
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
         raise CarsegError(f"{path}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES")
     return listing
+
+
+def _is_carless(row: _Row, unlabelled: Unlabelled) -> bool:
+    """Whether a row is a photo without a car."""
+    return unlabelled == "background" and not any(row[name] for name in ("type", *_EDGES, "mask"))
 
 
 def _read(path: Path) -> tuple[list[str], Iterator[tuple[int, _Row]]]:

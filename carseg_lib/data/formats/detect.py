@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carseg_lib.core.classes import FOLDERS, ClassMap
+from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats import csv_table, pascal_voc, stanford_cars
 from carseg_lib.data.formats.base import Listing
@@ -20,7 +21,12 @@ class Format:
 
     name: str
     mark: Callable[[Path], str]
-    read: Callable[[Path, ClassMap], Listing]
+    read: Callable[[Path, ClassMap, Unlabelled], Listing]
+
+
+def _all_labelled(read: Callable[[Path, ClassMap], Listing]) -> Callable[[Path, ClassMap, Unlabelled], Listing]:
+    """The reader of a format in which every photo has a label, so that it makes no difference what the others are."""
+    return lambda data, types, unlabelled: read(data, types)
 
 
 def _coco_mark(data: Path) -> str:
@@ -47,14 +53,16 @@ TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
 ANNOTATED = (
     COCO,
     Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc),
-    Format("Stanford Cars", _stanford_mark, stanford_cars.read_stanford_cars),
+    Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)),
     TABLE,
 )
-TYPE_FOLDERS = Format("type folders", lambda data: "", read_image_folder)  # of folders without annotations
+TYPE_FOLDERS = Format(
+    "type folders", lambda data: "", _all_labelled(read_image_folder)
+)  # of folders without annotations
 FILES = {".json": COCO, ".csv": TABLE}  # that DATA may name
 
 
-def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
+def detect_and_list(data: Path, types: ClassMap | None = None, unlabelled: Unlabelled = "exclude") -> Listing:
     """Detect the format of a data set and list its photos without opening them.
 
     Args:
@@ -62,6 +70,7 @@ def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
             Stanford Cars or a table photos.csv, else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg; or a
             COCO .json file, or a .csv table.
         types: The body types; the paper's four if not given.
+        unlabelled: What photos without any annotation are: left out, or background.
 
     Raises:
         CarsegError: No such data, two formats fit, or the reader of the format refuses the data.
@@ -73,7 +82,7 @@ def detect_and_list(data: Path, types: ClassMap | None = None) -> Listing:
             f"{data}: CLASSES={FOLDERS} is for photos in type folders, these have {data_format.name}; name the types "
             "in CLASSES"
         )
-    listing = data_format.read(data, types)
+    listing = data_format.read(data, types, unlabelled)
     listing.source = data_format.name
     return listing
 

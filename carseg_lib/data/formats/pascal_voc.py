@@ -16,6 +16,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, inside, is_text, name_of, reading
@@ -33,11 +34,16 @@ def annotation_folder(data: Path) -> Path | None:
     return next((folder for folder in folders if any(folder.glob("*.xml"))), None)
 
 
-def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
+def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
     """List the photos of a VOC folder, in the order of their XML files.
 
     Objects of other types, photos without an object of the types, photos without an XML file, and photos that no
     list of a split names are noted in `ignored`.
+
+    Args:
+        data: The folder.
+        types: The body types.
+        unlabelled: What photos whose XML file has no object are: left out, or background.
 
     Raises:
         CarsegError: An XML file cannot be read as one, holds a document type or entities, or is no annotation; two of
@@ -64,6 +70,8 @@ def read_pascal_voc(data: Path, types: ClassMap) -> Listing:
         found_cars = found_cars or bool(cars)
         if split is None:
             listing.ignore(photo_id, "in no split", "no list in ImageSets/Main names it")
+        elif root.find("object") is None:
+            listing.add_unlabelled(photo_id, split, unlabelled)
         elif not cars:
             listing.ignore(photo_id, "no labelled car", "no object of the body types", split)
         else:

@@ -136,8 +136,12 @@ def _measure(run: Run, plan: BenchmarkPlan, info: dict[str, Any]) -> Iterator[li
     started = time.monotonic()
     config, device = run.config, choose_device(run.config.device)
     logger.info("benchmark of profile %s on %s, device %s", config.profile, config.data_as_given, device)
-    catalogue = load_catalogue(locate_photos(config.data.source), config.data.classes)
+    photos = locate_photos(config.data.source)
+    catalogue = load_catalogue(photos, config.data.classes, unlabelled=config.data.unlabelled)
     dataset = assign_splits(catalogue, config.seed, config.data.split_by)
+    if carless := len(dataset.background):  # a classifier has no class for them
+        logger.info("%d photos without a car are left out: the networks compared train on the same photos", carless)
+        dataset = dataset.without_background()
     given = f"DATA={config.data_as_given}"
     if not dataset.has_masks:
         raise CarsegError(f"{given}: the benchmark trains masks, and these photos have none.")

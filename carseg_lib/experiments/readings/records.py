@@ -17,6 +17,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root
 from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.engine.trainer import unused_settings
 from carseg_lib.experiments.trials import Experiment, Trial, read_trial
 
 HISTORY = ("train_loss", "train_running_accuracy", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -26,7 +27,9 @@ NOT_OF_RECIPE = ("inputs.num_workers", "inputs.cache_gb")  # they change no numb
 
 def recipe_digest(trial: Trial, source: Catalogue) -> str:
     """A digest of a training's settings, photos and seed; not of the code and the machine."""
-    settings = {k: v for k, v in trial.run.config.select(*RECIPE).items() if k not in NOT_OF_RECIPE}
+    config = trial.run.config
+    left = {*NOT_OF_RECIPE, *unused_settings(config, source)}
+    settings = {k: v for k, v in config.select(*RECIPE).items() if k not in left}
     return files.sha256_text(f"{sorted(settings.items())} {source.fingerprint} {trial.photos} {trial.watched}")[:16]
 
 

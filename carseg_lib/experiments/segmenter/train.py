@@ -36,7 +36,8 @@ def train_segmenter(run: Run, real: Path | None) -> Path:
         CarsegError: photos without masks, or `real` cannot be read.
     """
     others = [cars_with_masks(real)] if real else []
-    dataset = cars_with_masks(locate_photos(run.config.data.source), run.config.seed)
+    data = run.config.data
+    dataset = cars_with_masks(locate_photos(data.source), run.config.seed, data.unlabelled)
     train_run(run, dataset)
     card = files.read_json(run.best_card)
     annotator = load_annotator(str(run.best_weights), choose_device(run.config.device))

@@ -12,15 +12,15 @@ from carseg_lib.workflow.commands.options import create_run, open_run, shown, va
 
 
 @click.command("inspect", cls=CarsegCommand, help="show what a data set holds and what is left out")
-@variables("data", "classes", "seed")
-def inspect(data: str, classes: str, seed: str) -> None:
-    """Show the summary of a data set."""
-    config = create_run(data=data, classes=classes, seed=seed).config
+@variables("data", "classes", "seed", "set")
+def inspect(data: str, classes: str, seed: str, set: str) -> None:
+    """Show the summary of a data set; of SET, the settings of `data` count."""
+    config = create_run(data=data, classes=classes, seed=seed, set=set).config
     from carseg_lib.data.locate import temporary_photos
     from carseg_lib.data.summary import print_summary
 
     with temporary_photos(config.data.source) as path:
-        print_summary(path, config.data.classes, config.seed, print, _show_progress)
+        print_summary(path, config.data, config.seed, print, _show_progress)
 
 
 def _show_progress(done: int, total: int) -> None:
