@@ -164,18 +164,10 @@ class TrainConfig(_Part):
         0.0, "share of the average of the weights that a step keeps; 0 = no average", ge=0, lt=1
     )
     background_share: float = _setting(
-        0.1,
-        "share of background photos among these and the cars' photos of an epoch, at most each once; a classifier, which "
-        "has no class for them, trains without",
-        ge=0,
-        lt=1,
+        0.1, "share of an epoch's photos that show no car, if the data have such; none for a classifier", ge=0, lt=1
     )
     pieces_share: float = _setting(
-        0.0,
-        "share of pieces, training photos made carless, among these and the cars' photos of an epoch; a classifier "
-        "trains without",
-        ge=0,
-        le=0.5,
+        0.0, "share of pieces, training photos made carless, in an epoch; none for a classifier", ge=0, le=0.5
     )
     train_eval_size: int = _setting(500, "training photos that measure training accuracy", ge=1)
 

@@ -1,57 +1,20 @@
-"""Photos without a car: one split of them as tensors, and any folder of photos as such."""
+"""Photos without a car: any folder of photos as a catalogue, and one split of a catalogue as tensors.
+
+The data set is defined beside that of cars: training needs it, and must not depend on the readers of folders.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from carseg_lib.core.config import InputConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.cache import DecodedImageCache
-from carseg_lib.data.catalogue import INSTANCE_COLUMNS, Catalogue, table
-from carseg_lib.data.dataset import PhotoDataset
+from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.dataset import BackgroundDataset
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES, list_background
 from carseg_lib.data.loader import read_listing
-from carseg_lib.data.transforms import Target, empty_target
 
-
-class BackgroundDataset(PhotoDataset):
-    """The photos without a car of one split of a catalogue as tensors; their targets have no boxes and class id 0.
-
-    Args:
-        catalogue: A catalogue with splits.
-        split: "train", "validation" or "test".
-        inputs: Number of photos (sampled by seed), size and random steps.
-        seed: Seed of the sample and of the random steps.
-        augment: Apply the random steps.
-        cache: Decoded photos; a photo that is not in the cache is read from its file.
-    """
-
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        split: str,
-        inputs: InputConfig,
-        seed: int,
-        *,
-        augment: bool = False,
-        cache: DecodedImageCache | None = None,
-    ):
-        photos = catalogue.split(split).background.sort_values("photo_id", kind="stable", ignore_index=True)
-        if 0 < inputs.max_images_per_split < len(photos):
-            photos = photos.sample(inputs.max_images_per_split, random_state=seed).sort_index()
-        super().__init__(catalogue.root, photos, inputs, seed, augment=augment, cache=cache)
-
-    def load(self, i: int) -> np.ndarray:
-        """Photo i before any step, at most of the cache's size: (h, w, 3) uint8."""
-        return self._decoded(i, table([], INSTANCE_COLUMNS))[0]
-
-    def _source(self, i: int, generator: torch.Generator) -> tuple[np.ndarray, Target]:
-        image = self.load(i)
-        return image, empty_target((image.shape[0], image.shape[1]))
+__all__ = ["BackgroundDataset", "read_background_folder"]
 
 
 def read_background_folder(folder: Path, progress: Callable[[int, int], None] | None = None) -> Catalogue:

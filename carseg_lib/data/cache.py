@@ -47,8 +47,8 @@ def decode(path: Path, instances: pd.DataFrame, size: tuple[int, int], side: int
 
     Args:
         path: File of the photo.
-        instances: Its cars, or no rows: boxes and masks in pixels of the original photo. A car without a mask gets its filled box
-            as one, so that all transforms apply; no loss uses it.
+        instances: Its cars, or no rows: boxes and masks in pixels of the original photo. A car without a mask gets its
+            filled box as one, so that all transforms apply; no loss uses it.
         size: Height and width of the original photo, pixels.
         side: Longest side of the result; photos are shrunk, never enlarged.
 

@@ -96,8 +96,9 @@ class Catalogue:
     def fingerprint(self) -> str:
         """sha256 (hex) over the photos' names and contents, splits, types, boxes, masks and parameters.
 
-        Photos without a car are in it where there are any: a data set without them keeps its fingerprint. It does not depend on where the photos are, nor on the order of the rows, nor on the groups: no training and no
-        prediction sees them, and the splits that they decide are in it.
+        It does not depend on where the photos are, nor on the order of the rows, nor on the groups: no training and no
+        prediction sees them, and the splits that they decide are in it. Photos without a car are in it where there are
+        any: data without them keep their fingerprint.
         """
         cars: dict[str, list[str]] = {}
         for row in self.instances[["photo_id", "body_type", "x1", "y1", "x2", "y2", "mask"]].itertuples(index=False):

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from carseg_lib.core.config import InputConfig
 from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.data.cache import DecodedImageCache, Pixels, cache_side, decode, open_cache
-from carseg_lib.data.catalogue import Catalogue
+from carseg_lib.data.catalogue import INSTANCE_COLUMNS, Catalogue, table
 from carseg_lib.data.transforms import (
     ColorJitter,
     Normalize,
@@ -30,6 +30,7 @@ from carseg_lib.data.transforms import (
     Resize,
     Target,
     Transform,
+    empty_target,
     sanitize_boxes,
 )
 
@@ -226,6 +227,42 @@ class CarDataset(PhotoDataset):
 
     def _source(self, i: int, generator: torch.Generator) -> tuple[np.ndarray, Target]:
         return self.load(i)
+
+
+class BackgroundDataset(PhotoDataset):
+    """The photos without a car of one split of a catalogue as tensors; their targets have no boxes and class id 0.
+
+    Args:
+        catalogue: A catalogue with splits.
+        split: "train", "validation" or "test".
+        inputs: Number of photos (sampled by seed), size and random steps.
+        seed: Seed of the sample and of the random steps.
+        augment: Apply the random steps.
+        cache: Decoded photos; a photo that is not in the cache is read from its file.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        split: str,
+        inputs: InputConfig,
+        seed: int,
+        *,
+        augment: bool = False,
+        cache: DecodedImageCache | None = None,
+    ):
+        photos = catalogue.split(split).background.sort_values("photo_id", kind="stable", ignore_index=True)
+        if 0 < inputs.max_images_per_split < len(photos):
+            photos = photos.sample(inputs.max_images_per_split, random_state=seed).sort_index()
+        super().__init__(catalogue.root, photos, inputs, seed, augment=augment, cache=cache)
+
+    def load(self, i: int) -> np.ndarray:
+        """Photo i before any step, at most of the cache's size: (h, w, 3) uint8."""
+        return self._decoded(i, table([], INSTANCE_COLUMNS))[0]
+
+    def _source(self, i: int, generator: torch.Generator) -> tuple[np.ndarray, Target]:
+        image = self.load(i)
+        return image, empty_target((image.shape[0], image.shape[1]))
 
 
 def cache_of(catalogue: Catalogue, inputs: InputConfig, folder: Path) -> DecodedImageCache:

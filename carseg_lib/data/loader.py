@@ -74,7 +74,9 @@ def load_catalogue(
 def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
     """Open every photo of a listing. The result may be of no use: see `validate_catalogue`."""
     root = listing.root.resolve()
-    photos, background, cars, bad = [], [], [], []
+    photos: list[dict[str, Any]] = []
+    background: list[dict[str, Any]] = []
+    cars, bad = [], []
     records = [*listing.photos, *listing.background]
     for done, record in enumerate(records, start=1):
         try:

@@ -43,7 +43,7 @@ def print_summary(
 
 
 def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
-    """Format, photos by type and split, those without a car last, sizes, boxes, masks, groups if any are known, and excluded photos."""
+    """Format, photos by type and split, sizes, boxes, masks, groups if any are known, and excluded photos."""
     photos, cars = catalogue.photos, catalogue.instances
     carless = f", {len(catalogue.background):,} photos without a car" if len(catalogue.background) else ""
     yield f"{catalogue.name}: {listing.source}, {len(photos):,} photos, {len(cars):,} labelled cars{carless}"

@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from carseg_lib.core.config import InputConfig, TrainConfig
-from carseg_lib.data.background import BackgroundDataset
 from carseg_lib.data.cache import DecodedImageCache
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.dataset import CarDataset, PhotoDataset
+from carseg_lib.data.dataset import BackgroundDataset, CarDataset, PhotoDataset
 from carseg_lib.data.loading import balanced_epoch_order, mix_orders, order_in_passes
 from carseg_lib.data.pieces import PieceDataset
 

@@ -46,7 +46,7 @@ class RandomObjectCrop:
         masks = target["masks"]
         height, width = masks.shape[-2:]
         areas = [np.count_nonzero(mask) for mask in masks]
-        car = masks[int(np.argmax(areas))] if areas else masks.any(axis=0)  # without a car: no pixel to keep
+        car = masks[int(np.argmax(areas))] if areas else np.zeros((height, width), bool)  # no pixel to keep
         least = self.min_visible * max(areas, default=0)
         for _ in range(CROP_TRIES):
             share, stretch, y, x = torch.rand(4, generator=generator).tolist()

@@ -50,8 +50,8 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
 
     Raises:
         CarsegError: One line that names the row: not a table, a missing column, an empty cell, a path that leads
-            outside, a box that is not four numbers, an unknown split, a photo in two splits, with and without a car, or no
-            row of the types.
+            outside, a box that is not four numbers, an unknown split, a photo in two splits, a photo with and without a
+            car, or no row of the types.
     """
     path = data if data.is_file() else data / NAME
     root = path.parent
