@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import (
+    BACKGROUND_COLUMNS,
     EXCLUDED_COLUMNS,
     INSTANCE_COLUMNS,
     PARAMETER_COLUMNS,
@@ -57,6 +58,17 @@ def catalogues(draw) -> Catalogue:
             counts = draw(st.sampled_from(["", encode_mask(mask)]))
             origins = {"box_origin": "given", "mask_origin": "given" if counts else "none"}
             instances.append({"photo_id": photo_id, "body_type": body_type, **box, "mask": counts, **origins})
+    background = [
+        {
+            "photo_id": photo_id,
+            "split": draw(st.sampled_from(["", *SPLITS])),
+            **dict.fromkeys(("width", "height"), draw(st.integers(1, 100))),
+            "brightness": draw(st.floats(0, 1)),
+            **{name: draw(hexes) for name in ("file_sha256", "pixel_sha256", "phash")},
+            "group": draw(st.just("") | names),
+        }
+        for photo_id in draw(st.lists(names, max_size=3, unique=True))
+    ]
     excluded = [
         {"photo_id": n, "split": "", "body_type": "", "reason": "unreadable", "detail": draw(names)}
         for n in draw(st.lists(names, max_size=2))
@@ -78,6 +90,7 @@ def catalogues(draw) -> Catalogue:
         table(instances, INSTANCE_COLUMNS),
         table(excluded, EXCLUDED_COLUMNS),
         table(known, columns) if given else table([], PARAMETER_COLUMNS),
+        background=table(background, BACKGROUND_COLUMNS),
     )
 
 
@@ -120,7 +133,7 @@ def small() -> Catalogue:
 def test_saving_and_loading_gives_the_same_catalogue(tmp_path, catalogue):
     catalogue.save(tmp_path)
     loaded = Catalogue.load(tmp_path)
-    for name in ("photos", "instances", "excluded", "parameters"):
+    for name in ("photos", "background", "instances", "excluded", "parameters"):
         pd.testing.assert_frame_equal(getattr(loaded, name), getattr(catalogue, name), check_exact=True)
     assert (loaded.name, loaded.root, loaded.body_types) == ("drawn", Path("/photos"), BODY_TYPES)
     assert loaded.fingerprint == catalogue.fingerprint
@@ -138,6 +151,7 @@ def test_the_fingerprint_ignores_order_and_place(catalogue, random):
         shuffled(catalogue.photos),
         shuffled(catalogue.instances),
         parameters=shuffled(catalogue.parameters)[catalogue.parameters.columns[::-1]],
+        background=shuffled(catalogue.background),
     )
     assert moved.fingerprint == catalogue.fingerprint
 
@@ -313,4 +327,80 @@ def test_groups_that_were_changed_after_they_were_saved_are_noticed(tmp_path):
     photos = pd.read_csv(tmp_path / "photos.csv", dtype="str", keep_default_na=False)
     photos.assign(group="another").to_csv(tmp_path / "photos.csv", index=False)
     with pytest.raises(CarsegError, match="the tables were changed after they were saved"):
+        Catalogue.load(tmp_path)
+
+
+def with_background() -> Catalogue:
+    """The small catalogue with three photos without a car."""
+    photo = {"brightness": 0.5, "phash": "f" * 16, "width": 80, "height": 40}
+    rows = [
+        {"photo_id": f"road-{k}.jpg", "split": split, "file_sha256": f"r{k}", "pixel_sha256": f"q{k}", "group": group}
+        for k, (split, group) in enumerate((("train", ""), ("test", "scene 7"), ("train", "")))
+    ]
+    return replace(small(), background=table([row | photo for row in rows], BACKGROUND_COLUMNS))
+
+
+def test_photos_without_a_car_have_the_columns_of_photos_but_the_type():
+    assert list(BACKGROUND_COLUMNS) == [name for name in PHOTO_COLUMNS if name != "body_type"]
+    assert small().background.empty and list(small().background.columns) == list(BACKGROUND_COLUMNS)
+
+
+def test_photos_without_a_car_are_in_the_fingerprint_only_where_there_are_any():
+    before = with_background()
+    assert before.without_background().fingerprint == small().fingerprint != before.fingerprint
+    for column, value in (("photo_id", "z.jpg"), ("file_sha256", "e"), ("split", "validation")):
+        after = with_background()
+        after.background.loc[0, column] = value
+        assert after.fingerprint != before.fingerprint
+    regrouped = replace(before, background=before.background.assign(group="another"))
+    assert regrouped.fingerprint == before.fingerprint
+
+
+def test_photos_without_a_car_follow_their_split_and_can_be_left_out():
+    catalogue = with_background()
+    assert catalogue.split("train").background["photo_id"].tolist() == ["road-0.jpg", "road-2.jpg"]
+    assert catalogue.split("validation").background.empty
+    left = catalogue.without(pd.Series(["road-1.jpg", "a.jpg"]), "reason", pd.Series(["x", "y"]))
+    assert left.background["photo_id"].tolist() == ["road-0.jpg", "road-2.jpg"]
+    assert left.photos["photo_id"].tolist() == ["b.jpg", "c.jpg"]
+    assert left.excluded.iloc[-2:].values.tolist() == [
+        ["road-1.jpg", "test", "", "reason", "x"],
+        ["a.jpg", "train", "suv", "reason", "y"],
+    ]
+
+
+def test_photos_without_a_car_are_counted_in_a_row_of_their_own():
+    catalogue = with_background()
+    assert catalogue.counts().equals(small().counts())
+    assert small().counts_with_background().equals(small().counts())
+    counts = catalogue.counts_with_background()
+    assert counts.index.tolist() == [*BODY_TYPES, "background"] and counts.columns.tolist() == list(SPLITS)
+    assert counts.loc["background"].tolist() == [2, 0, 1] and (counts.dtypes == "int64").all()
+    catalogue.background.loc[0, "split"] = ""
+    assert catalogue.counts_with_background()["unassigned"].tolist() == [0, 0, 0, 0, 1]
+    named = replace(catalogue, body_types=("suv", "background"))  # a type may have that name
+    assert named.counts_with_background().index.tolist() == ["suv", "background", "background"]
+
+
+def test_a_catalogue_saved_before_there_was_any_background_loads_without(tmp_path):
+    small().save(tmp_path)
+    (tmp_path / "background.csv").unlink()
+    description = json.loads((tmp_path / "catalogue.json").read_text())
+    assert description.pop("background") == 0
+    (tmp_path / "catalogue.json").write_text(json.dumps(description))
+    loaded = Catalogue.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.background, table([], BACKGROUND_COLUMNS))
+    assert loaded.fingerprint == small().fingerprint
+
+
+def test_background_that_was_changed_after_it_was_saved_is_noticed(tmp_path):
+    with_background().save(tmp_path)
+    path = tmp_path / "background.csv"
+    text = path.read_text()
+    for changed in (text.replace("scene 7", "scene 8"), text.replace("road-0", "road-9"), text.splitlines()[0] + "\n"):
+        path.write_text(changed)
+        with pytest.raises(CarsegError, match="the tables were changed after they were saved"):
+            Catalogue.load(tmp_path)
+    path.unlink()
+    with pytest.raises(CarsegError, match=r"background\.csv: there is no such file"):
         Catalogue.load(tmp_path)

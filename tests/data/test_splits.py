@@ -3,6 +3,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS, Catalogue, table
+from carseg_lib.data.catalogue import BACKGROUND_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS, Catalogue, table
 from carseg_lib.data.division import split_sizes
 from carseg_lib.data.splits import assign_splits, linked_groups, shared_groups, split_deviation
 from carseg_lib.paper.claims import PAPER_COUNTS
@@ -283,3 +284,73 @@ def test_what_cannot_be_divided_by_group_is_said():
     models = {t: {f"{t} {g}": 5 for g in range(4)} for t in BODY_TYPES} | {"minivan": {"one": 9, "two": 9}}
     with pytest.raises(CarsegError, match=r"minivan has 2 groups \(linked ones counted once\), 3 are needed"):
         assign_splits(grouped(models), 0, "group")
+
+
+def with_carless(catalogue: Catalogue, number: int, splits: str | list[str] = "", groups: str | list[str] = ""):
+    """The same catalogue with photos without a car; each has its own pixels and a hash far from the others'."""
+    rng = np.random.default_rng(9)
+    rows = [
+        {"photo_id": f"none/{k:03d}.jpg", "width": 80, "height": 40, "brightness": 0.5,
+         "file_sha256": f"none {k}", "pixel_sha256": f"none {k}", "phash": f"{rng.integers(2**63):016x}"}
+        for k in range(number)
+    ]  # fmt: skip
+    background = pd.DataFrame(rows).assign(split=splits, group=groups)
+    return replace(catalogue, background=background[list(BACKGROUND_COLUMNS)].astype(BACKGROUND_COLUMNS))
+
+
+def test_photos_without_a_car_are_cut_in_the_cars_proportions_and_change_no_car():
+    catalogue = catalogue_of(plain(dict.fromkeys(BODY_TYPES, 100)))
+    divided = assign_splits(with_carless(catalogue, 100), 0)
+    assert divided.background["split"].value_counts().to_dict() == {"train": 59, "validation": 34, "test": 7}
+    assert divided.photos.equals(assign_splits(catalogue, 0).photos)
+    assert assign_splits(with_carless(catalogue, 100), 0).background.equals(divided.background)
+    assert not assign_splits(with_carless(catalogue, 100), 1).background.equals(divided.background)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([""] * 1, {"train": 1}),
+        ([""] * 2, {"train": 1, "validation": 1}),
+        (["train"] * 4 + ["test"] * 3, {"train": 3, "validation": 1, "test": 3}),
+        (["train", "validation", "test", ""], {"train": 2, "validation": 1, "test": 1}),
+        (["test"] * 3, {"test": 3}),
+    ],
+)
+def test_splits_that_photos_without_a_car_have_are_kept_and_missing_ones_cut_from_train(given, expected):
+    catalogue = with_carless(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 20))), len(given), given)
+    divided = assign_splits(catalogue, 0).background
+    assert divided["split"].value_counts().to_dict() == expected
+    kept = [a == b for a, b in zip(given, divided["split"], strict=True) if a in ("validation", "test")]
+    assert all(kept)
+
+
+def test_copies_of_photos_without_a_car_stay_together_and_are_removed_across_given_splits():
+    catalogue = with_carless(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 20))), 40)
+    copied = catalogue.background.assign(pixel_sha256=[f"none {k // 4}" for k in range(40)])
+    divided = assign_splits(replace(catalogue, background=copied), 3)
+    assert divided.background.groupby("pixel_sha256")["split"].nunique().eq(1).all()
+    assert set(divided.background["split"]) == set(SPLITS) and len(divided.background) == 40
+    given = copied.assign(split=(["train", "train", "validation", "test"] * 10))
+    kept = assign_splits(replace(catalogue, background=given), 3)
+    assert kept.background["split"].tolist() == ["test"] * 10
+    assert kept.excluded_counts() == {"duplicate in another split": 30}
+    assert kept.excluded.iloc[0].tolist() == [
+        "none/000.jpg", "train", "", "duplicate in another split", "same pixels as none/003.jpg"
+    ]  # fmt: skip
+
+
+def test_by_group_photos_without_a_car_follow_the_cars_of_their_group(caplog):
+    caplog.set_level(logging.INFO, "carseg_lib")
+    models = {t: {f"{t} {g}": 4 for g in range(6)} for t in BODY_TYPES}
+    groups = [f"suv {k % 6}" for k in range(12)] + [f"scene {k // 3}" for k in range(42)]
+    divided = assign_splits(with_carless(grouped(models), 54, "train", groups), 0, "group")
+    cars = divided.photos.groupby("group")["split"].first()
+    carless = divided.background.groupby("group")["split"]
+    assert carless.nunique().eq(1).all()
+    assert all(split == cars[group] for group, split in carless.first().items() if group in cars)
+    alone = divided.background[12:]["split"].value_counts()  # 24.7 : 14.4 : 2.9 of 42, whole scenes of three
+    assert alone.to_dict() == {"train": 24, "validation": 15, "test": 3}
+    assert "; 54 photos without a car divided with them (train " in caplog.text
+    without = assign_splits(grouped(models), 0, "group")
+    assert divided.photos.equals(without.photos)  # links with the groups of cars alone change no car's split

@@ -81,6 +81,15 @@ def draw_car(body_type: str, size: tuple[int, int], rng: np.random.Generator) ->
     return photo, np.asarray(mask) > 0
 
 
+def make_background(folder: Path, number: int, size: tuple[int, int] = (240, 160), seed: int = 100) -> list[Path]:
+    """Draw photos without a car, road-00.jpg ..., into a folder; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"road-{k:02d}.jpg" for k in range(number)]
+    for k, path in enumerate(paths):
+        _background(size, np.random.default_rng([seed, k])).save(path, quality=92)
+    return paths
+
+
 def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """A soft random scene over a plain road, with grain."""
     width, height = size

@@ -228,3 +228,56 @@ def test_jittered_boxes_of_cars_are_proposals_of_the_losses(run):
         return model.loss_counts()["positives"]
 
     assert positives(gt_box_jitter=0.1) == positives() + 2  # one more of each photo's one car
+
+
+def carless(target):
+    """The same photo's target without its cars."""
+    masks = target["masks"]
+    nothing = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64), "masks": masks[:0]}
+    return target | nothing
+
+
+@pytest.mark.parametrize(
+    "changed", [{}, {"gt_box_jitter": 0.2}, {"precision": "bf16-mixed"}, {"class_features": "pyramid"}]
+)
+def test_losses_are_finite_without_any_car_and_every_parameter_gets_a_gradient(run, changed):
+    """Also where a process's share of a batch has photos without a car alone: DDP waits for each gradient."""
+    torch.manual_seed(0)
+    run = run.updated(model=changed)
+    model = build_model(run.config.model, 5, with_masks=True).train()
+    images, targets = batch(2)
+    losses, _ = model(images, [carless(target) for target in targets])
+    assert set(losses) == set(LOSS_TERMS)
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert [losses[name].item() for name in ("loss_rpn_box_reg", "loss_box_reg", "loss_mask")] == [0, 0, 0]
+    assert losses["loss_objectness"] > 0 and losses["loss_classifier"] > 0
+    counts = model.loss_counts()
+    assert counts["positives"] == 0 and counts["anchors"] == 2 * run.config.model.rpn_batch_size_per_image
+    assert counts["regions"] == 2 * run.config.model.box_batch_size_per_image
+    assert [int(number) for number in model.class_counts()] == [0, 0]
+    sum(losses.values()).backward()
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert missing == []
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_evaluation_losses_are_finite_without_any_car(tiny_model):
+    images, targets = batch(2)
+    with torch.no_grad():
+        losses, detections = tiny_model.eval()(images, [carless(target) for target in targets])
+    assert all(torch.isfinite(loss) for loss in losses.values()) and len(detections) == 2
+
+
+def test_a_photo_without_a_car_changes_the_losses_of_none_beside_it(tiny_model):
+    """The sums behind the means: those of the car's photo alone, and those of the photo without a car."""
+    model = tiny_model.train()
+    images, targets = batch(2)
+    targets = [targets[0], carless(targets[1])]
+    sums = {}
+    for name, part in (("both", slice(0, 2)), ("car", slice(0, 1)), ("carless", slice(1, 2))):
+        losses, _ = model(images[part], targets[part])
+        counts = model.loss_counts()
+        sums[name] = {term: losses[term].item() * counts[of] for term, of in LOSS_TERMS.items()}
+    for term in LOSS_TERMS:
+        assert sums["both"][term] == pytest.approx(sums["car"][term] + sums["carless"][term], rel=1e-4, abs=1e-6)
+    assert sums["carless"]["loss_mask"] == 0 and sums["car"]["loss_mask"] > 0
