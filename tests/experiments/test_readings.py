@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,13 @@ import pytest
 import yaml
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
+from carseg_lib.data.catalogue import BACKGROUND_COLUMNS, table
 from carseg_lib.experiments import trials
 from carseg_lib.experiments.readings import config
 from carseg_lib.experiments.readings.config import create_plan, read_readings, readings_path
 from carseg_lib.experiments.readings.plots import specification_curve, training_beside_validation
-from carseg_lib.experiments.readings.records import write_records
+from carseg_lib.experiments.readings.records import known_records, recipe_digest, write_records
 from carseg_lib.experiments.readings.results import (
     answer,
     choice_effects,
@@ -154,6 +158,44 @@ def test_a_setting_that_all_readings_share_is_no_option(listed, synthetic_cars):
     listed(choices=choices)
     with pytest.raises(CarsegError, match="model: classifier: epochs is the same for all readings"):
         create_plan(str(synthetic_cars), device="cpu")
+
+
+# Records
+
+
+class _Photos:
+    """Photos with the fingerprint of those that the records are of."""
+
+    name, fingerprint = "stanford-cars-4", "a5027378ff064f67c6ebde0eb4c94f4b9f06dd4341231171d3ca862bc0af623c"
+    background = table([], BACKGROUND_COLUMNS)
+
+
+def test_records_that_come_with_carseg_are_found(synthetic_cars, monkeypatch, tmp_path):
+    """A setting that changes no number of a training must not change its digest: the records took hours to make."""
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    folder = tmp_path / "reference" / "readings"
+    shutil.copytree(project_folder() / "reports" / "reference" / "readings", folder)
+    recorded = json.loads((folder / "stanford-cars-4.json").read_text())["records"]
+    plan = create_plan(str(synthetic_cars), device="cpu")
+    found = known_records(plan.trials(), _Photos())
+    assert {name: record["recipe"] for name, record in found.items()} == {
+        f"{record['reading']}-seed{record['seed']}": record["recipe"] for record in recorded
+    }
+    first = "classifier-efficientnet_lite0-imagenet-new_layers-any_angle-uncropped-seed0"
+    assert found[first]["recipe"] == "0783570334c0a74d" and len(found) >= 3
+
+
+def test_the_digest_of_a_recipe_knows_the_shares_where_they_are_used(listed, synthetic_cars):
+    def digest(background, **settings):
+        plan = create_plan(str(synthetic_cars), device="cpu", settings={k: str(v) for k, v in settings.items()})
+        source = type("Source", (_Photos,), {"background": background})()
+        trial = plan.trials()[0]
+        run = trial.run.updated(model={"architecture": "mask_rcnn"})
+        return recipe_digest(replace(trial, run=run), source)
+
+    none, some = _Photos.background, pd.DataFrame({"split": ["train"]})
+    assert digest(none) == digest(none, background_share=0.3) != digest(none, pieces_share=0.1)
+    assert digest(some) != digest(some, background_share=0.3)
 
 
 # Numbers

@@ -90,6 +90,18 @@ def make_background(folder: Path, number: int, size: tuple[int, int] = (240, 160
     return paths
 
 
+def add_unlabelled(folder: Path, split: str, number: int, seed: int = 100) -> None:
+    """Add drawn photos without an annotation to a split of a COCO folder that `make_car_photos` made."""
+    path = folder / "annotations" / f"{split}.json"
+    content = json.loads(path.read_text())
+    photos = make_background(folder / "images" / split / "roads", number, seed=seed)
+    content["images"] += [
+        {"id": 10_000 + k, "file_name": photo.relative_to(folder / "images").as_posix()}
+        for k, photo in enumerate(photos)
+    ]
+    path.write_text(json.dumps(content))
+
+
 def _background(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     """A soft random scene over a plain road, with grain."""
     width, height = size

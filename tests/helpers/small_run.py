@@ -36,6 +36,7 @@ def small_run(monkeypatch, folder: Path, photos: Path, **overrides: object) -> R
 
 def with_dataset(run: Run) -> Catalogue:
     """Fills the run's dataset folder as notebooks 01 and 02 do."""
-    dataset = assign_splits(load_catalogue(Path(run.config.data.source)), run.config.seed)
+    catalogue = load_catalogue(Path(run.config.data.source), unlabelled=run.config.data.unlabelled)
+    dataset = assign_splits(catalogue, run.config.seed)
     dataset.save(run.dataset)
     return Catalogue.load(run.dataset)
