@@ -66,6 +66,8 @@ DECIDED = {
     "train.train_eval_size": "none, it is fixed",
     "inputs.max_images_per_split": "photos and memory_photos",
     "model.weights": "weights",
+    "train.background_share": "none, the networks compared train on photos of cars",
+    "train.pieces_share": "none, the networks compared train on photos of cars",
 }
 
 
@@ -119,7 +121,7 @@ def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, 
 
     folder = runs_root() / "bench"
     with folder_lock(folder, "The benchmark"), use_runs_root(folder):  # its trainings lie in it as runs do
-        overrides = {**plan.overrides, "train_eval_size": MONITOR}
+        overrides = {**plan.overrides, "train_eval_size": MONITOR, "pieces_share": 0}
         run = Run.create(CARSEG, profile, data, overrides, device=device, classes=classes)
         rows: list[Row] = []
         info: dict[str, Any] = {}
@@ -140,7 +142,7 @@ def _measure(run: Run, plan: BenchmarkPlan, info: dict[str, Any]) -> Iterator[li
     catalogue = load_catalogue(photos, config.data.classes, unlabelled=config.data.unlabelled)
     dataset = assign_splits(catalogue, config.seed, config.data.split_by)
     if carless := len(dataset.background):  # a classifier has no class for them
-        logger.info("%d photos without a car are left out: the networks compared train on the same photos", carless)
+        logger.info("%d photos without a car are left out: the networks compared train on photos of cars", carless)
         dataset = dataset.without_background()
     given = f"DATA={config.data_as_given}"
     if not dataset.has_masks:
