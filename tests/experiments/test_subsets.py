@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
-from carseg_lib.experiments import subsets
+from carseg_lib.experiments import subsets, trials
 from carseg_lib.experiments.subsets import (
     NOT_SAMPLED,
     cached_catalogue,
@@ -21,6 +23,8 @@ from carseg_lib.experiments.subsets import (
     photo_count,
     trial_dataset,
 )
+from carseg_lib.experiments.trials import Trial
+from tests.helpers.drawn_cars import add_unlabelled
 
 
 @st.composite
@@ -89,13 +93,34 @@ def test_a_number_of_photos_is_0_for_all_and_no_more_than_there_are(places):
 
 def test_a_catalogue_is_read_again_when_its_classes_change_and_only_then(places, reports, tmp_path, monkeypatch):
     read, real_load = [], subsets.load_catalogue
-    monkeypatch.setattr(subsets, "load_catalogue", lambda *a: read.append(a) or real_load(*a))
+    monkeypatch.setattr(subsets, "load_catalogue", lambda *a, **k: read.append((a, k)) or real_load(*a, **k))
     two = Run.create("a", "smoke", places["real"], classes="suv sedan").config
     four = Run.create("b", "smoke", places["real"]).config
     for _ in range(2):
         assert cached_catalogue(four, tmp_path, 0).body_types == BODY_TYPES
         assert cached_catalogue(two, tmp_path, 0).body_types == ("suv", "sedan")
     assert len(read) == 2
+    asked = Run.create("d", "smoke", places["real"], {"unlabelled": "background"}).config
+    for _ in range(2):
+        cached_catalogue(asked, tmp_path, 0)
+    assert len(read) == 3 and read[-1][1] == {"unlabelled": "background"}
     by_group = Run.create("c", "smoke", places["real"], {"split_by": "group"}).config
     with pytest.raises(CarsegError, match="no photo has a group"):  # not the catalogue that was split by photo
         cached_catalogue(by_group, tmp_path, 0)
+
+
+def test_photos_without_a_car_are_in_every_trial_and_its_steps(tmp_path, synthetic_cars, reports):
+    folder = tmp_path / "cars"
+    shutil.copytree(synthetic_cars, folder)
+    add_unlabelled(folder, "train", 3)
+    add_unlabelled(folder, "validation", 2, seed=5)
+    add_unlabelled(folder, "test", 1, seed=6)
+    run = Run.create("a", "smoke", folder, {"unlabelled": "background", "background_share": 0.3, "batch_size": 4})
+    source = cached_catalogue(run.config, tmp_path / "data", 0)
+    assert source.counts_with_background().loc["background"].tolist() == [3, 2, 1]
+    dataset = trial_dataset(source, 4, 0)
+    assert len(dataset.split("train").photos) == 4 and len(dataset.split("train").background) == 3
+    assert len(eval_images(source, 4, 0).photos) == 4
+    # 4 photos of cars and 2 without a car an epoch (0.3 / 0.7 of 4), in batches of 4, for 2 epochs
+    assert trials._steps(Trial("t", "t", run, photos=4), dataset) == 4
+    assert trials._steps(Trial("t", "t", run, photos=4), dataset.without_background()) == 2
