@@ -2,10 +2,10 @@
 
 Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
 "unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask",
-"no mask" (while others have one); and "car in a background photo", a photo without a car with the pixels of one with a
-car. If more than 5% of the photos are bad, the data are refused. Others are not counted
-as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no
-labelled car", "no annotation", "no classes", "in no split".
+"no mask" (while others have one), and "car in a background photo" (a photo without a car that has the pixels of one
+with a car). If more than 5% of the photos are bad, the data are refused. Others are not counted as bad: "other type",
+"left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car", "no
+annotation", "no classes", "in no split".
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from carseg_lib.core.config import ModelConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
+from tests.helpers.drawn_cars import add_unlabelled
 from tests.helpers.small_run import SETTINGS
 
 PAGE = project_folder() / "docs" / "api.md"
@@ -114,3 +116,15 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path, monkeypatch):
             call()
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "reports").exists()
+
+
+def test_photos_without_an_annotation_are_background_if_asked_for(tmp_path, synthetic_cars, monkeypatch):
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path / "reports"))
+    folder = tmp_path / "cars"
+    shutil.copytree(synthetic_cars, folder)
+    add_unlabelled(folder, "train", 3)
+    asked = carseg_lib.load_dataset(folder, unlabelled="background")
+    assert sorted(asked.background["split"]) == ["test", "train", "validation"]  # missing ones are cut from train
+    plain = carseg_lib.load_dataset(folder)
+    assert plain.background.empty and plain.photos.equals(asked.photos)
+    assert plain.excluded_counts() == {"no labelled car": 3}

@@ -145,6 +145,10 @@ def test_settings_are_checked():
         ({"repeats": "0"}, "repeats = '0' must be a whole number from 1 up"),
         ({"weights": "coco"}, "weights = 'coco' must be none or imagenet"),
         ({"epochs": "3"}, "epochs differs from training to training; set instead: torchvision_epochs"),
+        (
+            {"pieces_share": "0.1"},
+            "pieces_share differs .* set instead: none, the networks compared train on photos of",
+        ),
     ):
         with pytest.raises(CarsegError, match=message):
             create_plan(given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.catalogue import BACKGROUND_COLUMNS, table
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits, linked_groups
 from carseg_lib.evaluation.paired import photo_difference
@@ -105,6 +107,21 @@ def test_a_training_without_a_part_has_no_photo_of_its_groups(source, models, re
     ]  # fmt: skip
     assert len(sets["usual-seed0"]) == len(sets["without_part_1-seed0"]) == min(left)
     assert set(sets["share_1_of_2-seed0"].photo_id) < set(sets["share_1_of_1-seed0"].photo_id)
+
+
+def test_photos_without_a_car_of_a_part_s_groups_are_left_out_with_it(source):
+    parts = group_folds(source, 2, 0)
+    train = source.split("train").photos
+    held = train.group[train.photo_id.map(parts) == 0].iloc[0]
+    row = {"width": 8, "height": 8, "brightness": 0.5, "file_sha256": "f", "pixel_sha256": "p", "phash": "0" * 16}
+    rows = [
+        {"photo_id": f"road-{k}.jpg", "split": split, "group": group} | row
+        for k, (split, group) in enumerate((("train", held), ("train", ""), ("test", held)))
+    ]
+    left = without_fold(replace(source, background=table(rows, BACKGROUND_COLUMNS)), parts, 0)
+    assert left.background.photo_id.tolist() == ["road-1.jpg", "road-2.jpg"]
+    assert left.excluded.iloc[-1].tolist() == ["road-0.jpg", "train", "", "group held out", f"part 1: {held}"]
+    assert left.photos.equals(without_fold(source, parts, 0).photos)
 
 
 def test_seeds_follow_the_plan_s_and_no_part_is_left_out_without_groups(models, reports):

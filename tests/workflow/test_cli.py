@@ -10,6 +10,7 @@ from carseg_lib.workflow.cli import RENAMED, cli, main
 from carseg_lib.workflow.commands.options import RENAMED as RENAMED_OPTIONS
 from carseg_lib.workflow.commands.options import VARIABLES
 from carseg_lib.workflow.notebooks import NotebookFailedError
+from tests.helpers.drawn_cars import add_unlabelled, make_car_photos
 
 
 @pytest.fixture
@@ -69,6 +70,22 @@ def test_variables_of_make_are_the_defaults(reports, capsys, monkeypatch):
         "03_training",
     )
     assert capsys.readouterr().out.splitlines()[0] == "run mine: smoke profile, photos, seed 4, device auto"
+
+
+def test_inspect_takes_the_settings_of_the_data(reports, capsys, tmp_path):
+    folder = make_car_photos(tmp_path / "cars", {"train": 2, "validation": 1, "test": 1}, (24, 16))
+    add_unlabelled(folder, "train", 3)
+    assert main(["inspect", "--data", str(folder), "--set", "unlabelled=background"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "cars: COCO annotations, 16 photos, 16 labelled cars, 3 photos without a car"
+    assert [line.split() for line in lines if line.startswith("background")] == [
+        ["background", "3", "0", "0", "3"],  # as the data have them
+        ["background", "1", "1", "1", "3"],  # as a run divides them
+    ]
+    assert main(["inspect", "--data", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  no labelled car: 3" in lines and not any(line.startswith("background") for line in lines)
+    assert not reports.exists()
 
 
 def test_nothing_to_be_done_is_said(reports, capsys, monkeypatch):

@@ -56,9 +56,8 @@ ANNOTATED = (
     Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)),
     TABLE,
 )
-TYPE_FOLDERS = Format(
-    "type folders", lambda data: "", _all_labelled(read_image_folder)
-)  # of folders without annotations
+# of folders without annotations
+TYPE_FOLDERS = Format("type folders", lambda data: "", _all_labelled(read_image_folder))
 FILES = {".json": COCO, ".csv": TABLE}  # that DATA may name
 
 

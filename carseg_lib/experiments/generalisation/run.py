@@ -50,15 +50,18 @@ class GroupExperiment(Experiment):
 
 
 def without_fold(source: Catalogue, fold_of: pd.Series, fold: int) -> Catalogue:
-    """The same catalogue without the training photos of one part of the groups.
+    """The same catalogue without the training photos, of cars or without, of one part of the groups.
 
     Args:
         source: with splits.
         fold_of: the part of each photo's group, by photo_id.
         fold: the part to leave out.
     """
-    photos = source.photos
-    out = photos[(photos.split == "train") & (photos.photo_id.map(fold_of) == fold)]
+    photos, background = source.photos, source.background
+    cars = photos[(photos.split == "train") & (photos.photo_id.map(fold_of) == fold)]
+    held = set(cars.group) - {""}
+    carless = background[(background.split == "train") & background.group.isin(held)]
+    out = pd.concat([cars[["photo_id", "group"]], carless[["photo_id", "group"]]], ignore_index=True)
     return source.without(out.photo_id, HELD_OUT, "part " + str(fold + 1) + ": " + out.group)
 
 
