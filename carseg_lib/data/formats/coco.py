@@ -46,12 +46,6 @@ def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
         unlabelled: What photos without any annotation are: left out, or background. One whose annotations are all of
             other categories, or crowd regions, is left out in either case: it may show a car.
 
-    Args:
-        data: The file or folder.
-        types: The body types.
-        unlabelled: What photos without any annotation are: left out, or background. One whose annotations are all of
-            other categories, or crowd regions, is left out in either case: it may show a car.
-
     Raises:
         CarsegError: A file is not JSON or not COCO, an id or a photo is listed twice, an annotation belongs to no
             photo, a file_name leaves the folder, no category is one of the types, or parameters.csv is broken.
