@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
 from carseg_lib.core.formatting import interval, percent
 from carseg_lib.core.run import Run
@@ -20,7 +21,8 @@ from carseg_lib.reporting.plots.evaluation import confusion_matrix
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 _COLOURS = {"object_score": "#D55E00", "likeness": "#56B4E9", "score": "#0072B2"}
-_LEAST = 1e-4  # of a score on a logarithmic axis
+_LEAST = 1e-4  # of a probability, and of what it lacks to 1, on an axis of log odds
+_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 _LARGEST = 480  # pixels of a photo in a panel
 _MOST = 20  # photos of a grid
 NO_PHOTOS = "Every photo of these data shows a car: nothing is known of false alarms."
@@ -71,6 +73,7 @@ def froc_curves(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFi
         axes.grid(True, axis="both")
         axes.set_xlim(left=0)
     style.percent_axis(panels[0].yaxis, "cars kept")
+    panels[0].yaxis.set_major_locator(MultipleLocator(0.05))
     panels[0].set_ylim(0.8, 1.002)
     style.legend_below(figure, [style.dot(_COLOURS[score], words) for score, words in SCORES.items()], 3)
     note = (
@@ -98,8 +101,8 @@ def score_map(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFigu
     for chosen, colour, words in ((~none, "#0072B2", "car"), (none, "#D55E00", NO_CAR)):
         part = best[chosen & best["score"].notna()]
         axes.scatter(
-            part["object_score"].clip(lower=_LEAST),
-            part["likeness"].clip(lower=_LEAST),
+            part["object_score"].clip(_LEAST, 1 - _LEAST),
+            part["likeness"].clip(_LEAST, 1 - _LEAST),
             s=7,
             alpha=0.5,
             color=colour,
@@ -110,15 +113,23 @@ def score_map(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFigu
         counts.append(
             f"{int(chosen.sum()):,} photos: {words}" + (f" ({missing:,} without a region)" if missing else "")
         )
-    line = np.geomspace(_LEAST, 1, 200)
-    axes.plot(line, (metrics["threshold"] / line).clip(_LEAST, 1), color=style.INK, linewidth=1, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlim=(_LEAST * 0.8, 1.2), ylim=(_LEAST * 0.8, 1.2))
+    line = np.linspace(metrics["threshold"], 1 - _LEAST, 400)
+    axes.plot(
+        line, (metrics["threshold"] / line).clip(_LEAST, 1 - _LEAST), color=style.INK, linewidth=1, linestyle="--"
+    )
+    ends = (_LEAST / 2, 1 - _LEAST / 2)
+    axes.set(xscale="logit", yscale="logit", xlim=ends, ylim=ends)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(_TICKS))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.set_xlabel("the detector: probability that it is no background")
     axes.set_ylabel("ImageNet classifier: probability of the object's classes")
     style.legend_below(figure, [style.dot("#0072B2", "car"), style.dot("#D55E00", NO_CAR)], 2)
     note = (
         "; ".join(counts)
-        + f". Above the dashed line the product of the two reaches the threshold, {metrics['threshold']:.2g}."
+        + ". Axes of log odds. Above the dashed line the product of the two reaches the threshold, "
+        + f"{metrics['threshold']:.2g}."
     )
     return add_title(figure, title, note)
 
@@ -156,7 +167,7 @@ def extreme_photos(
         axes.set_axis_off()
     kind = "missed" if misses else "called a car"
     note = (
-        f"{len(shown)} of {len(chosen):,} photos of validation and test, with the surest region and its score; red: "
+        f"{len(shown)} of {len(chosen):,} photos, with the surest region and its score; red: "
         f"{kind}, {int(beyond.sum())} of those shown (threshold {metrics['threshold']:.2g})."
     )
     return add_title(figure, title, note)
