@@ -5,7 +5,6 @@ Imports nothing but Python's own library, as `plan`.
 
 from __future__ import annotations
 
-from carseg_lib.data.catalogue import SPLITS
 from carseg_rendering.dataset.plan import DatasetPlan, photo_name, split_sizes
 
 EMPTY = "empty scene"
@@ -27,8 +26,8 @@ FAMILY_SHARES = {
     "structures": 4,
     "car parts": 6,
 }
-# The inverse of each is the share of a split's photos: a tenth, but a fifth of the few test photos, whose false alarms
-# are counted.
+# By split, in a data set's order; the inverse is the share of its photos: a tenth, but a fifth of the few test photos,
+# among whose pictures false alarms are counted.
 PARTS = {"train": 10, "validation": 10, "test": 5}
 _TURN = 2**32
 _GOLDEN = 2_654_435_769  # as in `plan`: multiples of the golden section spread evenly, however many there are
@@ -37,9 +36,8 @@ _SEED_STEP = 2_246_822_519
 
 def background_sizes(photos: int) -> tuple[int, int, int]:
     """Numbers of pictures without a car for training, validation and test, from the number of photos of cars."""
-    train, validation, test = (
-        round(size / PARTS[split]) for size, split in zip(split_sizes(photos), SPLITS, strict=True)
-    )
+    sizes = zip(split_sizes(photos), PARTS.values(), strict=True)
+    train, validation, test = (round(size / part) for size, part in sizes)
     return train, validation, test
 
 
@@ -73,7 +71,7 @@ def background_splits(plan: DatasetPlan) -> list[str]:
     families = list(FAMILY_SHARES)
     order = sorted(range(count), key=lambda index: (families.index(place_of(index, plan.seed)[0]), index))
     dealt = sorted(range(count), key=lambda place: (place * _GOLDEN + plan.seed * _SEED_STEP) % _TURN)
-    names = [name for name, size in reversed(list(zip(SPLITS, sizes, strict=True))) for _ in range(size)]
+    names = [name for name, size in reversed(list(zip(PARTS, sizes, strict=True))) for _ in range(size)]
     splits = [""] * count
     for place, name in zip(dealt, names, strict=True):
         splits[order[place]] = name

@@ -24,11 +24,13 @@ from carseg_rendering.things.forms import (
     Maker,
     ball,
     both_sides,
+    extent,
     pipe,
     ring,
     rod,
     roller,
     solid,
+    trimmed,
     turned,
 )
 
@@ -46,8 +48,7 @@ def _one_wheel(rng: np.random.Generator) -> list[Part]:
 
 
 def _grounded(parts: list[Part]) -> list[Part]:
-    low = min(float(part.mesh.vertices[:, 2].min()) for part in parts)
-    return placed(parts, (0, 0, -low))
+    return placed(parts, (0, 0, -float(extent(parts)[0, 2])))
 
 
 def _wheel(rng: np.random.Generator) -> list[Part]:
@@ -135,7 +136,7 @@ def _bumper(rng: np.random.Generator) -> list[Part]:
         ahead = centres[:, 0] if front else -centres[:, 0]
         return (ahead < shape.length / 2 - reach) | (centres[:, 2] > low + 0.34) | (centres[:, 2] < low + 0.02)
 
-    shell = without_faces(skin, drop)
+    shell = trimmed(without_faces(skin, drop))
     parts = [Part("bumper", shell, look.body())]
     if front:
         mouth = body.patch(
@@ -163,12 +164,11 @@ def _bonnet(rng: np.random.Generator) -> list[Part]:
         low = body.shoulder_height(centres[:, 0]) - 0.004
         return (centres[:, 0] < edge) | (centres[:, 2] < low) | (np.abs(centres[:, 1]) > 0.72 * shape.width / 2)
 
-    panel = without_faces(skin, drop).moved((-edge, 0, 0)).turned("y", -rng.uniform(60, 80))
+    panel = trimmed(without_faces(skin, drop)).moved((-edge, 0, 0)).turned("y", -rng.uniform(60, 80))
     stays = [rod((0.0, 0, 0.9), (-0.5, 0, 0), 0.02)]
     parts = _grounded([Part("bonnet", panel, look.body())])
-    kept = parts[0].mesh.vertices[np.unique(parts[0].mesh.faces)]
-    middle = kept.mean(axis=0)
-    parts = placed(parts, (-middle[0], -middle[1], -kept[:, 2].min()))
+    middle = extent(parts).mean(axis=0)
+    parts = placed(parts, (-middle[0], -middle[1]))
     return [*parts, Part("stays", both_sides(merged(stays), 0.3), STEEL)]
 
 

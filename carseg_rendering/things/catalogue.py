@@ -26,7 +26,7 @@ from carseg_rendering.things import (
     vehicles,
     vessels,
 )
-from carseg_rendering.things.forms import Maker, extent
+from carseg_rendering.things.forms import Maker, extent, trimmed
 
 CATALOGUE: Mapping[str, Mapping[str, Maker]] = {
     "furniture": furniture.KINDS,
@@ -105,7 +105,7 @@ def make_thing(rng: np.random.Generator, family: str, kind: str, view_angle: flo
     first = _piece(rng, maker, family)
     low, high = extent(first)
     narrow = float(max(high[:2] - low[:2])) < _NARROW * (high[2] - low[2])
-    shares = (0.35, 0.3, 0.2, 0.15) if narrow else (0.72, 0.14, 0.09, 0.05)
+    shares = (0.35, 0.3, 0.2, 0.15) if narrow else (0.74, 0.18, 0.08, 0.0)
     pieces = 1 if family in _ALONE else int(rng.choice([1, 2, 3, 4], p=shares))
     parts, along = list(first), 0.0
     if pieces > 1:
@@ -129,7 +129,7 @@ def make_thing(rng: np.random.Generator, family: str, kind: str, view_angle: flo
 
 def _piece(rng: np.random.Generator, maker: Maker, family: str) -> list[Part]:
     """One thing about the origin, on the ground, in its size."""
-    parts = maker(rng)
+    parts = [Part(part.name, trimmed(part.mesh), part.material) for part in maker(rng)]
     low, high = extent(parts)
     scale = float(rng.uniform(0.9, 1.12))
     if family in _ENLARGED:

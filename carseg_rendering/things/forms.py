@@ -81,7 +81,7 @@ def rod(start: Floats, end: Floats, radius: float | Floats = 0.02, *, sides: int
     return tube(np.array([start, end], dtype=float), radius, sides=sides)
 
 
-def pipe(points: ArrayLike, radius: float | ArrayLike, *, sides: int = 10, steps: int = 24) -> Mesh:
+def pipe(points: ArrayLike | Sequence[Floats], radius: float | ArrayLike, *, sides: int = 10, steps: int = 24) -> Mesh:
     """A round bar along a smooth curve through points (N, 3), N >= 3."""
     from scipy.interpolate import PchipInterpolator
 
@@ -274,7 +274,14 @@ def patterned(rng: np.random.Generator, *, metres: float | None = None) -> BSDF:
     return papered(picture, size, gloss=float(rng.uniform(0.1, 0.4)) if rng.random() < 0.5 else None)
 
 
+def trimmed(mesh: Mesh) -> Mesh:
+    """The mesh without vertices that no face has, which would count in its extent."""
+    used, faces = np.unique(mesh.faces, return_inverse=True)
+    texcoords = None if mesh.texcoords is None else mesh.texcoords[used]
+    return replace(mesh, vertices=mesh.vertices[used], faces=faces.reshape(mesh.faces.shape), texcoords=texcoords)
+
+
 def extent(parts: Sequence[Part]) -> Array:
     """(2, 3): least and largest coordinates of parts."""
-    vertices = np.concatenate([part.mesh.vertices[np.unique(part.mesh.faces)] for part in parts])
+    vertices = np.concatenate([part.mesh.vertices for part in parts])
     return np.stack([vertices.min(axis=0), vertices.max(axis=0)])

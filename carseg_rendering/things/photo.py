@@ -30,14 +30,10 @@ class RenderedBackground:
 
     Attributes:
         jpeg: The encoded picture, 240 x 160.
-        family: One of `background_plan.FAMILY_SHARES`.
-        kind: The kind of the thing.
-        parameters: Number of things, their share of the picture, and metadata of the scene.
+        parameters: Family and kind of the thing, number of things, their share of the picture, metadata of the scene.
     """
 
     jpeg: bytes
-    family: str
-    kind: str
     parameters: Mapping[str, float | int | str]
 
 
@@ -71,7 +67,8 @@ def render_background(
     path_seed = (seed * 1_000_003 + index + 2**30) % 2**31
     light = Scene([*place, *thing.parts], emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
     picture = develop(denoise(without_fireflies(light), guide(seen)), scene, draw["film"])
-    return RenderedBackground(encode(picture, scene.jpeg_quality), family, kind, _parameters(scene, thing, seen.group))
+    what: dict[str, float | int | str] = {"family": family, "kind": kind}
+    return RenderedBackground(encode(picture, scene.jpeg_quality), what | _parameters(scene, thing, seen.group))
 
 
 def _for_thing(scene: SceneParameters, family: str, thing: Thing) -> SceneParameters:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, matte
-from carseg_rendering.geometry.meshes import Mesh, Part, merged
+from carseg_rendering.geometry.meshes import Mesh, Part, box, merged
 from carseg_rendering.scene.plants import AUTUMN, BARK, leaves
 from carseg_rendering.scene.textures import joined, palette, varied
 from carseg_rendering.scene.walls import BRICKS, pick
@@ -129,7 +129,9 @@ def _sand(rng: np.random.Generator) -> list[Part]:
     )
     heap = lumpy(cone, rng, 0.012, waves=12)
     bits = [
-        ball(rng.uniform(0.02, 0.06), (r * np.cos(a), r * np.sin(a), height * max(1 - r / radius, 0.02)))
+        box((2.0, 2.0, 2.0), rounding=1.0)
+        .scaled(rng.uniform(0.02, 0.06))
+        .moved((r * np.cos(a), r * np.sin(a), height * max(1 - r / radius, 0.02)))
         for r, a in zip(radius * rng.uniform(0.1, 1.1, 90), rng.uniform(0, 7, 90), strict=True)
     ]
     colour = pick(rng, [(0.42, 0.34, 0.22), (0.16, 0.11, 0.07), (0.3, 0.3, 0.3), (0.03, 0.03, 0.03), (0.6, 0.6, 0.62)])

@@ -98,11 +98,12 @@ def _cab(rng: np.random.Generator, x: float, width: float, height: float) -> lis
     """A lorry's upright cab whose front is at x."""
     colour, half = lacquered(rng), width / 2
     outline = np.array([(0, 0), (0, 0.5), (-0.14, 1.0), (-0.25, 1.0), (-1.9, 1.0), (-1.9, 0)]) * [1, height]
+    slant = float(np.degrees(np.arctan(0.14 / (0.5 * height))))  # of the cab's upper half
     return [
         Part("cab", extruded(outline, width).moved((x, 0, 0.55)), colour),
         Part(
             "windscreen",
-            solid((0.03, width - 0.24, 0.38 * height)).turned("y", -13).moved((x - 0.06, 0, 0.55 + 0.55 * height)),
+            solid((0.04, width - 0.24, 0.38 * height)).turned("y", -slant).moved((x, 0, 0.55 + 0.54 * height)),
             _PANE,
         ),
         Part("windows", solid((0.75, width + 0.03, 0.36 * height), (x - 0.72, 0, 0.55 + 0.55 * height)), _PANE),
