@@ -1,4 +1,4 @@
-"""Parts of cars, alone: a wheel, tyres, a bumper, a bonnet, a door, seats. None of them is a car."""
+"""Parts of cars, alone: a bumper, a bonnet, a door, seats, an engine. None of them is a car."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import numpy as np
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_rendering.car.body import BodySurface
-from carseg_rendering.car.fittings import door_mirror, exhaust, plate, spare_wheel
+from carseg_rendering.car.fittings import door_mirror, exhaust, plate
 from carseg_rendering.car.greenhouse import build_shell
 from carseg_rendering.car.paints import CarLook, sample_look
 from carseg_rendering.car.seats import Cabin, bench, front_seat
 from carseg_rendering.car.shapes import CarShape, sample_shape
 from carseg_rendering.car.trim import DULL, RED
-from carseg_rendering.car.wheels import RIM_PATTERNS, wheel
 from carseg_rendering.geometry.materials import glass, lamp_glass, matte
 from carseg_rendering.geometry.meshes import Array, Mesh, Part, merged, without_faces
 from carseg_rendering.scene.plants import placed
@@ -31,92 +30,18 @@ from carseg_rendering.things.forms import (
     roller,
     solid,
     trimmed,
-    turned,
 )
 
 
-def _car(rng: np.random.Generator) -> tuple[CarShape, CarLook]:
+def sample_car(rng: np.random.Generator) -> tuple[CarShape, CarLook]:
+    """The shape and the look of a car of any type."""
     body_type = BODY_TYPES[int(rng.integers(len(BODY_TYPES)))]
     return sample_shape(body_type, rng), sample_look(rng, body_type=body_type)
 
 
-def _one_wheel(rng: np.random.Generator) -> list[Part]:
-    shape, look = _car(rng)
-    radius = shape.wheel_radius
-    pattern = RIM_PATTERNS[shape.rim % len(RIM_PATTERNS)]
-    return wheel(radius, shape.tyre_width, shape.rim_share * radius, pattern, look.rims())
-
-
-def _grounded(parts: list[Part]) -> list[Part]:
+def grounded(parts: list[Part]) -> list[Part]:
+    """The same parts, moved up or down onto z = 0."""
     return placed(parts, (0, 0, -float(extent(parts)[0, 2])))
-
-
-def _wheel(rng: np.random.Generator) -> list[Part]:
-    parts = [Part(p.name, p.mesh.turned("z", -90), p.material) for p in _one_wheel(rng)]
-    if rng.random() < 0.3:  # lying, its face up
-        parts = [Part(p.name, p.mesh.turned("y", -90), p.material) for p in parts]
-    return _grounded(parts)
-
-
-def _wheels(rng: np.random.Generator) -> list[Part]:
-    """A stack of wheels or a row of them."""
-    one, count = _grounded(_one_wheel(rng)), int(rng.integers(2, 5))
-    if rng.random() < 0.5:
-        flat = _grounded([Part(p.name, p.mesh.turned("x", 90), p.material) for p in one])
-        height = max(float(p.mesh.vertices[:, 2].max()) for p in flat)
-        return [
-            part for k in range(count) for part in placed(flat, (rng.normal(0, 0.02), rng.normal(0, 0.02), k * height))
-        ]
-    row = [Part(p.name, p.mesh.turned("z", -90), p.material) for p in one]
-    return [
-        part for k in range(count) for part in placed(row, (rng.uniform(-0.1, 0.1), 0.72 * k), turn=rng.normal(0, 8))
-    ]
-
-
-def _tyre(radius: float, width: float) -> Mesh:
-    """A tyre without its rim, lying with its foot on z = 0."""
-    half = width / 2
-    profile = [
-        (0.6 * radius, -0.7 * half),
-        (0.72 * radius, -half),
-        (0.92 * radius, -0.95 * half),
-        (radius, -0.7 * half),
-        (radius, 0.7 * half),
-        (0.92 * radius, 0.95 * half),
-        (0.72 * radius, half),
-        (0.6 * radius, 0.7 * half),
-        (0.64 * radius, 0),
-        (0.6 * radius, -0.7 * half),
-    ]
-    tread = [
-        ring(radius * 0.995, 0.008, steps=40).turned("x", 90).moved((0, 0, z)) for z in (-0.4 * half, 0.0, 0.4 * half)
-    ]
-    return merged([turned(profile, sides=44), *tread]).moved((0, 0, half))
-
-
-def _tyres(rng: np.random.Generator) -> list[Part]:
-    meshes, stacks = [], int(rng.integers(1, 4))
-    for stack in range(stacks):
-        radius, width = rng.uniform(0.28, 0.4), rng.uniform(0.17, 0.27)
-        for k in range(int(rng.integers(2, 7))):
-            meshes.append(
-                _tyre(radius, width).moved((rng.normal(0, 0.025), 0.85 * stack + rng.normal(0, 0.025), width * k))
-            )
-    if rng.random() < 0.5:
-        meshes.append(_tyre(0.34, 0.22).turned("y", 75).moved((0.62, 0.2, 0.33)))
-    return [Part("tyres", merged(meshes), RUBBER)]
-
-
-def _tyre_heap(rng: np.random.Generator) -> list[Part]:
-    meshes = []
-    for k in range(22):
-        out, a = 1.1 * np.sqrt(rng.uniform(0, 1)), rng.uniform(0, 2 * np.pi)
-        tyre = _tyre(rng.uniform(0.28, 0.36), 0.2).turned("y", rng.uniform(-40, 40)).turned("z", rng.uniform(0, 360))
-        low = -float(tyre.vertices[:, 2].min())
-        meshes.append(
-            tyre.moved((out * np.cos(a), out * np.sin(a), low + 0.6 * (1 - out / 1.1) * rng.uniform(0, 1) + 0.004 * k))
-        )
-    return [Part("tyres", merged(meshes), RUBBER)]
 
 
 def _painted(shape: CarShape) -> tuple[BodySurface, Mesh]:
@@ -126,7 +51,7 @@ def _painted(shape: CarShape) -> tuple[BodySurface, Mesh]:
 
 def _bumper(rng: np.random.Generator) -> list[Part]:
     """The lower front or rear of a body, some 25 cm high, on two trestles or the ground."""
-    shape, look = _car(rng)
+    shape, look = sample_car(rng)
     body, skin = _painted(shape)
     front = rng.random() < 0.6
     low = shape.clearance
@@ -148,15 +73,15 @@ def _bumper(rng: np.random.Generator) -> list[Part]:
         for p in parts
     ]
     if rng.random() < 0.5:
-        return _grounded(parts)
-    raised = placed(_grounded(parts), (0, 0, 0.62))
+        return grounded(parts)
+    raised = placed(grounded(parts), (0, 0, 0.62))
     legs = [both_sides(rod((x, 0, 0), (-0.22, 0, 0.66), 0.025), 0.5) for x in (-0.45, 0.0)]
     return [*raised, Part("trestles", merged([*legs, rod((-0.22, -0.75, 0.66), (-0.22, 0.75, 0.66), 0.03)]), STEEL)]
 
 
 def _bonnet(rng: np.random.Generator) -> list[Part]:
     """A bonnet, set up on its rear edge."""
-    shape, look = _car(rng)
+    shape, look = sample_car(rng)
     body, skin = _painted(shape)
     edge = body.cowl_x + 0.06
 
@@ -166,7 +91,7 @@ def _bonnet(rng: np.random.Generator) -> list[Part]:
 
     panel = trimmed(without_faces(skin, drop)).moved((-edge, 0, 0)).turned("y", -rng.uniform(60, 80))
     stays = [rod((0.0, 0, 0.9), (-0.5, 0, 0), 0.02)]
-    parts = _grounded([Part("bonnet", panel, look.body())])
+    parts = grounded([Part("bonnet", panel, look.body())])
     middle = extent(parts).mean(axis=0)
     parts = placed(parts, (-middle[0], -middle[1]))
     return [*parts, Part("stays", both_sides(merged(stays), 0.3), STEEL)]
@@ -174,7 +99,7 @@ def _bonnet(rng: np.random.Generator) -> list[Part]:
 
 def _door(rng: np.random.Generator) -> list[Part]:
     """A door with its window frame, leaning on a stand, seen from outside or inside."""
-    shape, look = _car(rng)
+    shape, look = sample_car(rng)
     body, _ = build_shell(shape)
     front = min(body.cowl_x - 0.05, shape.front_axle - shape.wheel_radius - 0.12)
     length, sill = rng.uniform(0.95, 1.25), shape.clearance + 0.09
@@ -232,13 +157,13 @@ def _door(rng: np.random.Generator) -> list[Part]:
     stand = [rod((x, -0.5, 0), (x, -0.12, 0.8), 0.02) for x in (-0.3, 0.3)] + [solid((0.7, 0.3, 0.04), (0, -0.05, 0))]
     return [
         Part(p.name, p.mesh.turned("z", turn), p.material)
-        for p in [*_grounded(parts), Part("stand", merged(stand), STEEL)]
+        for p in [*grounded(parts), Part("stand", merged(stand), STEEL)]
     ]
 
 
 def _screen_frame(rng: np.random.Generator) -> list[Part]:
     """A bare windscreen with its frame, on a trestle."""
-    shape, look = _car(rng)
+    shape, look = sample_car(rng)
     width, low, tall, lean = 0.72 * shape.width, rng.uniform(0.3, 0.6), rng.uniform(0.6, 0.85), rng.uniform(0.15, 0.4)
     t = np.linspace(-1, 1, 21)
     bow = 0.16 * (1 - t**2)
@@ -287,14 +212,9 @@ def _exhaust(rng: np.random.Generator) -> list[Part]:
     return [Part("pot", merged([pot, line, flange]), STEEL), *ends]
 
 
-def _spare(rng: np.random.Generator) -> list[Part]:
-    parts = spare_wheel(rng.uniform(0.33, 0.4), 0.22, DULL)
-    return _grounded([Part(p.name, p.mesh.turned("z", 180), p.material) for p in parts])
-
-
 def _lamps(rng: np.random.Generator) -> list[Part]:
     """A head lamp or tail lamp and number plates, on a table of boards."""
-    shape, look = _car(rng)
+    shape, look = sample_car(rng)
     body, _ = build_shell(shape)
     rear = rng.random() < 0.5
     start, end = (
@@ -368,17 +288,12 @@ def _steering(rng: np.random.Generator) -> list[Part]:
 
 
 KINDS: dict[str, Maker] = {
-    "wheel": _wheel,
-    "wheels": _wheels,
-    "tyres": _tyres,
-    "heap of tyres": _tyre_heap,
     "bumper": _bumper,
     "bonnet": _bonnet,
     "door": _door,
     "windscreen frame": _screen_frame,
     "seats": _seat,
     "exhaust": _exhaust,
-    "spare wheel": _spare,
     "lamp and plate": _lamps,
     "engine": _engine,
     "steering wheel": _steering,

@@ -11,14 +11,21 @@ from carseg_rendering.dataset.background_plan import EMPTY, place_of
 from carseg_rendering.geometry.meshes import Array, Part
 from carseg_rendering.scene.plants import placed
 from carseg_rendering.things import (
+    appliances,
     boards,
     car_parts,
+    car_wheels,
+    carts,
+    craft,
     creatures,
     cycles,
+    figures,
+    finds,
     furniture,
+    kitchen,
     machines,
-    nature,
     piles,
+    plants,
     solids,
     structures,
     surfaces,
@@ -30,19 +37,19 @@ from carseg_rendering.things.forms import Maker, extent, trimmed
 
 CATALOGUE: Mapping[str, Mapping[str, Maker]] = {
     "furniture": furniture.KINDS,
-    "machines": machines.KINDS,
-    "cycles and carts": cycles.KINDS,
-    "large vehicles": vehicles.KINDS,
-    "plants": nature.KINDS,
-    "creatures": creatures.KINDS,
+    "machines": {**machines.KINDS, **appliances.KINDS},
+    "cycles and carts": {**cycles.KINDS, **carts.KINDS},
+    "large vehicles": {**vehicles.KINDS, **craft.KINDS},
+    "plants": {**plants.KINDS, **finds.KINDS},
+    "creatures": {**creatures.KINDS, **figures.KINDS},
     "boards": boards.KINDS,
     "solids": solids.KINDS,
     "surfaces": surfaces.KINDS,
     "piles": piles.KINDS,
     "tools": tools.KINDS,
-    "vessels": vessels.KINDS,
+    "vessels": {**vessels.KINDS, **kitchen.KINDS},
     "structures": structures.KINDS,
-    "car parts": car_parts.KINDS,
+    "car parts": {**car_parts.KINDS, **car_wheels.KINDS},
 }
 SURFACES = "surfaces"
 # Largest extents, metres, of what is shown larger than life: no lens comes near enough to fill a picture with a nail.
@@ -59,7 +66,8 @@ class Thing:
     Attributes:
         parts: Its parts, on z = 0 about the origin; none in an empty scene.
         pieces: Number of things, 0 in an empty scene.
-        room: (8, 3), corners of the box that it takes, or that an empty scene leaves free, metres.
+        room: (8, 3), corners of the box that it takes, or that an empty scene leaves free, metres;
+            of a surface the middle, which the picture shows.
     """
 
     parts: list[Part]
@@ -99,8 +107,9 @@ def make_thing(rng: np.random.Generator, family: str, kind: str, view_angle: flo
         raise ValueError(f"unknown thing {kind!r} of family {family!r}")
     maker = CATALOGUE[family][kind]
     if family == SURFACES:
-        turn = view_angle + float(rng.normal(0, 9))
-        panel = np.array([[-0.1, -surfaces.WIDTH / 2, 0.0], [0.0, surfaces.WIDTH / 2, surfaces.HEIGHT]])
+        turn = view_angle + float(rng.normal(0, 7))
+        half, low = surfaces.SHOWN[0] / 2, (surfaces.HEIGHT - surfaces.SHOWN[1]) / 2
+        panel = np.array([[-0.1, -half, low], [0.0, half, low + surfaces.SHOWN[1]]])
         return Thing(placed(maker(rng), (0, 0), turn=turn), 1, _turned(_box(panel), turn))
     first = _piece(rng, maker, family)
     low, high = extent(first)

@@ -21,7 +21,8 @@ PARTS = ("thing", "scene", "place", "film")  # each draws from a stream of its o
 _FIRST_STREAM = 100  # no stream of a photo of a car: those are numbered from 0
 _EYE_LEVEL = 1.2  # metres; a photographer crouches before lower things
 _LOWEST = 0.45  # share of the eye's height, at the least
-_OVERFULL = 1.7  # of the frame's size, for surfaces, whose edges must not be seen
+_OVERFULL = 1.1  # of the frame's size, for the middle of a surface
+_MORE_SAMPLES = 3  # for surfaces: so many times the paths, and no denoising, which would take their grain with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +66,12 @@ def render_background(
     groups = [place, thing.parts] if thing.parts else [place]
     seen = trace_visibility(groups, camera.sensor(), subsamples=SUBSAMPLES)
     path_seed = (seed * 1_000_003 + index + 2**30) % 2**31
+    samples = samples * _MORE_SAMPLES if family == SURFACES else samples
     light = Scene([*place, *thing.parts], emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
-    picture = develop(denoise(without_fireflies(light), guide(seen)), scene, draw["film"])
+    light = without_fireflies(light)
+    if family != SURFACES:
+        light = denoise(light, guide(seen))
+    picture = develop(light, scene, draw["film"])
     what: dict[str, float | int | str] = {"family": family, "kind": kind}
     return RenderedBackground(encode(picture, scene.jpeg_quality), what | _parameters(scene, thing, seen.group))
 

@@ -17,7 +17,8 @@ from carseg_rendering.scene.textures import bricks, mixed, noise, palette, paper
 from carseg_rendering.scene.walls import BRICKS, PLASTERS, WOODS, pick, surface
 from carseg_rendering.things.forms import BRIGHT, FURS, Maker, patterned
 
-WIDTH, HEIGHT = 6.0, 4.0  # metres
+WIDTH, HEIGHT = 9.0, 4.5  # metres
+SHOWN = (3.0, 2.0)  # metres of it that a picture shows, at least nearly
 
 
 def _panel(bsdf: BSDF) -> list[Part]:
@@ -86,8 +87,10 @@ def _rubble(rng: np.random.Generator) -> list[Part]:
 def _leaf_wall(rng: np.random.Generator) -> list[Part]:
     """Ivy or a heap of leaves that hides all behind it."""
     colours = AUTUMN if rng.random() < 0.35 else SUMMER
-    n = 7000
-    spots = np.column_stack([rng.normal(0.06, 0.05, n), rng.uniform(-2.6, 2.6, n), rng.uniform(0.1, 3.9, n)])
+    n = 12000
+    spots = np.column_stack(
+        [rng.normal(0.06, 0.05, n), rng.uniform(-0.5, 0.5, n) * WIDTH, rng.uniform(0, 1, n) * HEIGHT]
+    )
     sprays = leaves(rng, spots, rng.uniform(0.2, 0.95, n), float(rng.uniform(0.08, 0.2)), pointed=1.5)
     return [*_panel(foliage(rng, colours)), Part("leaves", sprays, palette(rng, colours))]
 
@@ -119,9 +122,9 @@ def _plain(rng: np.random.Generator) -> list[Part]:
 def _lattice(rng: np.random.Generator) -> list[Part]:
     """A lattice of bars or a net before a plain ground."""
     step, wide = rng.uniform(0.12, 0.5), rng.uniform(0.15, 0.4)
-    at = np.arange(-4.0, 4.0, step)
-    bars = quads(np.column_stack([0 * at + 0.04, at, 0 * at - 1.0]), (0, step * wide, 0), (0, 0, 7.0))
-    across = quads(np.column_stack([0 * at + 0.05, 0 * at - 4.0, at + 2]), (0, 8.0, 0), (0, 0, step * wide))
+    at = np.arange(-5.0, 5.0, step)
+    bars = quads(np.column_stack([0 * at + 0.04, at, 0 * at - 3.0]), (0, step * wide, 0), (0, 0, 10.0))
+    across = quads(np.column_stack([0 * at + 0.05, 0 * at - 5.0, at + 2]), (0, 10.0, 0), (0, 0, step * wide))
     turned: Callable[[Mesh], Mesh] = (
         (lambda m: m.moved((0, 0, -2)).turned("x", 45).moved((0, 0, 2))) if rng.random() < 0.5 else (lambda m: m)
     )

@@ -1,4 +1,4 @@
-"""Bottles, tableware and other vessels, most of them turned."""
+"""Bottles and tableware, most of it turned."""
 
 from __future__ import annotations
 
@@ -6,27 +6,22 @@ import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, lamp_glass, matte, plastic
 from carseg_rendering.geometry.meshes import Part, merged
-from carseg_rendering.scene.plants import placed
 from carseg_rendering.scene.walls import pick
 from carseg_rendering.things.boards import strokes
 from carseg_rendering.things.forms import (
     BLACK,
     BRIGHT,
-    CHROME,
     Maker,
     ball,
     bare_metal,
     ceramic,
     cylinder,
     draped,
-    extruded,
     glassy,
     lacquered,
     patterned,
     pipe,
-    ring,
     rod,
-    solid,
     turned,
     wooden,
 )
@@ -36,7 +31,7 @@ def _glaze(rng: np.random.Generator) -> BSDF:
     return patterned(rng, metres=0.25) if rng.random() < 0.3 else ceramic(rng)
 
 
-def _smooth(profile: list[tuple[float, float]], steps: int = 60) -> np.ndarray:
+def rounded_off(profile: list[tuple[float, float]], steps: int = 60) -> np.ndarray:
     """A profile with its corners rounded off."""
     points = np.array(profile)
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(points, axis=0).T))])
@@ -50,7 +45,7 @@ def _smooth(profile: list[tuple[float, float]], steps: int = 60) -> np.ndarray:
 def _bottle(rng: np.random.Generator) -> list[Part]:
     radius, tall, neck = rng.uniform(0.12, 0.2), rng.uniform(0.45, 0.7), rng.uniform(0.04, 0.07)
     top, shoulder = tall * rng.uniform(1.25, 1.6), rng.uniform(0.04, 0.25)
-    outline = _smooth([(0, 0), (radius, 0), (radius, tall - shoulder), (neck, tall + 0.08), (neck, top), (0, top)])
+    outline = rounded_off([(0, 0), (radius, 0), (radius, tall - shoulder), (neck, tall + 0.08), (neck, top), (0, top)])
     parts = [
         Part(
             "bottle", turned(outline), glassy(rng) if rng.random() < 0.6 else plastic(pick(rng, BRIGHT), roughness=0.08)
@@ -75,7 +70,7 @@ def _bottle(rng: np.random.Generator) -> list[Part]:
 def _mug(rng: np.random.Generator) -> list[Part]:
     radius, tall = rng.uniform(0.16, 0.24), rng.uniform(0.3, 0.5)
     body = turned(
-        _smooth(
+        rounded_off(
             [
                 (0, 0),
                 (0.85 * radius, 0),
@@ -103,7 +98,7 @@ def _mug(rng: np.random.Generator) -> list[Part]:
             Part(
                 "saucer",
                 turned(
-                    _smooth(
+                    rounded_off(
                         [
                             (0, 0),
                             (0.6 * radius, 0),
@@ -123,7 +118,7 @@ def _mug(rng: np.random.Generator) -> list[Part]:
 
 def _bowl(rng: np.random.Generator) -> list[Part]:
     radius, deep = rng.uniform(0.35, 0.6), rng.uniform(0.2, 0.45)
-    profile = _smooth(
+    profile = rounded_off(
         [
             (0, 0),
             (0.4 * radius, 0),
@@ -148,7 +143,7 @@ def _bowl(rng: np.random.Generator) -> list[Part]:
 
 def _plates(rng: np.random.Generator) -> list[Part]:
     count, radius, glaze = int(rng.integers(1, 12)), rng.uniform(0.35, 0.55), _glaze(rng)
-    profile = _smooth(
+    profile = rounded_off(
         [(0, 0), (0.6 * radius, 0), (radius, 0.08), (0.97 * radius, 0.1), (0.6 * radius, 0.025), (0, 0.025)]
     )
     if count < 3:  # one on edge, as on a dresser
@@ -169,7 +164,7 @@ def _vase(rng: np.random.Generator) -> list[Part]:
     z = np.linspace(0, tall, 7)
     r = rng.uniform(0.07, 0.32, 7)
     r[0], r[-1] = rng.uniform(0.1, 0.2), rng.uniform(0.07, 0.2)
-    profile = _smooth(
+    profile = rounded_off(
         [(0, 0), *zip(r, z, strict=True), (r[-1] * 0.85, tall), (r[-1] * 0.8, tall - 0.15), (0, tall - 0.15)], 90
     )
     parts = [Part("vase", draped(turned(profile, sides=48)), _glaze(rng))]
@@ -189,7 +184,7 @@ def _vase(rng: np.random.Generator) -> list[Part]:
 def _teapot(rng: np.random.Generator) -> list[Part]:
     radius = rng.uniform(0.3, 0.42)
     body = turned(
-        _smooth(
+        rounded_off(
             [
                 (0, 0),
                 (0.6 * radius, 0),
@@ -218,9 +213,9 @@ def _teapot(rng: np.random.Generator) -> list[Part]:
 def _wine_glass(rng: np.random.Generator) -> list[Part]:
     tall, radius, stem = rng.uniform(0.7, 0.9), rng.uniform(0.17, 0.28), rng.uniform(0.25, 0.4)
     cup = [(0.02, stem), (0.75 * radius, stem + 0.1), (radius, 0.65 * tall + 0.1), (0.8 * radius, tall)]
-    foot = turned(_smooth([(0, 0), (0.2, 0), (0.2, 0.015), (0.025, 0.04), (0.02, stem)]))
+    foot = turned(rounded_off([(0, 0), (0.2, 0), (0.2, 0.015), (0.025, 0.04), (0.02, stem)]))
     wine = turned(
-        _smooth([(0, stem + 0.01), (0.7 * radius, stem + 0.11), (0.9 * radius, stem + 0.22), (0, stem + 0.22)])
+        rounded_off([(0, stem + 0.01), (0.7 * radius, stem + 0.11), (0.9 * radius, stem + 0.22), (0, stem + 0.22)])
     )
     clear = {
         "type": "mask",
@@ -228,71 +223,16 @@ def _wine_glass(rng: np.random.Generator) -> list[Part]:
         "pane": {"type": "twosided", "bsdf": lamp_glass((0.55, 0.58, 0.58))["bsdf"]},
     }
     return [
-        Part("cup", turned(_smooth(cup)), clear),
+        Part("cup", turned(rounded_off(cup)), clear),
         Part("foot", foot, lamp_glass((0.5, 0.53, 0.53))),
         Part("wine", wine, plastic(pick(rng, [(0.16, 0.005, 0.015), (0.5, 0.4, 0.1)]), roughness=0.02)),
     ]
 
 
-def _cutlery(rng: np.random.Generator) -> list[Part]:
-    """Fork, spoon and knife, set upright in a block or laid beside each other."""
-    fork = merged(
-        [
-            solid((0.02, 0.06, 0.5)),
-            solid((0.02, 0.16, 0.08), (0, 0, 0.5)),
-            *(solid((0.02, 0.022, 0.2), (0, y, 0.57)) for y in (-0.065, -0.022, 0.022, 0.065)),
-        ]
-    )
-    spoon = merged([solid((0.02, 0.05, 0.55)), ball((0.025, 0.1, 0.15), (0, 0, 0.66))])
-    knife = merged(
-        [
-            solid((0.03, 0.07, 0.35)),
-            extruded([(-0.05, 0.35), (0.06, 0.35), (0.06, 0.7), (0.0, 0.82), (-0.05, 0.8)], 0.015).turned("z", 90),
-        ]
-    )
-    colour = CHROME if rng.random() < 0.7 else bare_metal(rng)
-    chosen = [(fork, spoon, knife)[k] for k in rng.permutation(3)[: int(rng.integers(1, 4))]]
-    parts = [Part("cutlery", mesh.moved((0, 0.3 * k, 0.05)), colour) for k, mesh in enumerate(chosen)]
-    if rng.random() < 0.5:
-        return [Part(p.name, p.mesh.turned("y", 86).turned("z", 90), p.material) for p in parts]
-    return [
-        *parts,
-        Part("block", solid((0.25, 0.3 * len(chosen), 0.12), (0, 0.15 * (len(chosen) - 1), 0)), wooden(rng)),
-    ]
-
-
-def _can(rng: np.random.Generator) -> list[Part]:
-    parts: list[Part] = []
-    for k in range(int(rng.integers(1, 5))):
-        radius, tall = rng.uniform(0.13, 0.2), rng.uniform(0.25, 0.5)
-        body = turned([(0.97 * radius, 0.0), (0.97 * radius, tall)])
-        ends = turned(
-            [
-                (0, 0),
-                (radius, 0),
-                (radius, 0.02),
-                (0.97 * radius, 0.03),
-                (0.97 * radius, tall - 0.03),
-                (radius, tall - 0.02),
-                (radius, tall),
-                (0.9 * radius, tall - 0.02),
-                (0, tall - 0.02),
-            ],
-            sharp=True,
-        )
-        paper = draped(turned([(0.985 * radius, 0.05), (0.985 * radius, tall - 0.05)]))
-        made = [
-            Part("can", merged([body, ends]), CHROME),
-            Part("label", paper, patterned(rng, metres=0.35) if rng.random() < 0.5 else lacquered(rng)),
-        ]
-        parts += placed(made, (rng.uniform(-0.08, 0.08), 0.42 * k))
-    return parts
-
-
 def _jug(rng: np.random.Generator) -> list[Part]:
     tall = rng.uniform(0.6, 0.85)
     body = turned(
-        _smooth(
+        rounded_off(
             [
                 (0, 0),
                 (0.2, 0),
@@ -318,46 +258,6 @@ def _jug(rng: np.random.Generator) -> list[Part]:
     ]
 
 
-def _candles(rng: np.random.Generator) -> list[Part]:
-    wax, brass = plastic(pick(rng, [(0.7, 0.66, 0.55), *BRIGHT]), roughness=0.3), bare_metal(rng)
-    arms = int(rng.choice([1, 3, 5]))
-    spots = (np.arange(arms) - (arms - 1) / 2) * 0.3
-    sticks = [cylinder(0.05, rng.uniform(0.3, 0.5), (0, y, 0.75)) for y in spots]
-    flames = [ball((0.02, 0.02, 0.05), (0, y, 1.3)) for y in spots]
-    cups = [cylinder(0.05, 0.08, (0, y, 0.68), top=0.09) for y in spots]
-    bars = [pipe([(0, 0, 0.4), (0, 0.8 * y, 0.5), (0, y, 0.7)], 0.025) for y in spots]
-    foot = turned(_smooth([(0, 0), (0.25, 0), (0.2, 0.05), (0.05, 0.12), (0.06, 0.3), (0.03, 0.4), (0, 0.42)]))
-    return [
-        Part("candles", merged(sticks), wax),
-        Part("holder", merged([*cups, *bars, foot]), brass),
-        Part("flames", merged(flames), lamp_glass((0.9, 0.6, 0.2))),
-    ]
-
-
-def _basket(rng: np.random.Generator) -> list[Part]:
-    radius, tall = rng.uniform(0.3, 0.5), rng.uniform(0.3, 0.5)
-    hoops = [
-        ring(radius * (0.8 + 0.2 * s), 0.028, steps=44).turned("x", 90).moved((0, 0, 0.03 + tall * s))
-        for s in np.linspace(0, 1, 9)
-    ]
-    staves = [
-        rod(
-            (0.8 * radius * np.cos(a), 0.8 * radius * np.sin(a), 0),
-            (radius * np.cos(a), radius * np.sin(a), tall + 0.03),
-            0.02,
-            sides=6,
-        )
-        for a in np.linspace(0, 2 * np.pi, 25)[:-1]
-    ]
-    t = np.linspace(0, np.pi, 15)
-    handle = pipe(np.stack([0 * t, radius * np.cos(t), tall + 0.6 * radius * np.sin(t)], 1), 0.03)
-    fill = ball((0.85 * radius, 0.85 * radius, 0.15), (0, 0, tall - 0.05))
-    return [
-        Part("basket", merged([*hoops, *staves, handle, cylinder(0.8 * radius, 0.03)]), wooden(rng)),
-        Part("fill", draped(fill), patterned(rng, metres=0.3)),
-    ]
-
-
 KINDS: dict[str, Maker] = {
     "bottle": _bottle,
     "mug": _mug,
@@ -366,9 +266,5 @@ KINDS: dict[str, Maker] = {
     "vase": _vase,
     "teapot": _teapot,
     "wine glass": _wine_glass,
-    "cutlery": _cutlery,
-    "cans": _can,
     "jug": _jug,
-    "candles": _candles,
-    "basket": _basket,
 }
