@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from carseg_rendering.geometry.materials import BSDF, lamp_glass, matte, plastic
-from carseg_rendering.geometry.meshes import Mesh, Part, merged
+from carseg_rendering.geometry.meshes import Mesh, Part, grid, merged
 from carseg_rendering.scene.studio import poster
 from carseg_rendering.scene.textures import joined
 from carseg_rendering.scene.walls import PLASTERS, pick
@@ -247,8 +247,6 @@ def _book(rng: np.random.Generator) -> list[Part]:
 
 def _flag(rng: np.random.Generator) -> list[Part]:
     tall, width, high = rng.uniform(2.0, 3.2), rng.uniform(0.9, 1.6), rng.uniform(0.6, 1.0)
-    from carseg_rendering.geometry.meshes import grid
-
     u, v = np.meshgrid(np.linspace(0, width, 25), np.linspace(0, high, 9), indexing="ij")
     wave = 0.14 * u / width * np.sin(u * rng.uniform(4, 8) + v * 1.4)
     mesh = grid(np.stack([wave, u, tall - high + v - 0.1 * u**2], -1))

@@ -13,7 +13,7 @@ from carseg_rendering.car.seats import Cabin, bench, front_seat
 from carseg_rendering.car.shapes import CarShape, sample_shape
 from carseg_rendering.car.trim import DULL, RED
 from carseg_rendering.geometry.materials import glass, lamp_glass, matte
-from carseg_rendering.geometry.meshes import Array, Mesh, Part, merged, without_faces
+from carseg_rendering.geometry.meshes import Array, Mesh, Part, grid, merged, tube, without_faces
 from carseg_rendering.scene.plants import placed
 from carseg_rendering.things.forms import (
     BLACK,
@@ -169,8 +169,6 @@ def _screen_frame(rng: np.random.Generator) -> list[Part]:
     bow = 0.16 * (1 - t**2)
     bottom = np.stack([bow, width / 2 * t, 0 * t + low], 1)
     top = np.stack([0.8 * bow - lean, 0.42 * width * t, 0 * t + low + tall], 1)
-    from carseg_rendering.geometry.meshes import grid, tube
-
     pane = grid(np.stack([bottom * (1 - s) + top * s for s in np.linspace(0, 1, 8)], 1))
     frame = tube(np.concatenate([bottom, top[::-1]]), 0.03, closed=True)
     legs = [both_sides(rod((0.0, 0, low), (x, 0, 0), 0.025), 0.4 * width) for x in (-0.5, 0.25)]
@@ -200,7 +198,7 @@ def _seat(rng: np.random.Generator) -> list[Part]:
 
 def _exhaust(rng: np.random.Generator) -> list[Part]:
     length = rng.uniform(1.2, 2.0)
-    pot = ball((0.32, 0.18, 0.12), (0, -0.5 * length + 0.4, 0.14), powers=(0.5, 0.8)).turned("z", 0)
+    pot = ball((0.32, 0.18, 0.12), (0, -0.5 * length + 0.4, 0.14), powers=(0.5, 0.8))
     line = pipe(
         [(0, -0.5 * length + 0.4, 0.14), (0.12, 0, 0.12), (-0.1, 0.25 * length, 0.12), (0, 0.6 * length, 0.14)], 0.035
     )

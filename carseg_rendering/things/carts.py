@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from carseg_rendering.geometry.meshes import Mesh, Part, merged
+from carseg_rendering.geometry.meshes import Mesh, Part, grid, merged
 from carseg_rendering.scene.textures import joined
 from carseg_rendering.things.cycles import spoked_wheel
 from carseg_rendering.things.forms import (
@@ -57,8 +57,6 @@ def _pushchair(rng: np.random.Generator) -> list[Part]:
                 for a in angle
             ]
         )
-        from carseg_rendering.geometry.meshes import grid
-
         parts.append(Part("hood", grid(points), cover))
     frame = [
         rod((0.35, 0, radius), (-0.3, 0, 0.55), 0.014),

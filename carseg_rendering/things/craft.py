@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 
 from carseg_rendering.geometry.materials import glass, plastic
-from carseg_rendering.geometry.meshes import Array, Mesh, Part, merged
+from carseg_rendering.geometry.meshes import Array, Mesh, Part, grid, merged
 from carseg_rendering.scene.textures import joined
 from carseg_rendering.scene.walls import WOODS, pick
 from carseg_rendering.things.forms import (
@@ -53,8 +53,6 @@ def _boat(rng: np.random.Generator) -> list[Part]:
     wales = np.concatenate([sections[:, 0], sections[::-1, -1]])
     deck = sections[:, [0, -1]] - [0, 0, 0.06]
     flat = np.stack([deck[:, 0], deck[:, 1]], 1)
-    from carseg_rendering.geometry.meshes import grid
-
     parts = [
         Part("hull", lofted(sections), lacquered(rng)),
         Part("deck", grid(flat, smooth=False).moved((0, 0, 0.07)), wooden(rng)),
@@ -158,7 +156,7 @@ def _aeroplane(rng: np.random.Generator) -> list[Part]:
         [(-0.5 * length, z + 0.3), (-0.34 * length, z + 0.4), (-0.45 * length, z + 1.6), (-0.52 * length, z + 1.6)],
         0.08,
     )
-    blades = solid((0.05, 0.16, 1.9), (0.49 * length, 0, z - 1.0)).moved((0, 0, 0))
+    blades = solid((0.05, 0.16, 1.9), (0.49 * length, 0, z - 1.0))
     legs = [rod((0.08 * length, 0.4, z - 0.3), (0.08 * length, 0.95, 0.22), 0.05)]
     wheels = [
         both_sides(roller(0.22, 0.14, (0.08 * length, 0, 0.22)), 0.98),

@@ -15,6 +15,7 @@ from carseg_rendering.things.forms import (
     ball,
     draped,
     extruded,
+    lofted,
     lumpy,
     patterned,
     pipe,
@@ -190,8 +191,6 @@ def _fish(rng: np.random.Generator) -> list[Part]:
             for x, r in zip(s, shape, strict=True)
         ]
     )
-    from carseg_rendering.things.forms import lofted
-
     fins = [
         extruded([(-0.6, z), (-0.9, z + 0.35), (-0.8, z), (-0.9, z - 0.35)], 0.02),
         extruded([(0.2, z + 0.7 * deep), (-0.05, z + deep + 0.25), (-0.4, z + 0.5 * deep)], 0.02),

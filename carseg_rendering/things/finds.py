@@ -119,7 +119,7 @@ def _fruit(rng: np.random.Generator) -> list[Part]:
         ]
     if kind == "pumpkin":
         lobes = [
-            ball((0.26, 0.17, 0.36), (0.27 * np.cos(a), 0.27 * np.sin(a), 0.36)).turned("z", 0)
+            ball((0.26, 0.17, 0.36), (0.27 * np.cos(a), 0.27 * np.sin(a), 0.36))
             for a in np.linspace(0, 2 * np.pi, 11)[:-1]
         ]
         return [

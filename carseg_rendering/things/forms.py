@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import PchipInterpolator
 
 from carseg_rendering.geometry.materials import BSDF, matte, metal, paint, plastic
 from carseg_rendering.geometry.meshes import Array, Floats, Mesh, Part, box, grid, lathe, tube, vertex_normals
@@ -83,8 +84,6 @@ def rod(start: Floats, end: Floats, radius: float | Floats = 0.02, *, sides: int
 
 def pipe(points: ArrayLike | Sequence[Floats], radius: float | ArrayLike, *, sides: int = 10, steps: int = 24) -> Mesh:
     """A round bar along a smooth curve through points (N, 3), N >= 3."""
-    from scipy.interpolate import PchipInterpolator
-
     path = np.asarray(points, dtype=float)
     along = np.linspace(0, 1, len(path))
     at = np.linspace(0, 1, steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from carseg_rendering.geometry.materials import BSDF
 from carseg_rendering.geometry.meshes import Mesh, Part, merged, tube
@@ -99,8 +100,6 @@ def _spring(rng: np.random.Generator) -> list[Part]:
 
 def _polyhedron(rng: np.random.Generator) -> list[Part]:
     """The convex hull of a few points on a ball: a crystal, a die."""
-    from scipy.spatial import ConvexHull
-
     points = rng.normal(size=(int(rng.choice([4, 6, 8, 12, 20])), 3))
     points *= 0.55 / np.linalg.norm(points, axis=1, keepdims=True)
     hull = ConvexHull(points)

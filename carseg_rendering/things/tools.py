@@ -189,12 +189,10 @@ def _scissors(rng: np.random.Generator) -> list[Part]:
     blade = extruded([(-0.03, 0), (0.04, 0), (0.03, 0.3), (0, 0.65), (-0.03, 0.3)], 0.02)
     eye = ring(0.12, 0.028).moved((0.06, 0, -0.42))
     shank = rod((0, 0, 0), (0.05, 0, -0.32), 0.03)
-    halves = [m.turned("y", s * open_by) for s in (1, -1) for m in ([blade] if s else [])]
+    halves = [blade.turned("y", side * open_by) for side in (1, -1)]
     eyes = [
         merged([eye, shank]).turned("y", -open_by),
-        merged([eye.scaled((1, 1, 1)).moved((-0.12, 0, 0)), rod((0, 0, 0), (-0.05, 0, -0.32), 0.03)]).turned(
-            "y", open_by
-        ),
+        merged([eye.moved((-0.12, 0, 0)), rod((0, 0, 0), (-0.05, 0, -0.32), 0.03)]).turned("y", open_by),
     ]
     made = [Part("blades", joined(halves), CHROME), Part("eyes", merged(eyes), plastic(pick(rng, BRIGHT)))]
     return _posed(rng, [Part(p.name, p.mesh.turned("z", 90).moved((0, 0, 0.6)), p.material) for p in made])
