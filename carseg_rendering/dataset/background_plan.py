@@ -65,16 +65,19 @@ def place_of(index: int, seed: int) -> tuple[str, float]:
 
 
 def background_splits(plan: DatasetPlan) -> list[str]:
-    """The split of every picture, by index: stratified by family, with the sizes of `background_sizes`."""
-    sizes = background_sizes(plan.photos)
-    count = sum(sizes)
-    families = list(FAMILY_SHARES)
-    order = sorted(range(count), key=lambda index: (families.index(place_of(index, plan.seed)[0]), index))
-    dealt = sorted(range(count), key=lambda place: (place * _GOLDEN + plan.seed * _SEED_STEP) % _TURN)
-    names = [name for name, size in reversed(list(zip(PARTS, sizes, strict=True))) for _ in range(size)]
+    """The split of every picture, by index, with the sizes of `background_sizes`.
+
+    The pictures are sorted by family, and each split takes its own at equal steps, the smallest split first, so that
+    every family of a few pictures is in it.
+    """
+    sizes = dict(zip(PARTS, background_sizes(plan.photos), strict=True))
+    count, families = sum(sizes.values()), list(FAMILY_SHARES)
+    left = sorted(range(count), key=lambda index: (families.index(place_of(index, plan.seed)[0]), index))
     splits = [""] * count
-    for place, name in zip(dealt, names, strict=True):
-        splits[order[place]] = name
+    for split, size in reversed(sizes.items()):
+        for index in [left[(2 * k + 1) * len(left) // (2 * size)] for k in range(size)]:
+            splits[index] = split
+        left = [index for index in left if not splits[index]]
     return splits
 
 

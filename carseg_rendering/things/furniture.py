@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 
-from carseg_rendering.geometry.materials import lamp_glass
+from carseg_rendering.geometry.materials import BSDF, lamp_glass
 from carseg_rendering.geometry.meshes import Mesh, Part, merged
 from carseg_rendering.scene.textures import joined
 from carseg_rendering.things.forms import (
@@ -41,7 +41,7 @@ def _legs(rng: np.random.Generator, width: float, depth: float, height: float) -
     return merged(legs)
 
 
-def _frame(rng: np.random.Generator) -> dict:
+def _frame(rng: np.random.Generator) -> BSDF:
     return wooden(rng) if rng.random() < 0.6 else (CHROME, BLACK, lacquered(rng))[int(rng.integers(3))]
 
 

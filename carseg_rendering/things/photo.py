@@ -22,7 +22,7 @@ _FIRST_STREAM = 100  # no stream of a photo of a car: those are numbered from 0
 _EYE_LEVEL = 1.2  # metres; a photographer crouches before lower things
 _LOWEST = 0.45  # share of the eye's height, at the least
 _OVERFULL = 1.1  # of the frame's size, for the middle of a surface
-_MORE_SAMPLES = 3  # for surfaces: so many times the paths, and no denoising, which would take their grain with it
+_MORE_SAMPLES = 2  # for surfaces: so many times the paths, and no denoising, which would take their grain with it
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from carseg_rendering.geometry.materials import matte, plastic
-from carseg_rendering.geometry.meshes import Part, merged
+from carseg_rendering.geometry.meshes import Mesh, Part, merged
 from carseg_rendering.scene.plants import AUTUMN, SUMMER, Season, blades, bush, hedge, leaves, tree
 from carseg_rendering.scene.textures import palette, varied
 from carseg_rendering.scene.walls import pick
@@ -116,7 +116,7 @@ def _cactus(rng: np.random.Generator) -> list[Part]:
     tall, radius, ribs = rng.uniform(0.8, 2.4), rng.uniform(0.12, 0.25), int(rng.integers(8, 14))
     green = matte(varied(rng, (0.06, 0.13, 0.05)))
 
-    def column(height: float, width: float) -> list:
+    def column(height: float, width: float) -> list[Mesh]:
         bars = []
         for a in np.linspace(0, 2 * np.pi, ribs + 1)[:-1]:
             c, s = 0.8 * width * np.cos(a), 0.8 * width * np.sin(a)

@@ -31,11 +31,7 @@ def _ball(rng: np.random.Generator) -> list[Part]:
     for _ in range(int(rng.choice([1, 1, 2, 3]))):
         radius = rng.uniform(0.3, 0.6)
         y += radius
-        mesh = (
-            ball(radius, (rng.uniform(-0.2, 0.2), y, radius)).turned("z", rng.uniform(0, 360))
-            if y == radius
-            else ball(radius, (rng.uniform(-0.2, 0.2), y, radius))
-        )
+        mesh = ball(radius).turned("x", rng.uniform(0, 90)).moved((rng.uniform(-0.2, 0.2), y, 0))
         parts.append(
             Part("ball", draped(_grounded(mesh)), patterned(rng, metres=0.6) if rng.random() < 0.4 else anything(rng))
         )

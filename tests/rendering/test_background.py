@@ -73,7 +73,7 @@ def test_families_and_splits_are_shared_out_evenly(photos, seed):
     both = Counter(zip(families, splits, strict=True))
     for family in FAMILY_SHARES:
         for split in SPLITS:
-            assert abs(both[family, split] - families.count(family) * splits.count(split) / count) <= 3
+            assert abs(both[family, split] - families.count(family) * splits.count(split) / count) < 2
 
 
 @given(st.integers(0, 10**5), st.integers(0, 10**6))
