@@ -135,13 +135,13 @@ def background_section(plan: DatasetPlan, backgrounds: list[Shard]) -> str:
 
     pairs = zip(backgrounds, background_splits(plan), strict=True)
     counts = Counter((shard["parameters"]["family"], split) for shard, split in pairs)
-    things = {shard["parameters"]["kind"] for shard in backgrounds}
+    things = {(shard["parameters"]["family"], shard["parameters"]["kind"]) for shard in backgrounds}
     rows: list[list[Any]] = [[family, *(counts[family, split] for split in SPLITS)] for family in FAMILY_SHARES]
     rows.append(["all", *(sum(row[k] for row in rows) for k in range(1, len(SPLITS) + 1))])
     return _BACKGROUND_SECTION.format(
         heading=_BACKGROUND,
         count=len(backgrounds),
-        kinds=len(things - {EMPTY}),
+        kinds=sum(family != EMPTY for family, _ in things),
         width=WIDTH,
         height=HEIGHT,
         splits=" | ".join(SPLITS),

@@ -68,9 +68,7 @@ def _mushroom(rng: np.random.Generator) -> list[Part]:
 def _log(rng: np.random.Generator) -> list[Part]:
     length, radius = rng.uniform(1.0, 2.6), rng.uniform(0.15, 0.4)
     y = np.linspace(-length / 2, length / 2, 9)
-    body = pipe(
-        np.stack([np.zeros(9), y, np.full(9, radius)], 1), radius * rng.uniform(0.9, 1.1, 9), sides=20
-    )
+    body = pipe(np.stack([np.zeros(9), y, np.full(9, radius)], 1), radius * rng.uniform(0.9, 1.1, 9), sides=20)
     cuts = [
         ring(radius * s, 0.01).moved((0, side * (length / 2 + 0.002), radius))
         for s in (0.2, 0.45, 0.7)
