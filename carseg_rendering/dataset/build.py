@@ -52,6 +52,7 @@ from carseg_rendering.dataset.tables import table_csv
 LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
 _DAY = (1980, 1, 1, 0, 0, 0)  # date of every file in an archive: the earliest of the format
 _PLAIN_FILE = 0o100644
+_PLAN_FILE = "annotations/test.json"  # which holds the plan of a data set
 
 Contents = dict[str, bytes | Path]  # of a data set, by the file's name in it; a Path names a file with the content
 
@@ -112,7 +113,7 @@ def add_background(
             cannot be written.
     """
     kept = read_archive(archive)
-    plan = _plan_of(archive, json.loads(kept["annotations/test.json"]))
+    plan = _plan_of(archive, json.loads(kept[_PLAN_FILE]))
     with work_lock(background_folder(plan)) as background:
         render_backgrounds(plan, background, render=render, log=log)
         shards = read_backgrounds(plan, background)
@@ -133,7 +134,8 @@ def read_archive(archive: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(archive) as packed:
             names = [line.partition("  ")[2] for line in packed.read(SUMS).decode().splitlines()]
             contents = {name: packed.read(name) for name in names if not name.startswith("background")}
-            contents["annotations/test.json"], contents["README.md"]
+        if missing := {"README.md", _PLAN_FILE} - contents.keys():
+            raise KeyError(f"{min(missing)} is missing")
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise CarsegError(f"{archive}: not a packed data set ({error}); make render-dataset makes one") from None
     return contents
@@ -270,7 +272,7 @@ def read_plan(folder: Path) -> DatasetPlan:
         CarsegError: The folder holds no rendered data set.
     """
     try:
-        annotations = files.read_json(folder / "annotations" / "test.json")
+        annotations = files.read_json(folder / _PLAN_FILE)
     except CarsegError:
         annotations = None
     return _plan_of(folder, annotations)

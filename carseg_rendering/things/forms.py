@@ -127,11 +127,16 @@ def ring(radius: float, thickness: float, *, sides: int = 10, steps: int = 40) -
         ],
         1,
     )
-    return grid(points, closed=True)
+    return grid(points, closed=True, flip=True)
 
 
 def extruded(outline: ArrayLike, thickness: float) -> Mesh:
-    """A flat solid: an outline (N, 2) in the plane of x and z, star-shaped about its mean, `thickness` deep along y."""
+    """A flat solid, `thickness` deep along y.
+
+    Args:
+        outline: (N, 2), x and z of its corners, counter-clockwise as x turns to z; star-shaped about their mean.
+        thickness: Its depth, metres.
+    """
     flat = np.asarray(outline, dtype=float)
     n = len(flat)
     rim = np.stack([flat[:, 0], 0 * flat[:, 0], flat[:, 1]], 1)
@@ -143,8 +148,8 @@ def extruded(outline: ArrayLike, thickness: float) -> Mesh:
     edge = np.concatenate([rim - half, rim + half])
     sides = np.concatenate(
         [
-            np.stack([np.arange(n), following, following + n], 1),
-            np.stack([np.arange(n), following + n, np.arange(n) + n], 1),
+            np.stack([np.arange(n), following + n, following], 1),
+            np.stack([np.arange(n), np.arange(n) + n, following + n], 1),
         ]
     )
     flat_edge = Mesh(edge[sides].reshape(-1, 3), np.arange(6 * n).reshape(-1, 3), smooth=False)
@@ -152,11 +157,11 @@ def extruded(outline: ArrayLike, thickness: float) -> Mesh:
 
 
 def lofted(sections: ArrayLike) -> Mesh:
-    """A skin over closed sections (N, M, 3), capped at both ends."""
+    """A skin over closed sections (N, M, 3), capped at both ends; seen from the last they turn counter-clockwise."""
     points = np.asarray(sections, dtype=float)
     points = np.concatenate([points, points[:, :1]], axis=1)
     caps = [np.broadcast_to(points[end].mean(axis=0), (1, *points.shape[1:])) for end in (0, -1)]
-    return grid(np.concatenate([caps[0], points, caps[1]]))
+    return grid(np.concatenate([caps[0], points, caps[1]]), flip=True)
 
 
 def rounded_section(width: float, height: float, *, power: float = 0.6, count: int = 32) -> Array:
