@@ -16,6 +16,7 @@ import click
 from carseg_lib.core import cli, files
 from carseg_lib.core.data_spec import BUILTIN, resolve_source
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import builtin_archive
 from carseg_lib.data.locate import locate_photos
 from carseg_rendering.dataset.plan import MOST_PHOTOS, PHOTOS, REALISM_LEVELS, DatasetPlan
 
@@ -63,6 +64,14 @@ def _dataset(num_images: str, out: str, realism: str, seed: str) -> None:
     print(f"done: {os.path.relpath(path)}, {sum(file.stat().st_size for file in written) / 1e6:.1f} MB")
 
 
+@renderer.command("background", help="render the pictures without a car alone, into the packaged data set")
+def _background() -> None:
+    from carseg_rendering.dataset.build import add_background
+
+    path = add_background(builtin_archive())
+    print(f"done: {os.path.relpath(path)}, {path.stat().st_size / 1e6:.1f} MB")
+
+
 @renderer.command("check", help="render some photos of a data set again and compare")
 @_options("data")
 @click.option("--photos", type=int, default=200, metavar="K", help="how many (default: 200)")
@@ -87,15 +96,18 @@ def _sheet(data: str, out: str, first: int) -> None:
 
 @renderer.command("photo", help="render photo number INDEX, and print what it was made from")
 @_options("out", "realism", "seed")
+@click.option("--without-car", is_flag=True, help="picture INDEX of those without a car")
 @click.argument("index")
-def _photo(index: str, out: str, realism: str, seed: str) -> None:
+def _photo(index: str, out: str, realism: str, seed: str, without_car: bool) -> None:
+    from carseg_rendering.dataset.background import render_background
     from carseg_rendering.dataset.shards import render_photo
 
     plan = _plan(realism, seed)
     number = int(index) if index.isascii() and index.isdecimal() and len(index) <= 9 else MOST_PHOTOS
     if number >= MOST_PHOTOS:
         raise CarsegError(f"photo {index}: photos are numbered from 0 to {MOST_PHOTOS - 1:,}")
-    photo = render_photo(number, seed=plan.seed, realism=plan.realism)
+    render = render_background if without_car else render_photo
+    photo = render(number, seed=plan.seed, realism=plan.realism)
     path = files.write_bytes(Path(out or f"photo-{number}.jpg"), photo.jpeg)
     print(json.dumps(photo.parameters, indent=2))
     print(f"done: {path}")

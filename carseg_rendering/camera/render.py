@@ -108,7 +108,7 @@ def render_photo(
     content = [*place, *main, *(part for car in others for part in car.parts)]
     path_seed = (seed * 1_000_003 + index) % 2**31
     light = Scene(content, emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
-    photo = develop(denoise(without_fireflies(light), _guide(seen)), scene, draw["film"])
+    photo = develop(denoise(without_fireflies(light), guide(seen)), scene, draw["film"])
     cars = [RenderedCar(body_type, _mask(seen.group, 1))]
     found = [RenderedCar(car.body_type, _mask(seen.group, number)) for number, car in enumerate(others, start=2)]
     found = [car for car in found if car.mask.sum() >= FEWEST_PIXELS]
@@ -214,8 +214,8 @@ def _mask(points: Array, group: int) -> Array:
     return count * 2 >= SUBSAMPLES**2
 
 
-def _guide(seen: Visibility) -> Array:
-    """(160, 240, 8), the denoiser's guide: the visible geometry, scaled for `denoise`."""
+def guide(seen: Visibility) -> Array:
+    """The denoiser's guide (160, 240, 8): the visible geometry at the points of each pixel, scaled for `denoise`."""
     group = seen.group[..., None]
     points = np.concatenate([group * 3.0, seen.guide * [8.0, 8.0, 3.0, 3.0, 3.0, 6.0]], axis=-1)
     return points.reshape(HEIGHT, SUBSAMPLES, WIDTH, SUBSAMPLES, -1).mean(axis=(1, 3))

@@ -6,15 +6,15 @@ images/NNNNN.jpg          the photos; NNNNN is the index
 annotations/<split>.json  COCO instances: a box and a mask (compressed run lengths) for every car
 parameters.csv            metadata of the photos, a row a photo
 strips/<parameter>.jpg    one car, with one parameter varied
+background/<split>/NNNNN.jpg  pictures without a car, numbered apart
+background.csv            what they show and their metadata, a row a picture
 README.md                 the card
 SHA256SUMS                checksums of all of these
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
@@ -24,10 +24,18 @@ from typing import Any
 from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import builtin_archive, checksum_path, project_folder
+from carseg_lib.core.paths import builtin_archive, checksum_path, project_folder, verify_checksum
 from carseg_lib.data.builtin import SUMS
 from carseg_lib.data.catalogue import SPLITS
-from carseg_rendering.dataset.card import dataset_card
+from carseg_rendering.dataset.background import (
+    RenderBackground,
+    background_contents,
+    background_folder,
+    read_backgrounds,
+    render_background,
+    render_backgrounds,
+)
+from carseg_rendering.dataset.card import background_section, dataset_card, with_background_section
 from carseg_rendering.dataset.parameter_strips import render_strips
 from carseg_rendering.dataset.plan import DatasetPlan
 from carseg_rendering.dataset.shards import (
@@ -39,16 +47,23 @@ from carseg_rendering.dataset.shards import (
     work_folder,
     work_lock,
 )
+from carseg_rendering.dataset.tables import table_csv
 
 LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
 _DAY = (1980, 1, 1, 0, 0, 0)  # date of every file in an archive: the earliest of the format
 _PLAIN_FILE = 0o100644
+_PLAN_FILE = "annotations/test.json"  # which holds the plan of a data set
 
 Contents = dict[str, bytes | Path]  # of a data set, by the file's name in it; a Path names a file with the content
 
 
 def build(
-    plan: DatasetPlan, out: str = "", *, render: Render = render_photo, log: Callable[[str], None] = print
+    plan: DatasetPlan,
+    out: str = "",
+    *,
+    render: Render = render_photo,
+    render_without_car: RenderBackground = render_background,
+    log: Callable[[str], None] = print,
 ) -> Path:
     """Render a data set and write it as a folder, or as the packaged archive.
 
@@ -57,6 +72,7 @@ def build(
             folder in the repository that is named after it (`rendered-8434`, `rendered-2109-plain`).
         out: The folder to write.
         render: As for `render_shards`.
+        render_without_car: As for `render_backgrounds`.
         log: Called with each line for the terminal.
 
     Returns:
@@ -69,11 +85,60 @@ def build(
     path = builtin_archive() if packaged else Path(out).expanduser() if out else project_folder() / folder_name(plan)
     if not packaged:
         check_replaceable(path)
-    with work_lock(work_folder(plan)) as work:
+    with work_lock(work_folder(plan)) as work, work_lock(background_folder(plan)) as background:
         render_shards(plan, work, render=render, log=log)
-        contents = dataset_contents(plan, work, render_strips(plan, work, render=render, log=log))
+        render_backgrounds(plan, background, render=render_without_car, log=log)
+        contents = dataset_contents(plan, work, render_strips(plan, work, render=render, log=log), background)
         (write_archive if packaged else write_folder)(contents, path)
     return path
+
+
+def add_background(
+    archive: Path, *, render: RenderBackground = render_background, log: Callable[[str], None] = print
+) -> Path:
+    """Put the pictures without a car into a packed data set, whose photos of cars are not rendered again.
+
+    All files but the card and the checksums keep their bytes; pictures without a car that are in it are replaced.
+
+    Args:
+        archive: A packed data set, with its checksum beside it.
+        render: As for `render_backgrounds`.
+        log: Called with each line for the terminal.
+
+    Returns:
+        `archive`.
+
+    Raises:
+        CarsegError: The archive is missing, damaged or no rendered data set; Mitsuba is not installed; or the archive
+            cannot be written.
+    """
+    kept = read_archive(archive)
+    plan = _plan_of(archive, json.loads(kept[_PLAN_FILE]))
+    with work_lock(background_folder(plan)) as background:
+        render_backgrounds(plan, background, render=render, log=log)
+        shards = read_backgrounds(plan, background)
+        card = with_background_section(kept["README.md"].decode(), background_section(plan, shards))
+        contents: Contents = {**kept, "README.md": card.encode()}
+        write_archive(_with_sums(contents | background_contents(plan, background, shards)), archive)
+    return archive
+
+
+def read_archive(archive: Path) -> dict[str, bytes]:
+    """The files of a packed data set but for its checksums and its pictures without a car, by name, in their order.
+
+    Raises:
+        CarsegError: The archive is missing or damaged, or no data set.
+    """
+    verify_checksum(archive, "the data set", "make render-dataset makes it anew")
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            names = [line.partition("  ")[2] for line in packed.read(SUMS).decode().splitlines()]
+            contents = {name: packed.read(name) for name in names if not name.startswith("background")}
+        if missing := {"README.md", _PLAN_FILE} - contents.keys():
+            raise KeyError(f"{min(missing)} is missing")
+    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+        raise CarsegError(f"{archive}: not a packed data set ({error}); make render-dataset makes one") from None
+    return contents
 
 
 def folder_name(plan: DatasetPlan) -> str:
@@ -82,13 +147,14 @@ def folder_name(plan: DatasetPlan) -> str:
     return f"rendered-{plan.photos}{realism}" + (f"-seed-{plan.seed}" if plan.seed else "")
 
 
-def dataset_contents(plan: DatasetPlan, work: Path, strips: Mapping[str, bytes]) -> Contents:
+def dataset_contents(plan: DatasetPlan, work: Path, strips: Mapping[str, bytes], background: Path) -> Contents:
     """All files of a data set, in the order in which they are written.
 
     Args:
         plan: The plan of the data set.
         work: The work folder with all photos.
         strips: JPEG of each parameter strip, by the name of its parameter.
+        background: The work folder with all pictures without a car.
 
     Raises:
         CarsegError: A photo is missing in the work folder.
@@ -98,13 +164,19 @@ def dataset_contents(plan: DatasetPlan, work: Path, strips: Mapping[str, bytes])
     if not all(shards):
         raise CarsegError(f"{work}: photo {shards.index({})} is missing or damaged; run make render-dataset again")
     splits = plan.splits()
-    contents: Contents = {"README.md": dataset_card(plan, shards, splits).encode()}
+    without_car = read_backgrounds(plan, background)
+    contents: Contents = {"README.md": dataset_card(plan, shards, splits, without_car).encode()}
     for split in SPLITS:
         coco = coco_instances(plan, shards, splits, split)
         contents[f"annotations/{split}.json"] = (json.dumps(coco, separators=(",", ":")) + "\n").encode()
     contents["parameters.csv"] = parameters_csv(shards).encode()
     contents |= {f"strips/{name}.jpg": strip for name, strip in sorted(strips.items())}
     contents |= {f"images/{shard['photo']}": work / shard["photo"] for shard in shards}
+    return _with_sums(contents | background_contents(plan, background, without_car))
+
+
+def _with_sums(contents: Contents) -> Contents:
+    """The files of a data set and the file of their checksums."""
     sums = [f"{hashlib.sha256(_bytes(content)).hexdigest()}  {name}\n" for name, content in contents.items()]
     return contents | {SUMS: "".join(sums).encode()}
 
@@ -146,16 +218,7 @@ def parameters_csv(shards: list[Shard]) -> str:
     Raises:
         ValueError: A photo has other parameters than the first.
     """
-    columns = list(shards[0]["parameters"])
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["photo_id", *columns])
-    for shard in shards:
-        if list(shard["parameters"]) != columns:
-            raise ValueError(f"{shard['photo']} has other parameters than {shards[0]['photo']}")
-        values = (f"{v:.6g}" if isinstance(v, float) else v for v in shard["parameters"].values())
-        table.writerow([shard["photo"], *values])
-    return text.getvalue()
+    return table_csv({"photo_id": shard["photo"], **shard["parameters"]} for shard in shards)
 
 
 def write_folder(contents: Contents, folder: Path) -> None:
@@ -209,9 +272,17 @@ def read_plan(folder: Path) -> DatasetPlan:
         CarsegError: The folder holds no rendered data set.
     """
     try:
-        return DatasetPlan.from_json(files.read_json(folder / "annotations" / "test.json")["info"]["plan"])
+        annotations = files.read_json(folder / _PLAN_FILE)
+    except CarsegError:
+        annotations = None
+    return _plan_of(folder, annotations)
+
+
+def _plan_of(place: Path, annotations: Any) -> DatasetPlan:
+    try:
+        return DatasetPlan.from_json(annotations["info"]["plan"])
     except (CarsegError, KeyError, TypeError):
-        raise CarsegError(f"{folder}: not a folder of rendered photos; make render-dataset makes one") from None
+        raise CarsegError(f"{place}: not a folder of rendered photos; make render-dataset makes one") from None
 
 
 def _bytes(content: bytes | Path) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data.catalogue import SPLITS
+from carseg_rendering.dataset.background_plan import EMPTY, FAMILY_SHARES, background_splits
 from carseg_rendering.dataset.plan import DatasetPlan
 from carseg_rendering.dataset.shards import Shard, renderer_versions
 
@@ -50,7 +51,7 @@ seen through its windows is. Motion blur and the lens' blur smear the photo, not
 of the exposure. A box is its mask's extent to the pixel. A photo's type is that of its main car, which has the
 largest box.
 
-## How it was made
+{background}## How it was made
 
 `make dataset` of carseg ({plan}), with {packages}. Body shapes are drawn from ranges of real proportions that
 overlap between types; scenes are drawn at random, with an eye on how cars for sale are photographed. A pixel has
@@ -67,15 +68,37 @@ platform give the same bytes.
 - Shares of types, views, colours and light are chosen, not measured. A model that does well here has shown that it
   can tell these shapes apart, not that it can do so in the street.
 """
+_BACKGROUND = "## Pictures without a car\n"
+_AFTER_BACKGROUND = "## How it was made\n"
+_BACKGROUND_SECTION = """{heading}
+{count:,} pictures show no car, so that a detector learns, and is measured on, whether there is a car at all. They are
+rendered as the photos of cars are, in the same places and light: empty scenes, and {kinds} kinds of things that are no
+cars, as large in the middle as the cars are. They are not among the photos counted above, nor in the COCO files.
+
+- `background/<split>/NNNNN.jpg`: the pictures, {width} × {height} pixels. A test split has a fifth as many as photos
+  of cars, the others a tenth.
+- `background.csv`: a row a picture (`photo_id`, `split`): family and kind of the thing, number of things (`pieces`),
+  its share of the picture's width and height, and the scene's columns of `parameters.csv`.
+
+| pictures | {splits} | all |
+|---|{rules}---:|
+{counts}
+
+"Empty scene" has nothing where a car would stand; "surfaces" fill the picture with bricks, cloth, grass and the like;
+"car parts" are wheels, tyres, bumpers, bonnets, doors, seats, alone. Everything was modelled by parameters for this
+data set: CC0 1.0, as the rest.
+
+"""
 
 
-def dataset_card(plan: DatasetPlan, shards: list[Shard], splits: list[str]) -> str:
+def dataset_card(plan: DatasetPlan, shards: list[Shard], splits: list[str], backgrounds: list[Shard]) -> str:
     """The text of README.md in a data set.
 
     Args:
         plan: The plan of the data set.
         shards: Its photos, by index.
         splits: The split of each photo, by index.
+        backgrounds: Its pictures without a car, by index.
     """
     counts = Counter((shard["cars"][0]["body_type"], split) for shard, split in zip(shards, splits, strict=True))
     rows: list[list[Any]] = [[body_type, *(counts[body_type, split] for split in SPLITS)] for body_type in BODY_TYPES]
@@ -97,7 +120,50 @@ def dataset_card(plan: DatasetPlan, shards: list[Shard], splits: list[str]) -> s
         packages=packages,
         points=SUBSAMPLES,
         samples=SAMPLES,
+        background=background_section(plan, backgrounds),
     )
+
+
+def background_section(plan: DatasetPlan, backgrounds: list[Shard]) -> str:
+    """The card's section on the pictures without a car: where they are, and how many of each family.
+
+    Args:
+        plan: The plan of the data set.
+        backgrounds: The pictures, by index.
+    """
+    from carseg_rendering.camera.tracing import HEIGHT, WIDTH
+
+    pairs = zip(backgrounds, background_splits(plan), strict=True)
+    counts = Counter((shard["parameters"]["family"], split) for shard, split in pairs)
+    things = {(shard["parameters"]["family"], shard["parameters"]["kind"]) for shard in backgrounds}
+    rows: list[list[Any]] = [[family, *(counts[family, split] for split in SPLITS)] for family in FAMILY_SHARES]
+    rows.append(["all", *(sum(row[k] for row in rows) for k in range(1, len(SPLITS) + 1))])
+    return _BACKGROUND_SECTION.format(
+        heading=_BACKGROUND,
+        count=len(backgrounds),
+        kinds=sum(family != EMPTY for family, _ in things),
+        width=WIDTH,
+        height=HEIGHT,
+        splits=" | ".join(SPLITS),
+        rules="---:|" * len(SPLITS),
+        counts="\n".join(_row([name, *numbers, sum(numbers)]) for name, *numbers in rows),
+    )
+
+
+def with_background_section(card: str, section: str) -> str:
+    """A data set's card with the section on its pictures without a car put in, or put in anew.
+
+    Args:
+        card: The card of a rendered data set.
+        section: As of `background_section`.
+
+    Raises:
+        ValueError: The card is of another form.
+    """
+    before, found, after = card.partition(_AFTER_BACKGROUND)
+    if not found:
+        raise ValueError(f"the card has no section {_AFTER_BACKGROUND.strip()!r}")
+    return before.partition(_BACKGROUND)[0].rstrip("\n") + f"\n\n{section}{found}{after}"
 
 
 def _row(cells: list[Any]) -> str:

@@ -70,14 +70,13 @@ def renderer_versions() -> dict[str, str]:
         ) from None
 
 
-def renderer_fingerprint() -> str:
-    """sha256 (hex) of the code of this repository that a photo depends on, and of the versions of its packages."""
-    code = imported_files(
-        project_folder(),
-        ("carseg_rendering", "carseg_lib"),
-        "from carseg_rendering.camera.render import render_photo",
-        "a photo",
-    )
+def renderer_fingerprint(source: str = "from carseg_rendering.camera.render import render_photo") -> str:
+    """sha256 (hex) of the code of this repository that a photo depends on, and of the versions of its packages.
+
+    Args:
+        source: The import statement of the function that renders the photo.
+    """
+    code = imported_files(project_folder(), ("carseg_rendering", "carseg_lib"), source, "a photo")
     return files.sha256_text(json.dumps([code, renderer_versions()]))
 
 
@@ -124,14 +123,40 @@ def render_shards(
         CarsegError: A process was ended from outside, or the folder cannot be written.
         RuntimeError: A photo failed. The message has its index; `__cause__` is the error.
     """
-    missing = [index for index in range(plan.photos) if not read_shard(work, index)]
-    finished = plan.photos - len(missing)
+    render_missing(partial(_render_shard, render, plan, work), plan.photos, work, processes=processes, log=log)
+
+
+def render_missing(
+    render_one: Callable[[int], None],
+    count: int,
+    work: Path,
+    *,
+    what: str = "photos",
+    processes: int = 0,
+    log: Callable[[str], None] = print,
+) -> None:
+    """Render those of a number of photos that the work folder does not hold yet.
+
+    Args:
+        render_one: Renders the photo of an index and writes its shard; a function that other processes can import.
+        count: Number of photos, which are numbered from 0.
+        work: The work folder.
+        what: The photos, in messages.
+        processes: Number of processes; 0 takes one a core.
+        log: Called with each line for the terminal.
+
+    Raises:
+        CarsegError: A process was ended from outside, or the folder cannot be written.
+        RuntimeError: A photo failed.
+    """
+    missing = [index for index in range(count) if not read_shard(work, index)]
+    finished = count - len(missing)
     if not missing:
-        log(f"all {plan.photos:,} photos are rendered already")
+        log(f"all {count:,} {what} are rendered already")
         return
     kept = f", {finished:,} are there already" if finished else ""
-    log(f"rendering {len(missing):,} photos{kept}")
-    run_all([partial(_render_shard, render, plan, work, index) for index in missing], processes, log)
+    log(f"rendering {len(missing):,} {what}{kept}")
+    run_all([partial(render_one, index) for index in missing], processes, log)
 
 
 def run_all(tasks: Sequence[Callable[[], Any]], processes: int, log: Callable[[str], None]) -> list[Any]:

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from carseg_rendering.dataset.background import make_background_shard
+from carseg_rendering.dataset.background_plan import background_count, place_of
 from carseg_rendering.dataset.build import Contents, dataset_contents
 from carseg_rendering.dataset.card import COUNTED
 from carseg_rendering.dataset.plan import SHARES, DatasetPlan, body_type_of, photo_name
@@ -36,6 +39,12 @@ class DrawnPhoto:
     parameters: dict[str, float | int | str]
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnPicture:
+    jpeg: bytes
+    parameters: dict[str, float | int | str]
+
+
 def render(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
     """One car, or with every third photo a small second one in the corner."""
     rng = np.random.default_rng([seed, index, len(realism), *json.dumps(dict(changes or {})).encode()])
@@ -50,6 +59,15 @@ def render(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | 
     photo.save(encoded, "JPEG", quality=80)
     words = {name: f"{name} {rng.integers(2)}" for name in COUNTED}
     return DrawnPhoto(encoded.getvalue(), cars, words | {"view_angle": rng.uniform(-180, 180), "other_cars": 1})
+
+
+def render_without_car(index: int, *, seed: int, realism: str) -> DrawnPicture:
+    """One colour, and no car."""
+    rng = np.random.default_rng([seed, index, len(realism), 1])
+    encoded = io.BytesIO()
+    Image.new("RGB", SIZE, tuple(map(int, rng.integers(0, 256, 3)))).save(encoded, "JPEG", quality=80)
+    what = {"family": place_of(index, seed)[0], "kind": f"kind {index % 5}"}
+    return DrawnPicture(encoded.getvalue(), what | {"pieces": 1, "fill": rng.uniform(0, 1)})
 
 
 def render_counted(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
@@ -83,4 +101,15 @@ def drawn_contents(plan: DatasetPlan, work: Path) -> Contents:
         part = make_shard(plan, index, photo)
         (work / photo_name(index)).write_bytes(photo.jpeg)
         (work / photo_name(index)).with_suffix(".json").write_text(json.dumps(part))
-    return dataset_contents(plan, work, {"view_angle": photo.jpeg})
+    return dataset_contents(plan, work, {"view_angle": photo.jpeg}, drawn_backgrounds(plan, work / "background"))
+
+
+def drawn_backgrounds(plan: DatasetPlan, work: Path) -> Path:
+    """A work folder with the pictures without a car of a plan."""
+    work.mkdir(parents=True, exist_ok=True)
+    for index in range(background_count(plan)):
+        picture = render_without_car(index, seed=plan.seed, realism=plan.realism)
+        (work / photo_name(index)).write_bytes(picture.jpeg)
+        record = json.dumps(make_background_shard(index, picture))
+        (work / photo_name(index)).with_suffix(".json").write_text(record)
+    return work

@@ -128,7 +128,8 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
         assert said[-1] == "all 200 photos are rendered already"
     assert not list(work.glob("*.tmp"))
     fresh = fake_renderer.drawn_contents(SMALL, tmp_path / "fresh")
-    assert build.dataset_contents(SMALL, work, {}).keys() == fresh.keys() - {"strips/view_angle.jpg"}
+    drawn = build.dataset_contents(SMALL, work, {}, tmp_path / "fresh" / "background")
+    assert drawn.keys() == fresh.keys() - {"strips/view_angle.jpg"}
     assert all((work / photo_name(k)).read_bytes() == fresh[f"images/{photo_name(k)}"].read_bytes() for k in range(200))
 
 
@@ -255,6 +256,7 @@ def test_only_the_default_plan_makes_the_packaged_archive(tmp_path, monkeypatch)
     monkeypatch.setattr(build, "builtin_archive", lambda: tmp_path / "package" / "cars.zip")
     monkeypatch.setattr(build, "project_folder", lambda: tmp_path)
     monkeypatch.setattr(build, "work_folder", lambda plan: tmp_path / "work")
+    monkeypatch.setattr(build, "background_folder", lambda plan: tmp_path / "work" / "background")
     fake_renderer.drawn_contents(SMALL, tmp_path / "work")
     monkeypatch.setattr(build, "render_strips", lambda plan, work, **options: {})
     assert build.build(SMALL, log=str) == tmp_path / "rendered-200"
@@ -358,7 +360,7 @@ def test_the_contact_sheet_has_ten_of_each_type(drawn, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "a command is missing: dataset, check, sheet, photo"),
+        ([], "a command is missing: dataset, background, check, sheet, photo"),
         (["dataset", "--num-images", "7"], "NUM_IMAGES=7: a rendered data set has 200 to"),
         (["dataset", "--num-images", "many"], "NUM_IMAGES=many: must be a whole number"),
         (["dataset", "--seed", "-1"], "SEED=-1: must be a whole number"),

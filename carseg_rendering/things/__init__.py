@@ -1,0 +1,1 @@
+"""Things that are no cars, for pictures without a car: families of things, made from parameters."""
