@@ -83,4 +83,4 @@ def background_splits(plan: DatasetPlan) -> list[str]:
 
 def background_file(index: int, split: str) -> str:
     """Where a picture stands in a data set."""
-    return f"background/{split}/{photo_name(index)}"
+    return f"images/background/{split}/{photo_name(index)}"

@@ -6,7 +6,7 @@ images/NNNNN.jpg          the photos; NNNNN is the index
 annotations/<split>.json  COCO instances: a box and a mask (compressed run lengths) for every car
 parameters.csv            metadata of the photos, a row a photo
 strips/<parameter>.jpg    one car, with one parameter varied
-background/<split>/NNNNN.jpg  pictures without a car, numbered apart
+images/background/<split>/NNNNN.jpg  pictures without a car, numbered apart
 background.csv            what they show and their metadata, a row a picture
 README.md                 the card
 SHA256SUMS                checksums of all of these
@@ -52,6 +52,7 @@ from carseg_rendering.dataset.tables import table_csv
 LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
 _DAY = (1980, 1, 1, 0, 0, 0)  # date of every file in an archive: the earliest of the format
 _PLAIN_FILE = 0o100644
+_WITHOUT_CAR = ("background.csv", "images/background/")  # the names of its pictures begin so
 _PLAN_FILE = "annotations/test.json"  # which holds the plan of a data set
 
 Contents = dict[str, bytes | Path]  # of a data set, by the file's name in it; a Path names a file with the content
@@ -133,7 +134,7 @@ def read_archive(archive: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(archive) as packed:
             names = [line.partition("  ")[2] for line in packed.read(SUMS).decode().splitlines()]
-            contents = {name: packed.read(name) for name in names if not name.startswith("background")}
+            contents = {name: packed.read(name) for name in names if not name.startswith(_WITHOUT_CAR)}
         if missing := {"README.md", _PLAN_FILE} - contents.keys():
             raise KeyError(f"{min(missing)} is missing")
     except (zipfile.BadZipFile, KeyError, ValueError) as error:

@@ -75,8 +75,8 @@ _BACKGROUND_SECTION = """{heading}
 rendered as the photos of cars are, in the same places and light: empty scenes, and {kinds} kinds of things that are no
 cars, as large in the middle as the cars are. They are not among the photos counted above, nor in the COCO files.
 
-- `background/<split>/NNNNN.jpg`: the pictures, {width} × {height} pixels. A test split has a fifth as many as photos
-  of cars, the others a tenth.
+- `images/background/<split>/NNNNN.jpg`: the pictures, {width} × {height} pixels. A test split has a fifth as many as
+  photos of cars, the others a tenth.
 - `background.csv`: a row a picture (`photo_id`, `split`): family and kind of the thing, number of things (`pieces`),
   its share of the picture's width and height, and the scene's columns of `parameters.csv`.
 

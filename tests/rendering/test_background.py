@@ -119,12 +119,12 @@ def test_a_data_set_holds_its_pictures_and_their_table(contents):
     assert [row["split"] for row in rows] == splits
     for index, (row, split) in enumerate(zip(rows, splits, strict=True)):
         picture = fake_renderer.render_without_car(index, seed=0, realism="full")
-        assert read(contents, f"background/{split}/{index:05d}.jpg") == picture.jpeg
+        assert read(contents, f"images/background/{split}/{index:05d}.jpg") == picture.jpeg
         assert row["family"] == place_of(index, 0)[0] == picture.parameters["family"]
         assert row["kind"] == picture.parameters["kind"]
         assert float(row["fill"]) == pytest.approx(picture.parameters["fill"], rel=1e-5)
     sums = dict(line.split("  ")[::-1] for line in read(contents, "SHA256SUMS").decode().splitlines())
-    names = [name for name in sums if name.startswith("background")]
+    names = [name for name in sums if "background" in name]
     assert len(names) == 1 + background_count(SMALL)
     assert all(hashlib.sha256(read(contents, name)).hexdigest() == sums[name] for name in names)
 
@@ -182,7 +182,7 @@ def test_a_picture_that_fails_is_named(tmp_path):
 def archive(contents, tmp_path, monkeypatch):
     """A packed data set as it was before it had pictures without a car."""
     monkeypatch.setattr(build, "background_folder", lambda plan: tmp_path / "new")
-    former = {name: content for name, content in contents.items() if not name.startswith("background")}
+    former = {name: content for name, content in contents.items() if "background" not in name}
     text = read(former, "README.md").decode()
     start, end = text.index("## Pictures without a car"), text.index("## How it was made")
     del former["SHA256SUMS"]
@@ -234,7 +234,7 @@ def test_a_card_of_another_form_is_refused():
 
 
 def test_names_and_tables():
-    assert background_file(7, "test") == "background/test/00007.jpg"
+    assert background_file(7, "test") == "images/background/test/00007.jpg"
     assert table_csv([{"photo_id": "a", "x": 1 / 3}, {"photo_id": "b", "x": 2}]) == "photo_id,x\na,0.333333\nb,2\n"
     with pytest.raises(ValueError, match="b has other parameters than a"):
         table_csv([{"photo_id": "a", "x": 1}, {"photo_id": "b", "y": 1}])
