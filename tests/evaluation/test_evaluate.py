@@ -5,15 +5,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+from carseg_lib.core import files
 from carseg_lib.core.config import ModelConfig
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.run import Run
 from carseg_lib.data.boxes import box_iou, largest_instance
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.engine.inference import Detection, choose_device, load_trained, photo_detections
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation import evaluate as evaluation
 from carseg_lib.evaluation.evaluate import evaluate, mask_iou, training_summary
+from carseg_lib.evaluation.presence import PRESENCE
 from carseg_lib.evaluation.tables import (
     DETECTIONS,
     PREDICTIONS,
@@ -21,6 +25,7 @@ from carseg_lib.evaluation.tables import (
     probability_columns,
     read_detections,
     read_predictions,
+    read_table,
 )
 from tests.helpers.small_run import small_run, with_dataset
 
@@ -49,6 +54,36 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
     assert metrics["data"]["masks"] == "given" and metrics["run"]["device"] == "cpu"
     assert metrics["run"]["precision"] == "32-true"  # profile smoke
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
+
+
+def test_cars_and_a_folder_of_other_things_are_looked_at_again(trained, tmp_path):
+    run, metrics = trained
+    assert metrics["presence"]["without_car"] == {} and metrics["presence"]["kept"]["test"]["n"] == 4
+    rng = np.random.default_rng(0)
+    (tmp_path / "things" / "more").mkdir(parents=True)
+    for i, folder in enumerate((".", "more", "more")):
+        noise = rng.integers(0, 256, (40 + 20 * i, 90, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(tmp_path / "things" / folder / f"{i}.png")
+    other = run.updated(eval={"negatives": str(tmp_path / "things")})
+    again = evaluate(other.config, other)
+    assert {name: part for name, part in again.items() if name != "presence"} == {
+        name: part for name, part in metrics.items() if name != "presence"
+    }
+    found = again["presence"]
+    assert list(found["without_car"]) == ["negatives"] and found["without_car"]["negatives"]["photos"] == 3
+    table = read_table(run.presence_table, PRESENCE)
+    things = table[table["source"] == "negatives"]
+    assert set(things["photo_id"]) == {"0.png", "more/1.png", "more/2.png"}
+    assert (things["likeness"].dropna() < 0.5).all()  # noise is no car to the untouched network
+    sizes = things["photo_id"].map({"0.png": 40, "more/1.png": 60, "more/2.png": 80})
+    assert (things["y2"].dropna() <= sizes[things["y2"].notna()]).all()  # in the photo's own pixels
+    assert np.isclose(table["score"], table["object_score"] * table["likeness"], equal_nan=True).all()
+    card = files.read_json(run.presence)
+    assert card["threshold"] == found["threshold"] and card["validation_cars"] == 8
+    assert card["model_sha256"] == files.read_json(run.best_card)["sha256"]
+    with pytest.raises(CarsegError, match="no such folder"):
+        Run.create("quick", negatives=str(tmp_path / "nowhere"))
+    evaluate(run.config, run)  # as the other tests find it
 
 
 def test_accuracy_is_the_share_of_correct_predictions_and_files_agree(trained):
