@@ -119,6 +119,8 @@ def background_photos(config: RunConfig, dataset: Catalogue) -> Iterator[tuple[s
             yield OWN, split, own
     if config.eval.negatives:
         folder = read_background_folder(Path(config.eval.negatives))
+        for reason, n in folder.excluded_counts().items():
+            logger.warning("NEGATIVES=%s: %d left out (%s)", config.negatives_as_given, n, reason)
         yield GIVEN, "test", BackgroundDataset(folder, "test", config.inputs, config.seed)
 
 

@@ -44,7 +44,7 @@ class Predictor:
         presence: from which score a detection is a car.
 
     Raises:
-        CarsegError: As `load_trained` and `Presence.load`.
+        CarsegError: As `load_trained` and `Presence.load`; or the ImageNet weights are not those of the evaluation.
     """
 
     def __init__(self, run: Run):
@@ -53,6 +53,11 @@ class Predictor:
         self.body_types = tuple(card["body_types"])
         self.presence = Presence.load(run, card["sha256"])
         classifier = ImageNetClassifier(choose_device(run.config.device))
+        if classifier.sha256 != self.presence.weights_sha256:
+            raise CarsegError(
+                f"{run.presence} was made with other ImageNet weights than those installed; run make evaluate "
+                f"RUN={run.name} again"
+            )
         self._second_look = SecondLook(classifier, self.presence.classes)
 
     def __call__(self, path: Path) -> tuple[Image.Image, list[Detection]]:

@@ -2,11 +2,13 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import decode_mask
+from carseg_lib.engine.likeness import ImageNetClassifier
 from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.trainer import train
 from carseg_lib.workflow.predict import LARGEST_SIDE, Predictor, predict_path
@@ -26,7 +28,8 @@ def trained(tmp_path_factory, synthetic_cars):
 def with_threshold(run, threshold: float) -> None:
     """A threshold that evaluation would have chosen; the detector alone decides."""
     sha256 = files.read_json(run.best_card)["sha256"]
-    Presence((), (), np.array([threshold]), 1, 0.99, "", sha256).save(run.presence)
+    weights = ImageNetClassifier(torch.device("cpu")).sha256
+    Presence((), (), np.array([threshold]), 1, 0.99, weights, sha256).save(run.presence)
 
 
 def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, caplog):
@@ -68,6 +71,10 @@ def test_a_run_without_a_threshold_is_refused(trained, tmp_path):
     trained.presence.rename(tmp_path / "away.json")
     try:
         with pytest.raises(CarsegError, match="make evaluate RUN=smoke"):
+            Predictor(trained)
+        content = json.loads((tmp_path / "away.json").read_text())
+        trained.presence.write_text(json.dumps(content | {"imagenet_sha256": "other"}))
+        with pytest.raises(CarsegError, match="other ImageNet weights"):
             Predictor(trained)
     finally:
         (tmp_path / "away.json").rename(trained.presence)
