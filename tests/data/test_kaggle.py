@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carseg_lib.core.classes import ClassMap
+from carseg_lib.core.config import DataConfig
 from carseg_lib.core.data_spec import KaggleData, is_kaggle, parse_kaggle
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.profiles import parse_overrides
@@ -232,6 +232,6 @@ def test_a_summary_shows_what_was_fetched(monkeypatch, tmp_path, photos):
     make_kaggle_hub(monkeypatch, tmp_path / "cache", photos)
     lines = []
     with temporary_photos("kaggle:someone/cars@3") as folder:
-        print_summary(folder, ClassMap(), 0, lines.append, lambda done, total: None)
+        print_summary(folder, DataConfig(), 0, lines.append, lambda done, total: None)
     assert lines[0] == "cars@3: type folders, 12 photos, 12 labelled cars"
     assert is_kaggle("kaggle:x") and not is_kaggle("/data/kaggle:x")
