@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def sample_seed(seed: int, epoch: int, photo_id: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{epoch}/{photo_id}".encode(), digest_size=7).digest())
 
 
-class PhotoDataset(Dataset):
+class PhotoDataset(Dataset, ABC):
     """Photos as tensors: what data sets of photos with cars and without share.
 
     An index is a pair (epoch, i), so that random steps depend on (seed, epoch, photo) alone. Where passes over the
@@ -153,9 +154,9 @@ class PhotoDataset(Dataset):
         tensors = {name: torch.from_numpy(values) for name, values in sanitize_boxes(target).items()}
         return torch.from_numpy(image).permute(2, 0, 1), tensors | {"seed": seed, "index": i, "class_id": self.truth(i)}
 
+    @abstractmethod
     def _source(self, i: int, generator: torch.Generator) -> tuple[np.ndarray, Target]:
         """What the steps start from: image (h, w, 3) uint8 and target in its pixels."""
-        raise NotImplementedError
 
     def _decoded(self, i: int, instances: pd.DataFrame) -> Pixels:
         """Photo i at most of the cache's size, (h, w, 3) uint8, and the masks of its cars (N, h, w) uint8."""

@@ -85,6 +85,18 @@ def class_names(classes: Iterable[int]) -> list[str]:
     return [info.index_to_description(int(k)).partition(",")[0] for k in classes]
 
 
+def crop_region(image: np.ndarray, box: Sequence[float], size: tuple[int, int]) -> np.ndarray:
+    """`crop_box` of a photo that may be smaller than the one that its box refers to.
+
+    Args:
+        image: (h, w, 3).
+        box: x1, y1, x2, y2 in pixels of the original photo.
+        size: width and height of the original photo, pixels.
+    """
+    scale = np.array([image.shape[1] / size[0], image.shape[0] / size[1]] * 2)
+    return crop_box(image, np.array(box) * scale)
+
+
 def crop_box(image: np.ndarray, box: Sequence[float], margin: float = MARGIN) -> np.ndarray:
     """The part of a photo around a box.
 

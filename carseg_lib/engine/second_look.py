@@ -9,7 +9,7 @@ import numpy as np
 
 from carseg_lib.data.boxes import box_iou
 from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.likeness import ImageNetClassifier, crop_box
+from carseg_lib.engine.likeness import ImageNetClassifier, crop_region
 
 LOOKS = 3  # regions of a photo that are looked at, those of the highest scores
 SAME_REGION = 0.5  # IoU from which two detections are of one region
@@ -42,10 +42,11 @@ class SecondLook:
         regions = [distinct_regions(detections, limit) for _, detections, _ in photos]
         likeness = iter([1.0] * sum(map(len, regions)))
         if self._classes:
-            crops = []
-            for (image, _, (width, height)), found in zip(photos, regions, strict=True):
-                scale = np.array([image.shape[1] / width, image.shape[0] / height] * 2)
-                crops += [crop_box(image, np.array(one.box) * scale) for one in found]
+            crops = [
+                crop_region(image, one.box, size)
+                for (image, _, size), found in zip(photos, regions, strict=True)
+                for one in found
+            ]
             likeness = iter(self._classifier(crops)[:, self._classes].sum(axis=1).clip(0, 1).tolist())
         return [[_scored(one, next(likeness)) for one in found] for found in regions]
 

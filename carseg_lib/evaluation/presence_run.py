@@ -19,7 +19,7 @@ from carseg_lib.data.boxes import largest_instance
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_box, object_classes
+from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_region, object_classes
 from carseg_lib.engine.presence import Presence, reference_scores
 from carseg_lib.engine.second_look import SecondLook, object_score, photo_score
 from carseg_lib.evaluation.presence import GIVEN, NO_CAR, OWN, PRESENCE, SPLITS, describe, presence_metrics
@@ -105,8 +105,7 @@ def learn_classes(classifier: ImageNetClassifier, photos: CarDataset) -> np.ndar
         for i in range(start, min(start + _AT_ONCE, len(photos))):
             row = photos.photos.iloc[i]
             image, car = photos.load(i)[0], largest_instance(photos.instances[row.photo_id], row.body_type)
-            scale = np.array([image.shape[1] / row.width, image.shape[0] / row.height] * 2)
-            crops.append(crop_box(image, np.array([car.x1, car.y1, car.x2, car.y2]) * scale))
+            crops.append(crop_region(image, (car.x1, car.y1, car.x2, car.y2), (row.width, row.height)))
         probabilities.append(classifier(crops))
     return object_classes(np.concatenate(probabilities))
 
