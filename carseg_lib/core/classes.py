@@ -22,6 +22,13 @@ from carseg_lib.core.errors import CarsegError
 
 BODY_TYPES = ("suv", "sedan", "convertible", "minivan")  # the order of the paper's Table 1; class id = index + 1
 FOLDERS = "folders"  # the value of CLASSES for: the names of the data's type folders
+# Names of body types of cars, normalized, of which no built-in picture without a car shows one.
+_CAR_TYPES = {
+    *BODY_TYPES,
+    *("cabrio", "cabriolet", "roadster", "spider", "spyder", "coupe", "coupé", "saloon", "limousine", "hatchback"),
+    *("wagon", "stationwagon", "estate", "kombi", "crossover", "offroader", "pickup", "mpv", "compact", "citycar"),
+    *("sportscar", "supercar", "musclecar", "crewcab"),
+}
 LONGEST = 40  # characters of a type's name, which stands in figures and tables
 _MAX_BYTES = 100_000  # of a YAML file
 # Words that the tables of a run use, and words that a reader of CSV may take for a missing value.
@@ -33,6 +40,12 @@ def normalize_name(name: str) -> str:
     """A name without case, Unicode form, spaces, hyphens and underscores: "Mini-Van" is "minivan"."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return re.sub(r"[\s_-]+", "", folded)
+
+
+def are_car_types(names: Iterable[str]) -> bool:
+    """Whether every name is known to be a body type of cars; case, separators and a plural s do not matter."""
+    keys = [normalize_name(name) for name in names]
+    return all({key, key.removesuffix("s")} & _CAR_TYPES for key in keys)
 
 
 @dataclass(frozen=True)

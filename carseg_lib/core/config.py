@@ -164,7 +164,7 @@ class TrainConfig(_Part):
         0.0, "share of the average of the weights that a step keeps; 0 = no average", ge=0, lt=1
     )
     background_share: float = _setting(
-        0.0, "share of an epoch's photos that show no car, if the data have such; none for a classifier", ge=0, lt=1
+        0.0, "share of an epoch's photos without a car, the data's own or built-in; none for a classifier", ge=0, lt=1
     )
     pieces_share: float = _setting(
         0.0, "share of pieces, training photos made carless, in an epoch; none for a classifier", ge=0, le=0.5

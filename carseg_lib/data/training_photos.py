@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from carseg_lib.core.config import InputConfig, TrainConfig
+from carseg_lib.data.builtin_background import with_background
 from carseg_lib.data.cache import DecodedImageCache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import BackgroundDataset, CarDataset, PhotoDataset
@@ -45,6 +46,23 @@ def epoch_size(train: TrainConfig, cars: int, background: int, *, carless: bool)
         return EpochSize(cars)
     wanted, pieces = (round(share / (1 - share) * cars) for share in (train.background_share, train.pieces_share))
     return EpochSize(cars, min(wanted, background), pieces)
+
+
+def training_background(catalogue: Catalogue, train: TrainConfig, *, carless: bool) -> Catalogue | None:
+    """The catalogue whose training photos without a car a training uses; None if it uses none.
+
+    Args:
+        catalogue: A catalogue with splits, whose photos of cars are learned from.
+        train: The share of photos without a car.
+        carless: Whether the network learns from photos without a car.
+
+    Raises:
+        CarsegError: The built-in pictures are needed, and missing or damaged.
+    """
+    if not carless or not train.background_share:
+        return None
+    found = with_background(catalogue)
+    return found if (found.background["split"] == "train").any() else None
 
 
 def epoch_order(
@@ -101,7 +119,11 @@ class TrainingPhotos(Dataset):
         cache: DecodedImageCache | None = None,
     ):
         self.cars = CarDataset(catalogue, "train", inputs, seed, augment=True, cache=cache)
-        self.background = BackgroundDataset(catalogue, "train", inputs, seed, augment=True, cache=cache)
+        background = training_background(catalogue, train, carless=carless)
+        self.builtin = background is not None and background is not catalogue
+        self.background = BackgroundDataset(
+            background or catalogue, "train", inputs, seed, augment=True, cache=None if self.builtin else cache
+        )
         self.size = epoch_size(train, len(self.cars), len(self.background), carless=carless)
         self.parts: list[PhotoDataset] = [self.cars, self.background]
         if self.size.pieces:
@@ -121,7 +143,8 @@ class TrainingPhotos(Dataset):
     def describe(self) -> str:
         """A line: how many photos of each kind an epoch has."""
         known, size = len(self.background), self.size
-        without = f"{size.background:,} background photos (of {known:,}) and {size.pieces:,} pieces"
+        kind = "built-in pictures without a car" if self.builtin else "background photos"
+        without = f"{size.background:,} {kind} (of {known:,}) and {size.pieces:,} pieces"
         if not self.carless:
             without = f"none of the {known:,} background photos and no pieces: a classifier has no class for them"
         return f"each epoch: {size.cars:,} photos of cars, {without}"

@@ -27,7 +27,7 @@ from carseg_lib.data.cache import DecodedImageCache
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset, cache_of
 from carseg_lib.data.loading import DistributedBatchSampler
-from carseg_lib.data.training_photos import TrainingPhotos
+from carseg_lib.data.training_photos import TrainingPhotos, training_background
 from carseg_lib.engine import distributed
 from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
 from carseg_lib.engine.device import choose_device, seed_everything, to_device
@@ -184,7 +184,11 @@ def training_fingerprint(config: RunConfig, dataset: Catalogue, weights: Pretrai
     settings["model.precision"] = resolve_precision(config.model.precision, choose_device(config.device))
     lock = project_folder() / "requirements.lock"
     code = (training_code(), files.sha256(lock) if lock.is_file() else "")
-    recipe = f"{sorted(settings.items())} {dataset.fingerprint} {weights.sha256} {code} {torch.__version__}"
+    photos = dataset.fingerprint
+    background = training_background(dataset, config.train, carless=learns_background(config.model))
+    if background is not None and background is not dataset:
+        photos += f" {background.fingerprint}"
+    recipe = f"{sorted(settings.items())} {photos} {weights.sha256} {code} {torch.__version__}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
@@ -195,7 +199,7 @@ def unused_settings(config: RunConfig, dataset: Catalogue) -> frozenset[str]:
     """
     carless = learns_background(config.model)
     used = {
-        "train.background_share": carless and (dataset.background.split == "train").any(),
+        "train.background_share": training_background(dataset, config.train, carless=carless) is not None,
         "train.pieces_share": carless and config.train.pieces_share > 0,
     }
     return frozenset(name for name, is_used in used.items() if not is_used)

@@ -10,8 +10,8 @@ the likeness that an untouched ImageNet classifier gives the region, and their p
 - AUROC: the probability that a car scores higher than a photo without one (`carseg_lib.evaluation.auroc`).
 - the FROC curve: false alarms a photo, each region counted, against the share of cars that are kept.
 
-Photos without a car come from the data set itself (validation, test), and from a folder that is only measured on
-(`eval.negatives`).
+Photos without a car come from the data set itself (validation, test) or, where it has none, from the built-in pictures
+(those of validation and test together), and from a folder that is only measured on (`eval.negatives`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from carseg_lib.evaluation.clusters import share_estimate
 
 NO_CAR = "no car"  # the label of a photo without one, and the answer below the threshold
 SPLITS = ("validation", "test")  # whose cars are looked at: those of training were learned from
-OWN, GIVEN = "data set", "negatives"
+OWN, BUILTIN, GIVEN = "data set", "built-in", "negatives"
 PRESENCE = {  # of presence.csv: a row a region that is looked at; a photo without any has one row, without a region
     "photo_id": "str",
-    "source": "str",  # OWN or GIVEN: the folder of `eval.negatives`
+    "source": "str",  # OWN, BUILTIN or GIVEN: the folder of `eval.negatives`
     "split": "str",
     "body_type": "str",  # of the label; "no car"
     "predicted": "str",  # the region's type; "" without a region
@@ -81,9 +81,9 @@ def presence_metrics(
 
     Returns:
         threshold, keep, classes (names); kept: by split, the share of cars whose score reaches the threshold;
-        without_car: by set of photos ("test", "validation", "negatives") {photos, scores: {score: {threshold,
-        false_alarms, auroc}}}, against the cars of test (of validation, for validation's own); confusion: by split
-        {labels, matrix}: rows the labels, "no car" last if there are such photos, columns the answers.
+        without_car: by set of photos ("test", "validation", "built-in", "negatives") {photos, scores: {score:
+        {threshold, false_alarms, auroc}}}, against the cars of test (of validation, for validation's own); confusion:
+        by split {labels, matrix}: rows the labels, "no car" last if there are such photos, columns the answers.
     """
     photos = photo_table(table, presence.threshold)
     cars = {split: photos[(photos["split"] == split) & (photos["body_type"] != NO_CAR)] for split in SPLITS}
@@ -105,7 +105,7 @@ def presence_metrics(
                 "false_alarms": share_estimate((part[name] >= threshold).to_numpy()),
                 "auroc": auroc_estimate(beside[name].to_numpy(), part[name].to_numpy(), groups_of(beside)),
             }
-        without[split if source == OWN else GIVEN] = {"photos": len(part), "scores": scores}
+        without[split if source == OWN else source] = {"photos": len(part), "scores": scores}
     own = photos[photos["source"] == OWN]
     return {
         "threshold": presence.threshold,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from carseg_lib.core.config import RunConfig
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.background import BackgroundDataset, read_background_folder
 from carseg_lib.data.boxes import largest_instance
+from carseg_lib.data.builtin_background import with_background
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.engine.inference import Detection
 from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_region, object_classes
 from carseg_lib.engine.presence import Presence, reference_scores
 from carseg_lib.engine.second_look import SecondLook, object_score, photo_score
-from carseg_lib.evaluation.presence import GIVEN, NO_CAR, OWN, PRESENCE, SPLITS, describe, presence_metrics
+from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SPLITS, describe, presence_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -111,11 +113,20 @@ def learn_classes(classifier: ImageNetClassifier, photos: CarDataset) -> np.ndar
 
 
 def background_photos(config: RunConfig, dataset: Catalogue) -> Iterator[tuple[str, str, BackgroundDataset]]:
-    """The photos without a car that a run is measured on: (source, split, photos), those of the data set first."""
-    for split in SPLITS:
-        own = BackgroundDataset(dataset, split, config.inputs, config.seed)
-        if len(own):
-            yield OWN, split, own
+    """The photos without a car that a run is measured on: (source, split, photos).
+
+    First those of the data set, by split, or the built-in pictures that stand in for them; then `eval.negatives`.
+    """
+    source = with_background(dataset)
+    if source is dataset:
+        for split in SPLITS:
+            own = BackgroundDataset(dataset, split, config.inputs, config.seed)
+            if len(own):
+                yield OWN, split, own
+    else:
+        unseen = source.background[source.background["split"] != "train"].assign(split="test")
+        pictures = replace(source, background=unseen)
+        yield BUILTIN, "test", BackgroundDataset(pictures, "test", config.inputs, config.seed)
     if config.eval.negatives:
         folder = read_background_folder(Path(config.eval.negatives))
         for reason, n in folder.excluded_counts().items():

@@ -237,6 +237,7 @@ def test_the_packaged_archive_is_whole_and_small():
     assert path.stat().st_size <= 25e6
     with zipfile.ZipFile(path) as packed:
         sums = dict(line.split("  ")[::-1] for line in packed.read(builtin.SUMS).decode().splitlines())
-        assert sum(name.startswith("images/") for name in sums) == 2109
+        assert sum(name.startswith("images/background/") for name in sums) == 226
+        assert sum(name.startswith("images/") for name in sums) == 2109 + 226
         for name, digest in sums.items():
             assert hashlib.sha256(packed.read(name)).hexdigest() == digest

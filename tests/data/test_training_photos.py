@@ -139,6 +139,10 @@ def test_what_an_epoch_has_is_said(catalogue):
         "each epoch: 12 photos of cars, none of the 5 background photos and no piec"
     )
     assert classifier.epoch_order(2) == balanced_epoch_order(classifier.cars.photos.body_type, 2, 0, 0.0)
+    built_in = training_photos(catalogue.without_background(), background_share=0.1)
+    assert built_in.describe().startswith("each epoch: 12 photos of cars, 1 built-in pictures without a car (of 124)")
+    image, target = built_in[1, 12]
+    assert image.shape == (3, 64, 64) and target["class_id"] == 0
     none = training_photos(catalogue.without_background())
     assert none.describe() == "each epoch: 12 photos of cars, 0 background photos (of 0) and 0 pieces"
     assert none.epoch_order(1) == balanced_epoch_order(none.cars.photos.body_type, 1, 0, 0.0)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from carseg_lib.core.run import Run
+from carseg_lib.data.builtin_background import builtin_background
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.engine import trainer
 from carseg_lib.engine.trainer import TRAINING_SETTINGS, train, training_fingerprint, unused_settings
@@ -96,6 +97,22 @@ def test_two_processes_learn_what_one_does(monkeypatch, tmp_path, mixed):
         )
 
 
+def test_built_in_pictures_stand_in_where_the_data_have_none(monkeypatch, tmp_path, mixed, caplog):
+    caplog.set_level("INFO", logger="carseg_lib")
+    run = mixed_run(monkeypatch, tmp_path, mixed, unlabelled="exclude", pieces_share=0, epochs=1)
+    dataset, record = Catalogue.load(run.dataset), PretrainedInfo("file", "mine.pt", "0123", 1, 1)
+    assert dataset.background.empty
+    history = train(run.config, run)
+    assert "each epoch: 8 photos of cars, 3 built-in pictures without a car (of 8) and 0 pieces" in caplog.messages
+    assert history.train_loss.gt(0).all()
+    monkeypatch.setattr(trainer, "training_code", dict)
+    hashed = []
+    real = trainer.hashlib.sha256
+    monkeypatch.setattr(trainer.hashlib, "sha256", lambda text: hashed.append(text) or real(text))
+    training_fingerprint(run.config, dataset, record)
+    assert f"{dataset.fingerprint} {builtin_background().fingerprint} 0123" in hashed[-1].decode()
+
+
 def test_a_classifier_trains_without_them(monkeypatch, tmp_path, mixed, caplog):
     caplog.set_level("INFO", logger="carseg_lib")
     classifier = {"architecture": "classifier", "frozen_stages": 0, "freeze_depthwise": False, "epochs": 1}
@@ -110,6 +127,7 @@ def test_the_shares_are_in_a_trainings_digest_only_where_they_are_used(monkeypat
     run = mixed_run(monkeypatch, tmp_path, mixed)
     dataset, config = Catalogue.load(run.dataset), run.config
     plain, record = dataset.without_background(), PretrainedInfo("file", "mine.pt", "0123", 1, 1)
+    dogs = replace(plain, body_types=("dog", "sedan", "convertible", "minivan"))  # the built-in pictures show animals
     in_validation = replace(dataset, background=dataset.split("validation").background)
     classifier = {"architecture": "classifier", "frozen_stages": 0, "freeze_depthwise": False}
 
@@ -117,20 +135,22 @@ def test_the_shares_are_in_a_trainings_digest_only_where_they_are_used(monkeypat
         return training_fingerprint(config.updated(**changes), data, record)
 
     off = {"background_share": 0.1, "pieces_share": 0.0}
-    assert digest(plain, train=off) == digest(plain, train=off | {"background_share": 0.4})
+    assert digest(dogs, train=off) == digest(dogs, train=off | {"background_share": 0.4})
+    assert digest(plain, train=off) != digest(plain, train=off | {"background_share": 0.4})
     assert digest(in_validation, train=off) == digest(in_validation, train=off | {"background_share": 0.4})
     assert digest(dataset, train=off) != digest(dataset, train=off | {"background_share": 0.4})
     assert digest(plain, train=off) != digest(plain, train=off | {"pieces_share": 0.1})
     assert digest(dataset, model=classifier) == digest(dataset, model=classifier, train=off)
     assert unused_settings(config, dataset) == frozenset()
-    assert unused_settings(config.updated(train=off), plain) == frozenset(NEW)
+    assert unused_settings(config.updated(train=off), dogs) == frozenset(NEW)
+    assert unused_settings(config.updated(train=off | {"background_share": 0.0}), plain) == frozenset(NEW)
 
 
 def test_digests_of_trainings_without_such_photos_are_as_before_there_were_settings_for_them(
     monkeypatch, tmp_path, synthetic_cars
 ):
     """The digest's recipe, by hand, from the settings that there were."""
-    run = small_run(monkeypatch, tmp_path, synthetic_cars)
+    run = small_run(monkeypatch, tmp_path, synthetic_cars, background_share=0)
     dataset, record = with_dataset(run), PretrainedInfo("file", "mine.pt", "0123", 1, 1)
     monkeypatch.setattr(trainer, "training_code", dict)
     hashed = []

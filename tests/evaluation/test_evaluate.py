@@ -58,7 +58,9 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
 
 def test_cars_and_a_folder_of_other_things_are_looked_at_again(trained, tmp_path):
     run, metrics = trained
-    assert metrics["presence"]["without_car"] == {} and metrics["presence"]["kept"]["test"]["n"] == 4
+    assert list(metrics["presence"]["without_car"]) == ["built-in"]
+    assert metrics["presence"]["without_car"]["built-in"]["photos"] == 8  # max_images_per_split
+    assert metrics["presence"]["kept"]["test"]["n"] == 4
     rng = np.random.default_rng(0)
     (tmp_path / "things" / "more").mkdir(parents=True)
     for i, folder in enumerate((".", "more", "more")):
@@ -70,7 +72,7 @@ def test_cars_and_a_folder_of_other_things_are_looked_at_again(trained, tmp_path
         name: part for name, part in metrics.items() if name != "presence"
     }
     found = again["presence"]
-    assert list(found["without_car"]) == ["negatives"] and found["without_car"]["negatives"]["photos"] == 3
+    assert list(found["without_car"]) == ["built-in", "negatives"] and found["without_car"]["negatives"]["photos"] == 3
     table = read_table(run.presence_table, PRESENCE)
     things = table[table["source"] == "negatives"]
     assert set(things["photo_id"]) == {"0.png", "more/1.png", "more/2.png"}

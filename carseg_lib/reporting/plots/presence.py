@@ -12,9 +12,10 @@ from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
 from carseg_lib.core.formatting import interval, percent
 from carseg_lib.core.run import Run
+from carseg_lib.data.builtin_background import with_background
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.photos import read_photo
-from carseg_lib.evaluation.presence import GIVEN, NO_CAR, OWN, PRESENCE, SCORES, froc_curve
+from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SCORES, froc_curve
 from carseg_lib.evaluation.tables import read_table
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.evaluation import confusion_matrix
@@ -37,7 +38,7 @@ def presence_figures(run: Run, dataset: Catalogue, metrics: Mapping[str, Any]) -
         metrics: `metrics.json`'s "presence".
     """
     table = read_table(run.presence_table, PRESENCE)
-    roots = {OWN: dataset.root, GIVEN: Path(run.config.eval.negatives)}
+    roots = {OWN: dataset.root, GIVEN: Path(run.config.eval.negatives), BUILTIN: with_background(dataset).root}
     figures = {"froc": froc_curves(table, metrics), "scores": score_map(table, metrics)}
     for split, confusion in metrics["confusion"].items():
         if any(confusion["matrix"][-1]):
@@ -62,7 +63,7 @@ def froc_curves(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFi
     panels = figure.subplots(1, len(sets), squeeze=False, sharey=True)[0]
     notes = []
     for axes, (name, part) in zip(panels, sets, strict=True):
-        source, split = (GIVEN, "test") if name == GIVEN else (OWN, name)
+        source, split = (name, "test") if name in (BUILTIN, GIVEN) else (OWN, name)
         for score, words in SCORES.items():
             curve = froc_curve(table, score, cars=split, source=source, split=split)
             axes.step(curve["false_alarms"], curve["kept"], where="post", color=_COLOURS[score], label=words)
