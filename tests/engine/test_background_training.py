@@ -110,7 +110,8 @@ def test_built_in_pictures_stand_in_where_the_data_have_none(monkeypatch, tmp_pa
     real = trainer.hashlib.sha256
     monkeypatch.setattr(trainer.hashlib, "sha256", lambda text: hashed.append(text) or real(text))
     training_fingerprint(run.config, dataset, record)
-    assert f"{dataset.fingerprint} {builtin_background().fingerprint} 0123" in hashed[-1].decode()
+    recipe = hashed[-1].decode()
+    assert f"{dataset.fingerprint} {builtin_background().fingerprint} 0123" in recipe
 
 
 def test_a_classifier_trains_without_them(monkeypatch, tmp_path, mixed, caplog):
