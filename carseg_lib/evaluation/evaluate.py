@@ -94,14 +94,6 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     return metrics
 
 
-def predict_split(
-    model: MaskRCNN, photos: CarDataset, split: str, config: ModelConfig, batch_size: int, num_workers: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The model's predictions and detections for one split; see `find_cars` and `prediction_tables`."""
-    found = find_cars(model, photos, list(photos.class_ids), config, batch_size, num_workers)
-    return prediction_tables(photos, split, found)
-
-
 def find_cars(
     model: MaskRCNN,
     photos: CarDataset | BackgroundDataset,

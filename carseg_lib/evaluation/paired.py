@@ -8,8 +8,8 @@ fifth and take no account of how few they are.
 - Photo by photo: the difference in each photo, the mean over the seeds, which is narrower than that of two independent
   samples. Two photos more, of which half a photo is better and half a photo worse by `DOUBT`, keep the interval from
   vanishing where all predictions agree (Agresti and Min 2005, doi:10.1002/sim.1781).
-- Seed by seed: with five seeds or more their spread is estimated; with fewer it is taken to be `SEED_SPREAD`, because
-  three, say, often happen to lie close together: an interval of 95% then covers 91%.
+- Seed by seed: with five seeds or more their spread is estimated; with fewer it is taken to be `SEED_SPREAD` at least,
+  because three, say, often happen to lie close together: an interval of 95% then covers 91%.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ def _with_seeds(values: np.ndarray, photo_variance: float, assumed: float) -> tu
     Args:
         values: float array (seeds, photos).
         photo_variance: of the mean, from the photos.
-        assumed: variance between seeds with fewer than `LEAST_SEEDS`.
+        assumed: least variance between seeds with fewer than `LEAST_SEEDS`.
     """
     seeds, n = values.shape
-    if seeds < LEAST_SEEDS:
-        return photo_variance + assumed / seeds, math.inf
     of_seeds = values.mean(axis=1)
+    if seeds < LEAST_SEEDS and (seeds == 1 or of_seeds.var(ddof=1) <= assumed):
+        return photo_variance + assumed / seeds, math.inf
     rest = values - of_seeds[:, None] - values.mean(axis=0) + values.mean()
     within = float((rest**2).sum()) / ((seeds - 1) * max(n - 1, 1))  # variance of a photo in a training
     spread = float(of_seeds.var(ddof=1)) / seeds

@@ -72,7 +72,7 @@ def measure_presence(
     rows: list[dict[str, Any]] = []
     car_scores = np.zeros(0)
     for split in SPLITS:
-        looks = list(_looks(second_look, photos[split], detections[split]))
+        looks = list(look_again(second_look, photos[split], detections[split]))
         if split == "validation":
             car_scores = np.array([photo_score(regions) for regions in looks])
         labels = photos[split].photos[["photo_id", "body_type"]].to_dict("records")
@@ -80,7 +80,7 @@ def measure_presence(
     for source, split, background in background_photos(config, dataset):
         found = list(detect(background))
         labels = [{"photo_id": photo_id, "body_type": NO_CAR} for photo_id in background.photos["photo_id"]]
-        rows += presence_rows(labels, _looks(second_look, background, found), source=source, split=split)
+        rows += presence_rows(labels, look_again(second_look, background, found), source=source, split=split)
     presence = Presence(
         classes=tuple(classes.tolist()),
         names=tuple(class_names(classes)),
@@ -134,9 +134,10 @@ def background_photos(config: RunConfig, dataset: Catalogue) -> Iterator[tuple[s
         yield GIVEN, "test", BackgroundDataset(folder, "test", config.inputs, config.seed)
 
 
-def _looks(
+def look_again(
     second_look: SecondLook, photos: CarDataset | BackgroundDataset, detections: Sequence[list[Detection]]
 ) -> Iterator[list[Detection]]:
+    """The regions of each photo that are looked at again, with likeness and score; see `second_look.SecondLook`."""
     sizes = photos.photos[["width", "height"]].to_numpy()
     for start in range(0, len(photos), _AT_ONCE):
         part = range(start, min(start + _AT_ONCE, len(photos)))

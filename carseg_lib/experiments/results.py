@@ -33,8 +33,8 @@ from carseg_lib.experiments.trials import Experiment, Trial, read_trial
 ESTIMATE = ("value", "low", "high", "n", "p")  # of a difference
 INTERVALS = (  # what those of an experiment hold, in words
     "of one training over photos; of several, and of a difference, over photos and seeds; the spread of fewer than "
-    f"{LEAST_SEEDS} seeds (standard deviation) is taken to be {100 * SEED_SPREAD['accuracy']:g} points of accuracy and "
-    f"{100 * SEED_SPREAD['mask_iou']:g} of mask IoU"
+    f"{LEAST_SEEDS} seeds (standard deviation) is taken to be at least {100 * SEED_SPREAD['accuracy']:g} points of "
+    f"accuracy and {100 * SEED_SPREAD['mask_iou']:g} of mask IoU"
 )
 Tables = Mapping[str, Mapping[int, pd.DataFrame]]  # predictions of a group's trials, by seed
 

@@ -18,12 +18,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import joblib
-import pandas as pd
 import torch
-from torch import Tensor, nn
 
 from carseg_lib.core import environment, files
 from carseg_lib.core.config import RunConfig
@@ -36,16 +34,13 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.training_photos import epoch_size
-from carseg_lib.engine.checkpoint import last_weights
 from carseg_lib.engine.device import choose_device
-from carseg_lib.engine.trainer import train, training_fingerprint
-from carseg_lib.evaluation.evaluate import predict_split
+from carseg_lib.experiments.elsewhere import Elsewhere
 from carseg_lib.experiments.plan import MONITOR, Plan
 from carseg_lib.experiments.subsets import cached_catalogue, code_digest, trial_dataset
-from carseg_lib.models.classifier import ImageClassifier
-from carseg_lib.models.mask_rcnn import MaskRCNN
-from carseg_lib.models.networks import Network, build_network, learns_background
-from carseg_lib.models.weights import PretrainedInfo, load_weights, read_checkpoint
+from carseg_lib.experiments.trial_network import find_in, tables_of, trial_network
+from carseg_lib.models.networks import learns_background
+from carseg_lib.models.weights import read_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +133,7 @@ def run_trials(
     eval_dataset: Catalogue,
     write_results: Callable[[Sequence[Trial]], object],
     jobs: int = 1,
+    elsewhere: Elsewhere | None = None,
 ) -> None:
     """Make what is missing or out of date, in order.
 
@@ -147,6 +143,7 @@ def run_trials(
         eval_dataset: the photos that every trial is measured on, of the split "validation"; see `subsets.eval_images`.
         write_results: called after each trial with those that are measured so far.
         jobs: trials that are made side by side, each in a process of its own with its share of the processor's cores.
+        elsewhere: other photos that every trial is measured on too.
 
     Raises:
         CarsegError: before anything is trained: a trial's data set has other body types than the photos that measure
@@ -165,30 +162,32 @@ def run_trials(
         of_stage = [trial for trial in trials if (trial.kind == "pretrain") == bool(stage)]
         if jobs == 1 or len(of_stage) < 2:
             for trial in of_stage:
-                progress.add(*_timed(trial, experiment, eval_dataset))
+                progress.add(*_timed(trial, experiment, eval_dataset, elsewhere))
         else:
             threads = max(1, (os.cpu_count() or 1) // jobs)
             call = joblib.delayed(_in_process)
-            calls = [call(trial, experiment, eval_dataset, threads) for trial in of_stage]
+            calls = [call(trial, experiment, eval_dataset, elsewhere, threads) for trial in of_stage]
             for outcome in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
                 progress.add(*outcome)
 
 
 def _in_process(
-    trial: Trial, experiment: Experiment, eval_dataset: Catalogue, threads: int
+    trial: Trial, experiment: Experiment, eval_dataset: Catalogue, elsewhere: Elsewhere | None, threads: int
 ) -> tuple[Trial, str, float]:
     """`_timed` in a process of its own, beside others."""
     show_log()
     multiprocessing.set_start_method("spawn", force=True)  # joblib's own is not known to the processes that load photos
     torch.set_num_threads(threads)
-    return _timed(trial, experiment, eval_dataset)
+    return _timed(trial, experiment, eval_dataset, elsewhere)
 
 
-def _timed(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) -> tuple[Trial, str, float]:
+def _timed(
+    trial: Trial, experiment: Experiment, eval_dataset: Catalogue, elsewhere: Elsewhere | None
+) -> tuple[Trial, str, float]:
     """Make a trial; returns it, what came of it, and the seconds that it took."""
     started = time.monotonic()
     with use_runs_root(experiment.folder):
-        return trial, _run_trial(trial, experiment, eval_dataset), time.monotonic() - started
+        return trial, _run_trial(trial, experiment, eval_dataset, elsewhere), time.monotonic() - started
 
 
 class _Progress:
@@ -218,14 +217,15 @@ class _Progress:
             self._write_results([one for one in self._trials if one.name in self._done and one.kind != "pretrain"])
 
 
-def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) -> str:
+def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue, elsewhere: Elsewhere | None) -> str:
     """Train a trial's network and predict the photos; what came of it in words, "" if it was up to date."""
     run, folder = trial.run, experiment.folder_of(trial)
     dataset = experiment.training_set(trial)
-    network = _network(trial, experiment.catalogue(run.config), dataset)
+    network = trial_network(run, experiment.catalogue(run.config), dataset, full_start=trial.full_start)
     needs = {"training": network.fingerprint}
     if measured := trial.kind != "pretrain":
         needs |= {"photos": eval_dataset.fingerprint, "predicting": code_digest(PREDICTING), "tta": run.config.eval.tta}
+        needs |= elsewhere.needs if elsewhere is not None else {}
     before = read_trial(folder)
     if before.get("needs") == needs:
         return ""
@@ -245,9 +245,14 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
     made = [folder / MODEL] if dataset is not None else []
     if measured:
         network.model.to(memory_format=torch.channels_last).to(choose_device(run.config.device)).eval()
-        predictions = network.predict(eval_dataset)
+        measured_on = CarDataset(eval_dataset, "validation", run.config.inputs, run.config.seed)
+        found = find_in(network.model, measured_on, eval_dataset.body_types, run.config)
+        predictions, _ = tables_of(network.model, measured_on, found)
         files.write_csv(run.predictions, predictions)
         made.append(run.predictions)
+        if elsewhere is not None:
+            training_photos = CarDataset(dataset or eval_dataset, "train", run.config.inputs, run.config.seed)
+            made += elsewhere.measure(network.model, run, folder, training_photos, measured_on, found)
         correct = int((predictions.predicted == predictions.body_type).sum())
         outcome = f"{correct:,} of {len(predictions):,} validation photos correct"
     card = {
@@ -263,69 +268,6 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue) ->
     files.write_json(folder / "trial.json", card)
     shutil.rmtree(run.checkpoints, ignore_errors=True)  # what is measured is in model.pt
     return outcome
-
-
-@dataclass(frozen=True)
-class _Network:
-    """A trial's network with its initial weights, and how it is trained and asked for predictions."""
-
-    model: Network
-    weights: dict[str, Any]  # what its initial weights are
-    fingerprint: str  # of all that decides the trained weights
-    train: Callable[[], Mapping[str, Tensor]]  # returns the last epoch's tensors
-    predict: Callable[[Catalogue], pd.DataFrame]  # predictions.csv of the validation photos, by `model`
-
-
-def _network(trial: Trial, source: Catalogue, dataset: Catalogue | None) -> _Network:
-    config = trial.run.config
-    model, info = initial_model(config, source.body_types, source.has_masks, trial.full_start)
-    fingerprint = info.sha256 if dataset is None else training_fingerprint(config, dataset, info)
-
-    def train_it() -> Mapping[str, Tensor]:
-        assert dataset is not None, "only measured"
-        train_run(trial.run, dataset)
-        return last_weights(trial.run.checkpoints / fingerprint)
-
-    return _Network(
-        model, info.as_dict(), fingerprint, train_it, lambda photos: predict_validation(model, photos, config)[0]
-    )
-
-
-def train_run(run: Run, dataset: Catalogue) -> pd.DataFrame:
-    """Save a run's configuration and data set, and train it; returns its history."""
-    run.save()
-    dataset.save(run.dataset)
-    return train(run.config, run)
-
-
-def predict_validation(model: nn.Module, catalogue: Catalogue, config: RunConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.predict_split`."""
-    photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
-    # a classifier and torchvision's model are called in the same way
-    predictions, detections = predict_split(
-        cast(MaskRCNN, model), photos, "validation", config.model, config.train.batch_size, config.inputs.num_workers
-    )
-    if isinstance(model, ImageClassifier):  # its detection is the whole photo
-        predictions[["x1", "y1", "x2", "y2", "box_iou", "mask_iou"]] = float("nan")
-    return predictions, detections
-
-
-def initial_model(
-    config: RunConfig, body_types: Sequence[str], with_masks: bool, full_start: bool = False
-) -> tuple[Network, PretrainedInfo]:
-    """A run's network with its initial weights, as training will have it.
-
-    Raises:
-        CarsegError: the weights do not fit, or, where they must be all there, leave a part at its random start.
-    """
-    model = build_network(config.model, len(body_types) + 1, with_masks, config.eval.tta)
-    info = load_weights(model, config.model.backbone, config.model.weights)
-    if full_start and info.fresh:
-        raise CarsegError(
-            f"start {config.model.weights} lacks {info.fresh} of the network's tensors, or has them for other classes: "
-            f"take a checkpoint trained on {', '.join(body_types)}, with masks if the real photos have them."
-        )
-    return model, info
 
 
 def read_trial(folder: Path) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class AblationPlan(Plan):
         seeds: trainings of each variant.
         validation_photos: photos that every trial is measured on; 0 = all.
         variants: the baseline first.
+        real: photos of another source that every trial is measured on too, as REAL is given; empty = none.
+        negatives: folder of photos without a car, likewise.
     """
 
     data: str
@@ -64,6 +66,12 @@ class AblationPlan(Plan):
     seeds: int
     validation_photos: int
     variants: tuple[Variant, ...]
+    real: str = ""
+    negatives: str = ""
+
+    def run_elsewhere(self) -> Run:
+        """The run whose photos are those of the other source."""
+        return self.run("elsewhere", self.real, variable="REAL")
 
     def run_of(self, variant: Variant, seed: int) -> Run:
         """The run of one training; a rendered start is not in it (see `trials`)."""
@@ -101,6 +109,8 @@ def create_plan(
     *,
     classes: str = "",
     jobs: int = 1,
+    real: str = "",
+    negatives: str = "",
 ) -> AblationPlan:
     """Read the list of variants and check all of it, as far as it can be without opening a photo.
 
@@ -112,6 +122,8 @@ def create_plan(
             the profile for all variants, as text.
         classes: the body types, as for `Run.create`.
         jobs: trainings side by side.
+        real: photos of another source, which every training is measured on too; empty = none.
+        negatives: a folder of photos without a car, likewise.
 
     Raises:
         CarsegError: the file is broken, a setting is unknown or out of range, or there is no such data.
@@ -141,10 +153,14 @@ def create_plan(
         device=device,
         data=data,
         jobs=jobs,
+        real=real,
+        negatives=negatives,
         variants=tuple(v for v in variants if not chosen or v.name in (*chosen, BASELINE)),
         **numbers,
     )
-    plan.run("data", data)  # what SET says is checked before the variants
+    checked = plan.run("data", data)  # what SET says is checked before the variants
+    if real and plan.run_elsewhere().config.data.source == checked.config.data.source:
+        raise CarsegError(f"REAL={real} and DATA={data} are the same photos; REAL names those of another source.")
     for variant in plan.variants:
         plan.run_of(variant, 0)
     return plan

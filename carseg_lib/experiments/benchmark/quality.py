@@ -20,7 +20,7 @@ from carseg_lib.evaluation.average_precision import coco_ap
 from carseg_lib.experiments.baselines import epoch_batches, training_photos
 from carseg_lib.experiments.benchmark.systems import NonFiniteLossError, System, as_classifier
 from carseg_lib.experiments.benchmark.timing import wait_for_gpu
-from carseg_lib.experiments.trials import predict_validation, train_run
+from carseg_lib.experiments.trial_network import predict_validation, train_run
 from carseg_lib.models.classifier import ImageClassifier
 from carseg_lib.models.networks import build_network
 

@@ -13,7 +13,7 @@ from carseg_lib.data.locate import locate_photos
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, format_scores, measure
-from carseg_lib.experiments.trials import train_run
+from carseg_lib.experiments.trial_network import train_run
 from carseg_lib.models.pretrained import write_segmenter
 from carseg_lib.models.weights import read_checkpoint
 

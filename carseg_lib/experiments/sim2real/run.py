@@ -19,7 +19,8 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.experiments.sim2real.config import Sim2RealPlan, planned_trials
 from carseg_lib.experiments.sim2real.results import write_sim2real_results
 from carseg_lib.experiments.subsets import eval_images, photo_count
-from carseg_lib.experiments.trials import initial_model, open_experiment, run_trials
+from carseg_lib.experiments.trial_network import initial_model
+from carseg_lib.experiments.trials import open_experiment, run_trials
 
 
 def run_sim2real(plan: Sim2RealPlan) -> Path:

@@ -36,13 +36,13 @@ def sim2real(
 
 
 @click.command("ablation", cls=CarsegCommand, help="train the variants of notebooks/ablations.yaml")
-@variables("data", "classes", "run", "device", "jobs", "set")
-def ablation(data: str, classes: str, run: str, device: str, jobs: str, set: str) -> None:
+@variables("data", "real", "negatives", "classes", "run", "device", "jobs", "set")
+def ablation(data: str, run: str, device: str, jobs: str, set: str, **options: str) -> None:
     """Train every variant and compare."""
     from carseg_lib.experiments.ablation import config
 
     overrides = profiles.parse_overrides(set)
-    plan = config.create_plan(data, run, device or "auto", overrides, classes=classes, jobs=_jobs(jobs))
+    plan = config.create_plan(data, run, device or "auto", overrides, jobs=_jobs(jobs), **options)
     from carseg_lib.experiments.ablation.run import run_ablation
 
     print(f"done: {shown(run_ablation(plan))}")
