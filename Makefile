@@ -23,7 +23,7 @@ SHELL := /bin/bash
 ## NUM_IMAGES=8434   for render-dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
 ## REALISM=full      for render-dataset: plain, light, places or full, each with more realism
 ## OUT=folder        for render-dataset and export: the folder to write
-## REAL=folder       for sim2real and train-segmenter: photographs to measure on
+## REAL=folder       for sim2real, ablation and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1

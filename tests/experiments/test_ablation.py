@@ -14,7 +14,7 @@ import yaml
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.profiles import resolve_name
-from carseg_lib.experiments import trials
+from carseg_lib.experiments import trial_network, trials
 from carseg_lib.experiments.ablation import config
 from carseg_lib.experiments.ablation.config import BASELINE, RENDERED_START, create_plan
 from carseg_lib.experiments.ablation.run import run_ablation
@@ -169,7 +169,7 @@ def test_the_whole_ablation_is_paired_and_resumes(listed, monkeypatch, log):
     assert len(table) == 4 and table.accuracy_difference[1] == pytest.approx(gained)
     assert len(pd.read_csv(page.parent / "trials.csv")) == 8
     # what is done is not made again; what is missing is
-    monkeypatch.setattr(trials, "train", None)
+    monkeypatch.setattr(trial_network, "train", None)
     log.clear()
     run_ablation(plan)
     assert sum("is up to date" in line for line in log.messages) == 9

@@ -16,7 +16,7 @@ from carseg_lib.data.catalogue import BACKGROUND_COLUMNS, table
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits, linked_groups
 from carseg_lib.evaluation.paired import photo_difference
-from carseg_lib.experiments import trials
+from carseg_lib.experiments import trial_network
 from carseg_lib.experiments.generalisation.config import create_plan, planned_trials
 from carseg_lib.experiments.generalisation.plots import curve_figure, groups_figure
 from carseg_lib.experiments.generalisation.results import _unseen_row, grouped_share
@@ -220,7 +220,7 @@ def test_the_whole_experiment_and_what_is_done_is_not_made_again(models, source,
     text = page.read_text()
     assert "## Groups never seen" in text and "## Learning curve" in text and "| **usual**" in text
     assert all((plan.folder / name).stat().st_size > 1000 for name in ("curve.png", "unseen.png"))
-    monkeypatch.setattr(trials, "train", None)
+    monkeypatch.setattr(trial_network, "train", None)
     log.clear()
     run_generalisation(plan)
     assert sum("is up to date" in line for line in log.messages) == 5

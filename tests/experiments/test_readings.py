@@ -16,7 +16,7 @@ import yaml
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_lib.data.catalogue import BACKGROUND_COLUMNS, table
-from carseg_lib.experiments import trials
+from carseg_lib.experiments import trial_network
 from carseg_lib.experiments.readings import config
 from carseg_lib.experiments.readings.config import create_plan, read_readings, readings_path
 from carseg_lib.experiments.readings.plots import specification_curve, training_beside_validation
@@ -333,7 +333,7 @@ def test_readings_of_a_few_drawn_cars(listed, synthetic_cars, monkeypatch, caplo
     assert results["records"][0]["history"]["validation_accuracy"] == history.validation_accuracy.round(6).tolist()
     assert len(pd.read_csv(folder / "readings.csv")) == 2 and len(pd.read_csv(folder / "epochs.csv")) == 8
     assert re.search(r"4 of 4 trainings", (folder / "results.md").read_text())
-    monkeypatch.setattr(trials, "train", None)  # what is done is not made again
+    monkeypatch.setattr(trial_network, "train", None)  # what is done is not made again
     assert run_readings(plan) == folder
     assert open_results(folder.name)[1] == results
     # what comes with carseg is not made either, and what it lacks is

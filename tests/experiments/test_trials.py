@@ -14,7 +14,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.locks import folder_lock
 from carseg_lib.core.profiles import resolve_name
 from carseg_lib.engine import trainer
-from carseg_lib.experiments import subsets, trials
+from carseg_lib.experiments import subsets, trial_network, trials
 from carseg_lib.experiments.plan import Plan
 from carseg_lib.experiments.sim2real.config import READERS, Sim2RealPlan
 from carseg_lib.experiments.sim2real.run import run_sim2real
@@ -56,7 +56,7 @@ def test_a_killed_trial_resumes_with_the_same_numbers(moment, again, part, train
         raise Killed
 
     with monkeypatch.context() as patch:
-        place = (trainer, "train_one_epoch") if moment == "in epoch 2" else (trials, "predict_split")
+        place = (trainer, "train_one_epoch") if moment == "in epoch 2" else (trials, "find_in")
         patch.setattr(*place, stop)
         with pytest.raises(Killed):
             run_sim2real(part)
@@ -87,8 +87,8 @@ def test_a_damaged_network_is_made_again_with_the_same_bits(part, trained):
 
 def test_what_is_done_is_not_made_again(made, monkeypatch, log):
     monkeypatch.setenv("CARSEG_REPORTS", str(made.folder.parent))
-    monkeypatch.setattr(trials, "train", None)
-    monkeypatch.setattr(trials, "predict_split", None)
+    monkeypatch.setattr(trial_network, "train", None)
+    monkeypatch.setattr(trials, "find_in", None)
     monkeypatch.setattr(subsets, "load_catalogue", None)  # the photos are not read again either
     before = {name: (made.folder / name).read_bytes() for name in RESULTS}
     run_sim2real(made)
@@ -151,7 +151,7 @@ def test_trials_have_the_body_types_of_their_plan(places, reports, log):
 
 
 def test_a_trial_whose_photos_have_other_body_types_is_refused_before_training(places, reports, monkeypatch):
-    monkeypatch.setattr(trials, "train", None)
+    monkeypatch.setattr(trial_network, "train", None)
     plan, other = small_plan(reports), small_plan(reports, TALL_AND_LOW)
     with open_experiment(plan) as experiment:
         four = plan.run("four", str(places["real"]))
