@@ -76,22 +76,31 @@ def _background() -> None:
 @_options("data")
 @click.option("--photos", type=int, default=200, metavar="K", help="how many (default: 200)")
 def _check(data: str, photos: int) -> int:
-    from carseg_rendering.dataset.checks import check_dataset, summary
+    from carseg_rendering.dataset import checks
 
     if photos < 1:
         raise CarsegError(f"--photos {photos}: at least one")
-    line, good = summary(check_dataset(_data_folder(data), photos))
+    folder = _data_folder(data)
+    line, good = checks.summary(checks.check_dataset(folder, photos))
     print(line)
+    if pictures := checks.check_background(folder, -(-photos // 10)):
+        line, same = checks.background_summary(pictures)
+        print(line)
+        good = good and same
     return 0 if good else 1
 
 
 @renderer.command("sheet", help="draw ten photos of each type on one page")
 @_options("data", "out")
-@click.option("--first", type=int, default=0, metavar="K", help="number of the first photo (default: 0)")
-def _sheet(data: str, out: str, first: int) -> None:
-    from carseg_rendering.dataset.sheet import contact_sheet
+@click.option("--first", type=int, default=0, metavar="K", help="number of the first photo of a car (default: 0)")
+@click.option("--without-car", is_flag=True, help="five pictures without a car of each family instead")
+def _sheet(data: str, out: str, first: int, without_car: bool) -> None:
+    from carseg_rendering.dataset.sheet import background_sheet, contact_sheet
 
-    print(f"done: {contact_sheet(_data_folder(data), Path(out or 'rendered-cars.jpg'), first)}")
+    if without_car:
+        print(f"done: {background_sheet(_data_folder(data), Path(out or 'without-a-car.jpg'))}")
+    else:
+        print(f"done: {contact_sheet(_data_folder(data), Path(out or 'rendered-cars.jpg'), first)}")
 
 
 @renderer.command("photo", help="render photo number INDEX, and print what it was made from")

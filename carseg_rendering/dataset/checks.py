@@ -1,7 +1,8 @@
-"""A check of a rendered data set: a sample of its photos is rendered again and compared."""
+"""A check of a rendered data set: a sample of its photos, and of its pictures without a car, is rendered again."""
 
 from __future__ import annotations
 
+import csv
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data.catalogue import SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
+from carseg_rendering.dataset.background import RenderBackground, render_background
+from carseg_rendering.dataset.background_plan import background_file
 from carseg_rendering.dataset.build import read_plan
 from carseg_rendering.dataset.plan import DatasetPlan, photo_name
 from carseg_rendering.dataset.shards import Render, render_photo, run_all
@@ -22,7 +25,7 @@ from carseg_rendering.dataset.shards import Render, render_photo, run_all
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison of a stored photo with the same photo rendered again.
+    """A comparison of a stored photo of cars with the same photo rendered again.
 
     Attributes:
         photo: File name of the photo.
@@ -36,6 +39,21 @@ class Comparison:
     same_cars: bool
     mask_iou: float
     exact_boxes: bool
+    same_bytes: bool
+
+
+@dataclass(frozen=True)
+class PictureComparison:
+    """A comparison of a stored picture without a car with the same picture rendered again.
+
+    Attributes:
+        photo: File name of the picture.
+        same_kind: Whether both show the same kind of thing.
+        same_bytes: Whether the two JPEGs are equal.
+    """
+
+    photo: str
+    same_kind: bool
     same_bytes: bool
 
 
@@ -68,6 +86,59 @@ def check_dataset(
     tasks = [partial(_compare, render, plan, data, index, stored[photo_name(index)]) for index in sample]
     log(f"rendering {len(tasks)} of {plan.photos:,} photos again")
     return run_all(tasks, processes, log)
+
+
+def check_background(
+    data: Path,
+    pictures: int = 20,
+    *,
+    render: RenderBackground = render_background,
+    processes: int = 0,
+    log: Callable[[str], None] = print,
+) -> list[PictureComparison]:
+    """Render a random sample of a data set's pictures without a car again and compare.
+
+    Args:
+        data: Folder of a rendered data set.
+        pictures: Size of the sample; all pictures if there are fewer.
+        render: As for `background.render_backgrounds`.
+        processes: Number of processes; 0 takes one a core.
+        log: Called with each line for the terminal.
+
+    Returns:
+        A comparison a picture, by index; none where the data set has no such pictures.
+
+    Raises:
+        CarsegError: The folder holds no rendered data set.
+    """
+    plan = read_plan(data)
+    if not (data / "background.csv").is_file():
+        return []
+    with (data / "background.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    sample = sorted(random.Random(plan.seed).sample(range(len(rows)), min(pictures, len(rows))))
+    tasks = [partial(_compare_picture, render, plan, data, index, rows[index]) for index in sample]
+    log(f"rendering {len(tasks)} of {len(rows):,} pictures without a car again")
+    return run_all(tasks, processes, log)
+
+
+def background_summary(comparisons: list[PictureComparison]) -> tuple[str, bool]:
+    """As `summary`, of pictures without a car."""
+    bad = [c.photo for c in comparisons if not c.same_kind]
+    line = (
+        f"{len(comparisons)} pictures without a car: the same kind of thing in {len(comparisons) - len(bad)}, "
+        f"JPEGs equal to the byte in {sum(c.same_bytes for c in comparisons)}"
+    )
+    return line + (f"; look at {', '.join(bad[:5])}" if bad else ""), not bad
+
+
+def _compare_picture(
+    render: RenderBackground, plan: DatasetPlan, data: Path, index: int, row: dict[str, str]
+) -> PictureComparison:
+    fresh = render(index, seed=plan.seed, realism=plan.realism)
+    name = background_file(index, row["split"])
+    same = (fresh.parameters["family"], fresh.parameters["kind"]) == (row["family"], row["kind"])
+    return PictureComparison(name, same, (data / name).read_bytes() == fresh.jpeg)
 
 
 def summary(comparisons: list[Comparison]) -> tuple[str, bool]:

@@ -31,8 +31,10 @@ from carseg_rendering.dataset.background_plan import (
     background_splits,
     place_of,
 )
-from carseg_rendering.dataset.build import add_background, read_archive, write_archive
+from carseg_rendering.dataset.build import add_background, read_archive, write_archive, write_folder
+from carseg_rendering.dataset.checks import background_summary, check_background
 from carseg_rendering.dataset.plan import FEWEST_PHOTOS, DatasetPlan, body_type_of, photo_name
+from carseg_rendering.dataset.sheet import background_sheet
 from carseg_rendering.dataset.tables import table_csv
 from tests.helpers import fake_renderer
 
@@ -127,6 +129,33 @@ def test_a_data_set_holds_its_pictures_and_their_table(contents):
     names = [name for name in sums if "background" in name]
     assert len(names) == 1 + background_count(SMALL)
     assert all(hashlib.sha256(read(contents, name)).hexdigest() == sums[name] for name in names)
+
+
+def test_the_sheet_has_five_of_each_family(contents, tmp_path):
+    write_folder(contents, tmp_path / "set")
+    with Image.open(background_sheet(tmp_path / "set", tmp_path / "sheet.jpg")) as sheet:
+        width, height = 60 // 2, 40 // 2
+        assert sheet.size == (5 * (width + 4) - 4, len(FAMILY_SHARES) * (26 + height + 4) - 4)
+    (tmp_path / "set" / "background.csv").unlink()
+    with pytest.raises(CarsegError, match="has no pictures without a car"):
+        background_sheet(tmp_path / "set", tmp_path / "sheet.jpg")
+
+
+def test_a_check_renders_pictures_again_and_compares(contents, tmp_path):
+    write_folder(contents, tmp_path / "set")
+    options = {"render": fake_renderer.render_without_car, "processes": 1, "log": str}
+    line, good = background_summary(check_background(tmp_path / "set", 5, **options))
+    assert good
+    assert line == "5 pictures without a car: the same kind of thing in 5, JPEGs equal to the byte in 5"
+    table = tmp_path / "set" / "background.csv"
+    rows = table.read_text().replace(EMPTY, "another scene")
+    table.chmod(0o644)
+    table.write_text(rows)
+    count = background_count(SMALL)
+    line, good = background_summary(check_background(tmp_path / "set", count, **options))
+    assert not good and "look at images/background/" in line
+    table.unlink()
+    assert check_background(tmp_path / "set", 5, **options) == []
 
 
 def test_the_coco_files_do_not_know_of_them(contents):
