@@ -2,10 +2,13 @@
 
     .venv/bin/python docs/results/take_experiment.py readings photographs reports/readings-stanford-cars-4 <commit>
     .venv/bin/python docs/results/take_experiment.py generalisation photographs reports/generalisation <commit>
+    .venv/bin/python docs/results/take_experiment.py ablation rendered reports/ablation-rendered <commit>
 
 The page `docs/<experiment>.md` has a block for each data set, between `<!-- photographs -->` and
 `<!-- /photographs -->`: where and when it was made, what `results.md` of the experiment says, and its figures, which
-lie in `docs/images/`. The table itself lies here as `<experiment>-<data>.csv`.
+lie in `docs/images/`. The table itself lies here as `<experiment>-<data>.csv`. Of an ablation that was measured
+elsewhere there are two tables, and what its baseline loses on the other source goes into
+`reports/reference/other-source.json`, from which every report says it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 
 from carseg_lib.core import files
@@ -22,7 +26,8 @@ from carseg_lib.core.formatting import duration
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"
-TABLES = {"readings": "readings.csv", "generalisation": "results.csv"}
+TABLES = {"readings": "readings.csv", "generalisation": "results.csv", "ablation": "results.csv"}
+OTHER_SOURCE = HERE.parents[1] / "reports" / "reference" / "other-source.json"
 FIGURES = {
     "readings": {
         "specification_curve": "Validation accuracy of each reading, sorted, with its choices and the paper's number.",
@@ -32,6 +37,7 @@ FIGURES = {
         "unseen": "Accuracy of each type on groups seen in training and never seen.",
         "curve": "Accuracy by the number of training photos.",
     },
+    "ablation": {"effects": "What each change does to accuracy and mask IoU on the photos of its own source."},
 }
 WIDTH = 1400  # pixels, at most
 
@@ -40,7 +46,7 @@ def take(experiment: str, data: str, folder: Path, commit: str) -> None:
     """Write the block of a data set on the page of an experiment.
 
     Args:
-        experiment: "readings" or "generalisation".
+        experiment: "readings", "generalisation" or "ablation".
         data: name of the block, for instance "photographs".
         folder: of the experiment under reports/.
         commit: that it was made by.
@@ -57,12 +63,37 @@ def take(experiment: str, data: str, folder: Path, commit: str) -> None:
                 picture.save(target, lossless=True)
             parts.append(f"![{caption}](images/{target.name})")
     shutil.copyfile(folder / TABLES[experiment], HERE / f"{experiment}-{data}.csv")
+    if (elsewhere := folder / "elsewhere.csv").is_file():
+        shutil.copyfile(elsewhere, HERE / f"{experiment}-{data}-elsewhere.csv")
+        parts.insert(2, (folder / "elsewhere.md").read_text(encoding="utf-8").strip())
+        _keep_other_source(pd.read_csv(elsewhere), results, data, commit)
     text = page.read_text(encoding="utf-8")
     block = f"<!-- {data} -->\n" + "\n\n".join(parts) + f"\n<!-- /{data} -->"
     new, count = re.subn(rf"<!-- {data} -->.*?<!-- /{data} -->", lambda _: block, text, flags=re.S)
     if count != 1:
         raise SystemExit(f"{page}: there must be one block <!-- {data} -->")
     page.write_text(new, encoding="utf-8")
+
+
+def _keep_other_source(elsewhere: pd.DataFrame, results: dict, data: str, commit: str) -> None:
+    """Write what the baseline reaches on its own source and on the other one."""
+    found = elsewhere[(elsewhere["set"] == "other_source") & (elsewhere["group"] == "baseline")]
+    if found.empty:
+        return
+    known = files.read_json(OTHER_SOURCE) if OTHER_SOURCE.is_file() else {}
+    baseline = next(row for row in results["groups"] if row["group"] == "baseline")
+    row = found.iloc[0]
+    known[data] = {
+        "own": {key: baseline["accuracy"][key] for key in ("value", "low", "high", "n")},
+        "other": {key: float(row[key]) for key in ("value", "low", "high")} | {"n": int(row["photos"])},
+        "trainings": int(row["trainings"]),
+        "photos": results["plan"]["photos"],
+        "epochs": results["plan"]["epochs"],
+        "profile": results["plan"]["profile"],
+        "made": str(results["made"])[:10],
+        "commit": commit,
+    }
+    files.write_json(OTHER_SOURCE, dict(sorted(known.items())))
 
 
 def _made(results: dict, commit: str) -> str:
