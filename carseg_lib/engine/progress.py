@@ -7,12 +7,14 @@ from typing import Any
 
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.formatting import duration
+from carseg_lib.core.progress import tell
 from carseg_lib.engine.device import choose_device
-from carseg_lib.models.mask_rcnn import LOSS_TERMS
 from carseg_lib.models.precision import resolve_precision
 from carseg_lib.models.weights import PretrainedInfo
 
 logger = logging.getLogger(__name__)
+
+HEADER = "  epoch     loss  val. loss      val. accuracy  train accuracy  photos/s  left"  # of the lines of epochs
 
 
 def describe_run(
@@ -46,27 +48,31 @@ class ProgressTimer:
         self.started = time.monotonic()
 
     def within(self, epoch: int, started: float) -> Callable[[int, int], None]:
-        """A callback for batches; it logs an estimate after the first tenth of a session's first epoch."""
+        """A callback for batches, which tells how far the epoch is.
+
+        It logs an estimate after the first tenth of a session's first epoch, and the header of the lines of epochs.
+        """
 
         def progress(batch: int, batches: int) -> None:
-            if epoch == self.first + 1 and batch == max(batches // 10, 1):
-                left = (time.monotonic() - started) / batch * batches * (self.epochs - self.first)
-                logger.info(
-                    f"first {batch} of {batches} batches: about {duration(left)} of training ahead, and validation"
-                )
+            of_epoch = (time.monotonic() - started) / batch * batches  # without validation, in the first epoch
+            before = epoch - self.first - 1  # epochs of this session that are over
+            of_one = (started - self.started) / before if before else of_epoch
+            left = of_one * (self.epochs - epoch) + of_epoch * (1 - batch / batches)
+            tell(f"epoch {epoch} of {self.epochs}", batch, batches, left)
+            if not before and batch == max(batches // 10, 1):
+                logger.info(f"about {duration(of_epoch * (self.epochs - self.first))} of training, and validation")
+                logger.info(HEADER)
 
         return progress
 
     def line(self, row: dict[str, Any]) -> str:
-        """The line of an epoch, from its row of the history: losses, accuracies, speed, time left."""
+        """The line of an epoch under `HEADER`, from its row of the history: losses, accuracies, speed, time left."""
         done = row["epoch"] - self.first
         left = (time.monotonic() - self.started) / done * (self.epochs - row["epoch"])
-        terms = " ".join(f"{name[5:]} {row[f'train_{name}']:.3f}" for name in LOSS_TERMS)
-        right = f"{row['validation_correct']}/{row['validation_photos']}"
+        right = f"({row['validation_correct']:,}/{row['validation_photos']:,})"
+        epoch = f"{row['epoch']}/{self.epochs}"
         return (
-            f"epoch {row['epoch']}/{self.epochs}: train loss {row['train_loss']:.3f} ({terms}), "
-            f"validation loss {row['validation_loss']:.3f}, "
-            f"validation accuracy {row['validation_accuracy']:.1%} ({right}), "
-            f"training accuracy {row['train_accuracy']:.1%}, {row['photos_per_second']:.1f} photos/s, "
-            f"{duration(left)} left"
+            f"{epoch:>7} {row['train_loss']:>8.3f} {row['validation_loss']:>10.3f} "
+            f"{row['validation_accuracy']:>6.1%} {right:>11} {row['train_accuracy']:>15.1%} "
+            f"{row['photos_per_second']:>9.1f}  {duration(left)}"
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig, RunConfig
 from carseg_lib.core.paths import RunPaths
+from carseg_lib.core.progress import counted
 from carseg_lib.data.background import BackgroundDataset
 from carseg_lib.data.boxes import Instance, box_iou, largest_instance
 from carseg_lib.data.catalogue import SPLITS, Catalogue
@@ -116,7 +117,8 @@ def find_cars(
         num_workers: processes that load photos ahead.
     """
     batches = _batches(photos, batch_size, num_workers)
-    return detect(model, batches, body_types, config, class_agnostic_nms=False)
+    found = detect(model, batches, body_types, config, class_agnostic_nms=False)
+    return counted(found, "photos predicted", len(photos))
 
 
 def prediction_tables(

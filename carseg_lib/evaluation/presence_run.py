@@ -15,6 +15,7 @@ import torch
 from carseg_lib.core import files
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.paths import RunPaths
+from carseg_lib.core.progress import tell
 from carseg_lib.data.background import BackgroundDataset, read_background_folder
 from carseg_lib.data.boxes import largest_instance
 from carseg_lib.data.builtin_background import with_background
@@ -140,6 +141,7 @@ def look_again(
     """The regions of each photo that are looked at again, with likeness and score; see `second_look.SecondLook`."""
     sizes = photos.photos[["width", "height"]].to_numpy()
     for start in range(0, len(photos), _AT_ONCE):
+        tell("photos looked at again", start, len(photos))
         part = range(start, min(start + _AT_ONCE, len(photos)))
         yield from second_look([(_image(photos, i), detections[i], tuple(sizes[i])) for i in part])
 

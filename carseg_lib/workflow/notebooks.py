@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from carseg_lib.core import files
 from carseg_lib.core.environment import environment_variables
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.workflow.live import live_bar
 from carseg_lib.workflow.memory import MemoryWatch
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def run_notebook(
 
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters, which are checked above
     source = nbformat.read(path, as_version=4)
-    with _own_kernel(environment), MemoryWatch() as watch:
+    with live_bar(), _own_kernel(environment), MemoryWatch() as watch:
         try:
             # No output path: write_executed writes the notebook once the run is known to be complete.
             executed = papermill.execute_notebook(

@@ -30,9 +30,7 @@ def assert_finite(value: object, path: str = "") -> None:
 def test_terminal_tells_notebooks_epochs_and_time_left(smoke_run):
     for number, name in enumerate([*NOTEBOOKS, "report"], start=1):
         assert f"[{number}/5] {name}" in smoke_run.out
-    epochs = re.findall(
-        r"epoch \d/2: train loss [\d.]+ \(objectness .*validation accuracy [\d.]+% .* left", smoke_run.out
-    )
+    epochs = re.findall(r"^ +\d/2 +[\d.]+ +[\d.]+ +[\d.]+% +\(\d+/\d+\) +[\d.]+% +[\d.]+  .*", smoke_run.out, re.M)
     assert len(epochs) == 2
     assert "Warning" not in smoke_run.out + smoke_run.err
 

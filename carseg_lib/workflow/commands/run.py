@@ -30,6 +30,10 @@ def run(until: str, **options: str) -> int:
         print(f"{error}\ncarseg: the run failed; nothing of this stage was kept as a result.", file=sys.stderr)
         return 1
     end = shown(study.page if until == "report" else study.folder)
+    if until == "report" and study.metrics.is_file():
+        from carseg_lib.workflow.outcome import outcome
+
+        print(outcome(study))
     print(f"done: {end}" if ran else f"nothing to be done: {end} is up to date")
     return 0
 
