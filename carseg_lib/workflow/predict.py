@@ -1,7 +1,7 @@
 """A trained model on photos of one's own: an overlay PNG and a JSON for each.
 
 A detection is a car if its region passes the second look (`carseg_lib.engine.presence`); a photo's prediction is the
-best detection that does. A photo without any is answered "no car".
+best detection that does. A photo without any is answered "no car". A type below a score of 0.5 is said to be not sure.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ from carseg_lib.reporting.plots.overlay import overlay
 logger = logging.getLogger(__name__)
 
 LARGEST_SIDE = 1600  # pixels of the overlay; the JSON is in pixels of the photo
+READABLE_SIDE, MOST_TIMES = 640, 4  # a smaller photo is enlarged, by a whole number, to have room for outline and label
+SURE = 0.5  # score below which a type is no more than a guess: the others together are as likely
 
 
 class Predictor:
@@ -119,7 +121,8 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
 def _answer(best: Detection | None, detections: Sequence[Detection], predictor: Predictor) -> str:
     """The prediction in words; of a photo without a car, how near it came."""
     if best:
-        return f"{best.body_type}, score {best.score:.2f}"
+        doubt = "" if best.score >= SURE else "not sure: "
+        return f"{doubt}{best.body_type}, score {best.score:.2f}"
     if not detections:
         return f"{NO_CAR}: nothing found"
     nearest = max(detections, key=lambda one: one.car_score or 0.0)
@@ -154,12 +157,15 @@ def _write(
     """Write `<stem>.png` and `<stem>.json` of the photo of this name; its detections are best first, in its pixels."""
     width, height = image.size
     body_types = predictor.body_types
+    times = min(MOST_TIMES, max(1, -(-READABLE_SIDE // max(image.size))))
+    picture = image.resize((times * width, times * height)) if times > 1 else image.copy()
     if best:
         mask = decode_mask(best.mask, height, width) if best.mask else None
-        label, colour = f"{best.body_type} {best.score:.2f}", class_color(best.body_type, body_types)
-        picture = overlay(image, best.box, mask, label, colour=colour)
-    else:
-        picture = image.copy()
+        if mask is not None and times > 1:
+            mask = np.kron(mask, np.ones((times, times), bool)).astype(bool)
+        doubt = "" if best.score >= SURE else "? "
+        label, colour = f"{doubt}{best.body_type} {best.score:.2f}", class_color(best.body_type, body_types)
+        picture = overlay(picture, [times * edge for edge in best.box], mask, label, colour=colour)
     picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
     with files.atomic(stem.parent / f"{stem.name}.png") as temporary:
         picture.save(temporary, format="PNG")
@@ -168,6 +174,7 @@ def _write(
         "width": width,
         "height": height,
         "predicted": best.body_type if best else None,
+        "sure": bool(best and best.score >= SURE),
         "threshold": predictor.presence.threshold,
         "detections": [
             {

@@ -45,9 +45,11 @@ def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, 
     x1, y1, x2, y2 = first["box"]
     assert 0 <= x1 < x2 <= 240 and 0 <= y1 < y2 <= 160
     with Image.open(tmp_path / "out" / f"{photo.name}.png") as overlay, Image.open(photo) as original:
-        assert overlay.size == (240, 160)
-        assert not np.array_equal(np.array(overlay.convert("RGB")), np.array(original))
+        assert overlay.size == (3 * 240, 3 * 160)
+        enlarged = original.resize(overlay.size)
+        assert not np.array_equal(np.array(overlay.convert("RGB")), np.array(enlarged))
     assert answer in caplog.messages[0]
+    assert content["sure"] == (first["score"] >= 0.5) == ("not sure" not in caplog.messages[0])
     assert first["is_car"] and first["likeness"] == 1 and first["car_score"] <= 1 and content["threshold"] == 0
 
 
@@ -64,7 +66,7 @@ def test_a_photo_in_which_nothing_looks_like_a_car_is_answered_so(trained, synth
     assert content["detections"] and not any(one["is_car"] for one in content["detections"])
     assert "no car: the nearest to one" in caplog.messages[0] and "100.0% of the validation cars" in caplog.messages[0]
     with Image.open(tmp_path / "out" / f"{photo.name}.png") as overlay, Image.open(photo) as original:
-        assert np.array_equal(np.array(overlay.convert("RGB")), np.array(original))
+        assert np.array_equal(np.array(overlay.convert("RGB")), np.array(original.resize(overlay.size)))
 
 
 def test_a_run_without_a_threshold_is_refused(trained, tmp_path):
