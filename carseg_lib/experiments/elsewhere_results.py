@@ -97,7 +97,7 @@ def _rows(
         if group in compared.index:
             pair = compared.loc[group]
             low, high = sorted((sign * pair["low"], sign * pair["high"]))
-            row |= {"baseline": pair["baseline"], "difference": sign * pair["value"]}
+            row |= {"baseline": pair["baseline"], "difference": sign * pair["value"] + 0.0}  # no minus zero
             row |= {"difference_low": low, "difference_high": high, "p_table": pair["p_table"]}
         yield row
 
