@@ -127,3 +127,21 @@ def limitations(
             "easier than it appears, as far as the model memorizes training photos."
         )
     return texts
+
+
+def other_source(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a change of source costs, in a sentence for each source that networks were trained on; "" for none.
+
+    Args:
+        measured: `reports/reference/other-source.json`: by name of the source {own, other (estimates), trainings,
+            photos, epochs, profile, made, commit}.
+    """
+    texts = [
+        f"trained on {found['photos']:,} {source} photos for {found['epochs']} epochs, profile {found['profile']} names "
+        f"the type of {percent(found['own']['value'])} ({interval(found['own'])}) of {found['own']['n']:,} validation "
+        f"photos of their own source and of {percent(found['other']['value'])} ({interval(found['other'])}) of "
+        f"{found['other']['n']:,} of another one ({found['trainings']} trainings, {found['made']}, commit "
+        f"{found['commit']})"
+        for source, found in measured.items()
+    ]
+    return f"Another source of photos costs much: {'; '.join(texts)}." if texts else ""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from carseg_lib.core import files
+from carseg_lib.core.paths import project_folder
 from carseg_lib.data import metadata
 from carseg_lib.evaluation.claim_table.evidence import other_types
 from carseg_lib.evaluation.claim_table.states import STATES
@@ -32,6 +34,7 @@ NOTEBOOKS = {
     "06_certainty": "Certainty",
 }
 MAX_ROWS = 200  # of a long list that the page shows
+OTHER_SOURCE = project_folder() / "reports" / "reference" / "other-source.json"  # what a change of source costs
 
 
 @dataclass(frozen=True)
@@ -237,7 +240,9 @@ def deviations(run: RunFiles) -> dict[str, Any]:
 
 def limitations(run: RunFiles) -> dict[str, Any]:
     """The limitations of the numbers, a text each."""
-    return {"texts": findings.limitations(run.metrics, run.split, run.duplicates, bool(run.rendered))}
+    texts = findings.limitations(run.metrics, run.split, run.duplicates, bool(run.rendered))
+    cost = findings.other_source(files.read_json(OTHER_SOURCE)) if OTHER_SOURCE.is_file() else ""
+    return {"texts": [*texts, cost] if cost else texts}
 
 
 def reproducibility(run: RunFiles) -> dict[str, Any]:
