@@ -139,8 +139,8 @@ def other_source(measured: Mapping[str, Mapping[str, Any]]) -> str:
     texts = [
         f"trained on {found['photos']:,} {source} photos for {found['epochs']} epochs, profile {found['profile']} "
         f"names the type of {percent(found['own']['value'])} ({interval(found['own'])}) of {found['own']['n']:,} "
-        f"validation photos of their own source and of {percent(found['other']['value'])} ({interval(found['other'])}) of "
-        f"{found['other']['n']:,} of another one ({found['trainings']} trainings, {found['made']}, commit "
+        f"validation photos of their own source and of {percent(found['other']['value'])} ({interval(found['other'])}) "
+        f"of {found['other']['n']:,} of another one ({found['trainings']} trainings, {found['made']}, commit "
         f"{found['commit']})"
         for source, found in measured.items()
     ]
