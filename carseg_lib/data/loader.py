@@ -65,7 +65,7 @@ def load_catalogue(
     """
     listing = detect_and_list(data, types, unlabelled)
     named = Counter(t for photo in listing.photos for t in {a.body_type for a in photo.annotations})
-    _check_types(data, listing.types.names, named, "")  # before any photo is opened
+    _check_types(data, listing, named, "")  # before any photo is opened
     catalogue = read_listing(listing, progress=progress)
     validate_catalogue(data, listing, catalogue)
     return catalogue
@@ -113,7 +113,7 @@ def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> No
     """
     bad = catalogue.excluded.iloc[: len(catalogue.excluded) - len(listing.ignored)]
     _check_share(data, bad, len(listing.photos) + len(listing.background))
-    _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
+    _check_types(data, listing, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
 def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -132,7 +132,7 @@ def _inspect(root: Path, photo_id: str) -> ImageInfo:
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
     if path.exists() and not path.resolve().is_relative_to(root):
-        raise ImageError("link", "the link leaves the folder")
+        raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
 
 
@@ -155,12 +155,13 @@ def _without_maskless(catalogue: Catalogue) -> Catalogue:
     return catalogue.without(photo_ids, "no mask", pd.Series("other photos of the set have masks", photo_ids.index))
 
 
-def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
+def _check_types(data: Path, listing: Listing, counts: Counter[str], which: str) -> None:
+    body_types = listing.types.names
     if few := [body_type for body_type in body_types if counts[body_type] < MIN_PER_TYPE]:
         found = ", ".join(f"{t} {counts[t]}" for t in body_types)
         raise CarsegError(
             f"{data}: {few[0]} has {counts[few[0]]} photos{which}, {MIN_PER_TYPE} are needed, one for each split "
-            f"(found: {found}); add photos of it"
+            f"(found: {found}); {listing.hint or 'add photos of it'}"
         )
 
 
