@@ -1,16 +1,21 @@
-"""The format of a data set, by the files in its folder; a folder that fits two formats is refused."""
+"""The format of a data set, by the files in its folder; a folder that fits two formats is refused.
+
+Formats that have a place of their own for annotations go before those whose files lie beside the photos, and these
+before type folders. A format that is known and not read is named, with the way to export one that is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from carseg_lib.core.classes import FOLDERS, ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats import csv_table, pascal_voc, stanford_cars
-from carseg_lib.data.formats.base import Listing
+from carseg_lib.data.clips import clips_of
+from carseg_lib.data.formats import csv_table, foreign, pascal_voc, stanford_cars, yolo
+from carseg_lib.data.formats.base import Listing, is_junk
 from carseg_lib.data.formats.coco import read_coco
 from carseg_lib.data.formats.image_folder import read_image_folder
 
@@ -30,7 +35,8 @@ def _all_labelled(read: Callable[[Path, ClassMap], Listing]) -> Callable[[Path, 
 
 
 def _coco_mark(data: Path) -> str:
-    path = next((p for p in sorted((data / "annotations").glob("*.json")) if not p.name.startswith(".")), None)
+    paths = (p for p in sorted((data / "annotations").glob("*.json")) if not is_junk(p.name))
+    path = next((p for p in paths if foreign.of_file(p) is None), None)
     return f"annotations/{path.name}" if path else ""
 
 
@@ -48,13 +54,25 @@ def _table_mark(data: Path) -> str:
     return csv_table.NAME if (data / csv_table.NAME).is_file() else ""
 
 
+def _voc_beside_mark(data: Path) -> str:
+    path = pascal_voc.first_beside(data)
+    return path.relative_to(data).as_posix() if path else ""
+
+
+def _other_table_mark(data: Path) -> str:
+    paths = csv_table.tables_of(data)
+    return paths[0].relative_to(data).as_posix() if paths else ""
+
+
 COCO = Format("COCO annotations", _coco_mark, read_coco)
 TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
-ANNOTATED = (
-    COCO,
-    Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc),
-    Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)),
-    TABLE,
+VOC = Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc)
+ANNOTATED = (COCO, VOC, Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)), TABLE)
+# of folders without a place for annotations, by files between the photos
+BESIDE = (
+    Format(VOC.name, _voc_beside_mark, VOC.read),
+    Format("YOLO labels", yolo.first_labels, yolo.read_yolo),
+    Format(TABLE.name, _other_table_mark, TABLE.read),
 )
 # of folders without annotations
 TYPE_FOLDERS = Format("type folders", lambda data: "", _all_labelled(read_image_folder))
@@ -66,8 +84,9 @@ def detect_and_list(data: Path, types: ClassMap | None = None, unlabelled: Unlab
 
     Args:
         data: A folder with COCO annotations (annotations/*.json), VOC annotations (Annotations/*.xml), the devkit of
-            Stanford Cars or a table photos.csv, else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg; or a
-            COCO .json file, or a .csv table.
+            Stanford Cars or a table photos.csv; else one with VOC annotations or YOLO labels beside the photos, or one
+            other table; else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg. Or a COCO .json file, or a .csv
+            table.
         types: The body types; the paper's four if not given.
         unlabelled: What photos without any annotation are: left out, or background.
 
@@ -83,15 +102,34 @@ def detect_and_list(data: Path, types: ClassMap | None = None, unlabelled: Unlab
         )
     listing = data_format.read(data, types, unlabelled)
     listing.source = data_format.name
+    _name_clips(listing)
     return listing
+
+
+def _name_clips(listing: Listing) -> None:
+    """Take the clips that photos are frames of, by their names, as their groups, where the data give no group."""
+    records = [*listing.photos, *listing.background]
+    if any(record.group or any(one.group for one in record.annotations) for record in records):
+        return
+    clips = clips_of([record.photo_id for record in records])
+    if not any(clips):
+        return
+    named = [
+        replace(record, group=clip, annotations=[replace(one, group=clip) for one in record.annotations])
+        for record, clip in zip(records, clips, strict=True)
+    ]
+    listing.photos, listing.background = named[: len(listing.photos)], named[len(listing.photos) :]
 
 
 def _format_of(data: Path) -> Format:
     if not data.exists():
         raise CarsegError(f"{data}: there is no such folder or file; give the path of the photos as DATA=path")
     if data.is_file():
+        if told := foreign.named_format(data):
+            raise CarsegError(told)
         if data.suffix.lower() not in FILES:
-            raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table")
+            hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
+            raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table{hint}")
         return FILES[data.suffix.lower()]
     try:
         empty = not any(data.iterdir())
@@ -100,6 +138,7 @@ def _format_of(data: Path) -> Format:
     if empty:
         raise CarsegError(f"{data}: the folder is empty; give the path of the photos as DATA=path")
     marks = {one: mark for one in ANNOTATED if (mark := one.mark(data))}
+    marks = marks or {one: mark for one in BESIDE if (mark := one.mark(data))}
     if len(marks) > 1:
         (one, its), (other, others), *_ = ((found.name, mark) for found, mark in marks.items())
         raise CarsegError(
