@@ -5,7 +5,8 @@ Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`:
 "no mask" (while others have one), and "car in a background photo" (a photo without a car that has the pixels of one
 with a car). If more than 5% of the photos are bad, the data are refused. Others are not counted as bad: "other type",
 "left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car", "no
-annotation", "no classes", "in no split".
+annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask pictures", "masks of some photos",
+and "read otherwise", a line on what is used.
 """
 
 from __future__ import annotations

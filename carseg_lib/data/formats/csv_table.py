@@ -43,7 +43,10 @@ _Row = dict[str, str]
 
 
 def tables_of(data: Path) -> list[Path]:
-    """The tables of a data set: the file, photos.csv, the only other table, or that of each folder of a split."""
+    """The tables of a data set: the file, photos.csv, the only other table, or one of each split.
+
+    Those of splits are named after them (train.csv), or lie in folders that are.
+    """
     if data.is_file() or (data / NAME).is_file():
         return [data if data.is_file() else data / NAME]
     try:
@@ -53,7 +56,8 @@ def tables_of(data: Path) -> list[Path]:
     found = [
         [p for p in sorted(f.glob("*.csv")) if not is_junk(p.name) and first_row_names_a_table(p)] for f in folders
     ]
-    if len(found[0]) == 1:
+    named = [split_of(table.stem) for table in found[0]]
+    if len(named) == 1 or (len(named) > 1 and all(named) and len(set(named)) == len(named)):
         return found[0]
     return [tables[0] for tables in found[1:] if len(tables) == 1] if not found[0] else []
 
@@ -78,7 +82,8 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
     paths = tables_of(data)
     reader = _Reader(listing, _Photos(root, data.is_dir()), unlabelled)
     for path in paths:
-        reader.read(path)
+        folder = path.parent.relative_to(root).as_posix().removeprefix(".")
+        reader.read(path, folder, split_of(folder if folder else path.stem if len(paths) > 1 else "") or "")
     for name, rows_of_it in sorted(reader.others.items()):
         listing.ignore(paths[0].name, types.exclusion_reason(name), f"{name}: {rows_of_it} rows")
     for photo_id, its_cars in reader.cars.items():
@@ -150,8 +155,8 @@ class _Reader:
         self.others: Counter[str] = Counter()
         self._first_split: tuple[bool, int] | None = None
 
-    def read(self, path: Path) -> None:
-        """Read a table."""
+    def read(self, path: Path, folder: str, split: str) -> None:
+        """Read a table; its paths are relative to a folder in the root, its rows of a split unless they name theirs."""
         table = _parsed(path)
         if table.unknown:
             self.listing.ignore(path.name, "other column", f"not read: {', '.join(map(as_text, table.unknown))}")
@@ -160,14 +165,13 @@ class _Reader:
         if table.separator != ",":
             name = "tabs" if table.separator == "\t" else "semicolons"
             self.listing.note(f"the columns of {path.name} are separated by {name}, in {len(table.rows)} rows")
-        folder = path.parent.relative_to(self.listing.root).as_posix().removeprefix(".")
         for number, row in table.rows:
-            self._read_row(f"{path} row {number}", number, folder, row)
+            self._read_row(f"{path} row {number}", number, folder, {**row, "split": row["split"] or split})
 
     def _read_row(self, where: str, number: int, folder: str, row: _Row) -> None:
         root, types = self.listing.root, self.listing.types
         photo_id = self._path(where, folder, row, "photo")
-        split = self._split(where, number, folder, row)
+        split = self._split(where, number, row)
         if self.splits.setdefault(photo_id, (split, number))[0] != split:
             raise CarsegError(
                 f"{where}: {photo_id!r} is in {split}, in row {self.splits[photo_id][1]} in "
@@ -196,8 +200,8 @@ class _Reader:
         else:
             annotations.append(Annotation(body_type, None, corners, text, mask, as_text(row["group"])))
 
-    def _split(self, where: str, number: int, folder: str, row: _Row) -> str:
-        split = split_of(row["split"]) if row["split"] else split_of(folder) or ""
+    def _split(self, where: str, number: int, row: _Row) -> str:
+        split = split_of(row["split"]) if row["split"] else ""
         if split is None:
             raise CarsegError(f"{where}: the split {row['split']!r} is none of train, validation, test")
         first = self._first_split = self._first_split or (bool(split), number)

@@ -15,9 +15,10 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.clips import clips_of
 from carseg_lib.data.formats import csv_table, foreign, pascal_voc, stanford_cars, yolo
-from carseg_lib.data.formats.base import Listing, is_junk
+from carseg_lib.data.formats.base import Listing, is_junk, name_of
 from carseg_lib.data.formats.coco import read_coco
-from carseg_lib.data.formats.image_folder import read_image_folder
+from carseg_lib.data.formats.folder_places import has_type_folders
+from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES, read_image_folder
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,11 @@ TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
 VOC = Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc)
 ANNOTATED = (COCO, VOC, Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)), TABLE)
 # of folders without a place for annotations, by files between the photos
+OTHER_TABLE = Format(TABLE.name, _other_table_mark, TABLE.read)
 BESIDE = (
     Format(VOC.name, _voc_beside_mark, VOC.read),
     Format("YOLO labels", yolo.first_labels, yolo.read_yolo),
-    Format(TABLE.name, _other_table_mark, TABLE.read),
+    OTHER_TABLE,
 )
 # of folders without annotations
 TYPE_FOLDERS = Format("type folders", lambda data: "", _all_labelled(read_image_folder))
@@ -94,13 +96,14 @@ def detect_and_list(data: Path, types: ClassMap | None = None, unlabelled: Unlab
         CarsegError: No such data, two formats fit, or the reader of the format refuses the data.
     """
     data, types = Path(data), types or ClassMap()
-    data_format = _format_of(data)
+    data_format, folder = _format_of(data, types)
     if types.named_by_folders and data_format is not TYPE_FOLDERS:
         raise CarsegError(
             f"{data}: CLASSES={FOLDERS} is for photos in type folders, these have {data_format.name}; name the types "
             "in CLASSES"
         )
-    listing = data_format.read(data, types, unlabelled)
+    listing = data_format.read(folder, types, unlabelled)
+    listing.name = name_of(data)
     listing.source = data_format.name
     _name_clips(listing)
     return listing
@@ -121,7 +124,8 @@ def _name_clips(listing: Listing) -> None:
     listing.photos, listing.background = named[: len(listing.photos)], named[len(listing.photos) :]
 
 
-def _format_of(data: Path) -> Format:
+def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
+    """The format of a data set, and the folder that has it: data, or one that lies alone in it, as in archives."""
     if not data.exists():
         raise CarsegError(f"{data}: there is no such folder or file; give the path of the photos as DATA=path")
     if data.is_file():
@@ -130,19 +134,41 @@ def _format_of(data: Path) -> Format:
         if data.suffix.lower() not in FILES:
             hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
             raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table{hint}")
-        return FILES[data.suffix.lower()]
+        return FILES[data.suffix.lower()], data
     try:
         empty = not any(data.iterdir())
     except OSError as error:
         raise CarsegError(f"{data}: the folder cannot be read ({error.strerror})") from None
     if empty:
         raise CarsegError(f"{data}: the folder is empty; give the path of the photos as DATA=path")
-    marks = {one: mark for one in ANNOTATED if (mark := one.mark(data))}
-    marks = marks or {one: mark for one in BESIDE if (mark := one.mark(data))}
+    folders = _only_folders(data)
+    marks: dict[Format, str] = {}
+    places = [(ANNOTATED, folder) for folder in folders] + [(BESIDE, folder) for folder in reversed(folders)]
+    if types.named_by_folders:  # then files beside the photos say nothing that is asked for
+        places = [place for place in places if place[0] is ANNOTATED]
+    for formats, folder in places:
+        if marks := {one: mark for one in formats if (mark := one.mark(folder))}:
+            break
     if len(marks) > 1:
         (one, its), (other, others), *_ = ((found.name, mark) for found, mark in marks.items())
         raise CarsegError(
             f"{data}: has {one} ({its}) and {other} ({others}), and it is not clear which to use; take one of them "
             "out of the folder, or give a .json or .csv file as DATA"
         )
-    return next(iter(marks), TYPE_FOLDERS)
+    if not marks or (next(iter(marks)) is OTHER_TABLE and has_type_folders(data, types)):
+        return TYPE_FOLDERS, data  # of type folders, a table lists what else is known of the cars
+    return next(iter(marks)), folder
+
+
+def _only_folders(data: Path) -> list[Path]:
+    """The folder, and those inside of it as long as one holds a single folder and no photo, the innermost last."""
+    folders = [data]
+    while True:
+        try:
+            inside = [path for path in folders[-1].iterdir() if not is_junk(path.name)]
+        except OSError:
+            return folders
+        inner = [path for path in inside if path.is_dir() and not path.is_symlink()]
+        if len(inner) != 1 or any(path.suffix.lower() in PHOTO_SUFFIXES for path in inside):
+            return folders
+        folders.append(inner[0])

@@ -17,6 +17,7 @@ from carseg_lib.data.formats.base import Listing, is_junk, is_text, looks_like_s
 from carseg_lib.data.photos import PHOTO_FORMATS, PHOTO_SUFFIXES, picture_format
 
 _CARLESS = {"background", "none", "negative", "nocar"}  # normalized names of folders of photos without a car
+_ANY_CAR = {"car", "vehicle", "auto", "automobile", "object", ""}  # names in annotations that say no type
 _HOLDERS = {"image", "img", "photo", "picture", "pic", "jpg", "jpeg", "jpegimage", "png", "data", "dataset", "raw"}
 _MASKS = {"mask", "segmentation", "segmentationobject", "segmentationclass", "groundtruth", "gt", "annotation", "label"}
 
@@ -90,6 +91,19 @@ def place_of(parts: tuple[str, ...], types: ClassMap, wrapper: int = 0) -> Place
     return Place(kind, split, "" if kind is not None else "in no type folder")
 
 
+def type_by_folder(name: str, photo_id: str, types: ClassMap) -> str | None:
+    """The type of the folder of a photo, where an annotation calls its car no more than a car; else None.
+
+    Args:
+        name: What the annotation calls it.
+        photo_id: Path of the photo.
+        types: The body types.
+    """
+    if normalize_name(name) not in _ANY_CAR or types.exclusion_reason(name) == "left out":
+        return None
+    return place_of(Path(photo_id).parts[:-1], types).kind or None
+
+
 def is_carless(name: str, types: ClassMap) -> bool:
     """Whether a folder's name says that its photos show no car, in any spelling, and CLASSES says nothing else."""
     known = types.resolve(name) or types.exclusion_reason(name) == "left out"
@@ -135,6 +149,19 @@ def type_folders(data: Path, types: ClassMap) -> set[str]:
             splits_of.setdefault(name, set()).add(split or ("?" if unknown else "train"))
     trained = {name for name, splits in splits_of.items() if "train" in splits}
     return trained or {name for name, splits in splits_of.items() if splits != {"?"}}
+
+
+def has_type_folders(data: Path, types: ClassMap) -> bool:
+    """Whether photos lie in folders of the types.
+
+    Raises:
+        CarsegError: A folder of them lies in folders of two splits, or cannot be read.
+    """
+    wrapper = wrapper_depth(data, types)
+    return any(
+        place_of(here.parts, types, wrapper).kind and any(is_photo(data / here / name) for name in names)
+        for here, names in walk(data, Listing("", data))
+    )
 
 
 def _kind(name: str, types: ClassMap) -> str | None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of, split_of
 from carseg_lib.data.formats.folder_advice import class_names, names_of_parts, shown, suggestion
 from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
-from carseg_lib.data.formats.foreign import named_format
+from carseg_lib.data.formats.foreign import named_format, of_file
 from carseg_lib.data.photos import PHOTO_SUFFIXES, picture_format
 
 __all__ = ["PHOTO_SUFFIXES", "add_background_folders", "is_carless", "list_background", "read_image_folder"]
@@ -62,7 +62,12 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
         listing.ignore(f"{name}/", reasons[name], f"{photos} photos" + _remedy(reasons[name]))
     for suffix, files in sorted(others.items()):
         what = f"{len(files)} {suffix} files" if suffix else f"{len(files)} files without a suffix"
-        listing.ignore("./", "other file", f"{what} among the photos, not read; the first: {files[0]}")
+        told = of_file(data / files[0])
+        remedy = f"; they are of {told[0]}: {told[1]}" if told else ""
+        listing.ignore("./", "other file", f"{what} among the photos, not read; the first: {files[0]}{remedy}")
+    if listing.photos:
+        for table in sorted(path for path in data.glob("*.csv") if not is_junk(path.name)):
+            listing.ignore(table.name, "other file", "1 table beside the type folders, not read; DATA may name it")
     _check(data, listing, Counter({name: n for name, n in elsewhere.items() if reasons[name] != "mask pictures"}))
     return listing
 
@@ -127,6 +132,12 @@ def _note_other(root: Path, name: str, split: str, kind: str, listing: Listing, 
         others.setdefault(suffix, []).append(name)
 
 
+def _tables(data: Path) -> str:
+    """The tables in a folder that has several, to choose from."""
+    names = [as_text(path.name) for path in sorted(data.glob("*.csv"))[:5]]
+    return f" or a table ({', '.join(names)}) as DATA" if names else ""
+
+
 def _remedy(reason: str) -> str:
     if reason == "mask pictures":
         return ", not read; a table photos.csv with a column mask gives photos their masks"
@@ -154,12 +165,14 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
         typed = f'CLASSES="{advice}" would take these' if advice else "give other types as CLASSES"
         raise CarsegError(
             f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
-            f"them as <split>/<type>/*.jpg or <type>/*.jpg, {typed}, or give a COCO annotation file"
+            f"them as <split>/<type>/*.jpg or <type>/*.jpg, {typed}, or give a COCO annotation file{_tables(data)}"
         )
     if missing and others:
         rest = " ".join(name for name in listing.types.names if counts[name])
         typed = (
-            f'CLASSES="{advice}" takes them' if advice else "CLASSES gives other names of a type, suv=jeep,offroader"
+            f'CLASSES="{advice}" takes them'
+            if advice
+            else 'CLASSES says how the data name a type, as in CLASSES="suv=jeep,4x4"'
         )
         without = f', or CLASSES="{rest}" does without' if not advice and len(rest.split()) > 1 else ""
         listing.hint = f"other folders hold photos: {shown(others)}; {typed}{without}"

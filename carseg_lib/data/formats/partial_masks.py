@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Listing
+from carseg_lib.data.formats.base import Annotation, Listing
 
 _FEW = 0.05  # of the photos may lack masks: they are left out and counted when they are read
 
@@ -25,14 +25,25 @@ def settle_partial_masks(listing: Listing, where: str) -> None:
     having = len(listing.photos) - lacking
     if not any(one.segmentation for one in annotated) or lacking <= _FEW * len(listing.photos):
         return
-    boxed = all(one.bbox or one.corners for one in annotated if one.segmentation)
+    boxed = all(_without_mask(one) for one in annotated)
     if having >= lacking or not boxed:
         raise CarsegError(
             f"{listing.root}: {lacking} of {len(listing.photos)} photos have no mask in {where}, the others have; add "
             f"masks for these, or take {where} away to have a model draw the masks of all photos"
         )
     for k, photo in enumerate(listing.photos):
-        listing.photos[k] = replace(photo, annotations=[replace(one, segmentation=None) for one in photo.annotations])
+        cars = [without for one in photo.annotations if (without := _without_mask(one))]
+        listing.photos[k] = replace(photo, annotations=cars)
     listing.ignore(
         where, "masks of some photos", f"{having} photos have masks, {lacking} have none: a model draws all of them"
     )
+
+
+def _without_mask(one: Annotation) -> Annotation | None:
+    """An annotation without its mask, with the box around its polygons where it has no other; None if it has none."""
+    if one.bbox or one.corners or not one.segmentation:
+        return replace(one, segmentation=None)
+    if not isinstance(one.segmentation, list):
+        return None
+    xs, ys = ([v for polygon in one.segmentation for v in polygon[k::2]] for k in (0, 1))
+    return replace(one, segmentation=None, corners=(min(xs), min(ys), max(xs), max(ys)), box_text="of the polygon")

@@ -14,17 +14,16 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
-from carseg_lib.core.classes import ClassMap, normalize_name
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
-from carseg_lib.data.formats.folder_places import place_of
+from carseg_lib.data.formats.folder_places import place_of, type_by_folder
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
-_ANY_CAR = {"car", "vehicle", "auto", "automobile", "object"}  # names of objects that say no type
 
 
 def annotation_folder(data: Path) -> Path | None:
@@ -60,8 +59,12 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
     photos = next((data / name for name in ("JPEGImages", "images") if (data / name).is_dir()), None)
     if annotations is None:
         annotations, photos = data, data
+        if lists := next((path for path in sorted(data.rglob("ImageSets")) if path.is_dir()), None):
+            raise CarsegError(f"{data}: the lists of splits are in {lists}; give {lists.parent} as DATA")
     if photos is None:
-        raise CarsegError(f"{data}: VOC annotations without a folder JPEGImages beside them; add the photos")
+        photos = data  # in a folder of another name
+        if not VocFiles(data, photos).names:
+            raise CarsegError(f"{data}: VOC annotations without a folder JPEGImages beside them; add the photos")
     listing = Listing(name=name_of(data), root=photos, types=types)
     paths = {path.relative_to(annotations).with_suffix("").as_posix(): path for path in xml_files(annotations)}
     if beside:
@@ -95,7 +98,10 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
     splits.note_unknown(listing)
     if not reader.found:
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
-        raise CarsegError(f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES")
+        folders = ", or CLASSES=folders, which takes the types of the folders and no boxes" if beside else ""
+        raise CarsegError(
+            f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES{folders}"
+        )
     settle_partial_masks(listing, "SegmentationObject/")
     for note in reader.notes():
         listing.note(note)
@@ -131,9 +137,7 @@ class _Reader:
 
     def _type_by_folder(self, name: str, photo_id: str) -> str | None:
         """The type of the folder of a photo, where the object is called no more than a car."""
-        if normalize_name(name) not in _ANY_CAR or self.types.exclusion_reason(name) == "left out":
-            return None
-        body_type = place_of(PurePosixPath(photo_id).parts[:-1], self.types).kind or None
+        body_type = type_by_folder(name, photo_id, self.types)
         self.by_folder[name] += body_type is not None
         return body_type
 

@@ -16,7 +16,7 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of, split_of
 from carseg_lib.data.formats.folder_advice import suggestion
-from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, place_of, walk
+from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, place_of, type_by_folder, walk
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.yolo_files import Description, describe, first_labels, label_file, rows_of
 from carseg_lib.data.photos import upright_size
@@ -44,6 +44,7 @@ def read_yolo(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
     described = describe(data)
     others: Counter[str] = Counter()
     numbers: Counter[str] = Counter()  # labels by the number of their class
+    by_folder: Counter[str] = Counter()  # labels whose type is that of their folder
     for here, names in walk(data, listing):
         if any(is_mask_folder(part) for part in here.parts):
             continue
@@ -57,7 +58,7 @@ def read_yolo(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
             if path is None and place.kind == "":
                 listing.background.append(ImageRecord(photo_id, split or place.split, []))
                 continue
-            cars, found = _cars(data, photo_id, path, described, types, others, numbers)
+            cars, found = _cars(data, photo_id, path, described, types, others, numbers, by_folder)
             if split is None:
                 listing.ignore(photo_id, "in no split", f"no split of {_file_name(described)} has it")
             elif not found:
@@ -69,6 +70,8 @@ def read_yolo(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
     for name, number in sorted(others.items()):
         listing.ignore("labels/", types.exclusion_reason(name), f"{as_text(name)}: {number} labels")
     _check(data, listing, described, others, numbers)
+    for name, number in sorted(by_folder.items()):
+        listing.note(f"{number} labels are called {as_text(name)}: their type is that of the photo's folder")
     if described.twice:
         listing.note(
             f"{len(described.twice)} folders or photos are given for two splits by {_file_name(described)}, the first "
@@ -86,6 +89,7 @@ def _cars(
     types: ClassMap,
     others: Counter[str],
     numbers: Counter[str],
+    by_folder: Counter[str],
 ) -> tuple[list[Annotation], bool]:
     """The labelled cars of a photo, and whether it has any label."""
     rows = list(rows_of(path)) if path else []
@@ -103,6 +107,8 @@ def _cars(
         name = described.names[index] if described.names else str(index)
         numbers[str(index)] += 1
         body_type = types.resolve(name)
+        if body_type is None and (body_type := type_by_folder(name if described.names else "", photo_id, types)):
+            by_folder[name] += 1
         if body_type is None:
             others[name] += 1
             continue

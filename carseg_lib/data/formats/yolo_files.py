@@ -63,7 +63,11 @@ def describe(data: Path) -> Description:
     """
     path = next((data / name for name in _YAML if (data / name).is_file()), None) or _only_yaml(data)
     if path is None:
-        return Description(names=class_names(data) or class_names(data / "labels"))
+        found = Description(names=_listed_names(data))
+        for list_path in sorted(data.glob("*.txt")):  # as CVAT and darknet have them
+            if split := split_of(list_path.stem):
+                _add_place(data, split, list_path.name, found)
+        return found
     content = _read(path)
     if "kpt_shape" in content:
         raise CarsegError(f"{path}: it has kpt_shape, points of a pose, which are not read; export boxes or polygons")
@@ -73,9 +77,8 @@ def describe(data: Path) -> Description:
         for value in values if isinstance(values, list) else [values]:
             split = split_of(key) or ""
             if value is not None:
-                _add_place(data, path, key, split, str(value), found)
-    if not found.names:
-        found.names = class_names(data)
+                _add_place(data, split, str(value), found)
+    found.names = found.names or _listed_names(data)
     return found
 
 
@@ -149,6 +152,25 @@ def _only_yaml(data: Path) -> Path | None:
         return None
 
 
+def _listed_names(data: Path) -> list[str]:
+    """The names of the classes in a list in the folder, or in those of the labels; none without one.
+
+    Raises:
+        CarsegError: Two lists differ.
+    """
+    if names := class_names(data):
+        return names
+    found: dict[tuple[str, ...], str] = {}
+    for folder, subfolders, _ in os.walk(data):
+        subfolders[:] = sorted(name for name in subfolders if not is_junk(name))
+        if names := class_names(Path(folder)):
+            found.setdefault(tuple(names), folder)
+    if len(found) > 1:
+        one, other, *_ = found.values()
+        raise CarsegError(f"{data}: the classes listed in {one} and in {other} differ; give them one data.yaml or list")
+    return list(next(iter(found), ()))
+
+
 def _read(path: Path) -> dict[str, Any]:
     with reading(path, "not valid YAML ({}); write it again", yaml.YAMLError, ValueError, RecursionError):
         if path.stat().st_size > _MAX_BYTES:
@@ -169,7 +191,7 @@ def _names(path: Path, names: Any) -> list[str]:
     raise CarsegError(f"{path}: names is neither a list nor names of numbers; write names: [suv, sedan]")
 
 
-def _add_place(data: Path, path: Path, key: str, split: str, value: str, found: Description) -> None:
+def _add_place(data: Path, split: str, value: str, found: Description) -> None:
     """Note the split of a folder, or of the photos in a list, that a data.yaml names.
 
     Its paths are those of the machine that trained: of each, the longest end that is here counts.
