@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from carseg_lib.core.classes import ClassMap
-from carseg_lib.data.boxes import box_iou
-from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.masks import decode_mask, mask_iou
-from carseg_lib.data.splits import assign_splits
-from tests.helpers.drawn_cars import TYPES, make_background
-from tests.helpers.layouts import (
-    BY_TYPE,
-    NAMES,
-    SIZE,
-    TREE,
-    YAML,
-    YOLO,
-    Build,
-    Car,
-    cars,
-    corners,
-    files,
-    lists,
-    masks,
-    numbered,
-    one,
-    photos,
-    table,
-    write,
-)
-
-GIVEN = {"train": 8, "validation": 4, "test": 4}
-NONE = {"": 16}
+from tests.helpers.drawn_cars import make_background
+from tests.helpers.layout_check import BOX, FRAME, GIVEN, NONE, Row, check_layout
+from tests.helpers.layouts import BY_TYPE, SIZE, TREE, Build, Car, cars, files, lists, masks, numbered, photos, write
 
 
 def junk(folder: Path) -> None:
@@ -66,12 +38,7 @@ def gb2312(car: Car) -> bytes:
     return ('<?xml version="1.0" encoding="GB2312"?>' + car.xml().replace("VOC", "汽车")).encode("gb2312")
 
 
-NUMBERED = "names: {0: suv, 1: sedan, 2: convertible, 3: minivan}"
-IMAGES = "Image;Label;x1;y1;x2;y2"
-FRAME, BOX, MASK = "whole frame", "given", "mask"
-
-# name: what is built, CLASSES, photos by split, origin of the boxes, counted lines
-READ: dict[str, tuple[list[Build], str, dict[str, int], str, dict[str, int]]] = {
+READ: dict[str, Row] = {
     "type, then split": ([photos("{type}/{split}/{name}.jpg")], "", GIVEN, FRAME, {}),
     "split, then type": ([photos("{split}/{type}/{name}.jpg")], "", GIVEN, FRAME, {}),
     "a split's folder twice": ([photos("seg_{split}/seg_{split}/{type}/{name}.jpg")], "folders", GIVEN, FRAME, {}),
@@ -208,143 +175,9 @@ READ: dict[str, tuple[list[Build], str, dict[str, int], str, dict[str, int]]] = 
     ),
     "VOC in an encoding of China": ([TREE[0], files("Annotations/{name}.xml", gb2312)], "", NONE, BOX, {}),
     "VOC renamed in pairs": ([renamed], "", NONE, BOX, {"read otherwise": 1}),
-    "a table of TensorFlow": (
-        [
-            photos("{name}.jpg"),
-            table(
-                lambda car: f"{car.name}.jpg,60,40,{car.body_type},{corners(car)}",
-                "filename,width,height,class,xmin,ymin,xmax,ymax",
-            ),
-        ],
-        "",
-        NONE,
-        BOX,
-        {},
-    ),
-    "a table of another name, photos in a folder": (
-        [
-            photos("images/{type}/{name}.jpg"),
-            table(lambda car: f"{car.name}.jpg;{car.body_type};{corners(car, ';')}", IMAGES, "a.csv"),
-        ],
-        "",
-        NONE,
-        BOX,
-        {"read otherwise": 2},
-    ),
-    "a table of Excel with tabs in UTF-16": (
-        [
-            photos("{name}.jpg"),
-            table(
-                lambda car: f"{car.name}.jpg\t{car.body_type}\t{corners(car, chr(9))}",
-                "photo\ttype\tx1\ty1\tx2\ty2",
-                encoding="utf-16",
-            ),
-        ],
-        "",
-        NONE,
-        BOX,
-        {"read otherwise": 1},
-    ),
-    "a table with empty columns": (
-        [photos("{name}.jpg"), table(lambda car: f"{car.name}.jpg,{car.body_type},,,", "photo,type,,,")],
-        "",
-        NONE,
-        FRAME,
-        {},
-    ),
-    "a table with rows that end early": (
-        [
-            photos("{name}.jpg"),
-            table(lambda car: f"{car.name}.jpg,{car.body_type},{corners(car)}", "photo,type,x1,y1,x2,y2,mask,split"),
-        ],
-        "",
-        NONE,
-        BOX,
-        {"read otherwise": 1},
-    ),
-    "a table with spaces before quotes": (
-        [photos("{name}.jpg"), table(lambda car: f'"{car.name}.jpg", "{car.body_type}"', '"photo", "type"')],
-        "",
-        NONE,
-        FRAME,
-        {},
-    ),
-    "YOLO by images and labels": ([*YOLO, one("classes.txt", "\n".join(TYPES))], "", GIVEN, BOX, {}),
-    "YOLO by splits": (
-        [
-            photos("{split}/images/{name}.jpg"),
-            files("{split}/labels/{name}.txt", Car.yolo),
-            one("data.yaml", YAML),
-        ],
-        "",
-        GIVEN,
-        BOX,
-        {},
-    ),
-    "YOLO with names of numbers": (
-        [*YOLO, one("d.yaml", "path: /x\ntrain: images/train\nval: images/val\ntest: images/test\n" + NUMBERED)],
-        "",
-        GIVEN,
-        BOX,
-        {},
-    ),
-    "YOLO polygons": (
-        [YOLO[0], files("labels/{split}/{name}.txt", Car.yolo_polygon), one("data.yaml", NAMES)],
-        "",
-        GIVEN,
-        MASK,
-        {},
-    ),
-    "YOLO beside photos, with lists": (
-        [
-            photos("obj_train_data/{name}.jpg"),
-            files("obj_train_data/{name}.txt", Car.yolo),
-            one("obj.names", "\n".join(TYPES)),
-            lists(".", "data/obj_train_data/{name}.jpg"),
-        ],
-        "",
-        GIVEN,
-        BOX,
-        {},
-    ),
-    "YOLO without names": ([*YOLO], "suv=0 sedan=1 convertible=2 minivan=3", GIVEN, BOX, {}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", READ)
 def test_a_layout_is_read_as_it_is_meant(tmp_path, name):
-    builds, types, splits, origin, counted = READ[name]
-    folder = tmp_path / "cars"
-    for build in builds:
-        build(folder)
-    catalogue = load_catalogue(folder, ClassMap.parse(types))
-    assert catalogue.photos["split"].value_counts().to_dict() == splits
-    assert catalogue.counts().sum(axis=1).to_dict() == dict.fromkeys(catalogue.body_types, 4)
-    assert sorted(catalogue.body_types) == sorted(TYPES)
-    assert catalogue.excluded_counts() == counted
-    assert set(catalogue.instances["box_origin"]) == {origin}
-    assert len(catalogue.background) == (4 if "background" in name else 0)
-    _check_cars(catalogue, origin)
-    assert ("masks with" in name or "masks in" in name or "polygons" in name) == catalogue.has_masks
-    if "VOC masks" in name and catalogue.has_masks:
-        for car in catalogue.instances.itertuples():
-            assert mask_iou(decode_mask(car.mask, SIZE[1], SIZE[0]), _truth(car.photo_id).mask) == 1
-    counts = assign_splits(catalogue, 0).counts()
-    assert (counts > 0).all(axis=None)
-
-
-def _truth(photo_id: str) -> Car:
-    number = re.search(r"\d{5}", Path(photo_id).name)
-    assert number is not None
-    return cars()[int(number[0]) - 1]
-
-
-def _check_cars(catalogue: Catalogue, origin: str) -> None:
-    """Every car has the type that it was drawn as, and, where the data give its box, that box."""
-    split_of = catalogue.photos.set_index("photo_id")["split"]
-    for car in catalogue.instances.itertuples():
-        truth = _truth(car.photo_id)
-        assert car.body_type == truth.body_type
-        assert split_of[car.photo_id] in ("", truth.split)
-        if origin != FRAME:
-            assert box_iou(truth.box, (car.x1, car.y1, car.x2, car.y2)) > 0.999
+    check_layout(tmp_path / "cars", READ[name], name)

@@ -62,6 +62,11 @@ def tables_of(data: Path) -> list[Path]:
     return [tables[0] for tables in found[1:] if len(tables) == 1] if not found[0] else []
 
 
+def names_types(data: Path, types: ClassMap) -> bool:
+    """Whether any row of the tables in a folder is of one of the types."""
+    return any(types.resolve(row["type"]) for path in tables_of(data) for _, row in _parsed(path).rows)
+
+
 def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
     """List the photos of a .csv file, or of the table in a folder (`tables_of`), in the order of its rows.
 

@@ -19,6 +19,7 @@ from carseg_lib.data.formats.base import Listing, is_junk, name_of
 from carseg_lib.data.formats.coco import read_coco
 from carseg_lib.data.formats.folder_places import has_type_folders
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES, read_image_folder
+from carseg_lib.data.formats.yolo_files import names_classes
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,9 @@ def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
         raise CarsegError(f"{data}: the folder is empty; give the path of the photos as DATA=path")
     folders = _only_folders(data)
     marks: dict[Format, str] = {}
-    places = [(ANNOTATED, folder) for folder in folders] + [(BESIDE, folder) for folder in reversed(folders)]
+    described = [folder for folder in folders if names_classes(folder)]
+    places = [(ANNOTATED, folder) for folder in folders]
+    places += [(BESIDE, folder) for folder in (*described, *reversed(folders))]
     if types.named_by_folders:  # then files beside the photos say nothing that is asked for
         places = [place for place in places if place[0] is ANNOTATED]
     for formats, folder in places:
@@ -155,8 +158,10 @@ def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
             f"{data}: has {one} ({its}) and {other} ({others}), and it is not clear which to use; take one of them "
             "out of the folder, or give a .json or .csv file as DATA"
         )
-    if not marks or (next(iter(marks)) is OTHER_TABLE and has_type_folders(data, types)):
-        return TYPE_FOLDERS, data  # of type folders, a table lists what else is known of the cars
+    if not marks:
+        return TYPE_FOLDERS, data
+    if next(iter(marks)) is OTHER_TABLE and not csv_table.names_types(folder, types) and has_type_folders(data, types):
+        return TYPE_FOLDERS, data  # the table says what else is known of the cars
     return next(iter(marks)), folder
 
 

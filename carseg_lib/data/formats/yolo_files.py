@@ -54,6 +54,11 @@ def first_labels(data: Path) -> str:
     return ""
 
 
+def names_classes(folder: Path) -> bool:
+    """Whether a file in a folder names classes, as a data.yaml or a list does."""
+    return any((folder / name).is_file() for name in _YAML) or bool(_only_yaml(folder) or class_names(folder))
+
+
 def describe(data: Path) -> Description:
     """What the data.yaml of a folder says, or its list of classes, whatever there is.
 
