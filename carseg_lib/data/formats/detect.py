@@ -145,7 +145,7 @@ def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
     folders = _only_folders(data)
     marks: dict[Format, str] = {}
     described = [folder for folder in folders if names_classes(folder)]
-    places = [(ANNOTATED, folder) for folder in folders]
+    places: list[tuple[tuple[Format, ...], Path]] = [(ANNOTATED, folder) for folder in folders]
     places += [(BESIDE, folder) for folder in (*described, *reversed(folders))]
     if types.named_by_folders:  # then files beside the photos say nothing that is asked for
         places = [place for place in places if place[0] is ANNOTATED]
