@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,6 +107,10 @@ class Listing:
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
         """Note a part that is left out; not counted as a bad photo."""
         self.ignored.append(excluded_row(photo_id, reason, detail, split, body_type))
+
+    def car_counts(self) -> Counter[str]:
+        """Labelled cars by type."""
+        return Counter(one.body_type for photo in self.photos for one in photo.annotations)
 
     def note(self, what: str) -> None:
         """Note what is used, but understood otherwise than it is written: how many boxes, rows or files, and how."""

@@ -34,9 +34,29 @@ def class_names(folder: Path) -> list[str]:
     return []
 
 
-def shown(folders: Mapping[str, int]) -> str:
-    """Folders with their numbers of photos, the first few."""
-    parts = [f"{as_text(name)} ({number} photos)" for name, number in sorted(folders.items())]
+def missing_hint(types: ClassMap, counts: Mapping[str, int], others: Mapping[str, int], found: str, unit: str) -> str:
+    """What to do where a type has no photos, and other names are found in its place; "" if there are none.
+
+    Args:
+        types: The body types.
+        counts: Photos or cars by type.
+        others: Names that are no type, and how many photos, or labels, have them.
+        found: The beginning of the sentence on these: "other folders hold photos".
+        unit: What is counted in `others`: "photos".
+    """
+    missing = [name for name in types.names if not counts.get(name)]
+    if not missing or not others:
+        return ""
+    advice = suggestion(types, others, [])
+    rest = " ".join(name for name in types.names if counts.get(name))
+    typed = f'CLASSES="{advice}" takes them' if advice else 'CLASSES says how the data name a type: "suv=jeep,4x4"'
+    without = f', or CLASSES="{rest}" does without' if not advice and len(rest.split()) > 1 else ""
+    return f"{found}: {shown(others, unit)}; {typed}{without}"
+
+
+def shown(names: Mapping[str, int], unit: str) -> str:
+    """Names with their numbers, the first few."""
+    parts = [f"{as_text(name)} ({number} {unit})" for name, number in sorted(names.items())]
     return ", ".join(parts[:_SHOWN]) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
 
 

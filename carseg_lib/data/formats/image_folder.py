@@ -14,7 +14,7 @@ from pathlib import Path
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of, split_of
-from carseg_lib.data.formats.folder_advice import class_names, names_of_parts, shown, suggestion
+from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
 from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
 from carseg_lib.data.formats.foreign import named_format, of_file
 from carseg_lib.data.photos import PHOTO_SUFFIXES, picture_format
@@ -167,12 +167,4 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
             f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
             f"them as <split>/<type>/*.jpg or <type>/*.jpg, {typed}, or give a COCO annotation file{_tables(data)}"
         )
-    if missing and others:
-        rest = " ".join(name for name in listing.types.names if counts[name])
-        typed = (
-            f'CLASSES="{advice}" takes them'
-            if advice
-            else 'CLASSES says how the data name a type, as in CLASSES="suv=jeep,4x4"'
-        )
-        without = f', or CLASSES="{rest}" does without' if not advice and len(rest.split()) > 1 else ""
-        listing.hint = f"other folders hold photos: {shown(others)}; {typed}{without}"
+    listing.hint = missing_hint(listing.types, counts, others, "other folders hold photos", "photos")
