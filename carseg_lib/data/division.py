@@ -11,13 +11,17 @@ from carseg_lib.data.rounding import largest_remainders
 def split_sizes(number: int, weights: list[int]) -> list[int]:
     """Divide a number of photos by weights: largest remainders, and at least one each.
 
+    The ones that few photos leave without any get one from the part that has most above its share: of four photos by
+    the paper's proportions two are for training, not one.
+
     Args:
         number: Number of photos, at least that of the weights.
         weights: Positive numbers.
     """
-    sizes = largest_remainders(np.array(weights) * number / sum(weights))
+    shares = np.array(weights) * number / sum(weights)
+    sizes = largest_remainders(shares)
     while sizes.min() == 0:
-        sizes[np.argmax(sizes)] -= 1
+        sizes[np.argmax(np.where(sizes > 1, sizes - shares, -np.inf))] -= 1
         sizes[np.argmin(sizes)] += 1
     return sizes.tolist()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -11,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from carseg_lib.core import files
+from carseg_lib.data.formats.csv_text import decode, paths_named
 
-_PATHS = ("photo", "mask")  # a table's columns of paths
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
 
@@ -104,13 +103,11 @@ def _photos_named(annotations: Path) -> set[str]:
     """The files that a COCO file or a table names, inside the folder of its photos; none if it is neither."""
     try:
         if _is_table(annotations):
-            rows = csv.DictReader(annotations.read_text(encoding="utf-8-sig").splitlines())
-            cells = [cell for row in rows for key, cell in row.items() if key and key.strip().lower() in _PATHS]
-            names = {cell.strip().replace("\\", "/") for cell in cells if cell and cell.strip()}
+            names = {name.replace("\\", "/") for name in paths_named(decode(annotations.read_bytes()))}
         else:
             rows = json.loads(annotations.read_bytes())["images"]
             names = {row["file_name"].replace("\\", "/") for row in rows}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()  # the reader of the data says what is wrong with it
     return {name for name in names if not name.startswith("/") and ".." not in PurePosixPath(name).parts}
 

@@ -5,7 +5,8 @@ Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`:
 "no mask" (while others have one), and "car in a background photo" (a photo without a car that has the pixels of one
 with a car). If more than 5% of the photos are bad, the data are refused. Others are not counted as bad: "other type",
 "left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car", "no
-annotation", "no classes", "in no split".
+annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask pictures", "masks of some photos",
+and "read otherwise", a line on what is used.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def load_catalogue(
     """
     listing = detect_and_list(data, types, unlabelled)
     named = Counter(t for photo in listing.photos for t in {a.body_type for a in photo.annotations})
-    _check_types(data, listing.types.names, named, "")  # before any photo is opened
+    _check_types(data, listing, named, "")  # before any photo is opened
     catalogue = read_listing(listing, progress=progress)
     validate_catalogue(data, listing, catalogue)
     return catalogue
@@ -113,7 +114,7 @@ def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> No
     """
     bad = catalogue.excluded.iloc[: len(catalogue.excluded) - len(listing.ignored)]
     _check_share(data, bad, len(listing.photos) + len(listing.background))
-    _check_types(data, catalogue.body_types, Counter(catalogue.photos["body_type"]), " that can be used")
+    _check_types(data, listing, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
 def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -132,7 +133,7 @@ def _inspect(root: Path, photo_id: str) -> ImageInfo:
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
     if path.exists() and not path.resolve().is_relative_to(root):
-        raise ImageError("link", "the link leaves the folder")
+        raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
 
 
@@ -155,12 +156,13 @@ def _without_maskless(catalogue: Catalogue) -> Catalogue:
     return catalogue.without(photo_ids, "no mask", pd.Series("other photos of the set have masks", photo_ids.index))
 
 
-def _check_types(data: Path, body_types: tuple[str, ...], counts: Counter[str], which: str) -> None:
+def _check_types(data: Path, listing: Listing, counts: Counter[str], which: str) -> None:
+    body_types = listing.types.names
     if few := [body_type for body_type in body_types if counts[body_type] < MIN_PER_TYPE]:
         found = ", ".join(f"{t} {counts[t]}" for t in body_types)
         raise CarsegError(
             f"{data}: {few[0]} has {counts[few[0]]} photos{which}, {MIN_PER_TYPE} are needed, one for each split "
-            f"(found: {found}); add photos of it"
+            f"(found: {found}); {listing.hint or 'add photos of it'}"
         )
 
 

@@ -13,13 +13,33 @@ from pathlib import Path
 
 import imagehash
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, ImageStat, PngImagePlugin, UnidentifiedImageError
 
 from carseg_lib.core import files
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp")
+PHOTO_FORMATS = ("JPEG", "PNG", "WebP", "BMP")  # of photos in folders, by content; other files are counted
 _HASHED_AT_ONCE = 4_000_000  # pixels
+# Beginnings of files: at which byte, which bytes, which format. Pillow cannot open all of them; a message names them.
+_BEGINNINGS = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (8, b"WEBP", "WebP"),
+    (0, b"GIF8", "GIF"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (4, b"ftypavif", "AVIF"),
+    (4, b"ftyphei", "HEIC"),
+    (4, b"ftypmif1", "HEIC"),
+    (4, b"jP  \r\n", "JPEG 2000"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+)
+# Programs write whole histories of editing into a photo's text; Pillow's limit of 1 MB would refuse such a photo. Its
+# limit for all texts of a file together, 64 MB, stays.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 
 class ImageError(Exception):
@@ -78,6 +98,30 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
     return _read(Path(path), max_side)[0]
 
 
+def picture_format(path: Path) -> str:
+    """The format of a picture by the first bytes of its file, whatever its name; "" for other files."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return ""
+    if head[:2] == b"BM" and head[6:10] == bytes(4):  # the rest of the name is a file's size
+        return "BMP"
+    return next((name for start, mark, name in _BEGINNINGS if head[start:].startswith(mark)), "")
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a photo after EXIF orientation, from its header alone; None where it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as photo:
+                width, height = photo.size
+                return (height, width) if _orientation(photo) >= 5 else (width, height)
+    except Exception:  # decoders raise almost anything; the photo itself is judged when it is read
+        return None
+
+
 def inspect_image(path: Path) -> ImageInfo:
     """Size, brightness and hashes of a photo, which is read once, in full.
 
@@ -115,7 +159,9 @@ def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
     except Image.DecompressionBombError:
         raise ImageError("too large", f"more than {MAX_MEGAPIXELS} megapixels") from None
     except UnidentifiedImageError:
-        raise ImageError("unreadable", "not a JPEG, PNG, WebP, BMP or GIF") from None
+        found = picture_format(path)
+        what = f", but {found}; save it as JPEG" if found and found.upper() not in _FORMATS else ""
+        raise ImageError("unreadable", f"not a JPEG, PNG, WebP, BMP or GIF{what}") from None
     except Exception as error:  # decoders raise almost anything on broken files
         message = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
         cut_short = any(word in message.lower() for word in ("truncat", "broken data stream", "end of file"))

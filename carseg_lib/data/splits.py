@@ -26,8 +26,8 @@ from scipy.sparse.csgraph import connected_components
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
+from carseg_lib.data.clips import alike_groups, clips_of, describe_clips
 from carseg_lib.data.division import divide_units, split_sizes
-from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 logger = logging.getLogger(__name__)
@@ -44,9 +44,9 @@ def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"]
 
     1. Photos without a split count as train. If train, validation and test then all have photos, they stay.
     2. Otherwise validation, test, or both are taken from train: the paper's 4957 : 2887 : 590 for train and the missing
-       ones. Each type is divided separately, and each split gets at least one photo of it. Exact and near duplicates
-       (`duplicate_groups`) go to one split together; so a count differs from the proportion by less than one photo, or
-       at most by the largest group.
+       ones. Each type is divided separately, and each split gets at least one photo of it. Exact and near duplicates,
+       and frames of one clip by their names (`alike_groups`), go to one split together; so a count differs from the
+       proportion by less than one photo, or at most by the largest group.
     3. A photo of train with the pixels of one in validation or test, and a photo of validation with those of one in
        test, moves to `excluded` with the reason "duplicate in another split".
 
@@ -85,6 +85,8 @@ def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"]
             "add a train folder, or remove the split folders to have the photos divided"
         )
     photos = catalogue.photos.assign(split=splits)
+    if missing and (told := describe_clips(clips_of(photos["photo_id"].tolist()))):
+        logger.info("%s", told)
     if missing:
         pool = photos[photos["split"] == "train"].sort_values("photo_id")
         photos["split"] = photos["split"].where(photos["split"] != "train", _divide(catalogue, pool, missing, seed))
@@ -160,7 +162,7 @@ def split_deviation(counts: pd.DataFrame) -> float:
 def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: int) -> pd.Series:
     """A split for each photo of the pool: train or one of the missing ones."""
     targets = ["train", *missing]
-    groups = duplicate_groups(pool, NEAR_DISTANCE)
+    groups, clips = alike_groups(pool), clips_of(pool["photo_id"].tolist())
     first_type = pool.groupby(groups)["body_type"].first()  # a group of two types counts as its first photo's
     type_of_group = groups.map(first_type)
     chosen = pd.Series("", index=pool.index, dtype="str")
@@ -168,8 +170,9 @@ def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: 
         members = groups[type_of_group == body_type]
         sizes = members.value_counts().sort_index()
         if len(sizes) < len(targets):
+            once = "duplicates, and frames of one clip by their names," if any(clips) else "duplicates"
             raise CarsegError(
-                f"{catalogue.root}: {body_type} has {len(sizes)} different photos (duplicates counted once), "
+                f"{catalogue.root}: {body_type} has {len(sizes)} different photos ({once} counted once), "
                 f"{len(targets)} are needed for {', '.join(targets)}; add photos of it"
             )
         parts = divide_units(members, [PAPER_COUNTS[split] for split in targets], [seed, class_id])
@@ -183,7 +186,7 @@ def _split_background(background: pd.DataFrame, seed: int) -> pd.Series:
     missing = [split for split in SPLITS[1:] if not (splits == split).any()]
     pool = background[splits == "train"].sort_values("photo_id")
     if missing and len(pool):
-        splits[pool.index] = _divide_background(duplicate_groups(pool, NEAR_DISTANCE), ["train", *missing], seed)
+        splits[pool.index] = _divide_background(alike_groups(pool), ["train", *missing], seed)
     return splits.astype("str")
 
 
@@ -259,7 +262,7 @@ def linked_groups(photos: pd.DataFrame) -> pd.Series:
     Returns:
         Number (int, from 0) of each row, with the index of `photos`.
     """
-    alike = duplicate_groups(photos, NEAR_DISTANCE).to_numpy()
+    alike = alike_groups(photos).to_numpy()
     named = photos["group"].where(photos["group"] != "", "/" + photos["photo_id"])  # no group: one of its own
     group = np.unique(named, return_inverse=True)[1]
     size = alike.max(initial=-1) + 1

@@ -243,8 +243,8 @@ def test_folder_names_and_endings_are_tolerated_and_the_rest_is_listed(tmp_path)
     assert catalogue.excluded[["photo_id", "reason", "detail"]].values.tolist() == [
         ["train/suv/old.tiff", "other format", ".tiff is not read"],
         ["extra/suv/", "other type", "1 photos"],
-        ["train/__MACOSX/", "other type", "1 photos"],
         ["train/pickup/", "other type", "2 photos"],
+        ["./", "other file", "1 .txt files among the photos, not read; the first: train/suv/notes.txt"],
     ]
 
 

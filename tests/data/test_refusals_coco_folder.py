@@ -367,7 +367,9 @@ def test_a_link_out_of_the_photos(coco, tmp_path):
     path = coco / "images" / "train" / "suv" / "00001.jpg"
     shutil.move(path, tmp_path / "x.jpg")
     path.symlink_to(tmp_path / "x.jpg")
-    assert excluded(load_catalogue(coco)) == [["train/suv/00001.jpg", "link", "the link leaves the folder"]]
+    assert excluded(load_catalogue(coco)) == [
+        ["train/suv/00001.jpg", "link", "the link leaves the folder; put a copy in its place (cp -L)"]
+    ]
 
 
 def test_masks_on_too_few_photos(coco):

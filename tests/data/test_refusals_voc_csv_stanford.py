@@ -140,12 +140,13 @@ REFUSED = [
     ("voc", objects("<object><bndbox/></object>"), "<xml>: object 1 has no name; name it, or remove it"),
     (
         "voc",
-        objects(filename="../../etc/passwd"),
-        "<xml>: the filename '../../etc/passwd' leads outside of <data>/JPEGImages; name a file in it",
+        lambda data: (objects(filename="../../etc/passwd")(data), remove("JPEGImages/000001.jpg")(data)),
+        "<xml>: the filename '../../etc/passwd' leads outside of <data>/JPEGImages, and no photo there is named passwd "
+        "or 000001; add the photo, or name a file in the folder",
     ),
     (
         "voc",
-        objects(filename="000002.jpg"),
+        lambda data: (objects(filename="000002.jpg")(data), remove("JPEGImages/000001.jpg")(data)),
         "<data>/Annotations/000002.xml: its photo '000002.jpg' is also that of 000001.xml; keep one of them",
     ),
     (
@@ -161,8 +162,8 @@ REFUSED = [
     ("voc", remove("JPEGImages"), "<data>: VOC annotations without a folder JPEGImages beside them; add the photos"),
     (
         "table",
-        write("photos.csv", "photo;type\na.jpg;suv"),
-        "<csv>: there is no column 'photo' (found: photo;type); separate the columns by commas",
+        write("photos.csv", "photo|type\na.jpg|suv"),
+        "<csv>: there is no column 'photo' (found: photo|type); add it",
     ),
     ("table", write("photos.csv", ""), "<csv>: there is no column 'photo' (found: none); add it"),
     ("table", write("photos.csv", "photo,type,type\n"), "<csv>: the column 'type' is given twice; keep one of them"),
@@ -277,12 +278,6 @@ COUNTED = [
     ),
     (
         "voc",
-        objects(voc_object("suv", (30, 5, 5, 30))),
-        "zero-area box",
-        "xmin 30, ymin 5, xmax 5, ymax 30 has no width or no height",
-    ),
-    (
-        "voc",
         objects(voc_object("suv", (61, 5, 90, 30))),
         "box outside the photo",
         "xmin 61, ymin 5, xmax 90, ymax 30 lies outside of 60×40",
@@ -294,7 +289,7 @@ COUNTED = [
         "annotated as 61×40, the photo has 60×40",
     ),
     ("voc", remove("JPEGImages/000001.jpg"), "missing file", "there is no such file"),
-    ("voc", link_out("JPEGImages/000001.jpg"), "link", "the link leaves the folder"),
+    ("voc", link_out("JPEGImages/000001.jpg"), "link", "the link leaves the folder; put a copy in its place (cp -L)"),
     ("voc", link_out(MASK), "bad mask", "SegmentationObject/000001.png: the link leaves the folder"),
     ("voc", remove(MASK), "no mask", "other photos of the set have masks"),
     ("voc", write(MASK, "text"), "bad mask", "SegmentationObject/000001.png: not a PNG"),
@@ -310,7 +305,8 @@ COUNTED = [
         "voc",
         mask_of(PLAIN + 1, "RGB"),
         "bad mask",
-        "SegmentationObject/000001.png: holds colours (RGB), not the numbers of objects; save it with a palette",
+        "SegmentationObject/000001.png: has the colour (1, 1, 1), which is not of VOC's colour map, so the objects "
+        "have no numbers; save it with a palette",
     ),
     ("table", cell("x1", "70"), "zero-area box", "x1 70, y1 10.0, x2 52.0, y2 31.0 has no width or no height"),
     (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +20,20 @@ from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
 from carseg_lib.data.formats.mask_png import MaskPng
 
-_SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
+_SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
 }
+# Words beside a split's in the names of folders and files: "seg_train", "test_set", "instances_val2017".
+_BESIDE = "(?:instances?|annotations?|labels?|seg|cars?|images?|imgs?|photos?|pictures?|data|set|split|subset|x)*"
+_SPLIT_NAME = re.compile(rf"\d*{_BESIDE}({'|'.join(sorted(_SPLIT_WORDS, key=len, reverse=True))}){_BESIDE}\d*")
+# Words that say that a folder is a part of a division, though not which: it is never taken for a type.
+_PART_WORDS = {*_SPLIT_WORDS, "dev", "eval", "evaluation", "holdout", "heldout", "pred", "predict", "prediction"}
+_PART_WORDS |= {"predictions", "unlabeled", "unlabelled"}
+# Folders and files that systems and programs leave between photos; those that begin with a dot are hidden besides.
+_JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
+_JUNK |= {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@recycle", "recycler"}
 AS_BACKGROUND = "SET=unlabelled=background takes it as a photo without a car"
 _NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
 
@@ -80,6 +86,7 @@ class Listing:
         name: Name of the data set.
         root: Folder of the photos.
         source: Name of the format, in words.
+        hint: What to do where a type has too few photos; "" to add photos of it.
         types: The body types; those of the type folders, where these name them.
         photos: The photos with a labelled car, in the order of the data set.
         background: The photos that are known to show no car, in the order of the data set.
@@ -90,6 +97,7 @@ class Listing:
     name: str
     root: Path
     source: str = ""
+    hint: str = ""
     types: ClassMap = field(default_factory=ClassMap)
     photos: list[ImageRecord] = field(default_factory=list)
     background: list[ImageRecord] = field(default_factory=list)
@@ -99,6 +107,14 @@ class Listing:
     def ignore(self, photo_id: str, reason: str, detail: str, split: str = "", body_type: str = "") -> None:
         """Note a part that is left out; not counted as a bad photo."""
         self.ignored.append(excluded_row(photo_id, reason, detail, split, body_type))
+
+    def car_counts(self) -> Counter[str]:
+        """Labelled cars by type."""
+        return Counter(one.body_type for photo in self.photos for one in photo.annotations)
+
+    def note(self, what: str) -> None:
+        """Note what is used, but understood otherwise than it is written: how many boxes, rows or files, and how."""
+        self.ignore("./", "read otherwise", what)
 
     def add_unlabelled(self, photo_id: str, split: str, unlabelled: Unlabelled) -> None:
         """List a photo without any annotation as background, or note that it is left out and what would take it."""
@@ -159,8 +175,20 @@ def car_model(name: str) -> str:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder or annotation file name means, also COCO's "instances_train2017", or None."""
-    return _SPLIT_NAMES.get(re.sub(r"^instances|\d+$", "", normalize_name(name)))
+    """The split that a folder or annotation file name means, also "seg_train" and COCO's "instances_train2017"."""
+    found = _SPLIT_NAME.fullmatch(re.sub(r"[.()\[\]]", "", normalize_name(name)))
+    return _SPLIT_WORDS[found[1]] if found else None
+
+
+def looks_like_split(name: str) -> bool:
+    """Whether a folder's name says that it is a part of a division: a split, or one that is not known ("test_old")."""
+    words = re.findall(r"[^\W\d_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name))
+    return split_of(name) is not None or any(word.casefold() in _PART_WORDS for word in words)
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder is hidden, or one that systems leave between photos: no part of a data set."""
+    return name.startswith(".") or name.casefold() in _JUNK
 
 
 def is_text(name: str) -> bool:

@@ -1,67 +1,82 @@
 """Photos in folders named after their body type, a common layout on Kaggle.
 
-Either <split>/<type>/*.jpg or <type>/*.jpg. Such photos have no boxes and no masks: the box is the whole frame. A
-folder background, none, negative or no_car in the place of a type folder holds photos without a car.
+<type>/*.jpg, <split>/<type>/*.jpg or <type>/<split>/*.jpg; `folder_places` says what the names of folders mean. Such
+photos have no boxes and no masks: the box is the whole frame. A folder background, none, negative or no_car in the
+place of a type folder holds photos without a car.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from pathlib import Path
 
-from carseg_lib.core.classes import ClassMap, normalize_name
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_text, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of, split_of
+from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
+from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
+from carseg_lib.data.formats.foreign import named_format, of_file
+from carseg_lib.data.photos import PHOTO_SUFFIXES, picture_format
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-_NO_TYPES = {"__MACOSX"}  # of archives made on a Mac
-_CARLESS = {"background", "none", "negative", "nocar"}  # normalized names of folders of photos without a car
-_OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jfif", ".jp2")
+__all__ = ["PHOTO_SUFFIXES", "add_background_folders", "is_carless", "list_background", "read_image_folder"]
+
+_OTHER_PICTURES = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}
 
 
 def read_image_folder(data: Path, types: ClassMap) -> Listing:
     """List the photos of the body types under a folder, in the order of their names.
 
-    Spelling is tolerated (`ClassMap.resolve`, `split_of`); folders inside a type folder belong to it. Photos in
-    other folders (a row a folder), pictures in other formats and links to folders (not followed) are noted in
-    `ignored`. Hidden files and folders are skipped. Folders of photos without a car (`is_carless`) may have splits
-    where the type folders have none, and none where these have them.
+    Spelling is tolerated (`ClassMap.resolve`, `split_of`); other folders inside a type folder belong to it. Photos in
+    other folders (a row a folder), pictures in other formats, other files among photos (a row a suffix) and links to
+    folders (not followed) are noted in `ignored`. Hidden files and folders, and those that systems make, are skipped. A
+    file of another suffix than photos have is a photo if its content is one's. Folders of photos without a car
+    (`is_carless`) may have splits where the type folders have none, and none where these have them.
 
     Raises:
-        CarsegError: No folder of the types, type folders both with and without a split, a folder that
+        CarsegError: No folder of the types, type folders both with and without a split, or in two splits, a folder that
             cannot be read, or, where the folders name the types, one whose name cannot.
     """
     if types.named_by_folders:
-        types = types.from_folders(_folders_with_photos(data, types))
+        types = types.from_folders(type_folders(data, types))
     listing = Listing(name=name_of(data), root=data, types=types)
     elsewhere: Counter[str] = Counter()
-    for here, names in _walk(data, listing):
-        split_and_type = _split_and_type(here.parts, types)
+    reasons: dict[str, str] = {}
+    others: dict[str, list[str]] = {}
+    wrapper = wrapper_depth(data, types)
+    for here, names in walk(data, listing):
+        place = place_of(here.parts, types, wrapper)
         for name in names:
             photo_id = (here / name).as_posix()
-            suffix = Path(name).suffix.lower()
-            if suffix not in PHOTO_SUFFIXES:
-                if suffix in _OTHER_PICTURES and split_and_type:
-                    listing.ignore(photo_id, "other format", f"{suffix} is not read", *split_and_type)
-            elif split_and_type is None:
+            if not is_photo(data / here / name):
+                if place.kind is not None:
+                    _note_other(data, photo_id, place.split, place.kind, listing, others)
+            elif place.kind is None:
                 elsewhere[here.as_posix()] += 1
-            elif split_and_type[1]:
-                listing.photos.append(ImageRecord(photo_id, split_and_type[0], [Annotation(split_and_type[1])]))
+                reasons[here.as_posix()] = place.why
+            elif place.kind:
+                listing.photos.append(ImageRecord(photo_id, place.split, [Annotation(place.kind)]))
             else:
-                listing.background.append(ImageRecord(photo_id, split_and_type[0], []))
+                listing.background.append(ImageRecord(photo_id, place.split, []))
     for name, photos in sorted(elsewhere.items()):
-        listing.ignore(f"{name}/", types.exclusion_reason(Path(name).name), f"{photos} photos")
-    _check(data, listing, elsewhere)
+        listing.ignore(f"{name}/", reasons[name], f"{photos} photos" + _remedy(reasons[name]))
+    for suffix, files in sorted(others.items()):
+        what = f"{len(files)} {suffix} files" if suffix else f"{len(files)} files without a suffix"
+        told = of_file(data / files[0])
+        remedy = f"; they are of {told[0]}: {told[1]}" if told else ""
+        listing.ignore("./", "other file", f"{what} among the photos, not read; the first: {files[0]}{remedy}")
+    if listing.photos:
+        for table in sorted(path for path in data.glob("*.csv") if not is_junk(path.name)):
+            listing.ignore(table.name, "other file", "1 table beside the type folders, not read; DATA may name it")
+    _check(data, listing, Counter({name: n for name, n in elsewhere.items() if reasons[name] != "mask pictures"}))
     return listing
 
 
 def list_background(folder: Path, split: str) -> Listing:
     """List all photos under a folder as photos without a car, in the order of their names.
 
-    Pictures in other formats and links to folders (not followed) are noted in `ignored`; hidden files and folders are
-    skipped.
+    Pictures in other formats and links to folders (not followed) are noted in `ignored`; hidden files and folders, and
+    those that systems make, are skipped.
 
     Args:
         folder: Any folder of photos, searched with its subfolders.
@@ -71,13 +86,13 @@ def list_background(folder: Path, split: str) -> Listing:
         CarsegError: A folder that cannot be read.
     """
     listing = Listing(name=name_of(folder), root=folder, source="background photos")
-    for here, names in _walk(folder, listing):
+    for here, names in walk(folder, listing):
         for name in names:
-            photo_id, suffix = (here / name).as_posix(), Path(name).suffix.lower()
-            if suffix in PHOTO_SUFFIXES:
+            photo_id = (here / name).as_posix()
+            if is_photo(folder / here / name):
                 listing.background.append(ImageRecord(photo_id, split, []))
-            elif suffix in _OTHER_PICTURES:
-                listing.ignore(photo_id, "other format", f"{suffix} is not read", split)
+            else:
+                _note_other(folder, photo_id, split, "", listing, {})
     return listing
 
 
@@ -107,53 +122,28 @@ def add_background_folders(listing: Listing, listed: Container[str]) -> None:
                 listing.background.append(ImageRecord(name, (split_of(first) if rest else None) or "", []))
 
 
-def is_carless(name: str, types: ClassMap) -> bool:
-    """Whether a folder's name says that its photos show no car, in any spelling, and CLASSES says nothing else."""
-    known = types.resolve(name) or types.exclusion_reason(name) == "left out"
-    return not known and normalize_name(name).removesuffix("s") in _CARLESS
+def _note_other(root: Path, name: str, split: str, kind: str, listing: Listing, others: dict[str, list[str]]) -> None:
+    """Note a file among photos that is none: a picture in another format by its name, others by their suffix."""
+    suffix = Path(name).suffix.lower()
+    if found := picture_format(root / name) or (suffix if suffix in _OTHER_PICTURES else ""):
+        said = suffix if suffix in _OTHER_PICTURES else found
+        listing.ignore(name, "other format", f"{said} is not read", split, kind)
+    else:
+        others.setdefault(suffix, []).append(name)
 
 
-def _walk(data: Path, listing: Listing) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder, relative to the data, with its files in order; hidden ones are skipped, links to folders noted."""
-    for folder, subfolders, names in os.walk(data, onerror=_refuse):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        here = Path(folder).relative_to(data)
-        for name in subfolders:
-            if Path(folder, name).is_symlink():
-                listing.ignore(f"{(here / name).as_posix()}/", "link", "links to folders are not followed")
-        yield here, sorted(name for name in names if not name.startswith("."))
+def _tables(data: Path) -> str:
+    """The tables in a folder that has several, to choose from."""
+    names = [as_text(path.name) for path in sorted(data.glob("*.csv"))[:5]]
+    return f" or a table ({', '.join(names)}) as DATA" if names else ""
 
 
-def _split_and_type(parts: tuple[str, ...], types: ClassMap) -> tuple[str, str] | None:
-    """(split, body type) of a folder given by its parts, the type "" without a car; None if it is no such folder."""
-    if parts and (body_type := _kind(parts[0], types)) is not None:
-        return "", body_type
-    if len(parts) > 1 and (split := split_of(parts[0])) and (body_type := _kind(parts[1], types)) is not None:
-        return split, body_type
-    return None
-
-
-def _kind(name: str, types: ClassMap) -> str | None:
-    """The body type that a folder's name means, "" for photos without a car, None for neither."""
-    return types.resolve(name) or ("" if is_carless(name, types) else None)
-
-
-def _folders_with_photos(data: Path, types: ClassMap) -> set[str]:
-    """Names of the folders, of the first level or inside those of splits, in which photos lie at any depth."""
-    found = set()
-    for folder, subfolders, names in os.walk(data, onerror=_refuse):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".") and name not in _NO_TYPES]
-        parts = Path(folder).relative_to(data).parts
-        if parts and split_of(parts[0]):
-            parts = parts[1:]
-        photos = any(Path(name).suffix.lower() in PHOTO_SUFFIXES and not name.startswith(".") for name in names)
-        if parts and photos and is_text(parts[0]) and not is_carless(parts[0], types):
-            found.add(parts[0])
-    return found
-
-
-def _refuse(error: OSError) -> None:
-    raise CarsegError(f"{error.filename}: the folder cannot be read ({error.strerror}); make it readable")
+def _remedy(reason: str) -> str:
+    if reason == "mask pictures":
+        return ", not read; a table photos.csv with a column mask gives photos their masks"
+    if reason == "unknown split":
+        return "; a split's folder is named train, validation or test"
+    return ""
 
 
 def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
@@ -163,9 +153,18 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
             f"{data}: type folders are both inside a split ({with_split[True]}) and outside ({with_split[False]}); "
             "keep one layout, <split>/<type>/ or <type>/"
         )
+    counts = Counter(photo.annotations[0].body_type for photo in listing.photos)
+    missing = [name for name in listing.types.names if not counts[name]]
+    others = names_of_parts({n: k for n, k in elsewhere.items() if not split_of(Path(n).name) and n != "."})
+    others = Counter({n: k for n, k in others.items() if listing.types.exclusion_reason(n) != "left out"})
+    advice = suggestion(listing.types, others, class_names(data)) if missing else ""
     if not listing.photos:
+        if told := named_format(data):
+            raise CarsegError(told)
         found = ", ".join(as_text(name) for name in sorted(elsewhere)[:5]) or "none"
+        typed = f'CLASSES="{advice}" would take these' if advice else "give other types as CLASSES"
         raise CarsegError(
             f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
-            "them as <split>/<type>/*.jpg or <type>/*.jpg, give other types as CLASSES, or give a COCO annotation file"
+            f"them as <split>/<type>/*.jpg or <type>/*.jpg, {typed}, or give a COCO annotation file{_tables(data)}"
         )
+    listing.hint = missing_hint(listing.types, counts, others, "other folders hold photos", "photos")

@@ -1,0 +1,99 @@
+"""What to type where type folders have other names than the types: folders that were found, and a value of CLASSES."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from carseg_lib.core.classes import ClassMap, normalize_name
+from carseg_lib.data.formats.base import as_text
+
+_NAME_FILES = ("classes.txt", "class_names.txt", "labels.txt", "names.txt", "obj.names", "_darknet.labels")
+_SHOWN = 8
+# Other words for the paper's types, as a suggestion only: they are never read as one.
+_LIKE = {
+    "suv": ("offroad", "crossover", "jeep", "4x4", "geländewagen", "sportutility"),
+    "sedan": ("saloon", "limousine", "berline", "notchback"),
+    "convertible": ("cabrio", "roadster", "spyder", "spider", "droptop"),
+    "minivan": ("mpv", "peoplecarrier", "monospace", "van"),
+}
+
+
+def class_names(folder: Path) -> list[str]:
+    """The names in a list of classes that lies in a folder, a name a line, the first for number 0; none without one."""
+    for name in _NAME_FILES:
+        path = folder / name
+        try:
+            if path.is_file() and path.stat().st_size < 100_000:
+                return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        except (OSError, ValueError):
+            continue
+    return []
+
+
+def missing_hint(types: ClassMap, counts: Mapping[str, int], others: Mapping[str, int], found: str, unit: str) -> str:
+    """What to do where a type has no photos, and other names are found in its place; "" if there are none.
+
+    Args:
+        types: The body types.
+        counts: Photos or cars by type.
+        others: Names that are no type, and how many photos, or labels, have them.
+        found: The beginning of the sentence on these: "other folders hold photos".
+        unit: What is counted in `others`: "photos".
+    """
+    missing = [name for name in types.names if not counts.get(name)]
+    if not missing or not others:
+        return ""
+    advice = suggestion(types, others, [])
+    rest = " ".join(name for name in types.names if counts.get(name))
+    typed = f'CLASSES="{advice}" takes them' if advice else 'CLASSES says how the data name a type: "suv=jeep,4x4"'
+    without = f', or CLASSES="{rest}" does without' if not advice and len(rest.split()) > 1 else ""
+    return f"{found}: {shown(others, unit)}; {typed}{without}"
+
+
+def shown(names: Mapping[str, int], unit: str) -> str:
+    """Names with their numbers, the first few."""
+    parts = [f"{as_text(name)} ({number} {unit})" for name, number in sorted(names.items())]
+    return ", ".join(parts[:_SHOWN]) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
+
+
+def suggestion(types: ClassMap, names: Mapping[str, int], known: list[str]) -> str:
+    """A value of CLASSES, as a shell reads it, by which folders become types; "" if none of them is like a type.
+
+    Args:
+        types: The body types.
+        names: Names of folders, or of classes, that are no type, and how many photos have them.
+        known: Names of numbered classes, the first for number 0 (`class_names`).
+    """
+    found: dict[str, list[str]] = {name: [] for name in types.names}
+    for name in names:
+        told = known[int(name)] if name.isascii() and name.isdigit() and int(name) < len(known) else name
+        body_type = types.resolve(told) or _most_like(told, types)
+        if body_type and "," not in name and "=" not in name:
+            found[body_type].append(name)
+    if not any(found.values()):
+        return ""
+    pairs = zip(types.names, types.aliases, strict=True)
+    words = [(name, [*aliases, *found[name]]) for name, aliases in pairs]
+    return " ".join(shlex.quote(f"{name}={','.join(others)}" if others else name) for name, others in words)
+
+
+def names_of_parts(folders: Mapping[str, int]) -> Counter[str]:
+    """Photos by the last name of the folder that they lie in."""
+    counts: Counter[str] = Counter()
+    for folder, number in folders.items():
+        counts[Path(folder).name] += number
+    return counts
+
+
+def _most_like(name: str, types: ClassMap) -> str | None:
+    """The type whose name, or another word for it, is in a name: "S.U.V." is like suv, "Sedan cars" like sedan."""
+    squeezed = re.sub(r"[\W_]+", "", normalize_name(name))
+    for body_type in sorted(types.names, key=len, reverse=True):  # "minivan" before "van"
+        key = re.sub(r"[\W_]+", "", normalize_name(body_type))
+        if any(word in squeezed for word in (key, *_LIKE.get(key, ()))):
+            return body_type
+    return None

@@ -1,0 +1,169 @@
+"""Data sets that cannot be read, or not as a whole: what was found, where, and what to do, in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import PngImagePlugin
+
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.loader import load_catalogue
+from tests.helpers.drawn_cars import TYPES
+from tests.helpers.layouts import (
+    NAMES,
+    TREE,
+    YOLO,
+    Build,
+    Car,
+    cars,
+    corners,
+    files,
+    masks,
+    numbered,
+    one,
+    photos,
+    table,
+    write,
+)
+
+OTHER_NAMES = {"suv": "S.U.V.", "sedan": "Sedan cars", "convertible": "Cabriolet", "minivan": "Mini Van"}
+
+
+def in_other_folders(folder: Path) -> None:
+    for car in cars():
+        car.save(folder / OTHER_NAMES[car.body_type] / f"{car.name}.jpg")
+
+
+REFUSED: dict[str, tuple[list[Build], str]] = {
+    "folders of other names": (
+        [in_other_folders],
+        "suv has 0 photos, 3 are needed, one for each split (found: suv 0, sedan 0, convertible 0, minivan 4); other "
+        "folders hold photos: Cabriolet (4 photos), S.U.V. (4 photos), Sedan cars (4 photos); CLASSES=\"suv=S.U.V. "
+        "'sedan=Sedan cars' convertible=Cabriolet minivan\" takes them",
+    ),
+    "numbers as folders": (
+        [
+            numbered,
+            one("classes.txt", "\n".join(TYPES)),
+        ],
+        'CLASSES="suv=0 sedan=1 convertible=2 minivan=3" would take these',
+    ),
+    "a photo in two splits": ([photos("train/{type}/test/{name}.jpg")], "the folder is in train and in test"),
+    "VOC, masks of most": (
+        [*TREE, masks(10)],
+        "6 of 16 photos have no mask in SegmentationObject/, the others have; add masks for these, or take",
+    ),
+    "two VOC sets": (
+        [photos("{split}/JPEGImages/{name}.jpg"), files("{split}/Annotations/{name}.xml", Car.xml),
+         one("train/ImageSets/Main/train.txt", "x")],
+        "the lists of splits are in",
+    ),
+    "YOLO without names": (
+        [*YOLO],
+        'YOLO labels of the classes 0, 1, 2, 3, which nothing names; add data.yaml or classes.txt, or say which '
+        'is which, for instance CLASSES="suv=0 sedan=1 convertible=2 minivan=3"',
+    ),
+    "YOLO of other classes": (
+        [*YOLO, one("data.yaml", "names: [jeep, saloon, cabrio, mpv]")],
+        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); for instance '
+        'CLASSES="suv=jeep sedan=saloon convertible=cabrio minivan=mpv"',
+    ),
+    "YOLO in pixels": (
+        [YOLO[0], files("labels/{split}/{name}.txt", lambda car: f"0 {corners(car, ' ')}"), one("data.yaml", NAMES)],
+        "is no share of the photo's side, 0 to 1; divide pixels by its width or height",
+    ),
+    "YOLO predictions": (
+        [YOLO[0], files("labels/{split}/{name}.txt", lambda car: car.yolo().strip() + " 0.9"), one("data.yaml", NAMES)],
+        "row 1: 6 numbers, as a prediction with its score has; remove the score",
+    ),
+    "YOLO poses": (
+        [*YOLO, one("data.yaml", NAMES + "kpt_shape: [4, 2]")],
+        "it has kpt_shape, points of a pose, which are not read",
+    ),
+    "YOLO with a class too many": (
+        [*YOLO, one("data.yaml", "names: [suv, sedan]")],
+        "has no name: data.yaml names 2; add its name there",
+    ),
+    "YAML with a tag": ([*YOLO, one("data.yaml", "names: !!python/object/apply:os.system [x]")], "not valid YAML"),
+    "a table without names of columns": (
+        [photos("{name}.jpg"), table(lambda car: f"{car.name}.jpg,suv", "00001.jpg,suv")],
+        "the first row is no row of names; write one above it",
+    ),
+    "a table with boxes by width and height": (
+        [photos("{name}.jpg"), table(lambda car: f"{car.name}.jpg,suv,1,2,3,4", "photo,type,x,y,width,height")],
+        "boxes by the columns x and y, with a width and a height, are not read; give x1, y1, x2 and y2",
+    ),
+    "a table of photos that were shrunk": (
+        [
+            photos("{name}.jpg"),
+            table(
+                lambda car: f"{car.name}.jpg,{car.body_type},{corners(car)},120,80",
+                "photo,type,x1,y1,x2,y2,width,height",
+            ),
+        ],
+        "16 size mismatch; first: 00001.jpg (annotated as 120×80, the photo has 60×40)",
+    ),
+    "labelme": (
+        [photos("{name}.jpg"), files("{name}.json", lambda car: '{"version": "5", "shapes": [], "imagePath": "x"}')],
+        "annotations of labelme (00001.json), which are not read; convert it with labelme2coco",
+    ),
+    "VIA": (
+        [photos("{name}.jpg"), one("via_region_data.json", '{"a.jpg1": {"filename": "a.jpg", "regions": []}}')],
+        "annotations of VGG Image Annotator (VIA) (via_region_data.json), which are not read; choose Annotation, ",
+    ),
+    "Supervisely": (
+        [photos("ds1/img/{name}.jpg"), files("ds1/ann/{name}.jpg.json", lambda car: '{"o": [{"classTitle": "a"}]}')],
+        "annotations of Supervisely (00001.jpg.json), which are not read",
+    ),
+    "CVAT": (
+        [photos("images/{name}.jpg"), one("annotations.xml", "<annotations><version>1.1</version></annotations>")],
+        "annotations of CVAT for images (annotations.xml), which are not read; choose Export task dataset, format COCO",
+    ),
+    "CVAT in annotations": (
+        [photos("images/{name}.jpg"), one("annotations/a.xml", "<annotations><version>1.1</version></annotations>")],
+        "a.xml: not a VOC annotation (it holds <annotations>); annotations of CVAT for images: choose Export",
+    ),
+    "Label Studio": (
+        [photos("images/{name}.jpg"), one("project-1.json", '[{"id": 1, "data": {"image": "a"}, "annotations": []}]')],
+        "annotations of Label Studio (project-1.json), which are not read; choose Export, COCO",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_layout_that_cannot_be_read_says_what_was_found_and_what_to_do(tmp_path, name):
+    builds, message = REFUSED[name]
+    folder = tmp_path / "cars"
+    for build in builds:
+        build(folder)
+    with pytest.raises(CarsegError) as caught:
+        load_catalogue(folder)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_links_out_of_the_folder_say_what_to_do(tmp_path):
+    photos("{type}/{name}.jpg")(tmp_path / "real")
+    for path in (tmp_path / "real").rglob("*.jpg"):
+        link = tmp_path / "cars" / path.relative_to(tmp_path / "real")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path)
+    with pytest.raises(CarsegError, match=r"16 link; first: .*the link leaves the folder; put a copy in its place"):
+        load_catalogue(tmp_path / "cars")
+
+
+def test_a_photo_with_much_text_is_read_and_one_of_another_format_is_named(tmp_path):
+    photos("{type}/{name}.jpg")(tmp_path)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("history", "x" * 1_500_000, zip=True)
+    (tmp_path / "suv" / "00001.jpg").unlink()
+    cars()[0].photo.save(tmp_path / "suv" / "00001.png", pnginfo=text)
+    write(tmp_path / "suv" / "x.tiff", b"II*\0")
+    write(tmp_path / "suv" / "y", b"\0\0\0\x1cftypavif")
+    catalogue = load_catalogue(tmp_path)
+    assert len(catalogue.photos) == 16
+    assert catalogue.excluded[["photo_id", "reason", "detail"]].values.tolist() == [
+        ["suv/x.tiff", "other format", ".tiff is not read"],
+        ["suv/y", "other format", "AVIF is not read"],
+    ]
