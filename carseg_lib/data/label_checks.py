@@ -22,7 +22,9 @@ MIN_PIXELS = 4  # of a mask
 MIN_INSIDE = 0.8  # share of a mask that is in its box; on photographs 0.94 at least
 MIN_FILLED = 0.4  # share of a box that the extent of its mask takes; on photographs 0.80 at least
 GROUND_CORNERS = 3  # corners of the photo that are in the mask of no car, and in that of the ground
-_SAME_EDGE = 0.02  # of the photo's side, at least two pixels: edges that are the same
+# A box is written as corners where these are the mask's edges (to so many pixels, and of 240), and where, read as width
+# and height, it is another box than the mask's (intersection over union). A car as wide as its photo is near to both.
+_CORNERS = ((1.5, 0.85), (5.0, 0.7))
 _SHARE_OUT = 0.05  # of the cars, above which labels beyond the edge are those of another photo
 _FEWEST_OUT = 3
 _FEWEST = 20  # cars, from which on it tells something that none is in most of the photo
@@ -89,7 +91,6 @@ def check_box_against_mask(box: Box, mask: np.ndarray, annotation: Annotation) -
     Raises:
         ImageError: "box against mask".
     """
-    height, width = mask.shape
     x1, y1, x2, y2 = box
     # a pixel more on each side, as tools count from 0 or 1 and round up or down
     rows = slice(max(int(np.floor(y1)) - 1, 0), int(np.ceil(y2)) + 1)
@@ -98,7 +99,7 @@ def check_box_against_mask(box: Box, mask: np.ndarray, annotation: Annotation) -
     inside = np.count_nonzero(part) / np.count_nonzero(mask)
     drawn = box_of_mask(mask)
     text = annotation.box_text or str(annotation.bbox)
-    if _is_corners(annotation, drawn, (width, height)) and _iou(box, drawn) < 0.95:
+    if _is_corners(annotation, drawn, _iou(box, drawn), max(1.0, mask.shape[1] / 240)):
         raise ImageError(
             "box against mask",
             f"the last two numbers of {text} are the right and lower edge of its mask, x {drawn[2]:g} and "
@@ -207,13 +208,12 @@ def _all_corners(photos: Sequence[tuple[ImageRecord, LabelFrame]]) -> bool:
     return found
 
 
-def _is_corners(annotation: Annotation, drawn: Box, size: Size) -> bool:
-    """Whether a COCO box, read as (x1, y1, x2, y2), is that of the mask."""
+def _is_corners(annotation: Annotation, drawn: Box, agreement: float, pixel: float) -> bool:
+    """Whether a COCO box, read as (x1, y1, x2, y2), is that of the mask, and read as it should be is not."""
     if annotation.corners or not annotation.bbox:
         return False
-    width, height = size
-    near = [max(2.0, _SAME_EDGE * side) for side in (width, height, width, height)]
-    return all(abs(a - b) <= most for a, b, most in zip(annotation.bbox, drawn, near, strict=True))
+    farthest = max(abs(a - b) for a, b in zip(annotation.bbox, drawn, strict=True))
+    return any(farthest <= near * pixel and agreement < least for near, least in _CORNERS)
 
 
 def _iou(a: Box, b: Box) -> float:
