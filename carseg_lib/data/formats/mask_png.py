@@ -61,9 +61,7 @@ class MaskPng:
         pixels = levels != 0
         mask = pixels.any(axis=2) if pixels.ndim == 3 else pixels
         if mask.all():  # a trimap with 1 for the car and 2 for the ground; a cut-out; a white picture
-            values = (
-                "" if levels.ndim == 3 else f" (it has the values {_some(np.unique(levels.astype(np.int64)).tolist())})"
-            )
+            values = "" if levels.ndim == 3 else f" (its values are {_some(levels)})"
             hint = ", and its transparency is not read" if transparent else ""
             raise self._bad(f"no pixel is 0{values}{hint}, so that all of it would be the car; write 0 beside the car")
         return mask
