@@ -328,6 +328,12 @@ def beside(*more: dict[str, Any], singles: int = 0) -> Callable[[dict[str, Any]]
 CORNER = region((0, 0, 8, 6))
 
 
+def behind_posts(table: dict[str, Any]) -> None:
+    """All marked, each car in three pieces."""
+    for row in table["annotations"]:
+        row |= {"iscrowd": 1, "segmentation": region((5, 5, 15, 30), (20, 5, 30, 30), (35, 5, 45, 30)), "bbox": None}
+
+
 @pytest.mark.parametrize(
     ("change", "cars", "taken", "left_out"),
     [
@@ -339,9 +345,21 @@ CORNER = region((0, 0, 8, 6))
         (beside(region((0, 0, 8, 6), (20, 0, 28, 6), (40, 0, 48, 6))), 24, 0, 1),
         (beside(region((0, 0, 60, 40))), 24, 0, 1),
         (beside(CORNER, singles=4), 28, 0, 1),
+        (behind_posts, 24, 24, 0),
         (beside([[0, 0, 8, 0, 8, 6, 0, 6]]), 25, 1, 0),
     ],
-    ids=["all", "half", "words", "not", "one beside a car", "three pieces", "over a car", "beside many", "a polygon"],
+    ids=[
+        "all",
+        "half",
+        "words",
+        "not",
+        "one beside a car",
+        "three pieces",
+        "over a car",
+        "beside many",
+        "all in pieces",
+        "a polygon",
+    ],
 )
 def test_iscrowd_of_one_object_is_a_car(drawn, tmp_path, change, cars, taken, left_out):
     Writer(drawn, tmp_path).write("annotations/all.json", change=change)

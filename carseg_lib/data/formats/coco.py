@@ -21,7 +21,7 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, inside, name_of, reading
 from carseg_lib.data.formats.coco_layout import annotation_files
-from carseg_lib.data.formats.crowds import is_crowd, is_marked
+from carseg_lib.data.formats.crowds import USUAL, is_crowd, is_marked
 from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.metadata import check_parameters, read_parameters
 from carseg_lib.data.photo_names import PhotoFinder, common_root, photo_folder
@@ -155,12 +155,14 @@ def _cars(file: _File, listing: Listing) -> tuple[dict[Any, list[Annotation]], s
         else:
             of_image.setdefault(image_id, []).append(row)
     labelled: dict[Any, list[Annotation]] = {}
+    marked = [is_marked(row.get("iscrowd")) for rows in of_image.values() for row in rows]
+    usual = sum(marked) >= USUAL * len(marked)
     for image_id, rows in of_image.items():
         single = [row for row in rows if not is_marked(row.get("iscrowd"))]
         for row in rows:
             category = file.categories[_key(row.get("category_id"))]
             if is_marked(row.get("iscrowd")):
-                if is_crowd(row, single, _stated_size(file.images[image_id])):
+                if is_crowd(row, single, _stated_size(file.images[image_id]), usual):
                     counts["crowd region", category, ""] += 1
                     continue
                 counts[ONE_OBJECT, category, ", taken as cars"] += 1

@@ -19,6 +19,9 @@ from carseg_lib.data.photos import MAX_MEGAPIXELS
 _MANY = 5  # cars labelled singly beside a crowd
 _PIECE = 0.1  # of the area, below which a piece does not count
 _PIECES = 3  # of one car, behind one post, there are two
+USUAL = (
+    0.25  # of a file's cars: in COCO itself 5% at most, so that where more are marked a tool marks by the mask's form
+)
 _SAME = 0.5  # of a car's area inside the region: the region has that car in it
 
 
@@ -27,23 +30,26 @@ def is_marked(value: Any) -> bool:
     return str(value).strip().lower() not in ("", "0", "0.0", "false", "none")
 
 
-def is_crowd(region: dict[str, Any], single: Sequence[dict[str, Any]], size: tuple[int, int] | None) -> bool:
+def is_crowd(
+    region: dict[str, Any], single: Sequence[dict[str, Any]], size: tuple[int, int] | None, usual: bool = False
+) -> bool:
     """Whether an annotation with iscrowd 1 is a region of several objects, and not one of them.
 
-    It is one where it has no mask, where five cars or more are labelled singly in the photo, where it has one of those
-    in it, or where it is in three pieces or more.
+    It is one where it has no mask, or has one of the cars in it that are labelled singly in the photo; and, where such
+    marks are rare in the file, where it is beside five of these or more, or in three pieces or more.
 
     Args:
         region: The annotation.
         single: The annotations of the same photo without iscrowd.
         size: (width, height) of the photo as the file states it, pixels, or None.
+        usual: Whether a share of `USUAL` of the file's cars, or more, is marked.
     """
-    if len(single) >= _MANY or not region.get("segmentation"):
+    if not region.get("segmentation"):
         return True
     mask = _mask_of(region, size)
     if mask is None:
         return False
-    if _pieces(mask) >= _PIECES:
+    if not usual and (len(single) >= _MANY or _pieces(mask) >= _PIECES):
         return True
     return any(_share_inside(mask, _mask_of(car, size)) >= _SAME for car in single)
 
