@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-_SPLITS = (("train", "training"), ("val", "valid", "validation"), ("test", "testing"))
+_SPLITS = ({"train", "training"}, {"val", "valid", "validation"}, {"test", "testing"})
 _PHOTO_FOLDERS = ("images", "data", "JPEGImages", "photos", "img", "imgs")  # as COCO, FiftyOne, VOC and others name it
 _INSTANCES = re.compile(r"^_?instances[_-]?", re.IGNORECASE)  # COCO's and CVAT's instances_<subset>.json
 
@@ -76,10 +76,12 @@ def subset_of(path: Path) -> str:
 
 
 def is_subset_folder(name: str, subset: str) -> bool:
-    """Whether a folder's name is that of a subset or of the same split: "train2017", "Train" and "training"."""
+    """Whether a folder's name is that of a subset or of the same split: "train2017", "Train" and "train_images"."""
     if name.casefold() == subset.casefold():
         return True
-    return any(_plain(name) in names and _plain(subset) in names for names in _SPLITS)
+    words = (set(re.findall(r"[^\W\d_]+", text.casefold())) for text in (name, subset))
+    its, wanted = ([k for k, split in enumerate(_SPLITS) if split & found] for found in words)
+    return its == wanted and len(its) == 1
 
 
 def outside(name: str) -> bool:
@@ -207,7 +209,3 @@ def _walk(folder: Path) -> Iterator[Path]:
     for here, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         yield from (Path(here, name) for name in sorted(names) if not name.startswith("."))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+|\d+$", "", name).casefold()

@@ -1,8 +1,8 @@
 """Photos with COCO instance annotations: boxes, and masks as polygons or run lengths.
 
-Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
-images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
-A folder may have a parameters.csv besides (see `carseg_lib.data.metadata`).
+Either a folder in a layout of `coco_layout`, or one .json file (then no split is given). `carseg_lib.data.photo_names`
+says where photos are looked for, and by which names. A folder may have a parameters.csv besides (see
+`carseg_lib.data.metadata`).
 
 The group of a car is the annotation's `group`, or its `model` without the year: a key of its own, or, as CVAT writes
 it, one of its `attributes`.
@@ -29,10 +29,11 @@ from carseg_lib.data.remarks import NAME_BY_BASE, NAME_SPELLED, ONE_OBJECT, SIZE
 
 
 def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
-    """List the photos of one COCO file, or of a folder's annotations/*.json.
+    """List the photos of one COCO file, or of a folder's.
 
-    Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of
-    the types are noted in `ignored`. A folder `background/` among the photos holds photos without a car.
+    Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of the types
+    are noted in `ignored`, as are photos found by another name than the file writes. A folder `background/` among the
+    photos holds photos without a car.
 
     Args:
         data: The file or folder.
