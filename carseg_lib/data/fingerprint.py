@@ -7,10 +7,11 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from carseg_lib.core import files
 from carseg_lib.data.formats.csv_text import decode, paths_named
+from carseg_lib.data.photo_names import PhotoFinder, outside, photo_folder
 
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
@@ -65,23 +66,16 @@ def photo_root(annotations: Path) -> Path:
     Of a table it is the folder that it lies in. Of the others it is `images/` inside the folder or beside the file,
     `../images/` for a file in a folder named annotations, else the folder itself, or that of the file.
     """
-    folder = annotations if annotations.is_dir() else annotations.parent
-    if _is_table(annotations):
-        return folder
-    candidates = [folder / "images"]
-    if annotations.is_file() and folder.name.lower() == "annotations":
-        candidates.append(folder.parent / "images")
-    return next((path for path in candidates if path.is_dir()), folder)
+    return annotations.parent if _is_table(annotations) and annotations.is_file() else photo_folder(annotations)
 
 
 def _files(data: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file but hidden ones; links to folders are not followed."""
     if data.is_file():
         yield data.name, data
-        root = photo_root(data)
-        for name in _photos_named(data):
-            if _is_file(root / name):
-                yield f"photos/{name}", root / name
+        for name, path in _photos_named(data).items():
+            if _is_file(path):
+                yield f"photos/{name}", path
         return
     for folder, subfolders, names in os.walk(data):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
@@ -99,17 +93,19 @@ def _is_file(path: Path) -> bool:
         return True
 
 
-def _photos_named(annotations: Path) -> set[str]:
-    """The files that a COCO file or a table names, inside the folder of its photos; none if it is neither."""
+def _photos_named(annotations: Path) -> dict[str, Path]:
+    """The files that a COCO file or a table names, inside the folder of the data; none if it is neither."""
     try:
         if _is_table(annotations):
             names = {name.replace("\\", "/") for name in paths_named(decode(annotations.read_bytes()))}
-        else:
-            rows = json.loads(annotations.read_bytes())["images"]
-            names = {row["file_name"].replace("\\", "/") for row in rows}
+            return {name: annotations.parent / name for name in names if not outside(name)}
+        finder = PhotoFinder(annotations, annotations)
+        found = {
+            row["file_name"]: finder.find(row["file_name"]) for row in json.loads(annotations.read_bytes())["images"]
+        }
+        return {name.replace("\\", "/"): photo.path for name, photo in found.items() if photo.path}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return set()  # the reader of the data says what is wrong with it
-    return {name for name in names if not name.startswith("/") and ".." not in PurePosixPath(name).parts}
+        return {}  # the reader of the data says what is wrong with it
 
 
 def _is_table(path: Path) -> bool:

@@ -2,17 +2,19 @@
 
 Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
 "unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask",
-"no mask" (while others have one), and "car in a background photo" (a photo without a car that has the pixels of one
-with a car). If more than 5% of the photos are bad, the data are refused. Others are not counted as bad: "other type",
-"left out" (a type, on purpose), "other format", "other file", "other column", "crowd region", "no labelled car", "no
-annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask pictures", "masks of some photos",
-and "read otherwise", a line on what is used.
+"no mask" (while others have one), "car in a background photo" (a photo without a car that has the pixels of one with a
+car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
+"labels of another photo", "labels turned". If more than 5% of the photos are bad, the data are refused. Others are not
+counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "crowd
+region", "no labelled car", "no annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask
+pictures", "masks of some photos"; and `remarks.REASONS`, of labels and names that are read otherwise than they are
+written.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -33,8 +35,9 @@ from carseg_lib.data.catalogue import (
 )
 from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row, is_text
 from carseg_lib.data.formats.detect import detect_and_list
-from carseg_lib.data.formats.instances import validate_instances
+from carseg_lib.data.formats.instances import CheckedLabels
 from carseg_lib.data.photos import ImageError, ImageInfo, inspect_image
+from carseg_lib.data.remarks import REASONS, Remarks
 
 MAX_BAD_SHARE = 0.05  # of the photos that the source names
 MIN_PER_TYPE = 3  # one for each split
@@ -75,21 +78,24 @@ def load_catalogue(
 def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | None = None) -> Catalogue:
     """Open every photo of a listing. The result may be of no use: see `validate_catalogue`."""
     root = listing.root.resolve()
-    photos: list[dict[str, Any]] = []
-    background: list[dict[str, Any]] = []
-    cars, bad = [], []
-    records = [*listing.photos, *listing.background]
-    for done, record in enumerate(records, start=1):
+    bad: list[dict[str, str]] = []
+    read = list(_opened(root, [*listing.photos, *listing.background], bad, progress))
+    photos, background, cars = [], [], []
+    labels, remarks = CheckedLabels(read), Remarks()
+    for record, info in read:
+        row = {"photo_id": record.photo_id, "split": record.split} | vars(info)
+        if not record.annotations:
+            background.append(row | {"group": record.group})
+            continue
         try:
-            row, its_cars = _read_photo(root, record)
+            its_cars, said = labels.of(record, info)
         except ImageError as error:
-            body_type = record.annotations[0].body_type if record.annotations else ""
-            bad.append(excluded_row(record.photo_id, error.reason, error.detail, record.split, body_type))
-        else:
-            (photos if its_cars else background).append(row)
-            cars.extend(its_cars)
-        if progress is not None:
-            progress(done, len(records))
+            bad.append(_bad_row(record, error))
+            continue
+        largest = record.annotations[int(box_areas(pd.DataFrame(its_cars)).to_numpy().argmax())]  # what it is about
+        photos.append(row | {"body_type": largest.body_type, "group": largest.group})
+        cars += its_cars
+        remarks.add(record.photo_id, said)
     used = listing.parameters["photo_id"].isin([row["photo_id"] for row in photos])
     catalogue = Catalogue(
         name=listing.name,
@@ -102,7 +108,8 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         background=table(sorted(background, key=lambda row: row["photo_id"]), BACKGROUND_COLUMNS),
     )
     catalogue = _without_contradictions(_without_maskless(catalogue))
-    excluded = pd.concat([catalogue.excluded, table(listing.ignored, EXCLUDED_COLUMNS)], ignore_index=True)
+    lines = [excluded_row(f"{root.name}/", *line, "", "") for line in [*remarks.lines(), *labels.lines()]]
+    excluded = pd.concat([catalogue.excluded, table([*lines, *listing.ignored], EXCLUDED_COLUMNS)], ignore_index=True)
     return replace(catalogue, excluded=excluded)
 
 
@@ -113,19 +120,27 @@ def validate_catalogue(data: Path, listing: Listing, catalogue: Catalogue) -> No
         CarsegError: More than 5% bad photos, or a type with fewer than three that can be used.
     """
     bad = catalogue.excluded.iloc[: len(catalogue.excluded) - len(listing.ignored)]
-    _check_share(data, bad, len(listing.photos) + len(listing.background))
+    bad = bad[~bad["reason"].isin(REASONS)]
+    _check_share(data, bad, len(listing.photos) + len(listing.background), catalogue.root)
     _check_types(data, listing, Counter(catalogue.photos["body_type"]), " that can be used")
 
 
-def _read_photo(root: Path, record: ImageRecord) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A photo's row and its cars' rows; without cars the row is one of `background`."""
-    info = _inspect(root, record.photo_id)
-    row = {"photo_id": record.photo_id, "split": record.split}
-    if not record.annotations:
-        return row | {"group": record.group} | vars(info), []
-    cars = validate_instances(record, info)
-    largest = record.annotations[int(box_areas(pd.DataFrame(cars)).to_numpy().argmax())]  # the car it is about
-    return row | {"body_type": largest.body_type, "group": largest.group} | vars(info), cars
+def _opened(
+    root: Path, records: list[ImageRecord], bad: list[dict[str, str]], progress: Callable[[int, int], None] | None
+) -> Iterator[tuple[ImageRecord, ImageInfo]]:
+    """Photos with their numbers, one at a time; those that cannot be read are added to `bad`."""
+    for done, record in enumerate(records, start=1):
+        try:
+            yield record, _inspect(root, record.photo_id)
+        except ImageError as error:
+            bad.append(_bad_row(record, error))
+        if progress is not None:
+            progress(done, len(records))
+
+
+def _bad_row(record: ImageRecord, error: ImageError) -> dict[str, str]:
+    body_type = record.annotations[0].body_type if record.annotations else ""
+    return excluded_row(record.photo_id, error.reason, error.detail, record.split, body_type)
 
 
 def _inspect(root: Path, photo_id: str) -> ImageInfo:
@@ -166,13 +181,14 @@ def _check_types(data: Path, listing: Listing, counts: Counter[str], which: str)
         )
 
 
-def _check_share(data: Path, bad: pd.DataFrame, listed: int) -> None:
+def _check_share(data: Path, bad: pd.DataFrame, listed: int, root: Path) -> None:
     if len(bad) <= MAX_BAD_SHARE * listed:
         return
     reasons = ", ".join(f"{n} {reason}" for reason, n in bad["reason"].value_counts().items())
     first = ", ".join(f"{row.photo_id} ({row.detail})" for row in cast(Iterable[Any], bad.head(3).itertuples()))
     more = ", …" if len(bad) > 3 else ""
+    where = f" (photos are looked for in {root})" if (bad["reason"] == "missing file").any() else ""
     raise CarsegError(
         f"{data}: {len(bad)} of {listed} photos ({len(bad) / listed:.1%}, more than {MAX_BAD_SHARE:.0%}) "
-        f"cannot be used: {reasons}; first: {first}{more}; repair or remove them"
+        f"cannot be used: {reasons}; first: {first}{more}{where}; repair or remove them"
     )

@@ -12,6 +12,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.formats.base import Listing
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.loader import read_listing, validate_catalogue
+from carseg_lib.data.remarks import REASONS
 from carseg_lib.data.splits import assign_splits, shared_groups
 
 _SHOWN = 3  # examples, and sizes
@@ -57,9 +58,15 @@ def summary_lines(listing: Listing, catalogue: Catalogue) -> Iterator[str]:
         known = photos[photos["group"] != ""]
         shared = shared_groups(photos)
         yield f"groups    {known['group'].nunique():,} of {len(known):,} photos, {shared:,} in more than one split"
-    yield "left out" if len(catalogue.excluded) else "left out  nothing"
-    for reason in catalogue.excluded_counts():
-        rows = catalogue.excluded[catalogue.excluded["reason"] == reason]
+    otherwise = catalogue.excluded["reason"].isin(REASONS)
+    if otherwise.any():
+        yield "read otherwise than it is written"
+        for row in catalogue.excluded[otherwise].itertuples():
+            yield f"  {row.reason}: {row.detail}"
+    left_out = catalogue.excluded[~otherwise]
+    yield "left out" if len(left_out) else "left out  nothing"
+    for reason in left_out["reason"].value_counts().index:  # most frequent first
+        rows = left_out[left_out["reason"] == reason]
         yield f"  {reason}: {len(rows):,}"
         for row in rows.head(_SHOWN).itertuples():
             yield f"    {_cut(f'{row.photo_id}: {row.detail}')}"

@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
                 "photo,type,x1,y1,x2,y2,width,height",
             ),
         ],
-        "16 size mismatch; first: 00001.jpg (annotated as 120×80, the photo has 60×40)",
+        "16 size mismatch; first: 00001.jpg (annotated as 120×80, the photo has 60×40",
     ),
     "labelme": (
         [photos("{name}.jpg"), files("{name}.json", lambda car: '{"version": "5", "shapes": [], "imagePath": "x"}')],

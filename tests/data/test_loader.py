@@ -128,6 +128,7 @@ def test_polygons_and_boxes_from_masks(cars):
     def polygon(table):
         for annotation in table["annotations"]:
             annotation["segmentation"] = [[10, 20, 110, 20, 110, 70, 10, 70], [120, 20, 130, 20, 130, 25, 120, 25]]
+            annotation["bbox"] = [10, 20, 120, 50]
         del table["annotations"][0]["bbox"]
         table["annotations"][1]["bbox"] = []
 
@@ -154,6 +155,7 @@ def test_a_photo_of_two_cars_has_the_type_of_the_larger(cars):
     def second_car(table):
         first = table["annotations"][0]
         small = dict(first, id=900, category_id=first["category_id"] % 4 + 1, bbox=[1, 1, 5, 5])
+        small["segmentation"] = [[1, 1, 6, 1, 6, 6, 1, 6]]
         table["annotations"].insert(0, small)
 
     before = load_catalogue(cars)
@@ -165,11 +167,18 @@ def test_a_photo_of_two_cars_has_the_type_of_the_larger(cars):
 
 
 def test_boxes_at_the_edge_are_cut_there(cars):
-    edit(cars, lambda table: table["annotations"][0].update(bbox=[-10.5, -3, 300, 50.25]))
+    polygon = [-10.5, -3, 289.5, -3, 289.5, 47.25, -10.5, 40]
+    change = {"bbox": [-10.5, -3, 300, 50.25], "segmentation": [polygon]}
+    edit(cars, lambda table: table["annotations"][0].update(change))
     catalogue = load_catalogue(cars)
     cut = catalogue.instances.iloc[catalogue.instances["x1"].argmin()]
     assert cut[["x1", "y1", "x2", "y2"]].tolist() == [0, 0, 240, 47.25]
-    assert catalogue.excluded.empty
+    assert catalogue.excluded[["reason", "detail"]].values.tolist() == [
+        [
+            "cut at the photo's edge",
+            f"1 photo; the first: {cut.photo_id}, the label of the suv reaches 49.5 pixels beyond it",
+        ]
+    ]
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))

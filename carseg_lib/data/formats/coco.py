@@ -1,8 +1,8 @@
 """Photos with COCO instance annotations: boxes, and masks as polygons or run lengths.
 
-Either a folder with annotations/<split>.json, or one .json file (then no split is given). `file_name` is relative to
-images/ in the folder or beside the file (for a file in annotations/, beside that folder too), else to the folder.
-A folder may have a parameters.csv besides (see `carseg_lib.data.metadata`).
+Either a folder in a layout of `coco_layout`, or one .json file (then no split is given). `carseg_lib.data.photo_names`
+says where photos are looked for, and by which names. A folder may have a parameters.csv besides (see
+`carseg_lib.data.metadata`).
 
 The group of a car is the annotation's `group`, or its `model` without the year: a key of its own, or, as CVAT writes
 it, one of its `attributes`.
@@ -11,6 +11,7 @@ it, one of its `attributes`.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -18,27 +19,21 @@ from typing import Any
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.fingerprint import photo_root
-from carseg_lib.data.formats.base import (
-    Annotation,
-    ImageRecord,
-    Listing,
-    as_text,
-    car_model,
-    inside,
-    name_of,
-    reading,
-    split_of,
-)
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, inside, name_of, reading
+from carseg_lib.data.formats.coco_layout import annotation_files
+from carseg_lib.data.formats.crowds import USUAL, is_crowd, is_marked
 from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.metadata import check_parameters, read_parameters
+from carseg_lib.data.photo_names import PhotoFinder, common_root, photo_folder
+from carseg_lib.data.remarks import NAME_BY_BASE, NAME_SPELLED, ONE_OBJECT, SIZE_NOT_READ
 
 
 def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
-    """List the photos of one COCO file, or of a folder's annotations/*.json.
+    """List the photos of one COCO file, or of a folder's.
 
-    Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of
-    the types are noted in `ignored`. A folder `background/` among the photos holds photos without a car.
+    Annotations of categories that are none of the types, crowd regions, and photos without a labelled car of the types
+    are noted in `ignored`, as are photos found by another name than the file writes. A folder `background/` among the
+    photos holds photos without a car.
 
     Args:
         data: The file or folder.
@@ -50,12 +45,14 @@ def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
         CarsegError: A file is not JSON or not COCO, an id or a photo is listed twice, an annotation belongs to no
             photo, a file_name leaves the folder, no category is one of the types, or parameters.csv is broken.
     """
-    listing = Listing(name=name_of(data), root=photo_root(data), types=types)
-    files = {data: ""} if data.is_file() else _annotation_files(data, listing)
+    listing = Listing(name=name_of(data), root=photo_folder(data), types=types)
+    splits = {data: ""} if data.is_file() else annotation_files(data, listing)
+    files = [_File(data, path, split) for path, split in splits.items()]
+    listing.root = common_root((file.finder for file in files), (p for file in files for p in file.paths()))
     seen: dict[str, str] = {}
-    categories: set[str] = set()
-    for path, split in files.items():
-        categories |= _list_file(path, split, listing, seen, unlabelled)
+    for file in files:
+        _list_file(file, listing, seen, unlabelled)
+    categories = {name for file in files for name in file.categories.values()}
     if not any(types.resolve(name) for name in categories):
         found = ", ".join(as_text(name) for name in sorted(categories)[:10]) or "none"
         raise CarsegError(
@@ -69,53 +66,58 @@ def read_coco(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
     return listing
 
 
-def _annotation_files(data: Path, listing: Listing) -> dict[Path, str]:
-    """annotations/*.json → the split of each; a single file of any other name gives no split."""
-    paths = sorted(path for path in (data / "annotations").glob("*.json") if not path.name.startswith("."))
-    splits = {path: split for path in paths if (split := split_of(path.stem))}
-    if not splits and len(paths) == 1:
-        return {paths[0]: ""}
-    if not splits:
-        raise CarsegError(
-            f"{data / 'annotations'}: none of {', '.join(path.name for path in paths)} is named train, validation "
-            "or test; rename them, or give one of them as DATA"
-        )
-    for path in paths:
-        if path not in splits:
-            listing.ignore(f"annotations/{path.name}", "other file", "not named train, validation or test")
-    return splits
+class _File:
+    """One annotation file, and where the photos are that it names.
 
+    Attributes:
+        path: The file.
+        split: Of its photos, or "".
+        images: Its images by id.
+        categories: The names of its categories by id.
+        annotations: Its annotations.
+        finder: Finds its photos.
+        photos: Where the photo of each image is, by id.
+    """
 
-def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str], unlabelled: Unlabelled) -> set[str]:
-    """Add one annotation file to the listing; returns its category names."""
-    tables = _read(path)
-    names = {key: _text_of(path, "categories", row, "name") for key, row in _by_id(path, tables, "categories").items()}
-    images = _by_id(path, tables, "images")
-    _by_id(path, tables, "annotations", required=False)
-    labelled: dict[Any, list[Annotation]] = {}
-    annotated: set[Any] = set()
-    ignored: Counter[tuple[str, str]] = Counter()
-    for row in tables["annotations"]:
-        image_id = _key(row.get("image_id"))
-        if image_id not in images:
+    def __init__(self, data: Path, path: Path, split: str) -> None:
+        self.path, self.split = path, split
+        tables = _read(path)
+        rows = _by_id(path, tables, "categories")
+        self.categories = {key: _text_of(path, "categories", row, "name") for key, row in rows.items()}
+        self.images = _by_id(path, tables, "images")
+        _by_id(path, tables, "annotations", required=False)
+        self.annotations = tables["annotations"]
+        self.finder = PhotoFinder(data, path, split)
+        self.photos = {
+            key: self.finder.find(_text_of(path, "images", row, "file_name")) for key, row in self.images.items()
+        }
+
+    def paths(self) -> list[Path]:
+        """The photos that were found."""
+        return [photo.path for photo in self.photos.values() if photo.path]
+
+    def photo_id(self, key: Any, root: Path) -> str:
+        """The photo of an image, relative to the root; the checked name as it is written if there is no such photo."""
+        if path := self.photos[key].path:
+            return path.relative_to(root).as_posix()
+        row = self.images[key]
+        name = inside(row["file_name"])
+        if name is None:
+            alike = len(self.photos[key].alike)
+            hint = f" (the last part of it is that of {alike} files there)" if alike else ""
             raise CarsegError(
-                f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, which is not listed"
+                f"{self.path}: the file_name {row['file_name']!r} (id {row['id']!r}) leads outside of {root}{hint}; "
+                "file names must be relative to that folder"
             )
-        annotated.add(image_id)
-        category = names.get(_key(row.get("category_id")), f"category_id {row.get('category_id')!r}")
-        body_type = listing.types.resolve(category)
-        if body_type is None:
-            ignored[listing.types.exclusion_reason(category), category] += 1
-        elif row.get("iscrowd"):
-            ignored["crowd region", category] += 1
-        else:
-            group = _group_of(path, row)
-            annotation = Annotation(body_type, row.get("bbox"), segmentation=row.get("segmentation"), group=group)
-            labelled.setdefault(image_id, []).append(annotation)
-    for (reason, category), number in sorted(ignored.items()):
-        listing.ignore(path.name, reason, f"{category}: {number} annotations", split)
-    for image_id, row in images.items():
-        photo_id = _photo_id(path, row, listing.root)
+        return name
+
+
+def _list_file(file: _File, listing: Listing, seen: dict[str, str], unlabelled: Unlabelled) -> None:
+    """Add the photos of one annotation file to the listing."""
+    path, split = file.path, file.split
+    labelled, annotated = _cars(file, listing)
+    for image_id, row in file.images.items():
+        photo_id = file.photo_id(image_id, listing.root)
         if photo_id in seen:
             raise CarsegError(
                 f"{path}: the photo {photo_id!r} (id {row['id']!r}) is already listed in {seen[photo_id]}; "
@@ -128,7 +130,63 @@ def _list_file(path: Path, split: str, listing: Listing, seen: dict[str, str], u
             listing.ignore(photo_id, "no labelled car", "no annotation of the body types", split)
         else:
             listing.add_unlabelled(photo_id, split, unlabelled)
-    return set(names.values())
+    _note_names(file, listing)
+    unread = [row["file_name"] for row in file.images.values() if _states_no_size(row)]
+    if unread:
+        detail = f"width and height of {len(unread)} images are no numbers above 0; the first: {as_text(unread[0])}"
+        listing.ignore(path.name, SIZE_NOT_READ, detail, split)
+
+
+def _cars(file: _File, listing: Listing) -> tuple[dict[Any, list[Annotation]], set[Any]]:
+    """The labelled cars of each image, by id, and the images with any annotation; others are counted."""
+    path, types = file.path, listing.types
+    of_image: dict[Any, list[dict[str, Any]]] = {}
+    annotated: set[Any] = set()
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for row in file.annotations:
+        image_id = _key(row.get("image_id"))
+        if image_id not in file.images:
+            raise CarsegError(
+                f"{path}: annotation {row.get('id')!r} belongs to image {row.get('image_id')!r}, which is not listed"
+            )
+        annotated.add(image_id)
+        category = file.categories.get(_key(row.get("category_id")), f"category_id {row.get('category_id')!r}")
+        if types.resolve(category) is None:
+            counts[types.exclusion_reason(category), category, ""] += 1
+        else:
+            of_image.setdefault(image_id, []).append(row)
+    labelled: dict[Any, list[Annotation]] = {}
+    marked = [is_marked(row.get("iscrowd")) for rows in of_image.values() for row in rows]
+    usual = sum(marked) >= USUAL * len(marked)
+    for image_id, rows in of_image.items():
+        single = [row for row in rows if not is_marked(row.get("iscrowd"))]
+        for row in rows:
+            category = file.categories[_key(row.get("category_id"))]
+            if is_marked(row.get("iscrowd")):
+                if is_crowd(row, single, _stated_size(file.images[image_id]), usual):
+                    counts["crowd region", category, ""] += 1
+                    continue
+                counts[ONE_OBJECT, category, ", taken as cars"] += 1
+            body_type = types.resolve(category) or ""
+            group = _group_of(path, row)
+            annotation = Annotation(body_type, row.get("bbox"), segmentation=row.get("segmentation"), group=group)
+            labelled.setdefault(image_id, []).append(annotation)
+    for (reason, category, what), number in sorted(counts.items()):
+        listing.ignore(path.name, reason, f"{category}: {number} annotations{what}", file.split)
+    return labelled, annotated
+
+
+def _note_names(file: _File, listing: Listing) -> None:
+    """Say how many photos were found by other names than the file writes."""
+    for how, reason, words in (
+        ("spelling", NAME_SPELLED, "in another spelling"),
+        ("base name", NAME_BY_BASE, "by the last part of their names"),
+    ):
+        keys = [key for key, photo in file.photos.items() if photo.how == how]
+        if keys:
+            written = as_text(file.images[keys[0]]["file_name"])
+            first = f"{written!r} is {file.photo_id(keys[0], listing.root)}"
+            listing.ignore(file.path.name, reason, f"{len(keys)} photos found {words}; the first: {first}", file.split)
 
 
 def _group_of(path: Path, annotation: dict[str, Any]) -> str:
@@ -150,10 +208,23 @@ def _group_of(path: Path, annotation: dict[str, Any]) -> str:
 
 def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
     """Width and height of an image's entry, pixels; None where they are not whole numbers above 0."""
-    width, height = image.get("width"), image.get("height")
-    if type(width) is int and type(height) is int and width > 0 and height > 0:
-        return width, height
-    return None
+    width, height = (_whole(image.get(side)) for side in ("width", "height"))
+    return (width, height) if width and height else None
+
+
+def _states_no_size(image: dict[str, Any]) -> bool:
+    """Whether an image's entry has a size that cannot be read; 0 and null are how tools say that they know none."""
+    stated = [image.get(side) for side in ("width", "height")]
+    return any(side not in (None, 0, "") for side in stated) and _stated_size(image) is None
+
+
+def _whole(value: Any) -> int:
+    """A whole number above 0, also written as 240.0 or "240"; 0 if it is none."""
+    try:
+        number = float(value) if type(value) in (int, float, str) else 0.0
+    except (ValueError, OverflowError):
+        return 0
+    return int(number) if 0 < number < 10**6 and number.is_integer() else 0
 
 
 def _read(path: Path) -> dict[str, list[dict]]:
@@ -180,22 +251,13 @@ def _by_id(path: Path, tables: dict[str, list[dict]], name: str, required: bool 
 
 
 def _key(value: Any) -> Any:
-    """An id as a dict key; what JSON cannot hash (a list, an object) by its text."""
-    return value if isinstance(value, int | str | float | None) else repr(value)
+    """An id as a dict key: 1, 1.0, "1" and "1.0" are one; what JSON cannot hash (a list, an object) by its text."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(0|-?[1-9]\d{0,17})(\.0+)?", value.strip())):
+        return int(match[1])
+    return value if isinstance(value, int | str | float | None) and not isinstance(value, bool) else repr(value)
 
 
 def _text_of(path: Path, name: str, row: dict, column: str) -> str:
     if not isinstance(row.get(column), str) or not row[column]:
         raise CarsegError(f"{path}: the entry with id {row['id']!r} of {name!r} has no {column!r}")
     return row[column]
-
-
-def _photo_id(path: Path, row: dict, root: Path) -> str:
-    """The checked file_name: relative, inside the folder, with / and no dots."""
-    name = inside(_text_of(path, "images", row, "file_name"))
-    if name is None:
-        raise CarsegError(
-            f"{path}: the file_name {row['file_name']!r} (id {row['id']!r}) leads outside of {root}; "
-            "file names must be relative to that folder"
-        )
-    return name

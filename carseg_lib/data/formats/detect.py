@@ -17,6 +17,7 @@ from carseg_lib.data.clips import clips_of
 from carseg_lib.data.formats import csv_table, foreign, pascal_voc, stanford_cars, yolo
 from carseg_lib.data.formats.base import Listing, is_junk, name_of
 from carseg_lib.data.formats.coco import read_coco
+from carseg_lib.data.formats.coco_layout import coco_mark
 from carseg_lib.data.formats.folder_places import has_type_folders
 from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES, read_image_folder
 from carseg_lib.data.formats.yolo_files import names_classes
@@ -39,7 +40,10 @@ def _all_labelled(read: Callable[[Path, ClassMap], Listing]) -> Callable[[Path, 
 def _coco_mark(data: Path) -> str:
     paths = (p for p in sorted((data / "annotations").glob("*.json")) if not is_junk(p.name))
     path = next((p for p in paths if foreign.of_file(p) is None), None)
-    return f"annotations/{path.name}" if path else ""
+    if path:
+        return f"annotations/{path.name}"
+    mark = coco_mark(data)
+    return "" if mark.startswith("annotations/") else mark
 
 
 def _voc_mark(data: Path) -> str:

@@ -1,11 +1,14 @@
 """A photo's labelled cars, checked against its pixels, as rows of the catalogue's instances.
 
-Boxes are cut at the photo's edge, masks decoded, and both are rotated with a photo that is stored on its side.
+Boxes are cut at the photo's edge, masks decoded, and both are turned with a photo that is stored on its side, where
+they were drawn on the stored one (`carseg_lib.data.orientation`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,61 +16,99 @@ import numpy as np
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord
 from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.segmentations import tidy
+from carseg_lib.data.label_checks import (
+    check_box_against_mask,
+    check_mask,
+    check_shares,
+    corner_remark,
+    cut_remark,
+    labels_of_other_photos,
+)
 from carseg_lib.data.masks import box_of_mask, decode_segmentation, encode_mask
+from carseg_lib.data.orientation import FrameVotes, LabelFrame, turn_box, turn_mask
 from carseg_lib.data.photos import ImageError, ImageInfo
+from carseg_lib.data.remarks import IN_A_CORNER, Remark
 
-_SWAPPING = {5, 6, 7, 8}  # EXIF orientations that exchange width and height
+
+class CheckedLabels:
+    """The labels of a data set's photos: those of all photos are looked at together before any is taken."""
+
+    def __init__(self, photos: Sequence[tuple[ImageRecord, ImageInfo]]) -> None:
+        """Look at the labels of all photos that could be opened."""
+        self._votes = FrameVotes.of(photos)
+        framed = []
+        for record, info in photos:
+            with suppress(ImageError):  # raised again when it is asked for
+                framed.append((record, self._votes.frame(record, info)))
+        self._others = labels_of_other_photos(framed)
+        self._corner = corner_remark(framed)
+
+    def of(self, record: ImageRecord, info: ImageInfo) -> tuple[list[dict[str, Any]], list[Remark]]:
+        """The labelled cars of a photo, as `validate_instances` gives them.
+
+        Raises:
+            ImageError: As there; or "size mismatch", "labels turned", "labels of another photo".
+        """
+        if error := self._others.get(record.photo_id):
+            raise error
+        return validate_instances(record, self._votes.frame(record, info))
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(reason, detail) of what is to be said of all labels together."""
+        return [(IN_A_CORNER, self._corner)] if self._corner else []
 
 
-def validate_instances(record: ImageRecord, info: ImageInfo) -> list[dict[str, Any]]:
+def validate_instances(record: ImageRecord, frame: LabelFrame) -> tuple[list[dict[str, Any]], list[Remark]]:
     """Check a photo's annotations against its pixels and convert them to rows of the catalogue's instances.
 
     A box partly outside the photo is cut at its edge. Without a box, the mask gives it; without either, the whole
-    frame. If the stated size is the photo's size before its EXIF orientation is applied, and only then, boxes and masks
-    belong to the photo as stored, and are rotated with it; if the two sizes are the same, they belong to the upright
-    photo.
+    frame.
 
     Args:
         record: The photo and its annotations.
-        info: Size and orientation of the decoded photo.
+        frame: The picture that they are drawn on.
 
     Returns:
-        A dict per car with the keys of INSTANCE_COLUMNS.
+        A dict per car with the keys of INSTANCE_COLUMNS, of the upright photo; and what is to be said of them.
 
     Raises:
-        ImageError: "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask" or "zero-area
-            mask"; one bad annotation makes the photo unusable, as its car would be unlabelled.
+        ImageError: "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "coordinates from
+            0 to 1", "mask of the ground" or "box against mask"; one bad annotation makes the photo unusable, as its
+            car would be unlabelled.
     """
-    size = (info.width, info.height)
-    as_stored = (info.height, info.width) if info.orientation in _SWAPPING else size
-    frame = record.stated_size or _drawn_size(record.annotations) or size
-    if frame not in (size, as_stored):
-        raise ImageError(
-            "size mismatch", f"annotated as {frame[0]}×{frame[1]}, the photo has {info.width}×{info.height}"
-        )
-    orientation = info.orientation if frame != size else 1
-    return [_car(record.photo_id, annotation, frame, orientation) for annotation in record.annotations]
+    remarks = [frame.remark] if frame.remark else []
+    rows = []
+    for annotation in record.annotations:
+        row, its_remarks = _car(record.photo_id, annotation, frame)
+        rows.append(row)
+        remarks += its_remarks
+    return rows, remarks
 
 
-def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], orientation: int) -> dict[str, Any]:
-    width, height = frame
-    mask = None
+def _car(photo_id: str, annotation: Annotation, frame: LabelFrame) -> tuple[dict[str, Any], list[Remark]]:
+    width, height = frame.size
+    mask: np.ndarray | None = None
+    remarks: list[Remark] = []
     if annotation.segmentation:  # a missing, null or empty one is no mask
-        mask = _mask_of(annotation.segmentation, height, width)
-        if not mask.any():
-            raise ImageError("zero-area mask", f"the mask of the {annotation.body_type} has no pixels inside")
+        mask, remarks = _mask_of(annotation.segmentation, height, width)
+        check_mask(mask, annotation.body_type)
     if annotation.corners:
-        box, origin = _cut_box(annotation.corners, frame, annotation.box_text), "given"
+        box, origin = _cut_box(annotation.corners, frame.size, annotation.box_text), "given"
     elif annotation.bbox:
-        box, origin = _checked_box(annotation.bbox, frame), "given"
+        box, origin = _checked_box(annotation.bbox, frame.size), "given"
     elif mask is not None:
         box, origin = box_of_mask(mask), "mask"
     else:
         box, origin = (0.0, 0.0, float(width), float(height)), "whole frame"
-    if orientation != 1:
-        box = _rotate_box(box, frame, orientation)
-        mask = None if mask is None else _rotate_mask(mask, orientation)
-    return {
+    if mask is not None and origin == "given":
+        check_box_against_mask(box, mask, annotation)
+    if cut := cut_remark(annotation, frame.size):
+        remarks.append(cut)
+    if frame.orientation != 1:
+        box = turn_box(box, frame.size, frame.orientation)
+        mask = None if mask is None else turn_mask(mask, frame.orientation)
+    row = {
         "photo_id": photo_id,
         "body_type": annotation.body_type,
         **dict(zip(("x1", "y1", "x2", "y2"), box, strict=True)),
@@ -76,25 +117,27 @@ def _car(photo_id: str, annotation: Annotation, frame: tuple[int, int], orientat
         "mask_origin": "none" if mask is None else "given",
         "mask_quality": float("nan"),
     }
+    return row, remarks
 
 
-def _drawn_size(annotations: list[Annotation]) -> tuple[int, int] | None:
-    """Width and height of the first mask in a file of its own; the boxes are taken to belong to the same frame."""
-    masks = [one.segmentation for one in annotations if isinstance(one.segmentation, MaskPng)]
-    return masks[0].size() if masks else None
-
-
-def _mask_of(segmentation: Any, height: int, width: int) -> np.ndarray:
+def _mask_of(segmentation: Any, height: int, width: int) -> tuple[np.ndarray, list[Remark]]:
     if isinstance(segmentation, MaskPng):
         mask = segmentation.read()
         if mask.shape != (height, width):
             size = f"{mask.shape[1]}×{mask.shape[0]}"
             raise ImageError("bad mask", f"{segmentation.name}: has {size} pixels, the photo {width}×{height}")
-        return mask
+        return mask, []
+    segmentation, remarks = tidy(segmentation)
+    if isinstance(segmentation, list) and segmentation and all(map(_is_numbers, segmentation)):
+        check_shares([number for part in segmentation for number in part], "mask")
     try:
-        return decode_segmentation(segmentation, height, width)
+        return decode_segmentation(segmentation, height, width), remarks
     except ValueError as error:
         raise ImageError("bad mask", str(error)) from None
+
+
+def _is_numbers(part: Any) -> bool:
+    return isinstance(part, list) and len(part) > 0 and all(type(number) in (int, float) for number in part)
 
 
 def _checked_box(bbox: Any, frame: tuple[int, int]) -> Box:
@@ -111,6 +154,8 @@ def _cut_box(corners: Box, frame: tuple[int, int], written: str) -> Box:
     if not all(map(math.isfinite, corners)):
         raise ImageError("bad box", f"{written} is not four numbers")
     x1, y1, x2, y2 = corners
+    if x1 < x2 and y1 < y2:
+        check_shares(corners, f"box {written}")
     if x2 <= x1 or y2 <= y1:
         raise ImageError("zero-area box", f"{written} has no width or no height")
     box = max(x1, 0.0), max(y1, 0.0), min(x2, float(frame[0])), min(y2, float(frame[1]))
@@ -119,22 +164,3 @@ def _cut_box(corners: Box, frame: tuple[int, int], written: str) -> Box:
     if min(box[2] - box[0], box[3] - box[1]) < 1:
         raise ImageError("zero-area box", f"{written} is less than a pixel wide or high inside the photo")
     return box
-
-
-def _rotate_box(box: Box, frame: tuple[int, int], orientation: int) -> Box:
-    """A box on the stored photo → on the upright photo, for the orientations that swap the sides."""
-    x1, y1, x2, y2 = box
-    width, height = frame
-    if orientation in (6, 7):
-        y1, y2 = height - y2, height - y1
-    if orientation in (7, 8):
-        x1, x2 = width - x2, width - x1
-    return y1, x1, y2, x2
-
-
-def _rotate_mask(mask: np.ndarray, orientation: int) -> np.ndarray:
-    if orientation in (6, 7):
-        mask = mask[::-1]
-    if orientation in (7, 8):
-        mask = mask[:, ::-1]
-    return mask.T

@@ -54,10 +54,17 @@ class MaskPng:
 
     def _any_colour(self, picture: Image.Image) -> np.ndarray:
         """The pixels that are not black, or whose palette index is not 0; transparency is ignored."""
-        if picture.mode in ("RGBA", "LA"):
+        transparent = picture.mode in ("RGBA", "LA")
+        if transparent:
             picture = picture.convert(picture.mode[:-1])
-        pixels = np.asarray(picture) != 0
-        return pixels.any(axis=2) if pixels.ndim == 3 else pixels
+        levels = np.asarray(picture)
+        pixels = levels != 0
+        mask = pixels.any(axis=2) if pixels.ndim == 3 else pixels
+        if mask.all():  # a trimap with 1 for the car and 2 for the ground; a cut-out; a white picture
+            values = "" if levels.ndim == 3 else f" (its values are {_some(levels)})"
+            hint = ", and its transparency is not read" if transparent else ""
+            raise self._bad(f"no pixel is 0{values}{hint}, so that all of it would be the car; write 0 beside the car")
+        return mask
 
     def _open(self) -> Image.Image:
         path = self.folder / self.name
@@ -79,3 +86,8 @@ class MaskPng:
 
     def _bad(self, what: str) -> ImageError:
         return ImageError("bad mask", f"{self.name}: {what}")
+
+
+def _some(levels: np.ndarray) -> str:
+    values = np.unique(levels.astype(np.int64)).tolist()
+    return ", ".join(map(str, values[:4])) + ", …" * (len(values) > 4)
