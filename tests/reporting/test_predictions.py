@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def run(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "reports" / "fake"))
 
 
-def block(html: str, name: str) -> dict | list:
+def block(html: str, name: str) -> Any:
     found = re.search(rf'<script type="application/json" id="predictions-{name}">(.*?)</script>', html, re.S)
     assert found
     return json.loads(found[1])
@@ -50,12 +51,13 @@ def drawn(path: str, size: tuple[int, int]) -> np.ndarray:
     import cv2
 
     area = np.zeros((size[1], size[0]), np.uint8)
+    whole = area.astype(bool)
     for line in re.findall(r"M(-?\d+ -?\d+)l([^z]*)z", path):
         start, steps = (np.array(re.findall(r"-?\d+", part), int).reshape(-1, 2) for part in line)
         points = np.cumsum(np.vstack([start, steps]), axis=0)
-        inside = cv2.fillPoly(np.zeros_like(area), [points.astype(np.int32)], 1)
-        area ^= inside
-    return area.astype(bool)
+        inside = np.asarray(cv2.fillPoly(np.zeros_like(area), [points.astype(np.int32)], 1)).astype(bool)
+        whole ^= inside
+    return whole
 
 
 def test_an_outline_encloses_its_mask_and_leaves_out_its_hole() -> None:

@@ -42,7 +42,7 @@ FIGURES: dict[str, dict[str, str]] = {
     },
     "certainty": {
         "certainty_calibration": "Accuracy against confidence, before and after temperature scaling.",
-        "certainty_selective": "Accuracy of the surest answers, by the share of photos that is answered.",
+        "certainty_selective": "Accuracy of the most confident predictions, by the share of photos that is answered.",
         "certainty_conformal": "Coverage and mean size of conformal sets.",
         "certainty_labels": "Labels that are doubted, most doubtful first.",
     },

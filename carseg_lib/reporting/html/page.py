@@ -6,6 +6,7 @@ and the one script and allows nothing else. Jinja2 escapes every text from outsi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,9 @@ def write_index(reports: Path) -> Path:
             {
                 "folder": path.parent.name,
                 "made": (provenance or {}).get("made") or "",
+                "seconds": (provenance or {}).get("seconds"),
+                "commit": ((provenance or {}).get("carseg") or {}).get("commit") or "",
+                "preview": _preview(path.parent / "index.html"),
                 "metrics": metrics,
                 "split": split,
                 "accuracy": scores.get("accuracy"),
@@ -98,3 +102,10 @@ def write_index(reports: Path) -> Path:
         )
     runs.sort(key=lambda run: (run["made"], run["folder"]), reverse=True)
     return files.write_text(reports / "index.html", render("runs.html", {"runs": runs}))
+
+
+def _preview(page: Path) -> str:
+    """The last picture inside a run's page, of a correct prediction if there is any, as a data URI; "" without one."""
+    _, _, block = page.read_text(encoding="utf-8").partition('id="predictions-pictures">')
+    found = re.findall(r'"(data:image/webp;base64,[^"]+)"', block.partition("</script>")[0])
+    return found[-1] if found else ""

@@ -21,7 +21,6 @@ from carseg_lib.reporting.html.pictures import FOLDER, Pictures
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.outlines import drawing_size, mask_outline
 
-NO_CAR = "no car found"  # the last column of a confusion matrix
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
 _BOX = ["x1", "y1", "x2", "y2"]
@@ -45,7 +44,7 @@ def section(run: RunFiles) -> dict[str, Any]:
         "missing": missing,
         "counts": counts,
         "confusions": {split: findings.most_frequent_confusions(splits[split]["confusion"]) for split in run.splits},
-        "no_car": NO_CAR,
+        "elsewhere": ", ".join(f"{n['elsewhere']:,} {split}" for split, n in counts.items() if n.get("elsewhere")),
         "wrong_box": WRONG_BOX,
         "shape_parameters": 0 if run.catalogue is None else _shape_parameters(run.catalogue),
     }

@@ -46,6 +46,11 @@ class Section:
     content: Mapping[str, Any]  # what its template shows
 
     @property
+    def secondary(self) -> bool:
+        """Whether a printed summary leaves the section out."""
+        return self.name not in _IN_PRINT
+
+    @property
     def anchor(self) -> str:
         """The id of the section in the page."""
         return self.name.replace("_", "-")
@@ -294,6 +299,10 @@ def _with_interval(row: Mapping[str, Any], column: str) -> dict[str, Any]:
 
 
 _OPTIONAL = ("certainty", "more", "presence", "readings")  # sections that are left out where they have nothing to show
+_IN_PRINT = (
+    *("results", "predictions", "error_analysis", "audit", "claim_table", "deviations", "limitations"),
+    *("summary_of_study", "reproducibility"),
+)
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
     "results": ("Compared with the paper", "", results),
