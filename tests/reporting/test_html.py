@@ -21,7 +21,7 @@ from carseg_lib.evaluation.claim_table.table import STATEMENT, TABLE_1, claim_ro
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.paper import audit, claims, recipe
 from carseg_lib.reporting.html import findings, sections
-from carseg_lib.reporting.html.figures import FIGURES, collect_figures
+from carseg_lib.reporting.html.figures import FIGURES, IN_NOTEBOOKS, collect_figures, left_to_notebooks
 from carseg_lib.reporting.html.page import write_index, write_report
 from carseg_lib.reporting.plots import data, evaluation, photos, pseudo_labels, training
 from tests.helpers.drawn_cars import make_car_photos
@@ -34,7 +34,7 @@ EVIL = "<script>alert('carseg')</script>"
 class Reader(HTMLParser):
     """Texts, elements and their attributes of a page; fails on tags that are not closed."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "line", "circle"})
+    VOID = frozenset({"meta", "link", "img", "br", "line", "circle", "input"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -160,7 +160,12 @@ def test_it_is_one_file_with_a_strict_policy(run: Path) -> None:
 def test_every_figure_is_there_with_words(run: Path) -> None:
     reader = read(run)
     pictures = reader.all("img")
-    assert len(pictures) == len(list((run / "figures").glob("*.png")))
+    left = left_to_notebooks(run / "figures", BODY_TYPES, ["test", "validation"])
+    assert {"01_data_exploration", "02_preprocessing", "04_evaluation"} == set(left)
+    assert "Pairs of near duplicates (perceptual hash): 0 within, 0 across." in reader.text
+    drawn = {path.stem for path in (run / "figures").glob("*.png")} - {"near_duplicates"}  # of none, in this run
+    assert len(pictures) == len(drawn) - sum(left.values()) > 5
+    assert f"{left['01_data_exploration']} more figures of the data are in" in reader.text
     for picture in pictures:
         assert len(picture["alt"]) > 15
         assert int(picture["width"]) > 100
@@ -191,19 +196,19 @@ def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
 
 def test_every_section_has_its_heading_and_template(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
-    assert re.findall(r'<section id="([a-z-]+)">\s*<h2>([^<]+)</h2>', html) == [
-        ("claim-table", "The paper&#39;s claims, one by one"),
-        ("results", "Results"),
+    assert re.findall(r'<section id="([a-z-]+)"[^>]*>\s*<h2>([^<]+)</h2>', html) == [
+        ("results", "Compared with the paper"),
+        ("predictions", "Predictions"),
+        ("error-analysis", "When does the model fail?"),
         ("audit", "Are the paper&#39;s numbers consistent?"),
+        ("claim-table", "The paper&#39;s claims, one by one"),
+        ("deviations", "Differences from the paper"),
+        ("limitations", "Limitations"),
         ("data", "Data"),
         ("preprocessing", "Preprocessing"),
         ("model", "Model"),
         ("training", "Training"),
-        ("evaluation", "Evaluation"),
-        ("error-analysis", "Error analysis by attribute"),
-        ("misclassifications", "Misclassifications"),
-        ("deviations", "Deviations from the paper"),
-        ("limitations", "Limitations"),
+        ("evaluation", "All numbers"),
         ("summary-of-study", "Summary of the reproduction"),
         ("reproducibility", "Reproducibility"),
     ]
@@ -216,7 +221,10 @@ def test_a_type_may_have_the_name_of_a_missing_value(run: Path) -> None:
     predictions.loc[predictions["split"] == "test", ["body_type", "predicted"]] = ["nan", "null"]
     files.write_csv(run / "predictions.csv", predictions)
     html = write_report(run).read_text(encoding="utf-8")
-    assert html.count("<td>nan</td><td>null</td>") == (predictions["split"] == "test").sum() > 0
+    data = json.loads(html.partition('id="predictions-data">')[2].partition("</script>")[0])
+    nan, null = data["types"].index("nan"), data["types"].index("null")
+    said = list(zip(data["photos"]["truth"], data["photos"]["predicted"], strict=True))
+    assert said.count((nan, null)) == (predictions["split"] == "test").sum() > 0
 
 
 def test_only_notebooks_that_exist_are_linked(run: Path) -> None:
@@ -243,21 +251,21 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert EVIL not in html
     assert "<img src=x>" not in html
     reader = Reader(html)
-    assert len(reader.all("script")) == 1
-    assert reader.text.count(EVIL) >= 8
+    assert [script.get("type", "") for script in reader.all("script")] == ["application/json"] * 2 + [""]
+    assert reader.text.count(EVIL) >= 7
     assert not reader.all("img")
 
 
 @pytest.mark.parametrize(
     ("missing", "says"),
     [
-        ("config.json", "Deviations from the paper"),
+        ("config.json", "Differences from the paper"),
         ("provenance.json", "provenance.json is missing"),
         ("history.csv", "Epoch 8 was selected"),
         ("predictions.csv", "Most frequent confusions"),
         ("classification_report.csv", "classification_report.csv is missing"),
         ("dataset", "The catalogue (dataset/) is missing"),
-        ("figures", "Results"),
+        ("figures", "Compared with the paper"),
         ("notebooks", "The command that made this run"),
     ],
 )
@@ -362,7 +370,7 @@ def test_missing_metrics_are_a_clear_error(tmp_path: Path) -> None:
     [
         ("metrics.json", "{", "valid JSON"),
         ("predictions.csv", "", "not a readable table"),
-        ("figures/brightness.png", "no picture", "not a readable PNG"),
+        ("figures/loss_curves.png", "no picture", "not a readable PNG"),
     ],
 )
 def test_broken_files_are_clear_errors_and_keep_the_old_page(run: Path, name: str, content: str, message: str) -> None:
@@ -391,6 +399,9 @@ def test_the_list_of_runs_is_newest_first(run: Path) -> None:
     assert path == run.parent / "index.html"
     links = [a["href"] for a in Reader(path.read_text(encoding="utf-8")).all("a") if "index.html" in a["href"]]
     assert links == ["newer/index.html", "fake/index.html", "older/index.html"]
+    reader = Reader(path.read_text(encoding="utf-8"))
+    assert len(reader.all("img")) == 3 and reader.all("img")[0]["src"].startswith("data:image/webp;base64,")
+    assert reader.text.count("20.9") == 3 and reader.text.count("01234567") == 3, "minutes and commit of each run"
 
 
 def test_the_list_without_runs(tmp_path: Path) -> None:
@@ -432,7 +443,8 @@ def test_percent_of_nothing() -> None:
 
 
 def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None:
-    names = {name.partition("_{")[0] for section in FIGURES.values() for name in section}
+    known = [*FIGURES.values(), *IN_NOTEBOOKS.values()]
+    names = {name.partition("_{")[0].removesuffix("_train") for section in known for name in section}
     drawn_by = {
         "samples": "sample_photos",
         "augmentation": "augmentation_grid",
@@ -464,9 +476,11 @@ def test_error_analysis_has_a_section_with_every_figure_and_number(rendered_run:
     reader = read(rendered_run)
     text = " ".join(reader.text.split())
     drawn = {path.stem for path in (rendered_run / "figures").glob("*.png")}
+    in_notebooks = {name for patterns in IN_NOTEBOOKS.values() for name in patterns}
     assert {name for name in drawn if name.startswith(("metadata_", "slices_"))} == {
         *FIGURES["metadata"],
         *FIGURES["slices"],
+        *(name for name in in_notebooks if name.startswith(("metadata_", "slices_"))),
     }
     assert "More figures" not in text
     truth = pd.read_csv(rendered_run / "slice_metrics.csv")
@@ -580,8 +594,8 @@ def test_captions_name_split_and_number_of_photos(run: Path) -> None:
     metrics = files.read_json(run / "metrics.json")
     n = {split: part["accuracy"]["n"] for split, part in metrics["splits"].items()}
     groups = collect_figures(run / "figures", BODY_TYPES, n)
-    shown = groups["evaluation"] + groups["examples"]
-    assert {"table_bars_test", "table_bars_validation", "misclassified_test"} <= {p.name for p in shown}
+    shown = groups["evaluation"]
+    assert {"pr_curves_test", "average_precision_validation"} <= {p.name for p in shown}
     for picture in shown:
         assert picture.name.endswith(picture.split)
         assert f"{n[picture.split]} {picture.split} photos" in picture.caption

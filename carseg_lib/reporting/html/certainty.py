@@ -52,7 +52,7 @@ def _numbers(found: dict[str, Any]) -> list[Number]:
     if selective := found.get("selective"):
         for share, part in selective["by_validation"].items():
             answered = f"answered: {percent(part['coverage']['value'])}"
-            what = f"Accuracy of the surest answers, threshold of validation's surest {percent(float(share), 0)}"
+            what = f"Accuracy of the most confident, threshold of validation's top {percent(float(share), 0)}"
             rows.append(Number(what, f"test, {answered}", part["accuracy"]))
     for row in found.get("conformal") or []:
         if row["group"] == "all":

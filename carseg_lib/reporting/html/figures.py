@@ -11,44 +11,27 @@ from carseg_lib.reporting.html.render import FigureOnPage, figure_on_page
 # {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.
 FIGURES: dict[str, dict[str, str]] = {
     "data": {
-        "split_counts": "Photos in each split and of each type, with the paper's splits.",
-        "photo_sizes": "Sizes and aspect ratios of the photos; the paper's 240 × 160 marked.",
-        "brightness": "Mean brightness of the photos of each type.",
-        "box_statistics": "Size, shape and position of the boxes.",
-        "mask_statistics": "Mean silhouette of each type, and the share of its box that a mask covers.",
-        "samples_{type}": "Random sample of the type {type} (the paper's Figures 1 to 4 show one photo of each type).",
         "near_duplicates": "Pairs of near duplicates.",
         "pseudo_mask_quality": "Quality of the pseudo-masks, and the photos rejected for it.",
         "rejected_pseudo_masks": "Photos rejected because their pseudo-masks are of low quality.",
     },
     "metadata": {
-        "metadata_gallery": "Photos of each type, chosen to differ in their metadata.",
-        "metadata_strips": "Effect of each parameter: one car, one parameter varied.",
-        "metadata_shape_strips": "Effect of each parameter of the body's shape.",
-        "metadata_views": "Directions from which the cars of each type are seen.",
-        "metadata_numbers": "Camera, size, occlusion and sun, by type.",
-        "metadata_categories": "Views, lights and backgrounds, by type.",
         "metadata_shapes": "Dimensions of the cars: overlap of the types' shapes.",
+        "metadata_numbers": "Camera, size, occlusion and sun, by type.",
     },
-    "preprocessing": {
-        "transform_steps": "Preprocessing of one photo, step by step.",
-        "augmentation": "Random augmentations of one photo, as in training.",
-    },
+    "preprocessing": {"augmentation": "Random augmentations of one photo, as in training."},
     "training": {
         "loss_curves": "Loss per epoch, training and validation.",
         "loss_terms": "The five terms of the loss per epoch.",
         "accuracy_curves": "Accuracy per epoch with 95% intervals; the paper's averages dashed.",
     },
     "evaluation": {
-        "table_bars_{split}": "Precision, recall, F1 and accuracy of each type with the paper's Table 1, {of}.",
-        "confusion_{split}": "Confusion matrix, {of}.",
         "pr_curves_{split}": "Precision-recall curve of each type, {of}.",
         "average_precision_{split}": "COCO average precision of boxes and masks, {of}.",
     },
     "slices": {
         "slices_attributes": "Accuracy and mean mask IoU by view, size, occlusion, light and other attributes.",
         "slices_types_by_view": "Accuracy of each type from each view.",
-        "slices_directions": "Accuracy by the direction from which the car is seen.",
         "slices_odds": "Effect of each measure, the others being equal, on the odds of a correct prediction.",
     },
     "presence": {
@@ -56,11 +39,10 @@ FIGURES: dict[str, dict[str, str]] = {
         "presence_scores": "Every photo by the detector's score and its likeness to the object's ImageNet classes.",
         "presence_confusion_{split}": "Answers of car or no car, {of}.",
         "presence_false_alarms": "The photos without a car that look most like one.",
-        "presence_misses": "The cars that look least like one.",
     },
     "certainty": {
         "certainty_calibration": "Accuracy against confidence, before and after temperature scaling.",
-        "certainty_selective": "Accuracy of the surest answers, by the share of photos that is answered.",
+        "certainty_selective": "Accuracy of the most confident predictions, by the share of photos that is answered.",
         "certainty_conformal": "Coverage and mean size of conformal sets.",
         "certainty_labels": "Labels that are doubted, most doubtful first.",
     },
@@ -73,18 +55,45 @@ FIGURES: dict[str, dict[str, str]] = {
         "near_copies_planted": "Planted copies that are found, by features and by perceptual hashes.",
         "near_copies_pairs": "Near copies that perceptual hashes miss.",
     },
-    "examples": {
-        "correct_{split}": "Correct predictions, random sample of the {of}.",
-        "misclassified_{split}": "Misclassified photos, most confident first, of the {of}.",
-        "mask_comparison_{split}": "Predicted and labelled masks, random sample of the {of}.",
-    },
 }
+
+# Figures that the page leaves to the notebooks, which show them too: what its predictions and tables say photo by photo
+# and number by number, and what describes the data rather than the result.
+IN_NOTEBOOKS: dict[str, tuple[str, ...]] = {
+    "01_data_exploration": (
+        *("split_counts", "photo_sizes", "brightness", "box_statistics", "mask_statistics", "samples_{type}"),
+        *("metadata_gallery", "metadata_strips", "metadata_shape_strips", "metadata_views", "metadata_categories"),
+    ),
+    "02_preprocessing": ("transform_steps",),
+    "04_evaluation": (
+        *("confusion_{split}", "correct_{split}", "misclassified_{split}", "mask_comparison_{split}"),
+        *("table_bars_{split}", "pr_curves_train", "average_precision_train", "slices_directions", "presence_misses"),
+    ),
+}
+
+
+def left_to_notebooks(folder: Path, body_types: Sequence[str], splits: Sequence[str]) -> dict[str, int]:
+    """How many figures of the run the page leaves to each notebook; only notebooks with any.
+
+    Args:
+        folder: of the PNG files.
+        body_types: in order.
+        splits: the evaluated ones.
+    """
+    counts = {}
+    for notebook, patterns in IN_NOTEBOOKS.items():
+        names = {pattern.format(type=part, split=part) for pattern in patterns for part in [*body_types, *splits]}
+        if found := sum((folder / f"{name}.png").is_file() for name in names):
+            counts[notebook] = found
+    return counts
 
 
 def collect_figures(
     folder: Path, body_types: Sequence[str], photos: Mapping[str, int]
 ) -> dict[str, list[FigureOnPage]]:
     """The figures of each group in the order of `FIGURES`; unknown ones are in the group "more".
+
+    Those of `IN_NOTEBOOKS` are left out.
 
     Args:
         folder: of the PNG files; hidden ones, left by an interrupted write, are ignored.
@@ -95,6 +104,9 @@ def collect_figures(
         CarsegError: A file is not a readable PNG.
     """
     found = {path.stem: path for path in sorted(folder.glob("*.png")) if not path.name.startswith(".")}
+    for left in (name for patterns in IN_NOTEBOOKS.values() for name in patterns):
+        for part in [*body_types, *photos]:
+            found.pop(left.format(type=part, split=part), None)
     groups: dict[str, list[FigureOnPage]] = {}
     for group, captions in FIGURES.items():
         groups[group] = []

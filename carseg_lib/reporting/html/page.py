@@ -6,13 +6,21 @@ and the one script and allows nothing else. Jinja2 escapes every text from outsi
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.evaluation.claim_table.evidence import main_split
-from carseg_lib.reporting.html import sections
-from carseg_lib.reporting.html.render import render
+from carseg_lib.reporting.html import predictions, sections
+from carseg_lib.reporting.html.pictures import make_pictures
+from carseg_lib.reporting.html.render import data_block, render
 from carseg_lib.reporting.html.run_files import RunFiles, read_optional_json
+
+MAX_BYTES = 5_000_000  # of a page with pictures: light enough to be mailed
+_MARKS = 10_000  # bytes for what stands between the pictures, and for the line about them
+_PARTS = ("predictions",)  # styles and scripts of the page of a run
 
 
 def write_report(run_folder: Path) -> Path:
@@ -33,7 +41,6 @@ def write_report(run_folder: Path) -> Path:
         CarsegError: metrics.json is missing or broken, another file is broken, or the page cannot be written.
     """
     run = RunFiles(Path(run_folder))
-    parts = sections.page_sections(run)
     context = {
         "run": run.metrics["run"],
         "data": run.metrics["data"],
@@ -42,10 +49,24 @@ def write_report(run_folder: Path) -> Path:
         "order": run.splits,
         "body_types": run.body_types,
         "summary": sections.summary(run),
-        "sections": parts,
+        "sections": sections.page_sections(run),
         "max_rows": sections.MAX_ROWS,
+        "rendered": bool(run.rendered),
     }
-    return files.write_text(run.folder / "index.html", render("page.html", context))
+    return files.write_text(run.folder / "index.html", _with_pictures(run, context))
+
+
+def _with_pictures(run: RunFiles, context: Mapping[str, Any]) -> str:
+    """The page with the photos of its predictions, as many inside it as its weight allows."""
+    gallery = predictions.gallery(run)
+    if gallery is None:
+        return render("page.html", {**context, "blocks": {}, "pictures": None}, parts=_PARTS)
+    blocks = {"predictions-data": data_block(gallery.data), "predictions-pictures": data_block([])}
+    bare = render("page.html", {**context, "blocks": blocks, "pictures": {"line": ""}}, parts=_PARTS)
+    pictures = make_pictures(run.folder, gallery.photos, MAX_BYTES - len(bare.encode("utf-8")) - _MARKS)
+    blocks["predictions-pictures"] = data_block(pictures.sources)
+    shown = {**context, "blocks": blocks, "pictures": {"line": predictions.line_of_pictures(pictures)}}
+    return render("page.html", shown, parts=_PARTS, pictures_beside=pictures.beside > 0)
 
 
 def write_index(reports: Path) -> Path:
@@ -69,6 +90,9 @@ def write_index(reports: Path) -> Path:
             {
                 "folder": path.parent.name,
                 "made": (provenance or {}).get("made") or "",
+                "seconds": (provenance or {}).get("seconds"),
+                "commit": ((provenance or {}).get("carseg") or {}).get("commit") or "",
+                "preview": _preview(path.parent / "index.html"),
                 "metrics": metrics,
                 "split": split,
                 "accuracy": scores.get("accuracy"),
@@ -78,3 +102,10 @@ def write_index(reports: Path) -> Path:
         )
     runs.sort(key=lambda run: (run["made"], run["folder"]), reverse=True)
     return files.write_text(reports / "index.html", render("runs.html", {"runs": runs}))
+
+
+def _preview(page: Path) -> str:
+    """The last picture inside a run's page, of a correct prediction if there is any, as a data URI; "" without one."""
+    _, _, block = page.read_text(encoding="utf-8").partition('id="predictions-pictures">')
+    found = re.findall(r'"(data:image/webp;base64,[^"]+)"', block.partition("</script>")[0])
+    return found[-1] if found else ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+import io
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -34,12 +36,16 @@ class FigureOnPage:
     height: int
 
 
-def render(template: str, context: Mapping[str, Any]) -> str:
+def render(
+    template: str, context: Mapping[str, Any], *, parts: Sequence[str] = (), pictures_beside: bool = False
+) -> str:
     """A page from a template of this package, with its style, script and content security policy inlined.
 
     Args:
         template: name of a file in `templates/`.
         context: its variables; an undefined one is an error.
+        parts: names of further styles and scripts in `templates/`, each a .css and a .js file.
+        pictures_beside: whether the page shows pictures that lie beside it.
     """
     environment = Environment(
         loader=PackageLoader("carseg_lib.reporting.html"),
@@ -56,15 +62,25 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         "short_claim": claims.short_claim,
     }
     folder = resources.files("carseg_lib.reporting.html") / "templates"
-    style, script = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    style, script = (
+        "".join(folder.joinpath(name + ending).read_text(encoding="utf-8") for name in (first, *parts))
+        for first, ending in (("style", ".css"), ("script", ".js"))
+    )
     tones = class_colors(tuple(context.get("body_types", BODY_TYPES))).values()
     style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
+    images = "data: 'self' file:" if pictures_beside else "data:"
     policy = (
-        f"default-src 'none'; img-src data:; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
+        f"default-src 'none'; img-src {images}; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
     return environment.get_template(template).render({**context, **assets})
+
+
+def data_block(value: Any) -> Markup:
+    """A value as JSON for a script of the type application/json, in which no text can end the script."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
 
 
 def _csp_hash(text: str) -> str:
@@ -77,7 +93,7 @@ def shade(fraction: float) -> int:
 
 
 def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
-    """A PNG file, inlined. Its alternative text is the file's `Description`, or else the caption.
+    """A PNG file, inlined as WebP. Its alternative text is the file's `Description`, or else the caption.
 
     Args:
         path: of the PNG file.
@@ -87,12 +103,21 @@ def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
     Raises:
         CarsegError: The file is not a readable PNG.
     """
-    content = path.read_bytes()
     try:
         with Image.open(path) as picture:
             width, height = picture.size
             alt = str(picture.info.get("Description") or caption)
+            content = _light(picture.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise CarsegError(f"{path} is not a readable PNG. Delete it and run again.") from error
-    uri = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+    uri = "data:image/webp;base64," + base64.b64encode(content).decode("ascii")
     return FigureOnPage(path.stem, split, caption, alt, uri, width, height)
+
+
+def _light(picture: Image.Image) -> bytes:
+    """A figure as WebP, a tenth of the PNG: of few colours and without loss (charts), or with loss (photos)."""
+    few = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    exact, lossy = io.BytesIO(), io.BytesIO()
+    few.save(exact, "WEBP", lossless=True, quality=60, method=3)
+    picture.save(lossy, "WEBP", quality=70, method=4)
+    return min(exact.getvalue(), lossy.getvalue(), key=len)

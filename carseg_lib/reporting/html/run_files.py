@@ -20,7 +20,7 @@ from carseg_lib.evaluation.claim_table.table import ClaimRow, claim_rows
 from carseg_lib.evaluation.tables import PREDICTIONS, read_table
 from carseg_lib.paper import audit, recipe
 from carseg_lib.reporting.html import answers
-from carseg_lib.reporting.html.figures import collect_figures
+from carseg_lib.reporting.html.figures import collect_figures, left_to_notebooks
 from carseg_lib.reporting.html.render import FigureOnPage
 
 ORDER = ("test", "validation", "train")  # of the splits on the page
@@ -92,6 +92,11 @@ class RunFiles:
         """The figures of each group of `figures.FIGURES`, and "more"."""
         photos = {name: self.metrics["splits"][name]["accuracy"]["n"] for name in self.splits}
         return collect_figures(self.folder / "figures", self.body_types, photos)
+
+    @cached_property
+    def left_out(self) -> dict[str, int]:
+        """How many of the figures the page leaves to each notebook."""
+        return left_to_notebooks(self.folder / "figures", self.body_types, self.splits)
 
     @cached_property
     def differences(self) -> list[recipe.Difference]:

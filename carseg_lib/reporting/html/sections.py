@@ -5,7 +5,8 @@ The template of a section is `templates/sections/<name>.html`; it finds the resu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,8 @@ from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
 from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
-from carseg_lib.reporting.html import answers, certainty, findings, readings, study_summary
+from carseg_lib.reporting.html import answers, certainty, findings, predictions, readings, study_summary
+from carseg_lib.reporting.html.render import FigureOnPage
 from carseg_lib.reporting.html.run_files import RunFiles, records
 
 NOTEBOOKS = {
@@ -45,6 +47,11 @@ class Section:
     heading: str  # as a reader sees it
     link: str  # its title in the navigation
     content: Mapping[str, Any]  # what its template shows
+
+    @property
+    def secondary(self) -> bool:
+        """Whether a printed summary leaves the section out."""
+        return self.name not in _IN_PRINT
 
     @property
     def anchor(self) -> str:
@@ -103,40 +110,56 @@ def summary_of_study(run: RunFiles) -> dict[str, Any]:
 
 
 def results(run: RunFiles) -> dict[str, Any]:
-    """The headline numbers: a title, the estimate, the paper's number where it has one, and the audit's objection."""
+    """The headline numbers as dot plots: those that the paper gives too, then boxes and masks."""
     if not run.split:
-        return {"cards": []}
+        return {"plots": []}
     metrics, split = run.metrics, run.split
     scores = metrics["splits"][split]
     other = metrics["splits"].get("validation") if split != "validation" else None
-    ap = {kind: (scores.get(kind) or {}).get("AP") for kind in ("box", "mask")}
     training = (metrics.get("training") or {}).get("train_accuracy")
-    cards = [
+    compared = [
         (f"Accuracy, {split}", scores["accuracy"], "headline accuracy"),
         ("Accuracy, validation", other and other["accuracy"], "average validation accuracy"),
         ("Accuracy, training sample", training, "average training accuracy"),
-        (f"F1, macro, {split}", scores["macro"]["f1"], "headline f1"),
         (f"Precision, macro, {split}", scores["macro"]["precision"], "headline precision"),
         (f"Recall, macro, {split}", scores["macro"]["recall"], "headline recall"),
-        (f"Box AP, {split}", ap["box"], ""),
-        (f"Mask AP, {split}", ap["mask"], ""),
-        (f"Box IoU, {split}", scores.get("box_iou"), ""),
-        (f"Mask IoU, {split}", scores.get("mask_iou"), ""),
+        (f"F1, macro, {split}", scores["macro"]["f1"], "headline f1"),
+    ]
+    overlap = [
+        (f"{kind.capitalize()} {name}, {split}", estimate, "")
+        for kind in ("box", "mask")
+        for name, estimate in (("AP", (scores.get(kind) or {}).get("AP")), ("IoU", scores.get(f"{kind}_iou")))
     ]
     comparable = not other_types(metrics)
     audited = {row.what: row.audit for row in run.claim_rows if row.audit in (IMPOSSIBLE, NOT_THIS_READING)}
-    return {
-        "cards": [
+    plots = []
+    for title, rows in (("", compared), ("Boxes and masks", overlap)):
+        cards = [
             {
-                "title": title,
+                "title": name,
                 "estimate": estimate,
-                "paper": claims.claimed_number(name) if name and comparable else None,
-                "audit": audited.get(name, "") if comparable else "",
+                "paper": claims.claimed_number(claim) if claim and comparable else None,
+                "audit": audited.get(claim, "") if comparable else "",
             }
-            for title, estimate, name in cards
+            for name, estimate, claim in rows
             if estimate
         ]
-    }
+        if cards:
+            plots.append({"title": title, "cards": cards, **_axis(cards)})
+    return {"plots": plots}
+
+
+def _axis(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the axis of a dot plot begins, at most 90%, and its ticks: all numbers lie on it, and 100%."""
+    lowest = min(
+        value
+        for card in cards
+        for value in (card["estimate"]["value"], card["estimate"]["low"], card["paper"])
+        if value is not None
+    )
+    first = max(0, min(9, math.floor(10 * lowest - 0.1)))
+    step = 1 if first >= 4 else 2
+    return {"floor": first / 10, "ticks": [tick / 10 for tick in range(10, first - 1, -step)]}
 
 
 def audit(_: RunFiles) -> dict[str, Any]:
@@ -158,10 +181,17 @@ def data(run: RunFiles) -> dict[str, Any]:
         "counts": run.metrics["data"].get("counts") or {},
         "excluded": [] if catalogue is None else catalogue.excluded.to_dict("records"),
         "duplicates": run.duplicates,
+        "left_out": run.left_out.get("01_data_exploration", 0),
         "metadata": None if catalogue is None else metadata.describe_metadata(catalogue),
-        "figures": run.figures["data"],
+        "figures": _of_data(run),
         "metadata_figures": run.figures["metadata"],
     }
+
+
+def _of_data(run: RunFiles) -> list[FigureOnPage]:
+    """The figures of the data, without that of the near duplicates where there are none."""
+    pairs = sum((run.duplicates or {}).get(f"near_{where}", 0) for where in ("within", "across"))
+    return [figure for figure in run.figures["data"] if pairs or figure.name != "near_duplicates"]
 
 
 def preprocessing(run: RunFiles) -> dict[str, Any]:
@@ -218,16 +248,6 @@ def error_analysis(run: RunFiles) -> dict[str, Any]:
     }
 
 
-def misclassifications(run: RunFiles) -> dict[str, Any]:
-    """The most frequent confusions of every split, and the misclassified photos of the verdict's split."""
-    splits = run.metrics["splits"]
-    return {
-        "confusions": {name: findings.most_frequent_confusions(part["confusion"]) for name, part in splits.items()},
-        "photos": _misclassified(run),
-        "figures": run.figures["examples"],
-    }
-
-
 def more(run: RunFiles) -> dict[str, Any]:
     """Figures that belong to no section."""
     return {"figures": run.figures["more"]}
@@ -247,9 +267,12 @@ def limitations(run: RunFiles) -> dict[str, Any]:
 
 def reproducibility(run: RunFiles) -> dict[str, Any]:
     """The command of the run, its environment, times and settings."""
-    notebooks = {f"notebooks/{name}.html": title for name, title in NOTEBOOKS.items()}
+    notebooks = [
+        {"href": f"notebooks/{name}.html", "title": title, "figures": run.left_out.get(name, 0)}
+        for name, title in NOTEBOOKS.items()
+    ]
     return {
-        "notebooks": [(href, title) for href, title in notebooks.items() if (run.folder / href).is_file()],
+        "notebooks": [notebook for notebook in notebooks if (run.folder / str(notebook["href"])).is_file()],
         "provenance": run.provenance or {},
         "settings": _settings(run.config or {}),
     }
@@ -280,35 +303,29 @@ def _with_interval(row: Mapping[str, Any], column: str) -> dict[str, Any]:
     return {"value": row[column], "low": row[f"{column}_low"], "high": row[f"{column}_high"]}
 
 
-def _misclassified(run: RunFiles) -> list[dict[str, Any]]:
-    """The misclassified photos of the verdict's split, most confident first."""
-    table = run.predictions
-    if table is None:
-        return []
-    wrong = table[(table["split"] == run.split) & (table["predicted"] != table["body_type"])]
-    wrong = wrong.sort_values(["score", "photo_id"], ascending=[False, True])
-    return records(wrong[["photo_id", "body_type", "predicted", "score", "box_iou"]])
-
-
 _OPTIONAL = ("certainty", "more", "presence", "readings")  # sections that are left out where they have nothing to show
+_IN_PRINT = (
+    *("results", "predictions", "error_analysis", "audit", "claim_table", "deviations", "limitations"),
+    *("summary_of_study", "reproducibility"),
+)
 _Content = Callable[[RunFiles], dict[str, Any]]
 _SECTIONS: dict[str, tuple[str, str, _Content]] = {  # name: heading, title of the link if another, content
-    "claim_table": ("The paper's claims, one by one", "The claims", claim_table),
-    "results": ("Results", "", results),
+    "results": ("Compared with the paper", "", results),
+    "predictions": ("Predictions", "", predictions.section),
+    "error_analysis": ("When does the model fail?", "", error_analysis),
+    "presence": ("Is there a car at all?", "Car or no car", presence),
+    "certainty": ("Certainty", "", certainty.section),
     "audit": ("Are the paper's numbers consistent?", "Consistency of the paper", audit),
+    "claim_table": ("The paper's claims, one by one", "The claims", claim_table),
     "readings": ("Under which reading of the paper is its number reached?", "Readings of the paper", readings.section),
+    "deviations": ("Differences from the paper", "", deviations),
+    "limitations": ("Limitations", "", limitations),
     "data": ("Data", "", data),
     "preprocessing": ("Preprocessing", "", preprocessing),
     "model": ("Model", "", model),
     "training": ("Training", "", training),
-    "evaluation": ("Evaluation", "", evaluation),
-    "presence": ("Is there a car at all?", "Car or no car", presence),
-    "error_analysis": ("Error analysis by attribute", "Error analysis", error_analysis),
-    "certainty": ("Certainty", "", certainty.section),
-    "misclassifications": ("Misclassifications", "", misclassifications),
+    "evaluation": ("All numbers", "", evaluation),
     "more": ("More figures", "", more),
-    "deviations": ("Deviations from the paper", "", deviations),
-    "limitations": ("Limitations", "", limitations),
     "summary_of_study": ("Summary of the reproduction", "Summary", summary_of_study),
     "reproducibility": ("Reproducibility", "", reproducibility),
 }

@@ -43,5 +43,11 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => scroller.replaceChildren());
 
-// Collapsed parts are printed too.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
+// A print is a summary; this button prints every section, with all parts unfolded.
+document.querySelector(".print-all")?.addEventListener("click", () => {
+  document.body.classList.add("whole");
+  document.querySelectorAll("details").forEach((part) => (part.open = true));
+  print();
+});
+addEventListener("afterprint", () => document.body.classList.remove("whole"));
+
