@@ -19,7 +19,7 @@ class Difference:
     what: str
     paper: str
     ours: str
-    state: str  # same | differs | not said
+    state: str  # same | differs | not stated
 
 
 def augmentation(inputs: Mapping[str, Any]) -> tuple[str, bool]:
@@ -58,7 +58,7 @@ def differences(
     rows: list[Difference] = []
 
     def add(what: str, claimed: str, ours: str, same: bool | None) -> None:
-        state = "not said" if same is None else ("same" if same else "differs")
+        state = "not stated" if same is None else ("same" if same else "differs")
         rows.append(Difference(what, claimed, ours, state))
 
     add("Data", "a set from Kaggle, neither named nor linked", str(data["name"]), None)
@@ -72,8 +72,8 @@ def differences(
         most = sizes.index[0]
         text = f"{most}, all" if share == 1 else f"{most} for {percent(share, 0)}, {len(sizes):,} sizes"
         add("Photo size, pixels", "240 × 160, all", text, share == 1 and most == "240 × 160")
-    add("Boxes", "not said", str(data["boxes"]), None)
-    add("Masks", "not said", str(data["masks"]), None)
+    add("Boxes", "not stated", str(data["boxes"]), None)
+    add("Masks", "not stated", str(data["masks"]), None)
 
     def setting(name: str, what: str, claimed: str, *, form: str = "{}") -> None:
         if name in settings:
@@ -90,12 +90,12 @@ def differences(
         add("Augmentation", paper, text, same)
     if "min_visible" in settings:
         photo, car = (percent(settings[name], 0) for name in ("min_crop_scale", "min_visible"))
-        add("Part kept by a crop", "not said", f"at least {photo} of the photo and {car} of the car", None)
-    setting("hflip_prob", "Probability of a flip", "not said", form="{:g}")
+        add("Part kept by a crop", "not stated", f"at least {photo} of the photo and {car} of the car", None)
+    setting("hflip_prob", "Probability of a flip", "not stated", form="{:g}")
     if "architecture" in settings:  # the title says one thing, V's "surrogate soft max classifier" may mean another
         network = {"mask_rcnn": ("Mask R-CNN", True)}.get(settings["architecture"], ("an image classifier", None))
         add("Network", "Mask R-CNN, with a “soft max classifier in a newly added layer”", *network)
-    setting("backbone", "Backbone", "not said (“DenseNet, Google Net, and Resnet can be employed”)")
+    setting("backbone", "Backbone", "not stated (“DenseNet, Google Net, and Resnet can be employed”)")
     if "weights" in settings:
         known = {
             "coco": ("Mask R-CNN trained on COCO", True),
@@ -106,11 +106,12 @@ def differences(
         add("Initial weights", "a pre-trained Mask R-CNN", *weights)
     if "class_balance" in settings:
         balance = settings["class_balance"]
-        add("Classes", "not said", "as they are" if balance == 0 else f"evened out by {balance:g} of 1", None)
+        balanced = f"class balancing: {balance:g} (0 = none, 1 = full)" if balance else "as they are"
+        add("Classes", "not stated", balanced, None)
     if "trainable" in settings:
         trained = "the new layers alone" if settings["trainable"] == "new_layers" else "all that are not frozen"
-        add("Layers that are trained", "not said", trained, None)
-    setting("frozen_stages", "Stages of the backbone that are not trained", "not said")
+        add("Layers that are trained", "not stated", trained, None)
+    setting("frozen_stages", "Stages of the backbone that are not trained", "not stated")
     setting("batch_size", "Batch size", claims.claim("batch size").printed)
     if "optimizer" in settings:
         optimizer = str(settings["optimizer"])
@@ -119,13 +120,13 @@ def differences(
     setting("lr", "Learning rate", claims.claim("learning rate").printed, form="{:g}")
     if "backbone_lr_mult" in settings:
         share = settings["backbone_lr_mult"]
-        add("Backbone's learning rate", "not said", "the same" if share == 1 else f"{percent(share, 0)} of it", None)
-    setting("lr_schedule", "Schedule of the learning rate", "not said")
-    setting("weight_decay", "Weight decay", "not said", form="{:g}")
+        add("Backbone's learning rate", "not stated", "the same" if share == 1 else f"{percent(share, 0)} of it", None)
+    setting("lr_schedule", "Schedule of the learning rate", "not stated")
+    setting("weight_decay", "Weight decay", "not stated", form="{:g}")
     setting("epochs", "Epochs", claims.claim("epochs").printed)
-    add("Epoch that is evaluated", "not said", "the best by validation accuracy", None)
-    setting("score_threshold", "Lowest score of a detection", "not said", form="{:g}")
-    add("Number format", "not said", str(run["precision"]), None)
+    add("Epoch that is evaluated", "not stated", "the best by validation accuracy", None)
+    setting("score_threshold", "Lowest score of a detection", "not stated", form="{:g}")
+    add("Number format", "not stated", str(run["precision"]), None)
     return rows
 
 

@@ -13,7 +13,7 @@ from carseg_lib.reporting.html import answers
 from carseg_lib.reporting.html.study_summary import state_counts, summary_parts
 from tests.helpers.judged_run import audit, make_history, make_metrics, make_split, reading
 
-SAME = [Difference("Batch size", "eight", "8", "same"), Difference("Weight decay", "not said", "0.02", "not said")]
+SAME = [Difference("Batch size", "eight", "8", "same"), Difference("Weight decay", "not stated", "0.02", "not stated")]
 CHECKS = pd.DataFrame(
     {
         "check": ["F1 from precision and recall", "the fewest cells that must be wrong"],

@@ -333,19 +333,19 @@ def test_differences_are_computed(run: Path) -> None:
     assert states["Optimiser"] == "differs"
     assert states["Learning rate"] == "differs"
     assert states["Epochs"] == "differs"
-    assert states["Backbone"] == "not said"
-    assert states["Epoch that is evaluated"] == states["Probability of a flip"] == "not said"
+    assert states["Backbone"] == "not stated"
+    assert states["Epoch that is evaluated"] == states["Probability of a flip"] == "not stated"
     more = {"model": config["model"] | {"architecture": "mask_rcnn", "trainable": "all", "score_threshold": 0.05}}
     rows = {d.what: (d.ours, d.state) for d in recipe.differences(config | more, metrics, None)}
     assert rows["Network"] == ("Mask R-CNN", "same")
-    assert rows["Layers that are trained"] == ("all that are not frozen", "not said")
-    assert rows["Lowest score of a detection"] == ("0.05", "not said")
+    assert rows["Layers that are trained"] == ("all that are not frozen", "not stated")
+    assert rows["Lowest score of a detection"] == ("0.05", "not stated")
     more["model"]["architecture"] = "classifier"
     rows = {d.what: (d.ours, d.state) for d in recipe.differences(config | more, metrics, None)}
-    assert rows["Network"] == ("an image classifier", "not said")
+    assert rows["Network"] == ("an image classifier", "not stated")
     cropped = {"inputs": config["inputs"] | {"min_crop_scale": 0.8, "min_visible": 0.6}}
     rows = {d.what: (d.ours, d.state) for d in recipe.differences(config | cropped, metrics, None)}
-    assert rows["Part kept by a crop"] == ("at least 80% of the photo and 60% of the car", "not said")
+    assert rows["Part kept by a crop"] == ("at least 80% of the photo and 60% of the car", "not stated")
     papers = {
         "inputs": config["inputs"] | {"augmentation": "rotate_and_flip", "max_rotation": 90.0},
         "model": config["model"] | {"weights": "coco"},

@@ -44,7 +44,7 @@ def summary_parts(
     """
     run = evidence.metrics["run"]
     by_state = {state: [short_name(d) for d in differences if d.state == state] for state in _STATES_OF_SETTINGS}
-    unsaid, same = by_state["not said"], by_state["same"]
+    unsaid, same = by_state["not stated"], by_state["same"]
     counted = ", ".join(f"{n} {state}" for state, n in state_counts(rows).items())
     return [
         (
@@ -90,7 +90,7 @@ def summary_parts(
     ]
 
 
-_STATES_OF_SETTINGS = ("same", "differs", "not said")
+_STATES_OF_SETTINGS = ("same", "differs", "not stated")
 
 
 def _sentence(answer: Answer) -> str:

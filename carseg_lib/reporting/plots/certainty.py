@@ -110,12 +110,12 @@ def risk_coverage_curve(
             words.append(f"{split}, {percent(float(share), 0)} answered: {percent(at['value'])} ({interval(at)})")
     axes.grid(True, axis="y")
     axes.set_xlim(0, 1.01)
-    style.percent_axis(axes.xaxis, "coverage: photos answered, the surest first")
+    style.percent_axis(axes.xaxis, "coverage: photos answered, most confident first")
     style.percent_axis(axes.yaxis, "accuracy of the answered")
     axes.legend(loc="lower left")
     note = (
-        "Points: the surest 80% and 90%. Band: Wilson's 95% interval at each coverage for itself. AURC: mean share of "
-        "wrong answers along the curve; AUROC: how often a right answer is surer than a wrong one. "
+        "Points: the most confident 80% and 90%. Band: Wilson's 95% interval at each coverage for itself. AURC: mean "
+        "share of wrong answers along the curve; AUROC: how often a right answer is surer than a wrong one. "
         + _by_validation(selective["by_validation"])
     )
     return add_title(figure, "Accuracy if unsure photos are left out", note.strip(), f"{'; '.join(words)}. {note}")
@@ -224,7 +224,7 @@ def _by_validation(thresholds: Mapping[str, Any]) -> str:
     """What thresholds from validation give on test, in words."""
     parts = [
         f"the threshold for {percent(float(share), 0)} answers {percent(found['coverage']['value'])}, "
-        f"{percent(found['accuracy']['value'])} of them rightly"
+        f"{percent(found['accuracy']['value'])} of them correctly"
         for share, found in thresholds.items()
         if found["accuracy"]
     ]

@@ -191,7 +191,7 @@ def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
     style.percent_axis(panels[2].yaxis, "from the top")
     panels[2].set_title("Centre of the box")
     origins = ", ".join(f"{n:,} {origin}" for origin, n in table["box_origin"].value_counts().items())
-    note = f"n = {len(table):,} boxes ({origins}). Bar: middle half; line: median; whiskers: 5% to 95%."
+    note = f"n = {len(table):,} boxes ({origins}). Box: interquartile range; line: median; whiskers: 5% to 95%."
     return add_title(figure, "The boxes", note)
 
 
@@ -232,7 +232,7 @@ def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
     style.percent_axis(axes.xaxis, "mask's area / box's area")
     note = (
         f"n = {len(table):,} masks, up to {limit:,} per type drawn. Above: share of the masks that cover a "
-        "place of their box, from white (none) to full colour (all). Below: bar: middle half; line: median; "
+        "place of their box, from white (none) to full colour (all). Below: box: interquartile range; line: median; "
         "whiskers: 5% to 95%."
     )
     return add_title(figure, "The masks: mean silhouette of each type", note)

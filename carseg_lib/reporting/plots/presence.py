@@ -93,7 +93,7 @@ def score_map(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFigu
         table: presence.csv.
         metrics: `metrics.json`'s "presence".
     """
-    title = "What two networks say of each photo's surest region"
+    title = "What two networks say of each photo's most confident region"
     best = table.sort_values("score", ascending=False, kind="stable").drop_duplicates(["source", "split", "photo_id"])
     figure = new_figure(6.4, 4.2)
     axes = figure.subplots()
@@ -168,7 +168,7 @@ def extreme_photos(
         axes.set_axis_off()
     kind = "missed" if misses else "called a car"
     note = (
-        f"{len(shown)} of {len(chosen):,} photos, with the surest region and its score; red: "
+        f"{len(shown)} of {len(chosen):,} photos, with the most confident region and its score; red: "
         f"{kind}, {int(beyond.sum())} of those shown (threshold {metrics['threshold']:.2g})."
     )
     return add_title(figure, title, note)
