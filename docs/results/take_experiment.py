@@ -76,14 +76,16 @@ def take(experiment: str, data: str, folder: Path, commit: str) -> None:
 
 
 def _keep_other_source(elsewhere: pd.DataFrame, results: dict, data: str, commit: str) -> None:
-    """Write what the baseline reaches on its own source and on the other one."""
+    """Write what the baseline reaches on its own source and on the other one, unless more trainings have said it."""
     found = elsewhere[(elsewhere["set"] == "other_source") & (elsewhere["group"] == "baseline")]
     if found.empty:
         return
     known = files.read_json(OTHER_SOURCE) if OTHER_SOURCE.is_file() else {}
     baseline = next(row for row in results["groups"] if row["group"] == "baseline")
-    row = found.iloc[0]
-    known[data] = {
+    row, source = found.iloc[0], data.partition("-")[0]  # "rendered-one-seed" is of the rendered photos too
+    if known.get(source, {}).get("trainings", 0) > row["trainings"]:
+        return
+    known[source] = {
         "own": {key: baseline["accuracy"][key] for key in ("value", "low", "high", "n")},
         "other": {key: float(row[key]) for key in ("value", "low", "high")} | {"n": int(row["photos"])},
         "trainings": int(row["trainings"]),
