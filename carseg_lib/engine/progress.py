@@ -14,7 +14,7 @@ from carseg_lib.models.weights import PretrainedInfo
 
 logger = logging.getLogger(__name__)
 
-HEADER = "  epoch     loss  val. loss      val. accuracy  train accuracy  photos/s  left"  # of the lines of epochs
+HEADER = "  epoch    loss val. loss        val. accuracy train accuracy photos/s  left"  # of the lines of epochs
 
 
 def describe_run(
@@ -72,7 +72,7 @@ class ProgressTimer:
         right = f"({row['validation_correct']:,}/{row['validation_photos']:,})"
         epoch = f"{row['epoch']}/{self.epochs}"
         return (
-            f"{epoch:>7} {row['train_loss']:>8.3f} {row['validation_loss']:>10.3f} "
-            f"{row['validation_accuracy']:>6.1%} {right:>11} {row['train_accuracy']:>15.1%} "
-            f"{row['photos_per_second']:>9.1f}  {duration(left)}"
+            f"{epoch:>7} {row['train_loss']:>7.3f} {row['validation_loss']:>9.3f} "
+            f"{row['validation_accuracy']:>6.1%} {right:>13} {row['train_accuracy']:>14.1%} "
+            f"{row['photos_per_second']:>8.1f}  {duration(left)}"
         )

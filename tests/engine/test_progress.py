@@ -29,7 +29,7 @@ def test_a_timer_gives_the_time_left_of_this_sessions_epochs(monkeypatch, caplog
     row = {"epoch": 2, "train_loss": 1.5, "validation_loss": 1.25, "validation_accuracy": 0.5, "validation_correct": 4}
     row |= {"validation_photos": 8, "train_accuracy": 0.75, "photos_per_second": 12.34}
     line = timer.line(row)
-    assert line == "    2/5    1.500      1.250  50.0%       (4/8)           75.0%      12.3  6 min"
+    assert line == "    2/5   1.500     1.250  50.0%         (4/8)          75.0%     12.3  6 min"
     assert len(line) < 80 and len(HEADER) < 80
 
 
