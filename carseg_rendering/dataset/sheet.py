@@ -63,7 +63,7 @@ def background_sheet(data: Path, path: Path) -> Path:
     with (data / "background.csv").open(encoding="utf-8", newline="") as file:
         for index, row in enumerate(csv.DictReader(file)):
             chosen[row["family"]].append(data / background_file(index, row["split"]))
-    return _draw({family: pictures[:PER_FAMILY] for family, pictures in chosen.items()}, path, shrink=2)
+    return _draw({family: pictures[:PER_FAMILY] for family, pictures in chosen.items() if pictures}, path, shrink=2)
 
 
 def _draw(blocks: Mapping[str, Sequence[Path]], path: Path, shrink: int = 1) -> Path:

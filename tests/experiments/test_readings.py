@@ -188,7 +188,7 @@ def test_records_that_come_with_carseg_are_found(synthetic_cars, monkeypatch, tm
 def test_the_digest_of_a_recipe_knows_the_shares_where_they_are_used(listed, synthetic_cars):
     def digest(background, **settings):
         plan = create_plan(str(synthetic_cars), device="cpu", settings={k: str(v) for k, v in settings.items()})
-        source = type("Source", (_Photos,), {"background": background})()
+        source = type("Source", (_Photos,), {"background": background, "body_types": ("poodle", "pug")})()
         trial = plan.trials()[0]
         run = trial.run.updated(model={"architecture": "mask_rcnn"})
         return recipe_digest(replace(trial, run=run), source)

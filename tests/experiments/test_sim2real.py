@@ -20,7 +20,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
-from carseg_lib.experiments import trials
+from carseg_lib.experiments import trial_network, trials
 from carseg_lib.experiments.sim2real import plots
 from carseg_lib.experiments.sim2real.config import READERS, Sim2RealPlan, create_plan, planned_trials
 from carseg_lib.experiments.sim2real.report import sentences, write_sim2real_report
@@ -207,7 +207,7 @@ def test_the_network_measured_is_the_last_epochs(made):
         model = build_network(opened.config.model, 5, True)
         model.load_state_dict(torch.load(folder / "model.pt", weights_only=True))
         photos = eval_images(splits_of(Path(made.real)), 0, 0)
-        predictions, _ = trials.predict_validation(model.eval(), photos, opened.config)
+        predictions, _ = trial_network.predict_validation(model.eval(), photos, opened.config)
     stored = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
     assert list(predictions.predicted) == list(stored.predicted)
     assert not opened.best_weights.exists()
@@ -239,7 +239,7 @@ def test_the_results_hold_every_number_with_its_interval(made):
 
 def test_the_page_stands_alone_and_shows_both_figures(made):
     page = (made.folder / "index.html").read_text()
-    assert page.count("data:image/png;base64,") == 2 and "Content-Security-Policy" in page
+    assert len(re.findall("data:image/(?:png|webp);base64,", page)) == 2 and "Content-Security-Policy" in page
     assert "Sim-to-real transfer" in page and "plain → full" in page
     assert str(made.folder) not in page and not re.search(r'(src|href)="https?:', page)
     for name in ("versions", "curve"):

@@ -56,7 +56,7 @@ def test_it_leaves_its_numbers_figures_and_page_in_the_runs_folder(finished):
     assert figures == {*FIGURES["certainty"], *FIGURES["robustness"], *FIGURES["near_copies"]}
     assert {path.name for path in finished.notebooks.iterdir()} == {f"{CERTAINTY.name}.ipynb", f"{CERTAINTY.name}.html"}
     page = finished.page.read_text()
-    assert '<section id="certainty">' in page and "Over eight corruptions at five severities" in page
+    assert '<section id="certainty"' in page and "Over eight corruptions at five severities" in page
     assert "Expected calibration error at temperature" in page and "Copies planted on purpose" in page
     assert "notebooks/06_certainty.html" in page and "Of another model" not in page
 
