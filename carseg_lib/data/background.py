@@ -11,8 +11,9 @@ from pathlib import Path
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import BackgroundDataset
-from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES, list_background
+from carseg_lib.data.formats.image_folder import list_background
 from carseg_lib.data.loader import read_listing
+from carseg_lib.data.photos import PHOTO_SUFFIXES
 
 __all__ = ["BackgroundDataset", "read_background_folder"]
 

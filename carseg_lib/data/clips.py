@@ -69,15 +69,28 @@ def alike_groups(photos: pd.DataFrame) -> pd.Series:
     Returns:
         Number (int, from 0) of each row, with the index of `photos`.
     """
-    duplicates = duplicate_groups(photos, NEAR_DISTANCE)
-    clips = clips_of(photos["photo_id"].tolist())
-    if not any(clips):
-        return duplicates
-    alike = duplicates.to_numpy()
-    clip = np.unique([name or f"/{k}" for k, name in enumerate(clips)], return_inverse=True)[1]
-    size = int(alike.max(initial=-1)) + 1
-    links = coo_array((np.ones(len(photos), dtype=bool), (alike, size + clip)), shape=(size + int(clip.max()) + 1,) * 2)
-    return pd.Series(connected_components(links, directed=False)[1][alike], photos.index, dtype="int64")
+    return joined(duplicate_groups(photos, NEAR_DISTANCE), clips_of(photos["photo_id"].tolist()))
+
+
+def joined(numbers: pd.Series, names: Sequence[str]) -> pd.Series:
+    """Numbers of the photos that belong together: those of one number, or of one name, also through others.
+
+    Args:
+        numbers: Of each photo, int from 0.
+        names: Of each photo, in the same order; "" where it has none.
+
+    Returns:
+        Number (int, from 0) of each photo, with the index of `numbers`.
+    """
+    if not any(names):
+        return numbers
+    first = numbers.to_numpy()
+    second = np.unique([name or f"\0{k}" for k, name in enumerate(names)], return_inverse=True)[1]
+    size = int(first.max()) + 1
+    links = coo_array(
+        (np.ones(len(first), dtype=bool), (first, size + second)), shape=(size + int(second.max()) + 1,) * 2
+    )
+    return pd.Series(connected_components(links, directed=False)[1][first], numbers.index, dtype="int64")
 
 
 def _clip(photo: PurePosixPath) -> str:

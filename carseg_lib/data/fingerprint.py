@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from carseg_lib.core import files
 from carseg_lib.data.formats.csv_text import decode, paths_named
-from carseg_lib.data.photo_names import PhotoFinder, outside, photo_folder
+from carseg_lib.data.photo_names import PhotoFinder, outside, walk_files
 
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
@@ -60,15 +59,6 @@ def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
     return {"quick": quick, "content": known["content"] if same else content_fingerprint(data)}
 
 
-def photo_root(annotations: Path) -> Path:
-    """Folder of the photos of a COCO file or folder, or of a .csv table.
-
-    Of a table it is the folder that it lies in. Of the others it is `images/` inside the folder or beside the file,
-    `../images/` for a file in a folder named annotations, else the folder itself, or that of the file.
-    """
-    return annotations.parent if _is_table(annotations) and annotations.is_file() else photo_folder(annotations)
-
-
 def _files(data: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file but hidden ones; links to folders are not followed."""
     if data.is_file():
@@ -77,12 +67,9 @@ def _files(data: Path) -> Iterator[tuple[str, Path]]:
             if _is_file(path):
                 yield f"photos/{name}", path
         return
-    for folder, subfolders, names in os.walk(data):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            path = Path(folder, name)
-            if not name.startswith(".") and _is_file(path):
-                yield path.relative_to(data).as_posix(), path
+    for path in walk_files(data):
+        if _is_file(path):
+            yield path.relative_to(data).as_posix(), path
 
 
 def _is_file(path: Path) -> bool:

@@ -169,7 +169,7 @@ class PhotoFinder:
 
     @cached_property
     def _files(self) -> list[Path]:
-        return list(_walk(self.root))
+        return list(walk_files(self.root))
 
     @cached_property
     def _paths(self) -> dict[Callable[[str], str], dict[str, list[Path]]]:
@@ -204,7 +204,7 @@ def _folders_in(folder: Path) -> list[Path]:
         return []
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def walk_files(folder: Path) -> Iterator[Path]:
     """Files but hidden ones, in order; links to folders are not followed."""
     for here, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))

@@ -21,12 +21,10 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
-from carseg_lib.data.clips import alike_groups, clips_of, describe_clips
+from carseg_lib.data.clips import alike_groups, clips_of, describe_clips, joined
 from carseg_lib.data.division import divide_units, split_sizes
 from carseg_lib.paper.claims import PAPER_COUNTS
 
@@ -262,12 +260,7 @@ def linked_groups(photos: pd.DataFrame) -> pd.Series:
     Returns:
         Number (int, from 0) of each row, with the index of `photos`.
     """
-    alike = alike_groups(photos).to_numpy()
-    named = photos["group"].where(photos["group"] != "", "/" + photos["photo_id"])  # no group: one of its own
-    group = np.unique(named, return_inverse=True)[1]
-    size = alike.max(initial=-1) + 1
-    links = coo_array((np.ones(len(photos), dtype=bool), (alike, size + group)), shape=(size + group.max() + 1,) * 2)
-    return pd.Series(connected_components(links, directed=False)[1][alike], photos.index, dtype="int64")
+    return joined(alike_groups(photos), photos["group"].tolist())
 
 
 def _deal(counts: np.ndarray, seed: int) -> np.ndarray | None:

@@ -19,9 +19,8 @@ from carseg_lib.core.formatting import percent
 from carseg_lib.core.run import Run
 from carseg_lib.data.cache import cache_side
 from carseg_lib.data.dataset import preprocess
-from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
 from carseg_lib.data.masks import decode_mask
-from carseg_lib.data.photos import ImageError, read_photo
+from carseg_lib.data.photos import PHOTO_SUFFIXES, ImageError, read_photo
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.inference import Detection, detect, load_trained
 from carseg_lib.engine.likeness import ImageNetClassifier

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -178,6 +178,18 @@ def split_of(name: str) -> str | None:
     """The split that a folder or annotation file name means, also "seg_train" and COCO's "instances_train2017"."""
     found = _SPLIT_NAME.fullmatch(re.sub(r"[.()\[\]]", "", normalize_name(name)))
     return _SPLIT_WORDS[found[1]] if found else None
+
+
+def split_of_folders(photo_id: str, folders: Iterable[str]) -> str:
+    """The split that the names of a photo's folders mean, or "".
+
+    Raises:
+        CarsegError: They mean two splits.
+    """
+    found = {split for part in folders if (split := split_of(part))}
+    if len(found) > 1:
+        raise CarsegError(f"{photo_id}: its folders are of {' and '.join(sorted(found))}; a photo belongs to one split")
+    return next(iter(found), "")
 
 
 def looks_like_split(name: str) -> bool:

@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.formats import foreign
 from carseg_lib.data.formats.base import Listing, split_of
 
 _TABLES = ("images", "annotations", "categories")
@@ -19,8 +20,14 @@ _ROBOFLOW = "_annotations.coco.json"
 
 
 def coco_mark(data: Path) -> str:
-    """The file that shows a folder to be of COCO annotations, relative to it; "" if none does."""
-    path = next(iter(_in_annotations(data)), None) or next(iter(_beside_photos(data) or _coco_files(data)), None)
+    """The file that shows a folder to be of COCO annotations, relative to it; "" if none does.
+
+    A folder annotations/ of other programs' files shows another format, whatever else there is.
+    """
+    if own := _in_annotations(data):
+        path = next((path for path in own if foreign.of_file(path) is None), None)
+    else:
+        path = next(iter(_beside_photos(data) or _coco_files(data)), None)
     return path.relative_to(data).as_posix() if path else ""
 
 

@@ -19,8 +19,9 @@ from carseg_lib.data.formats.base import Listing, is_junk, name_of
 from carseg_lib.data.formats.coco import read_coco
 from carseg_lib.data.formats.coco_layout import coco_mark
 from carseg_lib.data.formats.folder_places import has_type_folders
-from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES, read_image_folder
+from carseg_lib.data.formats.image_folder import read_image_folder
 from carseg_lib.data.formats.yolo_files import names_classes
+from carseg_lib.data.photos import PHOTO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,6 @@ class Format:
 def _all_labelled(read: Callable[[Path, ClassMap], Listing]) -> Callable[[Path, ClassMap, Unlabelled], Listing]:
     """The reader of a format in which every photo has a label, so that it makes no difference what the others are."""
     return lambda data, types, unlabelled: read(data, types)
-
-
-def _coco_mark(data: Path) -> str:
-    paths = (p for p in sorted((data / "annotations").glob("*.json")) if not is_junk(p.name))
-    path = next((p for p in paths if foreign.of_file(p) is None), None)
-    if path:
-        return f"annotations/{path.name}"
-    mark = coco_mark(data)
-    return "" if mark.startswith("annotations/") else mark
 
 
 def _voc_mark(data: Path) -> str:
@@ -70,7 +62,7 @@ def _other_table_mark(data: Path) -> str:
     return paths[0].relative_to(data).as_posix() if paths else ""
 
 
-COCO = Format("COCO annotations", _coco_mark, read_coco)
+COCO = Format("COCO annotations", coco_mark, read_coco)
 TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
 VOC = Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc)
 ANNOTATED = (COCO, VOC, Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)), TABLE)

@@ -17,9 +17,7 @@ from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_te
 from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
 from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
 from carseg_lib.data.formats.foreign import named_format, of_file
-from carseg_lib.data.photos import PHOTO_SUFFIXES, picture_format
-
-__all__ = ["PHOTO_SUFFIXES", "add_background_folders", "is_carless", "list_background", "read_image_folder"]
+from carseg_lib.data.photos import picture_format
 
 _OTHER_PICTURES = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}
 

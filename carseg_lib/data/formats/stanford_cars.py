@@ -24,7 +24,7 @@ from scipy.io import loadmat
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, inside, name_of, reading
-from carseg_lib.data.formats.image_folder import PHOTO_SUFFIXES
+from carseg_lib.data.photos import PHOTO_SUFFIXES
 
 # Annotation files of each split, the first that is there is read; those after the mark have no classes.
 _FILES = {

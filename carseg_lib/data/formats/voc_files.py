@@ -13,7 +13,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Listing, as_text, inside, is_junk, is_text, reading, split_of
+from carseg_lib.data.formats.base import Listing, as_text, inside, is_junk, is_text, reading, split_of_folders
 from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, walk
 from carseg_lib.data.formats.foreign import of_file
 from carseg_lib.data.formats.voc_masks import VocMask
@@ -181,10 +181,7 @@ class VocSplits:
         self.used.add(key)
         if self.folder:
             return self.split_of.get(key)
-        found = {split for part in (*key.split("/")[:-1], *photo_id.split("/")[:-1]) if (split := split_of(part))}
-        if len(found) > 1:
-            raise CarsegError(f"{photo_id}: its folders are of {' and '.join(sorted(found))}; a photo is in one split")
-        return next(iter(found), "")
+        return split_of_folders(photo_id, (*key.split("/")[:-1], *photo_id.split("/")[:-1]))
 
     def note_unknown(self, listing: Listing) -> None:
         """Note the names in the lists that belong to no XML file."""

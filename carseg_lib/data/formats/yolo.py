@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of, split_of_folders
 from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, place_of, type_by_folder, walk
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
@@ -94,9 +94,9 @@ def _cars(
 ) -> tuple[list[Annotation], bool]:
     """The labelled cars of a photo, and whether it has any label."""
     rows = list(rows_of(path)) if path else []
-    width, height = (
-        upright_size(data / photo_id) or (1, 1) if rows else (1, 1)
-    )  # a broken photo is told when it is read
+    if not rows:
+        return [], False
+    width, height = upright_size(data / photo_id) or (1, 1)  # a broken photo is told when it is read
     cars = []
     for number, (kind, *values) in rows:
         index = int(kind)
@@ -120,7 +120,7 @@ def _cars(
         x, y, w, h = pixels
         text = "x {:g}, y {:g}, width {:g}, height {:g}".format(*values)
         cars.append(Annotation(body_type, None, (x - w / 2, y - h / 2, x + w / 2, y + h / 2), text))
-    return cars, bool(rows)
+    return cars, True
 
 
 def _split(photo_id: str, described: Description) -> str | None:
@@ -128,10 +128,7 @@ def _split(photo_id: str, described: Description) -> str | None:
     parents = [photo_id, *(parent.as_posix() for parent in PurePosixPath(photo_id).parents)]
     if told := next((described.places[place] for place in parents if place in described.places), None):
         return told
-    found = {split for part in photo_id.split("/")[:-1] if (split := split_of(part))}
-    if len(found) > 1:
-        raise CarsegError(f"{photo_id}: its folders are of {' and '.join(sorted(found))}; a photo belongs to one split")
-    return next(iter(found), None if described.places else "")
+    return split_of_folders(photo_id, photo_id.split("/")[:-1]) or (None if described.places else "")
 
 
 def _file_name(described: Description) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -201,15 +201,14 @@ def _add_place(data: Path, split: str, value: str, found: Description) -> None:
 
     Its paths are those of the machine that trained: of each, the longest end that is here counts.
     """
-    parts = [part for part in value.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    place = next(("/".join(parts[k:]) for k in range(len(parts)) if (data / "/".join(parts[k:])).exists()), None)
-    if place is None:
+    place = _end_that_is_here(data, value, Path.exists)
+    if not place:
         return  # an empty split, or one that was not exported
     names = [place]
     if (data / place).is_file():
         with reading(data / place, "not UTF-8 text; save it as UTF-8", ValueError):
             lines = (data / place).read_text(encoding="utf-8-sig").split("\n")
-        names = [name for line in lines if (name := _photo(data, line.strip()))]
+        names = [name for line in lines if (name := _end_that_is_here(data, line.strip(), Path.is_file))]
     for name in names:
         if found.places.setdefault(name, split) != split:
             found.twice.append(name)
@@ -218,7 +217,8 @@ def _add_place(data: Path, split: str, value: str, found: Description) -> None:
             found.places[name] = split
 
 
-def _photo(data: Path, line: str) -> str:
-    """The photo that a line of a list names, by the longest end of its path that is here; "" if there is none."""
-    parts = [part for part in line.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-    return next(("/".join(parts[k:]) for k in range(len(parts)) if (data / "/".join(parts[k:])).is_file()), "")
+def _end_that_is_here(data: Path, written: str, is_here: Callable[[Path], bool]) -> str:
+    """The longest end of a path of another machine that is in the data; "" if there is none."""
+    parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    ends = ("/".join(parts[k:]) for k in range(len(parts)))
+    return next((end for end in ends if is_here(data / end)), "")
