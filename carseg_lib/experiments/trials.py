@@ -33,7 +33,7 @@ from carseg_lib.core.paths import use_runs_root
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
-from carseg_lib.data.training_photos import epoch_size
+from carseg_lib.data.training_photos import epoch_size, training_background
 from carseg_lib.engine.device import choose_device
 from carseg_lib.experiments.elsewhere import Elsewhere
 from carseg_lib.experiments.plan import MONITOR, Plan
@@ -221,7 +221,8 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue, el
     """Train a trial's network and predict the photos; what came of it in words, "" if it was up to date."""
     run, folder = trial.run, experiment.folder_of(trial)
     dataset = experiment.training_set(trial)
-    network = trial_network(run, experiment.catalogue(run.config), dataset, full_start=trial.full_start)
+    source = experiment.catalogue(run.config)
+    network = trial_network(run, source, dataset, full_start=trial.full_start)
     needs = {"training": network.fingerprint}
     if measured := trial.kind != "pretrain":
         needs |= {"photos": eval_dataset.fingerprint, "predicting": code_digest(PREDICTING), "tta": run.config.eval.tta}
@@ -251,7 +252,7 @@ def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue, el
         files.write_csv(run.predictions, predictions)
         made.append(run.predictions)
         if elsewhere is not None:
-            training_photos = CarDataset(dataset or eval_dataset, "train", run.config.inputs, run.config.seed)
+            training_photos = CarDataset(dataset or source, "train", run.config.inputs, run.config.seed)
             made += elsewhere.measure(network.model, run, folder, training_photos, measured_on, found)
         correct = int((predictions.predicted == predictions.body_type).sum())
         outcome = f"{correct:,} of {len(predictions):,} validation photos correct"
@@ -286,5 +287,7 @@ def _steps(trial: Trial, dataset: Catalogue | None) -> int:
         return 0
     config, part = trial.run.config, dataset.split("train")
     carless = learns_background(config.model)
-    size = epoch_size(config.train, len(part.photos), len(part.background), carless=carless)
+    background = training_background(dataset, config.train, carless=carless)
+    without_car = 0 if background is None else len(background.split("train").background)
+    size = epoch_size(config.train, len(part.photos), without_car, carless=carless)
     return config.train.epochs * -(-size.photos // config.train.batch_size)

@@ -20,7 +20,7 @@ from carseg_lib.experiments.ablation.config import BASELINE, create_plan
 from carseg_lib.experiments.ablation.run import run_ablation
 from carseg_lib.experiments.elsewhere import REGIONS, Elsewhere
 from carseg_lib.experiments.elsewhere_results import answers, write_elsewhere
-from carseg_lib.experiments.trials import Experiment, Trial
+from carseg_lib.experiments.trials import Experiment, Trial, read_trial
 from tests.experiments.test_ablation import SMALL
 
 
@@ -105,6 +105,8 @@ def test_an_ablation_is_measured_elsewhere_and_resumes(places, monkeypatch, log)
     correct = (predictions["predicted"] == predictions["body_type"]).mean()
     row = table[(table["set"] == "other_source") & (table["group"] == "bare")].iloc[0]
     assert row["value"] == pytest.approx(correct) and row["baseline"] == BASELINE
+    steps = {name: read_trial(folder / f"{name}-seed0")["steps"] for name in (BASELINE, "bare")}
+    assert steps == {BASELINE: 3, "bare": 2}  # in batches of four: eight photos of cars, and a built-in picture
     looked = read_table(folder / "bare-seed0" / REGIONS, PRESENCE)
     assert looked.groupby("source")["photo_id"].nunique().to_dict() == {OWN: 4, GIVEN: 3}
     assert "Other source: other, 8 validation photos" in (folder / "elsewhere.md").read_text()

@@ -123,4 +123,8 @@ def test_photos_without_a_car_are_in_every_trial_and_its_steps(tmp_path, synthet
     assert len(eval_images(source, 4, 0).photos) == 4
     # 4 photos of cars and 2 without a car an epoch (0.3 / 0.7 of 4), in batches of 4, for 2 epochs
     assert trials._steps(Trial("t", "t", run, photos=4), dataset) == 4
-    assert trials._steps(Trial("t", "t", run, photos=4), dataset.without_background()) == 2
+    assert (
+        trials._steps(Trial("t", "t", run, photos=4), dataset.without_background()) == 4
+    )  # built-in pictures stand in
+    without = run.updated(train={"background_share": 0.0})
+    assert trials._steps(Trial("t", "t", without, photos=4), dataset) == 2
