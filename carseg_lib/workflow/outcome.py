@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from carseg_lib.core import files
-from carseg_lib.core.formatting import DASH, interval, percent
+from carseg_lib.core.formatting import interval, percent
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.paper.claims import HEADLINE
 
@@ -38,9 +38,8 @@ def outcome(run: RunPaths) -> str:
     return "\n".join([*lines, f"open: {run.page.resolve().as_uri()}"])
 
 
-def _cell(value: Any) -> str:
-    value = value["value"] if isinstance(value, Mapping) else value
-    return DASH if value is None else percent(value)
+def _cell(found: Mapping[str, Any] | None) -> str:
+    return percent(found["value"] if found else None)
 
 
 def _estimate(found: Mapping[str, Any]) -> str:

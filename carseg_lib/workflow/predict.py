@@ -157,11 +157,9 @@ def _write(
     width, height = image.size
     body_types = predictor.body_types
     times = min(MOST_TIMES, max(1, -(-READABLE_SIDE // max(image.size))))
-    picture = image.resize((times * width, times * height)) if times > 1 else image.copy()
+    picture = image.resize((times * width, times * height))
     if best:
-        mask = decode_mask(best.mask, height, width) if best.mask else None
-        if mask is not None and times > 1:
-            mask = np.kron(mask, np.ones((times, times), bool)).astype(bool)
+        mask = decode_mask(best.mask, height, width).repeat(times, 0).repeat(times, 1) if best.mask else None
         doubt = "" if best.score >= SURE else "? "
         label, colour = f"{doubt}{best.body_type} {best.score:.2f}", class_color(best.body_type, body_types)
         picture = overlay(picture, [times * edge for edge in best.box], mask, label, colour=colour)

@@ -5,6 +5,7 @@ Their work folder has a fingerprint of its own: another chair makes no photo of 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -89,6 +90,15 @@ def read_backgrounds(plan: DatasetPlan, work: Path) -> list[Shard]:
             f"{work}: picture {shards.index({})} is missing or damaged; run the same command again, it resumes"
         )
     return shards
+
+
+def read_background_table(data: Path) -> list[dict[str, str]]:
+    """The rows of a data set's `background.csv`, by index; none where it has no pictures without a car."""
+    path = data / "background.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def background_contents(plan: DatasetPlan, work: Path, shards: list[Shard]) -> dict[str, bytes | Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from carseg_lib.core import files
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data.catalogue import SPLITS
 from carseg_lib.data.masks import box_of_mask, decode_segmentation
-from carseg_rendering.dataset.background import RenderBackground, render_background
+from carseg_rendering.dataset.background import RenderBackground, read_background_table, render_background
 from carseg_rendering.dataset.background_plan import background_file
 from carseg_rendering.dataset.build import read_plan
 from carseg_rendering.dataset.plan import DatasetPlan, photo_name
@@ -112,10 +111,9 @@ def check_background(
         CarsegError: The folder holds no rendered data set.
     """
     plan = read_plan(data)
-    if not (data / "background.csv").is_file():
+    rows = read_background_table(data)
+    if not rows:
         return []
-    with (data / "background.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     sample = sorted(random.Random(plan.seed).sample(range(len(rows)), min(pictures, len(rows))))
     tasks = [partial(_compare_picture, render, plan, data, index, rows[index]) for index in sample]
     log(f"rendering {len(tasks)} of {len(rows):,} pictures without a car again")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_rendering.dataset.background import read_background_table
 from carseg_rendering.dataset.background_plan import FAMILY_SHARES, background_file
 from carseg_rendering.dataset.build import read_plan
 from carseg_rendering.dataset.plan import SHARES, body_type_of, photo_name
@@ -57,12 +57,12 @@ def background_sheet(data: Path, path: Path) -> Path:
         CarsegError: The folder holds no rendered data set, or none with pictures without a car.
     """
     read_plan(data)
-    if not (data / "background.csv").is_file():
+    rows = read_background_table(data)
+    if not rows:
         raise CarsegError(f"{data}: has no pictures without a car; make render-dataset renders a data set with them")
     chosen: dict[str, list[Path]] = {family: [] for family in FAMILY_SHARES}
-    with (data / "background.csv").open(encoding="utf-8", newline="") as file:
-        for index, row in enumerate(csv.DictReader(file)):
-            chosen[row["family"]].append(data / background_file(index, row["split"]))
+    for index, row in enumerate(rows):
+        chosen[row["family"]].append(data / background_file(index, row["split"]))
     return _draw({family: pictures[:PER_FAMILY] for family, pictures in chosen.items() if pictures}, path, shrink=2)
 
 

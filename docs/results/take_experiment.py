@@ -23,11 +23,11 @@ from PIL import Image
 
 from carseg_lib.core import files
 from carseg_lib.core.formatting import duration
+from carseg_lib.reporting.html.sections import OTHER_SOURCE
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"
 TABLES = {"readings": "readings.csv", "generalisation": "results.csv", "ablation": "results.csv"}
-OTHER_SOURCE = HERE.parents[1] / "reports" / "reference" / "other-source.json"
 FIGURES = {
     "readings": {
         "specification_curve": "Validation accuracy of each reading, sorted, with its choices and the paper's number.",
