@@ -36,6 +36,7 @@ from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.training_photos import epoch_size, training_background
 from carseg_lib.engine.device import choose_device
 from carseg_lib.experiments.elsewhere import Elsewhere
+from carseg_lib.experiments.mixture import mixed_dataset
 from carseg_lib.experiments.plan import MONITOR, Plan
 from carseg_lib.experiments.subsets import cached_catalogue, code_digest, trial_dataset
 from carseg_lib.experiments.trial_network import find_in, tables_of, trial_network
@@ -61,6 +62,7 @@ class Trial:
             trials their initial weights.
         watched: validation photos that are predicted after each epoch, for its history; 0 = all. No epoch is chosen.
         full_start: the initial weights must give every tensor of the network.
+        mixed_in: the run whose training photos are mixed in, as many as its own, or all there are; None = none.
         title: the group in words, for tables and figures.
         metadata: what else the results hold of the group.
     """
@@ -72,6 +74,7 @@ class Trial:
     kind: Literal["train", "evaluate_only", "pretrain"] = "train"
     watched: int = MONITOR
     full_start: bool = False
+    mixed_in: Run | None = None
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
@@ -105,7 +108,10 @@ class Experiment:
         """What a trial is trained on; None for one that is not trained."""
         if trial.kind == "evaluate_only":
             return None
-        return trial_dataset(self.catalogue(trial.run.config), trial.photos, trial.seed, trial.watched)
+        dataset = trial_dataset(self.catalogue(trial.run.config), trial.photos, trial.seed, trial.watched)
+        if trial.mixed_in is None:
+            return dataset
+        return mixed_dataset(dataset, self.catalogue(trial.mixed_in.config), trial.seed, self.folder / "data")
 
     def folder_of(self, trial: Trial) -> Path:
         """A trial's folder."""

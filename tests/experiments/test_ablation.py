@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from carseg_lib.core.config import RunConfig
+from carseg_lib.core.data_spec import BUILTIN
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.profiles import resolve_name
 from carseg_lib.experiments import trial_network, trials
@@ -70,7 +71,7 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
         run = plan.run_of(variant, 1).config
         differs = {name for name in variant.settings if value_of(run, name) != value_of(base, name)}
         assert differs == set(variant.settings), variant.name  # a setting equal to the profile's changes nothing
-        assert run.seed == 1 and run.train.epochs == plan.epochs
+        assert run.seed == 1 and run.train.epochs == plan.epochs * variant.passes
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,16 @@ def test_the_list_that_comes_with_carseg_is_sound(monkeypatch, tmp_path, synthet
             r"train.lr = -1.0 \(variant x\): must be a number above 0",
         ),
         ({"variants": {BASELINE: {"question": "?"}, "x": {"ask": "?"}}}, {}, "variant x has 'ask'"),
+        (
+            {"variants": {BASELINE: {"question": "?"}, "x": {"question": "?", "mixed_in": "real"}}},
+            {},
+            "variant x: mixed_in is rendered or left out",
+        ),
+        (
+            {"variants": {BASELINE: {"question": "?"}, "x": {"question": "?", "passes": 2.0}}},
+            {},
+            r"variant x: passes = 2.0 must be above 0.0 and at most 1.0",
+        ),
         ({"variants": {BASELINE: {"question": "?"}, "x y": {"question": "?"}}}, {}, "must be named by letters"),
         ({"extra": 1}, {}, "and nothing else"),
         ({}, {"lr": "fast"}, r"train.lr = 'fast' \(SET\): must be a number above 0"),
@@ -130,6 +141,16 @@ def test_a_rendered_start_is_trained_before_the_first_variant_that_needs_it(list
         "baseline-seed0", "no_crop-seed0", "classifier-seed0", RENDERED_START, "from_rendered-seed0",
         "baseline-seed1", "no_crop-seed1", "classifier-seed1", "from_rendered-seed1",
     ]  # fmt: skip
+
+
+def test_mixed_in_cars_are_as_many_steps_and_left_out_where_they_are_the_data(listed, caplog):
+    mixed = {"question": "more cars", "mixed_in": "rendered", "passes": 0.5}
+    data = listed(variants={BASELINE: {"question": "as it is"}, "mixed": mixed}, epochs=6)
+    plain, with_others = create_plan(data, settings={"seeds": "1"}).trials(8)
+    assert plain.mixed_in is None and plain.run.config.train.epochs == 6
+    assert with_others.mixed_in.config.data.source == BUILTIN and with_others.run.config.train.epochs == 3
+    assert [variant.name for variant in create_plan("").variants] == [BASELINE]
+    assert "variant mixed is left out: DATA is the rendered cars themselves" in caplog.text
 
 
 @pytest.mark.slow

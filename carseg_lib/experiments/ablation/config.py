@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from carseg_lib.core.run import Run
 from carseg_lib.experiments.plan import Plan, experiment_folder, names, read_settings, whole_number
 from carseg_lib.experiments.trials import MODEL, Trial
 
+logger = logging.getLogger(__name__)
+
 BASELINE = "baseline"
+RENDERED = "rendered"  # the built-in cars, as a start or mixed in
 RENDERED_START = "rendered-start"  # the trial that trains the start of the variants with `start: rendered`
 NUMBERS = {"photos": 0, "epochs": 1, "seeds": 1, "validation_photos": 0}  # the least that each may be
 DECIDED = {
@@ -37,12 +41,16 @@ class Variant:
         question: what it changes, in words.
         settings: of the profile, that differ.
         start: "rendered": initial weights from a training on the rendered cars; "": the profile's.
+        mixed_in: "rendered": rendered cars are mixed in, as many as training photos, or all there are; "": none.
+        passes: over the photos, as a share of the plan's epochs: half of them over twice the photos are as many steps.
     """
 
     name: str
     question: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     start: str = ""
+    mixed_in: str = ""
+    passes: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +83,7 @@ class AblationPlan(Plan):
 
     def run_of(self, variant: Variant, seed: int) -> Run:
         """The run of one training; a rendered start is not in it (see `trials`)."""
-        settings = {**variant.settings, "train.epochs": self.epochs}
+        settings = {**variant.settings, "train.epochs": max(1, round(self.epochs * variant.passes))}
         name = f"{variant.name}-seed{seed}"
         return self.run(name, self.data, settings, seed=seed, where=f"variant {variant.name}")
 
@@ -87,12 +95,14 @@ class AblationPlan(Plan):
         for seed in range(self.seeds):
             for variant in self.variants:
                 run = self.run_of(variant, seed)
-                if variant.start == "rendered":
+                if variant.start == RENDERED:
                     if pretrain not in trials:
                         trials.append(pretrain)
                     run = run.updated(model={"weights": str(self.folder / RENDERED_START / MODEL)})
-                settings = {"settings": dict(variant.settings)}
-                trials.append(Trial(run.name, variant.name, run, photos, title=variant.question, metadata=settings))
+                mixed_in = self.run(RENDERED, BUILTIN, seed=seed, classes="") if variant.mixed_in else None
+                metadata = {"settings": dict(variant.settings)}
+                trial = Trial(run.name, variant.name, run, photos, title=variant.question, metadata=metadata)
+                trials.append(replace(trial, mixed_in=mixed_in))
         return trials
 
 
@@ -161,6 +171,11 @@ def create_plan(
     checked = plan.run("data", data)  # what SET says is checked before the variants
     if real and plan.run_elsewhere().config.data.source == checked.config.data.source:
         raise CarsegError(f"REAL={real} and DATA={data} are the same photos; REAL names those of another source.")
+    if checked.config.data.source == BUILTIN:
+        for variant in plan.variants:
+            if variant.mixed_in:
+                logger.warning("variant %s is left out: DATA is the rendered cars themselves", variant.name)
+        plan = replace(plan, variants=tuple(variant for variant in plan.variants if not variant.mixed_in))
     for variant in plan.variants:
         plan.run_of(variant, 0)
     return plan
@@ -169,7 +184,7 @@ def create_plan(
 def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
     if not re.fullmatch(r"[A-Za-z0-9_.]+", name):
         raise CarsegError(f"{place}: variant {name!r} must be named by letters, digits, '_' and '.'.")
-    known = {"question", "settings", "start"}
+    known = {field.name for field in fields(Variant)} - {"name"}
     if strange := sorted(set(values) - known):
         raise CarsegError(f"{place}: variant {name} has {strange[0]!r}, none of {', '.join(sorted(known))}.")
     if "question" not in values:
@@ -179,6 +194,9 @@ def _variant(name: str, values: Mapping[str, Any], place: str) -> Variant:
         # another split would measure a variant on photos that it was trained on
         if resolve_name(setting, f"{place}: variant {name}") in (*DECIDED, "data.split_by"):
             raise CarsegError(f"{place}: variant {name}: {setting} is the same for all variants.")
-    if variant.start not in ("", "rendered"):
-        raise CarsegError(f"{place}: variant {name}: start is rendered or left out.")
+    for key in ("start", "mixed_in"):
+        if getattr(variant, key) not in ("", RENDERED):
+            raise CarsegError(f"{place}: variant {name}: {key} is {RENDERED} or left out.")
+    if not (isinstance(variant.passes, float) and 0 < variant.passes <= 1):
+        raise CarsegError(f"{place}: variant {name}: passes = {variant.passes!r} must be above 0.0 and at most 1.0.")
     return variant
