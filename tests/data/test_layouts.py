@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.drawn_cars import make_background
-from tests.helpers.layout_check import BOX, FRAME, GIVEN, NONE, Row, check_layout
+from tests.helpers.layout_check import BOX, FRAME, GIVEN, MASK, NONE, Row, check_layout
 from tests.helpers.layouts import BY_TYPE, SIZE, TREE, Build, Car, cars, files, lists, masks, numbered, photos, write
 
 
@@ -32,6 +33,21 @@ def renamed(folder: Path) -> None:
 
 def background(name: str) -> Build:
     return lambda folder: make_background(folder / name, 4, SIZE) and None
+
+
+def numbered_corners(car: Car) -> str:
+    """The box and, within the object, a polygon around it with numbered corners."""
+    x1, y1, x2, y2 = car.box
+    corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
+    points = "".join(f"<x{k}>{x}</x{k}><y{k}>{y}</y{k}>" for k, (x, y) in enumerate(corners, start=1))
+    return car.xml().replace("</object>", f"<polygon>{points}</polygon></object>")
+
+
+def points_alone(car: Car) -> str:
+    """A polygon around the car, a <pt> a corner, and no box."""
+    x1, y1, x2, y2 = car.box
+    points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in [(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
+    return re.sub("<bndbox>.*</bndbox>", f"<polygon>{points}<username>me</username></polygon>", car.xml())
 
 
 def gb2312(car: Car) -> bytes:
@@ -61,6 +77,20 @@ READ: dict[str, Row] = {
         FRAME,
         {"mask pictures": 4},
     ),
+    "masks beside their photos": (
+        [
+            *BY_TYPE,
+            photos("{type}/{name}_mask.png"),
+            photos("{type}/{name}_mask_1.png"),
+            photos("{type}/GT-{name}.png"),
+        ],
+        "",
+        NONE,
+        FRAME,
+        {"mask pictures": 4},
+    ),
+    "type and split in one name": ([photos("{type}_{split}/{name}.jpg")], "", GIVEN, FRAME, {}),
+    "split and type in one name": ([photos("{split}-{type}s/{name}.jpg")], "", GIVEN, FRAME, {}),
     "odd suffixes": ([*BY_TYPE, odd_suffixes], "", NONE, FRAME, {}),
     "junk of systems": ([*BY_TYPE, junk], "", NONE, FRAME, {}),
     "junk of systems, types by folders": ([*BY_TYPE, junk], "folders", NONE, FRAME, {}),
@@ -158,6 +188,8 @@ READ: dict[str, Row] = {
     ),
     "VOC masks with a palette": ([*TREE, masks()], "", NONE, BOX, {}),
     "VOC masks in colours": ([*TREE, masks(colours=True)], "", NONE, BOX, {}),
+    "VOC with polygons of Roboflow": ([TREE[0], files("Annotations/{name}.xml", numbered_corners)], "", NONE, BOX, {}),
+    "VOC with polygons of LabelMe": ([TREE[0], files("Annotations/{name}.xml", points_alone)], "", NONE, MASK, {}),
     "VOC masks of a few": ([*TREE, masks(4)], "", NONE, BOX, {"masks of some photos": 1}),
     "VOC with a path of Windows inside": (
         [TREE[0], files("Annotations/{name}.xml", lambda car: car.xml(f"D:\\cars\\{car.name}.jpg"))],

@@ -1,13 +1,15 @@
 """What the folders of a data set mean by their names: a body type, a split, photos without a car, or nothing.
 
 Types and splits may stand in either order and below other folders: <split>/<type>/, <type>/<split>/,
-<split>/<split>/<type>/ (archives repeat a folder's name), images/<type>/. A folder that looks like a split is no type.
+<split>/<split>/<type>/ (archives repeat a folder's name), images/<type>/; or in one name, <type>_<split>/. A folder
+that looks like a split is no type.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,9 @@ _CARLESS = {"background", "none", "negative", "nocar"}  # normalized names of fo
 _ANY_CAR = {"car", "vehicle", "auto", "automobile", "object", ""}  # names in annotations that say no type
 _HOLDERS = {"image", "img", "photo", "picture", "pic", "jpg", "jpeg", "jpegimage", "png", "data", "dataset", "raw"}
 _MASKS = {"mask", "segmentation", "segmentationobject", "segmentationclass", "groundtruth", "gt", "annotation", "label"}
+# A picture named after a photo beside it that says it is its mask: "car_mask", "car (1)_mask_1", "mask-car".
+_MASK_WORD = "(?:masks?|segmentations?|segmented|seg|annotations?|groundtruth|gt|matte)"
+_MASK_OF = re.compile(rf"(?P<before>.+?)[ _.-]+{_MASK_WORD}(?:[ _.-]?\d+)?|{_MASK_WORD}[ _.-]+(?P<after>.+)")
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,10 @@ def place_of(parts: tuple[str, ...], types: ClassMap, wrapper: int = 0) -> Place
     kind, split, unknown, masks = None, "", "", False
     for part in parts[wrapper:]:
         known = _kind(part, types)
-        if kind is None and known is not None:
+        both = _type_and_split(part, types) if known is None else None
+        if both and kind is None and split in ("", both[1]):
+            kind, split = both
+        elif kind is None and known is not None:
             kind = known
         elif named := split_of(part):
             if split and split != named:
@@ -167,6 +175,27 @@ def has_type_folders(data: Path, types: ClassMap) -> bool:
 def _kind(name: str, types: ClassMap) -> str | None:
     """The body type that a folder's name means, "" for photos without a car, None for neither."""
     return types.resolve(name) or ("" if is_carless(name, types) else None)
+
+
+def _type_and_split(name: str, types: ClassMap) -> tuple[str, str] | None:
+    """The body type and the split of a folder that is named after both: "suv_train", "test-sedan"."""
+    words = re.findall(r"[^\W_]+", name)
+    for rest, word in ((words[:-1], words[-1:]), (words[1:], words[:1])):
+        kind = types.resolve(" ".join(rest)) if rest else None
+        if kind and (split := split_of(word[0])):
+            return kind, split
+    return None
+
+
+def mask_pictures(names: Sequence[str]) -> set[str]:
+    """Which of the files in a folder are masks of photos beside them, by their names: "car_mask.png" of "car.jpg".
+
+    Args:
+        names: Of files in one folder.
+    """
+    stems = {Path(name).stem.casefold() for name in names}
+    found = {name: _MASK_OF.fullmatch(Path(name).stem.casefold()) for name in names}
+    return {name for name, match in found.items() if match and (match["before"] or match["after"]) in stems}
 
 
 def _is_holder(name: str) -> bool:

@@ -15,7 +15,15 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of, split_of
 from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
-from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
+from carseg_lib.data.formats.folder_places import (
+    is_carless,
+    is_photo,
+    mask_pictures,
+    place_of,
+    type_folders,
+    walk,
+    wrapper_depth,
+)
 from carseg_lib.data.formats.foreign import named_format, of_file
 from carseg_lib.data.photos import picture_format
 
@@ -26,10 +34,11 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
     """List the photos of the body types under a folder, in the order of their names.
 
     Spelling is tolerated (`ClassMap.resolve`, `split_of`); other folders inside a type folder belong to it. Photos in
-    other folders (a row a folder), pictures in other formats, other files among photos (a row a suffix) and links to
-    folders (not followed) are noted in `ignored`. Hidden files and folders, and those that systems make, are skipped. A
-    file of another suffix than photos have is a photo if its content is one's. Folders of photos without a car
-    (`is_carless`) may have splits where the type folders have none, and none where these have them.
+    other folders, masks beside their photos (a row a folder), pictures in other formats, other files among photos (a
+    row a suffix) and links to folders (not followed) are noted in `ignored`. Hidden files and folders, and those that
+    systems make, are skipped. A file of another suffix than photos have is a photo if its content is one's. Folders of
+    photos without a car (`is_carless`) may have splits where the type folders have none, and none where these have
+    them.
 
     Raises:
         CarsegError: No folder of the types, type folders both with and without a split, or in two splits, a folder that
@@ -44,9 +53,13 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
     wrapper = wrapper_depth(data, types)
     for here, names in walk(data, listing):
         place = place_of(here.parts, types, wrapper)
+        masks = mask_pictures(names)
         for name in names:
             photo_id = (here / name).as_posix()
-            if not is_photo(data / here / name):
+            if name in masks:
+                elsewhere[here.as_posix()] += 1
+                reasons[here.as_posix()] = "mask pictures"
+            elif not is_photo(data / here / name):
                 if place.kind is not None:
                     _note_other(data, photo_id, place.split, place.kind, listing, others)
             elif place.kind is None:

@@ -4,7 +4,8 @@ Annotations/*.xml and JPEGImages/ (or annotations/ and images/), with or without
 files beside the photos, as labelImg leaves them, in any folders. ImageSets/Main/{train,val,test,trainval}.txt, or lists
 in another folder of ImageSets, give the splits, else folders named after splits. SegmentationObject/<name>.png has the
 masks: its palette's index k, or its k-th colour of VOC's colour map, is the k-th object of the XML file, 255 is the
-border between objects and belongs to none. Boxes are VOC's: pixels count from 1 and the last one belongs to the car.
+border between objects and belongs to none. An object may have its mask as a <polygon> instead, as Roboflow and LabelMe
+write it. Boxes are VOC's: pixels count from 1 and the last one belongs to the car.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from carseg_lib.data.formats.folder_places import place_of, type_by_folder
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
+MASKS = "SegmentationObject/"
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -105,7 +107,7 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
         )
     counts = listing.car_counts()
     listing.hint = missing_hint(types, counts, reader.others, "other objects are labelled", "objects")
-    settle_partial_masks(listing, "SegmentationObject/")
+    settle_partial_masks(listing, MASKS if (data / MASKS).is_dir() else "<polygon>")
     for note in reader.notes():
         listing.note(note)
     return listing
@@ -134,7 +136,8 @@ class _Reader:
                 continue
             corners, text = _corners(item)
             self.swapped += _is_swapped(item)
-            cars.append(Annotation(body_type, None, corners, text, self.files.mask_of(key, number)))
+            mask = self.files.mask_of(key, number) or _polygon(item)
+            cars.append(Annotation(body_type, None, corners, text, mask))
         self.found += len(cars)
         return cars
 
@@ -201,6 +204,29 @@ def _corners(item: Element) -> tuple[Box | None, str]:
     if _is_swapped(item):
         x1, x2, y1, y2 = *sorted((x1, x2)), *sorted((y1, y2))
     return (x1 - 1, y1 - 1, x2, y2), text
+
+
+def _polygon(item: Element) -> list[list[float]] | None:
+    """An object's mask as a polygon in pixels, or None.
+
+    Roboflow numbers the corners (<x1>, <y1>, <x2> ...); MIT's LabelMe has a <pt> for each. A corner that is no number
+    is NaN, which the check of masks refuses.
+    """
+    polygon = item.find("polygon")
+    if polygon is None:
+        return None
+    points = [(point.findtext("x"), point.findtext("y")) for point in polygon.findall("pt")]
+    while not polygon.findall("pt") and polygon.find(f"x{len(points) + 1}") is not None:
+        number = len(points) + 1
+        points.append((polygon.findtext(f"x{number}"), polygon.findtext(f"y{number}")))
+    return [[_number(value) for point in points for value in point]]
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "")
+    except ValueError:
+        return math.nan
 
 
 def _is_swapped(item: Element) -> bool:
