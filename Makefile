@@ -11,8 +11,7 @@ SHELL := /bin/bash
 ## CLASSES="hatchback wagon=estate,kombi"   the body types and their other names, a .yaml file of them, or `folders`:
 ##                   each type folder is a type; default: the paper's four
 ## PROFILE=quick     set of settings: smoke, quick, best or paper
-## RUN=name          name of the run and of its folder under reports/; default: the profile's name, or
-##                   <profile>-<data folder> if that run holds other data
+## RUN=name          the run and its folder under reports/; default: the profile's name, with the data's if need be
 ## SEED=0            seed of every random choice
 ## DEVICE=auto       auto, cpu, cuda or mps
 ## WEIGHTS=imagenet  initial weights: coco, imagenet, segmenter, none, or a file; default: the profile's
@@ -22,7 +21,7 @@ SHELL := /bin/bash
 ## IMAGES=path       for predict: a photo, or a folder of photos
 ## NUM_IMAGES=8434   for render-dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
 ## REALISM=full      for render-dataset: plain, light, places or full, each with more realism
-## OUT=folder        for render-dataset and export: the folder to write
+## OUT=folder        for render-dataset, export and export-model: the folder to write
 ## REAL=folder       for sim2real, ablation and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
@@ -32,8 +31,8 @@ SHELL := /bin/bash
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
 VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
 	REAL SYNTHETIC JOBS TABLE N HEADLINE PYTHON
-COMMANDS := report check-reference update-reference show-config lab inspect export predict eval-annotator \
-	train-segmenter audit readings certainty ablation generalisation sim2real benchmark
+COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model \
+	eval-annotator train-segmenter audit readings certainty ablation generalisation sim2real benchmark
 TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-dataset setup-rendering \
 	setup test test-slow check lint typecheck format coverage docs lock clean help
 .PHONY: $(TARGETS)
@@ -96,6 +95,7 @@ setup-rendering: .venv/.rendering ## install what rendering needs (make render-d
 
 ##@ Model
 predict: ## predict IMAGES by a run's model: an overlay PNG and a JSON each, in reports/<run>/predictions/
+export-model: ## write a run's model as one ONNX file, with a runner without torch: reports/<run>/portable/
 eval-annotator: ## measure the masks and the speed of the annotator, on DATA with masks; trains nothing
 train-segmenter: ## train the car segmenter on DATA with masks (REAL: others to measure on): reports/segmenter/
 

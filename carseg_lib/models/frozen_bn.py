@@ -6,6 +6,8 @@ a step took 1.3 times as long before. Weights and buffers keep their names; only
 differently: checkpoints, gradients and optimisers are unaffected.
 """
 
+from typing import Any, cast
+
 import torch
 from timm.layers.conv2d_same import Conv2dSame
 from timm.layers.norm_act import BatchNormAct2d
@@ -115,3 +117,48 @@ def fuse_frozen_batchnorm(body: nn.Module, example: Tensor) -> int:
         replacements |= {conv: fused_conv, norm: fused_norm}
     replace_modules(body, replacements)
     return len(pairs)
+
+
+@torch.no_grad()
+def bake_fused_convolutions(network: nn.Module, example: Tensor) -> int:
+    """Replaces every fused convolution by a plain one with its kernel and bias, for a graph that leaves Python.
+
+    The network can no longer be trained as it was: kernels of TensorFlow's padding are enlarged, and what was two
+    modules' weights is one's.
+
+    Args:
+        network: in which normalisation was fused; changed in place.
+        example: an input of the size that the network will have: the padding follows from it.
+
+    Returns:
+        The number of convolutions.
+    """
+    sizes: dict[nn.Module, torch.Size] = {}
+    fused = [module for module in network.modules() if isinstance(module, _FusedConv)]
+    hooks = [m.register_forward_pre_hook(lambda m, inputs: sizes.update({m: inputs[0].shape})) for m in fused]
+    network(example)
+    for hook in hooks:
+        hook.remove()
+    replace_modules(network, {conv: _plain(conv, sizes[conv]) for conv in fused})
+    return len(fused)
+
+
+def _plain(conv: _FusedConv, size: torch.Size) -> nn.Conv2d:
+    weight, bias = conv.fused_weights()
+    padding: Any = conv.padding
+    if isinstance(conv, _FusedConvSame):
+        # TensorFlow's padding has what is odd on the far side: zeros before the kernel are the same
+        sides = zip(size[-2:], conv.kernel_size, conv.stride, conv.dilation, strict=True)
+        down, across = (
+            max((-(-side // stride) - 1) * stride + (kernel - 1) * dilation + 1 - side, 0)
+            for side, kernel, stride, dilation in sides
+        )
+        weight = F.pad(weight, (across % 2, 0, down % 2, 0))
+        padding = ((down + 1) // 2, (across + 1) // 2)
+    kernel: Any = tuple(weight.shape[-2:])
+    stride, dilation = cast(Any, conv.stride), cast(Any, conv.dilation)
+    plain = nn.Conv2d(conv.in_channels, conv.out_channels, kernel, stride, padding, dilation, conv.groups)
+    plain.weight.copy_(weight)
+    assert plain.bias is not None
+    plain.bias.copy_(bias)
+    return plain

@@ -1,4 +1,4 @@
-"""Commands on models: predict with a trained one, train and measure the car segmenter."""
+"""Commands on models: predict with a trained one, export it, train and measure the car segmenter."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ def predict(images: str, run: str, profile: str, device: str) -> None:
     print(f"done: {shown(folder)}")
 
 
+@click.command("export-model", cls=CarsegCommand, help="write a run's model as ONNX, with a runner without torch")
+@variables("run", "profile", "out")
+def export_model(run: str, profile: str, out: str) -> None:
+    """Write a trained run's model as one ONNX file, with a runner and a card."""
+    study = open_run(run, profile, "cpu")
+    from carseg_lib.engine.portable.export import export_onnx
+
+    folder = Path(out).expanduser() if out else study.folder / "portable"
+    found = export_onnx(study, folder)
+    print(f"same type as torch in {found.same_type} of {found.photos} validation photos")
+    print(f"done: {shown(folder)}")
+
+
 @click.command("eval-annotator", cls=CarsegCommand, help="measure the annotator on photos with masks")
 @variables("data", "classes", "profile", "seed", "device", "set")
 def eval_annotator(**options: str) -> None:
@@ -45,4 +58,4 @@ def train_segmenter(run: str, real: str, **options: str) -> None:
     print(f"done: {shown(train.train_segmenter(study, Path(real).expanduser() if real else None))}")
 
 
-COMMANDS = (predict, eval_annotator, train_segmenter)
+COMMANDS = (predict, export_model, eval_annotator, train_segmenter)

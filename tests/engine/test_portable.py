@@ -1,0 +1,191 @@
+"""A model that leaves torch: the graph for one photo equals the model, and the exported file equals both."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.ops import batched_nms
+
+from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.dataset import preprocess
+from carseg_lib.data.transforms import Resize
+from carseg_lib.engine.features import imagenet_network
+from carseg_lib.engine.inference import detect, load_trained
+from carseg_lib.engine.likeness import ImageNetClassifier
+from carseg_lib.engine.portable.export import MODEL, RUNNER, export_onnx, portable_detector
+from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector, resize_weights, suppress
+from carseg_lib.engine.presence import Presence
+from carseg_lib.engine.second_look import SecondLook
+from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
+from carseg_lib.models.mask_rcnn import build_model
+
+CARS = (436, 656, 817)  # ImageNet's beach wagon, minivan and sports car
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 90), st.integers(2, 90), st.integers(2, 60), st.integers(2, 60), st.integers(0, 2**32 - 1))
+def test_photos_are_resized_as_for_training(height, width, rows, columns, seed):
+    photo = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    across = resize_weights(torch.tensor([[0.0, width]]), width, columns)[0]
+    down = resize_weights(torch.tensor([[0.0, height]]), height, rows)[0]
+    narrow = (torch.from_numpy(photo).permute(2, 0, 1).float() @ across.T).round()
+    got = (down @ narrow).round().permute(1, 2, 0).numpy()
+    # torch has weights of 16 bits: either direction may round to the next byte
+    assert np.abs(got - Resize((rows, columns)).resize_image(photo).astype(float)).max() <= 2
+
+
+def test_a_part_of_a_photo_is_resized_from_its_own_pixels_alone():
+    weights = resize_weights(torch.tensor([[2.0, 6.0], [0.0, 10.0]]), 10, 2)
+    torch.testing.assert_close(weights.sum(2), torch.ones(2, 2))
+    assert weights[0, :, :2].abs().sum() == weights[0, :, 6:].abs().sum() == 0
+    # a triangle of half the width 2 about the centre at 3: pixels 2 to 5 have their centres at 0.5, 0.5, 1.5 and 2.5
+    torch.testing.assert_close(weights[0, 0, 2:5], torch.tensor([0.75, 0.75, 0.25]) / 1.75)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 24), st.floats(0.0, 1.0), st.integers(0, 2**32 - 1))
+def test_suppression_is_torchvisions(n, iou, seed):
+    generator = torch.Generator().manual_seed(seed)
+    corner, side = torch.rand(n, 2, generator=generator) * 20, torch.rand(n, 2, generator=generator) * 20 + 0.1
+    boxes, scores = torch.cat([corner, corner + side], 1), torch.rand(n, generator=generator)
+    group, usable = torch.randint(0, 3, (n,), generator=generator), torch.rand(n, generator=generator) > 0.2
+    order, kept = suppress(boxes, scores, usable, group, iou)
+    place = torch.where(usable)[0]
+    expected = place[batched_nms(boxes[place], scores[place], group[place], iou)]
+    assert order[kept].tolist() == expected.tolist()
+    assert sorted(order.tolist()) == list(range(n))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"backbone": "resnet18", "class_features": "pyramid"},
+        {"fpn_min_stride": 4, "max_detections": 3, "class_agnostic_nms_iou": 1.0},
+        {"tta": "hflip"},
+    ],
+    ids=["as it is", "per class", "five levels", "mirrored"],
+)
+def test_the_graph_of_one_photo_equals_the_model(trained_run, changed):
+    changed = dict(changed)
+    tta = changed.pop("tta", "none")
+    config = trained_run.config.updated(model={"score_threshold": 0.01, "precision": "32-true", **changed})
+    torch.manual_seed(3)
+    model = build_model(config.model, 5, with_masks=True, tta=tta).eval()
+    if not changed:
+        model.load_state_dict(load_trained(trained_run.config, trained_run)[0].state_dict())
+    size, types = config.inputs.size, ("a", "b", "c", "d")
+    classifier = imagenet_network()
+    look = SecondLook(ImageNetClassifier(torch.device("cpu")), CARS)
+    portable = PortableDetector(copy.deepcopy(model), size, classifier, CARS).eval()
+    rng = np.random.default_rng(0)
+    numbers = set()
+    for flat in (rng.integers(0, 256, 3), 255, 0):  # of the size of the network: resizing changes nothing
+        photo = np.full((*size, 3), flat, np.uint8)
+        photo[20:70, 10:80] = rng.integers(0, 256, (50, 70, 3))
+        ours = next(detect(model, [(preprocess(photo, size), [size[::-1]])], types, config.model))
+        with torch.inference_mode():
+            found = dict(zip(OUTPUTS, portable(torch.from_numpy(photo)), strict=True))
+        assert [types[k - 1] for k in found["labels"]] == [one.body_type for one in ours]
+        numbers.add(len(ours))
+        if not ours:
+            continue
+        np.testing.assert_allclose(found["boxes"], [one.box for one in ours], atol=2e-3)
+        np.testing.assert_allclose(found["scores"], [one.score for one in ours], atol=1e-5)
+        np.testing.assert_allclose(found["probabilities"], [one.probabilities for one in ours], atol=1e-5)
+        looked = look([(photo, ours, size[::-1])], limit=len(ours))[0]
+        if len(looked) == len(ours):  # regions that overlap are looked at once
+            np.testing.assert_allclose(found["car_scores"], [one.car_score for one in looked], atol=0.02)
+        assert found["masks"].shape == (len(ours), 28, 28)
+    assert max(numbers) > 0
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 63), (224, 224)])
+def test_baked_convolutions_give_the_same(size):
+    network, photo = imagenet_network(), torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = network(photo)
+        assert fuse_frozen_batchnorm(network, photo) == bake_fused_convolutions(network, photo) == 49
+        torch.testing.assert_close(network(photo), expected, atol=1e-4, rtol=1e-4)
+    assert not [name for name in network.state_dict() if "running_mean" in name and "conv" in name]
+
+
+def with_threshold(run, threshold: float) -> None:
+    """A threshold that evaluation would have chosen."""
+    sha256 = files.read_json(run.best_card)["sha256"]
+    weights = ImageNetClassifier(torch.device("cpu")).sha256
+    names = ("beach wagon", "minivan", "sports car")
+    Presence(CARS, names, np.array([threshold]), 1, 0.99, weights, sha256).save(run.presence)
+
+
+def test_what_is_not_there_is_said(trained_run, tmp_path):
+    with pytest.raises(CarsegError, match="has no threshold yet"):
+        export_onnx(trained_run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path):
+    with_threshold(trained_run, 0.0)
+    out = tmp_path / "out"
+    found = export_onnx(trained_run, out)
+    assert found.photos > 10 and found.same_type == found.photos == found.same_number
+    assert found.box < 0.5 and found.mask_iou > 0.99
+    card = (out / "README.md").read_text()
+    assert f"the same type in {found.same_type}" in card and f"{found.mask_iou:.4f}" in card
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    truth = sorted(Path(trained_run.config.data.source).rglob("images/**/*.jpg"))[:3]
+    for k, path in enumerate(truth):
+        Image.open(path).save(photos / f"{k}.jpg", quality=95)
+    turned = Image.open(truth[0]).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(photos / "turned.jpg", exif=exif, quality=95)
+    Image.open(truth[1]).convert("RGBA").resize((900, 600)).save(photos / "large.png")
+    names = sorted(path.name for path in photos.iterdir())
+    # torch cannot be imported there, nor anything of carseg
+    blocked = "import sys; sys.modules.update(torch=None, torchvision=None, carseg_lib=None); import runpy; "
+    command = (
+        blocked + f"sys.argv = ['{RUNNER}', *sys.argv[1:]]; runpy.run_path({str(out / RUNNER)!r}, run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", command, *names], cwd=photos, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
+    assert sorted(lines) == names and all("score" in line for line in lines.values())
+    for name in names:
+        with Image.open(photos / f"{name}.mask.png") as mask, Image.open(photos / name) as photo:
+            upright = photo.size[::-1] if name == "turned.jpg" else photo.size
+            assert mask.size == upright and set(np.unique(mask)) <= {0, 255}
+    about = json.loads(onnx_metadata(out / MODEL)["carseg"])
+    assert about["body_types"] == list(files.read_json(trained_run.best_card)["body_types"])
+    assert about["car_threshold"] == 0.0 and about["longest_side"] == 2 * max(trained_run.config.inputs.size)
+
+
+def onnx_metadata(path: Path) -> dict[str, str]:
+    import onnx
+
+    model = onnx.load(path)
+    onnx.checker.check_model(model)
+    return {prop.key: prop.value for prop in model.metadata_props}
+
+
+def test_a_detector_has_no_convolution_that_needs_python(trained_run):
+    model, _ = load_trained(trained_run.config, trained_run)
+    portable = portable_detector(model, trained_run.config.inputs.size, ())
+    kinds = {type(module).__name__ for module in portable.modules()}
+    assert not {kind for kind in kinds if kind.startswith(("_FusedConv", "Conv2dSame"))}
