@@ -82,7 +82,8 @@ def test_help_is_the_default_and_names_every_target_and_variable(clone):
     done = clone.make()
     assert done.returncode == 0
     targets = {
-        "reproduce", "explore", "preprocess", "train", "evaluate", "report", "predict", "export", "export-model", "lab", "inspect",
+        "reproduce", "explore", "preprocess", "train", "evaluate", "report", "predict", "export", "export-model", "lab",
+        "inspect",
         "render-dataset", "setup-rendering", "eval-annotator", "train-segmenter", "ablation", "sim2real", "benchmark",
         "audit", "readings", "certainty", "generalisation",
         "check-reference", "update-reference", "show-config", "setup", "test", "test-slow", "check", "lint",

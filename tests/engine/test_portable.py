@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -140,10 +141,22 @@ def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path)
     with_threshold(trained_run, 0.0)
     out = tmp_path / "out"
     found = export_onnx(trained_run, out)
-    assert found.photos > 10 and found.same_type == found.photos == found.same_number
-    assert found.box < 0.5 and found.mask_iou > 0.99
+    # a network of two epochs guesses: a byte's difference in resizing changes the order of its guesses
+    assert found.photos == 8 >= found.same_type >= 4
     card = (out / "README.md").read_text()
     assert f"the same type in {found.same_type}" in card and f"{found.mask_iou:.4f}" in card
+
+    model, _ = load_trained(trained_run.config.updated(model={"precision": "32-true"}), trained_run)
+    portable = portable_detector(model, trained_run.config.inputs.size, CARS)
+    session = onnxruntime.InferenceSession(out / MODEL)
+    rng = np.random.default_rng(0)
+    for shape in ((40, 60), (96, 96), (150, 31)):
+        photo = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        with torch.inference_mode():
+            expected = portable(torch.from_numpy(photo))
+        for name, ours, theirs in zip(OUTPUTS, expected, session.run(None, {"photo": photo}), strict=True):
+            np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-3, err_msg=name)
+    assert len(expected[0])
 
     photos = tmp_path / "photos"
     photos.mkdir()
