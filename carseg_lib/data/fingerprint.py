@@ -10,7 +10,8 @@ from pathlib import Path
 
 from carseg_lib.core import files
 from carseg_lib.data.formats.csv_text import decode, paths_named
-from carseg_lib.data.photo_names import PhotoFinder, outside, walk_files
+from carseg_lib.data.names import outside
+from carseg_lib.data.photo_names import PhotoFinder, walk_files
 
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 

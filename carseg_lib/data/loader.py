@@ -33,9 +33,10 @@ from carseg_lib.data.catalogue import (
     Catalogue,
     table,
 )
-from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row, is_text
+from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import CheckedLabels
+from carseg_lib.data.names import is_text
 from carseg_lib.data.photos import ImageError, ImageInfo, inspect_image
 from carseg_lib.data.remarks import REASONS, Remarks
 

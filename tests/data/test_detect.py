@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import inside, name_of
+from carseg_lib.data.formats.base import name_of
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
+from carseg_lib.data.names import inside
 from carseg_lib.data.splits import assign_splits
 from tests.helpers.dataset_formats import make_devkit, make_table, make_voc
 from tests.helpers.drawn_cars import make_car_photos

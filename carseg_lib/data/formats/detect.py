@@ -14,10 +14,8 @@ from carseg_lib.core.classes import FOLDERS, ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.clips import clips_of
-from carseg_lib.data.formats import csv_table, foreign, pascal_voc, stanford_cars, yolo
+from carseg_lib.data.formats import coco, csv_table, pascal_voc, programs, stanford_cars, yolo
 from carseg_lib.data.formats.base import Listing, is_junk, name_of
-from carseg_lib.data.formats.coco import read_coco
-from carseg_lib.data.formats.coco_layout import coco_mark
 from carseg_lib.data.formats.folder_places import has_type_folders
 from carseg_lib.data.formats.image_folder import read_image_folder
 from carseg_lib.data.formats.yolo_files import names_classes
@@ -62,7 +60,7 @@ def _other_table_mark(data: Path) -> str:
     return paths[0].relative_to(data).as_posix() if paths else ""
 
 
-COCO = Format("COCO annotations", coco_mark, read_coco)
+COCO = Format("COCO annotations", coco.FILES.first, coco.read_coco)
 TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
 VOC = Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc)
 ANNOTATED = (COCO, VOC, Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)), TABLE)
@@ -126,7 +124,7 @@ def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
     if not data.exists():
         raise CarsegError(f"{data}: there is no such folder or file; give the path of the photos as DATA=path")
     if data.is_file():
-        if told := foreign.named_format(data):
+        if told := programs.named_format(data):
             raise CarsegError(told)
         if data.suffix.lower() not in FILES:
             hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""

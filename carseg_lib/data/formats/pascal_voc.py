@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from carseg_lib.core.classes import ClassMap
@@ -20,7 +20,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
 from carseg_lib.data.formats.folder_advice import missing_hint
-from carseg_lib.data.formats.folder_places import place_of, type_by_folder
+from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
@@ -79,7 +79,7 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
     listed: dict[str, str] = {}
     for key, path in sorted(paths.items(), key=lambda item: item[1]):
         root = read_xml(path)
-        photo_id = reader.files.photo_of(path, key, root)
+        photo_id = reader.files.photo_of(path, key, (root.findtext("filename") or "").strip().replace("\\", "/"))
         if photo_id in listed:
             raise CarsegError(f"{path}: its photo {photo_id!r} is also that of {listed[photo_id]}; keep one of them")
         listed[photo_id] = path.name
@@ -95,7 +95,7 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(reader.others.items()):
         listing.ignore(f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects")
-    _add_unlisted(listing, reader.files, set(listed))
+    reader.files.add_unlisted(listing, set(listed), "an XML file")
     splits.note_unknown(listing)
     if not reader.found:
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
@@ -151,32 +151,11 @@ class _Reader:
             notes.append(
                 f"{self.swapped} boxes have xmin above xmax or ymin above ymax: their corners are put in order"
             )
-        if self.files.renamed:
-            notes.append(
-                f"{self.files.renamed} XML files name another photo than the one that has their own name: the photo of "
-                "their own name is theirs"
-            )
+        notes += self.files.notes("XML files")
         for name, number in sorted(self.by_folder.items()):
             if number:
                 notes.append(f"{number} objects are called {as_text(name)}: their type is that of the photo's folder")
         return notes
-
-
-def _add_unlisted(listing: Listing, files: VocFiles, labelled: set[str]) -> None:
-    """Add photos without an XML file in folders without cars as background, and note the others."""
-    missing = []
-    for name in files.names:
-        if name in labelled:
-            continue
-        parts = PurePosixPath(name).parts[:-1]
-        place = place_of(parts, listing.types) if parts else None
-        if place is not None and place.kind == "":
-            listing.background.append(ImageRecord(name, place.split, []))
-        else:
-            missing.append(name)
-    if missing:
-        first = f"{len(missing)} photos without an XML file, the first: {missing[0]}"
-        listing.ignore(f"{files.folder.name}/", "no annotation", first)
 
 
 def _written(item: Element) -> list[str] | None:
