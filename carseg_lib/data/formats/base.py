@@ -19,6 +19,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
 from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.placed_masks import PlacedMask
 from carseg_lib.data.names import NOT_TEXT
 
 # Folders and files that systems and programs leave between photos; those that begin with a dot are hidden besides.
@@ -36,7 +37,7 @@ class Annotation:
         bbox: [x, y, width, height] in pixels as COCO gives it, or None.
         corners: (x1, y1, x2, y2) in pixels, x2 and y2 outside the car, or None; instead of `bbox`.
         box_text: The box as the data set writes it, for messages; `bbox` itself if empty.
-        segmentation: Polygons or run lengths as COCO gives them, a PNG file, or None.
+        segmentation: Polygons or run lengths as COCO gives them, a PNG file, a bitmap of a part of the photo, or None.
         group: What makes the photo depend on others: the car's model, or the scene; "" if it is not known.
     """
 
@@ -44,7 +45,7 @@ class Annotation:
     bbox: Any = None
     corners: Box | None = None
     box_text: str = ""
-    segmentation: Any | MaskPng = None
+    segmentation: Any | MaskPng | PlacedMask = None
     group: str = ""
 
 

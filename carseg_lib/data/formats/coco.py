@@ -1,8 +1,8 @@
 """Photos with COCO instance annotations: boxes, and masks as polygons or run lengths.
 
-Either a folder in a layout of `annotation_files`, or one .json file (then no split is given). `carseg_lib.data.photo_names`
-says where photos are looked for, and by which names. A folder may have a parameters.csv besides (see
-`carseg_lib.data.metadata`).
+Either a folder in a layout of `annotation_files`, or one .json file (then no split is given).
+`carseg_lib.data.photo_names` says where photos are looked for, and by which names. A folder may have a parameters.csv
+besides (see `carseg_lib.data.metadata`).
 
 The group of a car is the annotation's `group`, or its `model` without the year: a key of its own, or, as CVAT writes
 it, one of its `attributes`.

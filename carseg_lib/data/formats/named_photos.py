@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
@@ -20,8 +20,9 @@ from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
-from carseg_lib.data.names import inside, split_of_folders
+from carseg_lib.data.names import inside
 from carseg_lib.data.photo_names import FoundPhoto, PhotoFinder, common_root
+from carseg_lib.data.photos import upright_size
 from carseg_lib.data.remarks import NAME_BY_BASE, NAME_PREFIXED, NAME_SPELLED
 
 
@@ -38,6 +39,7 @@ class NamedPhoto:
         kinds: What the photo as a whole is called, where the file says it.
         more: Whether it has labels that are not among `labels`: shapes that are not read, crowds.
         photo_id: The photo, where the place of its annotation file tells it; "" to find it by its name.
+        shares: Whether its boxes and polygons are in shares of the photo's sides, 0 to 1, as the file states no size.
     """
 
     name: str
@@ -48,6 +50,7 @@ class NamedPhoto:
     kinds: Sequence[str] = ()
     more: bool = False
     photo_id: str = ""
+    shares: bool = False
 
 
 @dataclass
@@ -207,7 +210,7 @@ def _list_source(
         split = photo.split or source.split
         kind = next((kind for kind in photo.kinds if types.resolve(kind)), "")
         cars = []
-        for label in photo.labels:
+        for label in _in_pixels(photo, listing.root / photo_id):
             name = label.body_type
             body_type = types.resolve(name)
             if body_type is None and (body_type := _type_by_photo(name, kind, photo_id, types)):
@@ -230,6 +233,22 @@ def _list_source(
         detail = f"{as_text(name) or 'without a name'}: {number} {source.unit}{words}"
         listing.ignore(source.path.name, reason, detail, source.split)
     _note_names(place, listing)
+
+
+def _in_pixels(photo: NamedPhoto, path: Path) -> Sequence[Annotation]:
+    """The labels of a photo, those in shares of its sides multiplied by these."""
+    if not photo.shares or not photo.labels:
+        return photo.labels
+    sides = upright_size(path) or (1, 1)  # a broken photo is told of when it is read
+    scaled = []
+    for label in photo.labels:
+        corners, polygons = label.corners, label.segmentation
+        if corners:
+            corners = cast(Box, tuple(value * sides[k % 2] for k, value in enumerate(corners)))
+        if isinstance(polygons, list):
+            polygons = [[value * sides[k % 2] for k, value in enumerate(polygon)] for polygon in polygons]
+        scaled.append(replace(label, corners=corners, segmentation=polygons))
+    return scaled
 
 
 def _type_by_photo(name: str, kind: str, photo_id: str, types: ClassMap) -> str | None:
@@ -266,10 +285,3 @@ def _no_type(data: Path, types: ClassMap, names: set[str], others: Counter[str],
 
 def _files_of(data: Path, sources: Sequence[Source]) -> str:
     return sources[0].path.name if len(sources) == 1 else f"the annotations of {data.name}"
-
-
-def split_by_folders(photo: NamedPhoto) -> NamedPhoto:
-    """A photo with the split that its folders mean, where nothing else gives it one."""
-    return (
-        photo if photo.split else replace(photo, split=split_of_folders(photo.photo_id, photo.photo_id.split("/")[:-1]))
-    )

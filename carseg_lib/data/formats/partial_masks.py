@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, Listing
+from carseg_lib.data.formats.placed_masks import PlacedMask
+from carseg_lib.data.formats.segmentations import extent, tidy
 
 _FEW = 0.05  # of the photos may lack masks: they are left out and counted when they are read
 
@@ -43,7 +45,7 @@ def _without_mask(one: Annotation) -> Annotation | None:
     """An annotation without its mask, with the box around its polygons where it has no other; None if it has none."""
     if one.bbox or one.corners or not one.segmentation:
         return replace(one, segmentation=None)
-    if not isinstance(one.segmentation, list):
-        return None
-    xs, ys = ([v for polygon in one.segmentation for v in polygon[k::2]] for k in (0, 1))
-    return replace(one, segmentation=None, corners=(min(xs), min(ys), max(xs), max(ys)), box_text="of the polygon")
+    if isinstance(one.segmentation, PlacedMask) and one.segmentation.extent:
+        return replace(one, segmentation=None, corners=one.segmentation.extent, box_text="of the bitmap")
+    corners = extent(tidy(one.segmentation)[0])
+    return replace(one, segmentation=None, corners=corners, box_text="of the polygon") if corners else None

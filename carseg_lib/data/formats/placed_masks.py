@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.masks import box_of_mask, decode_mask, encode_mask, polygons_to_mask
@@ -104,8 +104,15 @@ def merged(masks: Sequence[PlacedMask]) -> PlacedMask:
     return PlacedMask.of(together, left, top)
 
 
-def of_polygons(outlines: Sequence[Sequence[float]], holes: Sequence[Sequence[float]] = ()) -> PlacedMask:
+def of_polygons(
+    outlines: Sequence[Sequence[float]], holes: Sequence[Sequence[float]] = (), whole_pixels: bool = False
+) -> PlacedMask:
     """The mask of polygons, each [x1, y1, x2, y2, ...] in pixels of the photo, less that of holes in them.
+
+    Args:
+        outlines: Of its parts.
+        holes: In these.
+        whole_pixels: Whether points are the numbers of pixels that belong to the polygon, and not places.
 
     Raises:
         ValueError: A polygon with fewer than three points, or one of a size that no photo has.
@@ -121,7 +128,14 @@ def of_polygons(outlines: Sequence[Sequence[float]], holes: Sequence[Sequence[fl
 
     def drawn(polygons: Sequence[Sequence[float]]) -> np.ndarray:
         moved = [(np.asarray(one, dtype=float).reshape(-1, 2) - (left, top)).ravel().tolist() for one in polygons]
-        return polygons_to_mask(moved, height, width)
+        if not whole_pixels:
+            return polygons_to_mask(moved, height, width)
+        picture = Image.new("L", (width, height))
+        for polygon in moved:
+            if len(polygon) < 6:
+                raise ValueError(f"a polygon has three points at least, got {len(polygon) // 2}")
+            ImageDraw.Draw(picture).polygon(polygon, fill=1, outline=1)
+        return np.asarray(picture) != 0
 
     bitmap = drawn(outlines)
     if holes:
