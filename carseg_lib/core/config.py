@@ -20,8 +20,18 @@ WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything
 ANNOTATORS = ("builtin", "coco", "grabcut", "none")  # `pseudo_labels.source`; anything else is a checkpoint's path
 Unlabelled = Literal["exclude", "background"]  # `data.unlabelled`
 DataFormat = Literal[  # `data.format`
-    *("auto", "coco", "voc", "yolo", "csv", "stanford-cars", "folders"),
-    *("cvat", "label-studio", "labelme", "supervisely", "via"),
+    "auto",
+    "coco",
+    "csv",
+    "cvat",
+    "folders",
+    "label-studio",
+    "labelme",
+    "stanford-cars",
+    "supervisely",
+    "via",
+    "voc",
+    "yolo",
 ]
 
 

@@ -23,7 +23,7 @@ from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, 
 from carseg_lib.data.formats.crowds import USUAL, is_crowd, is_marked
 from carseg_lib.data.formats.folder_places import is_any_car
 from carseg_lib.data.formats.json_files import read_json
-from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named
+from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named, size_of
 from carseg_lib.data.formats.programs import COCO
 from carseg_lib.data.metadata import check_parameters, read_parameters
 from carseg_lib.data.photo_names import photo_folder
@@ -125,23 +125,13 @@ def _labels(
 
 def _stated_size(image: dict[str, Any]) -> tuple[int, int] | None:
     """Width and height of an image's entry, pixels; None where they are not whole numbers above 0."""
-    width, height = (_whole(image.get(side)) for side in ("width", "height"))
-    return (width, height) if width and height else None
+    return size_of(image.get("width"), image.get("height"))
 
 
 def _states_no_size(image: dict[str, Any]) -> bool:
     """Whether an image's entry has a size that cannot be read; 0 and null are how tools say that they know none."""
     stated = [image.get(side) for side in ("width", "height")]
     return any(side not in (None, 0, "") for side in stated) and _stated_size(image) is None
-
-
-def _whole(value: Any) -> int:
-    """A whole number above 0, also written as 240.0 or "240"; 0 if it is none."""
-    try:
-        number = float(value) if type(value) in (int, float, str) else 0.0
-    except (ValueError, OverflowError):
-        return 0
-    return int(number) if 0 < number < 10**6 and number.is_integer() else 0
 
 
 def _read(path: Path) -> dict[str, list[dict]]:

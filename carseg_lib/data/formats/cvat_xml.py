@@ -24,7 +24,7 @@ from carseg_lib.data.formats.annotation_files import AnnotationFiles
 from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
 from carseg_lib.data.formats.brushes import run_lengths
 from carseg_lib.data.formats.joined_parts import joined
-from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named
+from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask
 from carseg_lib.data.formats.programs import CVAT
 from carseg_lib.data.formats.shapes import ellipse, numbers, turned_box
@@ -81,10 +81,10 @@ def _source(path: Path, split: str, listing: Listing) -> Source:
             group = shape.get("group_id", "0")
             shapes.append((drawn, None if group == "0" else group))
         labels = joined(shapes)
-        listing_split = split_of(image.get("subset", "")) or ""
+        split_of_image = split_of(image.get("subset", "")) or ""
         kinds = [tag.get("label", "").strip() for tag in image.findall("tag")]
         source.photos.append(
-            NamedPhoto(name, where, labels, _size(image), listing_split, [kind for kind in kinds if kind], more)
+            NamedPhoto(name, where, labels, _size(image), split_of_image, [kind for kind in kinds if kind], more)
         )
     if turned:
         listing.note(f"{turned} boxes of {path.name} are turned: the upright box around each is taken")
@@ -95,24 +95,27 @@ def _images(path: Path) -> Iterator[Element]:
     """The images of a file, one at a time."""
     not_xml = "not XML ({}); export the annotations again"
     unneeded = "holds a document type or entities, which annotations do not need; remove them"
-    with reading(path, not_xml, ParseError, ValueError), reading(path, unneeded, DefusedXmlException):
-        with path.open("rb") as file:
-            root: Element | None = None
-            for event, element in iterparse(cast(BinaryIO, file), events=("start", "end"), forbid_dtd=True):
-                if root is None:
-                    root = element
-                    if root.tag != "annotations":
-                        raise CarsegError(f"{path}: not annotations of CVAT, it holds <{as_text(root.tag)[:40]}>")
-                if event != "end":
-                    continue
-                if element.tag == "track":
-                    raise CarsegError(
-                        f"{path}: tracks of a video (CVAT for video 1.1); choose Export task dataset, format CVAT for "
-                        "images 1.1"
-                    )
-                if element.tag == "image":
-                    yield element
-                    root.clear()
+    with (
+        reading(path, not_xml, ParseError, ValueError),
+        reading(path, unneeded, DefusedXmlException),
+        path.open("rb") as file,
+    ):
+        root: Element | None = None
+        for event, element in iterparse(cast(BinaryIO, file), events=("start", "end"), forbid_dtd=True):
+            if root is None:
+                root = element
+                if root.tag != "annotations":
+                    raise CarsegError(f"{path}: not annotations of CVAT, it holds <{as_text(root.tag)[:40]}>")
+            if event != "end":
+                continue
+            if element.tag == "track":
+                raise CarsegError(
+                    f"{path}: tracks of a video (CVAT for video 1.1); choose Export task dataset, format CVAT for "
+                    "images 1.1"
+                )
+            if element.tag == "image":
+                yield element
+                root.clear()
 
 
 def _annotation(shape: Element, label: str, where: str) -> Annotation | None:
@@ -149,7 +152,4 @@ def _degrees(shape: Element) -> float:
 
 
 def _size(image: Element) -> tuple[int, int] | None:
-    sides = [image.get(side, "") for side in ("width", "height")]
-    if not all(side.isascii() and side.isdigit() and 0 < int(side) < 10**6 for side in sides):
-        return None
-    return int(sides[0]), int(sides[1])
+    return size_of(image.get("width"), image.get("height"))

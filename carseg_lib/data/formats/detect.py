@@ -220,10 +220,10 @@ def _format_of(data: Path, types: ClassMap, data_format: DataFormat) -> tuple[Fo
 
 
 def _format_of_file(data: Path, data_format: DataFormat) -> Format:
-    """The format of a file that DATA names: the given one, else the first that it fits; a .json file of no program is
-    taken for COCO, whose reader says what is wrong with it.
+    """The format of a file that DATA names: the given one, else the first that it fits.
+
+    A .json file of no known program is taken for COCO, whose reader says what is wrong with it.
     """
-    known = [one for one in ANNOTATED if one.file]
     if data_format != "auto":
         found = next((one for one in FORMATS if one.key == data_format), TYPE_FOLDERS)
         if found.file is None:
@@ -235,8 +235,8 @@ def _format_of_file(data: Path, data_format: DataFormat) -> Format:
         return found
     if told := programs.named_format(data):
         raise CarsegError(told)
-    if found := next((one for one in known if one.file and one.file(data)), None):
-        return found
+    if fitting := next((one for one in ANNOTATED if one.file and one.file(data)), None):
+        return fitting
     if data.suffix.lower() == ".json":
         if programs.of_file(data) in (programs.LABELME, programs.SUPERVISELY):
             raise CarsegError(f"{data}: annotations of one photo ({programs.of_file(data)}); give their folder as DATA")
@@ -262,8 +262,8 @@ def _given_format(
     others = {one.key: f"{one.name} ({mark}): FORMAT={one.key}" for one, _, mark in marked}
     there = f"there are {' and '.join(others.values())}" if others else "no annotations of another format are there"
     raise CarsegError(
-        f"{data}: FORMAT={data_format}, and there are no {wanted.name} in it (looked for {wanted.looked_for}); {there}, "
-        "or leave FORMAT out"
+        f"{data}: FORMAT={data_format}, and there are no {wanted.name} in it (looked for {wanted.looked_for}); "
+        f"{there}, or leave FORMAT out"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,8 @@ def joined(shapes: Iterable[tuple[Annotation, Hashable | None]]) -> list[Annotat
     return found
 
 
-def _together(drawn: Sequence[list[list[float]] | PlacedMask]) -> list[list[float]] | PlacedMask:
-    """All polygons, or, where a part is a bitmap, one bitmap."""
+def _together(drawn: Sequence[Any]) -> list[list[float]] | PlacedMask:
+    """All polygons of parts, or, where a part is a bitmap, one bitmap."""
     if not any(isinstance(part, PlacedMask) for part in drawn):
         return [polygon for part in drawn if isinstance(part, list) for polygon in part]
     return merged([part if isinstance(part, PlacedMask) else _bitmap(part) for part in drawn])

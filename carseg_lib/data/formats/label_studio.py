@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import Any
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
@@ -20,7 +20,7 @@ from carseg_lib.data.formats.annotation_files import AnnotationFiles
 from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
 from carseg_lib.data.formats.brushes import painted
 from carseg_lib.data.formats.json_files import read_json
-from carseg_lib.data.formats.named_photos import NamedPhoto, Source, list_named
+from carseg_lib.data.formats.named_photos import NamedPhoto, Source, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask, png_bitmap
 from carseg_lib.data.formats.programs import LABEL_STUDIO
 from carseg_lib.data.formats.shapes import ellipse, numbers, turned_box
@@ -57,7 +57,7 @@ class _Reader:
 
     def __init__(self, path: Path, split: str, types: ClassMap):
         self.path, self.types = path, types
-        self.source = Source(path, split=split, key="photo", unit="regions")
+        self.source = Source(path, split=split, key="photo", unit="regions", elsewhere=True)
         self.notes: Counter[str] = Counter()
 
     def read(self, listing: Listing) -> Source:
@@ -140,10 +140,10 @@ class _Reader:
         if {"x", "y", "width", "height"} <= value.keys() and kind != "keypoint":
             x, y, w, h = numbers(*(value.get(key) for key in ("x", "y", "width", "height")))
             text = f"x {x:g}, y {y:g}, width {w:g}, height {h:g} (percent, {where})"
-            box = cast(Box, (x / 100 * width, y / 100 * height, (x + w) / 100 * width, (y + h) / 100 * height))
+            box: Box = x / 100 * width, y / 100 * height, (x + w) / 100 * width, (y + h) / 100 * height
             if degrees := numbers(value.get("rotation") or 0)[0]:
                 self.notes["boxes are turned: the upright box around each is taken"] += 1
-                box = turned_box(box, degrees, (box[0], box[1])) if size else (math.nan,) * 4
+                box = turned_box(box, degrees, (box[0], box[1])) if size else (math.nan, math.nan, math.nan, math.nan)
                 text += "" if size else "; turned, and original_width and original_height are not stated"
             return Annotation(label, None, box, text)
         self.source.leave_out(kind or "a region", label)
@@ -180,9 +180,7 @@ def _is_drawn(row: _Row) -> bool:
 
 
 def _size(row: _Row) -> tuple[int, int] | None:
-    sides = [row.get(side) for side in ("original_width", "original_height")]
-    whole = [int(side) for side in sides if isinstance(side, int | float) and 0 < side < 10**6 and side == int(side)]
-    return (whole[0], whole[1]) if len(whole) == 2 else None
+    return size_of(row.get("original_width"), row.get("original_height"))
 
 
 def _is_pair(point: Any) -> bool:

@@ -18,7 +18,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
 from carseg_lib.data.formats.joined_parts import as_polygon, joined
 from carseg_lib.data.formats.json_files import read_json
-from carseg_lib.data.formats.named_photos import NamedPhoto, Source, list_named
+from carseg_lib.data.formats.named_photos import NamedPhoto, Source, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask, png_bitmap
 from carseg_lib.data.formats.programs import LABELME, of_file
 from carseg_lib.data.formats.shapes import ellipse, ordered
@@ -104,8 +104,7 @@ def _photo(path: Path, photo_id: str, content: _Row, source: Source) -> NamedPho
     flags = content.get("flags")
     kinds = [name for name, on in flags.items() if on is True] if isinstance(flags, dict) else []
     labels = joined(shapes)
-    sides = [content.get(side) for side in ("imageWidth", "imageHeight")]
-    size = (sides[0], sides[1]) if all(type(side) is int and side > 0 for side in sides) else None
+    size = size_of(content.get("imageWidth"), content.get("imageHeight"))
     where = f"file {path.name}"
     split = split_of_folders(photo_id, photo_id.split("/")[:-1])
     return NamedPhoto(photo_id, where, labels, size, split, kinds, len(shapes) < len(content["shapes"]), photo_id)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model
 from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import type_by_folder
@@ -65,6 +66,7 @@ class Source:
         counts: Labels that are left out or understood otherwise: (reason, name of the class, more words) → number.
         key: What the file calls the name of a photo.
         unit: What the file calls a label, in the plural.
+        elsewhere: Whether its names are of the photos on the program's server, so that only their last part counts.
     """
 
     path: Path
@@ -74,6 +76,7 @@ class Source:
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     key: str = "file_name"
     unit: str = "annotations"
+    elsewhere: bool = False
 
     def leave_out(self, shape: str, name: str) -> None:
         """Count a label of a shape that has no area, as a line or points have none."""
@@ -145,6 +148,21 @@ def group_of(known: Mapping[str, Any], where: str) -> str:
     return ""
 
 
+def size_of(width: Any, height: Any) -> tuple[int, int] | None:
+    """(width, height) as a file states them, in pixels; None where they are not whole numbers above 0."""
+    sides = _whole(width), _whole(height)
+    return sides if all(sides) else None
+
+
+def _whole(value: Any) -> int:
+    """A whole number above 0, also written as 240.0 or "240"; 0 if it is none."""
+    try:
+        number = float(value) if type(value) in (int, float, str) else 0.0
+    except (ValueError, OverflowError):
+        return 0
+    return int(number) if 0 < number < 10**6 and number.is_integer() else 0
+
+
 class _Places:
     """Where the photos are that one source names."""
 
@@ -175,6 +193,8 @@ class _Places:
         if found.path:
             return found.path.relative_to(root).as_posix()
         name = inside(photo.name)
+        if name is None and self.source.elsewhere and not found.alike:
+            name = inside(PurePosixPath(photo.name.replace("\\", "/")).name)
         if name is None:
             alike = f" (the last part of it is that of {len(found.alike)} files there)" if found.alike else ""
             raise CarsegError(

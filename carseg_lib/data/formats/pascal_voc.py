@@ -21,7 +21,9 @@ from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
 from carseg_lib.data.formats.folder_advice import missing_hint
 from carseg_lib.data.formats.folder_places import type_by_folder
+from carseg_lib.data.formats.named_photos import size_of
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
+from carseg_lib.data.formats.programs import of_file
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -30,7 +32,7 @@ _EDGES = ("xmin", "ymin", "xmax", "ymax")
 def annotation_folder(data: Path) -> Path | None:
     """The folder of the XML files of a VOC data set, or None if it has none."""
     folders = (data / "Annotations", data / "annotations")
-    return next((folder for folder in folders if next(xml_files(folder), None)), None)
+    return next((folder for folder in folders if any(of_file(path) is None for path in xml_files(folder))), None)
 
 
 def first_beside(data: Path) -> Path | None:
@@ -193,7 +195,4 @@ def _is_swapped(item: Element) -> bool:
 
 def _stated_size(root: Element) -> tuple[int, int] | None:
     """(width, height) in pixels, where the file states them: some programs write 0."""
-    sizes = [(root.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
-    if not all(size.isascii() and size.isdigit() and 0 < int(size) < 10**6 for size in sizes):
-        return None
-    return int(sizes[0]), int(sizes[1])
+    return size_of(root.findtext("size/width"), root.findtext("size/height"))

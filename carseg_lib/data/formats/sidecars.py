@@ -87,10 +87,10 @@ class Sidecars:
         for stem in (PurePosixPath(key).name, PurePosixPath(stem_of(named)).name):
             if len(found := self._by_last.get(stem, [])) == 1:
                 return found[0]
-        if named and is_text(named) and (spelled := self._finder.find(named).path):
-            if (photo_id := spelled.relative_to(self.folder).as_posix()) in self._exact:
-                self.respelled += 1
-                return photo_id
+        spelled = self._finder.find(named).path if named and is_text(named) else None
+        if spelled and (photo_id := spelled.relative_to(self.folder).as_posix()) in self._exact:
+            self.respelled += 1
+            return photo_id
         if named and name is None and not is_text(named):
             raise CarsegError(f"{path}: the filename {named!r} has control characters; name a file in {self.folder}")
         if named and name is None:

@@ -16,7 +16,7 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
 from carseg_lib.data.formats.json_files import read_json
-from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named
+from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask, of_polygons, png_bitmap
 from carseg_lib.data.formats.shapes import numbers, ordered
 from carseg_lib.data.formats.sidecars import Sidecars, files_with
@@ -83,19 +83,18 @@ def _photo(path: Path, photo_id: str, content: _Row, source: Source) -> NamedPho
         if not isinstance(name, str) or not name.strip():
             raise CarsegError(f"{path}: object {number} has no classTitle; export the project again")
         where = f"{path}: object {number} ({as_text(name)})"
-        group = group_of({tag: value for tag, value in _tags(one)}, f"{path}: the tag {{name}} of object {number}")
+        group = group_of(dict(_tags(one)), f"{path}: the tag {{name}} of object {number}")
         annotation = _annotation(one, name.strip(), group, where)
         if annotation is None:
             source.leave_out(str(one.get("geometryType")), name.strip())
         else:
             labels.append(annotation)
     tags = [tag for tag, _ in _tags(content)]
-    split = split_of_folders(photo_id, photo_id.split("/")[:-1])
-    split = split or next((split for tag in tags if (split := split_of(tag))), "")
+    tagged = next((split for tag in tags if (split := split_of(tag))), "")
+    split = split_of_folders(photo_id, photo_id.split("/")[:-1]) or tagged
     kinds = [tag for tag in tags if not split_of(tag)]
     size = content.get("size")
-    sides = [size.get(side) for side in ("width", "height")] if isinstance(size, dict) else [None]
-    stated = (sides[0], sides[1]) if all(type(side) is int and side > 0 for side in sides) else None
+    stated = size_of(size.get("width"), size.get("height")) if isinstance(size, dict) else None
     more = len(labels) < len(content["objects"])
     return NamedPhoto(photo_id, f"file {path.name}", labels, stated, split, kinds, more, photo_id)
 

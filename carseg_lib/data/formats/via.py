@@ -18,7 +18,6 @@ from typing import Any, cast
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.annotation_files import AnnotationFiles
 from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
 from carseg_lib.data.formats.csv_text import decode
@@ -136,7 +135,7 @@ def _value(value: Any, types: ClassMap) -> str:
 
 
 def _source(path: Path, split: str, photos: list[_Photo], of_region: str, of_photo: str, types: ClassMap) -> Source:
-    source = Source(path, split=split, key="filename", unit="regions")
+    source = Source(path, split=split, key="filename", unit="regions", elsewhere=True)
     for name, known, regions in photos:
         labels = []
         for number, (shape, attributes) in enumerate(regions, start=1):
@@ -161,7 +160,7 @@ def _annotation(shape: _Row, label: str, group: str) -> Annotation | None:
     if kind == "rect":
         x, y, w, h = numbers(*(shape.get(key) for key in ("x", "y", "width", "height")))
         text = f"x {x:g}, y {y:g}, width {w:g}, height {h:g}"
-        return Annotation(label, None, cast(Box, (x, y, x + w, y + h)), text, group=group)
+        return Annotation(label, None, (x, y, x + w, y + h), text, group=group)
     if kind == "polygon":
         xs, ys = (shape.get(key) for key in ("all_points_x", "all_points_y"))
         xs, ys = (numbers(*values) if isinstance(values, list) else () for values in (xs, ys))
