@@ -5,12 +5,14 @@ files beside the photos, as labelImg leaves them, in any folders. ImageSets/Main
 in another folder of ImageSets, give the splits, else folders named after splits. SegmentationObject/<name>.png has the
 masks: its palette's index k, or its k-th colour of VOC's colour map, is the k-th object of the XML file, 255 is the
 border between objects and belongs to none. Boxes are VOC's: pixels count from 1 and the last one belongs to the car.
+Objects of LabelMe 3.0, which have polygons or masks in Masks/ in place of a box, are read as well.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -127,12 +129,17 @@ class _Reader:
         """The labelled cars of one XML file; objects of other names are counted."""
         cars = []
         for number, item in enumerate(root.findall("object"), start=1):
+            if (item.findtext("deleted") or "").strip() == "1":  # LabelMe keeps what was deleted
+                continue
             name = (item.findtext("name") or "").strip()
             if not name:
                 raise CarsegError(f"{path}: object {number} has no name; name it, or remove it")
             body_type = self.types.resolve(name) or self._type_by_folder(name, photo_id)
             if body_type is None:
                 self.others[name] += 1
+                continue
+            if item.find("bndbox") is None and (drawn := self.files.labelme_3(item, key)):
+                cars.append(replace(drawn, body_type=body_type))
                 continue
             corners, text = _corners(item)
             self.swapped += _is_swapped(item)
@@ -195,4 +202,5 @@ def _is_swapped(item: Element) -> bool:
 
 def _stated_size(root: Element) -> tuple[int, int] | None:
     """(width, height) in pixels, where the file states them: some programs write 0."""
-    return size_of(root.findtext("size/width"), root.findtext("size/height"))
+    size = size_of(root.findtext("size/width"), root.findtext("size/height"))
+    return size or size_of(root.findtext("imagesize/ncols"), root.findtext("imagesize/nrows"))

@@ -6,18 +6,22 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import cast
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import SPLITS
-from carseg_lib.data.formats.base import Listing, as_text, reading
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, reading
+from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.formats.programs import remedy
+from carseg_lib.data.formats.shapes import numbers
 from carseg_lib.data.formats.sidecars import Sidecars, files_with, stem_of
 from carseg_lib.data.formats.voc_masks import VocMask
-from carseg_lib.data.names import SPLIT_WORDS, is_text, split_of_folders
+from carseg_lib.data.names import SPLIT_WORDS, inside, is_text, split_of_folders
 
 _MAX_BYTES = 5_000_000  # of an XML file
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
@@ -77,6 +81,22 @@ class VocFiles(Sidecars):
         """The mask of the object with a number, from 1, of an XML file; None if the file has no masks."""
         path = self._masks.get(key) or self._masks.get(PurePosixPath(key).name)
         return VocMask(self.data, path.relative_to(self.data).as_posix(), number) if path else None
+
+    def labelme_3(self, item: Element, key: str) -> Annotation | None:
+        """An object as LabelMe 3.0 has it, with no body type: a polygon, or a box and a mask in Masks/; else None."""
+        if (polygon := item.find("polygon")) is not None:
+            points = [numbers(point.findtext("x"), point.findtext("y")) for point in polygon.findall("pt")]
+            return Annotation("", segmentation=[[value for point in points for value in point]])
+        if (drawn := item.find("segm")) is None:
+            return None
+        written = [drawn.findtext(f"box/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
+        text = ", ".join(as_text(value or "missing")[:20] for value in written)
+        corners = cast(Box, numbers(*written)) if drawn.find("box") is not None else None
+        name = inside((drawn.findtext("mask") or "").strip())
+        parent = PurePosixPath(key).parent.as_posix()
+        places = [f"{parent}/Masks/{name}", f"Masks/{parent}/{name}", f"Masks/{name}"] if name else []
+        place = next((place for place in places if (self.data / place).is_file()), places[-1] if places else "")
+        return Annotation("", None, corners, text, MaskPng(self.data, place) if place else None)
 
 
 class VocSplits:
