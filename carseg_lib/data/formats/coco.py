@@ -66,7 +66,7 @@ def _source(path: Path, split: str, types: ClassMap, listing: Listing) -> Source
     categories = {key: _text_of(path, "categories", row, "name") for key, row in rows.items()}
     images = _by_id(path, tables, "images")
     _by_id(path, tables, "annotations", required=False)
-    source = Source(path, split=split, names=set(categories.values()))
+    source = Source(path, split=split, names=set(categories.values()), pairs=False)
     of_image: dict[Any, list[tuple[str, dict[str, Any]]]] = {}
     for row in tables["annotations"]:
         image_id = _key(row.get("image_id"))

@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from carseg_lib.data.boxes import box_iou
 from carseg_lib.data.formats.base import Annotation
 from carseg_lib.data.formats.placed_masks import PlacedMask, merged, of_polygons
+from carseg_lib.data.orientation import extents
+
+_SAME = 0.5  # intersection over union of a box and what the mask of the same car spans
 
 
 def joined(shapes: Iterable[tuple[Annotation, Hashable | None]]) -> list[Annotation]:
@@ -33,6 +37,24 @@ def joined(shapes: Iterable[tuple[Annotation, Hashable | None]]) -> list[Annotat
         first = boxes[0] if boxes else parts[0]
         found.append(replace(first, segmentation=_together(drawn) if drawn else None))
     return found
+
+
+def without_boxes_of_masks(labels: Sequence[Annotation]) -> tuple[list[Annotation], int]:
+    """The labels of one photo less the boxes of cars whose mask has a label of its own; and how many boxes these are.
+
+    Label Studio's import of COCO makes both of each car, and people draw both. Such a box has the class of the mask,
+    and half of the two is common at least; each mask has one.
+    """
+    masks = [one for one in labels if one.segmentation and not (one.corners or one.bbox)]
+    kept = list(labels)
+    for mask in masks:
+        boxes = [one for one in kept if one.corners and not one.segmentation and one.body_type == mask.body_type]
+        drawn = extents(mask)
+        agreeing = {k: box_iou(one.corners, drawn[0]) for k, one in enumerate(boxes) if one.corners and drawn}
+        best = max(agreeing, key=lambda k: agreeing[k], default=None)
+        if best is not None and agreeing[best] >= _SAME:
+            kept = [one for one in kept if one is not boxes[best]]
+    return kept, len(labels) - len(kept)
 
 
 def _together(drawn: Sequence[Any]) -> list[list[float]] | PlacedMask:

@@ -20,6 +20,7 @@ from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_te
 from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.image_folder import add_background_folders
+from carseg_lib.data.formats.joined_parts import without_boxes_of_masks
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.names import inside
 from carseg_lib.data.photo_names import FoundPhoto, PhotoFinder, common_root
@@ -66,6 +67,7 @@ class Source:
         counts: Labels that are left out or understood otherwise: (reason, name of the class, more words) → number.
         key: What the file calls the name of a photo.
         unit: What the file calls a label, in the plural.
+        pairs: Whether a car may have a box and a mask as labels of their own.
         elsewhere: Whether its names are of the photos on the program's server, so that only their last part counts.
     """
 
@@ -76,6 +78,7 @@ class Source:
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     key: str = "file_name"
     unit: str = "annotations"
+    pairs: bool = True
     elsewhere: bool = False
 
     def leave_out(self, shape: str, name: str) -> None:
@@ -219,6 +222,7 @@ def _list_source(
 ) -> None:
     """Add the photos of one source to a listing."""
     source, types = place.source, listing.types
+    twice = 0
     for photo, found in zip(source.photos, place.found, strict=True):
         photo_id = place.photo_id(photo, found, listing.root)
         if photo_id in seen:
@@ -240,6 +244,9 @@ def _list_source(
                 others[name] += 1
             else:
                 cars.append(replace(label, body_type=body_type))
+        if source.pairs and len(cars) > 1:
+            cars, boxes = without_boxes_of_masks(cars)
+            twice += boxes
         if not cars and (kind or not photo.labels):
             cars = [Annotation(body_type) for body_type in [types.resolve(kind)] if body_type]  # somewhere in it
             others.update(photo.kinds if not cars else ())
@@ -249,6 +256,8 @@ def _list_source(
             listing.ignore(photo_id, "no labelled car", "no annotation of the body types", split)
         else:
             listing.add_unlabelled(photo_id, split, unlabelled)
+    if twice:
+        listing.note(f"{twice} boxes are of cars whose mask has a label of its own, of one class: the masks are taken")
     for (reason, name, words), number in sorted(source.counts.items()):
         detail = f"{as_text(name) or 'without a name'}: {number} {source.unit}{words}"
         listing.ignore(source.path.name, reason, detail, source.split)
