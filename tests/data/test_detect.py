@@ -44,7 +44,7 @@ def test_two_kinds_in_one_folder_are_refused_and_one_of_their_files_is_not(tmp_p
         detect_and_list(folder)
     assert str(caught.value) == (
         f"{folder}: has VOC annotations (Annotations/*.xml) and CSV table (photos.csv), and it is not clear which to "
-        "use; take one of them out of the folder, or give a .json or .csv file as DATA"
+        "use; take one of them out of the folder, or say which: FORMAT=voc or FORMAT=csv"
     )
     assert len(detect_and_list(folder / "photos.csv").photos) == 12
 

@@ -42,7 +42,7 @@ def painted(codes: Any, width: int, height: int) -> np.ndarray:
         ValueError: They are no such code, or not of a picture of that size.
     """
     try:
-        bits = np.unpackbits(np.asarray(codes).astype(np.uint8, casting="safe" if not codes else "unsafe"))
+        bits = np.unpackbits(np.frombuffer(bytes(codes if isinstance(codes, list) else [-1]), dtype=np.uint8))
     except (TypeError, ValueError):
         raise ValueError("the brush's rle is not a list of numbers from 0 to 255") from None
     number, place = _number(bits, 0, 32), 53

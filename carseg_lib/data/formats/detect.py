@@ -242,7 +242,7 @@ def _format_of_file(data: Path, data_format: DataFormat) -> Format:
             raise CarsegError(f"{data}: annotations of one photo ({programs.of_file(data)}); give their folder as DATA")
         return COCO
     hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
-    raise CarsegError(f"{data}: neither a folder nor an annotation file: a COCO .json file, a .csv table ...{hint}")
+    raise CarsegError(f"{data}: neither a folder nor an annotation file (.json, .xml or .csv){hint}")
 
 
 def _given_format(

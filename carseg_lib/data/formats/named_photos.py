@@ -127,7 +127,7 @@ def list_named(
     counts = listing.car_counts()
     listing.hint = missing_hint(listing.types, counts, others, f"{sources[0].unit} have other classes", sources[0].unit)
     add_background_folders(listing, seen)
-    settle_partial_masks(listing, _files_of(data, sources))
+    settle_partial_masks(listing, "the annotations", "take the masks out of them")
     return seen
 
 
@@ -222,7 +222,7 @@ def _list_source(
 ) -> None:
     """Add the photos of one source to a listing."""
     source, types = place.source, listing.types
-    twice = 0
+    twice, first = 0, len(listing.ignored)
     for photo, found in zip(source.photos, place.found, strict=True):
         photo_id = place.photo_id(photo, found, listing.root)
         if photo_id in seen:
@@ -258,9 +258,12 @@ def _list_source(
             listing.add_unlabelled(photo_id, split, unlabelled)
     if twice:
         listing.note(f"{twice} boxes are of cars whose mask has a label of its own, of one class: the masks are taken")
+    of_photos = listing.ignored[first:]
+    del listing.ignored[first:]  # the lines that add up come first
     for (reason, name, words), number in sorted(source.counts.items()):
         detail = f"{as_text(name) or 'without a name'}: {number} {source.unit}{words}"
         listing.ignore(source.path.name, reason, detail, source.split)
+    listing.ignored += of_photos
     _note_names(place, listing)
 
 
@@ -310,7 +313,3 @@ def _no_type(data: Path, types: ClassMap, names: set[str], others: Counter[str],
         f"{data}: no {what} is {types.sentence} (found: {found}); "
         f"rename them in the annotation file, or give their names {typed}"
     )
-
-
-def _files_of(data: Path, sources: Sequence[Source]) -> str:
-    return sources[0].path.name if len(sources) == 1 else f"the annotations of {data.name}"

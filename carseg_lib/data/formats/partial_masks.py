@@ -12,12 +12,13 @@ from carseg_lib.data.formats.segmentations import extent, tidy
 _FEW = 0.05  # of the photos may lack masks: they are left out and counted when they are read
 
 
-def settle_partial_masks(listing: Listing, where: str) -> None:
+def settle_partial_masks(listing: Listing, where: str, without: str = "") -> None:
     """Use no mask where most photos have none: pseudo-masks are then drawn for all. The line in `ignored` counts them.
 
     Args:
         listing: A listing of all photos; changed in place.
         where: The folder or file of the masks, for the message.
+        without: How to have no masks, for the message; "" to take `where` away.
 
     Raises:
         CarsegError: Most photos have masks, and too many have none for these to be left out.
@@ -31,7 +32,7 @@ def settle_partial_masks(listing: Listing, where: str) -> None:
     if having >= lacking or not boxed:
         raise CarsegError(
             f"{listing.root}: {lacking} of {len(listing.photos)} photos have no mask in {where}, the others have; add "
-            f"masks for these, or take {where} away to have a model draw the masks of all photos"
+            f"masks for these, or {without or f'take {where} away'} to have a model draw the masks of all photos"
         )
     for k, photo in enumerate(listing.photos):
         cars = [without for one in photo.annotations if (without := _without_mask(one))]
