@@ -34,7 +34,7 @@ def check(catalogue: Catalogue, form: str, splits: dict[str, int] = SPLITS) -> N
     for row in catalogue.instances.itertuples():
         car = truth[Path(row.photo_id).stem]
         assert row.body_type == car.body_type
-        assert (row.x1, row.y1, row.x2, row.y2) == car.box
+        assert np.allclose((row.x1, row.y1, row.x2, row.y2), car.box, atol=1e-9)
         if form == "box":
             assert row.mask == ""
             continue
@@ -62,15 +62,13 @@ def test_tables_of_via_come_back(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("cvat", "annotations.xml"), ("label-studio", "all.json"), ("via", "v.json")]
+    ("key", "name"), [("cvat", "annotations.xml"), ("label-studio", "all.json"), ("via", "train/via.json")]
 )
 def test_one_file_as_data_finds_its_photos_and_its_fingerprint_covers_them(tmp_path, key, name):
     WRITERS[key](tmp_path, "box")
     if key == "label-studio":
         tasks = [row for short in SHORT.values() for row in json.loads((tmp_path / f"{short}.json").read_text())]
         write(tmp_path / name, json.dumps(tasks))
-    if key == "via":
-        name = "train/via.json"
     splits = {"cvat": SPLITS, "label-studio": {"": 16}}.get(key)
     listing = detect_and_list(tmp_path / name)
     if splits:
@@ -88,17 +86,15 @@ def test_format_says_which_of_two_is_meant(tmp_path):
     for build in TREE:
         build(tmp_path)
     write(tmp_path / "tasks.json", json.dumps([task(car, [region(car, "polygon")]) for car in cars()]))
-    with pytest.raises(
-        CarsegError, match=r"has Label Studio \(tasks.json\) and VOC annotations .* FORMAT=label-studio or"
-    ):
+    with pytest.raises(CarsegError, match=r"has Label Studio \(tasks.json\) and VOC .* FORMAT=label-studio or"):
         load_catalogue(tmp_path)
     assert load_catalogue(tmp_path, data_format="label-studio").has_masks
     assert not load_catalogue(tmp_path, data_format="voc").has_masks
     with pytest.raises(CarsegError) as caught:
         load_catalogue(tmp_path, data_format="cvat")
     assert str(caught.value) == (
-        f"{tmp_path}: FORMAT=cvat, and there are no CVAT for images in it (looked for *.xml of CVAT for images in it, in "
-        "annotations/ or in folders of splits); there are Label Studio (tasks.json): FORMAT=label-studio and VOC "
+        f"{tmp_path}: FORMAT=cvat, and there are no CVAT for images in it (looked for *.xml of CVAT for images in it, "
+        "in annotations/ or in folders of splits); there are Label Studio (tasks.json): FORMAT=label-studio and VOC "
         "annotations (Annotations/*.xml): FORMAT=voc, or leave FORMAT out"
     )
     with pytest.raises(CarsegError, match=r"tasks.json: FORMAT=via, and the file is of Label Studio"):
@@ -110,9 +106,7 @@ def test_format_says_which_of_two_is_meant(tmp_path):
 @pytest.mark.parametrize("key", sorted({one.key for one in FORMATS} - {"folders"}))
 def test_every_format_refuses_a_folder_that_is_not_of_it(tmp_path, key):
     cars()[0].save(tmp_path / "x.jpg")
-    with pytest.raises(
-        CarsegError, match=f"FORMAT={key}, and there are no .*no annotations of another format are there"
-    ):
+    with pytest.raises(CarsegError, match=f"FORMAT={key}, and there are no .*no annotations of another"):
         detect_and_list(tmp_path, data_format=key)
 
 

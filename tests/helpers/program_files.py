@@ -155,10 +155,8 @@ def via(folder: Path, form: str, table: bool = False) -> None:
     """A project, or a table, in the folder of each split."""
     for split, short in SHORT.items():
         entries: dict[str, Any] = {}
-        rows: list[list[Any]] = [
-            ["filename", "file_size", "file_attributes", "region_count", "region_id"]
-            + ["region_shape_attributes", "region_attributes"]
-        ]
+        rows: list[list[Any]] = [[*("filename", "file_size", "file_attributes"), *("region_count", "region_id")]]
+        rows[0] += ["region_shape_attributes", "region_attributes"]
         for car in cars():
             if car.split != split:
                 continue

@@ -120,11 +120,12 @@ TABLE = Format(
     "photos.csv, or one other table with columns of photos and types",
     lambda path: path.suffix.lower() == ".csv",
 )
-ANNOTATED = (COCO, CVAT, LABEL_STUDIO, VIA, SUPERVISELY, VOC, STANFORD, TABLE)
+ANNOTATED = (COCO, CVAT, LABEL_STUDIO, VIA, VOC, STANFORD, TABLE)
 # of folders without a place for annotations, by files between the photos
 OTHER_TABLE = replace(TABLE, mark=_other_table_mark)
 BESIDE = (
     replace(VOC, mark=_voc_beside_mark),
+    SUPERVISELY,
     Format("labelme", "labelme", labelme.first_labelme, labelme.read_labelme, ".json files of labelme beside photos"),
     Format("yolo", "YOLO labels", yolo.first_labels, yolo.read_yolo, ".txt files of YOLO in labels/, or beside photos"),
     OTHER_TABLE,
@@ -259,8 +260,12 @@ def _given_format(
     if found := next(((one, folder) for one, folder, _ in marked if one.key == data_format), None):
         return found
     wanted = next(one for one in FORMATS if one.key == data_format)
-    others = {one.key: f"{one.name} ({mark}): FORMAT={one.key}" for one, _, mark in marked}
-    there = f"there are {' and '.join(others.values())}" if others else "no annotations of another format are there"
+    others = {one.key: f"{one.name} ({mark}): FORMAT={one.key}" for one, _, mark in reversed(marked)}
+    there = (
+        f"there are {' and '.join(reversed(others.values()))}"
+        if others
+        else "no annotations of another format are there"
+    )
     raise CarsegError(
         f"{data}: FORMAT={data_format}, and there are no {wanted.name} in it (looked for {wanted.looked_for}); "
         f"{there}, or leave FORMAT out"
