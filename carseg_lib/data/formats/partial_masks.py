@@ -28,14 +28,14 @@ def settle_partial_masks(listing: Listing, where: str, without: str = "") -> Non
     having = len(listing.photos) - lacking
     if not any(one.segmentation for one in annotated) or lacking <= _FEW * len(listing.photos):
         return
-    boxed = all(_without_mask(one) for one in annotated)
-    if having >= lacking or not boxed:
+    all_boxed = all(_without_mask(one) for one in annotated)
+    if having >= lacking or not all_boxed:
         raise CarsegError(
             f"{listing.root}: {lacking} of {len(listing.photos)} photos have no mask in {where}, the others have; add "
             f"masks for these, or {without or f'take {where} away'} to have a model draw the masks of all photos"
         )
     for k, photo in enumerate(listing.photos):
-        cars = [without for one in photo.annotations if (without := _without_mask(one))]
+        cars = [car for one in photo.annotations if (car := _without_mask(one))]
         listing.photos[k] = replace(photo, annotations=cars)
     listing.ignore(
         where, "masks of some photos", f"{having} photos have masks, {lacking} have none: a model draws all of them"
