@@ -126,8 +126,8 @@ def train(
         run.save()
         config = run.config
         photos = locate_photos(config.data.source)
-        data = config.data
-        catalogue = load_catalogue(photos, data.classes, unlabelled=data.unlabelled, data_format=data.format)
+        of = config.data
+        catalogue = load_catalogue(photos, of.classes, unlabelled=of.unlabelled, data_format=of.format)
         catalogue.save(run.catalogue)
         assign_splits(catalogue, config.seed, config.data.split_by).save(run.dataset)
         pseudo_label(config, run)

@@ -306,6 +306,8 @@ def _note_names(place: _Places, listing: Listing) -> None:
 
 
 def _no_type(data: Path, types: ClassMap, names: set[str], others: Counter[str], what: str) -> str:
+    if not any(names):
+        return f"{data}: the annotations have no label; label the photos, or export them again"
     found = ", ".join([as_text(name) for name in sorted(names) if name][:10]) or "none"
     advice = suggestion(types, {name: others[name] for name in sorted(names) if name}, [])
     typed = f'for instance CLASSES="{advice}"' if advice else "in CLASSES"
