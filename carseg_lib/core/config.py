@@ -19,6 +19,20 @@ from carseg_lib.core.errors import CarsegError
 WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything else is a checkpoint's path
 ANNOTATORS = ("builtin", "coco", "grabcut", "none")  # `pseudo_labels.source`; anything else is a checkpoint's path
 Unlabelled = Literal["exclude", "background"]  # `data.unlabelled`
+DataFormat = Literal[  # `data.format`
+    "auto",
+    "coco",
+    "csv",
+    "cvat",
+    "folders",
+    "label-studio",
+    "labelme",
+    "stanford-cars",
+    "supervisely",
+    "via",
+    "voc",
+    "yolo",
+]
 
 
 class _Part(BaseModel):
@@ -45,6 +59,7 @@ class DataConfig(_Part):
         "photo: the data's own splits, missing ones cut photo by photo; group: all photos divided anew, so that no "
         "group (car model, scene) stands in two splits",
     )
+    format: DataFormat = _setting("auto", "format of the annotations; auto: found by the files")
     unlabelled: Unlabelled = _setting(
         "exclude", "photos without any annotation: excluded, or background, photos known to show no car"
     )

@@ -47,6 +47,7 @@ class Run(RunPaths):
         num_processes: int | str = 1,
         weights: str = "",
         classes: str = "",
+        format: str = "",
         negatives: str = "",
     ) -> Run:
         """A run from a user's values, all checked; writes nothing.
@@ -62,6 +63,7 @@ class Run(RunPaths):
             num_processes: training processes.
             weights: as the setting model.weights; empty keeps the profile's.
             classes: the body types, as `ClassMap.parse` takes them; empty for the paper's four.
+            format: of the data, as the setting data.format; empty to find it by the files.
             negatives: a folder of photos without a car, to measure false alarms on; empty for none.
 
         Raises:
@@ -77,8 +79,13 @@ class Run(RunPaths):
             if "model.weights" in resolved:
                 raise CarsegError("model.weights is given twice, by WEIGHTS and by SET: keep one of them.")
             resolved["model.weights"] = weights
+        if format:
+            if "data.format" in resolved:
+                raise CarsegError("data.format is given twice, by FORMAT and by SET: keep one of them.")
+            resolved["data.format"] = format
         resolved["eval.negatives"] = _existing_folder("NEGATIVES", negatives) if negatives else ""
         where |= dict.fromkeys(resolved, "SET") | ({"model.weights": "WEIGHTS"} if weights else {}) | CLI_SETTINGS
+        where |= {"data.format": "FORMAT"} if format else {}
         resolved |= {"seed": seed, "device": device, "num_processes": num_processes}
         values |= {setting: parse_value(field_of(setting), value) for setting, value in resolved.items()}
         data = str(data) or BUILTIN
@@ -146,6 +153,8 @@ class Run(RunPaths):
         variables: dict[str, Any] = {} if config.data.source == BUILTIN else {"DATA": config.data_as_given}
         if config.data.classes != ClassMap():
             variables["CLASSES"] = config.classes_as_given
+        if config.data.format != "auto":
+            variables["FORMAT"] = config.data.format
         if config.profile != "quick":
             variables["PROFILE"] = config.profile
         if config.name != config.profile:

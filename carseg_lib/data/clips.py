@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from carseg_lib.data.duplicates import NEAR_DISTANCE, duplicate_groups
-from carseg_lib.data.formats.base import split_of
+from carseg_lib.data.names import split_of
 
 _CHANGED = re.compile(r"_(?:jpe?g|png|webp|bmp)\.rf\.[0-9A-Za-z]{8,}$", re.IGNORECASE)
 _WORD = r"(?:clip|video|vid|movie|mov|seq|sequence|scene)"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from carseg_lib.core import files
-from carseg_lib.data.formats.csv_text import decode, paths_named
-from carseg_lib.data.photo_names import PhotoFinder, outside, walk_files
+from carseg_lib.data.annotated_photos import photos_of
+from carseg_lib.data.photo_names import walk_files
 
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
@@ -22,7 +21,7 @@ def stat_fingerprint(data: Path) -> str:
     does not). Missing paths and unreadable files have a fingerprint too: the reader of the data decides about them.
 
     Args:
-        data: The folder, or a COCO .json file or .csv table (then it, and the photos and masks that it names).
+        data: The folder, or an annotation file (then it, and the photos and masks that it names).
 
     Returns:
         sha256, hex.
@@ -63,7 +62,7 @@ def _files(data: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file but hidden ones; links to folders are not followed."""
     if data.is_file():
         yield data.name, data
-        for name, path in _photos_named(data).items():
+        for name, path in photos_of(data).items():
             if _is_file(path):
                 yield f"photos/{name}", path
         return
@@ -78,22 +77,3 @@ def _is_file(path: Path) -> bool:
         return stat.S_ISREG(path.stat().st_mode)
     except (OSError, ValueError):
         return True
-
-
-def _photos_named(annotations: Path) -> dict[str, Path]:
-    """The files that a COCO file or a table names, inside the folder of the data; none if it is neither."""
-    try:
-        if _is_table(annotations):
-            names = {name.replace("\\", "/") for name in paths_named(decode(annotations.read_bytes()))}
-            return {name: annotations.parent / name for name in names if not outside(name)}
-        finder = PhotoFinder(annotations, annotations)
-        found = {
-            row["file_name"]: finder.find(row["file_name"]) for row in json.loads(annotations.read_bytes())["images"]
-        }
-        return {name.replace("\\", "/"): photo.path for name, photo in found.items() if photo.path}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}  # the reader of the data says what is wrong with it
-
-
-def _is_table(path: Path) -> bool:
-    return path.suffix.lower() == ".csv"

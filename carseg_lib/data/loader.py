@@ -5,10 +5,10 @@ Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`:
 "no mask" (while others have one), "car in a background photo" (a photo without a car that has the pixels of one with a
 car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
 "labels of another photo", "labels turned". If more than 5% of the photos are bad, the data are refused. Others are not
-counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "crowd
-region", "no labelled car", "no annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask
-pictures", "masks of some photos"; and `remarks.REASONS`, of labels and names that are read otherwise than they are
-written.
+counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "other
+shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation", "no classes", "in no split",
+"in no type folder", "unknown split", "mask pictures", "masks of some photos"; and `remarks.REASONS`, of labels and
+names that are read otherwise than they are written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any, cast
 import pandas as pd
 
 from carseg_lib.core.classes import ClassMap
-from carseg_lib.core.config import Unlabelled
+from carseg_lib.core.config import DataFormat, Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.catalogue import (
@@ -33,9 +33,10 @@ from carseg_lib.data.catalogue import (
     Catalogue,
     table,
 )
-from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row, is_text
+from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import CheckedLabels
+from carseg_lib.data.names import is_text
 from carseg_lib.data.photos import ImageError, ImageInfo, inspect_image
 from carseg_lib.data.remarks import REASONS, Remarks
 
@@ -48,6 +49,7 @@ def load_catalogue(
     types: ClassMap | None = None,
     *,
     unlabelled: Unlabelled = "exclude",
+    data_format: DataFormat = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> Catalogue:
     """Read a data set: detect its format, open every photo once, and exclude, with the reason, what cannot be used.
@@ -58,6 +60,7 @@ def load_catalogue(
         data: A folder, or an annotation file; see `detect_and_list`.
         types: The body types; the paper's four if not given.
         unlabelled: What photos without any annotation are, as the setting `data.unlabelled`.
+        data_format: Of the data, as the setting `data.format`.
         progress: Called after each photo with (photos read, photos in all).
 
     Returns:
@@ -67,7 +70,7 @@ def load_catalogue(
         CarsegError: No such data, none of the types, a type with fewer than three photos, a broken annotation file, or
             more than 5% bad photos.
     """
-    listing = detect_and_list(data, types, unlabelled)
+    listing = detect_and_list(data, types, unlabelled, data_format)
     named = Counter(t for photo in listing.photos for t in {a.body_type for a in photo.annotations})
     _check_types(data, listing, named, "")  # before any photo is opened
     catalogue = read_listing(listing, progress=progress)

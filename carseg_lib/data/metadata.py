@@ -13,7 +13,8 @@ import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, Catalogue, table
-from carseg_lib.data.formats.base import Listing, as_text, is_text, reading
+from carseg_lib.data.formats.base import Listing, as_text, reading
+from carseg_lib.data.names import is_text
 
 FILE_NAME = "parameters.csv"  # beside a COCO folder's annotations/
 

@@ -18,6 +18,7 @@ import numpy as np
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord
 from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.placed_masks import PlacedMask
 from carseg_lib.data.formats.segmentations import extent, tidy
 from carseg_lib.data.photos import ImageError, ImageInfo
 from carseg_lib.data.remarks import SAME_SIZE, TURNED, UPRIGHT, Remark
@@ -118,7 +119,12 @@ def extents(annotation: Annotation) -> list[Box]:
     elif isinstance(bbox, list) and len(bbox) == 4 and all(type(value) in (int, float) for value in bbox):
         x, y, w, h = map(float, bbox)
         found.append((x, y, x + w, y + h))
-    if not isinstance(annotation.segmentation, MaskPng) and (box := extent(tidy(annotation.segmentation)[0])):
+    drawn = annotation.segmentation
+    if isinstance(drawn, PlacedMask):
+        box = drawn.extent
+    else:
+        box = None if isinstance(drawn, MaskPng) else extent(tidy(drawn)[0])
+    if box:
         found.append(box)
     return [box for box in found if np.isfinite(box).all()]
 

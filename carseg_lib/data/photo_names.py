@@ -1,6 +1,6 @@
 """Finding the photos that an annotation file names: in the folders where tools put them, by the names that they write.
 
-Used by the reader of COCO files and by the fingerprints, so that both mean the same files; light, as those are.
+Used by the readers of annotation files and by the fingerprints, so that both mean the same files; light, as those are.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-_SPLITS = ({"train", "training"}, {"val", "valid", "validation"}, {"test", "testing"})
+from carseg_lib.data.names import SPLIT_WORDS, outside
+
 _PHOTO_FOLDERS = ("images", "data", "JPEGImages", "photos", "img", "imgs")  # as COCO, FiftyOne, VOC and others name it
 _INSTANCES = re.compile(r"^_?instances[_-]?", re.IGNORECASE)  # COCO's and CVAT's instances_<subset>.json
+_PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")  # that Label Studio puts before the name of a photo that is uploaded
 
 
 def _composed(name: str) -> str:
@@ -43,7 +45,7 @@ class FoundPhoto:
     Attributes:
         path: The file, or None if there is none, or more than one.
         how: "" by the name as it is written; "spelling", by the same name in another spelling; "base name", by the
-            last part of a name whose folders are not there.
+            last part of a name whose folders are not there; "prefix", by that without Label Studio's eight digits.
         alike: Files that fit equally well, where there is not one.
     """
 
@@ -79,15 +81,9 @@ def is_subset_folder(name: str, subset: str) -> bool:
     """Whether a folder's name is that of a subset or of the same split: "train2017", "Train" and "train_images"."""
     if name.casefold() == subset.casefold():
         return True
-    words = (set(re.findall(r"[^\W\d_]+", text.casefold())) for text in (name, subset))
-    its, wanted = ([k for k, split in enumerate(_SPLITS) if split & found] for found in words)
+    words = (re.findall(r"[^\W\d_]+", text.casefold()) for text in (name, subset))
+    its, wanted = ({SPLIT_WORDS[word] for word in found if word in SPLIT_WORDS} for found in words)
     return its == wanted and len(its) == 1
-
-
-def outside(name: str) -> bool:
-    """Whether a name, with / and no backslash, leads out of any folder: absolute, with a drive or scheme, or with .."""
-    drive = len(name) > 1 and name[1] == ":"
-    return name.startswith("/") or drive or "://" in name or ".." in PurePosixPath(name).parts
 
 
 class PhotoFinder:
@@ -119,6 +115,8 @@ class PhotoFinder:
     def find(self, written: str) -> FoundPhoto:
         """The photo that a file_name means."""
         name = written.replace("\\", "/").rpartition("?d=")[2]  # Label Studio: /data/local-files/?d=cars/x.jpg
+        if "://" in name:
+            name = re.split(r"[?#]", name)[0]
         try:
             if not outside(name):
                 for folder in self.folders:
@@ -127,7 +125,7 @@ class PhotoFinder:
                 found = self._by_spelling(name)
                 if found.path or found.alike or self._has_folder(name):
                     return found
-            return self._by_base_name(name)
+            return self._by_base_name(PurePosixPath(name).name)
         except (OSError, ValueError):  # a name that no file can have
             return FoundPhoto(None)
 
@@ -155,17 +153,16 @@ class PhotoFinder:
                         return found
         return FoundPhoto(None)
 
-    def _by_base_name(self, name: str) -> FoundPhoto:
-        base = PurePosixPath(name).name
+    def _by_base_name(self, base: str, how: str = "base name") -> FoundPhoto:
         for spelling in _SPELLINGS:
             paths = self._names[spelling].get(spelling(base), [])
             if self._subsets:  # another subset's photo of the same name is another photo
                 of_subset = [path for path in paths if any(path.is_relative_to(folder) for folder in self._subsets)]
                 paths = of_subset or [path for path in paths if path.parent == self.root]
-            found = _only(paths, "base name")
+            found = _only(paths, how)
             if found.path or found.alike:
                 return found
-        return FoundPhoto(None)
+        return self._by_base_name(_PREFIX.sub("", base), "prefix") if _PREFIX.match(base) else FoundPhoto(None)
 
     @cached_property
     def _files(self) -> list[Path]:

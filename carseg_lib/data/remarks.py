@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 NAME_SPELLED = "name in another spelling"
 NAME_BY_BASE = "name without its folder"
+NAME_PREFIXED = "name without its prefix"
 ONE_OBJECT = "iscrowd of one object"
 SIZE_NOT_READ = "size not stated"
 FORM = "mask in another form"
@@ -24,7 +25,7 @@ OTHER = "read otherwise"  # of readers that say the rest in words
 
 REASONS = frozenset(
     {
-        *(NAME_SPELLED, NAME_BY_BASE, ONE_OBJECT, SIZE_NOT_READ, FORM, STRAY_PARTS),
+        *(NAME_SPELLED, NAME_BY_BASE, NAME_PREFIXED, ONE_OBJECT, SIZE_NOT_READ, FORM, STRAY_PARTS),
         *(CUT, TURNED, UPRIGHT, SAME_SIZE, IN_A_CORNER, OTHER),
     }
 )

@@ -34,7 +34,7 @@ def print_summary(
     Raises:
         CarsegError: The data cannot be listed; or, after the summary, no model can be trained on them.
     """
-    listing = detect_and_list(data, config.classes, config.unlabelled)
+    listing = detect_and_list(data, config.classes, config.unlabelled, config.format)
     catalogue = read_listing(listing, progress=progress)
     for line in summary_lines(listing, catalogue):
         show(line)

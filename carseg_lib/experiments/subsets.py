@@ -122,20 +122,22 @@ def cached_catalogue(config: RunConfig, folder: Path, seed: int) -> Catalogue:
     splits are split by the seed.
     """
     place, classes, by = locate_photos(config.data.source), config.data.classes, config.data.split_by
-    unlabelled = config.data.unlabelled
-    key = os.fsencode(place) + f"{classes.text} {by} {unlabelled}".encode()
+    unlabelled, data_format = config.data.unlabelled, config.data.format
+    key = os.fsencode(place) + f"{classes.text} {by} {unlabelled} {data_format}".encode()
     folder = folder / hashlib.sha256(key).hexdigest()[:12]
     made_from = {
         "data": stat_fingerprint(place),
         "classes": classes.text,
         "split_by": by,
         "unlabelled": unlabelled,
+        "format": data_format,
         "seed": seed,
         "code": code_digest(CATALOGUING),
     }
     note = folder / "made_from.json"
     if not note.is_file() or files.read_json(note) != made_from:
-        assign_splits(load_catalogue(place, classes, unlabelled=unlabelled), seed, by).save(folder)
+        catalogue = load_catalogue(place, classes, unlabelled=unlabelled, data_format=data_format)
+        assign_splits(catalogue, seed, by).save(folder)
         files.write_json(note, made_from)
     return Catalogue.load(folder)
 

@@ -99,7 +99,8 @@ class Experiment:
 
     def catalogue(self, config: RunConfig) -> Catalogue:
         """A run's photos with splits; read once and kept in `<folder>/data`."""
-        key = config.data.source, config.data.classes.text, config.data.split_by, config.data.unlabelled
+        data = config.data
+        key = data.source, data.classes.text, data.split_by, data.unlabelled, data.format
         if key not in self._catalogues:
             self._catalogues[key] = cached_catalogue(config, self.folder / "data", self.seed)
         return self._catalogues[key]

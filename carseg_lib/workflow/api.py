@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core.classes import ClassMap
-from carseg_lib.core.config import ModelConfig, Unlabelled
+from carseg_lib.core.config import DataFormat, ModelConfig, Unlabelled
 from carseg_lib.core.data_spec import resolve_source
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
@@ -34,16 +34,22 @@ from carseg_lib.workflow.predict import Predictor
 
 
 def load_dataset(
-    source: str | Path = "rendered", *, classes: str = "", seed: int = 0, unlabelled: Unlabelled = "exclude"
+    source: str | Path = "rendered",
+    *,
+    classes: str = "",
+    seed: int = 0,
+    unlabelled: Unlabelled = "exclude",
+    data_format: DataFormat = "auto",
 ) -> Catalogue:
     """Read a data set: open every photo once, and give each a split.
 
     Args:
-        source: `rendered` for the built-in data set, `kaggle:<owner>/<slug>@<version>`, a folder of photos, a COCO
-            .json file or a .csv table.
+        source: `rendered` for the built-in data set, `kaggle:<owner>/<slug>@<version>`, a folder of photos, or an
+            annotation file.
         classes: The body types, as the variable CLASSES takes them; empty for the paper's four.
         seed: Of the splits that the data lack.
         unlabelled: What photos without any annotation are: "exclude", left out, or "background", photos without a car.
+        data_format: Of the data, as the variable FORMAT takes it; "auto" to find it by the files.
 
     Returns:
         The photos, the labelled cars and what was left out, as tables.
@@ -52,7 +58,8 @@ def load_dataset(
         CarsegError: No such data, or data that no study can be made of.
     """
     photos = locate_photos(resolve_source(str(source)))
-    return assign_splits(load_catalogue(photos, ClassMap.parse(classes), unlabelled=unlabelled), seed)
+    types = ClassMap.parse(classes)
+    return assign_splits(load_catalogue(photos, types, unlabelled=unlabelled, data_format=data_format), seed)
 
 
 def build_model(config: ModelConfig | None = None, num_classes: int = 5, with_masks: bool = True) -> MaskRCNN:
@@ -119,7 +126,8 @@ def train(
         run.save()
         config = run.config
         photos = locate_photos(config.data.source)
-        catalogue = load_catalogue(photos, config.data.classes, unlabelled=config.data.unlabelled)
+        of = config.data
+        catalogue = load_catalogue(photos, of.classes, unlabelled=of.unlabelled, data_format=of.format)
         catalogue.save(run.catalogue)
         assign_splits(catalogue, config.seed, config.data.split_by).save(run.dataset)
         pseudo_label(config, run)

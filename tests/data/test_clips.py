@@ -8,8 +8,8 @@ import pytest
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.clips import clips_of
-from carseg_lib.data.formats.base import looks_like_split, split_of
 from carseg_lib.data.loader import load_catalogue
+from carseg_lib.data.names import looks_like_split, split_of
 from carseg_lib.data.splits import assign_splits, shared_groups
 from tests.helpers.drawn_cars import TYPES
 from tests.helpers.layouts import cars

@@ -13,8 +13,8 @@ import pytest
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.fingerprint import content_fingerprint
+from carseg_lib.data.formats import coco
 from carseg_lib.data.formats.coco import read_coco
-from carseg_lib.data.formats.coco_layout import coco_mark
 from carseg_lib.data.loader import read_listing
 from carseg_lib.data.masks import decode_mask, mask_iou
 from tests.helpers.drawn_cars import SPLITS, make_car_photos
@@ -180,7 +180,7 @@ ALL = {"": 24}
 def test_every_layout_gives_the_drawn_cars(drawn, truth, tmp_path, make, mark, splits, first, said):
     folder = tmp_path / "cars"
     make(Writer(drawn, folder))
-    assert coco_mark(folder) == mark
+    assert coco.FILES.first(folder) == mark
     listing = read_coco(folder, ClassMap())
     catalogue = read_listing(listing)
     assert catalogue.photos["split"].value_counts().to_dict() == splits
@@ -271,7 +271,7 @@ def test_folders_that_are_not_coco_have_no_mark(tmp_path, drawn):
         (tmp_path / name).write_text(text)
     (tmp_path / "train").mkdir()
     shutil.copy(tmp_path / "more.json", tmp_path / "train" / "more.json")
-    assert coco_mark(tmp_path) == ""
+    assert coco.FILES.first(tmp_path) == ""
     roboflow(Writer(drawn, tmp_path))
     shutil.copy(tmp_path / "test" / "_annotations.coco.json", tmp_path / "all.json")
     listing = read_coco(tmp_path, ClassMap())

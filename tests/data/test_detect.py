@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import inside, name_of
+from carseg_lib.data.formats.base import name_of
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
+from carseg_lib.data.names import inside
 from carseg_lib.data.splits import assign_splits
 from tests.helpers.dataset_formats import make_devkit, make_table, make_voc
 from tests.helpers.drawn_cars import make_car_photos
@@ -43,7 +44,7 @@ def test_two_kinds_in_one_folder_are_refused_and_one_of_their_files_is_not(tmp_p
         detect_and_list(folder)
     assert str(caught.value) == (
         f"{folder}: has VOC annotations (Annotations/*.xml) and CSV table (photos.csv), and it is not clear which to "
-        "use; take one of them out of the folder, or give a .json or .csv file as DATA"
+        "use; take one of them out of the folder, or say which: FORMAT=voc or FORMAT=csv"
     )
     assert len(detect_and_list(folder / "photos.csv").photos) == 12
 

@@ -104,29 +104,21 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
         ],
         "16 size mismatch; first: 00001.jpg (annotated as 120×80, the photo has 60×40",
     ),
-    "labelme": (
-        [photos("{name}.jpg"), files("{name}.json", lambda car: '{"version": "5", "shapes": [], "imagePath": "x"}')],
-        "annotations of labelme (00001.json), which are not read; convert it with labelme2coco",
+    "VIA 3": (
+        [photos("{name}.jpg"), one("via.json", '{"project": {"pid": "1", "vid_list": []}, "metadata": {}}')],
+        "annotations of VIA 3 (via.json), which are not read; export the annotations as COCO",
     ),
-    "VIA": (
-        [photos("{name}.jpg"), one("via_region_data.json", '{"a.jpg1": {"filename": "a.jpg", "regions": []}}')],
-        "annotations of VGG Image Annotator (VIA) (via_region_data.json), which are not read; choose Annotation, ",
+    "CVAT for video": (
+        [photos("images/{name}.jpg"), one("annotations.xml", "<annotations><track id='0'></track></annotations>")],
+        "annotations of CVAT for video (annotations.xml), which are not read; choose Export task dataset, format CVAT",
     ),
-    "Supervisely": (
-        [photos("ds1/img/{name}.jpg"), files("ds1/ann/{name}.jpg.json", lambda car: '{"o": [{"classTitle": "a"}]}')],
-        "annotations of Supervisely (00001.jpg.json), which are not read",
+    "Label Studio, JSON_MIN": (
+        [photos("images/{name}.jpg"), one("min.json", '[{"image": "a", "l": [{"rectanglelabels": ["suv"]}]}]')],
+        "annotations of Label Studio, JSON_MIN (min.json), which are not read; choose Export, JSON",
     ),
-    "CVAT": (
-        [photos("images/{name}.jpg"), one("annotations.xml", "<annotations><version>1.1</version></annotations>")],
-        "annotations of CVAT for images (annotations.xml), which are not read; choose Export task dataset, format COCO",
-    ),
-    "CVAT in annotations": (
-        [photos("images/{name}.jpg"), one("annotations/a.xml", "<annotations><version>1.1</version></annotations>")],
-        "a.xml: not a VOC annotation (it holds <annotations>); annotations of CVAT for images: choose Export",
-    ),
-    "Label Studio": (
-        [photos("images/{name}.jpg"), one("project-1.json", '[{"id": 1, "data": {"image": "a"}, "annotations": []}]')],
-        "annotations of Label Studio (project-1.json), which are not read; choose Export, COCO",
+    "Datumaro": (
+        [photos("images/{name}.jpg"), one("annotations/train.json", '{"dm_format_version": "1.0", "items": []}')],
+        "annotations of Datumaro (annotations/train.json), which are not read; run datum convert -f coco_instances",
     ),
 }  # fmt: skip
 

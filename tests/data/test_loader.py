@@ -12,9 +12,9 @@ from carseg_lib.core.classes import BODY_TYPES, ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import EXCLUDED_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS
 from carseg_lib.data.fingerprint import content_fingerprint, stat_fingerprint
-from carseg_lib.data.formats.base import split_of
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import box_of_mask, decode_mask
+from carseg_lib.data.names import split_of
 from carseg_lib.data.photos import read_photo
 from carseg_lib.data.splits import assign_splits, shared_groups, split_deviation
 from tests.helpers.drawn_cars import make_car_photos

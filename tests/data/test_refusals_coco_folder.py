@@ -70,7 +70,7 @@ def test_missing_and_empty_folders(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "the folder is empty" in refusal(tmp_path / "empty")
     (tmp_path / "photo.jpg").touch()
-    assert "neither a folder nor a COCO .json file nor a .csv table" in refusal(tmp_path / "photo.jpg")
+    assert "neither a folder nor an annotation file (.json, .xml or .csv)" in refusal(tmp_path / "photo.jpg")
 
 
 def test_none_of_the_four_types(folder):
@@ -378,4 +378,4 @@ def test_masks_on_too_few_photos(coco):
             del annotation["segmentation"]
 
     edit(coco, strip)
-    assert "6 of 96 photos (6.2%, more than 5%) cannot be used: 6 no mask" in refusal(coco)
+    assert "6 of 96 photos have no mask in the annotations, the others have; add masks for these" in refusal(coco)

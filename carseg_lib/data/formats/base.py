@@ -5,37 +5,27 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from carseg_lib.core.classes import ClassMap, normalize_name
+from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
 from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.placed_masks import PlacedMask
+from carseg_lib.data.names import NOT_TEXT
 
-_SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training", "trn", "trainval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst"), "test"),
-}
-# Words beside a split's in the names of folders and files: "seg_train", "test_set", "instances_val2017".
-_BESIDE = "(?:instances?|annotations?|labels?|seg|cars?|images?|imgs?|photos?|pictures?|data|set|split|subset|x)*"
-_SPLIT_NAME = re.compile(rf"\d*{_BESIDE}({'|'.join(sorted(_SPLIT_WORDS, key=len, reverse=True))}){_BESIDE}\d*")
-# Words that say that a folder is a part of a division, though not which: it is never taken for a type.
-_PART_WORDS = {*_SPLIT_WORDS, "dev", "eval", "evaluation", "holdout", "heldout", "pred", "predict", "prediction"}
-_PART_WORDS |= {"predictions", "unlabeled", "unlabelled"}
 # Folders and files that systems and programs leave between photos; those that begin with a dot are hidden besides.
 _JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
 _JUNK |= {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "@recycle", "recycler"}
 AS_BACKGROUND = "SET=unlabelled=background takes it as a photo without a car"
-_NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,7 @@ class Annotation:
         bbox: [x, y, width, height] in pixels as COCO gives it, or None.
         corners: (x1, y1, x2, y2) in pixels, x2 and y2 outside the car, or None; instead of `bbox`.
         box_text: The box as the data set writes it, for messages; `bbox` itself if empty.
-        segmentation: Polygons or run lengths as COCO gives them, a PNG file, or None.
+        segmentation: Polygons or run lengths as COCO gives them, a PNG file, a bitmap of a part of the photo, or None.
         group: What makes the photo depend on others: the car's model, or the scene; "" if it is not known.
     """
 
@@ -55,7 +45,7 @@ class Annotation:
     bbox: Any = None
     corners: Box | None = None
     box_text: str = ""
-    segmentation: Any | MaskPng = None
+    segmentation: Any | MaskPng | PlacedMask = None
     group: str = ""
 
 
@@ -157,15 +147,6 @@ def name_of(data: Path) -> str:
     return data.stem if data.is_file() else path.name
 
 
-def inside(name: str) -> str | None:
-    """A file's name in a data set, with / and no dots; None if it leads out of the data set's folder."""
-    pure = PurePosixPath(name.replace("\\", "/"))
-    drive = len(name) > 1 and name[1] == ":"
-    if pure.is_absolute() or drive or ".." in pure.parts or not is_text(name) or not pure.parts:
-        return None
-    return pure.as_posix()
-
-
 def car_model(name: str) -> str:
     """A model's name without its year: "Audi S4 Sedan" for "Audi S4 Sedan 2012".
 
@@ -174,40 +155,11 @@ def car_model(name: str) -> str:
     return re.sub(r"\s+\d{4}$", "", name.strip())
 
 
-def split_of(name: str) -> str | None:
-    """The split that a folder or annotation file name means, also "seg_train" and COCO's "instances_train2017"."""
-    found = _SPLIT_NAME.fullmatch(re.sub(r"[.()\[\]]", "", normalize_name(name)))
-    return _SPLIT_WORDS[found[1]] if found else None
-
-
-def split_of_folders(photo_id: str, folders: Iterable[str]) -> str:
-    """The split that the names of a photo's folders mean, or "".
-
-    Raises:
-        CarsegError: They mean two splits.
-    """
-    found = {split for part in folders if (split := split_of(part))}
-    if len(found) > 1:
-        raise CarsegError(f"{photo_id}: its folders are of {' and '.join(sorted(found))}; a photo belongs to one split")
-    return next(iter(found), "")
-
-
-def looks_like_split(name: str) -> bool:
-    """Whether a folder's name says that it is a part of a division: a split, or one that is not known ("test_old")."""
-    words = re.findall(r"[^\W\d_]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", name))
-    return split_of(name) is not None or any(word.casefold() in _PART_WORDS for word in words)
-
-
 def is_junk(name: str) -> bool:
     """Whether a file or folder is hidden, or one that systems leave between photos: no part of a data set."""
     return name.startswith(".") or name.casefold() in _JUNK
 
 
-def is_text(name: str) -> bool:
-    """Whether a name can be in a table: no control characters or line ends, no bytes that are not UTF-8."""
-    return not any(unicodedata.category(c) in _NOT_TEXT for c in name)
-
-
 def as_text(name: str) -> str:
     """A name with the hexadecimal code of every character that cannot be in a table."""
-    return "".join(f"\\x{ord(c):02x}" if unicodedata.category(c) in _NOT_TEXT else c for c in name)
+    return "".join(f"\\x{ord(c):02x}" if unicodedata.category(c) in NOT_TEXT else c for c in name)

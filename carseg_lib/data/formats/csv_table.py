@@ -27,16 +27,15 @@ from carseg_lib.data.formats.base import (
     ImageRecord,
     Listing,
     as_text,
-    inside,
     is_junk,
     name_of,
     reading,
-    split_of,
 )
 from carseg_lib.data.formats.csv_text import EDGES, BadTableError, Table, decode, first_row_names_a_table, parse
 from carseg_lib.data.formats.folder_advice import missing_hint
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
+from carseg_lib.data.names import inside, split_of
 
 NAME = "photos.csv"  # of the table in a folder
 

@@ -11,26 +11,50 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from carseg_lib.core.classes import FOLDERS, ClassMap
-from carseg_lib.core.config import Unlabelled
+from carseg_lib.core.config import DataFormat, Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.clips import clips_of
-from carseg_lib.data.formats import csv_table, foreign, pascal_voc, stanford_cars, yolo
+from carseg_lib.data.formats import (
+    coco,
+    csv_table,
+    cvat_xml,
+    label_studio,
+    labelme,
+    pascal_voc,
+    programs,
+    stanford_cars,
+    supervisely,
+    via,
+    yolo,
+)
+from carseg_lib.data.formats.annotation_files import AnnotationFiles
 from carseg_lib.data.formats.base import Listing, is_junk, name_of
-from carseg_lib.data.formats.coco import read_coco
-from carseg_lib.data.formats.coco_layout import coco_mark
 from carseg_lib.data.formats.folder_places import has_type_folders
 from carseg_lib.data.formats.image_folder import read_image_folder
+from carseg_lib.data.formats.json_files import parsed_once
 from carseg_lib.data.formats.yolo_files import names_classes
 from carseg_lib.data.photos import PHOTO_SUFFIXES
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format of data sets: its name; the file that shows a folder to be of it, or ""; and its reader of a folder."""
+    """A format of data sets.
 
+    Attributes:
+        key: Its name as a value of FORMAT.
+        name: Its name, in words.
+        mark: The file that shows a folder to be of it, or "".
+        read: Its reader of a folder, or of a file.
+        looked_for: What `mark` looks for, in words.
+        file: Whether a file is of it, by what is in it; None where DATA cannot be one.
+    """
+
+    key: DataFormat
     name: str
     mark: Callable[[Path], str]
     read: Callable[[Path, ClassMap, Unlabelled], Listing]
+    looked_for: str
+    file: Callable[[Path], bool] | None = None
 
 
 def _all_labelled(read: Callable[[Path, ClassMap], Listing]) -> Callable[[Path, ClassMap, Unlabelled], Listing]:
@@ -62,46 +86,84 @@ def _other_table_mark(data: Path) -> str:
     return paths[0].relative_to(data).as_posix() if paths else ""
 
 
-COCO = Format("COCO annotations", coco_mark, read_coco)
-TABLE = Format("CSV table", _table_mark, csv_table.read_csv_table)
-VOC = Format("VOC annotations", _voc_mark, pascal_voc.read_pascal_voc)
-ANNOTATED = (COCO, VOC, Format("Stanford Cars", _stanford_mark, _all_labelled(stanford_cars.read_stanford_cars)), TABLE)
+def _listing(
+    key: DataFormat, name: str, files: AnnotationFiles, read: Callable[[Path, ClassMap, Unlabelled], Listing]
+) -> Format:
+    """A format whose annotation files list many photos each."""
+    kinds = " or ".join(f"*{suffix}" for suffix in files.suffixes)
+    looked_for = f"{kinds} of {files.program} in it, in annotations/ or in folders of splits"
+    return Format(key, name, files.first, read, looked_for, files.fits)
+
+
+COCO = _listing("coco", "COCO annotations", coco.FILES, coco.read_coco)
+CVAT = _listing("cvat", "CVAT for images", cvat_xml.FILES, cvat_xml.read_cvat)
+LABEL_STUDIO = _listing("label-studio", "Label Studio", label_studio.FILES, label_studio.read_label_studio)
+VIA = _listing("via", "VGG Image Annotator", via.FILES, via.read_via)
+SUPERVISELY = Format(
+    "supervisely", "Supervisely", supervisely.first_supervisely, supervisely.read_supervisely, "ann/*.json beside img/"
+)
+VOC = Format(
+    "voc", "VOC annotations", _voc_mark, pascal_voc.read_pascal_voc, "Annotations/*.xml, or .xml beside photos"
+)
+STANFORD = Format(
+    "stanford-cars",
+    "Stanford Cars",
+    _stanford_mark,
+    _all_labelled(stanford_cars.read_stanford_cars),
+    "the devkit's .mat files, or anno_train.csv",
+)
+TABLE = Format(
+    "csv",
+    "CSV table",
+    _table_mark,
+    csv_table.read_csv_table,
+    "photos.csv, or one other table with columns of photos and types",
+    lambda path: path.suffix.lower() == ".csv",
+)
+ANNOTATED = (COCO, CVAT, LABEL_STUDIO, VIA, VOC, STANFORD, TABLE)
 # of folders without a place for annotations, by files between the photos
-OTHER_TABLE = Format(TABLE.name, _other_table_mark, TABLE.read)
+OTHER_TABLE = replace(TABLE, mark=_other_table_mark)
 BESIDE = (
-    Format(VOC.name, _voc_beside_mark, VOC.read),
-    Format("YOLO labels", yolo.first_labels, yolo.read_yolo),
+    replace(VOC, mark=_voc_beside_mark),
+    SUPERVISELY,
+    Format("labelme", "labelme", labelme.first_labelme, labelme.read_labelme, ".json files of labelme beside photos"),
+    Format("yolo", "YOLO labels", yolo.first_labels, yolo.read_yolo, ".txt files of YOLO in labels/, or beside photos"),
     OTHER_TABLE,
 )
 # of folders without annotations
-TYPE_FOLDERS = Format("type folders", lambda data: "", _all_labelled(read_image_folder))
-FILES = {".json": COCO, ".csv": TABLE}  # that DATA may name
+TYPE_FOLDERS = Format(
+    "folders", "type folders", lambda data: "", _all_labelled(read_image_folder), "photos in folders of the types"
+)
+FORMATS = (*ANNOTATED, *BESIDE, TYPE_FOLDERS)
 
 
-def detect_and_list(data: Path, types: ClassMap | None = None, unlabelled: Unlabelled = "exclude") -> Listing:
+def detect_and_list(
+    data: Path, types: ClassMap | None = None, unlabelled: Unlabelled = "exclude", data_format: DataFormat = "auto"
+) -> Listing:
     """Detect the format of a data set and list its photos without opening them.
 
     Args:
-        data: A folder with COCO annotations (annotations/*.json), VOC annotations (Annotations/*.xml), the devkit of
-            Stanford Cars or a table photos.csv; else one with VOC annotations or YOLO labels beside the photos, or one
-            other table; else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg. Or a COCO .json file, or a .csv
-            table.
+        data: A folder with annotations in one of ANNOTATED's formats; else one with annotations beside the photos, as
+            BESIDE; else one of type folders, <split>/<type>/*.jpg or <type>/*.jpg. Or an annotation file.
         types: The body types; the paper's four if not given.
         unlabelled: What photos without any annotation are: left out, or background.
+        data_format: The format, if it is not to be detected.
 
     Raises:
-        CarsegError: No such data, two formats fit, or the reader of the format refuses the data.
+        CarsegError: No such data, two formats fit, the data are not of the format that is given, or the reader of the
+            format refuses the data.
     """
     data, types = Path(data), types or ClassMap()
-    data_format, folder = _format_of(data, types)
-    if types.named_by_folders and data_format is not TYPE_FOLDERS:
-        raise CarsegError(
-            f"{data}: CLASSES={FOLDERS} is for photos in type folders, these have {data_format.name}; name the types "
-            "in CLASSES"
-        )
-    listing = data_format.read(folder, types, unlabelled)
+    with parsed_once():
+        found, folder = _format_of(data, types, data_format)
+        if types.named_by_folders and found is not TYPE_FOLDERS:
+            raise CarsegError(
+                f"{data}: CLASSES={FOLDERS} is for photos in type folders, these have {found.name}; name the types "
+                "in CLASSES"
+            )
+        listing = found.read(folder, types, unlabelled)
     listing.name = name_of(data)
-    listing.source = data_format.name
+    listing.source = found.name
     _name_clips(listing)
     return listing
 
@@ -121,17 +183,12 @@ def _name_clips(listing: Listing) -> None:
     listing.photos, listing.background = named[: len(listing.photos)], named[len(listing.photos) :]
 
 
-def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
+def _format_of(data: Path, types: ClassMap, data_format: DataFormat) -> tuple[Format, Path]:
     """The format of a data set, and the folder that has it: data, or one that lies alone in it, as in archives."""
     if not data.exists():
         raise CarsegError(f"{data}: there is no such folder or file; give the path of the photos as DATA=path")
     if data.is_file():
-        if told := foreign.named_format(data):
-            raise CarsegError(told)
-        if data.suffix.lower() not in FILES:
-            hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
-            raise CarsegError(f"{data}: neither a folder nor a COCO .json file nor a .csv table{hint}")
-        return FILES[data.suffix.lower()], data
+        return _format_of_file(data, data_format), data
     try:
         empty = not any(data.iterdir())
     except OSError as error:
@@ -139,26 +196,80 @@ def _format_of(data: Path, types: ClassMap) -> tuple[Format, Path]:
     if empty:
         raise CarsegError(f"{data}: the folder is empty; give the path of the photos as DATA=path")
     folders = _only_folders(data)
-    marks: dict[Format, str] = {}
     described = [folder for folder in folders if names_classes(folder)]
     places: list[tuple[tuple[Format, ...], Path]] = [(ANNOTATED, folder) for folder in folders]
     places += [(BESIDE, folder) for folder in (*described, *reversed(folders))]
+    if data_format != "auto":
+        return _given_format(data, places, data_format)
     if types.named_by_folders:  # then files beside the photos say nothing that is asked for
         places = [place for place in places if place[0] is ANNOTATED]
+    marks: dict[Format, str] = {}
     for formats, folder in places:
         if marks := {one: mark for one in formats if (mark := one.mark(folder))}:
             break
     if len(marks) > 1:
-        (one, its), (other, others), *_ = ((found.name, mark) for found, mark in marks.items())
+        (one, its), (other, others), *_ = marks.items()
         raise CarsegError(
-            f"{data}: has {one} ({its}) and {other} ({others}), and it is not clear which to use; take one of them "
-            "out of the folder, or give a .json or .csv file as DATA"
+            f"{data}: has {one.name} ({its}) and {other.name} ({others}), and it is not clear which to use; take one "
+            f"of them out of the folder, or say which: FORMAT={one.key} or FORMAT={other.key}"
         )
     if not marks:
         return TYPE_FOLDERS, data
     if next(iter(marks)) is OTHER_TABLE and not csv_table.names_types(folder, types) and has_type_folders(data, types):
         return TYPE_FOLDERS, data  # the table says what else is known of the cars
     return next(iter(marks)), folder
+
+
+def _format_of_file(data: Path, data_format: DataFormat) -> Format:
+    """The format of a file that DATA names: the given one, else the first that it fits.
+
+    A .json file of no known program is taken for COCO, whose reader says what is wrong with it.
+    """
+    if data_format != "auto":
+        found = next((one for one in FORMATS if one.key == data_format), TYPE_FOLDERS)
+        if found.file is None:
+            raise CarsegError(f"{data}: FORMAT={data_format} is for a folder; give the folder of the photos as DATA")
+        if data.suffix.lower() not in (".json", ".xml", ".csv"):
+            raise CarsegError(f"{data}: not an annotation file, which is .json, .xml or .csv; give one, or a folder")
+        if not found.file(data) and (other := programs.program_of(data)):
+            raise CarsegError(f"{data}: FORMAT={data_format}, and the file is of {other}")
+        return found
+    if told := programs.named_format(data):
+        raise CarsegError(told)
+    if fitting := next((one for one in ANNOTATED if one.file and one.file(data)), None):
+        return fitting
+    if data.suffix.lower() == ".json":
+        if programs.of_file(data) in (programs.LABELME, programs.SUPERVISELY):
+            raise CarsegError(f"{data}: annotations of one photo ({programs.of_file(data)}); give their folder as DATA")
+        return COCO
+    hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
+    raise CarsegError(f"{data}: neither a folder nor an annotation file (.json, .xml or .csv){hint}")
+
+
+def _given_format(
+    data: Path, places: list[tuple[tuple[Format, ...], Path]], data_format: DataFormat
+) -> tuple[Format, Path]:
+    """The format that FORMAT names, and the folder that has it.
+
+    Raises:
+        CarsegError: No folder has it.
+    """
+    if data_format == TYPE_FOLDERS.key:
+        return TYPE_FOLDERS, data
+    marked = [(one, folder, mark) for formats, folder in places for one in formats if (mark := one.mark(folder))]
+    if found := next(((one, folder) for one, folder, _ in marked if one.key == data_format), None):
+        return found
+    wanted = next(one for one in FORMATS if one.key == data_format)
+    others = {one.key: f"{one.name} ({mark}): FORMAT={one.key}" for one, _, mark in reversed(marked)}
+    there = (
+        f"there are {' and '.join(reversed(others.values()))}"
+        if others
+        else "no annotations of another format are there"
+    )
+    raise CarsegError(
+        f"{data}: FORMAT={data_format}, and there are no {wanted.name} in it (looked for {wanted.looked_for}); "
+        f"{there}, or leave FORMAT out"
+    )
 
 
 def _only_folders(data: Path) -> list[Path]:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Listing, is_junk, is_text, looks_like_split, split_of
+from carseg_lib.data.formats.base import Listing, is_junk
+from carseg_lib.data.names import is_text, looks_like_split, split_of
 from carseg_lib.data.photos import PHOTO_FORMATS, PHOTO_SUFFIXES, picture_format
 
 _CARLESS = {"background", "none", "negative", "nocar"}  # normalized names of folders of photos without a car
@@ -107,9 +108,14 @@ def type_by_folder(name: str, photo_id: str, types: ClassMap) -> str | None:
         photo_id: Path of the photo.
         types: The body types.
     """
-    if normalize_name(name) not in _ANY_CAR or types.exclusion_reason(name) == "left out":
+    if not is_any_car(name) or types.exclusion_reason(name) == "left out":
         return None
     return place_of(Path(photo_id).parts[:-1], types).kind or None
+
+
+def is_any_car(name: str) -> bool:
+    """Whether an annotation calls its object no more than a car, or nothing."""
+    return normalize_name(name) in _ANY_CAR
 
 
 def is_carless(name: str, types: ClassMap) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of, split_of
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of
 from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
 from carseg_lib.data.formats.folder_places import (
     is_carless,
@@ -24,7 +24,8 @@ from carseg_lib.data.formats.folder_places import (
     walk,
     wrapper_depth,
 )
-from carseg_lib.data.formats.foreign import named_format, of_file
+from carseg_lib.data.formats.programs import named_format, remedy
+from carseg_lib.data.names import split_of
 from carseg_lib.data.photos import picture_format
 
 _OTHER_PICTURES = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}
@@ -70,12 +71,13 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
             else:
                 listing.background.append(ImageRecord(photo_id, place.split, []))
     for name, photos in sorted(elsewhere.items()):
-        listing.ignore(f"{name}/", reasons[name], f"{photos} photos" + _remedy(reasons[name]))
+        listing.ignore(f"{name}/", reasons[name], f"{photos} photos" + _how_to_use(reasons[name]))
     for suffix, files in sorted(others.items()):
         what = f"{len(files)} {suffix} files" if suffix else f"{len(files)} files without a suffix"
-        told = of_file(data / files[0])
-        remedy = f"; they are of {told[0]}: {told[1]}" if told else ""
-        listing.ignore("./", "other file", f"{what} among the photos, not read; the first: {files[0]}{remedy}")
+        told = remedy(data / files[0])
+        listing.ignore(
+            "./", "other file", f"{what} among the photos, not read; the first: {files[0]}{'; ' * bool(told)}{told}"
+        )
     if listing.photos:
         for table in sorted(path for path in data.glob("*.csv") if not is_junk(path.name)):
             listing.ignore(table.name, "other file", "1 table beside the type folders, not read; DATA may name it")
@@ -149,7 +151,7 @@ def _tables(data: Path) -> str:
     return f" or a table ({', '.join(names)}) as DATA" if names else ""
 
 
-def _remedy(reason: str) -> str:
+def _how_to_use(reason: str) -> str:
     if reason == "mask pictures":
         return ", not read; a table photos.csv with a column mask gives photos their masks"
     if reason == "unknown split":

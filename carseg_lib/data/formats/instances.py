@@ -16,6 +16,7 @@ import numpy as np
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord
 from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.placed_masks import PlacedMask
 from carseg_lib.data.formats.segmentations import tidy
 from carseg_lib.data.label_checks import (
     check_box_against_mask,
@@ -127,6 +128,8 @@ def _mask_of(segmentation: Any, height: int, width: int) -> tuple[np.ndarray, li
             size = f"{mask.shape[1]}×{mask.shape[0]}"
             raise ImageError("bad mask", f"{segmentation.name}: has {size} pixels, the photo {width}×{height}")
         return mask, []
+    if isinstance(segmentation, PlacedMask):
+        return segmentation.read(height, width), []
     segmentation, remarks = tidy(segmentation)
     if isinstance(segmentation, list) and segmentation and all(map(_is_numbers, segmentation)):
         check_shares([number for part in segmentation for number in part], "mask")

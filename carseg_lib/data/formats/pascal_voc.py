@@ -4,15 +4,17 @@ Annotations/*.xml and JPEGImages/ (or annotations/ and images/), with or without
 files beside the photos, as labelImg leaves them, in any folders. ImageSets/Main/{train,val,test,trainval}.txt, or lists
 in another folder of ImageSets, give the splits, else folders named after splits. SegmentationObject/<name>.png has the
 masks: its palette's index k, or its k-th colour of VOC's colour map, is the k-th object of the XML file, 255 is the
-border between objects and belongs to none. An object may have its mask as a <polygon> instead, as Roboflow and LabelMe
-write it. Boxes are VOC's: pixels count from 1 and the last one belongs to the car.
+border between objects and belongs to none. An object may have its mask as a <polygon> instead, as Roboflow writes it.
+Boxes are VOC's: pixels count from 1 and the last one belongs to the car. Objects of LabelMe 3.0, which have polygons or
+masks in Masks/ in place of a box, are read as well.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from carseg_lib.core.classes import ClassMap
@@ -21,8 +23,11 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
 from carseg_lib.data.formats.folder_advice import missing_hint
-from carseg_lib.data.formats.folder_places import place_of, type_by_folder
+from carseg_lib.data.formats.folder_places import type_by_folder
+from carseg_lib.data.formats.named_photos import size_of
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
+from carseg_lib.data.formats.programs import of_file
+from carseg_lib.data.formats.shapes import numbers
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
 MASKS = "SegmentationObject/"
@@ -32,7 +37,7 @@ _EDGES = ("xmin", "ymin", "xmax", "ymax")
 def annotation_folder(data: Path) -> Path | None:
     """The folder of the XML files of a VOC data set, or None if it has none."""
     folders = (data / "Annotations", data / "annotations")
-    return next((folder for folder in folders if next(xml_files(folder), None)), None)
+    return next((folder for folder in folders if any(of_file(path) is None for path in xml_files(folder))), None)
 
 
 def first_beside(data: Path) -> Path | None:
@@ -81,7 +86,7 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
     listed: dict[str, str] = {}
     for key, path in sorted(paths.items(), key=lambda item: item[1]):
         root = read_xml(path)
-        photo_id = reader.files.photo_of(path, key, root)
+        photo_id = reader.files.photo_of(path, key, (root.findtext("filename") or "").strip().replace("\\", "/"))
         if photo_id in listed:
             raise CarsegError(f"{path}: its photo {photo_id!r} is also that of {listed[photo_id]}; keep one of them")
         listed[photo_id] = path.name
@@ -97,7 +102,7 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
     for name, number in sorted(reader.others.items()):
         listing.ignore(f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects")
-    _add_unlisted(listing, reader.files, set(listed))
+    reader.files.add_unlisted(listing, set(listed), "an XML file")
     splits.note_unknown(listing)
     if not reader.found:
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
@@ -127,12 +132,17 @@ class _Reader:
         """The labelled cars of one XML file; objects of other names are counted."""
         cars = []
         for number, item in enumerate(root.findall("object"), start=1):
+            if (item.findtext("deleted") or "").strip() == "1":  # LabelMe keeps what was deleted
+                continue
             name = (item.findtext("name") or "").strip()
             if not name:
                 raise CarsegError(f"{path}: object {number} has no name; name it, or remove it")
             body_type = self.types.resolve(name) or self._type_by_folder(name, photo_id)
             if body_type is None:
                 self.others[name] += 1
+                continue
+            if item.find("bndbox") is None and (drawn := self.files.labelme_3(item, key)):
+                cars.append(replace(drawn, body_type=body_type))
                 continue
             corners, text = _corners(item)
             self.swapped += _is_swapped(item)
@@ -154,32 +164,11 @@ class _Reader:
             notes.append(
                 f"{self.swapped} boxes have xmin above xmax or ymin above ymax: their corners are put in order"
             )
-        if self.files.renamed:
-            notes.append(
-                f"{self.files.renamed} XML files name another photo than the one that has their own name: the photo of "
-                "their own name is theirs"
-            )
+        notes += self.files.notes("XML files")
         for name, number in sorted(self.by_folder.items()):
             if number:
                 notes.append(f"{number} objects are called {as_text(name)}: their type is that of the photo's folder")
         return notes
-
-
-def _add_unlisted(listing: Listing, files: VocFiles, labelled: set[str]) -> None:
-    """Add photos without an XML file in folders without cars as background, and note the others."""
-    missing = []
-    for name in files.names:
-        if name in labelled:
-            continue
-        parts = PurePosixPath(name).parts[:-1]
-        place = place_of(parts, listing.types) if parts else None
-        if place is not None and place.kind == "":
-            listing.background.append(ImageRecord(name, place.split, []))
-        else:
-            missing.append(name)
-    if missing:
-        first = f"{len(missing)} photos without an XML file, the first: {missing[0]}"
-        listing.ignore(f"{files.folder.name}/", "no annotation", first)
 
 
 def _written(item: Element) -> list[str] | None:
@@ -207,26 +196,15 @@ def _corners(item: Element) -> tuple[Box | None, str]:
 
 
 def _polygon(item: Element) -> list[list[float]] | None:
-    """An object's mask as a polygon in pixels, or None.
-
-    Roboflow numbers the corners (<x1>, <y1>, <x2> ...); MIT's LabelMe has a <pt> for each. A corner that is no number
-    is NaN, which the check of masks refuses.
-    """
+    """An object's mask as a polygon in pixels, whose corners are numbered (<x1>, <y1>, <x2> ...); None without one."""
     polygon = item.find("polygon")
     if polygon is None:
         return None
-    points = [(point.findtext("x"), point.findtext("y")) for point in polygon.findall("pt")]
-    while not polygon.findall("pt") and polygon.find(f"x{len(points) + 1}") is not None:
-        number = len(points) + 1
-        points.append((polygon.findtext(f"x{number}"), polygon.findtext(f"y{number}")))
-    return [[_number(value) for point in points for value in point]]
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "")
-    except ValueError:
-        return math.nan
+    points: list[float] = []
+    while polygon.find(f"x{len(points) // 2 + 1}") is not None:
+        number = len(points) // 2 + 1
+        points += numbers(polygon.findtext(f"x{number}"), polygon.findtext(f"y{number}"))
+    return [points]
 
 
 def _is_swapped(item: Element) -> bool:
@@ -240,7 +218,5 @@ def _is_swapped(item: Element) -> bool:
 
 def _stated_size(root: Element) -> tuple[int, int] | None:
     """(width, height) in pixels, where the file states them: some programs write 0."""
-    sizes = [(root.findtext(f"size/{side}") or "").strip() for side in ("width", "height")]
-    if not all(size.isascii() and size.isdigit() and 0 < int(size) < 10**6 for size in sizes):
-        return None
-    return int(sizes[0]), int(sizes[1])
+    size = size_of(root.findtext("size/width"), root.findtext("size/height"))
+    return size or size_of(root.findtext("imagesize/ncols"), root.findtext("imagesize/nrows"))

@@ -23,7 +23,8 @@ from scipy.io import loadmat
 
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, inside, name_of, reading
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, name_of, reading
+from carseg_lib.data.names import inside
 from carseg_lib.data.photos import PHOTO_SUFFIXES
 
 # Annotation files of each split, the first that is there is read; those after the mark have no classes.

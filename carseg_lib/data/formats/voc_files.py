@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import cast
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Listing, as_text, inside, is_junk, is_text, reading, split_of_folders
-from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, walk
-from carseg_lib.data.formats.foreign import of_file
+from carseg_lib.data.boxes import Box
+from carseg_lib.data.catalogue import SPLITS
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, reading
+from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.programs import remedy
+from carseg_lib.data.formats.shapes import numbers
+from carseg_lib.data.formats.sidecars import Sidecars, files_with, stem_of
 from carseg_lib.data.formats.voc_masks import VocMask
+from carseg_lib.data.names import SPLIT_WORDS, inside, is_text, split_of_folders
 
 _MAX_BYTES = 5_000_000  # of an XML file
-_ANNOTATIONS = {"annotations", "annotation", "xml", "xmls", "labels", "label"}  # folders of XML files
-_PHOTOS = ("JPEGImages", "images", "Images", "image", "imgs")  # folders of photos in their place
-# The lists of splits, in the order in which they are read; trainval fills the rest.
-_LISTS = {
-    "test": "test",
-    "testing": "test",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "train": "train",
-    "training": "train",
-    "trainval": "train",
-}
 _DECLARED = re.compile(rb"^\s*<\?xml[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
 
@@ -48,9 +40,8 @@ def read_xml(path: Path) -> Element:
             raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the annotation of a photo")
         root = fromstring(_decoded(path.read_bytes()), forbid_dtd=True)
     if root.tag != "annotation":
-        told = of_file(path)
-        remedy = f"annotations of {told[0]}: {told[1]}, and give that as DATA" if told else "remove it"
-        raise CarsegError(f"{path}: not a VOC annotation (it holds <{as_text(root.tag)[:40]}>); {remedy}")
+        told = remedy(path) or "remove it"
+        raise CarsegError(f"{path}: not a VOC annotation (it holds <{as_text(root.tag)[:40]}>); {told}")
     return root
 
 
@@ -74,79 +65,38 @@ def is_annotation(path: Path) -> bool:
 
 def xml_files(folder: Path) -> Iterator[Path]:
     """The XML files in a folder and its subfolders."""
-    for here, subfolders, names in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if not is_junk(name))
-        yield from (Path(here, name) for name in sorted(names) if name.lower().endswith(".xml") and not is_junk(name))
+    return files_with(folder, ".xml")
 
 
-class VocFiles:
-    """The photos and masks of a VOC data set, found by the names of XML files.
-
-    Attributes:
-        names: Paths of all photos, relative to `folder`, in order.
-        renamed: XML files that lie beside a photo of their name and name another photo that exists.
-    """
+class VocFiles(Sidecars):
+    """The photos and masks of a VOC data set, found by the names of XML files."""
 
     def __init__(self, data: Path, photos: Path):
-        self.data, self.folder = data, photos
-        self.names = [
-            (here / name).as_posix()
-            for here, names in walk(photos, Listing("", photos))
-            if not any(map(is_mask_folder, here.parts))
-            for name in names
-            if is_photo(photos / here / name)
-        ]
-        self.renamed = 0
-        self._exact = set(self.names)
-        self._by_stem: dict[str, str] = {}
-        self._by_last: dict[str, list[str]] = defaultdict(list)
-        for name in self.names:
-            self._by_stem.setdefault(_stem(name), name)
-            self._by_last[PurePosixPath(_stem(name)).name].append(name)
+        super().__init__(photos)
+        self.data = data
         masks = data / "SegmentationObject"
-        self._masks = {_stem(p.relative_to(masks).as_posix()): p for p in sorted(masks.rglob("*.png"))}
-
-    def photo_of(self, path: Path, key: str, root: Element) -> str:
-        """The photo of an XML file: the one with its name, else the one that it names.
-
-        People rename a photo and its XML file together, and the name inside of it stays. Where neither is there, the
-        name inside, or the file's, is that of a missing photo.
-
-        Args:
-            path: The XML file.
-            key: Its path below the folder of XML files, without the suffix.
-            root: Its content.
-
-        Raises:
-            CarsegError: It names a file outside of the folder of photos, and none there has either name.
-        """
-        named = (root.findtext("filename") or "").strip().replace("\\", "/")
-        name = inside(named) if named else None
-        told = [f"{PurePosixPath(key).parent.as_posix()}/{name}", name] if name else []
-        told = [one.removeprefix("./") for one in told]
-        same = next((self._by_stem[stem] for stem in _beside(key) if stem in self._by_stem), None)
-        exact = next((one for one in told if one in self._exact), None)
-        if exact and (same is None or _stem(exact) == _stem(same)):
-            return exact
-        if same is not None:
-            self.renamed += exact is not None
-            return same
-        for stem in (PurePosixPath(key).name, PurePosixPath(_stem(named)).name):
-            if len(found := self._by_last.get(stem, [])) == 1:
-                return found[0]
-        if named and name is None and not is_text(named):
-            raise CarsegError(f"{path}: the filename {named!r} has control characters; name a file in {self.folder}")
-        if named and name is None:
-            raise CarsegError(
-                f"{path}: the filename {named!r} leads outside of {self.folder}, and no photo there is named "
-                f"{PurePosixPath(named).name} or {PurePosixPath(key).name}; add the photo, or name a file in the folder"
-            )
-        return name or f"{key}.jpg"
+        self._masks = {stem_of(p.relative_to(masks).as_posix()): p for p in sorted(masks.rglob("*.png"))}
 
     def mask_of(self, key: str, number: int) -> VocMask | None:
         """The mask of the object with a number, from 1, of an XML file; None if the file has no masks."""
         path = self._masks.get(key) or self._masks.get(PurePosixPath(key).name)
         return VocMask(self.data, path.relative_to(self.data).as_posix(), number) if path else None
+
+    def labelme_3(self, item: Element, key: str) -> Annotation | None:
+        """An object as LabelMe 3.0 has it, with no body type: a polygon, or a box and a mask in Masks/; else None."""
+        if (polygon := item.find("polygon")) is not None:
+            points = [numbers(point.findtext("x"), point.findtext("y")) for point in polygon.findall("pt")]
+            return Annotation("", segmentation=[[value for point in points for value in point]])
+        if (drawn := item.find("segm")) is None:
+            return None
+        written = [drawn.findtext(f"box/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
+        text = ", ".join(as_text(value or "missing")[:20] for value in written)
+        corners = cast(Box, numbers(*written)) if drawn.find("box") is not None else None
+        name = inside((drawn.findtext("mask") or "").strip())
+        parent = PurePosixPath(key).parent.as_posix()
+        places = [f"{parent}/Masks/{name}", f"Masks/{parent}/{name}", f"Masks/{name}"] if name else []
+        place = next((place for place in places if (self.data / place).is_file()), places[-1] if places else "")
+        return Annotation("", None, corners, text, MaskPng(self.data, place) if place else None)
 
 
 class VocSplits:
@@ -168,7 +118,7 @@ class VocSplits:
                 key = _key_of(line, last)
                 if name == "trainval" and key in self.split_of:
                     continue
-                if self.split_of.setdefault(key, _LISTS[name]) != _LISTS[name]:
+                if self.split_of.setdefault(key, SPLIT_WORDS[name]) != SPLIT_WORDS[name]:
                     raise CarsegError(f"{path}: {key!r} is in {list_of[key]} too; a photo belongs to one split")
                 list_of[key] = path.name
 
@@ -185,7 +135,7 @@ class VocSplits:
 
     def note_unknown(self, listing: Listing) -> None:
         """Note the names in the lists that belong to no XML file."""
-        for split in dict.fromkeys(_LISTS.values()):
+        for split in reversed(SPLITS):
             names = sorted(key for key, of in self.split_of.items() if of == split and key not in self.used)
             if names:
                 first = f"{len(names)} names without an XML file, the first: {names[0]}"
@@ -198,12 +148,17 @@ def _lists(data: Path) -> list[Path]:
     if not sets.is_dir():
         return []
     folders = [sets / "Main", sets / "Segmentation", *sorted(path for path in sets.iterdir() if path.is_dir()), sets]
-    order = list(_LISTS)
     for folder in folders:
-        paths = [path for path in folder.glob("*.txt") if path.stem.casefold() in _LISTS]
+        paths = [path for path in folder.glob("*.txt") if path.stem.casefold() in SPLIT_WORDS]
         if paths:
-            return sorted(paths, key=lambda path: order.index(path.stem.casefold()))
+            return sorted(paths, key=_order)
     return []
+
+
+def _order(path: Path) -> tuple[bool, int, str]:
+    """Where a list stands among the others: trainval, which fills the rest, is the last."""
+    name = path.stem.casefold()
+    return name == "trainval", -SPLITS.index(SPLIT_WORDS[name]), name
 
 
 def _lines(path: Path) -> list[str]:
@@ -224,23 +179,7 @@ def _key_of(line: str, known: dict[str, list[str]]) -> str:
     first = line.split()[0]
     for name in (line, first, line.rsplit(None, 1)[0]):
         posix = name.replace("\\", "/")
-        for form in (posix, _stem(posix), PurePosixPath(posix).name, PurePosixPath(_stem(posix)).name):
+        for form in (posix, stem_of(posix), PurePosixPath(posix).name, PurePosixPath(stem_of(posix)).name):
             if len(keys := known.get(form, [])) == 1:
                 return keys[0]
     return line if not re.fullmatch(r"\S+\s+-?[01]", line) else first
-
-
-def _stem(name: str) -> str:
-    """A path without its suffix, if it has one of a photo or an XML file."""
-    return re.sub(r"\.(?:[A-Za-z]{3,4}|xml)$", "", name)
-
-
-def _beside(key: str) -> list[str]:
-    """Where the photo of an XML file may lie, without suffix: in its folder, or in the one of photos beside that."""
-    parts = key.split("/")
-    places = [key, _stem(key)]  # "a.xml" or "a.jpg.xml"
-    for k, part in enumerate(parts[:-1]):
-        if part.casefold() in _ANNOTATIONS:
-            places += ["/".join([*parts[:k], photos, *parts[k + 1 :]]) for photos in _PHOTOS]
-            places.append("/".join([*parts[:k], *parts[k + 1 :]]))
-    return places

@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of, split_of_folders
+from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
 from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, place_of, type_by_folder, walk
 from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.yolo_files import Description, describe, first_labels, label_file, rows_of
+from carseg_lib.data.names import split_of_folders
 from carseg_lib.data.photos import upright_size
 
 __all__ = ["first_labels", "read_yolo"]

@@ -13,8 +13,9 @@ import yaml
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS
-from carseg_lib.data.formats.base import as_text, is_junk, reading, split_of
+from carseg_lib.data.formats.base import as_text, is_junk, reading
 from carseg_lib.data.formats.folder_advice import class_names
+from carseg_lib.data.names import split_of
 
 _MAX_BYTES = 1_000_000  # of a YAML file
 _YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")

@@ -139,7 +139,9 @@ def _measure(run: Run, plan: BenchmarkPlan, info: dict[str, Any]) -> Iterator[li
     config, device = run.config, choose_device(run.config.device)
     logger.info("benchmark of profile %s on %s, device %s", config.profile, config.data_as_given, device)
     photos = locate_photos(config.data.source)
-    catalogue = load_catalogue(photos, config.data.classes, unlabelled=config.data.unlabelled)
+    catalogue = load_catalogue(
+        photos, config.data.classes, unlabelled=config.data.unlabelled, data_format=config.data.format
+    )
     dataset = assign_splits(catalogue, config.seed, config.data.split_by)
     if carless := len(dataset.background):  # a classifier has no class for them
         logger.info("%d photos without a car are left out: the networks compared train on photos of cars", carless)

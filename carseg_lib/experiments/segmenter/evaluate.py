@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from carseg_lib.core.classes import ANY_CAR
-from carseg_lib.core.config import Unlabelled
+from carseg_lib.core.config import DataFormat, Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.boxes import largest_instance
@@ -48,7 +48,8 @@ def evaluate_annotator(run: Run) -> dict[str, Any]:
             "grabcut or a file."
         )
     data = run.config.data
-    catalogue = cars_with_masks(locate_photos(data.source), run.config.seed, data.unlabelled).split("validation")
+    photos = locate_photos(data.source)
+    catalogue = cars_with_masks(photos, run.config.seed, data.unlabelled, data.format).split("validation")
     annotator = make_annotator(run.config.pseudo_labels.source, run.config.device)
     rate = photos_per_second(annotator, catalogue, run.config.train.batch_size)
     scores = measure(annotator, catalogue, run) | {"photos_per_second": rate}
@@ -128,18 +129,21 @@ def format_scores(scores: Mapping[str, Any]) -> str:
     )
 
 
-def cars_with_masks(place: Path, seed: int = 0, unlabelled: Unlabelled = "exclude") -> Catalogue:
+def cars_with_masks(
+    place: Path, seed: int = 0, unlabelled: Unlabelled = "exclude", data_format: DataFormat = "auto"
+) -> Catalogue:
     """Photos with masks, every type called "car", with splits: by the seed, where the data have none.
 
     Args:
         place: The folder or annotation file.
         seed: Of the splits.
         unlabelled: What photos without any annotation are, as the setting `data.unlabelled`.
+        data_format: Of the data, as the setting `data.format`.
 
     Raises:
         CarsegError: they have no masks.
     """
-    catalogue = assign_splits(load_catalogue(place, ANY_CAR, unlabelled=unlabelled), seed)
+    catalogue = assign_splits(load_catalogue(place, ANY_CAR, unlabelled=unlabelled, data_format=data_format), seed)
     if not catalogue.has_masks:
         raise CarsegError(f"{place}: these photos have no masks to learn cars from, or to measure on")
     return catalogue

@@ -37,7 +37,7 @@ def train_segmenter(run: Run, real: Path | None) -> Path:
     """
     others = [cars_with_masks(real)] if real else []
     data = run.config.data
-    dataset = cars_with_masks(locate_photos(data.source), run.config.seed, data.unlabelled)
+    dataset = cars_with_masks(locate_photos(data.source), run.config.seed, data.unlabelled, data.format)
     train_run(run, dataset)
     card = files.read_json(run.best_card)
     annotator = load_annotator(str(run.best_weights), choose_device(run.config.device))

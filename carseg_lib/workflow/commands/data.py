@@ -12,10 +12,10 @@ from carseg_lib.workflow.commands.options import create_run, open_run, shown, va
 
 
 @click.command("inspect", cls=CarsegCommand, help="show what a data set holds and what is left out")
-@variables("data", "classes", "seed", "set")
-def inspect(data: str, classes: str, seed: str, set: str) -> None:
+@variables("data", "classes", "format", "seed", "set")
+def inspect(data: str, classes: str, format: str, seed: str, set: str) -> None:
     """Show the summary of a data set; of SET, the settings of `data` count."""
-    config = create_run(data=data, classes=classes, seed=seed, set=set).config
+    config = create_run(data=data, classes=classes, format=format, seed=seed, set=set).config
     from carseg_lib.data.locate import temporary_photos
     from carseg_lib.data.summary import print_summary
 

@@ -7,7 +7,7 @@ import click
 from carseg_lib.core import cli, profiles
 from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.workflow.commands.options import shown, variables
+from carseg_lib.workflow.commands.options import overrides_of, shown, variables
 
 
 @click.command("sim2real", cls=CarsegCommand, help="train on rendered cars, measure on photographs")
@@ -36,12 +36,12 @@ def sim2real(
 
 
 @click.command("ablation", cls=CarsegCommand, help="train the variants of notebooks/ablations.yaml")
-@variables("data", "real", "negatives", "classes", "run", "device", "jobs", "set")
-def ablation(data: str, run: str, device: str, jobs: str, set: str, **options: str) -> None:
+@variables("data", "real", "negatives", "classes", "format", "run", "device", "jobs", "set")
+def ablation(data: str, format: str, run: str, device: str, jobs: str, set: str, **options: str) -> None:
     """Train every variant and compare."""
     from carseg_lib.experiments.ablation import config
 
-    overrides = profiles.parse_overrides(set)
+    overrides = overrides_of(set, format)
     plan = config.create_plan(data, run, device or "auto", overrides, jobs=_jobs(jobs), **options)
     from carseg_lib.experiments.ablation.run import run_ablation
 
@@ -49,8 +49,8 @@ def ablation(data: str, run: str, device: str, jobs: str, set: str, **options: s
 
 
 @click.command("generalisation", cls=CarsegCommand, help="measure on groups never seen, and draw a learning curve")
-@variables("data", "classes", "profile", "run", "seed", "device", "nproc", "jobs", "set")
-def generalisation(data: str, profile: str, run: str, jobs: str, set: str, **options: str) -> None:
+@variables("data", "classes", "format", "profile", "run", "seed", "device", "nproc", "jobs", "set")
+def generalisation(data: str, format: str, profile: str, run: str, jobs: str, set: str, **options: str) -> None:
     """Measure on groups never seen, and by the number of training photos."""
     from carseg_lib.experiments.generalisation import config
 
@@ -58,7 +58,7 @@ def generalisation(data: str, profile: str, run: str, jobs: str, set: str, **opt
         data,
         run,
         profile or "quick",
-        profiles.parse_overrides(set),
+        overrides_of(set, format),
         seed=options["seed"] or "0",
         device=options["device"] or "auto",
         num_processes=options["nproc"] or "1",
@@ -71,12 +71,12 @@ def generalisation(data: str, profile: str, run: str, jobs: str, set: str, **opt
 
 
 @click.command("readings", cls=CarsegCommand, help="train the paper's text under each of its readings")
-@variables("data", "classes", "run", "device", "jobs", "set")
-def readings(data: str, classes: str, run: str, device: str, jobs: str, set: str) -> None:
+@variables("data", "classes", "format", "run", "device", "jobs", "set")
+def readings(data: str, classes: str, format: str, run: str, device: str, jobs: str, set: str) -> None:
     """Train every reading of the sample, and draw the specification curve."""
     from carseg_lib.experiments.readings import config
 
-    overrides = profiles.parse_overrides(set)
+    overrides = overrides_of(set, format)
     plan = config.create_plan(data, run, device or "auto", overrides, classes=classes, jobs=_jobs(jobs))
     from carseg_lib.core.paths import project_folder
     from carseg_lib.experiments.readings.run import run_readings

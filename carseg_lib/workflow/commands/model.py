@@ -39,7 +39,7 @@ def export_model(run: str, profile: str, out: str) -> None:
 
 
 @click.command("eval-annotator", cls=CarsegCommand, help="measure the annotator on photos with masks")
-@variables("data", "classes", "profile", "seed", "device", "set")
+@variables("data", "classes", "format", "profile", "seed", "device", "set")
 def eval_annotator(**options: str) -> None:
     """Measure an annotator on photos with masks."""
     study = create_run(run="annotator", **options)
@@ -49,7 +49,7 @@ def eval_annotator(**options: str) -> None:
 
 
 @click.command("train-segmenter", cls=CarsegCommand, help="train the car segmenter, the source of pseudo-masks")
-@variables("data", "classes", "run", "seed", "device", "nproc", "weights", "set", "real")
+@variables("data", "classes", "format", "run", "seed", "device", "nproc", "weights", "set", "real")
 def train_segmenter(run: str, real: str, **options: str) -> None:
     """Train and measure a car segmenter."""
     study = create_run(run=run or "segmenter", profile="segmenter", **options)

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carseg_lib.core import cli, profiles
+from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 
 VARIABLES = {
     "data": "photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "
     "the built-in data set)",
     "classes": 'body types: "hatchback wagon=estate,kombi", a .yaml file, or folders (default: the paper\'s four)',
+    "format": "format of the data, where the files do not tell: coco, voc, yolo, csv, cvat, label-studio, labelme, "
+    "supervisely, via, stanford-cars or folders (default: auto)",
     "profile": "set of settings: smoke, quick (default), best or paper",
     "run": "name of the run and of its folder under reports/ (default: the profile's name; with the data's name in it "
     "if that run holds other data)",
@@ -32,7 +35,7 @@ VARIABLES = {
     "headline": 'averages that are printed with the report: "accuracy=91.2% f1=89.6%"',
 }
 RENAMED = {"types": "classes", "workers": "nproc", "photo": "images", "rendered": "synthetic"}
-STUDY = ("data", "classes", "profile", "run", "seed", "device", "weights", "nproc", "negatives", "set")
+STUDY = ("data", "classes", "format", "profile", "run", "seed", "device", "weights", "nproc", "negatives", "set")
 
 
 def variables(*names: str) -> Callable[[cli.Function], cli.Function]:
@@ -52,6 +55,18 @@ def create_run(*, run: str = "", set: str = "", nproc: str = "", **options: str)
     """
     given = {name: value for name, value in (options | {"num_processes": nproc}).items() if value}
     return Run.create(run, overrides=profiles.parse_overrides(set), **given)
+
+
+def overrides_of(set: str, format: str) -> dict[str, str]:
+    """The settings that the options SET and FORMAT give, for experiments, which make runs of their own.
+
+    Raises:
+        CarsegError: SET cannot be read, or gives the format too.
+    """
+    given = profiles.parse_overrides(set)
+    if format and given.keys() & {"format", "data.format"}:
+        raise CarsegError("data.format is given twice, by FORMAT and by SET: keep one of them.")
+    return given | ({"data.format": format} if format else {})
 
 
 def open_run(run: str, profile: str, device: str = "") -> Run:

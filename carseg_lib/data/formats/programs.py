@@ -1,0 +1,148 @@
+"""Which program wrote an annotation file, by what is in it; and, of those that are not read, how each exports COCO."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from carseg_lib.data.formats.base import is_junk
+from carseg_lib.data.formats.json_files import read_json
+
+COCO, CVAT, LABELME, LABEL_STUDIO = "COCO", "CVAT for images", "labelme", "Label Studio"
+SUPERVISELY, VIA = "Supervisely", "VGG Image Annotator (VIA)"
+
+_HEAD = 65_536  # bytes of a file that are looked at
+_LOOKED_AT = 2_000  # files of a data set
+_THEN = "then give its folder, or the file, as DATA"
+# What a program writes: its name, and a pattern of the beginning of a file.
+_JSON = (
+    ("VIA 3", r'"project"\s*:.*"pid"\s*:|"_via_3|"vid_list"\s*:'),
+    (LABELME, r'"shapes"\s*:\s*\[|"imageData"\s*:|"imagePath"\s*:'),
+    (VIA, r'"_via_|"shape_attributes"|"regions"\s*:'),
+    (SUPERVISELY, r'"classTitle"|"classId"|"objects"\s*:\s*\[|"classes"\s*:\s*\[\s*\{[^}]*"shape"\s*:'),
+    (
+        "Label Studio, JSON_MIN",
+        r'^\s*\[\s*\{(?!.*"(?:annotations|completions|predictions)"\s*:).*"(?:rectangle|polygon|brush)labels"',
+    ),
+    (LABEL_STUDIO, r'^\s*\[\s*\{.*"(?:annotations|completions|predictions)"\s*:.*"data"\s*:'),
+    (LABEL_STUDIO, r'^\s*\[\s*\{.*"data"\s*:.*"(?:annotations|completions|predictions)"'),
+    ("CreateML", r'^\s*\[\s*\{.*"(?:label|coordinates)"\s*:'),
+    ("Datumaro", r'"dm_format_version"|"infos"\s*:.*"categories"\s*:.*"label_categories"|"items"\s*:\s*\['),
+)
+_XML = (("CVAT for video", r"<annotations\b.*<track\b"), (CVAT, r"<annotations\b"))
+_FORMATS = {
+    COCO: "coco",
+    CVAT: "cvat",
+    LABELME: "labelme",
+    LABEL_STUDIO: "label-studio",
+    SUPERVISELY: "supervisely",
+    VIA: "via",
+}  # what FORMAT calls those that are read
+# How the programs whose files are not read export such that are.
+_REMEDIES = {
+    "VIA 3": "export the annotations as COCO, or draw photos in VIA 2",
+    "Label Studio, JSON_MIN": "choose Export, JSON",
+    "CreateML": "export it as COCO or Pascal VOC from your program",
+    "Datumaro": "run datum convert -f coco_instances",
+    "CVAT for video": "choose Export task dataset, format CVAT for images 1.1",
+}
+
+
+def named_format(data: Path) -> str:
+    """A message that names the format of a folder or a file that is known and not read, and how to export it; else "".
+
+    Args:
+        data: A folder, searched with its subfolders, or a .json or .xml file.
+    """
+    for path in [data] if data.is_file() else _files(data):
+        if (program := of_file(path)) in _REMEDIES:
+            where = "" if path == data else f" ({path.relative_to(data).as_posix()})"
+            return f"{data}: annotations of {program}{where}, which are not read; {_REMEDIES[program]}, {_THEN}"
+    return ""
+
+
+def remedy(path: Path) -> str:
+    """What to do with a file that is of another format than its folder; "" if its program is not known."""
+    program = of_file(path)
+    if program is None:
+        return ""
+    return f"annotations of {program}: {_REMEDIES.get(program) or f'FORMAT={_FORMATS[program]} reads them'}"
+
+
+def of_file(path: Path) -> str | None:
+    """The program that wrote a .json or .xml file, by its beginning; None of COCO, or if it is not known."""
+    kinds = {".json": _JSON, ".xml": _XML}.get(path.suffix.lower(), ())
+    if not kinds:
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return None
+    if kinds is _JSON and not head.lstrip().startswith("[") and re.search(r'"images"\s*:\s*\[', head):
+        return None  # COCO
+    return next((name for name, pattern in kinds if re.search(pattern, head, re.DOTALL)), None)
+
+
+def program_of(path: Path) -> str | None:
+    """The program that wrote a file which lists many photos, by all that is in it; None if it is not known."""
+    if path.suffix.lower() == ".csv":
+        return VIA if _is_via_table(path) else None
+    if path.suffix.lower() != ".json":
+        return of_file(path)
+    try:
+        content = read_json(path)
+    except (OSError, ValueError, RecursionError):  # a file of something else, or of nothing
+        return None
+    return _program_of_content(content)
+
+
+def _program_of_content(content: Any) -> str | None:
+    if isinstance(content, list):
+        return LABEL_STUDIO if any(map(_is_task, content[:100])) else None
+    if not isinstance(content, dict):
+        return None
+    if all(isinstance(content.get(name), list) for name in ("images", "annotations", "categories")):
+        return COCO
+    rows = content.get("_via_img_metadata", content)
+    if rows is not content or (rows and isinstance(rows, dict) and all(map(_is_via_photo, rows.values()))):
+        return VIA
+    return None
+
+
+def _is_task(row: Any) -> bool:
+    """Whether a row of a list is a task of Label Studio."""
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("data"), dict)
+        and any(isinstance(row.get(name), list) for name in ("annotations", "completions", "predictions"))
+    )
+
+
+def _is_via_photo(row: Any) -> bool:
+    return isinstance(row, dict) and "filename" in row and isinstance(row.get("regions"), list | dict)
+
+
+def _is_via_table(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return b"region_shape_attributes" in file.read(4_000).partition(b"\n")[0]
+    except OSError:
+        return False
+
+
+def _files(data: Path) -> list[Path]:
+    """The first annotation files of a folder, at most three of a suffix in each of its folders."""
+    found: list[Path] = []
+    seen = 0
+    for folder, subfolders, names in os.walk(data):
+        subfolders[:] = sorted(name for name in subfolders if not is_junk(name))
+        seen += len(names)
+        for suffix in (".json", ".xml"):
+            of_suffix = sorted(name for name in names if name.lower().endswith(suffix) and not is_junk(name))
+            found += [Path(folder, name) for name in of_suffix[:3]]
+        if seen > _LOOKED_AT and found:
+            break
+    return found
