@@ -50,10 +50,6 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
         'CLASSES="suv=0 sedan=1 convertible=2 minivan=3" would take these',
     ),
     "a photo in two splits": ([photos("train/{type}/test/{name}.jpg")], "the folder is in train and in test"),
-    "VOC, masks of most": (
-        [*TREE, masks(10)],
-        "6 of 16 photos have no mask in SegmentationObject/, the others have; add masks for these, or take",
-    ),
     "two VOC sets": (
         [photos("{split}/JPEGImages/{name}.jpg"), files("{split}/Annotations/{name}.xml", Car.xml),
          one("train/ImageSets/Main/train.txt", "x")],

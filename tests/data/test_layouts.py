@@ -158,7 +158,8 @@ READ: dict[str, Row] = {
     ),
     "VOC masks with a palette": ([*TREE, masks()], "", NONE, BOX, {}),
     "VOC masks in colours": ([*TREE, masks(colours=True)], "", NONE, BOX, {}),
-    "VOC masks of a few": ([*TREE, masks(4)], "", NONE, BOX, {"masks of some photos": 1}),
+    "VOC masks of a few": ([*TREE, masks(4)], "", NONE, BOX, {"masks of some cars": 1}),
+    "VOC masks of most": ([*TREE, masks(10)], "", NONE, BOX, {"masks of some cars": 1}),
     "VOC with a path of Windows inside": (
         [TREE[0], files("Annotations/{name}.xml", lambda car: car.xml(f"D:\\cars\\{car.name}.jpg"))],
         "",

@@ -21,7 +21,6 @@ from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
 from carseg_lib.data.formats.folder_advice import missing_hint
 from carseg_lib.data.formats.folder_places import place_of, type_by_folder
-from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
@@ -105,7 +104,6 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
         )
     counts = listing.car_counts()
     listing.hint = missing_hint(types, counts, reader.others, "other objects are labelled", "objects")
-    settle_partial_masks(listing, "SegmentationObject/")
     for note in reader.notes():
         listing.note(note)
     return listing
