@@ -10,22 +10,7 @@ from PIL import PngImagePlugin
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.loader import load_catalogue
 from tests.helpers.drawn_cars import TYPES
-from tests.helpers.layouts import (
-    NAMES,
-    TREE,
-    YOLO,
-    Build,
-    Car,
-    cars,
-    corners,
-    files,
-    masks,
-    numbered,
-    one,
-    photos,
-    table,
-    write,
-)
+from tests.helpers.layouts import NAMES, YOLO, Build, Car, cars, corners, files, numbered, one, photos, table, write
 
 OTHER_NAMES = {"suv": "S.U.V.", "sedan": "Sedan cars", "convertible": "Cabriolet", "minivan": "Mini Van"}
 

@@ -79,7 +79,9 @@ def test_drawn_masks_beside_given_ones_are_no_truth(trained, tmp_path, monkeypat
         assert now["accuracy"] == then["accuracy"] and now["box"] == then["box"] and now["box_iou"] == then["box_iou"]
         assert now["mask_iou"]["n"] == now["mask_ap"]["n"] == n // 2
     assert known[judged.iloc[::2]].isna().all()
-    assert after["data"]["masks"] == f"given for {(~drawn).sum()} cars, pseudo for {drawn.sum()}, which are not measured"
+    assert (
+        after["data"]["masks"] == f"given for {(~drawn).sum()} cars, pseudo for {drawn.sum()}, which are not measured"
+    )
     assert after["data"]["mask_quality"] == 0.8
 
 

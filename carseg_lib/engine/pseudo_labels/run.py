@@ -114,7 +114,9 @@ def cache_folder(paths: RunPaths) -> Path:
 def _main(name: str) -> None:
     run = Run.open(name)
     annotator = make_annotator(run.config.pseudo_labels.source, run.config.device)
-    annotate_share(without_masks(Catalogue.load(run.dataset)), annotator, cache_folder(run), run.config.train.batch_size)
+    annotate_share(
+        without_masks(Catalogue.load(run.dataset)), annotator, cache_folder(run), run.config.train.batch_size
+    )
 
 
 if __name__ == "__main__":
