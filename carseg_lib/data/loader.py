@@ -1,14 +1,13 @@
 """From a folder of photos, or an annotation file, to a catalogue: every photo is opened once and checked.
 
-Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
-"unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask",
-"no mask" (nor a box, while others have a mask), "car in a background photo" (a photo without a car that has the pixels of one with a
-car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
+Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside), "unreadable
+name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "no mask"
+(nor a box, of one of several cars), "car in a background photo" (a photo without a car that has the pixels of one with
+a car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
 "labels of another photo", "labels turned". If more than 5% of the photos are bad, the data are refused. Others are not
 counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "crowd
 region", "no labelled car", "no annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask
-pictures"; and `remarks.REASONS`, of labels and names that are read otherwise than they are
-written.
+pictures"; and `remarks.REASONS`, of labels and names that are read otherwise than they are written.
 """
 
 from __future__ import annotations
@@ -164,13 +163,13 @@ def _without_contradictions(catalogue: Catalogue) -> Catalogue:
 
 
 def _without_maskless(catalogue: Catalogue) -> Catalogue:
-    """Leave out photos with a car without a mask and a box, if any car has a mask: nothing says where to draw one."""
+    """Leave out photos of several cars, one of them without a mask and a box, if any car of the data has a mask."""
     cars = catalogue.instances
-    maskless = cars["mask"] == ""
-    if maskless.all():
+    unknown = (cars["mask"] == "") & (cars["box_origin"] == "whole frame") & cars.duplicated("photo_id", keep=False)
+    if not catalogue.has_some_masks:
         return catalogue
-    photo_ids = cars.loc[maskless & (cars["box_origin"] == "whole frame"), "photo_id"].drop_duplicates()
-    return catalogue.without(photo_ids, "no mask", pd.Series("no box either; others have masks", photo_ids.index))
+    photo_ids = cars.loc[unknown, "photo_id"].drop_duplicates()
+    return catalogue.without(photo_ids, "no mask", pd.Series("one of its cars has no box either", photo_ids.index))
 
 
 def _lines_on_masks(catalogue: Catalogue) -> list[tuple[str, str]]:
@@ -183,8 +182,8 @@ def _lines_on_masks(catalogue: Catalogue) -> list[tuple[str, str]]:
     return [
         (
             SOME_MASKS,
-            f"{(~missing).sum():,} cars have masks, {missing.sum():,} on {photos:,} photos have boxes alone; the "
-            "annotator draws these masks inside their boxes, and masks are measured against given ones alone",
+            f"{(~missing).sum():,} cars have masks, {missing.sum():,} on {photos:,} photos have none; the annotator "
+            "draws these, inside a box where there is one, and masks are measured against given ones alone",
         )
     ]
 

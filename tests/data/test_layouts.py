@@ -7,8 +7,22 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.drawn_cars import make_background
-from tests.helpers.layout_check import BOX, FRAME, GIVEN, NONE, Row, check_layout
-from tests.helpers.layouts import BY_TYPE, SIZE, TREE, Build, Car, cars, files, lists, masks, numbered, photos, write
+from tests.helpers.layout_check import BOX, FRAME, GIVEN, MASK, NONE, Row, check_layout
+from tests.helpers.layouts import (
+    BY_TYPE,
+    SIZE,
+    TREE,
+    Build,
+    Car,
+    cars,
+    files,
+    lists,
+    mask_files,
+    masks,
+    numbered,
+    photos,
+    write,
+)
 
 
 def junk(folder: Path) -> None:
@@ -54,12 +68,33 @@ READ: dict[str, Row] = {
     "a folder around all": ([photos("my cars/{split}/{type}/{name}.jpg")], "", GIVEN, FRAME, {}),
     "a folder of images": ([photos("images/{type}/{name}.jpg")], "", NONE, FRAME, {}),
     "a folder of images, types by folders": ([photos("images/{type}/{name}.jpg")], "folders", NONE, FRAME, {}),
-    "masks beside images": (
-        [photos("{type}/images/{name}.jpg"), photos("{type}/masks/{name}.png")],
+    "pictures in a folder of masks": (
+        [photos("{type}/images/{name}.jpg"), photos("{type}/masks/{name}.jpg"), photos("{type}/labels/{name}.png")],
         "",
         NONE,
         FRAME,
-        {"mask pictures": 4},
+        {"mask pictures": 8},
+    ),
+    "masks in a folder beside images": (
+        [photos("{type}/images/{name}.jpg"), mask_files("{type}/masks/{name}.png")],
+        "",
+        NONE,
+        MASK,
+        {},
+    ),
+    "masks in a folder below photos, with ends": (
+        [photos("{split}/{type}/{name}.jpg"), mask_files("{split}/{type}/Mask/{name}_mask.png")],
+        "",
+        GIVEN,
+        MASK,
+        {},
+    ),
+    "masks in folders of types": (
+        [photos("images/{split}/{type}/{name}.jpg"), mask_files("masks/{split}/{type}/{name}.png")],
+        "folders",
+        GIVEN,
+        MASK,
+        {},
     ),
     "odd suffixes": ([*BY_TYPE, odd_suffixes], "", NONE, FRAME, {}),
     "junk of systems": ([*BY_TYPE, junk], "", NONE, FRAME, {}),

@@ -82,7 +82,7 @@ def place_of(parts: tuple[str, ...], types: ClassMap, wrapper: int = 0) -> Place
             split = named
         elif is_mask_folder(part):
             masks = True
-        elif kind is None and not _is_holder(part):
+        elif kind is None and not is_holder(part):
             unknown = unknown or part
     if masks:
         return Place(None, split, "mask pictures")
@@ -142,7 +142,7 @@ def type_folders(data: Path, types: ClassMap) -> set[str]:
         parts = here.parts[wrapper:]
         if any(is_mask_folder(part) for part in parts) or not any(is_photo(data / here / name) for name in names):
             continue
-        name = next((part for part in parts if not looks_like_split(part) and not _is_holder(part)), "")
+        name = next((part for part in parts if not looks_like_split(part) and not is_holder(part)), "")
         if name and is_text(name) and not is_carless(name, types):
             split = next((split for part in parts if (split := split_of(part))), "")
             unknown = any(looks_like_split(part) for part in parts)
@@ -169,13 +169,13 @@ def _kind(name: str, types: ClassMap) -> str | None:
     return types.resolve(name) or ("" if is_carless(name, types) else None)
 
 
-def _is_holder(name: str) -> bool:
+def is_holder(name: str) -> bool:
     """Whether a folder's name says no more than that photos are in it."""
     return normalize_name(name).removesuffix("s") in _HOLDERS
 
 
 def _means(name: str, types: ClassMap) -> bool:
-    return _kind(name, types) is not None or looks_like_split(name) or _is_holder(name) or is_mask_folder(name)
+    return _kind(name, types) is not None or looks_like_split(name) or is_holder(name) or is_mask_folder(name)
 
 
 def _refuse(error: OSError) -> None:
