@@ -23,7 +23,6 @@ import pandas as pd
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.catalogue import (
     BACKGROUND_COLUMNS,
     EXCLUDED_COLUMNS,
@@ -91,7 +90,8 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         except ImageError as error:
             bad.append(_bad_row(record, error))
             continue
-        largest = record.annotations[int(box_areas(pd.DataFrame(its_cars)).to_numpy().argmax())]  # what it is about
+        areas = [(car["x2"] - car["x1"]) * (car["y2"] - car["y1"]) for car in its_cars]
+        largest = record.annotations[areas.index(max(areas))]  # what it is about
         photos.append(row | {"body_type": largest.body_type, "group": largest.group})
         cars += its_cars
         remarks.add(record.photo_id, said)

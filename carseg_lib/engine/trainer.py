@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from carseg_lib.core import files
 from carseg_lib.core.code_fingerprint import imported_files
@@ -169,6 +170,8 @@ def make_fabric(config: RunConfig) -> Fabric:
         accelerator=choose_device(config.device).type,
         devices=config.num_processes,
         strategy="ddp" if config.num_processes > 1 else "auto",
+        # Left to itself it takes a SLURM job's tasks for processes of this training.
+        plugins=TorchElasticEnvironment() if distributed.inside() else LightningEnvironment(),
     )
     fabric.launch()
     return fabric

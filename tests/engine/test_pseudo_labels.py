@@ -7,6 +7,7 @@ import pytest
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask, mask_iou
+from carseg_lib.engine.distributed import rank_and_size
 from carseg_lib.engine.pseudo_labels import run as pseudo_labels
 from carseg_lib.engine.pseudo_labels.annotators import Instance
 from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
@@ -144,9 +145,12 @@ def test_the_shares_of_two_processes_are_all_photos(run, monkeypatch, caplog):
     dataset, annotator = Catalogue.load(run.dataset), GrabCutAnnotator()
     annotate_share(dataset, annotator, run.folder / "alone", 4)
     caplog.set_level("INFO", logger="carseg_lib")
+    monkeypatch.setenv("RANK", "1")  # as a scheduler sets it for any job
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert rank_and_size() == (0, 1)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
-        monkeypatch.setenv("WORLD_SIZE", "2")
         annotate_share(dataset, annotator, run.folder / "shared", 4)
     assert sum("12 of 12 photos, 0 s left" in line for line in caplog.messages) == 2
     alone, shared = (with_pseudo_masks(dataset, annotator, run.folder / n, 0.0)[0] for n in ("alone", "shared"))
