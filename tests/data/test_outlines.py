@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carseg_lib.data.masks import polygons_to_mask
+from carseg_lib.core.paths import builtin_archive
+from carseg_lib.data.catalogue import SPLITS
+from carseg_lib.data.masks import decode_segmentation, polygons_to_mask
 from carseg_lib.data.outlines import mask_outline, mask_outlines
 
 
@@ -35,3 +40,16 @@ def test_a_mask_of_nothing_has_no_outline():
     assert mask_outlines(np.zeros((4, 5), bool)) == []
     with pytest.raises(ValueError, match="no pixels inside"):
         mask_outline(np.zeros((4, 5), bool))
+
+
+@pytest.mark.slow
+def test_every_mask_of_the_embedded_set_comes_back_from_its_polygons():
+    with zipfile.ZipFile(builtin_archive()) as packed:
+        tables = [json.loads(packed.read(f"annotations/{split}.json")) for split in SPLITS]
+    number = 0
+    for annotation in (one for table in tables for one in table["annotations"]):
+        mask = decode_segmentation(annotation["segmentation"], 160, 240)
+        assert np.array_equal(polygons_to_mask(mask_outlines(mask), 160, 240), mask)
+        assert np.array_equal(polygons_to_mask([mask_outline(mask)], 160, 240), mask)
+        number += 1
+    assert number == 3152
