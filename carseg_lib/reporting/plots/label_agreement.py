@@ -42,7 +42,8 @@ def worst_labels(catalogue: Catalogue, scores: pd.DataFrame, sentence: str) -> A
         axes.imshow(_labelled(catalogue, Path(str(row.photo_id))))
         label = f"{row.body_type}: {percent(float(row.agreement))} by {row.by}"
         axes.set_title(label, size=7.5, color=style.QUIET, pad=3)
-    return add_title(figure, title, f"{len(shown)} of {len(scores):,} photos, each with its label. {sentence[:1].upper()}{sentence[1:]}.")
+    note = f"{len(shown)} of {len(scores):,} photos, each with its label. {sentence[:1].upper()}{sentence[1:]}."
+    return add_title(figure, title, note)
 
 
 def _labelled(catalogue: Catalogue, photo: Path) -> np.ndarray:
