@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from filelock import FileLock, Timeout
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 @contextmanager
@@ -36,6 +39,11 @@ def folder_lock(path: Path, what: str, *, advice: str = "wait for it to end") ->
     except Timeout:
         raise CarsegError(f"{what} is being made already (by {_owner(file)}): {advice}.") from None
     except OSError as error:
+        if error.errno in _NO_LOCKS:
+            raise CarsegError(
+                f"{file}: this disk takes no locks ({error.strerror}), as some network drives; put the runs on another "
+                "one: CARSEG_REPORTS=folder"
+            ) from None
         raise files.disk_error(error, file) from error
     try:
         try:

@@ -89,8 +89,17 @@ class Catalogue:
 
     @property
     def has_masks(self) -> bool:
-        """Whether every labelled car has a mask (a source gives all cars one, or none)."""
+        """Whether every labelled car has a mask, given or drawn."""
         return len(self.instances) > 0 and bool((self.instances["mask"] != "").all())
+
+    @property
+    def has_some_masks(self) -> bool:
+        """Whether some labelled cars have a mask and others have none."""
+        return bool((self.instances["mask"] != "").any()) and not self.has_masks
+
+    def measured(self) -> Catalogue:
+        """The same catalogue as predictions are measured against: see `measured_instances`."""
+        return replace(self, instances=measured_instances(self.instances))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -275,6 +284,16 @@ class Catalogue:
 def table(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
     """A table of rows with exactly these columns and dtypes, also when there are no rows."""
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def measured_instances(instances: pd.DataFrame) -> pd.DataFrame:
+    """Cars without their pseudo-masks where other cars have given ones: those alone are the truth.
+
+    Where all masks are pseudo-masks they stay, and what is measured is agreement with the annotator.
+    """
+    if not (instances["mask_origin"] == "given").any():
+        return instances
+    return instances.assign(mask=instances["mask"].where(instances["mask_origin"] == "given", ""))
 
 
 def _counts(photos: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:

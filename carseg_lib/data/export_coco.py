@@ -1,9 +1,10 @@
-"""A run's photos as COCO files, for people to correct masks with (CVAT, Label Studio) and to read back as DATA.
+"""Photos as COCO files, for people to correct masks with (CVAT, Label Studio) and to read back as DATA.
 
-Every photo of the data set is exported with its cars as training uses them, photos without a car without an annotation
-(read back, they are such photos again with SET=unlabelled=background); the photos that were left out because of
-the low quality of their pseudo-masks are exported too, marked as rejected. A link `images` in the folder leads to the
-photos, so that the corrected folder, or one corrected file in it, is a data set as it is.
+The files are named as CVAT and datumaro look for them, annotations/instances_<split>.json. The photos that were left
+out because of the low quality of their pseudo-masks are among them, marked as rejected. A link `images` in the folder
+leads to the photos, so that the corrected folder, or one corrected file in it, is a data set as it is.
+
+Masks are polygons, as Label Studio reads no run lengths; they make the same masks again (`outlines`).
 """
 
 from __future__ import annotations
@@ -15,38 +16,43 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.catalogue import REJECTED_COLUMNS, SPLITS, Catalogue, read_table
-from carseg_lib.data.masks import mask_area
+from carseg_lib.data.catalogue import SPLITS, Catalogue
+from carseg_lib.data.masks import decode_mask, mask_area
+from carseg_lib.data.outlines import mask_outlines
 from carseg_lib.data.photos import read_photo
 
 LINK = "images"
 
 
-def export_coco(dataset_folder: Path, rejected_masks: Path, folder: Path) -> Path:
-    """Write annotations/<split>.json and a link to the photos into a folder, and return it.
+def write_coco(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, polygons: bool = True) -> None:
+    """Write annotations/instances_<split>.json and a link to the photos into a folder.
 
     Args:
-        dataset_folder: Of a saved catalogue with splits, as `RunPaths.dataset`.
-        rejected_masks: The table of the cars of photos that were left out, as `RunPaths.rejected_masks`.
-        folder: The folder to write into; an earlier export in it is replaced, other files stay.
+        dataset: A catalogue with splits.
+        rejected: The cars of the photos left out; columns as `REJECTED_COLUMNS`.
+        folder: The folder; an earlier export in it is replaced, other files stay.
+        polygons: Whether masks are polygons, or COCO's run lengths.
 
     Raises:
-        CarsegError: There is no data set yet, or the folder cannot be written.
+        CarsegError: The folder cannot be written, or has something else in the link's place.
     """
-    dataset = Catalogue.load(dataset_folder)
-    rejected = _read_rejected(rejected_masks)
-    for split in SPLITS:
-        files.write_json(folder / "annotations" / f"{split}.json", coco_content(dataset, rejected, split))
     link = folder / LINK
-    if link.is_symlink():
-        link.unlink()
-    elif link.exists():
+    if link.exists() and not link.is_symlink():
         raise CarsegError(f"{link}: not a link of an export; remove it, or export into another folder")
-    link.symlink_to(dataset.root, target_is_directory=True)
-    return folder
+    for split in SPLITS:
+        content = coco_content(dataset, rejected, split, polygons=polygons)
+        files.write_json(folder / "annotations" / f"instances_{split}.json", content)
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(dataset.root, target_is_directory=True)
+    except OSError as error:
+        raise CarsegError(
+            f"{link}: this disk takes no links ({error.strerror}); copy or link {dataset.root} there yourself, or "
+            "export into a folder on another disk"
+        ) from None
 
 
-def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict[str, Any]:
+def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str, *, polygons: bool) -> dict[str, Any]:
     """The content of the COCO file of one split.
 
     An annotation has the attributes `rejected`, `mask_origin` and `mask_quality` (None of a mask that was given), and
@@ -56,6 +62,7 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict
         dataset: A catalogue with splits.
         rejected: The cars of the photos left out; columns as `REJECTED_COLUMNS`.
         split: Name of the split.
+        polygons: Whether masks are polygons, or COCO's run lengths.
     """
     part = dataset.split(split)
     out = rejected[rejected["split"] == split]
@@ -70,20 +77,21 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str) -> dict
     classes = {body_type: i for i, body_type in enumerate(dataset.body_types, start=1)}
     return {
         "info": {"description": f"{dataset.name}, {split}"},
-        "categories": [{"id": i, "name": body_type} for body_type, i in classes.items()],
+        "licenses": [],
+        "categories": [{"id": i, "name": body_type, "supercategory": ""} for body_type, i in classes.items()],
         "images": [
             {"id": i, "file_name": photo_id, "width": sizes[photo_id][0], "height": sizes[photo_id][1]}
             for photo_id, i in ids.items()
         ],
         "annotations": [
-            _annotation(number, car, ids[car["photo_id"]], classes[car["body_type"]], sizes[car["photo_id"]])
+            _annotation(number, car, ids[car["photo_id"]], classes[car["body_type"]], sizes[car["photo_id"]], polygons)
             for number, car in enumerate(cars.to_dict("records"), start=1)
         ],
     }
 
 
 def _annotation(
-    number: int, car: dict[str, Any], image_id: int, category_id: int, size: tuple[int, int]
+    number: int, car: dict[str, Any], image_id: int, category_id: int, size: tuple[int, int], polygons: bool
 ) -> dict[str, Any]:
     width, height = size
     box = [car["x1"], car["y1"], car["x2"] - car["x1"], car["y2"] - car["y1"]]
@@ -95,6 +103,7 @@ def _annotation(
         "bbox": [round(float(value), 2) for value in box],
         "area": round(float(box[2] * box[3]), 2),
         "iscrowd": 0,
+        "segmentation": [],
         "attributes": {
             "rejected": bool(car["rejected"]),
             "mask_origin": car["mask_origin"],
@@ -105,14 +114,7 @@ def _annotation(
         annotation["attributes"]["group"] = car["group"]
     if car["mask"]:
         annotation["segmentation"] = {"size": [height, width], "counts": car["mask"]}
+        if polygons:
+            annotation["segmentation"] = mask_outlines(decode_mask(car["mask"], height, width))
         annotation["area"] = mask_area(car["mask"], height, width)
     return annotation
-
-
-def _read_rejected(path: Path) -> pd.DataFrame:
-    try:
-        return read_table(path, REJECTED_COLUMNS)
-    except FileNotFoundError:
-        raise CarsegError(f"{path}: there is no such file; run make preprocess first") from None
-    except ValueError as error:
-        raise CarsegError(f"{path}: not the table that was saved ({error}); run make preprocess again") from None

@@ -1,13 +1,13 @@
 """From a folder of photos, or an annotation file, to a catalogue: every photo is opened once and checked.
 
-Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside),
-"unreadable name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask",
-"no mask" (while others have one), "car in a background photo" (a photo without a car that has the pixels of one with a
-car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
+Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`: "link" (leads outside), "unreadable
+name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "no mask"
+(nor a box, of one of several cars), "car in a background photo" (a photo without a car that has the pixels of one with
+a car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
 "labels of another photo", "labels turned". If more than 5% of the photos are bad, the data are refused. Others are not
 counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "other
 shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation", "no classes", "in no split",
-"in no type folder", "unknown split", "mask pictures", "masks of some photos"; and `remarks.REASONS`, of labels and
+"in no type folder", "unknown split", "mask pictures"; and `remarks.REASONS`, of labels and
 names that are read otherwise than they are written.
 """
 
@@ -24,7 +24,6 @@ import pandas as pd
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import DataFormat, Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.boxes import box_areas
 from carseg_lib.data.catalogue import (
     BACKGROUND_COLUMNS,
     EXCLUDED_COLUMNS,
@@ -38,7 +37,7 @@ from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import CheckedLabels
 from carseg_lib.data.names import is_text
 from carseg_lib.data.photos import ImageError, ImageInfo, inspect_image
-from carseg_lib.data.remarks import REASONS, Remarks
+from carseg_lib.data.remarks import REASONS, SOME_MASKS, Remarks
 
 MAX_BAD_SHARE = 0.05  # of the photos that the source names
 MIN_PER_TYPE = 3  # one for each split
@@ -95,7 +94,8 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         except ImageError as error:
             bad.append(_bad_row(record, error))
             continue
-        largest = record.annotations[int(box_areas(pd.DataFrame(its_cars)).to_numpy().argmax())]  # what it is about
+        areas = [(car["x2"] - car["x1"]) * (car["y2"] - car["y1"]) for car in its_cars]
+        largest = record.annotations[areas.index(max(areas))]  # what it is about
         photos.append(row | {"body_type": largest.body_type, "group": largest.group})
         cars += its_cars
         remarks.add(record.photo_id, said)
@@ -111,7 +111,8 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         background=table(sorted(background, key=lambda row: row["photo_id"]), BACKGROUND_COLUMNS),
     )
     catalogue = _without_contradictions(_without_maskless(catalogue))
-    lines = [excluded_row(f"{root.name}/", *line, "", "") for line in [*remarks.lines(), *labels.lines()]]
+    said_of_all = [*remarks.lines(), *labels.lines(), *_lines_on_masks(catalogue)]
+    lines = [excluded_row(f"{root.name}/", *line, "", "") for line in said_of_all]
     excluded = pd.concat([catalogue.excluded, table([*lines, *listing.ignored], EXCLUDED_COLUMNS)], ignore_index=True)
     return replace(catalogue, excluded=excluded)
 
@@ -166,12 +167,29 @@ def _without_contradictions(catalogue: Catalogue) -> Catalogue:
 
 
 def _without_maskless(catalogue: Catalogue) -> Catalogue:
-    """Leave out photos with a car without a mask, if any car has one."""
-    maskless = catalogue.instances["mask"] == ""
-    if maskless.all():
+    """Leave out photos of several cars, one of them without a mask and a box, if any car of the data has a mask."""
+    cars = catalogue.instances
+    unknown = (cars["mask"] == "") & (cars["box_origin"] == "whole frame") & cars.duplicated("photo_id", keep=False)
+    if not catalogue.has_some_masks:
         return catalogue
-    photo_ids = catalogue.instances.loc[maskless, "photo_id"].drop_duplicates()
-    return catalogue.without(photo_ids, "no mask", pd.Series("other photos of the set have masks", photo_ids.index))
+    photo_ids = cars.loc[unknown, "photo_id"].drop_duplicates()
+    return catalogue.without(photo_ids, "no mask", pd.Series("one of its cars has no box either", photo_ids.index))
+
+
+def _lines_on_masks(catalogue: Catalogue) -> list[tuple[str, str]]:
+    """What to say of data in which some cars have a mask, and others a box alone."""
+    if not catalogue.has_some_masks:
+        return []
+    cars = catalogue.instances
+    missing = cars["mask"] == ""
+    photos = cars.loc[missing, "photo_id"].nunique()
+    return [
+        (
+            SOME_MASKS,
+            f"{(~missing).sum():,} cars have masks, {missing.sum():,} on {photos:,} photos have none; the annotator "
+            "draws these, inside a box where there is one, and masks are measured against given ones alone",
+        )
+    ]
 
 
 def _check_types(data: Path, listing: Listing, counts: Counter[str], which: str) -> None:

@@ -4,6 +4,9 @@ Some tools draw on the pixels as they are stored, others on the photo as it is s
 no proof: Label Studio states the stored one and draws on the upright. The evidence is what the labels themselves fit:
 a label that reaches beyond one of the two pictures is drawn on the other, and a mask has the size of its picture. Where
 a photo's own labels fit both, those of the other photos whose sizes are stated alike decide, as one tool wrote them.
+
+A photo that is upside down or mirrored (EXIF 2 to 4), or square, has one size either way, and its labels fit both. What
+nine tenths of the photos on their side prove holds for it too; where there are none, upright is taken, and said.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ Picture = Literal["stored", "upright"]
 Size = tuple[int, int]  # width, height; pixels
 
 _SWAPPING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_UPSIDE_DOWN, _MIRRORED = (3, 4, 6, 7), (2, 3, 7, 8)  # whose rows, and whose columns, are stored in reverse
 _SLACK = 0.01  # of a side, at least two pixels: by so much labels reach beyond the photo that they are drawn on
 _AGREEMENT = 0.9  # of the photos with evidence, from which on they speak for the others
 
@@ -77,16 +81,26 @@ class FrameVotes:
             return LabelFrame(upright)
         where = f"EXIF orientation {info.orientation}"
         if upright == stored:
-            words = (
-                f"{where}: stored and upright it has the same size; its labels are taken as drawn on the upright one"
-            )
-            return LabelFrame(upright, 1, Remark(SAME_SIZE, words))
+            return self._frame_of_one_size(upright, info.orientation, where)
         picture, why = self._decide(record, info)
         if picture == "stored":
             words = f"{where}: its labels are drawn on the stored photo, {why}, and are turned with it"
             return LabelFrame(stored, info.orientation, Remark(TURNED, words))
         words = f"{where}: its labels are drawn on the upright photo, {why}, and are not turned"
         return LabelFrame(upright, 1, Remark(UPRIGHT, words))
+
+    def _frame_of_one_size(self, size: Size, orientation: int, where: str) -> LabelFrame:
+        """As most photos on their side are labelled, whatever size their file states; else on the upright photo."""
+        both = sum(self.votes.values(), Counter[Picture]())
+        common = next((picture for picture in both if both[picture] >= _AGREEMENT * both.total()), None)
+        if common == "stored":
+            words = (
+                f"{where}: its labels are taken as drawn on the stored photo, as those of {both[common]} other photos"
+            )
+            return LabelFrame(size, orientation, Remark(TURNED, f"{words} are, and are turned with it"))
+        why = f"as those of {both[common]} other photos are" if common else "which nothing proves"
+        words = f"{where}: stored and upright it has the same size; its labels are taken as drawn on the upright one"
+        return LabelFrame(size, 1, Remark(SAME_SIZE, f"{words}, {why}"))
 
     def _decide(self, record: ImageRecord, info: ImageInfo) -> tuple[Picture, str]:
         own, stated = _evidence(record, info), _stated(record, info)
@@ -135,23 +149,23 @@ def slack(side: int) -> float:
 
 
 def turn_box(box: Box, frame: Size, orientation: int) -> Box:
-    """A box on the stored photo → on the upright photo, for the orientations that swap the sides."""
+    """A box on the stored photo → on the upright photo, by the EXIF orientation of the stored one."""
     x1, y1, x2, y2 = box
     width, height = frame
-    if orientation in (6, 7):
+    if orientation in _UPSIDE_DOWN:
         y1, y2 = height - y2, height - y1
-    if orientation in (7, 8):
+    if orientation in _MIRRORED:
         x1, x2 = width - x2, width - x1
-    return y1, x1, y2, x2
+    return (y1, x1, y2, x2) if orientation in _SWAPPING else (x1, y1, x2, y2)
 
 
 def turn_mask(mask: np.ndarray, orientation: int) -> np.ndarray:
-    """A mask on the stored photo → on the upright photo, for the orientations that swap the sides."""
-    if orientation in (6, 7):
+    """A mask on the stored photo → on the upright photo, by the EXIF orientation of the stored one."""
+    if orientation in _UPSIDE_DOWN:
         mask = mask[::-1]
-    if orientation in (7, 8):
+    if orientation in _MIRRORED:
         mask = mask[:, ::-1]
-    return mask.T
+    return mask.T if orientation in _SWAPPING else mask
 
 
 def _stored_size(info: ImageInfo) -> Size:

@@ -21,12 +21,13 @@ TURNED = "labels turned with the photo"
 UPRIGHT = "labels of the upright photo"
 SAME_SIZE = "upside down or mirrored"
 IN_A_CORNER = "labels in one corner"
+SOME_MASKS = "masks of some cars"
 OTHER = "read otherwise"  # of readers that say the rest in words
 
 REASONS = frozenset(
     {
         *(NAME_SPELLED, NAME_BY_BASE, NAME_PREFIXED, ONE_OBJECT, SIZE_NOT_READ, FORM, STRAY_PARTS),
-        *(CUT, TURNED, UPRIGHT, SAME_SIZE, IN_A_CORNER, OTHER),
+        *(CUT, TURNED, UPRIGHT, SAME_SIZE, IN_A_CORNER, SOME_MASKS, OTHER),
     }
 )
 

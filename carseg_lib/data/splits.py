@@ -25,7 +25,7 @@ import pandas as pd
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.clips import alike_groups, clips_of, describe_clips, joined
-from carseg_lib.data.division import divide_units, split_sizes
+from carseg_lib.data.division import divide_units, split_sizes, stratified_sizes
 from carseg_lib.paper.claims import PAPER_COUNTS
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ def assign_splits(catalogue: Catalogue, seed: int, by: Literal["photo", "group"]
 
     1. Photos without a split count as train. If train, validation and test then all have photos, they stay.
     2. Otherwise validation, test, or both are taken from train: the paper's 4957 : 2887 : 590 for train and the missing
-       ones. Each type is divided separately, and each split gets at least one photo of it. Exact and near duplicates,
+       ones. Each type is divided by itself, and each split gets at least one photo of it; where their roundings add up
+       to a photo or more in a split, `stratified_sizes` evens them out. Exact and near duplicates,
        and frames of one clip by their names (`alike_groups`), go to one split together; so a count differs from the
        proportion by less than one photo, or at most by the largest group.
     3. A photo of train with the pixels of one in validation or test, and a photo of validation with those of one in
@@ -164,16 +165,17 @@ def _divide(catalogue: Catalogue, pool: pd.DataFrame, missing: list[str], seed: 
     first_type = pool.groupby(groups)["body_type"].first()  # a group of two types counts as its first photo's
     type_of_group = groups.map(first_type)
     chosen = pd.Series("", index=pool.index, dtype="str")
-    for class_id, body_type in enumerate(catalogue.body_types, start=1):
-        members = groups[type_of_group == body_type]
-        sizes = members.value_counts().sort_index()
-        if len(sizes) < len(targets):
+    of_types = [groups[type_of_group == body_type] for body_type in catalogue.body_types]
+    for body_type, members in zip(catalogue.body_types, of_types, strict=True):
+        if (units := members.nunique()) < len(targets):
             once = "duplicates, and frames of one clip by their names," if any(clips) else "duplicates"
             raise CarsegError(
-                f"{catalogue.root}: {body_type} has {len(sizes)} different photos ({once} counted once), "
+                f"{catalogue.root}: {body_type} has {units} different photos ({once} counted once), "
                 f"{len(targets)} are needed for {', '.join(targets)}; add photos of it"
             )
-        parts = divide_units(members, [PAPER_COUNTS[split] for split in targets], [seed, class_id])
+    sizes = stratified_sizes([len(members) for members in of_types], [PAPER_COUNTS[split] for split in targets])
+    for class_id, members in enumerate(of_types, start=1):
+        parts = divide_units(members, sizes[class_id - 1], [seed, class_id])
         chosen[members.index] = parts.map(dict(enumerate(targets)))
     return chosen
 
@@ -191,7 +193,8 @@ def _split_background(background: pd.DataFrame, seed: int) -> pd.Series:
 def _divide_background(units: pd.Series, targets: Sequence[str], seed: int) -> pd.Series:
     """A split for each photo without a car by its unit; with fewer units than targets, the last ones get none."""
     targets = targets[: units.nunique()]
-    parts = divide_units(units, [PAPER_COUNTS[split] for split in targets], [seed, 0])  # 0: the background's class id
+    sizes = split_sizes(len(units), [PAPER_COUNTS[split] for split in targets])
+    parts = divide_units(units, sizes, [seed, 0])  # 0: the background's class id
     return parts.map(dict(enumerate(targets)))
 
 

@@ -14,13 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 def inside() -> bool:
-    """Whether torchrun started this process."""
-    return "LOCAL_RANK" in os.environ
+    """Whether torchrun started this process. Schedulers set RANK, LOCAL_RANK and WORLD_SIZE for any job."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def rank_and_size() -> tuple[int, int]:
     """This process's rank and the number of processes, over all machines; (0, 1) without torchrun."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    return (int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))) if inside() else (0, 1)
 
 
 def run_module(module: str, argument: str, processes: int) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from carseg_lib.core import files
 from carseg_lib.core.code_fingerprint import imported_files
@@ -169,6 +171,8 @@ def make_fabric(config: RunConfig) -> Fabric:
         accelerator=choose_device(config.device).type,
         devices=config.num_processes,
         strategy="ddp" if config.num_processes > 1 else "auto",
+        # Left to itself it takes a SLURM job's tasks for processes of this training.
+        plugins=TorchElasticEnvironment() if distributed.inside() else LightningEnvironment(),
     )
     fabric.launch()
     return fabric

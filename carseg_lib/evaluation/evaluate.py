@@ -44,8 +44,9 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
         CarsegError: The run has no trained model, or the model is not the one that its card describes.
     """
     dataset = Catalogue.load(paths.dataset)
+    measured = dataset.measured()
     model, card = load_trained(config, paths)
-    photos = {split: CarDataset(dataset, split, config.inputs, config.seed) for split in SPLITS}
+    photos = {split: CarDataset(measured, split, config.inputs, config.seed) for split in SPLITS}
     photos["train"] = photos["train"].sample(config.train.train_eval_size)
     reading = (config.model, config.train.batch_size, config.inputs.num_workers)
 
@@ -59,7 +60,7 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
         split: split_metrics(
             predictions[predictions.split == split],
             detections[detections.split == split],
-            dataset.instances,
+            measured.instances,
             body_types=dataset.body_types,
             bootstrap_samples=config.eval.bootstrap_samples,
             seed=config.seed,
@@ -223,16 +224,24 @@ def _data_info(dataset: Catalogue, inputs: InputConfig, seed: int) -> dict[str, 
     used = {split: CarDataset(dataset, split, inputs, seed).photos.body_type for split in SPLITS}
     cars = dataset.instances
     boxes = next((o for o in ("whole frame", "pseudo") if (cars.box_origin == o).any()), "given")
-    masks = next((o for o in ("none", "pseudo") if (cars.mask_origin == o).any()), "given")
+    masks = _masks(cars.mask_origin)
     return {
         "name": dataset.name,
         "fingerprint": dataset.fingerprint,
         "boxes": boxes,
         "masks": masks,
-        "mask_quality": float(cars.mask_quality.median()) if masks == "pseudo" else None,
+        "mask_quality": float(cars.mask_quality.median()) if (cars.mask_origin == "pseudo").any() else None,
         "counts": {split: {t: int((types == t).sum()) for t in dataset.body_types} for split, types in used.items()},
         "excluded": dataset.excluded_counts(),
     }
+
+
+def _masks(origins: pd.Series) -> str:
+    """Where the masks are from, in a word; where given and drawn ones are mixed, how many are which."""
+    if set(origins) == {"given", "pseudo"}:
+        numbers = origins.value_counts()
+        return f"given for {numbers['given']:,} cars, pseudo for {numbers['pseudo']:,}, which are not measured"
+    return next((o for o in ("none", "pseudo") if (origins == o).any()), "given")
 
 
 def _markdown(title: str, splits: dict[str, Any]) -> str:

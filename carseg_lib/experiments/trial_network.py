@@ -78,7 +78,7 @@ def find_in(
 
 def predict_validation(model: nn.Module, catalogue: Catalogue, config: RunConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predictions and detections of a catalogue's validation photos; see `evaluation.evaluate.prediction_tables`."""
-    photos = CarDataset(catalogue, "validation", config.inputs, config.seed)
+    photos = CarDataset(catalogue.measured(), "validation", config.inputs, config.seed)
     return tables_of(model, photos, find_in(model, photos, catalogue.body_types, config))
 
 

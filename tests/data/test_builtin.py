@@ -14,10 +14,12 @@ from carseg_lib.core import files, paths
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import checksum_path, project_folder
 from carseg_lib.core.run import Run
-from carseg_lib.data import builtin, locate
+from carseg_lib.data import builtin, loader, locate
 from carseg_lib.data.builtin import unpack
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.locate import locate_photos, temporary_photos
+from carseg_lib.data.photos import ImageInfo
+from carseg_lib.data.splits import assign_splits
 from carseg_rendering.dataset import card
 from carseg_rendering.dataset.build import write_archive
 from carseg_rendering.dataset.plan import DatasetPlan
@@ -241,3 +243,16 @@ def test_the_packaged_archive_is_whole_and_small():
         assert sum(name.startswith("images/") for name in sums) == 2109 + 226
         for name, digest in sums.items():
             assert hashlib.sha256(packed.read(name)).hexdigest() == digest
+
+
+def test_its_labels_are_read_as_those_of_the_reference(tmp_path, monkeypatch):
+    """A change of reading changes the fingerprint, and with it what the committed numbers are of."""
+
+    def unopened(path):  # its pixels are in the archive's checksum
+        content = files.sha256(path)
+        return ImageInfo(240, 160, 1, 0.5, content, content, "0" * 16)
+
+    monkeypatch.setattr(loader, "inspect_image", unopened)
+    dataset = assign_splits(load_catalogue(unpack(paths.builtin_archive(), tmp_path / "rendered")), 0)
+    reference = files.read_json(project_folder() / "reports/reference/quick--rendered.json")
+    assert dataset.fingerprint == reference["data"]["fingerprint"]

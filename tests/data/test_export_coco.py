@@ -10,7 +10,7 @@ from pycocotools.coco import COCO
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import REJECTED_COLUMNS, Catalogue, table
-from carseg_lib.data.export_coco import export_coco
+from carseg_lib.data.export import export
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.masks import decode_mask
 from tests.helpers.small_run import small_run, with_dataset
@@ -22,6 +22,11 @@ def run(monkeypatch, tmp_path, synthetic_cars):
     with_dataset(run)
     files.write_csv(run.rejected_masks, table([], REJECTED_COLUMNS))
     return run
+
+
+def exported(run, folder, form="coco"):
+    export(run.dataset, run.rejected_masks, folder, form)
+    return folder
 
 
 def leave_out(run, photo_id, mask):
@@ -36,11 +41,12 @@ def leave_out(run, photo_id, mask):
     return car
 
 
-def test_what_is_exported_is_read_back_as_it_was(run, tmp_path):
+@pytest.mark.parametrize("form", ["coco", "coco-rle"])
+def test_what_is_exported_is_read_back_as_it_was(run, tmp_path, form):
     dataset = Catalogue.load(run.dataset)
     models = ["" if k % 3 == 0 else f"model {k % 3}" for k in range(len(dataset.photos))]
     replace(dataset, photos=dataset.photos.assign(group=models)).save(run.dataset)
-    folder = export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
+    folder = exported(run, tmp_path / "export", form)
     again = load_catalogue(folder)
     assert again.photos.photo_id.tolist() == dataset.photos.photo_id.tolist()
     assert again.photos.split.tolist() == dataset.photos.split.tolist()
@@ -49,13 +55,14 @@ def test_what_is_exported_is_read_back_as_it_was(run, tmp_path):
     boxes = ["x1", "y1", "x2", "y2"]
     np.testing.assert_allclose(again.instances[boxes], dataset.instances[boxes], atol=0.011)
     assert again.instances.body_type.tolist() == dataset.instances.body_type.tolist()
-    export_coco(run.dataset, run.rejected_masks, tmp_path / "export")  # over itself
+    exported(run, tmp_path / "export", form)  # over itself
 
 
-def test_pycocotools_reads_it(run, tmp_path, capsys):
-    export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
+@pytest.mark.parametrize("form", ["coco", "coco-rle"])
+def test_pycocotools_reads_it(run, tmp_path, capsys, form):
+    exported(run, tmp_path / "export", form)
     dataset = Catalogue.load(run.dataset)
-    coco = COCO(str(tmp_path / "export" / "annotations" / "train.json"))
+    coco = COCO(str(tmp_path / "export" / "annotations" / "instances_train.json"))
     capsys.readouterr()
     part = dataset.split("train")
     assert len(coco.imgs) == len(part.photos) and len(coco.anns) == len(part.instances)
@@ -73,7 +80,7 @@ def test_a_rejected_mask_that_a_person_corrects_is_used(run, tmp_path):
     wrong = np.zeros((160, 240), bool)
     wrong[:10, :10] = True
     car = leave_out(run, photo_id, coco_mask.encode(np.asfortranarray(wrong))["counts"].decode())
-    path = export_coco(run.dataset, run.rejected_masks, tmp_path / "export") / "annotations" / "train.json"
+    path = exported(run, tmp_path / "export") / "annotations" / "instances_train.json"
     content = json.loads(path.read_text())
     ids = {image["file_name"]: image["id"] for image in content["images"]}
     (annotation,) = [a for a in content["annotations"] if a["image_id"] == ids[photo_id]]
@@ -92,19 +99,17 @@ def test_a_rejected_mask_that_a_person_corrects_is_used(run, tmp_path):
 def test_a_photo_in_which_nothing_was_seen_is_exported_without_a_mask(run, tmp_path):
     photo_id = Catalogue.load(run.dataset).split("validation").photos.photo_id[0]
     leave_out(run, photo_id, "")
-    content = json.loads(
-        (export_coco(run.dataset, run.rejected_masks, tmp_path / "e") / "annotations" / "validation.json").read_text()
-    )
+    content = json.loads((exported(run, tmp_path / "e") / "annotations" / "instances_validation.json").read_text())
     (image,) = [i for i in content["images"] if i["file_name"] == photo_id]
     assert (image["width"], image["height"]) == (240, 160)
     (annotation,) = [a for a in content["annotations"] if a["image_id"] == image["id"]]
-    assert "segmentation" not in annotation and annotation["attributes"]["rejected"]
+    assert annotation["segmentation"] == [] and annotation["attributes"]["rejected"]
 
 
 def test_it_does_not_overwrite_a_persons_photos_and_needs_a_data_set(run, tmp_path):
     (tmp_path / "export" / "images").mkdir(parents=True)
     with pytest.raises(CarsegError, match="not a link of an export"):
-        export_coco(run.dataset, run.rejected_masks, tmp_path / "export")
+        exported(run, tmp_path / "export")
     run.rejected_masks.unlink()
     with pytest.raises(CarsegError, match="make preprocess"):
-        export_coco(run.dataset, run.rejected_masks, tmp_path / "other")
+        exported(run, tmp_path / "other")

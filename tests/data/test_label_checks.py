@@ -345,7 +345,7 @@ def test_photos_upside_down_are_said_to_be_taken_as_upright(tmp_path, orientatio
         [
             "upside down or mirrored",
             f"11 photos; the first: 01.jpg, EXIF orientation {orientation}: stored and upright it has the same size; "
-            "its labels are taken as drawn on the upright one",
+            "its labels are taken as drawn on the upright one, which nothing proves",
         ]
     ]
 

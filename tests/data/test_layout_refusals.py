@@ -10,22 +10,7 @@ from PIL import PngImagePlugin
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.loader import load_catalogue
 from tests.helpers.drawn_cars import TYPES
-from tests.helpers.layouts import (
-    NAMES,
-    TREE,
-    YOLO,
-    Build,
-    Car,
-    cars,
-    corners,
-    files,
-    masks,
-    numbered,
-    one,
-    photos,
-    table,
-    write,
-)
+from tests.helpers.layouts import NAMES, YOLO, Build, Car, cars, corners, files, numbered, one, photos, table, write
 
 OTHER_NAMES = {"suv": "S.U.V.", "sedan": "Sedan cars", "convertible": "Cabriolet", "minivan": "Mini Van"}
 
@@ -50,10 +35,6 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
         'CLASSES="suv=0 sedan=1 convertible=2 minivan=3" would take these',
     ),
     "a photo in two splits": ([photos("train/{type}/test/{name}.jpg")], "the folder is in train and in test"),
-    "VOC, masks of most": (
-        [*TREE, masks(10)],
-        "6 of 16 photos have no mask in SegmentationObject/, the others have; add masks for these, or take",
-    ),
     "two VOC sets": (
         [photos("{split}/JPEGImages/{name}.jpg"), files("{split}/Annotations/{name}.xml", Car.xml),
          one("train/ImageSets/Main/train.txt", "x")],

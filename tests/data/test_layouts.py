@@ -9,7 +9,21 @@ import pytest
 
 from tests.helpers.drawn_cars import make_background
 from tests.helpers.layout_check import BOX, FRAME, GIVEN, MASK, NONE, Row, check_layout
-from tests.helpers.layouts import BY_TYPE, SIZE, TREE, Build, Car, cars, files, lists, masks, numbered, photos, write
+from tests.helpers.layouts import (
+    BY_TYPE,
+    SIZE,
+    TREE,
+    Build,
+    Car,
+    cars,
+    files,
+    lists,
+    mask_files,
+    masks,
+    numbered,
+    photos,
+    write,
+)
 
 
 def junk(folder: Path) -> None:
@@ -70,20 +84,37 @@ READ: dict[str, Row] = {
     "a folder around all": ([photos("my cars/{split}/{type}/{name}.jpg")], "", GIVEN, FRAME, {}),
     "a folder of images": ([photos("images/{type}/{name}.jpg")], "", NONE, FRAME, {}),
     "a folder of images, types by folders": ([photos("images/{type}/{name}.jpg")], "folders", NONE, FRAME, {}),
-    "masks beside images": (
-        [photos("{type}/images/{name}.jpg"), photos("{type}/masks/{name}.png")],
+    "pictures in a folder of masks": (
+        [photos("{type}/images/{name}.jpg"), photos("{type}/masks/{name}.jpg"), photos("{type}/labels/{name}.png")],
         "",
         NONE,
         FRAME,
-        {"mask pictures": 4},
+        {"mask pictures": 8},
     ),
-    "masks beside their photos": (
-        [
-            *BY_TYPE,
-            photos("{type}/{name}_mask.png"),
-            photos("{type}/{name}_mask_1.png"),
-            photos("{type}/GT-{name}.png"),
-        ],
+    "masks in a folder beside images": (
+        [photos("{type}/images/{name}.jpg"), mask_files("{type}/masks/{name}.png")],
+        "",
+        NONE,
+        MASK,
+        {},
+    ),
+    "masks in a folder below photos, with ends": (
+        [photos("{split}/{type}/{name}.jpg"), mask_files("{split}/{type}/Mask/{name}_mask.png")],
+        "",
+        GIVEN,
+        MASK,
+        {},
+    ),
+    "masks in folders of types": (
+        [photos("images/{split}/{type}/{name}.jpg"), mask_files("masks/{split}/{type}/{name}.png")],
+        "folders",
+        GIVEN,
+        MASK,
+        {},
+    ),
+    "masks beside their photos": ([*BY_TYPE, mask_files("{type}/{name}_mask.png")], "", NONE, MASK, {}),
+    "several pictures of masks beside a photo": (
+        [*BY_TYPE, photos("{type}/{name}_mask.png"), photos("{type}/{name}_seg.png"), photos("{type}/GT-{name}.png")],
         "",
         NONE,
         FRAME,
@@ -190,7 +221,8 @@ READ: dict[str, Row] = {
     "VOC masks in colours": ([*TREE, masks(colours=True)], "", NONE, BOX, {}),
     "VOC with polygons of Roboflow": ([TREE[0], files("Annotations/{name}.xml", numbered_corners)], "", NONE, BOX, {}),
     "VOC with polygons of LabelMe": ([TREE[0], files("Annotations/{name}.xml", points_alone)], "", NONE, MASK, {}),
-    "VOC masks of a few": ([*TREE, masks(4)], "", NONE, BOX, {"masks of some photos": 1}),
+    "VOC masks of a few": ([*TREE, masks(4)], "", NONE, BOX, {"masks of some cars": 1}),
+    "VOC masks of most": ([*TREE, masks(10)], "", NONE, BOX, {"masks of some cars": 1}),
     "VOC with a path of Windows inside": (
         [TREE[0], files("Annotations/{name}.xml", lambda car: car.xml(f"D:\\cars\\{car.name}.jpg"))],
         "",

@@ -178,8 +178,8 @@ READ: dict[str, Row] = {
          one("data.yaml", NAMES)],
         "",
         GIVEN,
-        BOX,
-        {"masks of some photos": 1},
+        f"{BOX}, {MASK}",
+        {"masks of some cars": 1},
     ),
     "YOLO of any car, in type folders": (
         [*BY_TYPE, files("{type}/{name}.txt", lambda car: "0" + car.yolo()[1:]), one("classes.txt", "car")],

@@ -330,8 +330,6 @@ def test_other_categories_are_ignored_and_counted(coco):
         ({"segmentation": {"size": [60, 40], "counts": [2400]}}, "bad mask", "size [60, 40] is not the photo's"),
         ({"segmentation": [[1, 2, 3]]}, "bad mask", "at least three points"),
         ({"segmentation": "x"}, "bad mask", "neither polygons nor run lengths"),
-        ({"segmentation": []}, "no mask", "other photos of the set have masks"),
-        ({"segmentation": None}, "no mask", "other photos of the set have masks"),
     ],
 )
 def test_a_broken_annotation_leaves_its_photo_out(coco, change, reason, detail):
@@ -372,10 +370,31 @@ def test_a_link_out_of_the_photos(coco, tmp_path):
     ]
 
 
-def test_masks_on_too_few_photos(coco):
-    def strip(table):
-        for annotation in table["annotations"][:6]:
-            del annotation["segmentation"]
+def test_one_of_two_cars_without_a_box_and_a_mask_leaves_its_photo_out(coco):
+    def add(table):
+        table["annotations"] += [dict(table["annotations"][0], id=2000, segmentation=[], bbox=[])]
 
+    edit(coco, add)
+    assert excluded(load_catalogue(coco)) == [["train/suv/00001.jpg", "no mask", "one of its cars has no box either"]]
+
+
+def test_masks_of_some_cars_are_kept_and_the_others_counted(coco):
+    def strip(table):
+        for annotation, mask in zip(table["annotations"], ([], None, "", [], None, []), strict=False):
+            annotation["segmentation"] = mask
+
+    before = load_catalogue(coco).instances
     edit(coco, strip)
-    assert "6 of 96 photos have no mask in the annotations, the others have; add masks for these" in refusal(coco)
+    after = load_catalogue(coco)
+    assert after.has_some_masks and not after.has_masks and len(after.photos) == N
+    kept = after.instances["mask"] != ""
+    assert kept.sum() == N - 6 and set(after.instances.loc[~kept, "mask_origin"]) == {"none"}
+    assert after.instances[kept].equals(before[kept])
+    assert excluded(after) == [
+        [
+            "images/",
+            "masks of some cars",
+            "90 cars have masks, 6 on 6 photos have none; the annotator draws these, inside a box where there is one, "
+            "and masks are measured against given ones alone",
+        ]
+    ]

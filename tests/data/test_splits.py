@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import BACKGROUND_COLUMNS, INSTANCE_COLUMNS, PHOTO_COLUMNS, SPLITS, Catalogue, table
-from carseg_lib.data.division import split_sizes
+from carseg_lib.data.division import stratified_sizes
 from carseg_lib.data.splits import assign_splits, linked_groups, shared_groups, split_deviation
 from carseg_lib.paper.claims import PAPER_COUNTS
 
@@ -70,8 +70,8 @@ def test_division_of_photos_without_splits(groups, seed, random):
     assert set(divided.photos["split"]) == set(SPLITS)
     assert (divided.photos.groupby("pixel_sha256")["split"].nunique() == 1).all()  # groups together
     counts = divided.counts()
-    for body_type, sizes in zip(BODY_TYPES, groups, strict=True):
-        wanted = split_sizes(sum(sizes), list(PAPER_COUNTS.values()))
+    of_types = stratified_sizes([sum(sizes) for sizes in groups], list(PAPER_COUNTS.values()))
+    for body_type, sizes, wanted in zip(BODY_TYPES, groups, of_types, strict=True):
         for split, number in zip(SPLITS, wanted, strict=True):
             assert counts.loc[body_type, split] >= 1
             assert abs(counts.loc[body_type, split] - number) <= (0 if max(sizes) == 1 else max(sizes) + 1)
@@ -81,19 +81,10 @@ def test_division_of_photos_without_splits(groups, seed, random):
     assert splits_of(assign_splits(shuffled, seed)) == splits_of(divided)
 
 
-def test_the_paper_s_own_number_gives_the_paper_s_own_split():
-    assert split_sizes(8434, [4957, 2887, 590]) == [4957, 2887, 590]
-    divided = assign_splits(catalogue_of(plain(dict.fromkeys(BODY_TYPES, 100))), 0)
-    assert divided.counts().values.tolist() == [[59, 34, 7]] * 4
-
-
-@given(st.integers(3, 10_000))
-def test_sizes_sum_and_stay_within_one_of_the_proportion(number):
-    weights = list(PAPER_COUNTS.values())
-    sizes = split_sizes(number, weights)
-    assert sum(sizes) == number
-    assert min(sizes) >= 1
-    assert all(abs(size - number * w / 8434) < 1 for size, w in zip(sizes, weights, strict=True)) or number < 15
+@pytest.mark.parametrize(("of_a_type", "in_all"), [(100, [236, 136, 28]), (8, [18, 10, 4]), (4, [8, 4, 4])])
+def test_many_and_few_photos_are_divided_by_the_paper_s_proportions(of_a_type, in_all):
+    divided = assign_splits(catalogue_of(plain(dict.fromkeys(BODY_TYPES, of_a_type))), 0)
+    assert divided.counts().sum().tolist() == in_all
 
 
 def test_three_photos_of_a_type_go_one_to_each_split():
@@ -147,16 +138,16 @@ def test_the_split_that_is_judged_more_keeps_the_copy():
 @pytest.mark.parametrize(
     ("given_splits", "expected"),
     [
-        ({"train": 100}, [59, 34, 7]),
-        ({"train": 100, "test": 5}, [63, 37, 5]),  # 4957 : 2887 of 100
-        ({"train": 100, "validation": 30}, [89, 30, 11]),  # 4957 : 590 of 100
+        ({"train": 100}, [[59, 34, 7]] * 4),
+        ({"train": 100, "test": 5}, [[63, 37, 5]] * 4),  # 4957 : 2887 of 100
+        ({"train": 100, "validation": 30}, [[90, 30, 10], *[[89, 30, 11]] * 3]),  # 4957 : 590 of 400: 357.4 : 42.6
     ],
 )
 def test_missing_splits_are_cut_from_train(given_splits, expected):
     rows = [row for split, n in given_splits.items() for row in plain(dict.fromkeys(BODY_TYPES, n), split)]
     catalogue = catalogue_of(rows)
     divided = assign_splits(catalogue, 3)
-    assert divided.counts().values.tolist() == [expected] * 4
+    assert divided.counts().values.tolist() == expected
     before, after = splits_of(catalogue), splits_of(divided)
     assert all(after[photo] == split for photo, split in before.items() if split != "train")
 

@@ -72,7 +72,7 @@ def test_class_folders_get_pseudo_masks_and_the_report_says_so(class_folders, tm
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     assert main(["export", "--run", "taught"]) == 0, capsys.readouterr()
     files = {path.name for path in (folder / "export" / "annotations").iterdir()}
-    assert files == {"train.json", "validation.json", "test.json"}
+    assert files == {"instances_train.json", "instances_validation.json", "instances_test.json"}
 
 
 def voc(folder):

@@ -1,11 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask, mask_iou
+from carseg_lib.engine.distributed import rank_and_size
 from carseg_lib.engine.pseudo_labels import run as pseudo_labels
 from carseg_lib.engine.pseudo_labels.annotators import Instance
 from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
@@ -78,6 +80,45 @@ def test_pseudo_masks_and_rejected_photos_are_saved(run, monkeypatch, caplog):
     assert any(cache_folder(run).rglob("*.json"))
 
 
+def test_of_cars_with_and_without_masks_the_missing_ones_are_drawn(run, monkeypatch):
+    dataset = with_dataset(run)
+    cars = dataset.instances.copy()
+    missing = np.arange(len(cars)) % 3 > 0
+    cars.loc[missing, ["mask", "mask_origin"]] = ["", "none"]
+    cars[["x1", "y1", "x2", "y2"]] = [60.0, 40.0, 180.0, 120.0]
+    replace(dataset, instances=cars).save(run.dataset)
+    annotator = FixedAnnotator()
+    monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: annotator)
+    labelled, rejected = pseudo_label(run.config, run)
+    assert annotator.photos == missing.sum() and rejected.empty and labelled.has_masks
+    assert labelled.instances.photo_id.tolist() == cars.photo_id.tolist()
+    assert (labelled.instances["mask"][~missing] == cars["mask"][~missing]).all()
+    assert set(labelled.instances.mask_origin[missing]) == {"pseudo"}
+    assert set(labelled.instances.mask_origin[~missing]) == {"given"}
+    truth = labelled.measured().instances["mask"]
+    assert (truth[missing] == "").all() and (truth[~missing] == cars["mask"][~missing]).all()
+
+
+def test_a_photo_with_one_mask_of_two_is_rejected_for_the_other_alone(run, monkeypatch):
+    dataset = with_dataset(run)
+    in_training = dataset.photos.photo_id[dataset.photos.split == "train"].iloc[0]
+    first = dataset.instances[dataset.instances.photo_id == in_training]
+    other = first.assign(x1=60.0, y1=40.0, x2=180.0, y2=120.0, mask="", mask_origin="none")
+    cars = pd.concat([dataset.instances, other]).sort_values("photo_id", kind="stable", ignore_index=True)
+    mixed = replace(dataset, instances=cars)
+    mixed.save(run.dataset)
+    monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator())
+    kept = pseudo_label(run.config, run)[0].instances.query("photo_id == @in_training")
+    assert kept.mask_origin.tolist() == ["given", "pseudo"] and kept["mask"].iloc[0] == first["mask"].item()
+    mixed.save(run.dataset)
+    monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator(unsure={0}))
+    for path in cache_folder(run).rglob("*.json"):
+        path.unlink()
+    labelled, rejected = pseudo_label(run.config, run)
+    assert labelled.excluded_counts() == {LOW_QUALITY: 1} and len(labelled.photos) == len(dataset.photos) - 1
+    assert rejected.mask_origin.tolist() == ["pseudo", "given"]
+
+
 def test_a_type_whose_photos_are_all_rejected_is_refused(run, monkeypatch):
     without_masks(run)
     monkeypatch.setattr(pseudo_labels, "make_annotator", lambda *_: FixedAnnotator(unsure=set(range(1000))))
@@ -104,9 +145,12 @@ def test_the_shares_of_two_processes_are_all_photos(run, monkeypatch, caplog):
     dataset, annotator = Catalogue.load(run.dataset), GrabCutAnnotator()
     annotate_share(dataset, annotator, run.folder / "alone", 4)
     caplog.set_level("INFO", logger="carseg_lib")
+    monkeypatch.setenv("RANK", "1")  # as a scheduler sets it for any job
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert rank_and_size() == (0, 1)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
-        monkeypatch.setenv("WORLD_SIZE", "2")
         annotate_share(dataset, annotator, run.folder / "shared", 4)
     assert sum("12 of 12 photos, 0 s left" in line for line in caplog.messages) == 2
     alone, shared = (with_pseudo_masks(dataset, annotator, run.folder / n, 0.0)[0] for n in ("alone", "shared"))

@@ -258,6 +258,7 @@ def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsy
     levels = []
     monkeypatch.setattr(distributed, "show_log", levels.append)
     monkeypatch.setattr(sys, "argv", ["carseg_lib.engine.trainer", "no-such-run"])
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
         assert distributed.run_main(trainer._main) == 2

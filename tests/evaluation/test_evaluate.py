@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +14,7 @@ from carseg_lib.core.config import ModelConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.boxes import box_iou, largest_instance
+from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.engine.inference import Detection, choose_device, load_trained, photo_detections
 from carseg_lib.engine.trainer import train
@@ -54,6 +57,32 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
     assert metrics["data"]["masks"] == "given" and metrics["run"]["device"] == "cpu"
     assert metrics["run"]["precision"] == "32-true"  # profile smoke
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
+
+
+def test_drawn_masks_beside_given_ones_are_no_truth(trained, tmp_path, monkeypatch):
+    run, before = trained
+    shutil.copytree(run.folder, tmp_path / run.name)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    run = Run.open(run.name)
+    dataset = Catalogue.load(run.dataset)
+    judged = dataset.photos.photo_id[dataset.photos.split != "train"]
+    drawn = dataset.instances.photo_id.isin(judged.iloc[::2])
+    wrong = np.zeros((160, 240), bool)
+    wrong[:8] = True
+    cars = dataset.instances.copy()
+    cars.loc[drawn, ["mask", "mask_origin", "mask_quality"]] = [encode_mask(wrong), "pseudo", 0.8]
+    replace(dataset, instances=cars).save(run.dataset)
+    after = evaluate(run.config, run)
+    known = read_predictions(run.predictions).set_index("photo_id").mask_iou
+    for split, n in (("validation", 8), ("test", 4)):
+        then, now = before["splits"][split], after["splits"][split]
+        assert now["accuracy"] == then["accuracy"] and now["box"] == then["box"] and now["box_iou"] == then["box_iou"]
+        assert now["mask_iou"]["n"] == now["mask_ap"]["n"] == n // 2
+    assert known[judged.iloc[::2]].isna().all()
+    assert (
+        after["data"]["masks"] == f"given for {(~drawn).sum()} cars, pseudo for {drawn.sum()}, which are not measured"
+    )
+    assert after["data"]["mask_quality"] == 0.8
 
 
 def test_cars_and_a_folder_of_other_things_are_looked_at_again(trained, tmp_path):

@@ -129,6 +129,18 @@ def masks(few: int = 16, colours: bool = False) -> Build:
     return build
 
 
+def mask_files(place: str) -> Build:
+    """A black and white picture of the car for every photo."""
+
+    def build(folder: Path) -> None:
+        for car in cars():
+            path = folder / place.format(split=SHORT[car.split], type=car.body_type, name=car.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(car.mask.astype(np.uint8) * 255).save(path)
+
+    return build
+
+
 def table(rows: Callable[[Car], str], header: str, name: str = "photos.csv", encoding: str = "utf-8") -> Build:
     """A table with a row a photo."""
     return lambda folder: write(folder / name, "\n".join([header, *(rows(car) for car in cars())]).encode(encoding))

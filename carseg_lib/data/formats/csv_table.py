@@ -34,7 +34,6 @@ from carseg_lib.data.formats.base import (
 from carseg_lib.data.formats.csv_text import EDGES, BadTableError, Table, decode, first_row_names_a_table, parse
 from carseg_lib.data.formats.folder_advice import missing_hint
 from carseg_lib.data.formats.mask_png import MaskPng
-from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.names import inside, split_of
 
 NAME = "photos.csv"  # of the table in a folder
@@ -111,7 +110,6 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
     if reader.photos.found_by_name:
         listing.note(f"{reader.photos.found_by_name} rows name a photo by another path: found by its name alone")
     listing.hint = missing_hint(types, listing.car_counts(), reader.others, "rows have other types", "rows")
-    settle_partial_masks(listing, "the column mask")
     return listing
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,6 @@ _CARLESS = {"background", "none", "negative", "nocar"}  # normalized names of fo
 _ANY_CAR = {"car", "vehicle", "auto", "automobile", "object", ""}  # names in annotations that say no type
 _HOLDERS = {"image", "img", "photo", "picture", "pic", "jpg", "jpeg", "jpegimage", "png", "data", "dataset", "raw"}
 _MASKS = {"mask", "segmentation", "segmentationobject", "segmentationclass", "groundtruth", "gt", "annotation", "label"}
-# A picture named after a photo beside it that says it is its mask: "car_mask", "car (1)_mask_1", "mask-car".
-_MASK_WORD = "(?:masks?|segmentations?|segmented|seg|annotations?|groundtruth|gt|matte)"
-_MASK_OF = re.compile(rf"(?P<before>.+?)[ _.-]+{_MASK_WORD}(?:[ _.-]?\d+)?|{_MASK_WORD}[ _.-]+(?P<after>.+)")
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ def place_of(parts: tuple[str, ...], types: ClassMap, wrapper: int = 0) -> Place
             split = named
         elif is_mask_folder(part):
             masks = True
-        elif kind is None and not _is_holder(part):
+        elif kind is None and not is_holder(part):
             unknown = unknown or part
     if masks:
         return Place(None, split, "mask pictures")
@@ -156,7 +153,7 @@ def type_folders(data: Path, types: ClassMap) -> set[str]:
         parts = here.parts[wrapper:]
         if any(is_mask_folder(part) for part in parts) or not any(is_photo(data / here / name) for name in names):
             continue
-        name = next((part for part in parts if not looks_like_split(part) and not _is_holder(part)), "")
+        name = next((part for part in parts if not looks_like_split(part) and not is_holder(part)), "")
         if name and is_text(name) and not is_carless(name, types):
             split = next((split for part in parts if (split := split_of(part))), "")
             unknown = any(looks_like_split(part) for part in parts)
@@ -193,24 +190,13 @@ def _type_and_split(name: str, types: ClassMap) -> tuple[str, str] | None:
     return None
 
 
-def mask_pictures(names: Sequence[str]) -> set[str]:
-    """Which of the files in a folder are masks of photos beside them, by their names: "car_mask.png" of "car.jpg".
-
-    Args:
-        names: Of files in one folder.
-    """
-    stems = {Path(name).stem.casefold() for name in names}
-    found = {name: _MASK_OF.fullmatch(Path(name).stem.casefold()) for name in names}
-    return {name for name, match in found.items() if match and (match["before"] or match["after"]) in stems}
-
-
-def _is_holder(name: str) -> bool:
+def is_holder(name: str) -> bool:
     """Whether a folder's name says no more than that photos are in it."""
     return normalize_name(name).removesuffix("s") in _HOLDERS
 
 
 def _means(name: str, types: ClassMap) -> bool:
-    return _kind(name, types) is not None or looks_like_split(name) or _is_holder(name) or is_mask_folder(name)
+    return _kind(name, types) is not None or looks_like_split(name) or is_holder(name) or is_mask_folder(name)
 
 
 def _refuse(error: OSError) -> None:

@@ -1,8 +1,8 @@
 """Photos in folders named after their body type, a common layout on Kaggle.
 
 <type>/*.jpg, <split>/<type>/*.jpg or <type>/<split>/*.jpg; `folder_places` says what the names of folders mean. Such
-photos have no boxes and no masks: the box is the whole frame. A folder background, none, negative or no_car in the
-place of a type folder holds photos without a car.
+photos have no boxes, and no masks but those of `folder_masks`: the box is the whole frame. A folder background, none,
+negative or no_car in the place of a type folder holds photos without a car.
 """
 
 from __future__ import annotations
@@ -15,15 +15,8 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of
 from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
-from carseg_lib.data.formats.folder_places import (
-    is_carless,
-    is_photo,
-    mask_pictures,
-    place_of,
-    type_folders,
-    walk,
-    wrapper_depth,
-)
+from carseg_lib.data.formats.folder_masks import add_masks, mask_pictures
+from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
 from carseg_lib.data.formats.programs import named_format, remedy
 from carseg_lib.data.names import split_of
 from carseg_lib.data.photos import picture_format
@@ -70,6 +63,7 @@ def read_image_folder(data: Path, types: ClassMap) -> Listing:
                 listing.photos.append(ImageRecord(photo_id, place.split, [Annotation(place.kind)]))
             else:
                 listing.background.append(ImageRecord(photo_id, place.split, []))
+    add_masks(listing, elsewhere)
     for name, photos in sorted(elsewhere.items()):
         listing.ignore(f"{name}/", reasons[name], f"{photos} photos" + _how_to_use(reasons[name]))
     for suffix, files in sorted(others.items()):

@@ -21,7 +21,6 @@ from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.formats.joined_parts import without_boxes_of_masks
-from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.names import inside
 from carseg_lib.data.photo_names import FoundPhoto, PhotoFinder, common_root
 from carseg_lib.data.photos import upright_size
@@ -127,7 +126,6 @@ def list_named(
     counts = listing.car_counts()
     listing.hint = missing_hint(listing.types, counts, others, f"{sources[0].unit} have other classes", sources[0].unit)
     add_background_folders(listing, seen)
-    settle_partial_masks(listing, "the annotations", "take the masks out of them")
     return seen
 
 

@@ -25,12 +25,10 @@ from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_te
 from carseg_lib.data.formats.folder_advice import missing_hint
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.named_photos import size_of
-from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.programs import of_file
 from carseg_lib.data.formats.shapes import numbers
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
-MASKS = "SegmentationObject/"
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
@@ -112,7 +110,6 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
         )
     counts = listing.car_counts()
     listing.hint = missing_hint(types, counts, reader.others, "other objects are labelled", "objects")
-    settle_partial_masks(listing, MASKS if (data / MASKS).is_dir() else "<polygon>")
     for note in reader.notes():
         listing.note(note)
     return listing

@@ -17,7 +17,6 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
 from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
 from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, place_of, type_by_folder, walk
-from carseg_lib.data.formats.partial_masks import settle_partial_masks
 from carseg_lib.data.formats.yolo_files import Description, describe, first_labels, label_file, rows_of
 from carseg_lib.data.names import split_of_folders
 from carseg_lib.data.photos import upright_size
@@ -79,7 +78,6 @@ def read_yolo(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
             f"{described.twice[0]}: they count as {described.places[described.twice[0]]}"
         )
     listing.hint = missing_hint(types, listing.car_counts(), others, "labels have other classes", "labels")
-    settle_partial_masks(listing, "labels/")
     return listing
 
 

@@ -22,7 +22,7 @@ from carseg_lib.engine import distributed
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
-from carseg_lib.engine.pseudo_labels.selection import Annotator, annotate, with_pseudo_masks
+from carseg_lib.engine.pseudo_labels.selection import Annotator, annotate, with_pseudo_masks, without_masks
 
 MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
 logger = logging.getLogger(MODULE)
@@ -31,9 +31,9 @@ NONE, GRABCUT = "none", "grabcut"  # values of `pseudo_labels.source`; with none
 
 
 def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.DataFrame]:
-    """Gives the photos of a run's data set pseudo-masks, and pseudo-boxes where they have no boxes.
+    """Gives cars without a mask pseudo-masks, and pseudo-boxes where they have no boxes. Given masks stay.
 
-    Changes nothing if the photos have masks, or if the run names no annotator. Otherwise the data set in the run's
+    Changes nothing if all cars have masks, or if the run names no annotator. Otherwise the data set in the run's
     folder is replaced. The cars of the photos left out are written to `rejected_masks.csv` in either case.
 
     Args:
@@ -54,7 +54,8 @@ def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.Data
         files.write_csv(paths.rejected_masks, rejected)
         return dataset, rejected
     annotator = make_annotator(source, config.device)
-    if annotator.uses_boxes and (dataset.instances.box_origin == "whole frame").any():
+    wanted = without_masks(dataset)
+    if annotator.uses_boxes and (wanted.instances.box_origin == "whole frame").any():
         raise CarsegError(
             f"{config.data_as_given}: pseudo_labels.source={source} draws inside boxes, and these photos have none; "
             "take pseudo_labels.source=builtin"
@@ -62,7 +63,7 @@ def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.Data
     if config.num_processes > 1:
         distributed.run_module(MODULE, config.name, config.num_processes)
     else:
-        annotate_share(dataset, annotator, cache_folder(paths), config.train.batch_size)
+        annotate_share(wanted, annotator, cache_folder(paths), config.train.batch_size)
     labelled, rejected = with_pseudo_masks(dataset, annotator, cache_folder(paths), min_quality)
     for split in dataset.photos.split.unique():
         left = set(labelled.photos.body_type[labelled.photos.split == split])
@@ -78,7 +79,7 @@ def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.Data
 
 
 def annotate_share(dataset: Catalogue, annotator: Annotator, folder: Path, batch_size: int) -> None:
-    """Annotates this process's share of all photos into the cache, in batches; logs its progress a dozen times."""
+    """Annotates this process's share of the photos into the cache, in batches; logs its progress a dozen times."""
     rank, processes = distributed.rank_and_size()
     batch = np.arange(len(dataset.photos)) // batch_size
     # whole batches, as one process would see them: the instances are then the same to the last digit
@@ -113,7 +114,9 @@ def cache_folder(paths: RunPaths) -> Path:
 def _main(name: str) -> None:
     run = Run.open(name)
     annotator = make_annotator(run.config.pseudo_labels.source, run.config.device)
-    annotate_share(Catalogue.load(run.dataset), annotator, cache_folder(run), run.config.train.batch_size)
+    annotate_share(
+        without_masks(Catalogue.load(run.dataset)), annotator, cache_folder(run), run.config.train.batch_size
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ The rule, for each labelled car:
 3. The quality of the mask is score x stability (`annotators.Instance`). A photo with a mask below the minimum quality
    is rejected and shown; so is one in which the annotator finds no such car.
 
+A car with a given mask keeps it; of its photo, only the other cars are looked for.
+
 What an annotator finds in a photo is cached in a file that is named by the hashes of both: a run that was killed
 resumes, several processes share the work, and another run annotates no photo again.
 """
@@ -96,14 +98,22 @@ def annotate(
         progress(first + len(batch), len(names))
 
 
+def without_masks(catalogue: Catalogue) -> Catalogue:
+    """The part of a catalogue that an annotator is asked for: photos with a car without a mask, and all their cars."""
+    cars = catalogue.instances
+    missing = cars.loc[cars["mask"] == "", "photo_id"]
+    photos = catalogue.photos[catalogue.photos.photo_id.isin(missing)]
+    return replace(catalogue, photos=photos, instances=cars[cars.photo_id.isin(missing)])
+
+
 def with_pseudo_masks(
     catalogue: Catalogue, annotator: Annotator, folder: Path, min_quality: float
 ) -> tuple[Catalogue, pd.DataFrame]:
     """The catalogue with pseudo-masks, and pseudo-boxes where none are given; rejected photos are left out.
 
     Args:
-        catalogue: whose cars have no masks.
-        annotator: that has annotated all of its photos (`annotate`).
+        catalogue: some or all of whose cars have no masks.
+        annotator: that has annotated the photos of these (`annotate`, `without_masks`).
         folder: of the cache.
         min_quality: below which a mask is rejected, 0..1.
 
@@ -115,11 +125,15 @@ def with_pseudo_masks(
     out: list[tuple[str, str, str]] = []
     given = given_boxes(catalogue)
     for photo_id, of_photo in catalogue.instances.groupby("photo_id", sort=False):
+        if (of_photo["mask"] != "").all():
+            rows += of_photo.to_dict("records")
+            continue
         cars = of_photo.to_dict("records")
         width, height, sha = sizes.loc[photo_id]
         found = read_cached(folder, annotator, sha, given[photo_id])
-        chosen = [select_instance(car, found, (width, height)) for car in cars]
-        quality = min((one.quality if one else -1.0 for one in chosen), default=-1.0)
+        chosen = [None if car["mask"] else select_instance(car, found, (width, height)) for car in cars]
+        drawn = [one for car, one in zip(cars, chosen, strict=True) if not car["mask"]]
+        quality = min(one.quality if one else -1.0 for one in drawn)
         if quality < 0:
             out.append((photo_id, NO_CAR, f"{len(found)} others found" if found else "nothing found"))
         elif quality < min_quality:

@@ -156,6 +156,7 @@ def score_predictions(predictions: pd.DataFrame, detections: pd.DataFrame, datas
         dataset: the truth.
     """
     accuracy = float((predictions.predicted == predictions.body_type).mean())
-    truth = dataset.instances[dataset.instances.photo_id.isin(predictions.photo_id)]
+    truth = dataset.measured().instances
+    truth = truth[truth.photo_id.isin(predictions.photo_id)]
     ap = coco_ap(truth, detections, predictions[["photo_id", "width", "height"]], "segm", dataset.body_types)
     return accuracy, float(ap["AP"] or 0.0)

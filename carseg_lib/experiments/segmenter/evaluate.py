@@ -132,7 +132,7 @@ def format_scores(scores: Mapping[str, Any]) -> str:
 def cars_with_masks(
     place: Path, seed: int = 0, unlabelled: Unlabelled = "exclude", data_format: DataFormat = "auto"
 ) -> Catalogue:
-    """Photos with masks, every type called "car", with splits: by the seed, where the data have none.
+    """Photos whose cars all have masks, every type called "car", with splits: by the seed, where the data have none.
 
     Args:
         place: The folder or annotation file.
@@ -143,7 +143,11 @@ def cars_with_masks(
     Raises:
         CarsegError: they have no masks.
     """
-    catalogue = assign_splits(load_catalogue(place, ANY_CAR, unlabelled=unlabelled, data_format=data_format), seed)
+    catalogue = load_catalogue(place, ANY_CAR, unlabelled=unlabelled, data_format=data_format)
+    if catalogue.has_some_masks:
+        maskless = catalogue.instances.loc[catalogue.instances["mask"] == "", "photo_id"].drop_duplicates()
+        catalogue = catalogue.without(maskless, "no mask", "other photos have masks: " + maskless)
+    catalogue = assign_splits(catalogue, seed)
     if not catalogue.has_masks:
         raise CarsegError(f"{place}: these photos have no masks to learn cars from, or to measure on")
     return catalogue

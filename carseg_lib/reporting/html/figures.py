@@ -13,6 +13,7 @@ FIGURES: dict[str, dict[str, str]] = {
     "data": {
         "near_duplicates": "Pairs of near duplicates.",
         "pseudo_mask_quality": "Quality of the pseudo-masks, and the photos rejected for it.",
+        "worst_labels": "Labels that agree worst with what the annotator sees.",
         "rejected_pseudo_masks": "Photos rejected because their pseudo-masks are of low quality.",
     },
     "metadata": {

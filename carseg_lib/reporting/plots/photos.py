@@ -25,7 +25,7 @@ from carseg_lib.reporting.plots.overlay import Box
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 if TYPE_CHECKING:
-    from carseg_lib.data.catalogue import Catalogue
+    from carseg_lib.data.catalogue import Catalogue, measured_instances
 
 Photos = Path | Mapping[str, Image.Image]
 Annotated = tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]
@@ -60,7 +60,8 @@ def sample_photos(catalogue: Catalogue, body_type: str, n: int = 8, seed: int = 
             _draw(axes, box, mask, class_color(car.body_type, catalogue.body_types))
         axes.set_title(_short(row.photo_id), size=7, color=style.QUIET, pad=3)
     note = f"{len(chosen)} of {len(photos):,} photos, drawn at random (seed {seed}). "
-    note += "Frame: labelled box; shade: mask." if catalogue.has_masks else "These data have no masks."
+    some = catalogue.has_masks or catalogue.has_some_masks
+    note += "Frame: labelled box; shade: mask." if some else "These data have no masks."
     return add_title(figure, f"Photos of the type {body_type}", note)
 
 
@@ -200,7 +201,8 @@ def mask_comparison_grid(
         title: of the figure.
         limit: photos shown, at most.
     """
-    given = instances[instances["mask"].fillna("") != ""]
+    given = measured_instances(instances) if "mask_origin" in instances else instances
+    given = given[given["mask"].fillna("") != ""]
     truth = given.assign(size=box_areas(given)).sort_values("size").groupby("photo_id")["mask"].last()
     rows = rows[rows["photo_id"].isin(truth.index)]
     if rows.empty:

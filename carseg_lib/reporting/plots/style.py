@@ -8,7 +8,8 @@ from __future__ import annotations
 import functools
 import io
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -74,12 +75,21 @@ class AccessibleFigure(Figure):
         return png_bytes(self)
 
 
+@contextmanager
+def _theme() -> Iterator[None]:
+    """The theme and nothing else: what the user's matplotlibrc says (LaTeX, sizes of text) is not the study's."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_THEME)
+        yield
+
+
 def with_theme(draw: Callable[P, R]) -> Callable[P, R]:
     """Run a drawing function under the theme and restore matplotlib's settings."""
 
     @functools.wraps(draw)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(_THEME):
+        with _theme():
             return draw(*args, **kwargs)
 
     return run
@@ -198,7 +208,7 @@ def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
     metadata: dict[str, Any] = {"Software": None}
     if alt := getattr(figure, "alt", ""):
         metadata["Description"] = alt
-    with mpl.rc_context(_THEME):
+    with _theme():
         figure.savefig(buffer, format="png", dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 

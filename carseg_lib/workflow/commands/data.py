@@ -1,4 +1,4 @@
-"""Commands on data sets: what one holds, and a run's photos as COCO files."""
+"""Commands on data sets: what one holds, and a run's photos with their labels for other programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from carseg_lib.core.cli import CarsegCommand
+from carseg_lib.core.cli import CarsegCommand, option
+from carseg_lib.core.profiles import parse_overrides
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
 
 
@@ -28,15 +29,26 @@ def _show_progress(done: int, total: int) -> None:
         print(f"\r{done:,} of {total:,} photos read", end="\n" if done == total else "", file=sys.stderr)
 
 
-@click.command("export", cls=CarsegCommand, help="write a run's photos as COCO files, to correct masks")
-@variables("run", "profile", "out")
-def export(run: str, profile: str, out: str) -> None:
-    """Write a run's photos as COCO files."""
-    study = open_run(run, profile)
-    from carseg_lib.data.export_coco import export_coco
+_FORMAT = (
+    '"format=coco" (default; masks as polygons), "format=coco-rle" (as run lengths), "format=yolo" (photos copied, '
+    'masks as polygons) or "format=yolo-boxes"'
+)
 
+
+@click.command("export", cls=CarsegCommand, help="write a run's photos as COCO or YOLO, to correct masks")
+@variables("run", "profile", "out")
+@option("set", _FORMAT)
+def export(run: str, profile: str, out: str, set: str) -> None:
+    """Write a run's photos with their labels."""
+    study = open_run(run, profile)
+    from carseg_lib.data.export import export as write
+    from carseg_lib.data.export import read_format
+
+    form = read_format(parse_overrides(set))
     folder = Path(out).expanduser() if out else study.folder / "export"
-    print(f"done: {shown(export_coco(study.dataset, study.rejected_masks, folder))}")
+    for line in write(study.dataset, study.rejected_masks, folder, form):
+        print(line)
+    print(f"done: {shown(folder)}")
 
 
 COMMANDS = (inspect, export)
