@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 KERNEL = "carseg"
+BY_STAGE = "CARSEG_BY_STAGE"  # set for notebooks that a stage runs, not for those that a user opens
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Blocks of nbconvert's page that load scripts from the web: MathJax, RequireJS, Mermaid.
 _OFFLINE_PAGE = """{% extends 'lab/index.html.j2' %}
@@ -172,6 +173,7 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
             "JUPYTER_PATH": folder,
             "IPYTHONDIR": str(Path(folder, "ipython")),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # "agg" would drop every figure
+            BY_STAGE: "1",
             "TQDM_DISABLE": "1",  # progress bars would fill the notebook
             "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, which would put a path into the notebook
         }
