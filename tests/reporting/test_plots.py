@@ -27,7 +27,7 @@ from carseg_lib.data.masks import decode_mask
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
 from carseg_lib.reporting.palette import CLASS_COLORS
 from carseg_lib.reporting.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
-from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
+from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_dots
 from carseg_lib.reporting.plots.overlay import overlay
 from carseg_lib.reporting.plots.photos import (
     augmentation_grid,
@@ -89,7 +89,7 @@ def figures(cars: Catalogue, predicted: tuple[pd.DataFrame, pd.DataFrame], metri
         "accuracy_curves": accuracy_curves(history),
         "confusion_matrix": confusion_matrix(part["confusion"], "validation"),
         "pr_curves": pr_curves(predictions, detections, table1=TABLE_1.to_dict("index")),
-        "table_bars": table_bars(compare_with_paper(metrics, "validation"), split="validation"),
+        "table_bars": table_dots(compare_with_paper(metrics, "validation"), split="validation"),
         "average_precision": average_precision(part, "validation"),
         "prediction_grid": prediction_grid(predictions, cars.root),
         "mask_comparison_grid": mask_comparison_grid(predictions, cars.root, cars.instances),
@@ -231,13 +231,13 @@ def test_pr_curves_take_the_best_detection_of_a_type() -> None:
 
 def test_table_bars_read_every_row_of_the_comparison(metrics: dict) -> None:
     table = compare_with_paper(metrics, "test")
-    alt = table_bars(table).alt
+    alt = table_dots(table).alt
     for body_type in BODY_TYPES:
         assert f"{body_type} recall" in alt
     assert "convertible recall" in alt
     assert "paper 0.527" in alt
     lost = table.assign(ours=np.nan, low=np.nan, high=np.nan)
-    assert "suv f1 none, paper 0.890" in table_bars(lost).alt
+    assert "suv f1 none, paper 0.890" in table_dots(lost).alt
 
 
 def test_figures_of_an_evaluation_name_their_split_and_n(metrics: dict, predicted: tuple) -> None:
@@ -246,7 +246,7 @@ def test_figures_of_an_evaluation_name_their_split_and_n(metrics: dict, predicte
         part = metrics["splits"][split]
         rows = predictions[predictions["split"] == split]
         for figure in (
-            table_bars(compare_with_paper(metrics, split), split=split),
+            table_dots(compare_with_paper(metrics, split), split=split),
             confusion_matrix(part["confusion"], split),
             pr_curves(rows, detections, split=split),
             average_precision(part, split),
@@ -379,7 +379,7 @@ def test_figures_of_other_types_than_the_papers(cars: Catalogue, metrics: dict, 
     typed = {name: next(iter(part["per_type"].values())) for name in names}
     table = compare_with_paper({"splits": {"test": part | {"per_type": typed}}}, "test")
     assert table[table["what"] == "St. Wagon recall"]["paper"].isna().all()
-    bars = table_bars(table, names)
+    bars = table_dots(table, names)
     assert bars.alt.startswith("Each type, test.") and "red mark" not in texts(bars)
     for name in names:
         assert f"{name} recall" in bars.alt

@@ -84,7 +84,7 @@ def accuracy_by_attribute(table: pd.DataFrame) -> AccessibleFigure:
         f"n = {overall['n']:,} validation and test photos. Line: 95% interval; dashed: all photos. Grey: the interval "
         "holds that mean; triangles: below or above it. Ringed: differs from the other photos of validation or of test "
         f"(Fisher's exact test, false discovery rate {percent(ALPHA, 0)}). "
-        + (f"{few} levels of fewer than {LEAST} photos are left out. " if few else "")
+        + (f"Levels of fewer than {LEAST} photos are left out: {few}. " if few else "")
         + "Attributes are correlated: see the odds."
     )
     apart = levels[(levels["low"] > overall["accuracy"]) | (levels["high"] < overall["accuracy"])]
