@@ -305,8 +305,9 @@ def test_overlay_marks_box_and_mask_and_nothing_else() -> None:
     picture = np.asarray(overlay(photo, (30.0, 30.0, 90.0, 70.0), mask, "", colour="#ff0000"))
     assert tuple(picture[30, 30]) == (255, 0, 0)
     assert tuple(picture[69, 89]) == (255, 0, 0)
-    assert tuple(picture[50, 60]) == (169, 55, 55)  # 0.55 · 100 + 0.45 · (255, 0, 0)
+    assert tuple(picture[50, 60]) == (100, 100, 100)  # inside the mask the photo stays as it is
     assert tuple(picture[40, 60]) == (255, 0, 0)  # the mask's edge
+    assert tuple(picture[39, 60]) == (193, 193, 193)  # the halo around it: 0.4 · 100 + 0.6 · 255
     assert tuple(picture[35, 35]) == (100, 100, 100)
     assert tuple(picture[80, 10]) == (100, 100, 100)
     assert np.asarray(photo).max() == 100, "the photo itself was painted"
@@ -352,15 +353,15 @@ def test_colours_of_the_types_are_distinguishable(sight: np.ndarray) -> None:
             assert np.linalg.norm(a - b) > 0.12  # white is 1.7 from black
 
 
-def test_agreement_of_masks_is_drawn_in_three_colours(cars: Catalogue) -> None:
-    photo = cars.photos.iloc[0]
-    car = cars.instances[cars.instances["photo_id"] == photo["photo_id"]].iloc[0]
-    assert decode_mask(car["mask"], photo["height"], photo["width"]).any()
-    row = {"photo_id": photo["photo_id"], "body_type": car["body_type"], "mask": car["mask"], "mask_iou": 1.0}
-    row |= {"width": photo["width"], "height": photo["height"]}
-    shown = texts(mask_comparison_grid(pd.DataFrame([row]), cars.root, cars.instances))
-    for text in ("both", "only predicted", "only labelled", "IoU 1.00", "mean IoU of all 100.0%"):
-        assert text in shown
+def test_masks_are_compared_from_the_worst_to_the_best(cars: Catalogue) -> None:
+    rows = cars.photos.head(20).assign(mask=cars.instances.groupby("photo_id")["mask"].first().iloc[0])
+    rows = rows.assign(mask_iou=np.linspace(0.05, 1.0, len(rows)))[::-1]
+    figure = mask_comparison_grid(rows, cars.root, cars.instances, each=2)
+    titles = [axes.get_title().rpartition(" ")[2] for axes in figure.axes]
+    assert titles == ["0.05", "0.10", "0.50", "0.55", "0.95", "1.00"]
+    assert "the worst, the median and the best" in texts(figure)
+    assert figure.finding.startswith("Mean IoU of predicted and labelled masks: 52.5% of 20 photos")
+    assert figure.alt.startswith(figure.finding)
 
 
 @pytest.mark.parametrize("number", [2, 5, 9])

@@ -157,7 +157,7 @@ def _log_axis(axes: Axes) -> None:
     if not (values[np.isfinite(values)] > 0).all():
         return
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_minor_locator(NullLocator())
     low, high = axes.get_ylim()
