@@ -79,7 +79,14 @@ def reliability_diagram(
         f"Point: the photos of one of {bins} bins, line: 95% interval (Wilson), pale: fewer than {_FEW} photos; above "
         f"the diagonal the model is under-confident. A perfectly calibrated model's ECE stays below {chance} (95%)."
     )
-    return add_title(figure, "Calibration of the predicted type", note, f"Calibration. {'. '.join(words)}. {note}")
+    found = {split: calibration["splits"][split] for split in splits}
+    finding = ". ".join(
+        f"On {split} confidence and accuracy differ by {_ece(part['before'])} on average ({part['before']['direction']}), "
+        f"after temperature scaling by {_ece(part['after'])}"
+        for split, part in found.items()
+    )
+    alt = f"Calibration. {'. '.join(words)}. {note}"
+    return add_title(figure, "Calibration of the predicted type", note, alt, f"{finding}.")
 
 
 @with_theme
@@ -118,7 +125,8 @@ def risk_coverage_curve(
         "share of wrong answers along the curve; AUROC: how often a right answer is surer than a wrong one. "
         + _by_validation(selective["by_validation"])
     )
-    return add_title(figure, "Accuracy if unsure photos are left out", note.strip(), f"{'; '.join(words)}. {note}")
+    finding = f"Accuracy of the most confident photos. {'; '.join(words)}."
+    return add_title(figure, "Accuracy if unsure photos are left out", note.strip(), note.strip(), finding)
 
 
 @with_theme
@@ -174,7 +182,13 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
         f"{row.kind}, {percent(row.level, 0)}, {row.group}: coverage {percent(row.coverage)}, {row.size:.2f} types"
         for row in rows.itertuples()
     )
-    return add_title(figure, "Conformal sets: the types a photo may show", note, f"Conformal sets. {words}.")
+    finding = "; ".join(
+        f"of {percent(row.level, 0)} promised, {percent(row.coverage)} ({percent(row.coverage_low)} to "
+        f"{percent(row.coverage_high)}) are covered, by {row.size:.2f} types a photo"
+        for row in of_all.itertuples()
+    )
+    title = "Conformal sets: the types a photo may show"
+    return add_title(figure, title, note, f"Conformal sets. {words}.", f"{finding[:1].upper()}{finding[1:]}.")
 
 
 @with_theme
@@ -213,7 +227,7 @@ def doubted_photos(catalogue: Catalogue, doubts: pd.DataFrame, limit: int = 12) 
         "model may be wrong."
     )
     words = "; ".join(f"{row.photo_id}: labelled {row.given}, likely {row.likely}" for row in shown.itertuples())
-    return add_title(figure, title, note, f"{title}. {note} {words}.")
+    return add_title(figure, title, note, f"{title}. {note} {words}.", f"{len(doubts):,} labels are doubted ({parts}).")
 
 
 def _ece(numbers: Mapping[str, Any]) -> str:

@@ -98,7 +98,7 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
 
 @with_theme
 def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> AccessibleFigure:
-    """The effect of some parameters: one car with one parameter at its lowest, middle and highest value.
+    """The effect of some parameters: one car with one parameter at the first, a middle and the last of its values.
 
     Args:
         catalogue: of the data set, whose folder has the strips.
@@ -116,7 +116,7 @@ def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> AccessibleFigur
             style.plain_image(axes)
         row[0].set_title(attribute_description(name) or name, size=8.5, pad=3)
     title = "Effect of the shape's parameters" if of_shape else "Effect of the parameters"
-    note = f"{len(cells)} of {len(strips)} parameters: one car, the parameter at its lowest, middle and highest value."
+    note = f"{len(cells)} of {len(strips)} parameters: one car, and the first, a middle and the last of the values."
     return add_title(figure, title, note)
 
 

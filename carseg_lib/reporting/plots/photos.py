@@ -93,7 +93,8 @@ def duplicate_pairs(catalogue: Catalogue, pairs: pd.DataFrame, limit: int = 6) -
             axes.set_title(f"{split or 'no split'}: {_short(photo_id, 24)}", size=7, color=style.QUIET, pad=3)
         left.set_xlabel(f"pair {k + 1}: {pair.distance} of 64 bits differ", size=7.5, loc="left")
     note = f"n = {len(pairs):,} pairs, {int(crossing.sum()):,} of them across splits; {len(shown)} shown, side by side."
-    return add_title(figure, "Near duplicates", note)
+    finding = f"{len(pairs):,} pairs are near duplicates, {int(crossing.sum()):,} of them across splits."
+    return add_title(figure, "Near duplicates", note, f"Near duplicates. {note}", finding)
 
 
 @with_theme
@@ -188,7 +189,9 @@ def prediction_grid(
         axes.set_title(text, size=8, color=_CORRECT if correct else _MISCLASSIFIED, pad=3)
         axes.set_xlabel(_short(row.photo_id, 36), size=6.5, loc="left", labelpad=2)
         words.append(f"{row.photo_id}: {text}")
-    handles = [Patch(facecolor="none", edgecolor=class_color(t, body_types), linewidth=1.6, label=t) for t in body_types]
+    handles = [
+        Patch(facecolor="none", edgecolor=class_color(t, body_types), linewidth=1.6, label=t) for t in body_types
+    ]
     style.legend_below(figure, handles, min(8, len(handles)))
     n_correct = (shown["predicted"].fillna("") == shown["body_type"]).sum()
     note = (

@@ -15,7 +15,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.builtin_background import with_background
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.photos import read_photo
-from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SCORES, froc_curve
+from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SCORES, describe, froc_curve
 from carseg_lib.evaluation.tables import read_table
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.evaluation import confusion_matrix
@@ -82,7 +82,9 @@ def froc_curves(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFi
         + "; ".join(notes)
         + "."
     )
-    return add_title(figure, title, note)
+    return add_title(
+        figure, title, note, f"{title}. {note}", f"{describe(metrics)[:1].upper()}{describe(metrics)[1:]}."
+    )
 
 
 @with_theme
@@ -171,7 +173,10 @@ def extreme_photos(
         f"{len(shown)} of {len(chosen):,} photos, with the most confident region and its score; red: "
         f"{kind}, {int(beyond.sum())} of those shown (threshold {metrics['threshold']:.2g})."
     )
-    return add_title(figure, title, note)
+    what = "cars are missed" if misses else "photos without a car are called one"
+    number = chosen["score"].fillna(0.0) < metrics["threshold"]
+    finding = f"{int((number if misses else ~number).sum()):,} of {len(chosen):,} {what}."
+    return add_title(figure, title, note, f"{title}. {note}", finding)
 
 
 def _draw(axes: Any, path: Path, row: Any) -> None:

@@ -97,7 +97,9 @@ def _extremes(apart: pd.DataFrame, overall: pd.Series) -> str:
     below = apart[apart["high"] < overall["accuracy"]].sort_values("accuracy").head(3)
     named = [f"{r.attribute}: {r.level} ({percent(r.accuracy)} of {r.n:,})" for r in below.itertuples()]
     all_photos = f"All photos: {percent(overall['accuracy'])}"
-    return f"{all_photos}. Clearly below: {', '.join(named)}." if named else f"{all_photos}. No level lies clearly below."
+    return (
+        f"{all_photos}. Clearly below: {', '.join(named)}." if named else f"{all_photos}. No level lies clearly below."
+    )
 
 
 def pool_splits(table: pd.DataFrame) -> pd.DataFrame:
