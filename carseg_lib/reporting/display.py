@@ -63,12 +63,20 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
         if len(ends) == 2:
             cells = zip(*(rows[column].astype(float) for column in (name, *ends)), strict=True)
             shown[name] = [_with_interval(*cell) for cell in cells]
-        elif not (name in ("low", "high") or name.endswith(("_low", "_high"))):
+        elif not _is_end(name, set(rows)):
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
     words = {name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool}
     styler = pd.DataFrame(shown).style.hide(axis="index")
     styler = styler.set_properties(**{"text-align": "right", "vertical-align": "top"})
     return styler.set_properties(subset=[name for name in shown if name in words], **_TEXT)
+
+
+def _is_end(name: str, names: set[str]) -> bool:
+    """Whether a column is an end of another one's interval."""
+    if name in ("low", "high"):
+        return bool(names & {"value", "ours"})
+    stem, _, end = name.rpartition("_")
+    return end in ("low", "high") and {stem, f"{stem}_low", f"{stem}_high"} <= names
 
 
 def _index_names(frame: pd.DataFrame) -> list[str]:
