@@ -66,7 +66,7 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
         elif not _is_end(name, set(rows)):
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
     words = {name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool}
-    styler = pd.DataFrame(shown).style.hide(axis="index")
+    styler = pd.DataFrame(shown).style.format(escape="html").format_index(escape="html", axis=1).hide(axis="index")
     styler = styler.set_properties(**{"text-align": "right", "vertical-align": "top"})
     return styler.set_properties(subset=[name for name in shown if name in words], **_TEXT)
 

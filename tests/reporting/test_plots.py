@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import subprocess
@@ -89,7 +90,7 @@ def figures(cars: Catalogue, predicted: tuple[pd.DataFrame, pd.DataFrame], metri
         "accuracy_curves": accuracy_curves(history),
         "confusion_matrix": confusion_matrix(part["confusion"], "validation"),
         "pr_curves": pr_curves(predictions, detections, table1=TABLE_1.to_dict("index")),
-        "table_bars": table_dots(compare_with_paper(metrics, "validation"), split="validation"),
+        "table_dots": table_dots(compare_with_paper(metrics, "validation"), split="validation"),
         "average_precision": average_precision(part, "validation"),
         "prediction_grid": prediction_grid(predictions, cars.root),
         "mask_comparison_grid": mask_comparison_grid(predictions, cars.root, cars.instances),
@@ -134,8 +135,14 @@ def test_the_same_figure_gives_the_same_bytes(cars: Catalogue, tmp_path: Path) -
     assert not list(tmp_path.rglob(".*")), "a temporary file was left"
 
 
-def test_a_figure_shows_itself_in_a_notebook_without_a_backend(cars: Catalogue) -> None:
-    assert split_counts(cars)._repr_png_().startswith(b"\x89PNG")
+def test_a_figure_shows_itself_in_a_notebook_with_its_alternative_text(cars: Catalogue) -> None:
+    figure = brightness(replace(cars, name="<b>"))
+    figure.alt, figure.finding = 'a "b" <c>', "d & <e>"
+    shown = figure._repr_html_()
+    assert 'alt="a &quot;b&quot; &lt;c&gt;"' in shown
+    assert "<figcaption>d &amp; &lt;e&gt;</figcaption>" in shown
+    picture = Image.open(io.BytesIO(base64.b64decode(shown.partition("base64,")[2].partition('"')[0])))
+    assert picture.format == "WEBP" and picture.size == png(figure).size or picture.width > 1000
 
 
 def test_split_counts_names_the_counts_and_the_papers(cars: Catalogue) -> None:
@@ -177,9 +184,14 @@ def test_confusion_matrix_shows_counts_and_shares() -> None:
     matrix = [[6, 2, 0, 0, 2], [0, 1234, 0, 0, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 0]]
     figure = confusion_matrix({"labels": labels, "matrix": matrix}, "test")
     shown = texts(figure)
-    for text in ("6", "60%", "20%", "1,234", "suv\nn = 10", "convertible\nn = 0", "no car\nfound"):
+    for text in ("6", "60%", "86%", "1,234", "suv\nn = 10", "convertible\nn = 0", "no car\nfound", "·", "recall"):
         assert text in shown.split("\n") or text in shown
-    assert "n = 1,248 test photos, 1,241 on the diagonal (99.4%); no car found in 2." in shown
+    assert "0%" not in shown.split("\n"), "the recall of a type that is never right"
+    assert "n = 1,248 test photos." in shown
+    assert figure.finding == (
+        "1,240 of 1,248 test photos are on the diagonal (99.4%); the most frequent mistake: 2 of 10 suv predicted as "
+        "sedan."
+    )
     assert "of 10 suv, 6 suv, 2 sedan, 2 no car found" in figure.alt
 
 
@@ -202,6 +214,7 @@ def test_one_epoch_is_enough() -> None:
 def test_a_mask_loss_that_is_off_is_marked(value: float) -> None:
     history = make_history().assign(train_loss_mask=value, validation_loss_mask=value)
     assert "off" in texts(loss_terms(history)).split("\n")
+    assert loss_curves(make_history()).axes[0].get_yscale() == "log"
     assert "off" not in texts(loss_terms(make_history())).split("\n")
 
 
@@ -229,7 +242,7 @@ def test_pr_curves_take_the_best_detection_of_a_type() -> None:
     assert "area 1.00" in texts(pr_curves(predictions, detections, body_types=["suv"]))
 
 
-def test_table_bars_read_every_row_of_the_comparison(metrics: dict) -> None:
+def test_table_dots_read_every_row_of_the_comparison(metrics: dict) -> None:
     table = compare_with_paper(metrics, "test")
     alt = table_dots(table).alt
     for body_type in BODY_TYPES:
@@ -380,10 +393,10 @@ def test_figures_of_other_types_than_the_papers(cars: Catalogue, metrics: dict, 
     typed = {name: next(iter(part["per_type"].values())) for name in names}
     table = compare_with_paper({"splits": {"test": part | {"per_type": typed}}}, "test")
     assert table[table["what"] == "St. Wagon recall"]["paper"].isna().all()
-    bars = table_dots(table, names)
-    assert bars.alt.startswith("Each type, test.") and "red mark" not in texts(bars)
+    dots = table_dots(table, names)
+    assert dots.alt.startswith("Each type, test.") and "red line" not in texts(dots)
     for name in names:
-        assert f"{name} recall" in bars.alt
-        assert all(name in texts(figure) for figure in (figures[0], figures[1], bars))
-    for figure in [*figures, bars]:
+        assert f"{name} recall" in dots.alt
+        assert all(name in texts(figure) for figure in (figures[0], figures[1], dots))
+    for figure in [*figures, dots]:
         assert png_bytes(figure, 50)[:4] == b"\x89PNG"

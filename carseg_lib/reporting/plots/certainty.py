@@ -81,8 +81,8 @@ def reliability_diagram(
     )
     found = {split: calibration["splits"][split] for split in splits}
     finding = ". ".join(
-        f"On {split} confidence and accuracy differ by {_ece(part['before'])} on average ({part['before']['direction']}), "
-        f"after temperature scaling by {_ece(part['after'])}"
+        f"On {split} confidence and accuracy differ by {_ece(part['before'])} on average "
+        f"({part['before']['direction']}), after temperature scaling by {_ece(part['after'])}"
         for split, part in found.items()
     )
     alt = f"Calibration. {'. '.join(words)}. {note}"

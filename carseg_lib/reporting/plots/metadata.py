@@ -263,8 +263,8 @@ def category_shares(catalogue: Catalogue) -> AccessibleFigure:
         f"with the fewest photos, {least:,}); a model could learn what a dot beyond it shows."
     )
     finding = (
-        f"{len(outside)} of {drawn} dots lie beyond what chance explains at 95%; {round(0.05 * drawn)} would if no type "
-        "differed."
+        f"{len(outside)} of {drawn} dots lie beyond what chance explains at 95%; {round(0.05 * drawn)} would if no "
+        "type differed."
     )
     title = "Views, lights and backgrounds by type"
     return add_title(figure, title, note, f"{title}. Beyond: {'; '.join(outside) or 'none'}.", finding)
@@ -292,8 +292,8 @@ def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
     finding = ""
     if separability:
         finding = (
-            f"A linear rule of two dimensions of the car alone tells the types apart: {'; '.join(separability)}. So far "
-            "the task is solved by how the cars are made."
+            f"A linear rule of two dimensions of the car alone tells the types apart: {'; '.join(separability)}. So "
+            "far the task is solved by how the cars are made."
         )
     note = f"n = {len(table):,} cars, a marker each."
     return add_title(figure, "Overlap of the types' shapes", note, f"Overlap of the types' shapes. {note}", finding)

@@ -138,7 +138,7 @@ def empty_figure(title: str, text: str) -> AccessibleFigure:
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, wrap=True)
-    return add_title(figure, title)
+    return add_title(figure, title, alt=f"{title}. {text}")
 
 
 def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:

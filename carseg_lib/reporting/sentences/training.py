@@ -16,10 +16,10 @@ def model_told(summary: pd.DataFrame) -> str:
     """
     whole, parts = summary.loc["all"], summary.drop(index="all")
     most = parts["gflop"].idxmax()
+    trained, share = whole["trainable"] / whole["parameters"], parts.loc[most, "gflop"] / whole["gflop"]
     return (
-        f"{whole['parameters'] / 1e6:.2f} million parameters, {percent(whole['trainable'] / whole['parameters'], 0)} "
-        f"of them trained; {whole['gflop']:.2f} GFLOP a photo, most of them ({percent(parts.loc[most, 'gflop'] / whole['gflop'], 0)}) "
-        f"in the part “{most}”."
+        f"{whole['parameters'] / 1e6:.2f} million parameters, {percent(trained, 0)} of them trained; "
+        f"{whole['gflop']:.2f} GFLOP a photo, the most of them ({percent(share, 0)}) in the part “{most}”."
     )
 
 

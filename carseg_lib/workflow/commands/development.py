@@ -31,7 +31,7 @@ def lab(**options: str) -> None:
     print(
         f'the notebooks open run "quick"; in their parameters cell say run_name = "{name}"'
         if name
-        else "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one"
+        else 'the notebooks begin run "quick" on the built-in data set; make lab DATA=folder begins one on other photos'
     )
     notebooks = project_folder() / "notebooks"
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"])
