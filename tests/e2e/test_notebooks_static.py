@@ -152,5 +152,5 @@ def test_every_figure_is_written_by_one_notebook():
         for path in NOTEBOOKS
         for name in re.findall(r"run\.figures / f?\"([^\"]+)\.png", code_of(nbformat.read(path, 4)))
     ]
-    assert "near_duplicates" in names
+    assert "near_duplicates" in names and "accuracy_curves" in names
     assert len(names) == len(set(names))

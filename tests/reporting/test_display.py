@@ -4,6 +4,7 @@ import IPython.display
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from carseg_lib.reporting import display
@@ -18,12 +19,17 @@ def shown(monkeypatch):
     return found
 
 
+def rows_of(styler, part: str) -> list[list[str]]:
+    soup = BeautifulSoup(styler.to_html(), "html.parser")
+    return [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in soup.find(part).find_all("tr")]
+
+
 def cells(styler) -> list[list[str]]:
-    return pd.read_html(styler.to_html(), keep_default_na=False)[0].astype(str).to_numpy().tolist()
+    return rows_of(styler, "tbody")
 
 
 def header(styler) -> list[str]:
-    return list(pd.read_html(styler.to_html())[0].columns)
+    return rows_of(styler, "thead")[0]
 
 
 def test_a_number_and_its_interval_are_one_cell():
