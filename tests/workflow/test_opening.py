@@ -14,7 +14,6 @@ from carseg_lib.workflow.stage_run import StageRun
 from tests.helpers.small_run import small_run
 
 
-
 @pytest.fixture
 def reports(tmp_path, monkeypatch):
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))

@@ -10,7 +10,6 @@ from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
 from carseg_lib.workflow.stages import CERTAINTY, STAGES, Project
 
-
 NOTEBOOKS = STAGES[:-1]
 
 

@@ -70,8 +70,8 @@ def accuracy_by_severity(table: pd.DataFrame, summary: Mapping[str, Any]) -> Acc
     means = {CORRUPTIONS[name].title: part["accuracy"]["value"] for name, part in summary["corruptions"].items()}
     worst, mildest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
     finding = (
-        f"Accuracy falls from {percent(clean['value'])} to {percent(mean['accuracy']['value'])} on average; least under "
-        f"{mildest} ({percent(means[mildest])}), most under {worst} ({percent(means[worst])})."
+        f"Accuracy falls from {percent(clean['value'])} to {percent(mean['accuracy']['value'])} on average: least "
+        f"under {mildest} ({percent(means[mildest])}), most under {worst} ({percent(means[worst])})."
     )
     alt = f"Accuracy on corrupted photos. {note} {values}."
     return add_title(figure, "Accuracy on corrupted photos", note, alt, finding)
