@@ -38,7 +38,7 @@ def say(*sentences: str) -> None:
     """Show sentences, marked as computed from the run; empty ones are left out."""
     from IPython.display import HTML, display
 
-    text = " ".join(html.escape(sentence) for sentence in sentences if sentence)
+    text = " ".join(html.escape(sentence.rstrip(".") + ".") for sentence in sentences if sentence)
     display(HTML(f'<p style="border-left:4px solid #0072B2;padding-left:0.8em"><b>What is seen.</b> {text}</p>'))
 
 

@@ -15,9 +15,10 @@ from carseg_lib.paper.recipe import augmentation
 
 def types_told(catalogue: Catalogue) -> str:
     """How many photos each type has, and what always naming the most frequent one would reach."""
-    counts = catalogue.photos["body_type"].value_counts()
-    if counts.empty:
+    if catalogue.photos.empty:
         return "There are no photos of cars."
+    counts = catalogue.photos["body_type"].value_counts().reindex(catalogue.body_types, fill_value=0)
+    counts = counts.sort_values(ascending=False, kind="stable")
     total = int(counts.sum())
     shares = ", ".join(f"{name} {n:,} ({percent(n / total, 0)})" for name, n in counts.items())
     none = f" {len(catalogue.background):,} more show no car." if len(catalogue.background) else ""
