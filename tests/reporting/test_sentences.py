@@ -83,7 +83,9 @@ def test_the_results_in_words(cars):
     verdicts = audit.figure_verdicts(audit.audit())
     assert evaluation.audit_told(verdicts).startswith(f"Of the paper's {len(verdicts)} figures: ")
     rows = claim_rows(Evidence(metrics, make_history()), verdicts)
-    told = evaluation.claims_told(rows)
+    told = evaluation.claims_told(rows, metrics)
     counted = [int(word.split()[0]) for word in told.partition(": ")[2].partition(". The")[0].split(", ")]
     assert sum(counted) == len(rows)
-    assert "The headline accuracy, 91.2" in told
+    assert "The headline accuracy, 91.2" in told and "of this run, test is, beside 91.2" in told
+    untrained = metrics | {"run": metrics["run"] | {"profile": "smoke"}}
+    assert "beside" not in evaluation.claims_told(rows, untrained)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from carseg_lib.core.formatting import interval, percent
+from carseg_lib.evaluation.claim_table.statements import unfit_run
 from carseg_lib.evaluation.claim_table.states import STATES
 from carseg_lib.evaluation.claim_table.table import HEADLINE, ClaimRow
 from carseg_lib.paper.claims import claimed_number
@@ -62,15 +63,23 @@ def audit_told(figures: pd.DataFrame) -> str:
     return f"Of the paper's {len(figures)} figures: {words}.{named}"
 
 
-def claims_told(rows: Sequence[ClaimRow]) -> str:
-    """How many claims have which state, and the state of the headline accuracy.
+def claims_told(rows: Sequence[ClaimRow], metrics: Mapping[str, Any]) -> str:
+    """How many claims have which state, the state of the headline accuracy, and what this run says of it.
 
     Args:
         rows: from `evaluation.claim_table.table.claim_rows`.
+        metrics: metrics.json of the run.
     """
     counts = {state: sum(row.state == state for row in rows) for state in STATES}
     words = ", ".join(f"{n} {state}" for state, n in counts.items() if n)
     accuracy = next(row for row in rows if row.group == HEADLINE and row.what.endswith("accuracy"))
-    return (
+    text = (
         f"Of {len(rows)} claims: {words}. The headline accuracy, {accuracy.printed}: {accuracy.state}. {accuracy.why}"
+    )
+    if not accuracy.comparisons or unfit_run(metrics):
+        return text
+    ours = accuracy.comparisons[0]
+    return (
+        f"{text} Whatever that says, {percent(ours.estimate['value'])} ({interval(ours.estimate)}) of {ours.source} is, "
+        f"beside {accuracy.printed}: {ours.verdict}."
     )
