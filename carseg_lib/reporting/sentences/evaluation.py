@@ -79,7 +79,5 @@ def claims_told(rows: Sequence[ClaimRow], metrics: Mapping[str, Any]) -> str:
     if not accuracy.comparisons or unfit_run(metrics):
         return text
     ours = accuracy.comparisons[0]
-    return (
-        f"{text} Whatever that says, {percent(ours.estimate['value'])} ({interval(ours.estimate)}) of {ours.source} is, "
-        f"beside {accuracy.printed}: {ours.verdict}."
-    )
+    share = f"{percent(ours.estimate['value'])} ({interval(ours.estimate)})"
+    return f"{text} Whatever that says, {share} of {ours.source} is, beside {accuracy.printed}: {ours.verdict}."
