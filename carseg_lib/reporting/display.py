@@ -45,6 +45,8 @@ def say(*sentences: str) -> None:
 def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3) -> Any:
     """A table for readers: a number with its 95% interval in one cell, no index without a name, no text cut off.
 
+    Of a frame without rows nothing is shown.
+
     Columns `x`, `x_low` and `x_high` become one, "92.6% (87.2–95.8%)", as do `value` (or `ours`), `low` and `high`.
 
     Args:
@@ -52,6 +54,8 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
         percent: further columns of fractions.
         digits: of other numbers that are not whole.
     """
+    if frame.empty:
+        return None
     counts_rows = isinstance(frame.index, pd.RangeIndex) and frame.index.name is None
     rows = frame.reset_index(drop=True) if counts_rows else frame.rename_axis(_index_names(frame)).reset_index()
     rows.columns = [" ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in rows.columns]

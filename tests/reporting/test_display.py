@@ -50,6 +50,10 @@ def test_an_index_is_a_column_with_a_name_unless_it_only_counts():
     assert header(display.table(named)) == ["split", "of1", "x"]
 
 
+def test_a_table_without_rows_is_not_shown():
+    assert display.table(pd.DataFrame({"x": []})) is None
+
+
 def test_columns_that_only_look_like_ends_stay():
     frame = pd.DataFrame({"expected_low": [0.5], "low": [0.1], "x_high": [2]})
     assert header(display.table(frame)) == ["expected_low", "low", "x_high"]
