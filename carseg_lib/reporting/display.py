@@ -15,7 +15,8 @@ import pandas as pd
 from carseg_lib.core import files, formatting
 from carseg_lib.reporting.plots import style
 
-_TEXT = {"text-align": "left", "white-space": "normal", "overflow-wrap": "anywhere", "max-width": "36em"}
+_NUMBER = "text-align: right; vertical-align: top"
+_TEXT = "text-align: left; white-space: normal; overflow-wrap: anywhere; max-width: 36em"
 
 
 def show(figure: style.AccessibleFigure, path: Path | str | None = None) -> None:
@@ -69,10 +70,12 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
             shown[name] = [_with_interval(*cell) for cell in cells]
         elif not _is_end(name, set(rows)):
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
-    words = {name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool}
+    texts = [name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool]
+    looks = [("td", _NUMBER), ("th", _NUMBER)]
+    looks += [(f"{cell}.col{list(shown).index(name)}", _TEXT) for name in texts for cell in ("td", "th")]
+    styles: list[Any] = [{"selector": cell, "props": look} for cell, look in looks]
     styler = pd.DataFrame(shown).style.format(escape="html").format_index(escape="html", axis=1).hide(axis="index")
-    styler = styler.set_properties(**{"text-align": "right", "vertical-align": "top"})
-    return styler.set_properties(subset=[name for name in shown if name in words], **_TEXT)
+    return styler.set_table_styles(styles)
 
 
 def _is_end(name: str, names: set[str]) -> bool:

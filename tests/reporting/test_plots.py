@@ -185,7 +185,6 @@ def test_confusion_matrix_shows_counts_and_shares() -> None:
     shown = texts(figure)
     for text in ("6", "60%", "86%", "1,234", "suv\nn = 10", "convertible\nn = 0", "no car\nfound", "·", "recall"):
         assert text in shown.split("\n") or text in shown
-    assert "0%" not in shown.split("\n"), "the recall of a type that is never right"
     assert "n = 1,248 test photos." in shown
     assert figure.finding == (
         "1,240 of 1,248 test photos are on the diagonal (99.4%); the most frequent mistake: 2 of 10 suv predicted as "
@@ -369,7 +368,7 @@ def test_masks_are_compared_from_the_worst_to_the_best(cars: Catalogue) -> None:
     rows = cars.photos.head(20).assign(mask=cars.instances.groupby("photo_id")["mask"].first().iloc[0])
     rows = rows.assign(mask_iou=np.linspace(0.05, 1.0, len(rows)))[::-1]
     figure = mask_comparison_grid(rows, cars.root, cars.instances, each=2)
-    titles = [axes.get_title().rpartition(" ")[2] for axes in figure.axes]
+    titles = [axes.get_title(loc="left").rpartition(" ")[2] for axes in figure.axes]
     assert titles == ["0.05", "0.10", "0.50", "0.55", "0.95", "1.00"]
     assert "the worst, the median and the best" in texts(figure)
     assert figure.finding.startswith("Mean IoU of predicted and labelled masks: 52.5% of 20 photos")
