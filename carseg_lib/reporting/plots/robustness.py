@@ -55,7 +55,7 @@ def accuracy_by_severity(table: pd.DataFrame, summary: Mapping[str, Any]) -> Acc
     for axes in panels[4:]:
         axes.set_xticks([0, *SEVERITIES], ["clean", *map(str, SEVERITIES)])
         axes.set_xlabel("severity")
-    handles = [style.dot(_TONE, "accuracy, 95% interval"), style.dot(_NO_CAR, "no car found (counts as wrong)")]
+    handles = [style.dot(_TONE, "accuracy, 95% interval"), style.dot(_NO_CAR, "no car found (counts as wrong)", "s")]
     style.legend_below(figure, handles, 2)
     note = (
         f"n = {summary['photos']:,} {summary['split']} photos, the same under each condition. Dashed: accuracy on the "
@@ -108,8 +108,8 @@ def accuracy_by_angle(table: pd.DataFrame, summary: Mapping[str, Any]) -> Access
     style.percent_axis(axes.yaxis, "share of photos")
     handles = [
         style.dot(_TONE, "accuracy, 95% interval"),
-        style.dot(_CONTROL, "the same black corners, photo not turned"),
-        style.dot(_NO_CAR, "no car found"),
+        style.dot(_CONTROL, "the same black corners, photo not turned", "D"),
+        style.dot(_NO_CAR, "no car found", "s"),
     ]
     style.legend_below(figure, handles, 3)
     note = (
