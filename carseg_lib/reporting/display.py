@@ -15,7 +15,7 @@ import pandas as pd
 from carseg_lib.core import files, formatting
 from carseg_lib.reporting.plots import style
 
-_NUMBER = "text-align: right; vertical-align: top"
+_NUMBER = "text-align: right; vertical-align: top; white-space: nowrap"
 _TEXT = "text-align: left; white-space: normal; overflow-wrap: anywhere; max-width: 36em"
 
 
@@ -74,6 +74,7 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
     looks = [("td", _NUMBER), ("th", _NUMBER)]
     looks += [(f"{cell}.col{list(shown).index(name)}", _TEXT) for name in texts for cell in ("td", "th")]
     styles: list[Any] = [{"selector": cell, "props": look} for cell, look in looks]
+    shown = {name.replace("_", " "): column for name, column in shown.items()}
     styler = pd.DataFrame(shown).style.format(escape="html").format_index(escape="html", axis=1).hide(axis="index")
     return styler.set_table_styles(styles)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 KERNEL = "carseg"
+# Of tqdm, where ipywidgets are not installed; it would put a path into the notebook.
+NO_WIDGET_WARNING = {"PYTHONWARNINGS": "ignore:IProgress not found"}
 BY_STAGE = "CARSEG_BY_STAGE"  # set for notebooks that a stage runs, not for those that a user opens
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Without the blocks of nbconvert's page that load scripts from the web (MathJax, RequireJS, Mermaid), and with numbers
@@ -36,6 +38,7 @@ _OFFLINE_PAGE = """{% extends 'lab/index.html.j2' %}
 <style>
 :root { --jp-cell-prompt-not-active-opacity: 1; }
 .highlight .c1, .highlight .c { color: #2f6363 !important; }
+.highlight .ow { color: #7718b3 !important; }
 </style>
 {%- endblock -%}
 """
@@ -183,7 +186,7 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # "agg" would drop every figure
             BY_STAGE: "1",
             "TQDM_DISABLE": "1",  # progress bars would fill the notebook
-            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, which would put a path into the notebook
+            **NO_WIDGET_WARNING,
         }
         with environment_variables(changed):
             yield

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,9 +96,7 @@ def _make_ready(run: Run, project: Project, name: str) -> None:
     if any(not any(run.folder.glob(pattern)) for pattern in stage.reads):
         show_log()
         logger.info("run %s: notebook %s needs the stages before it", run.name, name)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, which a kernel would show
-            pipeline.make_run(run, until=earlier[-1].name, project=project)
+        pipeline.make_run(run, until=earlier[-1].name, project=project)
     elif run.page.is_file() and (why := StageRun(run, project, stage).outdated()):
         raise CarsegError(
             f"run {run.name!r} is finished, and this notebook would change it ({why}): make reproduce "

@@ -56,7 +56,7 @@ def test_a_table_without_rows_is_not_shown():
 
 def test_columns_that_only_look_like_ends_stay():
     frame = pd.DataFrame({"expected_low": [0.5], "low": [0.1], "x_high": [2]})
-    assert header(display.table(frame)) == ["expected_low", "low", "x_high"]
+    assert header(display.table(frame)) == ["expected low", "low", "x high"]
 
 
 def test_no_text_is_cut_off_or_read_as_html():
