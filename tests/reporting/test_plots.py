@@ -187,7 +187,7 @@ def test_confusion_matrix_shows_counts_and_shares() -> None:
         assert text in shown.split("\n") or text in shown
     assert "n = 1,248 test photos." in shown
     assert figure.finding == (
-        "1,240 of 1,248 test photos are on the diagonal (99.4%); the most frequent mistake: 2 of 10 suv predicted as "
+        "1,241 of 1,248 test photos are on the diagonal (99.4%); the most frequent mistake: 2 of 10 suv predicted as "
         "sedan."
     )
     assert "of 10 suv, 6 suv, 2 sedan, 2 no car found" in figure.alt
