@@ -41,7 +41,7 @@ def confusion_matrix(
     room = max(0, len(types) - 4)
     figure = new_figure(7.0 + 0.7 * room, 3.9 + 0.55 * room)
     axes = figure.subplots()
-    hit = np.eye(*matrix.shape, dtype=bool)
+    hit = np.eye(*matrix.shape) > 0
     mistake = (shares / FULL_MISTAKE).clip(0, 1)
     tones = np.where(hit[..., None], style.fade(_HIT)(0.95 * shares), style.fade(_MISTAKE)(0.8 * mistake))
     axes.imshow(tones, aspect="auto")

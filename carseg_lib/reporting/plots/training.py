@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from carseg_lib.core.formatting import percent
@@ -173,8 +174,7 @@ def _label_ends(axes: Axes, history: pd.DataFrame, ends: list[tuple[float, str, 
         history: for the last epoch.
         ends: value, name and colour of each.
     """
-    figure = axes.figure
-    height = 72 * figure.get_size_inches()[1] * 0.7  # of the panel, points
+    height = 72 * cast(Figure, axes.figure).get_size_inches()[1] * 0.7  # of the panel, points
     ends = sorted(((float(v), name, colour) for v, name, colour in ends if np.isfinite(v)), key=lambda end: end[0])
     scale = axes.transScale.transform
     low, high = (scale((1, y))[1] for y in axes.get_ylim())
