@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -85,5 +86,5 @@ def _photo(axes: Axes, seen: Inside, title: str) -> None:
 
 def _frame(axes: Axes, box: np.ndarray, colour: str, line: float, *, dashed: bool = False) -> None:
     x1, y1, x2, y2 = (float(v) for v in box)
-    look = {"edgecolor": colour, "linewidth": line, "linestyle": (0, (3, 2)) if dashed else "-"}
+    look: dict[str, Any] = {"edgecolor": colour, "linewidth": line, "linestyle": (0, (3, 2)) if dashed else "-"}
     axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **look))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -310,7 +310,7 @@ def _draw(axes: Axes, box: Box | None, mask: np.ndarray | None, colour: str, *, 
     if box is not None:
         x1, y1, x2, y2 = (float(v) for v in box)
         line = (0, (3, 2)) if dashed else "-"
-        frame = {"edgecolor": colour, "linewidth": 1.0 if mask is not None else 1.6, "linestyle": line}
+        frame: dict[str, Any] = {"edgecolor": colour, "linewidth": 1.0 if mask is not None else 1.6, "linestyle": line}
         axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, **frame))
     left, right, bottom, top = axes.images[0].get_extent()
     axes.set(xlim=(left, right), ylim=(bottom, top))

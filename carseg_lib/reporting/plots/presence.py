@@ -23,7 +23,7 @@ from carseg_lib.reporting.plots.evaluation import confusion_matrix
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 _COLOURS = {"object_score": "#D55E00", "likeness": "#56B4E9", "score": "#0072B2"}
-_LINES = {"object_score": "--", "likeness": ":", "score": "-"}
+_LINES: dict[str, Any] = {"object_score": "--", "likeness": ":", "score": "-"}
 _LEAST = 1e-4  # of a probability, and of what it lacks to 1, on an axis of log odds
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 _LARGEST = 480  # pixels of a photo in a panel
