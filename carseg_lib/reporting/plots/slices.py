@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,8 +117,12 @@ def pool_splits(table: pd.DataFrame) -> pd.DataFrame:
     for key, part in table[table["split"] != "train"].groupby(keys, sort=False):
         n = int(part["n"].sum())
         accuracy = float((part["accuracy"] * part["n"]).sum() / n)
-        row = dict(zip(keys, key, strict=True)) | {"n": n, "accuracy": accuracy, "q_value": part["q_value"].min()}
-        row |= dict(zip(("low", "high"), wilson_interval(accuracy, n), strict=True))
+        row: dict[str, Any] = dict(zip(keys, key, strict=True)) | {
+            "n": n,
+            "accuracy": accuracy,
+            "q_value": part["q_value"].min(),
+        }
+        row["low"], row["high"] = wilson_interval(accuracy, n)
         weights = part["n"] / n
         mean = (part["mask_iou"] * weights).sum(skipna=False)
         half = np.sqrt((((part["mask_iou_high"] - part["mask_iou_low"]) / 2 * weights) ** 2).sum(skipna=False))
@@ -207,9 +212,9 @@ def odds(table: pd.DataFrame, body_types: Sequence[str]) -> AccessibleFigure:
         f"{r.group}, {r.measure}: {r.odds_ratio:.2f} ({r.low:.2f} to {r.high:.2f})" for r in strong.itertuples()
     )
     of_all = strong[strong["group"] == groups[0]].sort_values("odds_ratio")
-    named = [f"{r.measure} (odds × {r.odds_ratio:.2f})" for r in of_all.itertuples()]
-    harder = [text for text, ratio in zip(named, of_all["odds_ratio"], strict=True) if ratio < 1]
-    easier = [text for text, ratio in zip(named, of_all["odds_ratio"], strict=True) if ratio > 1]
+    changes = [f"{r.measure} (odds × {r.odds_ratio:.2f})" for r in of_all.itertuples()]
+    harder = [text for text, ratio in zip(changes, of_all["odds_ratio"], strict=True) if ratio < 1]
+    easier = [text for text, ratio in zip(changes, of_all["odds_ratio"], strict=True) if ratio > 1]
     finding = f"Harder: {', '.join(harder) or 'nothing that is told apart'}. Easier: {', '.join(easier) or 'nothing'}."
     alt = f"{note} Different from 1: {values or 'none'}."
     return add_title(figure, "What makes a prediction harder or easier", note, alt, finding)
