@@ -1,7 +1,7 @@
 """carseg: a reproducible study of a published Mask R-CNN result on four car body types.
 
-`load_dataset`, `build_model`, `train`, `evaluate` and `predict` do from Python what the commands do; importing the
-package loads nothing until one of them is used.
+`load_dataset`, `build_model`, `train`, `evaluate` and `predict` do from Python what the commands do, and `open_run`
+opens a run for a notebook; importing the package loads nothing until one of them is used.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 # For type checkers alone, and found by name otherwise: every module of the package depends on this file, and would
 # depend on all that it imports.
 if TYPE_CHECKING:
-    from carseg_lib.workflow.api import build_model, evaluate, load_dataset, predict, train
+    from carseg_lib.workflow.api import build_model, evaluate, load_dataset, open_run, predict, train
 
     __version__: str
 
-__all__ = ["__version__", "build_model", "evaluate", "load_dataset", "predict", "train"]
+__all__ = ["__version__", "build_model", "evaluate", "load_dataset", "open_run", "predict", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The colour of each body type, the same in every figure and on the page. Standard library only."""
+"""The colour and the marker of each body type, the same in every figure and on the page. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 
 from carseg_lib.core.classes import BODY_TYPES
 
-# Okabe and Ito's palette: distinguishable with the common forms of colour blindness, and in grey.
+# Okabe and Ito's palette: distinguishable with the common forms of colour blindness. In grey two pairs look alike, so a
+# figure gives each type a marker or its name as well.
 CLASS_COLORS = {"suv": "#0072B2", "sedan": "#E69F00", "convertible": "#009E73", "minivan": "#CC79A7"}
 NO_DETECTION_COLOR = "#767676"
+CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "*", "<", ">")  # matplotlib's, in order of the types
 # For further types: as different from those, and from each other, as possible; many types need their names.
 _FURTHER = ("#56B4E9", "#D55E00", "#6A4FB3", "#8C6D1F", "#00A6A6", "#B8336A", "#7FB800", "#3B4A9E")
 
@@ -29,6 +31,11 @@ def class_colors(body_types: tuple[str, ...]) -> dict[str, str]:
 def class_color(body_type: str, body_types: Sequence[str] = BODY_TYPES) -> str:
     """The colour of a type of the study; grey for "no car found" and for unknown types."""
     return class_colors(tuple(body_types)).get(body_type, NO_DETECTION_COLOR)
+
+
+def class_marker(body_type: str, body_types: Sequence[str] = BODY_TYPES) -> str:
+    """The marker of a type of the study, one of matplotlib's; many types share them."""
+    return CLASS_MARKERS[list(body_types).index(body_type) % len(CLASS_MARKERS)]
 
 
 def _all_colours() -> Iterator[str]:

@@ -29,6 +29,7 @@ from carseg_lib.engine.pseudo_labels.run import pseudo_label
 from carseg_lib.evaluation import evaluate as evaluation
 from carseg_lib.models import mask_rcnn
 from carseg_lib.models.mask_rcnn import MaskRCNN
+from carseg_lib.workflow.opening import open_run as open_run
 from carseg_lib.workflow.pipeline import run_lock
 from carseg_lib.workflow.predict import Predictor
 

@@ -23,14 +23,26 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 KERNEL = "carseg"
+# Of tqdm, where ipywidgets are not installed; it would put a path into the notebook.
+NO_WIDGET_WARNING = {"PYTHONWARNINGS": "ignore:IProgress not found"}
+BY_STAGE = "CARSEG_BY_STAGE"  # set for notebooks that a stage runs, not for those that a user opens
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# Blocks of nbconvert's page that load scripts from the web: MathJax, RequireJS, Mermaid.
+# Without the blocks of nbconvert's page that load scripts from the web (MathJax, RequireJS, Mermaid), and with numbers
+# of cells and comments of code that are dark enough to be read.
 _OFFLINE_PAGE = """{% extends 'lab/index.html.j2' %}
 {%- block html_head_js -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_js_mermaidjs -%}{%- endblock -%}
 {%- block jupyter_widgets -%}{%- endblock -%}
+{%- block html_head_css -%}
+<style>
+:root { --jp-cell-prompt-not-active-opacity: 1; }
+.highlight .c1, .highlight .c { color: #2f6363 !important; }
+.highlight .ow { color: #7718b3 !important; }
+</style>
+{%- endblock -%}
 """
+_LINK_TO_NOTEBOOK = re.compile(r'<a href="[^":/]+\.ipynb">(.*?)</a>')
 _LOADS_FROM_THE_WEB = re.compile(
     r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=\s*[\"']?(?:https?:)?//[^\s\"'>]*", re.I
 )
@@ -146,7 +158,7 @@ def _check_complete(notebook: NotebookNode, name: str) -> None:
 
 
 def export_html(notebook: NotebookNode, title: str) -> str:
-    """Return the notebook as one HTML page that loads nothing from the network.
+    """Return the notebook as one HTML page that loads nothing from the network; links to notebooks become their names.
 
     Raises:
         CarsegError: The page would load something from the web (an image by its address in a markdown cell).
@@ -157,7 +169,7 @@ def export_html(notebook: NotebookNode, title: str) -> str:
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     if found := _LOADS_FROM_THE_WEB.search(page):
         raise CarsegError(f"{title}: the page would load from the web: {found.group(0)[:200]}")
-    return page
+    return _LINK_TO_NOTEBOOK.sub(r"\1", page)
 
 
 @contextmanager
@@ -172,8 +184,9 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
             "JUPYTER_PATH": folder,
             "IPYTHONDIR": str(Path(folder, "ipython")),
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # "agg" would drop every figure
+            BY_STAGE: "1",
             "TQDM_DISABLE": "1",  # progress bars would fill the notebook
-            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's, which would put a path into the notebook
+            **NO_WIDGET_WARNING,
         }
         with environment_variables(changed):
             yield

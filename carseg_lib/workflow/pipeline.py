@@ -41,7 +41,7 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
     names = [stage.name for stage in project.stages]
     if until not in names:
         raise CarsegError(f"There is no stage {until!r}{did_you_mean(until, names)}")
-    stages = project.stages[: names.index(until) + 1]
+    stages = [s for s in project.stages[: names.index(until) + 1] if s.applies is None or s.applies(run)]
     ran = []
     with run_lock(run):
         # predict writes its results without the lock: its unfinished files are no leftovers.

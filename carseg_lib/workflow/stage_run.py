@@ -47,6 +47,14 @@ class StageRun:
             return "the list of runs is missing"
         return stamps.difference(self._stamp["needs"], self._needs())
 
+    def outdated(self) -> str:
+        """Return what the stage's last results depend on and has changed since, but for its notebook; "" if nothing."""
+        notebook = f"notebooks/{self._stage.name}.ipynb"
+        own = (notebook, f"the prose of {notebook}")
+        before = {name: value for name, value in self._stamp.get("needs", {}).items() if name not in own}
+        now = {name: value for name, value in self._needs().items() if name not in own}
+        return stamps.difference(before, now) if self._stamp else ""
+
     def run(self, reason: str) -> float:
         """Run the stage and leave its stamp, with the reason why it runs.
 

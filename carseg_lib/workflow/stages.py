@@ -35,6 +35,7 @@ class Stage:
     # Is called with the run, in a process of its own, before the first stage runs, if this stage is known to have to
     # run: what would stop it is reported at once.
     check: Callable[[Run], Any] | None = None
+    applies: Callable[[Run], bool] | None = None  # whether the run's photos have what the stage is about
     index: Callable[[Path], Any] | None = None  # lists all runs in the folder of runs afterwards
 
     def function_source(self) -> str:
@@ -53,6 +54,13 @@ def _write_index(runs: Path) -> None:
     from carseg_lib.reporting.html.page import write_index
 
     write_index(runs)
+
+
+def _is_rendered(run: Run) -> bool:
+    from carseg_lib.data.locate import locate_photos
+    from carseg_lib.data.metadata import FILE_NAME
+
+    return (locate_photos(run.config.data.source) / FILE_NAME).is_file()
 
 
 def _check_training(run: Run) -> None:
@@ -88,6 +96,7 @@ _RECORDS = ("config.json", "provenance.json", "history.csv", "model_summary.csv"
 _REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, *_CERTAINTY, "figures/*")
 STAGES = (
     Stage("01_data_exploration", _DATA, (), _CATALOGUE, reads_data=True),
+    Stage("01b_rendered_cars", (*_DATA, "seed"), _CATALOGUE, (), applies=_is_rendered),
     Stage("02_preprocessing", _PREPARED, _CATALOGUE, (*_DATASET, "rejected_masks.csv"), reads_annotator=True),
     Stage("03_training", _TRAINED, _DATASET, _MODEL, reads_weights=True, check=_check_training),
     Stage("04_evaluation", (*_TRAINED, *_EVALUATED, "profile"), (*_DATASET, *_MODEL), _RESULTS, reads_negatives=True),

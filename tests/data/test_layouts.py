@@ -112,7 +112,7 @@ READ: dict[str, Row] = {
         MASK,
         {},
     ),
-    "masks beside their photos": ([*BY_TYPE, mask_files("{type}/{name}_mask.png")], "", NONE, MASK, {}),
+    "masks in names of files beside photos": ([*BY_TYPE, mask_files("{type}/{name}_mask.png")], "", NONE, MASK, {}),
     "several pictures of masks beside a photo": (
         [*BY_TYPE, photos("{type}/{name}_mask.png"), photos("{type}/{name}_seg.png"), photos("{type}/GT-{name}.png")],
         "",

@@ -92,6 +92,7 @@ def test_a_notebook_is_thin(path):
 def test_there_is_a_notebook_for_each_question():
     assert [path.stem for path in NOTEBOOKS] == [
         "01_data_exploration",
+        "01b_rendered_cars",
         "02_preprocessing",
         "03_training",
         "04_evaluation",

@@ -59,8 +59,29 @@ def test_it_opens_with_purpose_and_data_contract(notebook):
     first = notebook.cells[0]
     assert first.cell_type == "markdown"
     assert first.source.startswith("# ")
-    for word in ("Purpose", "Reads", "Writes"):
+    for word in ("Purpose", "You will see", "Reads", "Writes"):
         assert re.search(rf"\*\*{word}", first.source), word
+
+
+def test_it_ends_with_what_comes_next(notebook):
+    last = notebook.cells[-1]
+    assert last.cell_type == "markdown" and "**Next.**" in last.source
+    for name in re.findall(r"\]\(([^)]+)\)", last.source):
+        assert (FOLDER / name).is_file(), name
+
+
+def test_each_section_asks_a_question_and_answers_it(notebook):
+    """A sentence of the library follows each heading, or a figure, whose finding is its caption."""
+    sections = []
+    for cell in notebook.cells[3:]:
+        if cell.source.startswith("## "):
+            sections.append([cell.source.splitlines()[0], ""])
+        elif cell.cell_type == "code" and sections:
+            sections[-1][1] += cell.source
+    assert sections
+    for heading, code in sections:
+        assert heading.endswith("?") or heading == "## All numbers", heading
+        assert re.search(r"\b(say|show|show_all|table|code_of_loop)\(", code), heading
 
 
 def test_it_is_thin(notebook):
@@ -79,12 +100,17 @@ def test_no_cell_is_empty(notebook):
 
 
 def test_its_parameters_cell_names_the_run_and_does_nothing(path, notebook):
-    assert declared_parameters(path) == {"run_name"}
+    assert declared_parameters(path) == ({"run_name"} if path.stem == READINGS else {"run_name", "settings"})
     tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
-    (assignment,) = ast.parse(tagged[0].source).body
-    assert ast.literal_eval(assignment.value) == ("readings" if path.stem == READINGS else "quick")
+    values = [ast.literal_eval(node.value) for node in ast.parse(tagged[0].source).body]
+    assert values == (["readings"] if path.stem == READINGS else ["quick", {}])
     assert notebook.cells.index(tagged[0]) == 1
+
+
+def test_it_opens_the_run_of_its_own_stage(path, notebook):
+    if path.stem != READINGS:
+        assert f'carseg_lib.open_run(run_name, settings, stage="{path.stem}")' in code_of(notebook)
 
 
 def test_it_names_no_path_of_a_machine_and_no_address_to_load(path):
@@ -126,5 +152,5 @@ def test_every_figure_is_written_by_one_notebook():
         for path in NOTEBOOKS
         for name in re.findall(r"run\.figures / f?\"([^\"]+)\.png", code_of(nbformat.read(path, 4)))
     ]
-    assert "near_duplicates" in names
+    assert "near_duplicates" in names and "accuracy_curves" in names
     assert len(names) == len(set(names))

@@ -60,8 +60,12 @@ def test_notebooks_were_executed_whole_and_hold_no_path_of_the_machine(smoke_run
     cells = [cell for cell in nbformat.reads(text, 4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
-    assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
+    shown = [output.get("data", {}).get("text/html", "") for cell in cells for output in cell.outputs]
+    assert any("What is seen." in html for html in shown)
     page = (smoke_run.folder / "notebooks" / f"{name}.html").read_text()
+    images = re.findall(r"<img[^>]*>", page)
+    assert images and all(re.search(r' alt="[^"]{20,}"', image) for image in images)
+    assert len(page) < 3e6
     for content in (text, page):
         for place in (ROOT, smoke_run.data.parent, smoke_run.folder.parent):
             assert str(place) not in content

@@ -20,7 +20,7 @@ from tests.helpers.drawn_cars import add_unlabelled
 from tests.helpers.small_run import SETTINGS
 
 PAGE = project_folder() / "docs" / "api.md"
-FUNCTIONS = ["build_model", "evaluate", "load_dataset", "predict", "train"]
+FUNCTIONS = ["build_model", "evaluate", "load_dataset", "open_run", "predict", "train"]
 
 
 def test_importing_the_package_loads_nothing_heavy():

@@ -27,7 +27,7 @@ from carseg_lib.evaluation.classification import split_metrics
 from carseg_lib.evaluation.multiple import false_discovery
 from carseg_lib.evaluation.slices import ATTRIBUTES, ERROR_ODDS_COLUMNS, SECTORS, SLICE_COLUMNS, VIEW, Attribute
 from carseg_lib.reporting.plots.metadata import metadata_figures
-from carseg_lib.reporting.plots.slices import slice_figures
+from carseg_lib.reporting.plots.slices import accuracy_by_attribute, pool_splits, slice_figures
 from carseg_lib.reporting.plots.style import png_bytes
 from carseg_rendering.scene.scenes import SceneParameters
 from tests.helpers.drawn_cars import make_car_photos
@@ -253,8 +253,8 @@ def test_two_measures_tell_as_many_types_as_they_can():
 def test_every_figure_stands_alone_and_repeats(cars, report):
     figures = metadata_figures(cars) | slice_figures(report)
     assert list(figures) == [
-        "gallery", "strips", "shape_strips", "views", "numbers", "categories", "shapes",
-        "attributes", "types_by_view", "directions", "odds",
+        "shapes", "gallery", "strips", "shape_strips", "views", "numbers", "categories",
+        "attributes", "types_by_view", "odds",
     ]  # fmt: skip
     for name, figure in figures.items():
         assert len(figure.texts[0].get_text()) > 3 and figure.alt.endswith("."), name
@@ -274,6 +274,26 @@ def test_a_table_of_other_parameters_gives_the_figures_it_can(cars):
 def test_a_handful_of_photos_can_be_drawn():
     catalogue, predictions = made(12)
     figures = slice_figures(slices.analyse_slices(catalogue, predictions, **SETTINGS))
-    assert set(figures) == {"attributes", "types_by_view", "directions"}
+    assert set(figures) == {"attributes", "types_by_view"}
+    assert "No level of an attribute has 20 photos." in figures["attributes"].alt
     for figure in figures.values():
         assert png_bytes(figure, 50)
+
+
+def test_splits_are_pooled_by_their_photos():
+    row = {"attribute": "light", "body_type": "", "level": "dusk", "low": 0.0, "high": 1.0, "p_value": np.nan}
+    table = pd.DataFrame(
+        [
+            row | {"split": "validation", "n": 30, "accuracy": 0.9, "q_value": 0.2, "mask_iou": 0.8},
+            row | {"split": "test", "n": 10, "accuracy": 0.5, "q_value": 0.01, "mask_iou": 0.4},
+            row | {"split": "train", "n": 99, "accuracy": 0.0, "q_value": 0.0, "mask_iou": 0.0},
+        ]
+    )
+    table = table.assign(mask_iou_low=table["mask_iou"] - 0.04, mask_iou_high=table["mask_iou"] + 0.04)
+    (pooled,) = pool_splits(table).to_dict("records")
+    assert (pooled["n"], pooled["accuracy"], pooled["q_value"]) == (40, pytest.approx(0.8), 0.01)
+    assert (pooled["low"], pooled["high"]) == pytest.approx((0.6524, 0.8950), abs=1e-4)  # Wilson's, of 32 of 40
+    half = 0.04 * (0.75**2 + 0.25**2) ** 0.5
+    assert (pooled["mask_iou"], pooled["mask_iou_low"]) == pytest.approx((0.7, 0.7 - half))
+    figure = accuracy_by_attribute(pd.concat([table, table.assign(attribute="all photos", level="all photos")]))
+    assert figure.finding == "All photos: 80.0%. No level lies clearly below."

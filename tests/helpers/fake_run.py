@@ -20,7 +20,7 @@ from carseg_lib.evaluation.classification import classification_report, split_me
 from carseg_lib.evaluation.slices import SliceReport, analyse_slices
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
 from carseg_lib.reporting.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
-from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
+from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_dots
 from carseg_lib.reporting.plots.metadata import metadata_figures
 from carseg_lib.reporting.plots.photos import (
     augmentation_grid,
@@ -225,7 +225,7 @@ def make_figures(
         part = metrics["splits"][split]
         rows, found = (t[t["split"] == split] for t in (predictions, detections))
         comparison = compare_with_paper(metrics, split)
-        made[f"table_bars_{split}"] = table_bars(comparison, catalogue.body_types, split)
+        made[f"table_bars_{split}"] = table_dots(comparison, catalogue.body_types, split)
         made[f"confusion_{split}"] = confusion_matrix(part["confusion"], split)
         table1 = TABLE_1.to_dict("index")
         made[f"pr_curves_{split}"] = pr_curves(rows, found, catalogue.body_types, table1, split)

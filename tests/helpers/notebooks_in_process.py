@@ -31,7 +31,7 @@ def run_notebook(
     notebook = nbformat.read(path, as_version=4)
     namespace: dict[str, Any] = {"__name__": "__main__", "display": render}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
+        for name, value in {**environment, notebooks.BY_STAGE: "1"}.items():
             patch.setenv(name, value)
         patch.setattr("IPython.display.display", render)
         for number, cell in enumerate(notebook.cells):

@@ -42,7 +42,7 @@ def test_the_curve_ends_at_the_accuracy_of_all_photos(predictions):
     figure = certainty.risk_coverage_curve(predictions, BODY_TYPES, report)
     assert_texts_inside(figure, "risk_coverage")
     right = (predictions["predicted"] == predictions["body_type"]).groupby(predictions["split"]).mean()
-    curves = [line for line in figure.axes[0].lines if line.get_marker() != "o"]
+    curves = [line for line in figure.axes[0].lines if line.get_marker() == "None"]
     assert [line.get_ydata()[-1] for line in curves] == pytest.approx([right["validation"], right["test"]])
     assert "test, 90% answered" in figure.alt and "By thresholds from validation" in figure.alt
     alone = predictions[predictions["split"] == "validation"]
@@ -56,7 +56,7 @@ def test_the_conformal_figure_has_a_row_a_type_and_both_kinds(predictions):
     assert_texts_inside(figure, "conformal")
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels[0] == "all photos\nn = 150" and len(labels) == 5
-    points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    points = [line for line in figure.axes[0].lines if line.get_marker() in ("o", "s")]
     assert [len(line.get_xdata()) for line in points] == [5, 5]
     assert points[0].get_xdata().tolist() == rows["coverage"][:5].tolist()
 

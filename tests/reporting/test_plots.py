@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import subprocess
@@ -23,11 +24,10 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.duplicates import near_duplicates
 from carseg_lib.data.loader import load_catalogue
-from carseg_lib.data.masks import decode_mask
 from carseg_lib.paper.claims import TABLE_1, compare_with_paper
 from carseg_lib.reporting.palette import CLASS_COLORS
 from carseg_lib.reporting.plots.data import box_statistics, brightness, mask_statistics, photo_sizes, split_counts
-from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_bars
+from carseg_lib.reporting.plots.evaluation import average_precision, confusion_matrix, pr_curves, table_dots
 from carseg_lib.reporting.plots.overlay import overlay
 from carseg_lib.reporting.plots.photos import (
     augmentation_grid,
@@ -89,7 +89,7 @@ def figures(cars: Catalogue, predicted: tuple[pd.DataFrame, pd.DataFrame], metri
         "accuracy_curves": accuracy_curves(history),
         "confusion_matrix": confusion_matrix(part["confusion"], "validation"),
         "pr_curves": pr_curves(predictions, detections, table1=TABLE_1.to_dict("index")),
-        "table_bars": table_bars(compare_with_paper(metrics, "validation"), split="validation"),
+        "table_dots": table_dots(compare_with_paper(metrics, "validation"), split="validation"),
         "average_precision": average_precision(part, "validation"),
         "prediction_grid": prediction_grid(predictions, cars.root),
         "mask_comparison_grid": mask_comparison_grid(predictions, cars.root, cars.instances),
@@ -134,8 +134,14 @@ def test_the_same_figure_gives_the_same_bytes(cars: Catalogue, tmp_path: Path) -
     assert not list(tmp_path.rglob(".*")), "a temporary file was left"
 
 
-def test_a_figure_shows_itself_in_a_notebook_without_a_backend(cars: Catalogue) -> None:
-    assert split_counts(cars)._repr_png_().startswith(b"\x89PNG")
+def test_a_figure_shows_itself_in_a_notebook_with_its_alternative_text(cars: Catalogue) -> None:
+    figure = brightness(replace(cars, name="<b>"))
+    figure.alt, figure.finding = 'a "b" <c>', "d & <e>"
+    shown = figure._repr_html_()
+    assert 'alt="a &quot;b&quot; &lt;c&gt;"' in shown
+    assert "<figcaption>d &amp; &lt;e&gt;</figcaption>" in shown
+    picture = Image.open(io.BytesIO(base64.b64decode(shown.partition("base64,")[2].partition('"')[0])))
+    assert picture.format == "WEBP" and picture.width == 1260  # 8.4 inches
 
 
 def test_split_counts_names_the_counts_and_the_papers(cars: Catalogue) -> None:
@@ -177,9 +183,13 @@ def test_confusion_matrix_shows_counts_and_shares() -> None:
     matrix = [[6, 2, 0, 0, 2], [0, 1234, 0, 0, 0], [0, 0, 0, 0, 0], [1, 1, 1, 1, 0]]
     figure = confusion_matrix({"labels": labels, "matrix": matrix}, "test")
     shown = texts(figure)
-    for text in ("6", "60%", "20%", "1,234", "suv\nn = 10", "convertible\nn = 0", "no car\nfound"):
+    for text in ("6", "60%", "86%", "1,234", "suv\nn = 10", "convertible\nn = 0", "no car\nfound", "·", "recall"):
         assert text in shown.split("\n") or text in shown
-    assert "n = 1,248 test photos, 1,241 on the diagonal (99.4%); no car found in 2." in shown
+    assert "n = 1,248 test photos." in shown
+    assert figure.finding == (
+        "1,241 of 1,248 test photos are on the diagonal (99.4%); the most frequent mistake: 2 of 10 suv predicted as "
+        "sedan."
+    )
     assert "of 10 suv, 6 suv, 2 sedan, 2 no car found" in figure.alt
 
 
@@ -202,6 +212,7 @@ def test_one_epoch_is_enough() -> None:
 def test_a_mask_loss_that_is_off_is_marked(value: float) -> None:
     history = make_history().assign(train_loss_mask=value, validation_loss_mask=value)
     assert "off" in texts(loss_terms(history)).split("\n")
+    assert loss_curves(make_history()).axes[0].get_yscale() == "log"
     assert "off" not in texts(loss_terms(make_history())).split("\n")
 
 
@@ -229,15 +240,15 @@ def test_pr_curves_take_the_best_detection_of_a_type() -> None:
     assert "area 1.00" in texts(pr_curves(predictions, detections, body_types=["suv"]))
 
 
-def test_table_bars_read_every_row_of_the_comparison(metrics: dict) -> None:
+def test_table_dots_read_every_row_of_the_comparison(metrics: dict) -> None:
     table = compare_with_paper(metrics, "test")
-    alt = table_bars(table).alt
+    alt = table_dots(table).alt
     for body_type in BODY_TYPES:
         assert f"{body_type} recall" in alt
     assert "convertible recall" in alt
     assert "paper 0.527" in alt
     lost = table.assign(ours=np.nan, low=np.nan, high=np.nan)
-    assert "suv f1 none, paper 0.890" in table_bars(lost).alt
+    assert "suv f1 none, paper 0.890" in table_dots(lost).alt
 
 
 def test_figures_of_an_evaluation_name_their_split_and_n(metrics: dict, predicted: tuple) -> None:
@@ -246,7 +257,7 @@ def test_figures_of_an_evaluation_name_their_split_and_n(metrics: dict, predicte
         part = metrics["splits"][split]
         rows = predictions[predictions["split"] == split]
         for figure in (
-            table_bars(compare_with_paper(metrics, split), split=split),
+            table_dots(compare_with_paper(metrics, split), split=split),
             confusion_matrix(part["confusion"], split),
             pr_curves(rows, detections, split=split),
             average_precision(part, split),
@@ -305,8 +316,9 @@ def test_overlay_marks_box_and_mask_and_nothing_else() -> None:
     picture = np.asarray(overlay(photo, (30.0, 30.0, 90.0, 70.0), mask, "", colour="#ff0000"))
     assert tuple(picture[30, 30]) == (255, 0, 0)
     assert tuple(picture[69, 89]) == (255, 0, 0)
-    assert tuple(picture[50, 60]) == (169, 55, 55)  # 0.55 · 100 + 0.45 · (255, 0, 0)
+    assert tuple(picture[50, 60]) == (100, 100, 100)  # inside the mask the photo stays as it is
     assert tuple(picture[40, 60]) == (255, 0, 0)  # the mask's edge
+    assert tuple(picture[39, 60]) == (193, 193, 193)  # the halo around it: 0.4 · 100 + 0.6 · 255
     assert tuple(picture[35, 35]) == (100, 100, 100)
     assert tuple(picture[80, 10]) == (100, 100, 100)
     assert np.asarray(photo).max() == 100, "the photo itself was painted"
@@ -352,15 +364,15 @@ def test_colours_of_the_types_are_distinguishable(sight: np.ndarray) -> None:
             assert np.linalg.norm(a - b) > 0.12  # white is 1.7 from black
 
 
-def test_agreement_of_masks_is_drawn_in_three_colours(cars: Catalogue) -> None:
-    photo = cars.photos.iloc[0]
-    car = cars.instances[cars.instances["photo_id"] == photo["photo_id"]].iloc[0]
-    assert decode_mask(car["mask"], photo["height"], photo["width"]).any()
-    row = {"photo_id": photo["photo_id"], "body_type": car["body_type"], "mask": car["mask"], "mask_iou": 1.0}
-    row |= {"width": photo["width"], "height": photo["height"]}
-    shown = texts(mask_comparison_grid(pd.DataFrame([row]), cars.root, cars.instances))
-    for text in ("both", "only predicted", "only labelled", "IoU 1.00", "mean IoU of all 100.0%"):
-        assert text in shown
+def test_masks_are_compared_from_the_worst_to_the_best(cars: Catalogue) -> None:
+    rows = cars.photos.head(20).assign(mask=cars.instances.groupby("photo_id")["mask"].first().iloc[0])
+    rows = rows.assign(mask_iou=np.linspace(0.05, 1.0, len(rows)))[::-1]
+    figure = mask_comparison_grid(rows, cars.root, cars.instances, each=2)
+    titles = [axes.get_title(loc="left").rpartition(" ")[2] for axes in figure.axes]
+    assert titles == ["0.05", "0.10", "0.50", "0.55", "0.95", "1.00"]
+    assert "the worst, the median and the best" in texts(figure)
+    assert figure.finding.startswith("Mean IoU of predicted and labelled masks: 52.5% of 20 photos")
+    assert figure.alt.startswith(figure.finding)
 
 
 @pytest.mark.parametrize("number", [2, 5, 9])
@@ -379,10 +391,10 @@ def test_figures_of_other_types_than_the_papers(cars: Catalogue, metrics: dict, 
     typed = {name: next(iter(part["per_type"].values())) for name in names}
     table = compare_with_paper({"splits": {"test": part | {"per_type": typed}}}, "test")
     assert table[table["what"] == "St. Wagon recall"]["paper"].isna().all()
-    bars = table_bars(table, names)
-    assert bars.alt.startswith("Each type, test.") and "red mark" not in texts(bars)
+    dots = table_dots(table, names)
+    assert dots.alt.startswith("Each type, test.") and "red line" not in texts(dots)
     for name in names:
-        assert f"{name} recall" in bars.alt
-        assert all(name in texts(figure) for figure in (figures[0], figures[1], bars))
-    for figure in [*figures, bars]:
+        assert f"{name} recall" in dots.alt
+        assert all(name in texts(figure) for figure in (figures[0], figures[1], dots))
+    for figure in [*figures, dots]:
         assert png_bytes(figure, 50)[:4] == b"\x89PNG"

@@ -161,7 +161,7 @@ def test_the_lab_opens_without_a_run(reports, capsys, monkeypatch):
     monkeypatch.setattr("os.execv", lambda program, words: opened.append(words))
     main(["lab"])
     assert capsys.readouterr().out == (
-        "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one\n"
+        'the notebooks begin run "quick" on the built-in data set; make lab DATA=folder begins one on other photos\n'
     )
     assert not reports.exists()
     main(["lab", "--data", "photos"])

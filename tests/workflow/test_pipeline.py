@@ -522,8 +522,12 @@ def test_a_page_that_loads_from_the_web_is_refused():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("![x](https://example.org/x.png)")])
     with pytest.raises(CarsegError, match=r"would load from the web: .*example\.org"):
         notebooks.export_html(notebook, "title")
-    link = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("[x](https://example.org)")])
-    assert "example.org" in notebooks.export_html(link, "title")
+    link = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("[x](https://example.org) [the next](02_b.ipynb)")]
+    )
+    page = notebooks.export_html(link, "title")
+    assert 'href="https://example.org"' in page
+    assert "the next" in page and "02_b.ipynb" not in page, "the page lies where that notebook may not"
 
 
 @pytest.mark.xdist_group("signals")

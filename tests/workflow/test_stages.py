@@ -10,20 +10,23 @@ from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
 from carseg_lib.workflow.stages import CERTAINTY, STAGES, Project
 
+NOTEBOOKS = STAGES[:-1]
+
 
 def test_the_stages_of_the_study_fit_together():
     assert [stage.name for stage in STAGES] == [
         "01_data_exploration",
+        "01b_rendered_cars",
         "02_preprocessing",
         "03_training",
         "04_evaluation",
         "report",
     ]
     written: set[str] = {"config.json", "provenance.json", "figures/*"}
-    for stage in (*STAGES[:4], CERTAINTY, STAGES[4]):
+    for stage in (*NOTEBOOKS, CERTAINTY, STAGES[-1]):
         assert set(stage.reads) <= written, stage.name
         written |= set(stage.writes)
-    for earlier, later in itertools.pairwise(STAGES[:4]):
+    for earlier, later in itertools.pairwise(NOTEBOOKS):
         assert set(earlier.settings) <= set(later.settings)
     config = RunConfig(name="r", profile="quick")
     for stage in STAGES:
@@ -47,7 +50,7 @@ def test_the_code_of_the_report_is_what_its_functions_import():
     # It trains nothing, and a change of the workflow itself makes no page stale.
     assert not any(name.startswith(("carseg_lib/models", "carseg_lib/workflow")) for name in reached)
     assert not any(name in ("carseg_lib/engine/trainer.py", "carseg_lib/engine/preflight.py") for name in reached)
-    assert all(stage.function_source() == "" for stage in STAGES[:4])
+    assert all(stage.function_source() == "" for stage in NOTEBOOKS)
 
 
 def test_the_check_of_the_training_is_the_preflight(monkeypatch):
@@ -56,7 +59,7 @@ def test_the_check_of_the_training_is_the_preflight(monkeypatch):
     seen = []
     monkeypatch.setattr(preflight, "check", seen.append)
     run = Run(RunConfig(name="r", profile="quick"))
-    STAGES[2].check(run)
+    next(stage for stage in STAGES if stage.name == "03_training").check(run)
     assert seen == [run.config]
 
 
@@ -69,3 +72,12 @@ def test_the_stages_import_nothing_heavy():
         [sys.executable, "-c", code], cwd=project_folder(), capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_rendered_cars_have_a_stage_where_photos_have_parameters(tmp_path):
+    (stage,) = (stage for stage in STAGES if stage.applies)
+    assert stage.name == "01b_rendered_cars"
+    config = RunConfig(name="r", profile="quick").updated(data={"source": str(tmp_path)})
+    assert not stage.applies(Run(config))
+    (tmp_path / "parameters.csv").write_text("photo_id\n")
+    assert stage.applies(Run(config))

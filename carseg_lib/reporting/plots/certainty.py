@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _AFTER = "#59636E"  # after temperature scaling, beside a split's colour
 _KIND_COLOURS = {MARGINAL: "#0072B2", PER_TYPE: "#D55E00"}
+_KIND_MARKERS = {MARGINAL: "o", PER_TYPE: "s"}
 _LARGEST = 480  # pixels; photos are read no larger than a panel can show
 _FEW = 10  # photos below which a bin is drawn pale, or a point of the curve is left out
 
@@ -49,17 +50,17 @@ def reliability_diagram(
         numbers = calibration["splits"][split]
         above.plot([0, 1], [0, 1], color="#AEB6BF", linewidth=1, zorder=0)
         versions = (
-            (outcomes, style.SPLIT_COLOURS[split], -0.006),
-            (apply_temperature(outcomes, temperature), _AFTER, 0.006),
+            (outcomes, style.SPLIT_COLOURS[split], style.SPLIT_MARKERS[split], -0.006),
+            (apply_temperature(outcomes, temperature), _AFTER, "o", 0.006),
         )
-        for probabilities, colour, shift in versions:
+        for probabilities, colour, marker, shift in versions:
             sure = confidence(probabilities)
             rows = reliability(sure, correct(probabilities, truth))
             for row in rows.itertuples():
                 pale = 0.35 if row.n < _FEW else 1.0
                 x = row.confidence + shift
                 above.plot([x, x], [row.low, row.high], color=colour, linewidth=1.6, alpha=0.6 * pale)
-                above.plot(x, row.accuracy, "o", color=colour, alpha=pale)
+                above.plot(x, row.accuracy, marker, color=colour, alpha=pale)
             below.hist(sure, np.linspace(0, 1, bins + 1), color=colour, histtype="step", linewidth=1.6)
         before, after = numbers["before"], numbers["after"]
         above.set_title(f"{split.capitalize()} (n = {len(part):,})\nECE {_ece(before)} → {_ece(after)}")
@@ -71,7 +72,10 @@ def reliability_diagram(
             f"{split}: ECE {percent(before['ece']['value'])} ({interval(before['ece'])}), {before['direction']}; after "
             f"{percent(after['ece']['value'])} ({interval(after['ece'])}), {after['direction']}"
         )
-    handles = [style.dot(style.SPLIT_COLOURS[split], f"{split}, as the model gives it") for split in splits]
+    handles = [
+        style.dot(style.SPLIT_COLOURS[split], f"{split}, as the model gives it", style.SPLIT_MARKERS[split])
+        for split in splits
+    ]
     handles.append(style.dot(_AFTER, f"after temperature scaling (T = {temperature:.2f}, from validation)"))
     style.legend_below(figure, handles, 3)
     chance = ", ".join(f"{percent(calibration['splits'][s]['before']['ece']['chance'])} on {s}" for s in splits)
@@ -79,7 +83,14 @@ def reliability_diagram(
         f"Point: the photos of one of {bins} bins, line: 95% interval (Wilson), pale: fewer than {_FEW} photos; above "
         f"the diagonal the model is under-confident. A perfectly calibrated model's ECE stays below {chance} (95%)."
     )
-    return add_title(figure, "Calibration of the predicted type", note, f"Calibration. {'. '.join(words)}. {note}")
+    found = {split: calibration["splits"][split] for split in splits}
+    finding = ". ".join(
+        f"On {split} confidence and accuracy differ by {_ece(part['before'])} on average "
+        f"({part['before']['direction']}), after temperature scaling by {_ece(part['after'])}"
+        for split, part in found.items()
+    )
+    alt = f"Calibration. {'. '.join(words)}. {note}"
+    return add_title(figure, "Calibration of the predicted type", note, alt, f"{finding}.")
 
 
 @with_theme
@@ -106,7 +117,7 @@ def risk_coverage_curve(
         label = f"{split} (n = {len(hits):,}): AURC {numbers['aurc']['value']:.3f}, AUROC {auroc}"
         axes.plot(drawn["coverage"], drawn["accuracy"], color=colour, label=label)
         for share, at in numbers["accuracy_at"].items():
-            axes.plot(at["n"] / len(hits), at["value"], "o", color=colour)
+            axes.plot(at["n"] / len(hits), at["value"], style.SPLIT_MARKERS[split], color=colour)
             words.append(f"{split}, {percent(float(share), 0)} answered: {percent(at['value'])} ({interval(at)})")
     axes.grid(True, axis="y")
     axes.set_xlim(0, 1.01)
@@ -118,7 +129,8 @@ def risk_coverage_curve(
         "share of wrong answers along the curve; AUROC: how often a right answer is surer than a wrong one. "
         + _by_validation(selective["by_validation"])
     )
-    return add_title(figure, "Accuracy if unsure photos are left out", note.strip(), f"{'; '.join(words)}. {note}")
+    finding = f"Accuracy of the most confident photos. {'; '.join(words)}."
+    return add_title(figure, "Accuracy if unsure photos are left out", note.strip(), note.strip(), finding)
 
 
 @with_theme
@@ -137,10 +149,10 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
         for j, kind in enumerate((MARGINAL, PER_TYPE)):
             part = rows[(rows["level"] == level) & (rows["kind"] == kind)]
             y = np.array([groups.index(group) for group in part["group"]]) + 0.26 * (j - 0.5)
-            tone = _KIND_COLOURS[kind]
+            tone, marker = _KIND_COLOURS[kind], _KIND_MARKERS[kind]
             for axes, name in ((coverage, "coverage"), (size, "size")):
                 axes.hlines(y, part[f"{name}_low"], part[f"{name}_high"], color=tone, linewidth=2, alpha=0.5)
-                axes.plot(part[name], y, "o", color=tone)
+                axes.plot(part[name], y, marker, color=tone)
         coverage.set_title(f"{percent(level, 0)} promised")
         coverage.set_xlim(max(0.0, rows["coverage_low"].min() - 0.02), 1.02)
         size.set_xlim(0, rows["size_high"].max() + 0.1)
@@ -154,8 +166,8 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
     panels[0].set_yticks(range(len(groups)), labels)
     panels[0].set_ylim(len(groups) - 0.4, -0.6)
     handles = [
-        style.dot(_KIND_COLOURS[MARGINAL], "one threshold: promised for all photos together"),
-        style.dot(_KIND_COLOURS[PER_TYPE], "a threshold a type: promised for each type"),
+        style.dot(_KIND_COLOURS[MARGINAL], "one threshold: promised for all photos together", _KIND_MARKERS[MARGINAL]),
+        style.dot(_KIND_COLOURS[PER_TYPE], "a threshold a type: promised for each type", _KIND_MARKERS[PER_TYPE]),
     ]
     style.legend_below(figure, handles, 2)
     of_all = rows[(rows["group"] == "all") & (rows["kind"] == MARGINAL)]
@@ -174,7 +186,13 @@ def conformal_coverage(rows: pd.DataFrame) -> AccessibleFigure:
         f"{row.kind}, {percent(row.level, 0)}, {row.group}: coverage {percent(row.coverage)}, {row.size:.2f} types"
         for row in rows.itertuples()
     )
-    return add_title(figure, "Conformal sets: the types a photo may show", note, f"Conformal sets. {words}.")
+    finding = "; ".join(
+        f"of {percent(row.level, 0)} promised, {percent(row.coverage)} ({percent(row.coverage_low)} to "
+        f"{percent(row.coverage_high)}) are covered, by {row.size:.2f} types a photo"
+        for row in of_all.itertuples()
+    )
+    title = "Conformal sets: the types a photo may show"
+    return add_title(figure, title, note, f"Conformal sets. {words}.", f"{finding[:1].upper()}{finding[1:]}.")
 
 
 @with_theme
@@ -213,7 +231,7 @@ def doubted_photos(catalogue: Catalogue, doubts: pd.DataFrame, limit: int = 12) 
         "model may be wrong."
     )
     words = "; ".join(f"{row.photo_id}: labelled {row.given}, likely {row.likely}" for row in shown.itertuples())
-    return add_title(figure, title, note, f"{title}. {note} {words}.")
+    return add_title(figure, title, note, f"{title}. {note} {words}.", f"{len(doubts):,} labels are doubted ({parts}).")
 
 
 def _ece(numbers: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from PIL import Image
 
 from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
@@ -27,7 +26,28 @@ PAPER_SPLITS = {
     "test": int(claimed_number("test photos")),
 }
 PAPER_SIZE = cast("tuple[float, float]", claim("photo size").value)[::-1]  # width, height
-_SHAPE = (60, 90)  # height, width of the mean silhouettes, in cells
+
+
+def photo_figures(catalogue: Catalogue) -> dict[str, AccessibleFigure]:
+    """The figures of size and brightness by name; of sizes only where there are several."""
+    figures = {"photo_sizes": photo_sizes(catalogue)} if len(_sizes(catalogue)) > 1 else {}
+    return figures | {"brightness": brightness(catalogue)}
+
+
+def car_figures(catalogue: Catalogue) -> dict[str, AccessibleFigure]:
+    """The figures of boxes and masks by name, of those that the data have."""
+    figures = {}
+    if len(catalogue.instances) and (catalogue.instances["box_origin"] != "whole frame").any():
+        figures["box_statistics"] = box_statistics(catalogue)
+    if (catalogue.instances["mask"].fillna("") != "").any():
+        figures["mask_statistics"] = mask_statistics(catalogue)
+    return figures
+
+
+def _sizes(catalogue: Catalogue) -> pd.DataFrame:
+    """Width, height and n of each size of photos, the most frequent first."""
+    sizes = catalogue.photos.groupby(["width", "height"]).size().reset_index(name="n")
+    return sizes.sort_values("n", ascending=False)
 
 
 @with_theme
@@ -87,7 +107,7 @@ def photo_sizes(catalogue: Catalogue) -> AccessibleFigure:
     photos = catalogue.photos
     if photos.empty:
         return empty_figure("Sizes of the photos", "There are no photos.")
-    sizes = photos.groupby(["width", "height"]).size().reset_index(name="n").sort_values("n", ascending=False)
+    sizes = _sizes(catalogue)
     aspect = photos["width"] / photos["height"]
     figure = new_figure(8.4, 3.0)
     left, right = figure.subplots(1, 2)
@@ -150,7 +170,15 @@ def brightness(catalogue: Catalogue) -> AccessibleFigure:
     panels[0].margins(y=0.2)
     style.percent_axis(panels[0].yaxis, "photos of the type")
     note = f"n = {len(photos):,} photos; 0 is black, 1 is white. A difference could reveal the class to a model."
-    return add_title(figure, "Brightness of the photos", note)
+    medians = photos.groupby("body_type")["brightness"].median().astype(float).sort_values()
+    finding = ""
+    if len(medians):
+        finding = (
+            f"The median brightness lies between {medians.iloc[0]:.2f} ({medians.index[0]}) and {medians.iloc[-1]:.2f} "
+            f"({medians.index[-1]})."
+        )
+    title = "Brightness of the photos"
+    return add_title(figure, title, note, f"{title}. {note}", finding)
 
 
 def _placed(catalogue: Catalogue) -> pd.DataFrame:
@@ -192,50 +220,49 @@ def box_statistics(catalogue: Catalogue) -> AccessibleFigure:
     panels[2].set_title("Centre of the box")
     origins = ", ".join(f"{n:,} {origin}" for origin, n in table["box_origin"].value_counts().items())
     note = f"n = {len(table):,} boxes ({origins}). Box: interquartile range; line: median; whiskers: 5% to 95%."
-    return add_title(figure, "The boxes", note)
+    low, middle, high = (percent(table["share"].quantile(q), 0) for q in (0.25, 0.5, 0.75))
+    centred = ((table["centre_x"] - 0.5).abs() < 0.15) & ((table["centre_y"] - 0.5).abs() < 0.15)
+    finding = (
+        f"Half of the boxes cover {low} to {high} of their photo (median {middle}); the centres of "
+        f"{percent(centred.mean(), 0)} lie within 15% of the middle."
+    )
+    return add_title(figure, "The boxes", note, f"The boxes. {note}", finding)
 
 
 @with_theme
 def mask_statistics(catalogue: Catalogue, limit: int = 400) -> AccessibleFigure:
-    """The mean silhouette of each type, and the share of its box that a mask covers.
+    """The share of its box that a mask covers, by type.
 
     Args:
         catalogue: photos with masks; a message is drawn where there are none.
-        limit: masks decoded for a silhouette, at most, evenly over the table.
-
-    Returns:
-        A figure with a panel per type and one for the shares.
+        limit: masks decoded for a type, at most, evenly over the table.
     """
     table = _placed(catalogue)
     table = table[table["mask"].fillna("") != ""]
     if table.empty:
         return empty_figure("The masks", "These data have no masks: no mask is trained.")
     types = [t for t in catalogue.body_types if (table["body_type"] == t).any()]
-    lines = style.lines_of(len(types))
-    figure = new_figure(8.4, 3.6 + 1.67 * (lines - 1) + 0.25 * max(0, len(types) - 4))
-    heights = [lines, 1.15 + 0.15 * max(0, len(types) - 4)]
-    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
-    panels = style.type_panels(top, len(types))
     fills: dict[str, np.ndarray] = {}
-    for axes, body_type in zip(panels, types, strict=True):
+    for body_type in types:
         rows = table[table["body_type"] == body_type]
         rows = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).astype(int))]
-        shapes, share = zip(*(_silhouette(row) for row in rows.itertuples()), strict=True)
-        fills[body_type] = np.array(share)
-        tones = style.fade(class_color(body_type, catalogue.body_types))
-        axes.imshow(np.mean(shapes, axis=0), cmap=tones, vmin=0, vmax=1)
-        axes.set_title(f"{body_type} (n = {len(rows):,})")
-        style.plain_image(axes)
-    axes = bottom.subplots()
-    _boxes_by_type(axes, fills, types, catalogue.body_types)
-    axes.set_title("Share of the box that the mask covers")
+        fills[body_type] = np.array([_fill(row) for row in rows.itertuples()])
+    figure = new_figure(7.6, 1.1 + 0.25 * len(types))
+    axes = figure.subplots()
+    _boxes_by_type(axes, fills, [f"{t} (n = {len(fills[t]):,})" for t in types], catalogue.body_types)
     style.percent_axis(axes.xaxis, "mask's area / box's area")
     note = (
-        f"n = {len(table):,} masks, up to {limit:,} per type drawn. Above: share of the masks that cover a "
-        "place of their box, from white (none) to full colour (all). Below: box: interquartile range; line: median; "
-        "whiskers: 5% to 95%."
+        f"n = {len(table):,} masks, up to {limit:,} per type drawn. Box: interquartile range; line: median; whiskers: "
+        "5% to 95%."
     )
-    return add_title(figure, "The masks: mean silhouette of each type", note)
+    medians = {t: float(np.median(values)) for t, values in fills.items()}
+    least, most = min(medians, key=medians.__getitem__), max(medians, key=medians.__getitem__)
+    finding = (
+        f"In the median a mask covers from {percent(medians[least], 0)} ({least}) to "
+        f"{percent(medians[most], 0)} ({most})."
+    )
+    title = "Share of its box that a mask covers"
+    return add_title(figure, title, note, f"{title}. {note}", finding)
 
 
 def _boxes_by_type(axes: Axes, values: Mapping[str, Any], labels: Sequence[str], body_types: tuple[str, ...]) -> None:
@@ -259,10 +286,7 @@ def _boxes_by_type(axes: Axes, values: Mapping[str, Any], labels: Sequence[str],
     axes.invert_yaxis()
 
 
-def _silhouette(row: pd.Series) -> tuple[np.ndarray, float]:
-    """A mask cropped to its box and resized to `_SHAPE`, and the share of the box that it covers."""
-    mask = masks.decode_mask(row.mask, int(row.height), int(row.width))
-    box = (int(np.floor(row.x1)), int(np.floor(row.y1)), int(np.ceil(row.x2)), int(np.ceil(row.y2)))
-    cut = Image.fromarray(mask.astype(np.uint8) * 255).crop(box).resize(_SHAPE[::-1], Image.Resampling.BOX)
+def _fill(row: pd.Series) -> float:
+    """The share of its box that a mask covers."""
     area = (row.x2 - row.x1) * (row.y2 - row.y1)
-    return np.asarray(cut, dtype=np.float64) / 255, float(mask.sum() / area) if area > 0 else 0.0
+    return float(masks.decode_mask(row.mask, int(row.height), int(row.width)).sum() / area) if area > 0 else 0.0

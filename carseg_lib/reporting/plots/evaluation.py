@@ -7,23 +7,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from sklearn.metrics import precision_recall_curve
 
 from carseg_lib.core.classes import BODY_TYPES
-from carseg_lib.core.formatting import percent
+from carseg_lib.core.formatting import DASH, interval, percent
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 MEASURES = ("precision", "recall", "f1", "accuracy")
+FULL_MISTAKE = 0.1  # share of a row at which a mistake has the full colour
+_HIT, _MISTAKE = "#1F5C8B", "#D55E00"
+_KINDS = {"box": ("#1F5C8B", "o"), "mask": ("#A8500A", "s")}  # colour and marker
 
 
 @with_theme
 def confusion_matrix(
     confusion: Mapping[str, Any], split: str = "test", title: str = "Confusion matrix"
 ) -> AccessibleFigure:
-    """True against predicted types: counts and the share of each row, with a column for photos without a detection.
+    """True against predicted types, in photos, with the recall of each row and the precision of each column.
 
     Args:
         confusion: {"labels": types and "no car found", "matrix": rows = true types, columns = predicted}, from
@@ -34,39 +36,57 @@ def confusion_matrix(
     labels = list(confusion["labels"])
     matrix = np.asarray(confusion["matrix"], dtype=int)  # (types, types + 1)
     types, total = labels[: len(matrix)], int(matrix.sum())
-    sums = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)
+    sums, found = matrix.sum(axis=1), matrix.sum(axis=0)
+    shares = np.divide(matrix, sums[:, None], out=np.zeros(matrix.shape), where=sums[:, None] > 0)
     room = max(0, len(types) - 4)
-    figure = new_figure(7.0 + 0.7 * room, 4.0 + 0.55 * room)
+    figure = new_figure(7.0 + 0.7 * room, 3.9 + 0.55 * room)
     axes = figure.subplots()
-    sns.heatmap(
-        shares,
-        annot=np.vectorize(lambda n, share: f"{n:,}\n{percent(share, 0)}", otypes=[object])(matrix, shares),
-        fmt="",
-        annot_kws={"size": 9.5, "linespacing": 1.3},
-        cmap=style.fade("#1F5C8B"),
-        vmin=0,
-        vmax=1,
-        linewidths=2,
-        xticklabels=[label.replace("no car ", "no car\n") for label in labels],
-        yticklabels=[f"{t}\nn = {n:,}" for t, n in zip(types, sums[:, 0], strict=True)],
-        cbar_kws={"shrink": 0.8, "pad": 0.02},
-        ax=axes,
-    )
-    axes.tick_params(which="both", length=0, labelrotation=0)
-    axes.axvline(len(types), color="#AEB6BF", linewidth=1)
+    hit = np.eye(*matrix.shape) > 0
+    mistake = (shares / FULL_MISTAKE).clip(0, 1)
+    tones = np.where(hit[..., None], style.fade(_HIT)(0.95 * shares), style.fade(_MISTAKE)(0.8 * mistake))
+    axes.imshow(tones, aspect="auto")
+    for (i, j), n in np.ndenumerate(matrix):
+        if not n:
+            axes.text(j, i, "·", ha="center", va="center", size=11, color=style.QUIET)
+            continue
+        ink = "white" if hit[i, j] and shares[i, j] > 0.7 else style.INK
+        axes.text(j, i, f"{n:,}", ha="center", va="center", size=11, color=ink)
+    margin: dict[str, Any] = {"va": "center", "size": 9, "color": style.INK}
+    for i, name in enumerate(types):
+        recall = percent(matrix[i, i] / sums[i], 0) if sums[i] else DASH
+        axes.text(len(labels) - 0.4, i, f"{recall}", ha="left", **margin)
+        precision = percent(matrix[i, i] / found[i], 0) if found[i] else DASH
+        axes.text(labels.index(name), len(types) - 0.25, precision, ha="center", **margin)
+    head: dict[str, Any] = {"size": 8.5, "color": style.QUIET, "va": "center"}
+    axes.text(len(labels) - 0.4, -0.72, "recall", ha="left", **head)
+    axes.text(-0.6, len(types) - 0.25, "precision", ha="right", **head)
+    axes.set(xlim=(-0.5, len(labels) + 0.05), ylim=(len(types) - 0.02, -0.5))
+    axes.set_xticks(range(len(labels)), [label.replace("no car ", "no car\n") for label in labels])
+    axes.set_yticks(range(len(types)), [f"{t}\nn = {n:,}" for t, n in zip(types, sums, strict=True)])
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
     axes.set(xlabel="predicted type", ylabel="true type")
-    if (bar := axes.collections[0].colorbar) is not None:
-        style.percent_axis(bar.ax.yaxis, "share of the row")
-    correct = int(np.trace(matrix[:, : len(types)]))
-    note = f"n = {total:,} {split} photos, {correct:,} on the diagonal ({percent(correct / max(total, 1))})"
-    note += f"; no car found in {int(matrix[:, -1].sum()):,}." if len(labels) > len(types) else "."
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for edge in np.arange(len(labels) + 1) - 0.5:
+        axes.plot([edge, edge], [-0.5, len(types) - 0.5], color="white", linewidth=2)
+    for edge in np.arange(len(types) + 1) - 0.5:
+        axes.plot([-0.5, len(labels) - 0.5], [edge, edge], color="white", linewidth=2)
+    correct = int(matrix[hit].sum())
+    note = (
+        f"n = {total:,} {split} photos. Blue: right, by the share of the row; orange: mistaken, full colour at "
+        f"{percent(FULL_MISTAKE, 0)} of the row; a dot: none."
+    )
+    finding = f"{correct:,} of {total:,} {split} photos are on the diagonal ({percent(correct / max(total, 1))})"
+    if (matrix[~hit] > 0).any():
+        i, j = np.unravel_index(np.where(hit, -1, matrix).argmax(), matrix.shape)
+        finding += f"; the most frequent mistake: {matrix[i, j]:,} of {sums[i]:,} {types[i]} predicted as {labels[j]}"
     rows = "; ".join(
-        f"of {sums[i, 0]} {t}, " + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
+        f"of {sums[i]} {t}, " + ", ".join(f"{n} {label}" for n, label in zip(matrix[i], labels, strict=True) if n)
         for i, t in enumerate(types)
     )
     title = f"{title}, {split}"
-    return add_title(figure, title, note, f"{title}. {note} Predictions: {rows}.")
+    return add_title(figure, title, note, f"{title}. Predictions: {rows}.", f"{finding}.")
 
 
 @with_theme
@@ -96,6 +116,7 @@ def pr_curves(
         source = detections[["photo_id", "body_type", "score"]]
     figure = new_figure(8.4, 2.3 * style.lines_of(len(body_types)))
     panels = style.type_panels(figure, len(body_types), sharex=True, sharey=True)
+    areas: dict[str, float] = {}
     for axes, body_type in zip(panels, body_types, strict=True):
         best = source[source["body_type"] == body_type].groupby("photo_id")["score"].max()
         scores = predictions["photo_id"].map(best)
@@ -106,7 +127,7 @@ def pr_curves(
             precision, recall, threshold = precision_recall_curve(truth, scores.fillna(-1).to_numpy())
             keep = np.append(threshold >= 0, True)
             precision, recall = precision[keep], recall[keep]
-            area = -float(np.sum(np.diff(recall) * precision[:-1]))
+            areas[body_type] = area = -float(np.sum(np.diff(recall) * precision[:-1]))
             tone = class_color(body_type, body_types)
             axes.step(recall, precision, where="post", color=tone)
             axes.fill_between(recall, precision, step="post", color=tone, alpha=0.1, linewidth=0)
@@ -120,14 +141,23 @@ def pr_curves(
         axes.set(xlim=(0, 1.02), ylim=(0, 1.03), aspect="equal", xticks=[0, 0.5, 1])
         style.percent_axis(axes.xaxis, "recall")
     style.percent_axis(panels[0].yaxis, "precision")
-    note = f"n = {len(predictions):,} {split} photos, one-vs-rest. Dotted: a random guess."
+    note = f"n = {len(predictions):,} {split} photos, one-vs-rest. Dotted: chance level."
     if table1 and set(table1) & set(body_types):
         note += " Cross: the paper's Table 1."
-    return add_title(figure, f"Precision and recall of each type, {split}", note)
+    finding = ""
+    if areas:
+        least, most = min(areas, key=areas.__getitem__), max(areas, key=areas.__getitem__)
+        finding = (
+            f"The area under the curve of {split} photos is largest for {most} ({areas[most]:.2f}) and smallest for "
+            f"{least} ({areas[least]:.2f})."
+        )
+    words = ", ".join(f"{name} {area:.2f}" for name, area in areas.items())
+    title = f"Precision and recall of each type, {split}"
+    return add_title(figure, title, note, f"{title}. Areas: {words}. {note}" if areas else "", finding)
 
 
 @with_theme
-def table_bars(
+def table_dots(
     comparison: pd.DataFrame, body_types: Sequence[str] = BODY_TYPES, split: str = "test"
 ) -> AccessibleFigure:
     """Precision, recall, F1 and accuracy of each type with intervals, and the numbers of Table 1.
@@ -138,38 +168,51 @@ def table_bars(
         body_types: the types, in order.
         split: of the numbers, for the title.
     """
-    figure = new_figure(8.4, 2.7 + 0.45 * max(0, len(body_types) - 4))
-    panels = figure.subplots(1, len(MEASURES), sharey=True)
-    at = np.arange(len(body_types))
+    figure = new_figure(8.4, 2.4 + 0.4 * max(0, len(body_types) - 4))
+    panels = figure.subplots(1, len(MEASURES), sharey=True, sharex=True)
     drawn: list[str] = []
+    places: list[int] = []  # of the printed numbers: -1 below the interval, 0 in it, 1 above
+    lowest = 1.0
     for axes, measure in zip(panels, MEASURES, strict=True):
         for k, body_type in enumerate(body_types):
             row = _find(comparison, body_type, measure)
             if row is None:
                 continue
+            lowest = min(lowest, *(row[c] for c in ("ours", "low", "paper") if pd.notna(row[c])), 1.0)
             if pd.notna(row["ours"]):
-                axes.barh(k, row["ours"], 0.62, color=class_color(body_type, body_types), alpha=0.85)
                 if pd.notna(row["low"]) and pd.notna(row["high"]):
-                    axes.plot([row["low"], row["high"]], [k, k], color=style.INK, linewidth=1.4, solid_capstyle="butt")
+                    axes.plot([row["low"], row["high"]], [k, k], color=_HIT, linewidth=2, alpha=0.5)
+                    if pd.notna(row["paper"]):
+                        places.append(int(row["paper"] > row["high"]) - int(row["paper"] < row["low"]))
+                axes.plot(row["ours"], k, "o", color=_HIT)
             if pd.notna(row["paper"]):
-                axes.plot([row["paper"]] * 2, [k - 0.4, k + 0.4], color=style.PAPER_COLOUR, linewidth=2.4)
+                axes.plot([row["paper"]] * 2, [k - 0.28, k + 0.28], color=style.PAPER_COLOUR, linewidth=2.2)
             drawn.append(f"{body_type} {measure} {_in_words(row)}")
-        axes.set(title="F1" if measure == "f1" else measure, xlim=(0, 1.02), xticks=[0, 0.25, 0.5, 0.75, 1])
-        axes.tick_params(axis="x", labelsize=7.5)
+        axes.set_title("F1" if measure == "f1" else measure)
         axes.tick_params(axis="y", length=0)
         axes.grid(True, axis="x")
         style.percent_axis(axes.xaxis, "")
-        axes.spines["left"].set_visible(False)
+    floor = min(0.5, max(0.0, np.floor(10 * (lowest - 0.02)) / 10))
+    panels[0].set(xlim=(floor - 0.02, 1.02), xticks=np.linspace(floor, 1, 3))
     support = {t: _support(comparison, t) for t in body_types}
-    panels[0].set_yticks(at, [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types])
-    panels[0].set_ylim(len(body_types) - 0.45, -0.55)
+    labels = [f"{t}\nn = {support[t]:,}" if support[t] else t for t in body_types]
+    panels[0].set_yticks(range(len(body_types)), labels)
+    panels[0].set_ylim(len(body_types) - 0.5, -0.5)
     rows = [row for t in body_types if (row := _find(comparison, t, "recall")) is not None]
     compared = any(pd.notna(row["paper"]) for row in rows)
     title = f"Each type and Table 1, {split}" if compared else f"Each type, {split}"
-    marked = "; red mark: the paper's Table 1" if compared else ""
-    note = f"n = {sum(support.values()):,} {split} photos. Bar: this run; black line: 95% interval{marked}."
-    alt = f"{title}. Bars of each type and the numbers of the paper. {'; '.join(drawn)}."
-    return add_title(figure, title, f"{note} Accuracy: one-vs-rest.", alt)
+    marked = "; red line across: the paper's Table 1" if compared else ""
+    note = (
+        f"n = {sum(support.values()):,} {split} photos. Dot: this run; line: 95% interval{marked}. The axis begins at "
+        f"{percent(floor, 0)}. Accuracy: one-vs-rest."
+    )
+    finding = (
+        f"On {split}, {places.count(0)} of the {len(places)} printed numbers lie inside our 95% intervals, "
+        f"{places.count(1)} above and {places.count(-1)} below."
+        if places
+        else ""
+    )
+    return add_title(figure, title, note, f"{title}. {'; '.join(drawn)}.", finding)
 
 
 def _find(comparison: pd.DataFrame, body_type: str, measure: str) -> pd.Series | None:
@@ -204,33 +247,37 @@ def average_precision(scores: Mapping[str, Any], split: str = "test") -> Accessi
     kinds = [kind for kind in ("box", "mask") if scores.get(kind)]
     if not kinds:
         return empty_figure(f"Average precision, {split}", "There are no boxes and no masks to evaluate.")
-    figure = new_figure(8.4, 2.5)
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 4])
     types = list(scores[kinds[0]].get("per_type", {}))
-    n = 0
+    figure = new_figure(8.4, 0.5 + 0.5 * max(3, len(types)))
+    panels = figure.subplots(1, 2, sharex=True)
+    n, words = 0, []
     for k, kind in enumerate(kinds):
         part = scores[kind]
-        look = {"alpha": 0.85} if kind == "box" else {"alpha": 0.45, "hatch": "///"}
+        colour, marker = _KINDS[kind]
         all_types = {name: part.get(name) for name in ("AP", "AP50", "AP75")}
         each_type = {t: part.get("per_type", {}).get(t, {}).get("AP") for t in types}
-        for axes, values in ((left, all_types), (right, each_type)):
-            for x, (name, estimate) in enumerate(values.items()):
+        for axes, values in zip(panels, (all_types, each_type), strict=True):
+            for y, (name, estimate) in enumerate(values.items()):
                 if not estimate:
                     continue
                 n = max(n, estimate["n"])
-                place = x + (k - (len(kinds) - 1) / 2) * 0.4
-                tone = class_color(name, types) if name in types else "#4A6B8A"
-                axes.bar(place, estimate["value"], 0.36, color=tone, edgecolor="white", linewidth=0, **look)
-                axes.plot([place] * 2, [estimate["low"], estimate["high"]], color=style.INK, linewidth=1.4)
-                text = percent(estimate["value"], 0)
-                axes.text(place, estimate["high"] + 0.02, text, ha="center", size=8, color=style.QUIET)
-            crowded = {"rotation": 30, "ha": "right"} if len(values) > 5 else {}
-            axes.set_xticks(range(len(values)), list(values), **crowded)
-            axes.grid(True, axis="y")
-    style.percent_axis(left.yaxis, "average precision")
-    left.set(ylim=(0, 1.12), yticks=[0, 0.25, 0.5, 0.75, 1], title="All types")
-    right.set_title("AP of each type")
-    note = f"n = {n:,} {split} photos. Line: 95% interval, which allows for the excess of AP on few photos. " + (
-        "Plain: boxes; hatched: masks." if len(kinds) == 2 else f"Only {kinds[0]} AP: the other has no labels."
-    )
-    return add_title(figure, f"COCO average precision, {split}", note)
+                place = y + (k - (len(kinds) - 1) / 2) * 0.36
+                axes.plot([estimate["low"], estimate["high"]], [place] * 2, color=colour, linewidth=2, alpha=0.5)
+                axes.plot(estimate["value"], place, marker, color=colour)
+                text = f"{kind} {percent(estimate['value'], 0)}"
+                style.beside(axes, text, (estimate["high"], place), (4, 0), xycoords="data", va="center", color=colour)
+                words.append(f"{kind} {name} {percent(estimate['value'])} ({interval(estimate)})")
+            axes.set_yticks(range(len(values)), list(values))
+            axes.set_ylim(len(values) - 0.45, -0.55)
+            axes.tick_params(axis="y", length=0)
+            axes.grid(True, axis="x")
+            style.percent_axis(axes.xaxis, "")
+    panels[0].set(xlim=(0, 1.14), xticks=[0, 0.25, 0.5, 0.75, 1], title="All types")
+    panels[1].set_title("AP of each type")
+    note = f"n = {n:,} {split} photos. Line: 95% interval, which allows for the excess of AP on few photos."
+    if len(kinds) == 1:
+        note += f" Only {kinds[0]} AP: the other has no labels."
+    of_all = [f"{kind} {percent(scores[kind]['AP']['value'])} ({interval(scores[kind]['AP'])})" for kind in kinds]
+    finding = f"Average precision on {split}: {', '.join(of_all)}."
+    title = f"COCO average precision, {split}"
+    return add_title(figure, title, note, f"{title}. {'; '.join(words)}. {note}", finding)

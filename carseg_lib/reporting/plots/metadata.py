@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.projections.polar import PolarAxes
-from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from carseg_lib.core.formatting import percent
 from carseg_lib.data.metadata import SHAPE, attribute_description, attribute_strips, linear_separability
 from carseg_lib.data.photos import read_photo
-from carseg_lib.reporting.palette import class_color, class_colors
+from carseg_lib.reporting.palette import class_color, class_marker
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, new_figure, percent_axis, with_theme
 
@@ -36,7 +36,9 @@ SHAPES = (("shape_length", "shape_height"), ("shape_hood_length", "shape_nose_he
 _SHARES = ("car_share", "occlusion", "cut_off")
 _COLUMNS, _SAMPLES = 3, 3  # samples: in a row, and of each type
 _CANDIDATES = 300  # photos of a type that the samples are chosen from
-_WIDEST = 1240  # pixels of a strip in its figure
+_STRIPS = 5  # parameters whose effect is shown
+_TELLING = ("light", "background", "occluder", "focal_length", "fill", "shape_length", "shape_height")  # shown first
+_WIDEST = 2480  # pixels of a strip, of which three pictures are shown
 
 
 def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, AccessibleFigure]:
@@ -50,13 +52,13 @@ def metadata_figures(catalogue: Catalogue, seed: int = 0) -> dict[str, Accessibl
     if parameters.empty:
         return {}
     figures: dict[str, tuple[bool, Callable[[], AccessibleFigure]]] = {
+        "shapes": (bool(_pairs(parameters)), lambda: shape_overlap(catalogue)),
         "gallery": (True, lambda: gallery(catalogue, seed)),
         "strips": (bool(_strips(catalogue, False)), lambda: parameter_strips(catalogue, of_shape=False)),
         "shape_strips": (bool(_strips(catalogue, True)), lambda: parameter_strips(catalogue, of_shape=True)),
         "views": ("view_angle" in parameters, lambda: view_angles(catalogue)),
-        "numbers": (bool(_present(parameters, NUMBERS)), lambda: number_histograms(catalogue)),
+        "numbers": (bool(_present(parameters, NUMBERS)), lambda: number_quartiles(catalogue)),
         "categories": (bool(_present(parameters, CATEGORIES, numbers=False)), lambda: category_shares(catalogue)),
-        "shapes": (bool(_pairs(parameters)), lambda: shape_overlap(catalogue)),
     }
     return {name: draw() for name, (possible, draw) in figures.items() if possible}
 
@@ -96,24 +98,34 @@ def gallery(catalogue: Catalogue, seed: int = 0) -> AccessibleFigure:
 
 @with_theme
 def parameter_strips(catalogue: Catalogue, *, of_shape: bool) -> AccessibleFigure:
-    """The effect of each parameter: strips of one car with one parameter varied, from the data set's folder.
+    """The effect of some parameters: one car with one parameter at the first, a middle and the last of its values.
 
     Args:
-        catalogue: of the data set.
+        catalogue: of the data set, whose folder has the strips.
         of_shape: whether the parameters of the car's shape are shown, or all the others.
     """
     strips = {name: read_photo(path, _WIDEST) for name, path in _strips(catalogue, of_shape).items()}
-    heights = [8.2 * strip.height / strip.width for strip in strips.values()]
-    figure = new_figure(8.4, sum(heights) + 0.34 * len(heights))
-    panels = figure.subplots(len(strips), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for axes, (name, strip) in zip(panels, strips.items(), strict=True):
-        axes.imshow(strip, aspect="auto")
-        style.plain_image(axes)
-        title = attribute_description(name)
-        axes.set_title(f"{name}: {title}" if title else name, size=8.5, pad=3)
-    title = "Effect of each shape parameter" if of_shape else "Effect of each parameter"
-    note = f"{len(strips)} parameters, a row each: one car, the parameter varied from left to right."
+    shown = list(strips)[:_STRIPS]
+    cells = {name: _three_of(strips[name]) for name in shown}
+    heights = [2.66 * parts[0].height / parts[0].width for parts in cells.values()]
+    figure = new_figure(8.4, sum(heights) + 0.3 * len(heights))
+    panels = figure.subplots(len(cells), 3, height_ratios=heights, squeeze=False)
+    for row, (name, parts) in zip(panels, cells.items(), strict=True):
+        for axes, part in zip(row, parts, strict=True):
+            axes.imshow(part)
+            style.plain_image(axes)
+        row[0].set_title(attribute_description(name) or name, size=8.5, pad=3)
+    title = "Effect of the shape's parameters" if of_shape else "Effect of the parameters"
+    note = f"{len(cells)} of {len(strips)} parameters: one car, and the first, a middle and the last of the values."
     return add_title(figure, title, note)
+
+
+def _three_of(strip: Image.Image) -> list[Image.Image]:
+    """The first, the middle and the last picture of a strip of pictures 3 : 2."""
+    number = max(1, round(strip.width / (1.5 * strip.height)))
+    edges = np.linspace(0, strip.width, number + 1).round().astype(int)
+    chosen = (0, (number - 1) // 2, number - 1)
+    return [strip.crop((int(edges[k]), 0, int(edges[k + 1]), strip.height)) for k in chosen]
 
 
 @with_theme
@@ -121,30 +133,41 @@ def view_angles(catalogue: Catalogue) -> AccessibleFigure:
     """Directions from which the cars of each type are seen, around a car that points up."""
     table = _with_types(catalogue)
     types = list(catalogue.body_types)
-    figure = new_figure(8.4, 2.5 * style.lines_of(len(types)))
+    figure = new_figure(8.4, 2.6 * style.lines_of(len(types)))
     panels = style.type_panels(figure, len(types), subplot_kw={"projection": "polar"})
-    for axes, body_type in zip(panels, types, strict=True):
+    shares = {}
+    for body_type in types:
         angles = table.loc[table["body_type"] == body_type, "view_angle"].dropna()
         counts, edges = np.histogram((angles + 7.5) % 360, bins=np.arange(0, 361, 15))
-        lengths, tone = counts / max(len(angles), 1), class_color(body_type, catalogue.body_types)
-        axes.bar(np.deg2rad(edges[:-1]), lengths, np.deg2rad(13.5), color=tone, alpha=0.85)
+        shares[body_type] = (len(angles), counts / max(len(angles), 1), np.deg2rad(edges[:-1]))
+    longest = max(lengths.max() for _, lengths, _ in shares.values())
+    ring = max(0.01, np.floor(100 * longest / 2) / 100)
+    for axes, (body_type, (number, lengths, angles)) in zip(panels, shares.items(), strict=True):
+        tone = class_color(body_type, catalogue.body_types)
+        axes.bar(angles, lengths, np.deg2rad(13.5), color=tone, alpha=0.85)
+        for radius in (ring, 2 * ring):
+            axes.plot(np.linspace(0, 2 * np.pi, 181), np.full(181, radius), color="#AEB6BF", linewidth=0.7, zorder=0)
+        axes.text(np.deg2rad(225), 2 * ring, percent(2 * ring, 0), ha="center", va="center", size=7, color=style.QUIET)
+        axes.set_ylim(0, 1.05 * max(longest, 2 * ring))
         dial(cast(PolarAxes, axes))
-        axes.set_title(f"{body_type} (n = {len(angles):,})", loc="center")
+        axes.set_title(f"{body_type} (n = {number:,})", loc="center")
     note = (
         f"n = {len(table):,} photos. The car points up, seen from above. Length of a bar: share of the type's photos "
-        "from this direction, in steps of 15°."
+        f"from this direction, in steps of 15°; rings at {percent(ring, 0)} and {percent(2 * ring, 0)}."
     )
-    return add_title(figure, "Viewing directions", note)
+    ahead = (table["view_angle"].abs() < 90).mean()
+    finding = f"{percent(ahead, 0)} of the cars are seen from in front of their middle, the others from behind."
+    return add_title(figure, "Viewing directions", note, f"Viewing directions. {note}", finding)
 
 
 def dial(axes: PolarAxes) -> None:
     """Turn polar axes into a dial around a car that points up: 0° in front of it, 90° at its left."""
     axes.set_theta_zero_location("N")
     low, high = axes.get_ylim()
-    axes.set_rorigin(low - 0.45 * (high - low))
-    axes.set_xticks(np.deg2rad([0, 90, 180, 270]), ["front", "left", "rear", "right"], size=7.5)
+    axes.set_rorigin(low - 0.35 * (high - low))
+    axes.set_xticks(np.deg2rad([0, 90, 180, 270]), ["front", "left", "rear", "right"], size=8)
     axes.set_yticks([])
-    axes.tick_params(axis="x", pad=-3)
+    axes.tick_params(axis="x", pad=-4)
     axes.grid(False)
     axes.spines[["polar", "inner"]].set_visible(False)
     car = axes.inset_axes((0.44, 0.41, 0.12, 0.18), xlim=(0, 2), ylim=(0, 3))
@@ -155,36 +178,53 @@ def dial(axes: PolarAxes) -> None:
 
 
 @with_theme
-def number_histograms(catalogue: Catalogue) -> AccessibleFigure:
-    """Distributions of the main numbers by type: a difference could reveal the class to a model."""
+def number_quartiles(catalogue: Catalogue) -> AccessibleFigure:
+    """Median and quartiles of the main numbers by type: a difference could reveal the class to a model."""
     table, names = _with_types(catalogue), _present(catalogue.parameters, NUMBERS)
+    types = catalogue.body_types
     lines = -(-len(names) // 3)
-    figure = new_figure(8.4, 1.9 * lines)
-    for k, name in enumerate(names):
-        axes = figure.add_subplot(lines, 3, k + 1)
-        values = table[name].dropna()
-        low, high = np.percentile(values, [0, 99.5]) if len(values) else (0, 1)
-        bins = np.linspace(low, high if high > low else low + 1, 19)
-        for body_type in catalogue.body_types:
-            part = values[table["body_type"] == body_type].clip(upper=bins[-1])
-            if len(part):
-                heights = np.histogram(part, bins)[0] / len(part)
-                axes.stairs(heights, bins, color=class_color(body_type, catalogue.body_types), linewidth=1.5)
+    figure = new_figure(8.4, (0.85 + 0.2 * len(types)) * lines)
+    panels = np.atleast_2d(figure.subplots(lines, 3, sharey=True, squeeze=False))
+    words, apart = [], []
+    for axes, name in zip(panels.flat, names, strict=False):
+        values = table[["body_type", name]].dropna()
+        zeros = (values[name] == 0).mean()
+        if zeros > 0.5:  # most are 0: how many are not, and how far those are
+            values = values[values[name] > 0]
+        ranges = []
+        for k, body_type in enumerate(types):
+            part = values.loc[values["body_type"] == body_type, name]
+            if part.empty:
+                continue
+            low, middle, high = part.quantile([0.25, 0.5, 0.75])
+            tone = class_color(body_type, types)
+            axes.plot([low, high], [k, k], color=tone, linewidth=2.4, alpha=0.5)
+            axes.plot(middle, k, class_marker(body_type, types), color=tone)
+            ranges.append((low, middle, high))
+            words.append(f"{NUMBERS[name]}, {body_type}: {middle:.3g} ({low:.3g} to {high:.3g})")
+        if ranges and max(r[1] for r in ranges) > min(r[2] for r in ranges):
+            apart.append(NUMBERS[name])
         axes.set_xlabel(NUMBERS[name])
-        axes.margins(y=0.08)
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         if name in _SHARES:
             percent_axis(axes.xaxis, NUMBERS[name])
-        percent_axis(axes.yaxis, "photos of the type" if k % 3 == 0 else "")
-    _legend(figure, catalogue)
-    note = f"n = {len(table):,} photos; values above the 99.5th percentile are in the last bin."
-    return add_title(figure, "Camera, size and occlusion by type", note)
+        axes.set_title(f"{percent(zeros, 0)} are 0; of the others:" if zeros > 0.5 else "", size=8)
+        axes.grid(True, axis="x")
+        axes.tick_params(axis="y", length=0)
+        axes.margins(x=0.1)
+    for axes in panels.flat[len(names) :]:
+        axes.set_axis_off()
+    panels[0, 0].set_yticks(range(len(types)), types)
+    panels[0, 0].set_ylim(len(types) - 0.5, -0.5)
+    note = f"n = {len(table):,} photos. Marker: median; line: the middle half of the photos."
+    told = f"A type's median lies beyond another's middle half in {', '.join(apart)}" if apart else "In none of them"
+    finding = f"{told}." if apart else f"{told} does a type's median lie beyond another's middle half."
+    title = "Camera, size and occlusion by type"
+    return add_title(figure, title, note, f"{title}. {'; '.join(words)}.", finding)
 
 
 @with_theme
 def category_shares(catalogue: Catalogue) -> AccessibleFigure:
-    """Share of each view, light, ground and so on among the photos of each type."""
+    """Share of each view, light, ground and so on among the photos of each type, beside what chance explains."""
     names = _present(catalogue.parameters, CATEGORIES, numbers=False)
     table = _with_types(catalogue).replace(dict.fromkeys(names, ""), "unknown")
     order = {name: table[name].value_counts().index for name in names}
@@ -193,51 +233,76 @@ def category_shares(catalogue: Catalogue) -> AccessibleFigure:
     heights = [0.75 + 0.2 * max(len(order[name]) for name in row) for row in rows]
     figure = new_figure(8.4, sum(heights))
     subfigures = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    least = table["body_type"].value_counts().min()
+    outside, drawn = [], 0
     for subfigure, row in zip(subfigures, rows, strict=True):
         panels = subfigure.subplots(1, 3)
         for axes in panels[len(row) :]:
             axes.set_axis_off()
         for axes, name in zip(panels, row, strict=False):
-            at = np.arange(len(order[name]))
+            overall = table[name].value_counts(normalize=True).reindex(order[name])
+            for y, share in enumerate(overall):
+                half = 1.96 * np.sqrt(share * (1 - share) / max(least, 1))
+                axes.barh(y, 2 * half, 0.8, share - half, color=style.GRID, zorder=0)
             for k, body_type in enumerate(types):
                 shift = 0.48 / len(types) * (k - (len(types) - 1) / 2)
                 part = table.loc[table["body_type"] == body_type, name]
                 shares = part.value_counts(normalize=True).reindex(order[name], fill_value=0)
-                axes.plot(shares, at + shift, "o", color=class_color(body_type, types), markersize=4.5)
-            axes.set_yticks(at, order[name])
-            axes.set(ylim=(len(at) - 0.5, -0.5), xlim=(0, 1.08 * axes.dataLim.x1), title=name.replace("_", " "))
-            axes.grid(True, axis="x")
+                look = {"color": class_color(body_type, types), "markersize": 4}
+                axes.plot(shares, np.arange(len(shares)) + shift, class_marker(body_type, types), **look)
+                beyond = (shares - overall).abs() > 1.96 * np.sqrt(overall * (1 - overall) / max(len(part), 1))
+                drawn += len(shares)
+                outside += [f"{body_type}, {name} {level}" for level in shares.index[beyond]]
+            axes.set_yticks(range(len(order[name])), order[name])
+            axes.set(ylim=(len(order[name]) - 0.5, -0.5), title=name.replace("_", " "))
+            axes.set_xlim(0, 1.08 * axes.dataLim.x1)
             percent_axis(axes.xaxis, "photos of the type")
     _legend(figure, catalogue)
-    note = f"n = {len(table):,} photos. Where a type's dot differs, a model could learn the background."
-    return add_title(figure, "Views, lights and backgrounds by type", note)
+    note = (
+        f"n = {len(table):,} photos. Grey: where 95% of the dots would lie if the types did not differ (for the type "
+        f"with the fewest photos, {least:,}); a model could learn what a dot beyond it shows."
+    )
+    finding = (
+        f"{len(outside)} of {drawn} dots lie beyond what chance explains at 95%; {round(0.05 * drawn)} would if no "
+        "type differed."
+    )
+    title = "Views, lights and backgrounds by type"
+    return add_title(figure, title, note, f"{title}. Beyond: {'; '.join(outside) or 'none'}.", finding)
 
 
 @with_theme
 def shape_overlap(catalogue: Catalogue) -> AccessibleFigure:
     """Dimensions of the cars against each other: the overlap of the types' shapes."""
     table, pairs = _with_types(catalogue), _pairs(catalogue.parameters)
-    mixed = table.sample(frac=1, random_state=0)  # no type covers the others
-    tones = mixed["body_type"].map(class_colors(catalogue.body_types))
+    types = catalogue.body_types
     figure = new_figure(8.4, 3.4)
     separability = []
     for axes, (across, up) in zip(np.atleast_1d(figure.subplots(1, len(pairs))), pairs, strict=True):
-        axes.scatter(mixed[across], mixed[up], s=9, c=tones, alpha=0.45, linewidth=0)
+        for body_type in types:
+            of_type = table[table["body_type"] == body_type]
+            look = {"marker": class_marker(body_type, types), "color": class_color(body_type, types)}
+            axes.scatter(of_type[across], of_type[up], s=10, alpha=0.4, linewidth=0, **look)
         names = [name.removeprefix(SHAPE).replace("_", " ") for name in (across, up)]
         axes.set(xlabel=f"{names[0]} (m)", ylabel=f"{names[1]} (m)")
         axes.grid(True)
         if table["body_type"].value_counts().min() >= 5:
             accuracy = percent(linear_separability(catalogue, (across, up)), 0)
-            separability.append(f"{' and '.join(names)}, {accuracy}")
+            separability.append(f"{' and '.join(names)} ({accuracy} right)")
     _legend(figure, catalogue)
-    note = f"n = {len(table):,} cars."
+    finding = ""
     if separability:
-        note += f" Accuracy of a linear classifier on two dimensions: {'; '.join(separability)}."
-    return add_title(figure, "Overlap of the types' shapes", note)
+        finding = (
+            f"A linear rule of two dimensions of the car alone tells the types apart: {'; '.join(separability)}. So "
+            "far the task is solved by how the cars are made."
+        )
+    note = f"n = {len(table):,} cars, a marker each."
+    return add_title(figure, "Overlap of the types' shapes", note, f"Overlap of the types' shapes. {note}", finding)
 
 
 def _strips(catalogue: Catalogue, of_shape: bool) -> dict[str, Path]:
-    return {name: path for name, path in attribute_strips(catalogue).items() if name.startswith(SHAPE) == of_shape}
+    """The strips by parameter, those that show most first."""
+    found = {name: path for name, path in attribute_strips(catalogue).items() if name.startswith(SHAPE) == of_shape}
+    return {name: found[name] for name in sorted(found, key=lambda name: (name not in _TELLING, name))}
 
 
 def _with_types(catalogue: Catalogue) -> pd.DataFrame:
@@ -254,6 +319,5 @@ def _pairs(parameters: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _legend(figure: AccessibleFigure, catalogue: Catalogue) -> None:
-    """The types and their colours, below the panels."""
-    tones = class_colors(catalogue.body_types)
-    style.legend_below(figure, [style.dot(tone, t) for t, tone in tones.items()], min(8, len(tones)))
+    """The types, their colours and markers, below the panels."""
+    style.legend_below(figure, style.type_dots(catalogue.body_types), min(8, len(catalogue.body_types)))

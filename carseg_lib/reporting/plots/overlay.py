@@ -1,4 +1,4 @@
-"""A box, a mask and a label drawn on a photo at its own resolution, as `make predict` writes them."""
+"""A box, the outline of a mask and a label drawn on a photo at its own resolution, as `make predict` writes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Box = Sequence[float]  # x1, y1, x2, y2 in pixels
 def overlay(
     photo: Image.Image, box: Box | None, mask: np.ndarray | None, label: str, *, colour: str | None = None
 ) -> Image.Image:
-    """Draw a box, a mask and a label on a copy of a photo.
+    """Draw a box, the outline of a mask and a label on a copy of a photo.
 
     Args:
         photo: PIL image of any mode.
@@ -37,8 +37,11 @@ def overlay(
         if mask.shape != (picture.height, picture.width):
             raise ValueError(f"mask of shape {mask.shape} on a photo of {picture.height} × {picture.width} (h × w)")
         pixels, inside = np.asarray(picture).copy(), mask.astype(bool)
-        pixels[inside] = (0.55 * pixels[inside] + 0.45 * np.array(tone)).astype(np.uint8)
-        pixels[_edge(inside, max(1, round(min(picture.size) / 250)))] = tone
+        # an outline, since a filled mask hides the car; a light halo parts it from the photo
+        width = max(1, round(min(picture.size) / 160))
+        halo = _edge(~inside, max(1, width // 2))
+        pixels[halo] = (0.4 * pixels[halo] + 0.6 * 255).astype(np.uint8)
+        pixels[_edge(inside, width)] = tone
         picture = Image.fromarray(pixels)
     pen = ImageDraw.Draw(picture)
     line = max(2, round(min(picture.size) / 140))
@@ -52,10 +55,10 @@ def overlay(
 
 
 def _edge(mask: np.ndarray, width: int) -> np.ndarray:
-    """The pixels of a mask within `width` of its outside."""
+    """The pixels of a mask within `width` of its outside; beyond the photo it goes on."""
     inner = mask
     for _ in range(width):
-        padded = np.pad(inner, 1)
+        padded = np.pad(inner, 1, mode="edge")
         inner = inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return mask & ~inner
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
 from carseg_lib.core.formatting import interval, percent
@@ -15,13 +16,14 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.builtin_background import with_background
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.photos import read_photo
-from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SCORES, froc_curve
+from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SCORES, describe, froc_curve
 from carseg_lib.evaluation.tables import read_table
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.evaluation import confusion_matrix
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
 
 _COLOURS = {"object_score": "#D55E00", "likeness": "#56B4E9", "score": "#0072B2"}
+_LINES: dict[str, Any] = {"object_score": "--", "likeness": ":", "score": "-"}
 _LEAST = 1e-4  # of a probability, and of what it lacks to 1, on an axis of log odds
 _TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 _LARGEST = 480  # pixels of a photo in a panel
@@ -66,7 +68,8 @@ def froc_curves(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFi
         source, split = (name, "test") if name in (BUILTIN, GIVEN) else (OWN, name)
         for score, words in SCORES.items():
             curve = froc_curve(table, score, cars=split, source=source, split=split)
-            axes.step(curve["false_alarms"], curve["kept"], where="post", color=_COLOURS[score], label=words)
+            look = {"color": _COLOURS[score], "linestyle": _LINES[score]}
+            axes.step(curve["false_alarms"], curve["kept"], where="post", label=words, **look)
         alarms = part["scores"]["score"]["false_alarms"]
         notes.append(f"{name}: {percent(alarms['value'])} ({interval(alarms)}) of {part['photos']:,} photos")
         axes.set_title(f"{name}, {part['photos']:,} photos without a car", fontsize=9)
@@ -76,13 +79,16 @@ def froc_curves(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFi
     style.percent_axis(panels[0].yaxis, "cars kept")
     panels[0].yaxis.set_major_locator(MultipleLocator(0.05))
     panels[0].set_ylim(0.8, 1.002)
-    style.legend_below(figure, [style.dot(_COLOURS[score], words) for score, words in SCORES.items()], 3)
+    handles = [Line2D([], [], color=_COLOURS[score], linestyle=_LINES[score], label=SCORES[score]) for score in SCORES]
+    style.legend_below(figure, handles, 3)
     note = (
         f"Called a car at the threshold that keeps {percent(metrics['keep'], 0)} of the validation cars, by both: "
         + "; ".join(notes)
         + "."
     )
-    return add_title(figure, title, note)
+    return add_title(
+        figure, title, note, f"{title}. {note}", f"{describe(metrics)[:1].upper()}{describe(metrics)[1:]}."
+    )
 
 
 @with_theme
@@ -126,7 +132,7 @@ def score_map(table: pd.DataFrame, metrics: Mapping[str, Any]) -> AccessibleFigu
         axis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
     axes.set_xlabel("the detector: probability that it is no background")
     axes.set_ylabel("ImageNet classifier: probability of the object's classes")
-    style.legend_below(figure, [style.dot("#0072B2", "car"), style.dot("#D55E00", NO_CAR)], 2)
+    style.legend_below(figure, [style.dot("#0072B2", "car"), style.dot("#D55E00", NO_CAR, "x")], 2)
     note = (
         "; ".join(counts)
         + ". Axes of log odds. Above the dashed line the product of the two reaches the threshold, "
@@ -171,7 +177,10 @@ def extreme_photos(
         f"{len(shown)} of {len(chosen):,} photos, with the most confident region and its score; red: "
         f"{kind}, {int(beyond.sum())} of those shown (threshold {metrics['threshold']:.2g})."
     )
-    return add_title(figure, title, note)
+    what = "cars are missed" if misses else "photos without a car are called one"
+    number = chosen["score"].fillna(0.0) < metrics["threshold"]
+    finding = f"{int((number if misses else ~number).sum()):,} of {len(chosen):,} {what}."
+    return add_title(figure, title, note, f"{title}. {note}", finding)
 
 
 def _draw(axes: Any, path: Path, row: Any) -> None:

@@ -68,7 +68,8 @@ def mask_quality(catalogue: Catalogue, rejected: pd.DataFrame, min_quality: floa
         f"{len(cars):,} masks; median quality {cars.mask_quality.median():.2f}. Left of the dashed line ("
         f"{min_quality:g}), or without a detection: {number_rejected:,} of {photos:,} photos rejected ({share})."
     )
-    return add_title(figure, title, note)
+    below = f"{number_rejected:,} of {photos:,} photos are left out for their pseudo-masks ({share})."
+    return add_title(figure, title, note, f"{title}. {note}", below)
 
 
 @with_theme

@@ -55,7 +55,7 @@ def accuracy_by_severity(table: pd.DataFrame, summary: Mapping[str, Any]) -> Acc
     for axes in panels[4:]:
         axes.set_xticks([0, *SEVERITIES], ["clean", *map(str, SEVERITIES)])
         axes.set_xlabel("severity")
-    handles = [style.dot(_TONE, "accuracy, 95% interval"), style.dot(_NO_CAR, "no car found (counts as wrong)")]
+    handles = [style.dot(_TONE, "accuracy, 95% interval"), style.dot(_NO_CAR, "no car found (counts as wrong)", "s")]
     style.legend_below(figure, handles, 2)
     note = (
         f"n = {summary['photos']:,} {summary['split']} photos, the same under each condition. Dashed: accuracy on the "
@@ -67,7 +67,14 @@ def accuracy_by_severity(table: pd.DataFrame, summary: Mapping[str, Any]) -> Acc
         f"{percent(summary['corruptions'][name]['strongest']['value'])}"
         for name, kind in CORRUPTIONS.items()
     )
-    return add_title(figure, "Accuracy on corrupted photos", note, f"Accuracy on corrupted photos. {note} {values}.")
+    means = {CORRUPTIONS[name].title: part["accuracy"]["value"] for name, part in summary["corruptions"].items()}
+    worst, mildest = min(means, key=means.__getitem__), max(means, key=means.__getitem__)
+    finding = (
+        f"Accuracy falls from {percent(clean['value'])} to {percent(mean['accuracy']['value'])} on average: least "
+        f"under {mildest} ({percent(means[mildest])}), most under {worst} ({percent(means[worst])})."
+    )
+    alt = f"Accuracy on corrupted photos. {note} {values}."
+    return add_title(figure, "Accuracy on corrupted photos", note, alt, finding)
 
 
 @with_theme
@@ -101,8 +108,8 @@ def accuracy_by_angle(table: pd.DataFrame, summary: Mapping[str, Any]) -> Access
     style.percent_axis(axes.yaxis, "share of photos")
     handles = [
         style.dot(_TONE, "accuracy, 95% interval"),
-        style.dot(_CONTROL, "the same black corners, photo not turned"),
-        style.dot(_NO_CAR, "no car found"),
+        style.dot(_CONTROL, "the same black corners, photo not turned", "D"),
+        style.dot(_NO_CAR, "no car found", "s"),
     ]
     style.legend_below(figure, handles, 3)
     note = (
@@ -112,7 +119,12 @@ def accuracy_by_angle(table: pd.DataFrame, summary: Mapping[str, Any]) -> Access
         "car: the difference to the blue ones is that of the turned car."
     )
     values = "; ".join(f"{row.angle}°: {percent(row.accuracy)}" for row in turned.itertuples())
-    return add_title(figure, "Accuracy on rotated photos", note, f"Accuracy on rotated photos. {note} {values}.")
+    quarter = turned[turned["angle"].abs() == 90]["accuracy"].mean()
+    finding = (
+        f"Turned by 90° either way, {percent(quarter)} of the photos are right; as they are, {percent(clean['value'])}."
+    )
+    alt = f"Accuracy on rotated photos. {note} {values}."
+    return add_title(figure, "Accuracy on rotated photos", note, alt, finding)
 
 
 _ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))

@@ -5,7 +5,9 @@ Figures are made without pyplot: no window, no global state, no backend is chose
 
 from __future__ import annotations
 
+import base64
 import functools
+import html
 import io
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +24,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from carseg_lib.core import files
+from carseg_lib.reporting.palette import class_color, class_marker
 
 SPLIT_COLOURS = {"train": "#4A6B8A", "validation": "#D55E00", "test": "#56B4E9"}
+SPLIT_MARKERS = {"train": "o", "validation": "s", "test": "D"}
 PAPER_COLOUR = "#8A1C3B"  # the numbers of the paper, in every figure
 INK, QUIET, GRID, FAINT = "#1F2328", "#59636E", "#E3E6EA", "#F3F4F6"
 
@@ -67,12 +72,14 @@ _THEME: Any = {  # of settings by name, which the stubs of matplotlib want as li
 
 
 class AccessibleFigure(Figure):
-    """A matplotlib Figure that notebooks show under every backend, with an alternative text."""
+    """A matplotlib Figure that notebooks show under every backend, with what it shows in words."""
 
     alt: str = ""  # the description for readers who cannot see the figure
+    finding: str = ""  # what is seen, in a sentence or two, for its caption; "" where the figure only shows
 
-    def _repr_png_(self) -> bytes:
-        return png_bytes(self)
+    def _repr_html_(self) -> str:
+        """The figure as WebP, a fifth of the PNG, with its alternative text and, as its caption, its finding."""
+        return html_figure(png_bytes(self), self.alt, self.finding)
 
 
 @contextmanager
@@ -100,7 +107,9 @@ def new_figure(width: float, height: float) -> AccessibleFigure:
     return AccessibleFigure(figsize=(width, height), dpi=100, layout="constrained")
 
 
-def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "") -> AccessibleFigure:
+def add_title(
+    figure: AccessibleFigure, title: str, note: str = "", alt: str = "", finding: str = ""
+) -> AccessibleFigure:
     """Add the title with a note below it at the top left, and the alternative text.
 
     Args:
@@ -108,6 +117,7 @@ def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "
         title: of the figure.
         note: n and how to read the figure; wrapped to its width.
         alt: the result in words; the title and the note if empty.
+        finding: what is seen, for the caption; it begins the alternative text.
     """
     width, height = figure.get_size_inches()
     titles = textwrap.wrap(title, max(24, int(width * 10.5))) or [""]
@@ -127,7 +137,8 @@ def add_title(figure: AccessibleFigure, title: str, note: str = "", alt: str = "
     if lines:
         text = "\n".join(lines)
         figure.text(left, 1 - head / full, text, ha="left", va="top", size=8.5, color=QUIET, linespacing=1.3)
-    figure.alt = alt or ". ".join(part.rstrip(".") for part in (title, note) if part) + "."
+    words = alt or ". ".join(part.rstrip(".") for part in (title, note) if part) + "."
+    figure.alt, figure.finding = f"{finding} {words}".strip(), finding
     return figure
 
 
@@ -137,7 +148,7 @@ def empty_figure(title: str, text: str) -> AccessibleFigure:
     axes = figure.add_subplot()
     axes.set_axis_off()
     axes.text(0.5, 0.5, text, ha="center", va="center", color=QUIET, wrap=True)
-    return add_title(figure, title)
+    return add_title(figure, title, alt=f"{title}. {text}")
 
 
 def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
@@ -155,9 +166,15 @@ def type_panels(figure: FigureBase, number: int, **shared: Any) -> list[Axes]:
     return list(panels[:number])
 
 
-def dot(colour: str, label: str) -> Line2D:
+def dot(colour: str, label: str, marker: str = "o") -> Line2D:
     """An entry of a legend."""
-    return Line2D([], [], marker="o", linestyle="none", color=colour, label=label)
+    return Line2D([], [], marker=marker, linestyle="none", color=colour, label=label)
+
+
+def type_dots(body_types: Sequence[str]) -> list[Line2D]:
+    """The entries of a legend of types, each with its colour and its marker."""
+    types = tuple(body_types)
+    return [dot(class_color(t, types), t, class_marker(t, types)) for t in types]
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], columns: int, room: float = 0.3) -> None:
@@ -203,18 +220,22 @@ def plain_image(axes: Axes) -> None:
 
 
 def png_bytes(figure: Figure, dpi: int = DPI) -> bytes:
-    """A figure as PNG; the same figure gives the same bytes (no date, no software version)."""
+    """A figure as PNG; the same figure gives the same bytes (no date, no software version).
+
+    Its alternative text is stored as `Description`, its finding as `Title`.
+    """
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"Software": None}
-    if alt := getattr(figure, "alt", ""):
-        metadata["Description"] = alt
+    for name, text in (("Description", getattr(figure, "alt", "")), ("Title", getattr(figure, "finding", ""))):
+        if text:
+            metadata[name] = text
     with _theme():
         figure.savefig(buffer, format="png", dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
 def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
-    """Write a figure as PNG, completely or not at all; its alternative text is stored as `Description`.
+    """Write a figure as PNG, completely or not at all, as `png_bytes` makes it.
 
     Args:
         figure: any matplotlib figure.
@@ -230,7 +251,21 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
     return files.write_bytes(path, png_bytes(figure, dpi))
 
 
-def save_and_show(figure: AccessibleFigure, path: Path | str) -> AccessibleFigure:
-    """Save a figure and return it, so that the last line of a notebook's cell saves and shows it."""
-    save_figure(figure, path)
-    return figure
+def webp_bytes(picture: Image.Image) -> bytes:
+    """A figure as WebP, a tenth of the PNG: of few colours and without loss (charts), or with loss (photos)."""
+    few = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    exact, lossy = io.BytesIO(), io.BytesIO()
+    few.save(exact, "WEBP", lossless=True, quality=60, method=3)
+    picture.save(lossy, "WEBP", quality=70, method=4)
+    return min(exact.getvalue(), lossy.getvalue(), key=len)
+
+
+def html_figure(png: bytes, alt: str, finding: str) -> str:
+    """A figure as HTML that a notebook shows: WebP, alternative text, and its finding as the caption."""
+    with Image.open(io.BytesIO(png)) as picture:
+        width = picture.width
+        content = base64.b64encode(webp_bytes(picture.convert("RGB"))).decode("ascii")
+    shown = f"max-width:min(100%,{width}px);height:auto"
+    caption = f"<figcaption>{html.escape(finding)}</figcaption>" if finding else ""
+    image = f'<img src="data:image/webp;base64,{content}" alt="{html.escape(alt)}" style="{shown}">'
+    return f'<figure style="margin:0.5em 0">{image}{caption}</figure>'

@@ -12,6 +12,7 @@ from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.config import describe_range, fields
 from carseg_lib.core.paths import project_folder, runs_root
 from carseg_lib.workflow.commands.options import STUDY, create_run, open_run, variables
+from carseg_lib.workflow.notebooks import NO_WIDGET_WARNING
 
 
 @click.command("lab", cls=CarsegCommand, help="open the notebooks in JupyterLab")
@@ -31,9 +32,10 @@ def lab(**options: str) -> None:
     print(
         f'the notebooks open run "quick"; in their parameters cell say run_name = "{name}"'
         if name
-        else "there is no run for the notebooks to open yet: make lab DATA=folder, or make reproduce, begins one"
+        else 'the notebooks begin run "quick" on the built-in data set; make lab DATA=folder begins one on other photos'
     )
     notebooks = project_folder() / "notebooks"
+    os.environ.update(NO_WIDGET_WARNING)
     os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={notebooks}"])
 
 
