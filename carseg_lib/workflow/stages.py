@@ -50,7 +50,7 @@ def _write_report(folder: Path) -> None:
 
 
 def _write_index(runs: Path) -> None:
-    from carseg_lib.reporting.html.page import write_index
+    from carseg_lib.reporting.html.runs import write_index
 
     write_index(runs)
 

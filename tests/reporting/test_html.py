@@ -22,7 +22,8 @@ from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.paper import audit, claims, recipe
 from carseg_lib.reporting.html import findings, sections
 from carseg_lib.reporting.html.figures import FIGURES, IN_NOTEBOOKS, collect_figures, left_to_notebooks
-from carseg_lib.reporting.html.page import write_index, write_report
+from carseg_lib.reporting.html.page import write_report
+from carseg_lib.reporting.html.runs import write_index
 from carseg_lib.reporting.plots import data, evaluation, photos, pseudo_labels, training
 from tests.helpers.drawn_cars import make_car_photos
 from tests.helpers.fake_run import make_run

@@ -32,13 +32,25 @@ class Pictures:
     unreadable: int  # photos without a picture
 
 
-def make_pictures(page_folder: Path, photos: Sequence[Path], budget: int) -> Pictures:
+def picture_uri(path: Path, side: int, quality: int) -> str:
+    """A photo as a small WebP picture, a data URI; "" if it cannot be read.
+
+    Args:
+        path: of the photo.
+        side: longest side of the picture, pixels; no photo is enlarged.
+        quality: of the WebP, 0..100.
+    """
+    photo = next(_readable([path]), None)
+    return "" if photo is None else _URI + base64.b64encode(_encoded(photo, side, quality)).decode("ascii")
+
+
+def make_pictures(page_folder: Path | None, photos: Sequence[Path], budget: int) -> Pictures:
     """The pictures of photos, all inside the page if they fit, else the first ones.
 
     The folder beside the page is written anew, or removed where it is not needed.
 
     Args:
-        page_folder: of the page.
+        page_folder: of the page; None: those that do not fit have no picture.
         photos: files of the photos, the most important first.
         budget: bytes that the pictures may take inside the page.
     """
@@ -47,8 +59,11 @@ def make_pictures(page_folder: Path, photos: Sequence[Path], budget: int) -> Pic
         inside = _fitting(photos, side, quality, budget)
         if len(inside) == len(photos):
             break
+    rest = photos[len(inside) :]
+    if page_folder is None:
+        return Pictures([*inside, *("" for _ in rest)], side if any(inside) else 0, 0, inside.count(""))
     folder = page_folder / FOLDER
-    if rest := photos[len(inside) :]:
+    if rest:
         with files.atomic_folder(folder) as temporary:
             sources = [*inside, *_write(temporary, rest, len(inside))]
     else:
@@ -72,8 +87,7 @@ def _fitting(photos: Sequence[Path], side: int, quality: int, budget: int) -> li
     """Data URIs of the first photos, as many as fit; "" for one that cannot be read."""
     uris: list[str] = []
     for path in photos:
-        photo = next(_readable([path]), None)
-        uri = "" if photo is None else _URI + base64.b64encode(_encoded(photo, side, quality)).decode("ascii")
+        uri = picture_uri(path, side, quality)
         budget -= len(uri)
         if budget < 0:
             break

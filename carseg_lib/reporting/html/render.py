@@ -22,6 +22,8 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.paper import claims
 from carseg_lib.reporting.palette import class_colors
 
+MAX_BYTES = 5_000_000  # of a page with pictures: light enough to be mailed
+
 
 @dataclass(frozen=True)
 class FigureOnPage:
@@ -58,6 +60,7 @@ def render(
         "percent": formatting.percent,
         "interval": formatting.interval,
         "number": formatting.number,
+        "points": formatting.points,
         "shade": shade,
         "short_claim": claims.short_claim,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from carseg_lib.reporting.html import answers
 from carseg_lib.reporting.html.figures import collect_figures, left_to_notebooks
 from carseg_lib.reporting.html.render import FigureOnPage
 
+_LOCATIONS = ("data.source", "data.classes", "eval.negatives")  # settings that name files
 ORDER = ("test", "validation", "train")  # of the splits on the page
 
 
@@ -147,6 +149,18 @@ class RunFiles:
 def read_optional_json(path: Path) -> dict[str, Any] | None:
     """The content of a JSON file; None if it is missing."""
     return files.read_json(path) if path.is_file() else None
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting by its dotted name, except the locations of the photos: a page holds no path of a machine.
+
+    Args:
+        config: config.json.
+    """
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
+    return {name: value for name, value in found.items() if name not in _LOCATIONS}
 
 
 def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:

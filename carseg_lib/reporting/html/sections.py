@@ -5,8 +5,7 @@ The template of a section is `templates/sections/<name>.html`; it finds the resu
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +24,9 @@ from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
 from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
 from carseg_lib.reporting.html import answers, certainty, findings, predictions, readings, study_summary
+from carseg_lib.reporting.html.dots import axis
 from carseg_lib.reporting.html.render import FigureOnPage
-from carseg_lib.reporting.html.run_files import RunFiles, records
+from carseg_lib.reporting.html.run_files import RunFiles, records, settings
 
 NOTEBOOKS = {
     "01_data_exploration": "Data exploration",
@@ -145,21 +145,9 @@ def results(run: RunFiles) -> dict[str, Any]:
             if estimate
         ]
         if cards:
-            plots.append({"title": title, "cards": cards, **_axis(cards)})
+            found = [card["estimate"] for card in cards], [card["paper"] for card in cards]
+            plots.append({"title": title, "cards": cards, **axis(*found)})
     return {"plots": plots}
-
-
-def _axis(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where the axis of a dot plot begins, at most 90%, and its ticks: all numbers lie on it, and 100%."""
-    lowest = min(
-        value
-        for card in cards
-        for value in (card["estimate"]["value"], card["estimate"]["low"], card["paper"])
-        if value is not None
-    )
-    first = max(0, min(9, math.floor(10 * lowest - 0.1)))
-    step = 1 if first >= 4 else 2
-    return {"floor": first / 10, "ticks": [tick / 10 for tick in range(10, first - 1, -step)]}
 
 
 def audit(_: RunFiles) -> dict[str, Any]:
@@ -274,19 +262,7 @@ def reproducibility(run: RunFiles) -> dict[str, Any]:
     return {
         "notebooks": [notebook for notebook in notebooks if (run.folder / str(notebook["href"])).is_file()],
         "provenance": run.provenance or {},
-        "settings": _settings(run.config or {}),
-    }
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting by its dotted name, except the location of the photos: the page holds no path of a machine."""
-    settings: dict[str, Any] = {}
-    for name, value in config.items():
-        settings |= (
-            {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
-        )
-    return {
-        name: value for name, value in settings.items() if name not in ("data.source", "data.classes", "eval.negatives")
+        "settings": settings(run.config or {}),
     }
 
 
