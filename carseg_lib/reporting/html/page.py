@@ -12,6 +12,7 @@ from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.reporting.html import predictions, sections
+from carseg_lib.reporting.html.data_card import write_data_card
 from carseg_lib.reporting.html.pictures import make_pictures
 from carseg_lib.reporting.html.render import MAX_BYTES, data_block, render
 from carseg_lib.reporting.html.run_files import RunFiles
@@ -48,11 +49,11 @@ def write_report(run_folder: Path) -> Path:
         "body_types": run.body_types,
         "summary": sections.summary(run),
         "sections": sections.page_sections(run),
-        "max_rows": sections.MAX_ROWS,
         "rendered": bool(run.rendered),
     }
     gallery = predictions.gallery(run)
     write_preview(run, gallery)
+    write_data_card(run)
     return files.write_text(run.folder / "index.html", _with_pictures(run, gallery, context))
 
 
@@ -62,7 +63,7 @@ def _with_pictures(run: RunFiles, gallery: predictions.Gallery | None, context: 
         return render("page.html", {**context, "blocks": {}, "pictures": None}, parts=_PARTS)
     blocks = {"predictions-data": data_block(gallery.data), "predictions-pictures": data_block([])}
     bare = render("page.html", {**context, "blocks": blocks, "pictures": {"line": ""}}, parts=_PARTS)
-    pictures = make_pictures(run.folder, gallery.photos, MAX_BYTES - len(bare.encode("utf-8")) - _MARKS)
+    pictures = make_pictures(run.folder, gallery.photos, MAX_BYTES - len(bare.encode("utf-8")) - _MARKS, gallery.wrong)
     blocks["predictions-pictures"] = data_block(pictures.sources)
     shown = {**context, "blocks": blocks, "pictures": {"line": predictions.line_of_pictures(pictures)}}
     return render("page.html", shown, parts=_PARTS, pictures_beside=pictures.beside > 0)

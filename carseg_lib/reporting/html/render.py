@@ -22,6 +22,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.paper import claims
 from carseg_lib.reporting.palette import class_colors
 
+_OF_PHOTOS = 0.05  # colours a pixel above which a figure shows photos
 MAX_BYTES = 5_000_000  # of a page with pictures: light enough to be mailed
 
 
@@ -63,6 +64,7 @@ def render(
         "points": formatting.points,
         "shade": shade,
         "short_claim": claims.short_claim,
+        "lower_first": lambda text: text[:1].lower() + text[1:],
     }
     folder = resources.files("carseg_lib.reporting.html") / "templates"
     style, script = (
@@ -119,8 +121,11 @@ def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
 
 def _light(picture: Image.Image) -> bytes:
     """A figure as WebP, a tenth of the PNG: of few colours and without loss (charts), or with loss (photos)."""
-    few = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
-    exact, lossy = io.BytesIO(), io.BytesIO()
-    few.save(exact, "WEBP", lossless=True, quality=60, method=3)
+    lossy = io.BytesIO()
     picture.save(lossy, "WEBP", quality=70, method=4)
+    if picture.getcolors(round(_OF_PHOTOS * picture.width * picture.height)) is None:
+        return lossy.getvalue()
+    exact = io.BytesIO()
+    few = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
+    few.save(exact, "WEBP", lossless=True, quality=60, method=3)
     return min(exact.getvalue(), lossy.getvalue(), key=len)

@@ -21,7 +21,8 @@ from carseg_lib.evaluation.claim_table.table import ClaimRow, claim_rows
 from carseg_lib.evaluation.tables import PREDICTIONS, read_table
 from carseg_lib.paper import audit, recipe
 from carseg_lib.reporting.html import answers
-from carseg_lib.reporting.html.figures import collect_figures, left_to_notebooks
+from carseg_lib.reporting.html.carless import CarlessPhoto, carless_photos
+from carseg_lib.reporting.html.figures import card_figures, collect_figures, left_to_notebooks
 from carseg_lib.reporting.html.render import FigureOnPage
 
 _LOCATIONS = ("data.source", "data.classes", "eval.negatives")  # settings that name files
@@ -74,6 +75,11 @@ class RunFiles:
         return read_table(path, columns) if path.is_file() else None
 
     @cached_property
+    def carless(self) -> list[CarlessPhoto]:
+        """The photos without a car that the run was measured on."""
+        return carless_photos(self)
+
+    @cached_property
     def split(self) -> str:
         """The split of the verdict; "" if none was evaluated."""
         return main_split(self.metrics)
@@ -94,6 +100,11 @@ class RunFiles:
         """The figures of each group of `figures.FIGURES`, and "more"."""
         photos = {name: self.metrics["splits"][name]["accuracy"]["n"] for name in self.splits}
         return collect_figures(self.folder / "figures", self.body_types, photos)
+
+    @cached_property
+    def card_figures(self) -> dict[str, list[FigureOnPage]]:
+        """The figures of each group of `figures.CARD_FIGURES`."""
+        return card_figures(self.folder / "figures", self.body_types)
 
     @cached_property
     def left_out(self) -> dict[str, int]:
