@@ -156,7 +156,7 @@ def test_the_matrix_is_the_one_of_the_metrics(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
     for split, part in files.read_json(run / "metrics.json")["splits"].items():
         table = html.split(f'data-split="{split}"')[1].split("</table>")[0]
-        cells = re.findall(r'data-truth="(\w+)" data-predicted="([\w ]+)" aria-label="(\d+) photos', table)
+        cells = re.findall(r'data-truth="(\w+)" data-predicted="([\w ]+)">(\d+)<span class="hidden"> photos', table)
         labels = part["confusion"]["labels"]
         expected = {
             (truth, predicted): n

@@ -28,9 +28,7 @@ class CarlessPhoto:
     path: Path
     answer: str  # the type as which a car is found, or "no car"
     score: float  # of the region most like a car, 0..1
-    regions: list[
-        tuple[str, float, tuple[float, ...]]
-    ]  # type, score, box in pixels, best first
+    regions: list[tuple[str, float, tuple[float, ...]]]  # type, score, box in pixels, best first
     size: tuple[int, int]  # width and height, pixels
 
 
