@@ -131,6 +131,9 @@ def write_comparison(reports: Path, runs: Sequence[Compared]) -> bool:
     chosen = list(runs[:MOST])[::-1]
     pairs = [_pair(chosen, a, b) for a, b in itertools.combinations(range(len(chosen)), 2)]
     data, photos = _disagreements(chosen)
+    paired = [pair for pair in pairs if any(part.photos for part in pair.parts)]
+    shown = (paired or pairs)[-1]  # the newest two that can be paired
+    data["pair"] = [shown.first, shown.second]
     context: dict[str, Any] = {
         "runs": [_about(run) for run in chosen],
         "pairs": pairs,
@@ -160,7 +163,8 @@ def _about(run: Compared) -> dict[str, Any]:
 
 
 def _pair(runs: Sequence[Compared], a: int, b: int) -> Pair:
-    both = runs[a].predictions.join(runs[b].predictions, lsuffix="_a", rsuffix="_b", how="inner")
+    tables = runs[a].predictions, runs[b].predictions
+    both = tables[0].merge(tables[1], left_index=True, right_index=True, suffixes=("_a", "_b"))
     both = both[both["split_a"] == both["split_b"]]
     same = both["body_type_a"] == both["body_type_b"]
     parts = [_part(runs[a], runs[b], split, both[same & (both["split_a"] == split)]) for split in SPLITS]

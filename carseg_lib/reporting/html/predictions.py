@@ -206,7 +206,7 @@ def _rectangle(box: list[float], scale: float) -> str:
 def _boxes(
     row: Mapping[str, Any], detections: pd.DataFrame | None, place: Mapping[str, int], scale: float
 ) -> list[list[float]]:
-    """The detections of a photo, the surest first; of a run without detections.csv the predicted one."""
+    """The detections of a photo, the most confident first; of a run without detections.csv the predicted one."""
     found = [{**row, "body_type": row["predicted"]}] if row["predicted"] else []
     if detections is not None:
         found = detections.sort_values("score", ascending=False, kind="stable").to_dict("records")

@@ -23,11 +23,12 @@ function compareRuns(data, pictures) {
   function show() {
     const [first, second] = runs();
     document.getElementById("same").hidden = first !== second;
-    document.getElementById("photos").hidden = first === second;
+    const common = id.some((_, k) => answers[k][first] !== null && answers[k][second] !== null);
+    document.getElementById("photos").hidden = first === second || !common;
     for (const pair of document.querySelectorAll(".pair")) {
       pair.hidden = Number(pair.dataset.first) !== first || Number(pair.dataset.second) !== second;
     }
-    if (first !== second) filter();
+    if (first !== second && common) filter();
   }
 
   function filter() {
@@ -88,7 +89,7 @@ function compareRuns(data, pictures) {
     show();
   }
 
-  if (data.runs.length > 1) form.elements.first.value = data.runs.length - 2;
+  [form.elements.first.value, form.elements.second.value] = data.pair;
   form.addEventListener("input", () => {
     history.replaceState(null, "", "#" + runs().map((run) => encodeURIComponent(data.runs[run])).join("&"));
     show();
