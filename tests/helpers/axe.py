@@ -1,4 +1,4 @@
-"""axe-core, which looks for what keeps people from using a page; it is not shipped, so that its check may be skipped."""
+"""axe-core, which looks for what keeps people from using a page; it is not shipped, so its check may be skipped."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def reports(made: Path, tmp_path: Path) -> Path:
-    """Two runs: the first is right on every photo; the second is wrong on three test photos, and finds no car in one."""
+    """Two runs: the first is right on every photo, the second wrong on three test photos; in one it finds no car."""
     for name in ("first", "second"):
         shutil.copytree(made, tmp_path / name)
     table = read_table(made / "predictions.csv", PREDICTIONS)

@@ -33,9 +33,10 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_run(reports / "first", cars, figures="none")
     shutil.copytree(reports / "first", reports / "second")
     table = read_table(reports / "first" / "predictions.csv", PREDICTIONS)
-    table["predicted"] = table["body_type"]
+    found = table["predicted"] != ""
+    table.loc[found, "predicted"] = table["body_type"]
     files.write_csv(reports / "first" / "predictions.csv", table)
-    wrong = table.index[(table["split"] == "test") & (table["body_type"] == "suv")][:3]
+    wrong = table.index[found & (table["split"] == "test") & (table["body_type"] == "suv")][:3]
     table.loc[wrong, "predicted"] = "minivan"
     files.write_csv(reports / "second" / "predictions.csv", table)
     for name, made in (("first", "2026-01-01T00:00:00Z"), ("second", "2026-02-01T00:00:00Z")):

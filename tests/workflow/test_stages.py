@@ -33,11 +33,8 @@ def test_the_stages_of_the_study_fit_together():
 
 def test_the_page_depends_on_the_readings_beside_it_and_may_leave_photos(tmp_path):
     report, folder = STAGES[-1], tmp_path / "reports" / "quick"
-    for path in (
-        folder / "metrics.json",
-        folder / "photos" / "000000.webp",
-        tmp_path / "reports/readings/readings.csv",
-    ):
+    beside = tmp_path / "reports" / "readings" / "readings.csv"
+    for path in (folder / "metrics.json", folder / "photos" / "000000.webp", beside):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     assert set(file_states(folder, report.reads, {})) == {"metrics.json", "../readings/readings.csv"}

@@ -71,7 +71,8 @@ class Compared:
         path = self.folder / "predictions.csv"
         columns = ["split", "body_type", "predicted", "score", "mask_iou"]
         if self.catalogue is None or not path.is_file():
-            return pd.DataFrame(columns=[*columns, "group"])
+            none = pd.DataFrame(columns=["photo_id", "pixel_sha256", *columns, "group"], dtype="object")
+            return none.set_index(["photo_id", "pixel_sha256"])
         table = read_table(path, PREDICTIONS)[["photo_id", *columns]]
         table = table[table["split"].isin(SPLITS)].merge(
             self.catalogue.photos[["photo_id", "pixel_sha256", "group"]], on="photo_id"
