@@ -148,8 +148,7 @@ def test_a_dot_of_a_curve_says_its_value(browser: playwright.Browser, reports: P
 PAGES = ("index.html", "compare.html", "second/index.html", "second/data.html", "second/predictions/index.html")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_no_page_is_hard_to_use(browser: playwright.Browser, reports: Path, width: int, scheme: str) -> None:
     source = axe_source()
     for name in PAGES:
@@ -161,7 +160,6 @@ def test_no_page_is_hard_to_use(browser: playwright.Browser, reports: Path, widt
         page = context.new_page()
         page.goto((reports / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
-        assert violations(page, source) == [], name
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        assert violations(page, source) == [], f"{name}, unfolded"
+        assert violations(page, source) == [], name
         context.close()
