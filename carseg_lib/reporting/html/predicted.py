@@ -28,6 +28,12 @@ class Predicted:
     cars: int  # regions that pass as cars
     size: tuple[int, int]  # of the thumbnail, pixels
 
+    @property
+    def detail(self) -> str:
+        """What the text says beside the type, or beside "not sure" and "no car"."""
+        badge = f"{self.body_type}, " if self.kind == SURE else f"{self.kind}: "
+        return self.text.removeprefix(badge)
+
 
 def write_thumbnail(folder: Path, name: str, overlay: Image.Image) -> tuple[int, int]:
     """Write the thumbnail of a photo; returns its size.

@@ -25,6 +25,9 @@ from carseg_lib.reporting.outlines import drawing_size, mask_outline
 
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
+# Of so many photos the outlines alone would weigh more than a page may: those of correct predictions are then drawn in
+# fewer units, and their detections of hardly any score left out.
+MANY, _FEWER, _LEAST_SCORE = 4_000, 128, 0.05
 _BOX = ["x1", "y1", "x2", "y2"]
 
 
@@ -145,9 +148,12 @@ def _cars(
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     detections = run.table("detections.csv", DETECTIONS)
     found = {} if detections is None else dict(list(detections.groupby("photo_id")))
+    many = len(rows) + len(run.carless) > MANY
     for row in rows.to_dict("records"):
-        size = drawing_size(row["width"], row["height"], _LONGEST)
+        brief = many and row["predicted"] == row["body_type"]
+        size = drawing_size(row["width"], row["height"], _FEWER if brief else _LONGEST)
         main, others = _labelled(row, cars.get(row["photo_id"]), size)
+        boxes = _boxes(row, found.get(row["photo_id"]), place, size[0] / row["width"])
         yield {
             "id": row["photo_id"],
             "split": order[row["split"]],
@@ -161,7 +167,7 @@ def _cars(
             "labelled": main,
             "others": others,
             "predicted_mask": mask_outline(row["mask"], row["width"], row["height"], size),
-            "boxes": _boxes(row, found.get(row["photo_id"]), place, size[0] / row["width"]),
+            "boxes": [box for box in boxes if not brief or box[1] >= _LEAST_SCORE],
         }
 
 
@@ -261,4 +267,7 @@ def line_of_pictures(pictures: Pictures) -> str:
         texts.append(f"{pictures.beside:,} are files in the folder {FOLDER}/ beside it")
     if pictures.unreadable:
         texts.append(f"{pictures.unreadable:,} cannot be read and have no picture")
+    if total > MANY:
+        least = f"detections of them with a score below {_LEAST_SCORE} are in detections.csv alone"
+        texts.append(f"of so many photos, outlines of correct predictions are coarser, and {least}")
     return "; ".join(texts) + "."
