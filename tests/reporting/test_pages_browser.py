@@ -152,11 +152,7 @@ PAGES = ("index.html", "compare.html", "second/index.html", "second/data.html", 
 def test_no_page_is_hard_to_use(browser: playwright.Browser, reports: Path, width: int, scheme: str) -> None:
     source = axe_source()
     for name in PAGES:
-        context = browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            bypass_csp=True,  # type: ignore[arg-type]
-        )
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
         page = context.new_page()
         page.goto((reports / name).as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name

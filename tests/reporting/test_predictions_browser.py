@@ -11,7 +11,8 @@ from playwright import sync_api as playwright
 
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.reporting.html import pictures
-from carseg_lib.reporting.html.page import MAX_BYTES, write_report
+from carseg_lib.reporting.html.page import write_report
+from carseg_lib.reporting.html.render import MAX_BYTES
 from tests.helpers.browser import Visit
 from tests.helpers.carless import add_carless
 from tests.helpers.drawn_cars import make_car_photos

@@ -257,19 +257,19 @@ def _disagreements(runs: Sequence[Compared]) -> tuple[dict[str, Any], list[Path]
     labels = list(every.index.get_level_values("body_type"))
     types = [name for name in dict.fromkeys([*labels, *every.stack().dropna().tolist()]) if name]
     place = {name: k for k, name in enumerate(types)} | {"": -1}
-    splits = list(every.index.get_level_values("split"))
+    names, splits = (list(every.index.get_level_values(level)) for level in ("photo_id", "split"))
     data = {
         "runs": [run.folder.name for run in runs],
         "types": types,
         "photos": {
-            "id": list(every.index.get_level_values("photo_id")),
+            "id": names,
             "split": splits,
             "truth": [place[name] for name in labels],
             "answers": [[None if pd.isna(name) else place[name] for name in row] for row in every.to_numpy()],
             "scores": [[None if pd.isna(x) else round(float(x), 2) for x in row] for row in scores.to_numpy()],
         },
     }
-    return data, [_file(runs, name, row) for name, row in zip(data["photos"]["id"], every.to_numpy(), strict=True)]
+    return data, [_file(runs, name, row) for name, row in zip(names, every.to_numpy(), strict=True)]
 
 
 def _file(runs: Sequence[Compared], photo_id: str, answers: np.ndarray) -> Path:

@@ -79,9 +79,8 @@ def _chart(
         curves.append(Curve(name, kind, " ".join(f"{a},{b}" for a, b, _ in points), points))
     every = max(1, math.ceil(len(epochs) / 8))
     labels = [(x(k), epoch) for k, epoch in enumerate(epochs) if k % every == 0]
-    return Chart(
-        title, curves, [(y(mark), words(mark).replace(".000", "").replace(".0%", "%")) for mark in marks], labels
-    )
+    told = [(y(mark), f"{mark:g}" if scale is math.log10 else percent(mark, 0)) for mark in marks]
+    return Chart(title, curves, told, labels)
 
 
 def _share_levels(low: float, _: float) -> list[float]:

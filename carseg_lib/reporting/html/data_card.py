@@ -35,7 +35,7 @@ def write_data_card(run: RunFiles) -> Path:
         "background": {} if catalogue is None else catalogue.background["split"].value_counts(sort=False).to_dict(),
         "duplicates": run.duplicates,
         "metadata": None if catalogue is None else metadata.describe_metadata(catalogue),
-        "parameters": [] if not run.rendered else records(metadata.metadata_table(catalogue).reset_index()),
+        "parameters": [] if catalogue is None else records(metadata.metadata_table(catalogue).reset_index()),
         "drawn": run.card_figures,
         "max_rows": MAX_ROWS,
     }

@@ -27,7 +27,7 @@ WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
 # Of so many photos the outlines alone would weigh more than a page may: those of correct predictions are then drawn in
 # fewer units, and their detections of hardly any score left out.
-MANY, _FEWER, _LEAST_SCORE = 4_000, 128, 0.05
+MANY, _FEWER, _LEAST_SCORE = 4_000, 96, 0.2
 _BOX = ["x1", "y1", "x2", "y2"]
 
 
