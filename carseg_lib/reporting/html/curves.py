@@ -93,4 +93,4 @@ def _log_levels(low: float, high: float) -> list[float]:
     """1, 2 and 5 times the powers of ten around the values, at least two of them."""
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     steps = [times * 10.0**power for power in powers for times in (1, 2, 5)]
-    return [step for step in steps if low / 2 < step < high * 2]
+    return [step for step in steps if 0.499 * low <= step <= 2.001 * high]
