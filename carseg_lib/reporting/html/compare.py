@@ -190,10 +190,12 @@ def _part(first: Compared, second: Compared, split: str, both: pd.DataFrame) -> 
     if len(both):
         groups = both["group_a"].tolist() if (both["group_a"] != "").any() else None
         right = [(both[f"predicted{end}"] == both["body_type_a"]).to_numpy(float) for end in ("_a", "_b")]
-        differences["Accuracy"] = matched_difference(*right, groups)
+        before, after = right
+        differences["Accuracy"] = matched_difference(before, after, groups)
+        p_of_none = change_p(before, after, groups)
         test = "McNemar's exact test" if groups is None else "photos of one group not taken as independent"
-        p_value = f"p = {change_p(*right, groups):.2g} ({test})"
-        sentences = _sentences(split, names, right, differences["Accuracy"], change_p(*right, groups) < ALPHA, p_value)
+        p_value = f"p = {p_of_none:.2g} ({test})"
+        sentences = _sentences(split, names, right, differences["Accuracy"], p_of_none < ALPHA, p_value)
         overlaps = [both[f"mask_iou{end}"].to_numpy(float) for end in ("_a", "_b")]
         if not np.isnan(overlaps).any():
             differences["Mask IoU"] = photo_difference(*overlaps, bootstrap_samples=_SAMPLES, seed=0, groups=groups)

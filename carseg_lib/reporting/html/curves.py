@@ -58,10 +58,11 @@ def _chart(
     scale: Callable[[float], float] = lambda value: value,
 ) -> Chart | None:
     """A chart of some columns; None where one is missing or has a value that cannot be drawn."""
-    values = {name: [row.get(column) for row in history] for name, column in columns.items()}
-    drawn = [value for column in values.values() for value in column]
-    if any(value is None or (scale is math.log10 and value <= 0) for value in drawn):
+    known = [row.get(column) for row in history for column in columns.values()]
+    if any(value is None or (scale is math.log10 and value <= 0) for value in known):
         return None
+    values = {name: [float(row[column]) for row in history] for name, column in columns.items()}
+    drawn = [value for column in values.values() for value in column]
     epochs = [int(row["epoch"]) for row in history]
     marks = sorted(levels(min(drawn), max(drawn)))
     low, high = scale(min([*drawn, *marks])), scale(max([*drawn, *marks]))
