@@ -69,9 +69,10 @@ def _update_index(reports: Path) -> None:
     index = reports / "index.html"
     if not index.is_file():
         return
-    index.unlink()  # whatever comes of the new one, the old one names runs that are gone
+    for page in (index, reports / "compare.html"):  # whatever comes of the new ones, these name runs that are gone
+        page.unlink(missing_ok=True)
     if any(reports.glob("*/metrics.json")):
-        from carseg_lib.reporting.html.page import write_index
+        from carseg_lib.reporting.html.runs import write_index
 
         write_index(reports)
 

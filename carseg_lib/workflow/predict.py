@@ -1,4 +1,4 @@
-"""A trained model on photos of one's own: an overlay PNG and a JSON for each.
+"""A trained model on photos of one's own: an overlay PNG and a JSON for each, and a page of all.
 
 A detection is a car if its region passes the second look (`carseg_lib.engine.presence`); a photo's prediction is the
 best detection that does. A photo without any is answered "no car". A type below a score of 0.5 is said to be not sure.
@@ -27,6 +27,8 @@ from carseg_lib.engine.likeness import ImageNetClassifier
 from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
 from carseg_lib.evaluation.presence import NO_CAR
+from carseg_lib.reporting.html import predicted
+from carseg_lib.reporting.html.predicted import Predicted, write_predicted, write_thumbnail
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots.overlay import overlay
 
@@ -89,7 +91,7 @@ class Predictor:
 def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
     """Write an overlay (`car.jpg.png`) and a JSON (`car.jpg.json`) into `folder` for a photo, or each of a folder's.
 
-    Subfolders are searched too, and kept.
+    Subfolders are searched too, and kept. `index.html` in `folder` shows the photos of this call.
 
     Returns:
         Each photo that can be read, with its predicted class or "no car". The others are logged.
@@ -100,7 +102,7 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
     photos = _photos(path)
     predictor = Predictor(run)
     root = path if path.is_dir() else path.parent
-    predictions = []
+    predictions, shown = [], []
     for photo in photos:
         try:
             image, detections = predictor(photo)
@@ -109,12 +111,31 @@ def predict_path(run: Run, path: Path, folder: Path) -> list[tuple[Path, str]]:
             continue
         stem = folder / photo.relative_to(root)
         best = next((one for one in detections if predictor.is_car(one)), None)
-        _write(photo.name, image, detections, best, stem, predictor)
-        logger.info("%s: %s -> %s.png, %s.json", photo, _answer(best, detections, predictor), stem.name, stem.name)
+        picture = _write(photo.name, image, detections, best, stem, predictor)
+        answer = _answer(best, detections, predictor)
+        logger.info("%s: %s -> %s.png, %s.json", photo, answer, stem.name, stem.name)
+        name = photo.relative_to(root).as_posix()
+        shown.append(
+            Predicted(
+                name,
+                NO_CAR if best is None else predicted.SURE if best.score >= SURE else predicted.NOT_SURE,
+                best.body_type if best else "",
+                answer,
+                _regions(detections, predictor),
+                write_thumbnail(folder, name, picture),
+            )
+        )
         predictions.append((photo, best.body_type if best else NO_CAR))
     if not predictions:
         raise CarsegError(f"IMAGES={path}: no photo in it can be read")
+    left_out = len(photos) - len(predictions)
+    write_predicted(folder, run.name, shown, predictor.body_types, sure=SURE, left_out=left_out)
     return predictions
+
+
+def _regions(detections: Sequence[Detection], predictor: Predictor) -> int:
+    """How many boxes pass as cars; several types may claim one."""
+    return len({one.box for one in detections if predictor.is_car(one)})
 
 
 def _answer(best: Detection | None, detections: Sequence[Detection], predictor: Predictor) -> str:
@@ -152,8 +173,12 @@ def _write(
     best: Detection | None,
     stem: Path,
     predictor: Predictor,
-) -> None:
-    """Write `<stem>.png` and `<stem>.json` of the photo of this name; its detections are best first, in its pixels."""
+) -> Image.Image:
+    """Write `<stem>.png` and `<stem>.json` of the photo of this name; its detections are best first, in its pixels.
+
+    Returns:
+        The picture of the overlay.
+    """
     width, height = image.size
     body_types = predictor.body_types
     times = min(MOST_TIMES, max(1, -(-READABLE_SIDE // max(image.size))))
@@ -187,3 +212,4 @@ def _write(
         ],
     }
     files.write_json(stem.parent / f"{stem.name}.json", content)
+    return picture

@@ -73,7 +73,7 @@ class StageRun:
         memory = self._make()
         seconds = time.monotonic() - started
         pages = () if self._stage.function else (f"notebooks/{self._stage.name}.{kind}" for kind in ("ipynb", "html"))
-        outputs = self._states((*self._stage.writes, *pages), "outputs")
+        outputs = self._states((*self._stage.writes, *self._stage.may_write, *pages), "outputs")
         for pattern in self._stage.writes:
             if not any(Path(name).match(pattern) for name in outputs):
                 raise CarsegError(f"{self._stage.name} ended without leaving {self._run.folder / pattern}.")

@@ -26,6 +26,7 @@ class Stage:
     reads: tuple[str, ...]  # patterns of the files that it reads
     # Patterns of the files that it leaves, each matching one or more; its figures and pages come besides.
     writes: tuple[str, ...]
+    may_write: tuple[str, ...] = ()  # likewise, but it may leave none of them
     reads_data: bool = False  # whether it depends on the photos themselves
     reads_weights: bool = False  # whether it depends on a checkpoint that the configuration names
     reads_annotator: bool = False  # whether it depends on the annotator that the configuration names
@@ -51,7 +52,7 @@ def _write_report(folder: Path) -> None:
 
 
 def _write_index(runs: Path) -> None:
-    from carseg_lib.reporting.html.page import write_index
+    from carseg_lib.reporting.html.runs import write_index
 
     write_index(runs)
 
@@ -93,14 +94,23 @@ _TRAINED = (*_PREPARED, "model", "train", "device", "num_processes")
 _EVALUATED = ("eval.tta", "eval.bootstrap_samples", "eval.keep_cars", "eval.likeness")
 _CERTAINTY = ("certainty.json", "corruptions.csv", "rotation.csv", "near_copies.csv", "label_issues.csv")
 _RECORDS = ("config.json", "provenance.json", "history.csv", "model_summary.csv")
-_REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, *_CERTAINTY, "figures/*")
+_READINGS = "../*/readings.csv"  # of the experiments beside the run, which the page shows
+_REPORTED = (*_RECORDS, *_RESULTS, *_DATASET, *_CERTAINTY, "figures/*", _READINGS)
 STAGES = (
     Stage("01_data_exploration", _DATA, (), _CATALOGUE, reads_data=True),
     Stage("01b_rendered_cars", (*_DATA, "seed"), _CATALOGUE, (), applies=_is_rendered),
     Stage("02_preprocessing", _PREPARED, _CATALOGUE, (*_DATASET, "rejected_masks.csv"), reads_annotator=True),
     Stage("03_training", _TRAINED, _DATASET, _MODEL, reads_weights=True, check=_check_training),
     Stage("04_evaluation", (*_TRAINED, *_EVALUATED, "profile"), (*_DATASET, *_MODEL), _RESULTS, reads_negatives=True),
-    Stage("report", (), _REPORTED, ("index.html",), function=_write_report, index=_write_index),
+    Stage(
+        "report",
+        (),
+        _REPORTED,
+        ("index.html", "data.html", "page.json"),
+        may_write=("photos/*",),
+        function=_write_report,
+        index=_write_index,
+    ),
 )
 
 # Takes minutes and changes no number of the others: a command of its own runs it, not the study.

@@ -12,7 +12,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import DataConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
-from carseg_lib.data.export_coco import export_coco
+from carseg_lib.data.export import export
 from carseg_lib.data.formats.image_folder import is_carless
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
@@ -166,7 +166,8 @@ def test_an_export_holds_photos_without_a_car_and_is_read_back_with_them(coco, t
     dataset.save(run / "dataset")
     rejected = run / "rejected_masks.csv"
     rejected.write_text("photo_id,body_type,x1,y1,x2,y2,mask,box_origin,mask_origin,mask_quality,split,reason,detail\n")
-    again = load_catalogue(export_coco(run / "dataset", rejected, tmp_path / "export"), unlabelled="background")
+    export(run / "dataset", rejected, tmp_path / "export", "coco")
+    again = load_catalogue(tmp_path / "export", unlabelled="background")
     assert carless(again) == carless(dataset) and again.counts().equals(dataset.counts())
 
 

@@ -8,15 +8,14 @@ from hypothesis import strategies as st
 from carseg_lib.core.config import RunConfig
 from carseg_lib.evaluation import robustness
 from carseg_lib.evaluation.corruptions import CORRUPTIONS, SEVERITIES
+from carseg_lib.evaluation.matched import change_p, matched_difference
 from carseg_lib.evaluation.robustness import (
     ANGLES,
     CORNERS,
     CORNERS_ONLY,
     TURNED,
-    change_p,
     compare_conditions,
     conditions,
-    matched_difference,
     summarize,
 )
 

@@ -23,7 +23,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory, synthetic_cars: Path)
 def figures_converted_once() -> Iterator[None]:
     """Pages of copies of one run show the same figures: each is made a WebP picture once, not for every page."""
     known: dict[str, bytes] = {}
-    convert = render._light
+    convert = render.webp_bytes
 
     def once(picture: Image.Image) -> bytes:
         digest = hashlib.sha256(picture.tobytes()).hexdigest()
@@ -32,5 +32,5 @@ def figures_converted_once() -> Iterator[None]:
         return known[digest]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render, "_light", once)
+        patch.setattr(render, "webp_bytes", once)
         yield

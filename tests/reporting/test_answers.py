@@ -13,6 +13,7 @@ from carseg_lib.reporting.html import answers
 from carseg_lib.reporting.html.study_summary import state_counts, summary_parts
 from tests.helpers.judged_run import audit, make_history, make_metrics, make_split, reading
 
+DIFFER = "This is not an exact replication: 2 of the 4 settings compared differ (optimiser, photo size)."
 SAME = [Difference("Batch size", "eight", "8", "same"), Difference("Weight decay", "not stated", "0.02", "not stated")]
 CHECKS = pd.DataFrame(
     {
@@ -102,7 +103,7 @@ def test_consistency_counts_figures_by_verdict_and_scope():
 def test_repetition_names_what_differs_and_what_was_not_run(metrics):
     answer = answers.repetition(metrics, OTHER, Evidence(metrics))
     assert answer.word == "Not by this run" and answer.tone == "neutral"
-    assert answer.sentences[0] == "2 of 4 compared points differ (optimiser, photo size)."
+    assert answer.sentences[0] == DIFFER
     assert "The paper's recipe (profile paper): not run." in answer.sentences
     by_another = answers.repetition(metrics, OTHER, Evidence(metrics, repeated=("paper-run",)))
     assert by_another.word == "By another run" and "The paper's recipe: run paper-run." in by_another.sentences
@@ -163,7 +164,7 @@ def test_the_summary_has_the_six_parts_of_the_template(metrics):
     text = {name: " ".join(paragraphs) for name, paragraphs in parts.items()}
     assert f"{len(claims.FIGURES)} figures" in text["Scope of reproducibility"]
     assert "A plain processor, 2 cores, no GPU; 10 min in all" in text["Methodology"]
-    assert "2 of 4 compared points differ (optimiser, photo size)." in text["Methodology"]
+    assert DIFFER in text["Methodology"]
     for answer in given:
         assert f"{answer.question} {answer.word}" in text["Results"]
     assert "1 impossible as printed" in text["Results"]

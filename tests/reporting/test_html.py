@@ -21,8 +21,10 @@ from carseg_lib.evaluation.claim_table.table import STATEMENT, TABLE_1, claim_ro
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.paper import audit, claims, recipe
 from carseg_lib.reporting.html import findings, sections
-from carseg_lib.reporting.html.figures import FIGURES, IN_NOTEBOOKS, collect_figures, left_to_notebooks
-from carseg_lib.reporting.html.page import write_index, write_report
+from carseg_lib.reporting.html.data_card import MAX_ROWS
+from carseg_lib.reporting.html.figures import CARD_FIGURES, FIGURES, IN_NOTEBOOKS, collect_figures, left_to_notebooks
+from carseg_lib.reporting.html.page import write_report
+from carseg_lib.reporting.html.runs import write_index
 from carseg_lib.reporting.plots import data, evaluation, photos, pseudo_labels, training
 from tests.helpers.drawn_cars import make_car_photos
 from tests.helpers.fake_run import make_run
@@ -34,7 +36,7 @@ EVIL = "<script>alert('carseg')</script>"
 class Reader(HTMLParser):
     """Texts, elements and their attributes of a page; fails on tags that are not closed."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "line", "circle", "input"})
+    VOID = frozenset({"meta", "link", "img", "br", "line", "circle", "input", "polyline", "rect", "path", "image"})
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -72,6 +74,11 @@ def run(finished_run: Path, tmp_path: Path) -> Path:
 
 def read(run: Path) -> Reader:
     return Reader(write_report(run).read_text(encoding="utf-8"))
+
+
+def read_card(run: Path) -> Reader:
+    write_report(run)
+    return Reader((run / "data.html").read_text(encoding="utf-8"))
 
 
 def change(path: Path, **values: object) -> None:
@@ -154,22 +161,22 @@ def test_it_is_one_file_with_a_strict_policy(run: Path) -> None:
         for name in ("src", "href", "srcset", "data", "action"):
             target = attributes.get(name)
             if target:
-                assert target.startswith(("data:", "#", "notebooks/")), (tag, target[:80])
+                beside = target in ("../index.html", "data.html") or target in sections.DOWNLOADS
+                assert beside or target.startswith(("data:", "#", "notebooks/")), (tag, target[:80])
 
 
-def test_every_figure_is_there_with_words(run: Path) -> None:
-    reader = read(run)
-    pictures = reader.all("img")
+def test_every_figure_is_on_the_page_the_data_card_or_in_a_notebook(run: Path) -> None:
+    page, card = read(run), read_card(run)
     left = left_to_notebooks(run / "figures", BODY_TYPES, ["test", "validation"])
-    assert {"01_data_exploration", "02_preprocessing", "04_evaluation"} == set(left)
-    assert "Pairs of near duplicates (perceptual hash): 0 within, 0 across." in reader.text
+    assert set(left) == {"04_evaluation"}
+    assert "pairs of near duplicates (perceptual hash): 0 within, 0 across." in page.text
     drawn = {path.stem for path in (run / "figures").glob("*.png")} - {"near_duplicates"}  # of none, in this run
-    assert len(pictures) == len(drawn) - sum(left.values()) > 5
-    assert f"{left['01_data_exploration']} more figures of the data are in" in reader.text
-    for picture in pictures:
+    assert len(page.all("img")) + len(card.all("img")) == len(drawn) - sum(left.values())
+    assert len(page.all("img")) > 5 and len(card.all("img")) > 5
+    for picture in [*page.all("img"), *card.all("img")]:
         assert len(picture["alt"]) > 15
         assert int(picture["width"]) > 100
-    assert "More figures" not in reader.text
+    assert "More figures" not in page.text
 
 
 def test_an_unknown_figure_is_shown_too(run: Path) -> None:
@@ -196,7 +203,9 @@ def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
 
 def test_every_section_has_its_heading_and_template(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
-    assert re.findall(r'<section id="([a-z-]+)"[^>]*>\s*<h2>([^<]+)</h2>', html) == [
+    assert re.findall(
+        r'<section id="([a-z-]+)"[^>]*>\s*(?:<details class="fold"><summary>)?<h2>([^<]+)</h2>', html
+    ) == [
         ("results", "Compared with the paper"),
         ("predictions", "Predictions"),
         ("error-analysis", "When does the model fail?"),
@@ -310,18 +319,19 @@ def test_a_run_without_a_type_in_the_test_split(run: Path) -> None:
 def test_excluded_photos_are_counted_and_listed(run: Path) -> None:
     rows = [
         {"photo_id": f"p{i}.jpg", "split": "train", "body_type": "suv", "reason": "truncated", "detail": "3 bytes"}
-        for i in range(sections.MAX_ROWS + 7)
+        for i in range(MAX_ROWS + 7)
     ]
     pd.DataFrame(rows).to_csv(run / "dataset" / "excluded.csv", index=False)
     metrics = files.read_json(run / "metrics.json")
     metrics["data"]["excluded"] = {"truncated": len(rows)}
     files.write_json(run / "metrics.json", metrics)
-    text = read(run).text
+    assert f"{len(rows)} × truncated." in read(run).text
+    text = read_card(run).text
     assert f"{len(rows)} × truncated." in text
     assert "p0.jpg" in text
-    assert f"p{sections.MAX_ROWS - 1}.jpg" in text
-    assert f"p{sections.MAX_ROWS}.jpg" not in text
-    assert f"the first {sections.MAX_ROWS}; all in dataset/excluded.csv" in text
+    assert f"p{MAX_ROWS - 1}.jpg" in text
+    assert f"p{MAX_ROWS}.jpg" not in text
+    assert f"the first {MAX_ROWS}; all in dataset/excluded.csv" in text
 
 
 def test_differences_are_computed(run: Path) -> None:
@@ -400,7 +410,10 @@ def test_the_list_of_runs_is_newest_first(run: Path) -> None:
     links = [a["href"] for a in Reader(path.read_text(encoding="utf-8")).all("a") if "index.html" in a["href"]]
     assert links == ["newer/index.html", "fake/index.html", "older/index.html"]
     reader = Reader(path.read_text(encoding="utf-8"))
-    assert len(reader.all("img")) == 3 and reader.all("img")[0]["src"].startswith("data:image/webp;base64,")
+    previews = [picture["href"] for picture in reader.all("image")]
+    assert len(previews) == 3 and all(uri.startswith("data:image/webp;base64,") for uri in previews)
+    verdict = files.read_json(run / "page.json")["verdict"]["word"]
+    assert reader.text.count(verdict) == 3, "of each run"
     assert reader.text.count("20.9") == 3 and reader.text.count("01234567") == 3, "minutes and commit of each run"
 
 
@@ -443,7 +456,7 @@ def test_percent_of_nothing() -> None:
 
 
 def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None:
-    known = [*FIGURES.values(), *IN_NOTEBOOKS.values()]
+    known = [*FIGURES.values(), *CARD_FIGURES.values(), *IN_NOTEBOOKS.values()]
     names = {name.partition("_{")[0].removesuffix("_train") for section in known for name in section}
     drawn_by = {
         "samples": "sample_photos",
@@ -479,10 +492,10 @@ def test_error_analysis_has_a_section_with_every_figure_and_number(rendered_run:
     drawn = {path.stem for path in (rendered_run / "figures").glob("*.png")}
     in_notebooks = {name for patterns in IN_NOTEBOOKS.values() for name in patterns}
     assert {name for name in drawn if name.startswith(("metadata_", "slices_"))} == {
-        *FIGURES["metadata"],
+        *CARD_FIGURES["metadata"],
         *FIGURES["slices"],
         *(name for name in in_notebooks if name.startswith(("metadata_", "slices_"))),
-    } - {"slices_directions"}
+    }
     assert "More figures" not in text
     truth = pd.read_csv(rendered_run / "slice_metrics.csv")
     for row in truth.itertuples():
@@ -492,14 +505,16 @@ def test_error_analysis_has_a_section_with_every_figure_and_number(rendered_run:
         assert row.measure in text and formatting.number(row.odds_ratio, 2) in text
     whole = truth[(truth.split == "validation") & (truth.attribute == "all photos")].iloc[0]
     assert f"Accuracy on all 120 validation photos is {formatting.percent(whole.accuracy)}." in text
-    assert "Each of the 172 photos has 25 parameters" in text
+    card = " ".join(read_card(rendered_run).text.split())
+    assert "Each of the 172 photos has 25 parameters" in card
+    assert "camera height" in card and "Scene parameters of the photos (dataset/parameters.csv)" in card
     assert "These images are rendered" in text
 
 
 def test_without_metadata_the_page_says_so(run: Path) -> None:
     text = " ".join(read(run).text.split())
     assert "These photos have no rendering metadata: accuracy is not given" in text
-    assert "The data have no rendering metadata (no parameters.csv)" in text
+    assert "The data have no rendering metadata (no parameters.csv)" in read_card(run).text
     assert "These images are rendered" not in text
     (run / "slice_metrics.csv").unlink()
     assert "slice_metrics.csv is missing in this run's folder." in read(run).text

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from carseg_lib.core import files
+from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import encode_mask
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.reporting.html import page, pictures, predictions
@@ -22,6 +24,7 @@ from carseg_lib.reporting.html.page import write_report
 from carseg_lib.reporting.html.pictures import FOLDER, make_pictures
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.outlines import drawing_size, mask_outline
+from tests.helpers.carless import add_carless
 from tests.helpers.drawn_cars import make_car_photos
 from tests.helpers.fake_run import make_run
 from tests.helpers.metadata import add_parameters
@@ -156,7 +159,7 @@ def test_the_matrix_is_the_one_of_the_metrics(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
     for split, part in files.read_json(run / "metrics.json")["splits"].items():
         table = html.split(f'data-split="{split}"')[1].split("</table>")[0]
-        cells = re.findall(r'data-truth="(\w+)" data-predicted="([\w ]+)" aria-label="(\d+) photos', table)
+        cells = re.findall(r'data-truth="(\w+)" data-predicted="([\w ]+)">(\d+)<span class="hidden"> photos', table)
         labels = part["confusion"]["labels"]
         expected = {
             (truth, predicted): n
@@ -186,6 +189,46 @@ def test_a_run_without_detections_shows_the_predicted_boxes(run: Path) -> None:
     photos = gallery.data["photos"]
     for predicted, boxes in zip(photos["predicted"], photos["boxes"], strict=True):
         assert [box[0] for box in boxes] == ([] if predicted == -1 else [predicted])
+
+
+def test_photos_without_a_car_are_in_the_gallery_with_their_answers(run: Path, tmp_path: Path) -> None:
+    add_carless(run, tmp_path / "negatives")
+    html = write_report(run).read_text(encoding="utf-8")
+    data, sources = block(html, "data"), block(html, "pictures")
+    assert data["splits"] == ["test", "validation", "negatives"] and data["with_car"] == 2
+    photos = [dict(zip(data["photos"], row, strict=True)) for row in zip(*data["photos"].values(), strict=True)]
+    found = {photo["id"]: photo for photo in photos if photo["split"] == 2}
+    assert set(found) == {"negatives/boat.jpg", "negatives/snowman.jpg", "negatives/gone.jpg"}
+    boat = found["negatives/boat.jpg"]
+    assert (boat["truth"], data["types"][boat["predicted"]], boat["score"]) == (-1, "suv", 0.72)
+    assert [box[2:] for box in boat["boxes"]] == [[9, 6, 45, 30]] * 2 and boat["size"] == [90, 60]
+    assert found["negatives/gone.jpg"]["predicted"] == -1, "its score is below the threshold"
+    assert sources[data["photos"]["id"].index("negatives/gone.jpg")] == ""
+    assert photos.index(boat) < next(k for k, one in enumerate(photos) if one["truth"] == one["predicted"])
+    text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    assert "Photos without a car that are called one: 1 of 3 (negatives) ( look at them )" in text
+    assert str(tmp_path) not in html
+
+
+def test_an_outline_is_a_box_where_a_car_has_no_mask_and_nothing_where_it_is_empty(run: Path) -> None:
+    catalogue = Catalogue.load(run / "dataset")
+    cars = catalogue.instances.copy()
+    cars.loc[cars.index[::2], "mask"] = ""  # a source that outlines some of its cars
+    cars.loc[cars.index[1], "mask"] = encode_mask(np.zeros((40, 60), bool))
+    replace(catalogue, instances=cars).save(run / "dataset")
+    found = predictions.gallery(RunFiles(run))
+    assert found is not None
+    assert all(line.startswith("M") for line in found.data["photos"]["labelled"])
+
+
+def test_of_very_many_photos_correct_ones_are_drawn_in_fewer_units(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "MANY", 5)
+    monkeypatch.setattr(predictions, "_FEWER", 30)
+    found = predictions.gallery(RunFiles(run))
+    assert found is not None
+    photos = found.data["photos"]
+    for truth, predicted, size in zip(photos["truth"], photos["predicted"], photos["drawing"], strict=True):
+        assert size == ([30, 20] if truth == predicted else [60, 40])
 
 
 def test_the_page_weighs_what_it_may(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

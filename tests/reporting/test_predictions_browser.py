@@ -11,8 +11,10 @@ from playwright import sync_api as playwright
 
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.reporting.html import pictures
-from carseg_lib.reporting.html.page import MAX_BYTES, write_report
+from carseg_lib.reporting.html.page import write_report
+from carseg_lib.reporting.html.render import MAX_BYTES
 from tests.helpers.browser import Visit
+from tests.helpers.carless import add_carless
 from tests.helpers.drawn_cars import make_car_photos
 from tests.helpers.fake_run import make_run
 from tests.helpers.metadata import add_parameters
@@ -26,7 +28,9 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("predictions")
     cars = make_car_photos(folder / "cars", {"train": 1, "validation": 4, "test": 15}, size=(120, 80))
     add_parameters(cars)
-    return write_report(make_run(folder / "reports" / "fake", cars, figures="none"))
+    run = make_run(folder / "reports" / "fake", cars, figures="none")
+    add_carless(run, folder / "negatives")
+    return write_report(run)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +171,20 @@ def test_a_link_opens_its_photo_also_one_that_is_filtered_out(
     visit.page.evaluate("location.hash = '#photo=unknown.jpg'")
     visit.page.wait_for_timeout(100)
     assert not is_open(visit) and visit.complaints == []
+
+
+def test_false_alarms_are_looked_at_from_their_section(visit: Visit) -> None:
+    page = visit.page
+    page.locator('#predictions a[href="#false-alarms"]').click()
+    assert names(visit) == ["negatives/boat.jpg"] and found(visit) == "1 of 3 photos without a car (negatives)"
+    assert page.locator("#wrong-only").inner_text() == "False alarms only"
+    assert page.locator(".matrix:visible").count() == 0
+    page.locator("#gallery a").click()
+    assert "suv 0.72, labelled no car" in page.locator("#photo-title").inner_text()
+    assert page.locator("#photo .detections li").count() == 1
+    page.keyboard.press("Escape")
+    page.locator("[name=wrong]").uncheck()
+    assert len(names(visit)) == 3 and visit.complaints == []
 
 
 def test_the_way_back_closes_the_photo(visit: Visit) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright import sync_api as playwright
 
-from carseg_lib.reporting.html.page import write_index, write_report
+from carseg_lib.reporting.html.page import write_report
+from carseg_lib.reporting.html.runs import write_index
 from tests.helpers.browser import Visit
 
 pytestmark = pytest.mark.browser

@@ -71,15 +71,16 @@ def test_a_run_that_is_being_made_is_left_alone(root, capsys, words):
 
 
 def test_the_list_of_runs_is_brought_up_to_date(root, monkeypatch):
-    from carseg_lib.reporting.html import page
+    from carseg_lib.reporting.html import runs
 
     written = []
-    monkeypatch.setattr(page, "write_index", written.append)
+    monkeypatch.setattr(runs, "write_index", written.append)
     index = root / "reports" / "index.html"
     index.write_text("the runs: mine, quick")
+    (index.parent / "compare.html").write_text("mine and quick")
     (root / "reports" / "quick" / "metrics.json").write_text(json.dumps({}))
     assert main(["clean", "--run", "mine"]) == 0
-    assert written == [root / "reports"]
+    assert written == [root / "reports"] and not (index.parent / "compare.html").exists()
     index.write_text("the runs: quick")
     assert main(["clean", "--run", "quick"]) == 0
     assert written == [root / "reports"]  # no run is left to list

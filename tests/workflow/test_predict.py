@@ -94,6 +94,10 @@ def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path
     assert (tmp_path / "out" / "trip" / "grey.jpg.json").is_file()
     assert any("broken.jpg" in line and "left out" in line for line in caplog.messages)
     assert not (tmp_path / "out" / "broken.jpg.json").exists()
+    page = (tmp_path / "out" / "index.html").read_text()
+    for name in ("large.png", "trip/grey.jpg"):
+        assert f'src="thumbnails/{name}.webp"' in page and (tmp_path / "out" / "thumbnails" / f"{name}.webp").is_file()
+    assert "2 predicted photos" in page and "1 file could not be read" in page
     with Image.open(tmp_path / "out" / "large.png.png") as overlay:
         assert overlay.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
     assert json.loads((tmp_path / "out" / "large.png.json").read_text())["width"] == 2000

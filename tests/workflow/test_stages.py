@@ -9,6 +9,7 @@ from carseg_lib.core.config import RunConfig
 from carseg_lib.core.paths import project_folder
 from carseg_lib.core.run import Run
 from carseg_lib.workflow.stages import CERTAINTY, STAGES, Project
+from carseg_lib.workflow.stamps import file_states
 
 NOTEBOOKS = STAGES[:-1]
 
@@ -22,7 +23,7 @@ def test_the_stages_of_the_study_fit_together():
         "04_evaluation",
         "report",
     ]
-    written: set[str] = {"config.json", "provenance.json", "figures/*"}
+    written: set[str] = {"config.json", "provenance.json", "figures/*", "../*/readings.csv"}
     for stage in (*NOTEBOOKS, CERTAINTY, STAGES[-1]):
         assert set(stage.reads) <= written, stage.name
         written |= set(stage.writes)
@@ -31,6 +32,16 @@ def test_the_stages_of_the_study_fit_together():
     config = RunConfig(name="r", profile="quick")
     for stage in STAGES:
         config.select(*stage.settings)
+
+
+def test_the_page_depends_on_the_readings_beside_it_and_may_leave_photos(tmp_path):
+    report, folder = STAGES[-1], tmp_path / "reports" / "quick"
+    beside = tmp_path / "reports" / "readings" / "readings.csv"
+    for path in (folder / "metrics.json", folder / "photos" / "000000.webp", beside):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    assert set(file_states(folder, report.reads, {})) == {"metrics.json", "../readings/readings.csv"}
+    assert set(file_states(folder, report.may_write, {})) == {"photos/000000.webp"}
 
 
 def test_a_stages_notebook_is_the_repositorys():

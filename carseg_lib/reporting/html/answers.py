@@ -131,7 +131,10 @@ def repetition(metrics: Mapping[str, Any], differences: Sequence[Difference], ev
     """Whether the paper's recipe was repeated: by this run, by another run, or by readings of its text."""
     question = "Was its recipe repeated?"
     differ = [short_name(d) for d in differences if d.state == "differs"]
-    sentences = [f"{len(differ)} of {len(differences)} compared points differ" + _in_brackets(differ)]
+    counted = f"{len(differ)} of the {len(differences)} settings compared differ"
+    sentences = [f"This is not an exact replication: {counted}{_in_brackets(differ)}"]
+    if not differ:
+        sentences = [f"No compared setting differs, of {len(differences)}."]
     sentences.append("The paper's photos are not known.")
     trained = [
         f"{len(found['readings'])} readings of its text on {found['data']} (run {folder})"

@@ -1,4 +1,4 @@
-"""The figures of the page: which section shows which files of figures/, and their captions."""
+"""The figures of the pages: which section shows which files of figures/, and their captions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ from carseg_lib.reporting.html.render import FigureOnPage, figure_on_page
 # Group → figures it shows from figures/, by name without .png, and their captions.
 # {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.
 FIGURES: dict[str, dict[str, str]] = {
-    "data": {
-        "near_duplicates": "Pairs of near duplicates.",
-        "pseudo_mask_quality": "Quality of the pseudo-masks, and the photos rejected for it.",
-        "worst_labels": "Labels that agree worst with what the annotator sees.",
-        "rejected_pseudo_masks": "Photos rejected because their pseudo-masks are of low quality.",
-    },
-    "metadata": {
-        "metadata_shapes": "Dimensions of the cars: overlap of the types' shapes.",
-        "metadata_numbers": "Camera, size, occlusion and sun, by type.",
-    },
     "preprocessing": {"augmentation": "Random augmentations of one photo, as in training."},
     "training": {
         "loss_curves": "Loss per epoch, training and validation.",
@@ -58,18 +48,41 @@ FIGURES: dict[str, dict[str, str]] = {
     },
 }
 
+# Those of the data card: what describes the data rather than the result.
+CARD_FIGURES: dict[str, dict[str, str]] = {
+    "photos": {
+        "samples_{type}": "Photos of {type}.",
+        "split_counts": "Photos by split and body type.",
+        "photo_sizes": "Sizes of the photos.",
+        "brightness": "Mean brightness of the photos, by type.",
+        "transform_steps": "A photo on its way to the network.",
+    },
+    "annotations": {
+        "box_statistics": "Sizes and places of the labelled boxes, by type.",
+        "mask_statistics": "Labelled masks: share of the box, and mean outline, by type.",
+        "worst_labels": "Labels that agree worst with what the annotator sees.",
+        "pseudo_mask_quality": "Quality of the pseudo-masks, and the photos rejected for it.",
+        "rejected_pseudo_masks": "Photos rejected because their pseudo-masks are of low quality.",
+    },
+    "duplicates": {"near_duplicates": "Pairs of near duplicates."},
+    "metadata": {
+        "metadata_shapes": "Dimensions of the cars: overlap of the types' shapes.",
+        "metadata_gallery": "Rendered cars of each type.",
+        "metadata_numbers": "Camera, size, occlusion and sun, by type.",
+        "metadata_views": "Directions from which the cars are seen, by type.",
+        "metadata_categories": "Light, surroundings and other kinds, by type.",
+        "metadata_strips": "One parameter of the scene varied at a time.",
+        "metadata_shape_strips": "One parameter of the car's shape varied at a time.",
+    },
+}
+
 # Figures that the page leaves to the notebooks, which show them too: what its predictions and tables say photo by photo
-# and number by number, and what describes the data rather than the result.
+# and number by number.
 IN_NOTEBOOKS: dict[str, tuple[str, ...]] = {
-    "01_data_exploration": (
-        *("split_counts", "photo_sizes", "brightness", "box_statistics", "mask_statistics", "samples_{type}"),
-        *("metadata_gallery", "metadata_strips", "metadata_shape_strips", "metadata_views", "metadata_categories"),
-    ),
-    "02_preprocessing": ("transform_steps",),
     "04_evaluation": (
         *("confusion_{split}", "correct_{split}", "misclassified_{split}", "mask_comparison_{split}"),
-        *("table_bars_{split}", "pr_curves_train", "average_precision_train", "slices_directions", "presence_misses"),
-    ),
+        *("table_bars_{split}", "pr_curves_train", "average_precision_train", "presence_misses"),
+    )
 }
 
 
@@ -94,7 +107,7 @@ def collect_figures(
 ) -> dict[str, list[FigureOnPage]]:
     """The figures of each group in the order of `FIGURES`; unknown ones are in the group "more".
 
-    Those of `IN_NOTEBOOKS` are left out.
+    Those of `CARD_FIGURES` and of `IN_NOTEBOOKS` are left out.
 
     Args:
         folder: of the PNG files; hidden ones, left by an interrupted write, are ignored.
@@ -104,19 +117,45 @@ def collect_figures(
     Raises:
         CarsegError: A file is not a readable PNG.
     """
-    found = {path.stem: path for path in sorted(folder.glob("*.png")) if not path.name.startswith(".")}
-    for left in (name for patterns in IN_NOTEBOOKS.values() for name in patterns):
+    found = _files(folder)
+    elsewhere = [name for patterns in IN_NOTEBOOKS.values() for name in patterns]
+    elsewhere += [name for captions in CARD_FIGURES.values() for name in captions]
+    for left in elsewhere:
         for part in [*body_types, *photos]:
             found.pop(left.format(type=part, split=part), None)
-    groups: dict[str, list[FigureOnPage]] = {}
-    for group, captions in FIGURES.items():
-        groups[group] = []
-        for pattern, caption in captions.items():
-            of_split = "{split}" in pattern
-            for part in body_types if "{type}" in pattern else (photos if of_split else [""]):
-                if path := found.pop(pattern.format(type=part, split=part), None):
-                    of = f"{photos[part]:,} {part} photos" if of_split else ""
-                    text = caption.format(type=part, of=of)
-                    groups[group].append(figure_on_page(path, text, part if of_split else ""))
+    groups = {group: _take(found, captions, body_types, photos) for group, captions in FIGURES.items()}
     groups["more"] = [figure_on_page(path, path.stem.replace("_", " ").capitalize() + ".") for path in found.values()]
     return groups
+
+
+def card_figures(folder: Path, body_types: Sequence[str]) -> dict[str, list[FigureOnPage]]:
+    """The figures of each group of the data card, in the order of `CARD_FIGURES`.
+
+    Args:
+        folder: of the PNG files.
+        body_types: in order.
+
+    Raises:
+        CarsegError: A file is not a readable PNG.
+    """
+    found = _files(folder)
+    return {group: _take(found, captions, body_types, {}) for group, captions in CARD_FIGURES.items()}
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder by name; hidden ones, left by an interrupted write, are ignored."""
+    return {path.stem: path for path in sorted(folder.glob("*.png")) if not path.name.startswith(".")}
+
+
+def _take(
+    found: dict[str, Path], captions: Mapping[str, str], body_types: Sequence[str], photos: Mapping[str, int]
+) -> list[FigureOnPage]:
+    """The figures of one group, which are taken out of those that are found."""
+    figures = []
+    for pattern, caption in captions.items():
+        of_split = "{split}" in pattern
+        for part in body_types if "{type}" in pattern else (photos if of_split else [""]):
+            if path := found.pop(pattern.format(type=part, split=part), None):
+                of = f"{photos[part]:,} {part} photos" if of_split else ""
+                figures.append(figure_on_page(path, caption.format(type=part, of=of), part if of_split else ""))
+    return figures

@@ -6,19 +6,18 @@ and the one script and allows nothing else. Jinja2 escapes every text from outsi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import files
-from carseg_lib.evaluation.claim_table.evidence import main_split
 from carseg_lib.reporting.html import predictions, sections
+from carseg_lib.reporting.html.data_card import write_data_card
 from carseg_lib.reporting.html.pictures import make_pictures
-from carseg_lib.reporting.html.render import data_block, render
-from carseg_lib.reporting.html.run_files import RunFiles, read_optional_json
+from carseg_lib.reporting.html.render import MAX_BYTES, data_block, render
+from carseg_lib.reporting.html.run_files import RunFiles
+from carseg_lib.reporting.html.runs import write_preview
 
-MAX_BYTES = 5_000_000  # of a page with pictures: light enough to be mailed
 _MARKS = 10_000  # bytes for what stands between the pictures, and for the line about them
 _PARTS = ("predictions",)  # styles and scripts of the page of a run
 
@@ -50,62 +49,21 @@ def write_report(run_folder: Path) -> Path:
         "body_types": run.body_types,
         "summary": sections.summary(run),
         "sections": sections.page_sections(run),
-        "max_rows": sections.MAX_ROWS,
         "rendered": bool(run.rendered),
     }
-    return files.write_text(run.folder / "index.html", _with_pictures(run, context))
-
-
-def _with_pictures(run: RunFiles, context: Mapping[str, Any]) -> str:
-    """The page with the photos of its predictions, as many inside it as its weight allows."""
     gallery = predictions.gallery(run)
+    write_preview(run, gallery)
+    write_data_card(run)
+    return files.write_text(run.folder / "index.html", _with_pictures(run, gallery, context))
+
+
+def _with_pictures(run: RunFiles, gallery: predictions.Gallery | None, context: Mapping[str, Any]) -> str:
+    """The page with the photos of its predictions, as many inside it as its weight allows."""
     if gallery is None:
         return render("page.html", {**context, "blocks": {}, "pictures": None}, parts=_PARTS)
     blocks = {"predictions-data": data_block(gallery.data), "predictions-pictures": data_block([])}
     bare = render("page.html", {**context, "blocks": blocks, "pictures": {"line": ""}}, parts=_PARTS)
-    pictures = make_pictures(run.folder, gallery.photos, MAX_BYTES - len(bare.encode("utf-8")) - _MARKS)
+    pictures = make_pictures(run.folder, gallery.photos, MAX_BYTES - len(bare.encode("utf-8")) - _MARKS, gallery.wrong)
     blocks["predictions-pictures"] = data_block(pictures.sources)
     shown = {**context, "blocks": blocks, "pictures": {"line": predictions.line_of_pictures(pictures)}}
     return render("page.html", shown, parts=_PARTS, pictures_beside=pictures.beside > 0)
-
-
-def write_index(reports: Path) -> Path:
-    """Write `reports/index.html`, the list of all runs that have metrics and a page, newest first.
-
-    Args:
-        reports: the folder that contains the runs.
-
-    Returns:
-        The path of the list.
-    """
-    reports = Path(reports)
-    runs = []
-    for path in reports.glob("*/metrics.json"):
-        metrics, provenance = files.read_json(path), read_optional_json(path.parent / "provenance.json")
-        if "splits" not in metrics or not (path.parent / "index.html").is_file():
-            continue
-        split = main_split(metrics)
-        scores = metrics["splits"].get(split) or {}
-        runs.append(
-            {
-                "folder": path.parent.name,
-                "made": (provenance or {}).get("made") or "",
-                "seconds": (provenance or {}).get("seconds"),
-                "commit": ((provenance or {}).get("carseg") or {}).get("commit") or "",
-                "preview": _preview(path.parent / "index.html"),
-                "metrics": metrics,
-                "split": split,
-                "accuracy": scores.get("accuracy"),
-                "f1": (scores.get("macro") or {}).get("f1"),
-                "mask_ap": (scores.get("mask") or {}).get("AP"),
-            }
-        )
-    runs.sort(key=lambda run: (run["made"], run["folder"]), reverse=True)
-    return files.write_text(reports / "index.html", render("runs.html", {"runs": runs}))
-
-
-def _preview(page: Path) -> str:
-    """The last picture inside a run's page, of a correct prediction if there is any, as a data URI; "" without one."""
-    _, _, block = page.read_text(encoding="utf-8").partition('id="predictions-pictures">')
-    found = re.findall(r'"(data:image/webp;base64,[^"]+)"', block.partition("</script>")[0])
-    return found[-1] if found else ""

@@ -18,6 +18,7 @@ FOLDER = "photos"  # beside the page, for the photos that do not fit into it
 _BESIDE = (640, 75)  # longest side in pixels and WebP quality of the pictures in that folder
 # Of the pictures inside the page, best first: the first at which all of them fit is taken.
 _STEPS = ((640, 75), (480, 70), (320, 65), (240, 60), (240, 45), (240, 30), (208, 30), (176, 30))
+_FOR_FIRST = 0.3  # of the budget, for the first photos
 _SAMPLE = 40  # photos from which the weight of all of them is estimated
 _URI = "data:image/webp;base64,"
 
@@ -27,35 +28,67 @@ class Pictures:
     """The pictures of a page's photos."""
 
     sources: list[str]  # of each photo: a data URI, the path of a file beside the page, or "" if it cannot be read
-    side: int  # longest side of those inside the page, pixels; 0 where there are none
+    side: int  # longest side of those inside the page, the first ones aside, pixels; 0 where there are none
     beside: int  # photos in the folder
     unreadable: int  # photos without a picture
+    larger: int = 0  # longest side of the first ones, pixels, where these are larger
 
 
-def make_pictures(page_folder: Path, photos: Sequence[Path], budget: int) -> Pictures:
+def picture_uri(path: Path, side: int, quality: int) -> str:
+    """A photo as a small WebP picture, a data URI; "" if it cannot be read.
+
+    Args:
+        path: of the photo.
+        side: longest side of the picture, pixels; no photo is enlarged.
+        quality: of the WebP, 0..100.
+    """
+    photo = next(_readable([path]), None)
+    return "" if photo is None else _URI + base64.b64encode(_encoded(photo, side, quality)).decode("ascii")
+
+
+def make_pictures(page_folder: Path | None, photos: Sequence[Path], budget: int, first: int = 0) -> Pictures:
     """The pictures of photos, all inside the page if they fit, else the first ones.
 
     The folder beside the page is written anew, or removed where it is not needed.
 
     Args:
-        page_folder: of the page.
+        page_folder: of the page; None: those that do not fit have no picture.
         photos: files of the photos, the most important first.
         budget: bytes that the pictures may take inside the page.
+        first: how many of the photos get larger pictures where not all of them can have such: from a part of the
+            budget of their own.
     """
-    steps = _likely_steps(photos, budget)
-    for side, quality in steps:
-        inside = _fitting(photos, side, quality, budget)
-        if len(inside) == len(photos):
-            break
+    inside, side = _inside(photos, budget)
+    larger = 0
+    if 0 < first < len(photos) and side < _STEPS[0][0]:
+        large, of_large = _inside(photos[:first], int(_FOR_FIRST * budget))
+        if len(large) == first and of_large > side:
+            larger = of_large
+            rest, side = _inside(photos[first:], budget - sum(map(len, large)))
+            inside = [*large, *rest]
+    rest_of_all = photos[len(inside) :]
+    if page_folder is None:
+        return Pictures([*inside, *("" for _ in rest_of_all)], side if any(inside) else 0, 0, inside.count(""))
     folder = page_folder / FOLDER
-    if rest := photos[len(inside) :]:
+    if rest_of_all:
         with files.atomic_folder(folder) as temporary:
-            sources = [*inside, *_write(temporary, rest, len(inside))]
+            sources = [*inside, *_write(temporary, rest_of_all, len(inside))]
     else:
         sources = inside
         shutil.rmtree(folder, ignore_errors=True)
     beside = sum(source.startswith(FOLDER) for source in sources)
-    return Pictures(sources, side if any(inside) else 0, beside, sources.count(""))
+    return Pictures(sources, side if any(inside) else 0, beside, sources.count(""), larger)
+
+
+def _inside(photos: Sequence[Path], budget: int) -> tuple[list[str], int]:
+    """Data URIs of the first photos, as many as fit, all at the best step at which all do; and their longest side."""
+    inside: list[str] = []
+    side = 0
+    for side, quality in _likely_steps(photos, budget):
+        inside = _fitting(photos, side, quality, budget)
+        if len(inside) == len(photos):
+            break
+    return inside, side
 
 
 def _likely_steps(photos: Sequence[Path], budget: int) -> Sequence[tuple[int, int]]:
@@ -72,8 +105,7 @@ def _fitting(photos: Sequence[Path], side: int, quality: int, budget: int) -> li
     """Data URIs of the first photos, as many as fit; "" for one that cannot be read."""
     uris: list[str] = []
     for path in photos:
-        photo = next(_readable([path]), None)
-        uri = "" if photo is None else _URI + base64.b64encode(_encoded(photo, side, quality)).decode("ascii")
+        uri = picture_uri(path, side, quality)
         budget -= len(uri)
         if budget < 0:
             break

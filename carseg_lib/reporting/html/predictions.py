@@ -6,7 +6,7 @@ The photos' facts are a table by columns in JSON, which the page's script reads:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,19 @@ import pandas as pd
 
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.metadata import SHAPE, attribute_description
+from carseg_lib.evaluation.presence import NO_CAR
 from carseg_lib.evaluation.tables import DETECTIONS
 from carseg_lib.reporting.html import findings
+from carseg_lib.reporting.html.carless import CarlessPhoto
 from carseg_lib.reporting.html.pictures import FOLDER, Pictures
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.outlines import drawing_size, mask_outline
 
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
+# Of so many photos the outlines alone would weigh more than a page may: those of correct predictions are then drawn in
+# fewer units, and their detections of hardly any score left out.
+MANY, _FEWER, _LEAST_SCORE = 4_000, 96, 0.2
 _BOX = ["x1", "y1", "x2", "y2"]
 
 
@@ -32,6 +37,7 @@ class Gallery:
 
     data: dict[str, Any]  # for the script of the page; see `gallery`
     photos: list[Path]  # their files, in the order of `data`
+    wrong: int  # mistakes, which come first
 
 
 def section(run: RunFiles) -> dict[str, Any]:
@@ -46,6 +52,7 @@ def section(run: RunFiles) -> dict[str, Any]:
         "confusions": {split: findings.most_frequent_confusions(splits[split]["confusion"]) for split in run.splits},
         "elsewhere": ", ".join(f"{n['elsewhere']:,} {split}" for split, n in counts.items() if n.get("elsewhere")),
         "wrong_box": WRONG_BOX,
+        "without_car": _counts_without_car(run),
         "shape_parameters": 0 if run.catalogue is None else _shape_parameters(run.catalogue),
     }
 
@@ -61,6 +68,16 @@ def _counts(predictions: pd.DataFrame | None, split: str) -> dict[str, int]:
         "wrong": int((rows["predicted"] != rows["body_type"]).sum()),
         "elsewhere": int((found & (rows["box_iou"] < WRONG_BOX)).sum()),
     }
+
+
+def _counts_without_car(run: RunFiles) -> dict[str, dict[str, int]]:
+    """Photos of each set of photos without a car, and how many are called one."""
+    counts: dict[str, dict[str, int]] = {}
+    for photo in run.carless:
+        of = counts.setdefault(photo.of, {"photos": 0, "wrong": 0})
+        of["photos"] += 1
+        of["wrong"] += photo.answer != NO_CAR
+    return counts
 
 
 def _matrix(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,53 +107,79 @@ def gallery(run: RunFiles) -> Gallery | None:
     """The evaluated photos for the script of the page; None where predictions.csv or the catalogue is missing.
 
     Mistakes come first, then the splits in the order of the page: of more photos than fit, these are inside it.
-    The columns of the table: id, split, truth, predicted (-1: no car found), score, box_iou, mask_iou, size (of the
-    photo), drawing (its width and height), labelled, others (outlines or boxes of the labelled car and of further
-    ones), predicted_mask, boxes (of the detections: type, score, x1, y1, x2, y2). Types and splits are positions in
-    lists. Outlines and boxes are in units of the drawing.
+    The columns of the table: id, split, truth (-1: no car), predicted (-1: no car found), score, box_iou, mask_iou,
+    size (of the photo), drawing (its width and height), labelled, others (outlines or boxes of the labelled car and of
+    further ones), predicted_mask, boxes (of the detections: type, score, x1, y1, x2, y2). Types and splits are
+    positions in lists; after the splits come the sets of photos without a car. Outlines and boxes are in units of the
+    drawing.
     """
     if run.predictions is None or run.catalogue is None:
         return None
+    carless = run.carless
+    sets = list(dict.fromkeys(photo.of for photo in carless))
     order = {split: k for k, split in enumerate(run.splits)}
     rows = run.predictions[run.predictions["split"].isin(order)]
-    rows = rows.assign(_right=rows["predicted"] == rows["body_type"], _split=rows["split"].map(order))
-    rows = rows.sort_values(["_right", "_split", "photo_id"], kind="stable")
-    types = [name for name in dict.fromkeys([*run.body_types, *rows["body_type"], *rows["predicted"]]) if name]
-    place = {name: k for k, name in enumerate(types)} | {"": -1}
-    cars = dict(list(run.catalogue.instances.groupby("photo_id")))
-    detections = run.table("detections.csv", DETECTIONS)
-    found = {} if detections is None else dict(list(detections.groupby("photo_id")))
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for row in rows.to_dict("records"):
-        size = drawing_size(row["width"], row["height"], _LONGEST)
-        scale = size[0] / row["width"]
-        main, others = _labelled(row, cars.get(row["photo_id"]), size)
-        values = (
-            row["photo_id"],
-            order[row["split"]],
-            place[row["body_type"]],
-            place[row["predicted"]],
-            _number(row["score"]),
-            _number(row["box_iou"]),
-            _number(row["mask_iou"]),
-            [row["width"], row["height"]],
-            list(size),
-            main,
-            others,
-            mask_outline(row["mask"], row["width"], row["height"], size),
-            _boxes(row, found.get(row["photo_id"]), place, scale),
-        )
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
+    answers = [*run.body_types, *rows["body_type"], *rows["predicted"], *(photo.answer for photo in carless)]
+    answers += [kind for photo in carless for kind, _, _ in photo.regions]
+    types = [name for name in dict.fromkeys(answers) if name and name != NO_CAR]
+    place = {name: k for k, name in enumerate(types)} | {"": -1, NO_CAR: -1}
+    found = list(_cars(run, run.catalogue, rows, order, place))
+    found += [_carless(photo, len(order) + sets.index(photo.of), place) for photo in carless]
+    found.sort(key=lambda one: (one["truth"] == one["predicted"], one["split"], one["id"]))
+    columns: dict[str, list[Any]] = {name: [one[name] for one in found] for name in _COLUMNS}
+    files = {photo.photo_id: photo.path for photo in carless}
     data = {
-        "splits": run.splits,
+        "splits": [*run.splits, *sets],
         "types": types,
         "main": run.split,
+        "with_car": len(order),  # the splits; the sets after them are of photos without a car
         "wrong_box": WRONG_BOX,
         "photos": columns,
         "facts": _facts(run.catalogue, columns["id"]),
     }
-    return Gallery(data, [run.catalogue.root / name for name in columns["id"]])
+    wrong = sum(truth != predicted for truth, predicted in zip(columns["truth"], columns["predicted"], strict=True))
+    return Gallery(data, [files.get(name) or run.catalogue.root / name for name in columns["id"]], wrong)
+
+
+def _cars(
+    run: RunFiles, catalogue: Catalogue, rows: pd.DataFrame, order: Mapping[str, int], place: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """The photos of cars, each with the columns of the table."""
+    cars = dict(list(catalogue.instances.groupby("photo_id")))
+    detections = run.table("detections.csv", DETECTIONS)
+    found = {} if detections is None else dict(list(detections.groupby("photo_id")))
+    many = len(rows) + len(run.carless) > MANY
+    for row in rows.to_dict("records"):
+        brief = many and row["predicted"] == row["body_type"]
+        size = drawing_size(row["width"], row["height"], _FEWER if brief else _LONGEST)
+        main, others = _labelled(row, cars.get(row["photo_id"]), size)
+        boxes = _boxes(row, found.get(row["photo_id"]), place, size[0] / row["width"])
+        yield {
+            "id": row["photo_id"],
+            "split": order[row["split"]],
+            "truth": place[row["body_type"]],
+            "predicted": place[row["predicted"]],
+            "score": _number(row["score"]),
+            "box_iou": _number(row["box_iou"]),
+            "mask_iou": _number(row["mask_iou"]),
+            "size": [row["width"], row["height"]],
+            "drawing": list(size),
+            "labelled": main,
+            "others": others,
+            "predicted_mask": mask_outline(row["mask"], row["width"], row["height"], size),
+            "boxes": [box for box in boxes if not brief or box[1] >= _LEAST_SCORE],
+        }
+
+
+def _carless(photo: CarlessPhoto, split: int, place: Mapping[str, int]) -> dict[str, Any]:
+    """A photo without a car, with the columns of the table."""
+    size = drawing_size(*photo.size, _LONGEST)
+    scale = size[0] / photo.size[0]
+    boxes = [[place[kind], round(score, 3), *(round(scale * x) for x in box)] for kind, score, box in photo.regions]
+    given = {"id": photo.photo_id, "split": split, "truth": -1, "predicted": place[photo.answer]}
+    shown = {"score": _number(photo.score), "size": list(photo.size), "drawing": list(size), "boxes": boxes}
+    nothing = {"box_iou": None, "mask_iou": None, "labelled": "", "others": "", "predicted_mask": ""}
+    return given | shown | nothing
 
 
 _COLUMNS = (
@@ -169,7 +212,7 @@ def _rectangle(box: list[float], scale: float) -> str:
 def _boxes(
     row: Mapping[str, Any], detections: pd.DataFrame | None, place: Mapping[str, int], scale: float
 ) -> list[list[float]]:
-    """The detections of a photo, the surest first; of a run without detections.csv the predicted one."""
+    """The detections of a photo, the most confident first; of a run without detections.csv the predicted one."""
     found = [{**row, "body_type": row["predicted"]}] if row["predicted"] else []
     if detections is not None:
         found = detections.sort_values("score", ascending=False, kind="stable").to_dict("records")
@@ -218,9 +261,13 @@ def line_of_pictures(pictures: Pictures) -> str:
     """How many photos are shown, at which size, and where those lie that are not inside the page."""
     total = len(pictures.sources)
     inside = total - pictures.beside - pictures.unreadable
-    texts = [f"Of {total:,} photos, {inside:,} are inside this page, {pictures.side} pixels at most"]
+    larger = f", mistakes {pictures.larger}" if pictures.larger else ""
+    texts = [f"Of {total:,} photos, {inside:,} are inside this page, {pictures.side} pixels at most{larger}"]
     if pictures.beside:
         texts.append(f"{pictures.beside:,} are files in the folder {FOLDER}/ beside it")
     if pictures.unreadable:
         texts.append(f"{pictures.unreadable:,} cannot be read and have no picture")
+    if total > MANY:
+        least = f"detections of them with a score below {_LEAST_SCORE} are in detections.csv alone"
+        texts.append(f"of so many photos, outlines of correct predictions are coarser, and {least}")
     return "; ".join(texts) + "."

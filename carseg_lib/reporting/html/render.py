@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,9 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.paper import claims
 from carseg_lib.reporting.palette import class_colors
+from carseg_lib.reporting.webp import webp_bytes
+
+MAX_BYTES = 5_000_000  # of a page with pictures: light enough to be mailed
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,10 @@ def render(
         "percent": formatting.percent,
         "interval": formatting.interval,
         "number": formatting.number,
+        "points": formatting.points,
         "shade": shade,
         "short_claim": claims.short_claim,
+        "lower_first": lambda text: text[:1].lower() + text[1:],
     }
     folder = resources.files("carseg_lib.reporting.html") / "templates"
     style, script = (
@@ -97,7 +101,7 @@ def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
 
     Args:
         path: of the PNG file.
-        caption: below the figure.
+        caption: below the figure, where the file has no `Title`, which says what is seen.
         split: the evaluated split that it shows, if any.
 
     Raises:
@@ -106,18 +110,10 @@ def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
+            caption = str(picture.info.get("Title") or caption)
             alt = str(picture.info.get("Description") or caption)
-            content = _light(picture.convert("RGB"))
+            content = webp_bytes(picture.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise CarsegError(f"{path} is not a readable PNG. Delete it and run again.") from error
     uri = "data:image/webp;base64," + base64.b64encode(content).decode("ascii")
     return FigureOnPage(path.stem, split, caption, alt, uri, width, height)
-
-
-def _light(picture: Image.Image) -> bytes:
-    """A figure as WebP, a tenth of the PNG: of few colours and without loss (charts), or with loss (photos)."""
-    few = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
-    exact, lossy = io.BytesIO(), io.BytesIO()
-    few.save(exact, "WEBP", lossless=True, quality=60, method=3)
-    picture.save(lossy, "WEBP", quality=70, method=4)
-    return min(exact.getvalue(), lossy.getvalue(), key=len)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +21,11 @@ from carseg_lib.evaluation.claim_table.table import ClaimRow, claim_rows
 from carseg_lib.evaluation.tables import PREDICTIONS, read_table
 from carseg_lib.paper import audit, recipe
 from carseg_lib.reporting.html import answers
-from carseg_lib.reporting.html.figures import collect_figures, left_to_notebooks
+from carseg_lib.reporting.html.carless import CarlessPhoto, carless_photos
+from carseg_lib.reporting.html.figures import card_figures, collect_figures, left_to_notebooks
 from carseg_lib.reporting.html.render import FigureOnPage
 
+_LOCATIONS = ("data.source", "data.classes", "eval.negatives")  # settings that name files
 ORDER = ("test", "validation", "train")  # of the splits on the page
 
 
@@ -72,6 +75,11 @@ class RunFiles:
         return read_table(path, columns) if path.is_file() else None
 
     @cached_property
+    def carless(self) -> list[CarlessPhoto]:
+        """The photos without a car that the run was measured on."""
+        return carless_photos(self)
+
+    @cached_property
     def split(self) -> str:
         """The split of the verdict; "" if none was evaluated."""
         return main_split(self.metrics)
@@ -92,6 +100,11 @@ class RunFiles:
         """The figures of each group of `figures.FIGURES`, and "more"."""
         photos = {name: self.metrics["splits"][name]["accuracy"]["n"] for name in self.splits}
         return collect_figures(self.folder / "figures", self.body_types, photos)
+
+    @cached_property
+    def card_figures(self) -> dict[str, list[FigureOnPage]]:
+        """The figures of each group of `figures.CARD_FIGURES`."""
+        return card_figures(self.folder / "figures", self.body_types)
 
     @cached_property
     def left_out(self) -> dict[str, int]:
@@ -147,6 +160,18 @@ class RunFiles:
 def read_optional_json(path: Path) -> dict[str, Any] | None:
     """The content of a JSON file; None if it is missing."""
     return files.read_json(path) if path.is_file() else None
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting by its dotted name, except the locations of the photos: a page holds no path of a machine.
+
+    Args:
+        config: config.json.
+    """
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
+    return {name: value for name, value in found.items() if name not in _LOCATIONS}
 
 
 def records(table: pd.DataFrame | None) -> list[dict[str, Any]]:

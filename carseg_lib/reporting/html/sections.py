@@ -5,14 +5,12 @@ The template of a section is `templates/sections/<name>.html`; it finds the resu
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.paths import project_folder
-from carseg_lib.data import metadata
 from carseg_lib.evaluation.claim_table.evidence import other_types
 from carseg_lib.evaluation.claim_table.states import STATES
 from carseg_lib.evaluation.claim_table.table import AVERAGE, HEADLINE, STATEMENT, TABLE_1, ClaimRow
@@ -23,19 +21,45 @@ from carseg_lib.evaluation.presence import describe
 from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
-from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING
-from carseg_lib.reporting.html import answers, certainty, findings, predictions, readings, study_summary
-from carseg_lib.reporting.html.render import FigureOnPage
-from carseg_lib.reporting.html.run_files import RunFiles, records
+from carseg_lib.paper.verdicts import IMPOSSIBLE, NOT_THIS_READING, WHATEVER
+from carseg_lib.reporting.html import answers, certainty, curves, findings, gists, predictions, readings, study_summary
+from carseg_lib.reporting.html.dots import axis
+from carseg_lib.reporting.html.run_files import RunFiles, records, settings
 
 NOTEBOOKS = {
     "01_data_exploration": "Data exploration",
+    "01b_rendered_cars": "Rendered cars",
     "02_preprocessing": "Preprocessing",
     "03_training": "Training",
     "04_evaluation": "Evaluation",
     "06_certainty": "Certainty",
 }
-MAX_ROWS = 200  # of a long list that the page shows
+DOWNLOADS = {  # files of the run: what each is
+    "metrics.json": "every number with n and interval",
+    "predictions.csv": "a row a photo, with masks",
+    "detections.csv": "a row a detection, with masks",
+    "presence.csv": "a row a region: is it a car at all?",
+    "classification_report.csv": "precision, recall, F1, accuracy by type and split",
+    "slice_metrics.csv": "accuracy by attribute",
+    "error_odds.csv": "regression of errors",
+    "history.csv": "a row an epoch",
+    "model_summary.csv": "parts of the network",
+    "certainty.json": "calibration, corruptions, doubted labels",
+    "corruptions.csv": "accuracy on corrupted photos",
+    "rotation.csv": "accuracy on rotated photos",
+    "near_copies.csv": "near copies that hashes miss",
+    "label_issues.csv": "labels that are doubted",
+    "rejected_masks.csv": "photos left out for their pseudo-masks",
+    "dataset/photos.csv": "photos with their splits",
+    "dataset/instances.csv": "labelled cars",
+    "dataset/background.csv": "photos without a car",
+    "dataset/excluded.csv": "photos left out, with reasons",
+    "dataset/parameters.csv": "scene parameters",
+    "config.json": "settings",
+    "provenance.json": "commit, machine, versions, times",
+    "model/best.pt": "weights of the best epoch",
+}
+_STRONGEST = 5  # checks of the paper that the page shows at once
 OTHER_SOURCE = project_folder() / "reports" / "reference" / "other-source.json"  # what a change of source costs
 
 
@@ -47,6 +71,7 @@ class Section:
     heading: str  # as a reader sees it
     link: str  # its title in the navigation
     content: Mapping[str, Any]  # what its template shows
+    gist: str = ""  # of a section that is folded: what it says, in a line
 
     @property
     def secondary(self) -> bool:
@@ -61,9 +86,11 @@ class Section:
 
 def page_sections(run: RunFiles) -> list[Section]:
     """The sections of a run's page, in order; one without content ("more figures", "certainty") is left out."""
-    made = [
-        Section(name, heading, link or heading, content(run)) for name, (heading, link, content) in _SECTIONS.items()
-    ]
+    made = []
+    for name, (heading, link, content) in _SECTIONS.items():
+        shown = content(run)
+        gist = gists.GISTS[name](run, shown) if name in gists.GISTS and any(shown.values()) else ""
+        made.append(Section(name, heading, link or heading, shown, gist))
     return [section for section in made if section.name not in _OPTIONAL or any(section.content.values())]
 
 
@@ -145,29 +172,21 @@ def results(run: RunFiles) -> dict[str, Any]:
             if estimate
         ]
         if cards:
-            plots.append({"title": title, "cards": cards, **_axis(cards)})
+            found = [card["estimate"] for card in cards], [card["paper"] for card in cards]
+            plots.append({"title": title, "cards": cards, **axis(*found)})
     return {"plots": plots}
-
-
-def _axis(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Where the axis of a dot plot begins, at most 90%, and its ticks: all numbers lie on it, and 100%."""
-    lowest = min(
-        value
-        for card in cards
-        for value in (card["estimate"]["value"], card["estimate"]["low"], card["paper"])
-        if value is not None
-    )
-    first = max(0, min(9, math.floor(10 * lowest - 0.1)))
-    step = 1 if first >= 4 else 2
-    return {"floor": first / 10, "ticks": [tick / 10 for tick in range(10, first - 1, -step)]}
 
 
 def audit(_: RunFiles) -> dict[str, Any]:
     """The consistency checks of the paper's numbers; they do not depend on the run."""
     checks = paper_audit.audit()
     figures = paper_audit.figure_verdicts(checks)
+    impossible = checks[checks["verdict"] == IMPOSSIBLE]
     return {
         "checks": checks.to_dict("records"),
+        "strongest": impossible.sort_values("scope", key=lambda scope: scope != WHATEVER, kind="stable")
+        .head(_STRONGEST)
+        .to_dict("records"),
         "counts": checks["verdict"].value_counts().to_dict(),
         "figures": figures.to_dict("records"),
         "figure_counts": figures["verdict"].value_counts().to_dict(),
@@ -175,23 +194,8 @@ def audit(_: RunFiles) -> dict[str, Any]:
 
 
 def data(run: RunFiles) -> dict[str, Any]:
-    """Photos, excluded images, duplicates and rendering metadata of the data set."""
-    catalogue = run.catalogue
-    return {
-        "counts": run.metrics["data"].get("counts") or {},
-        "excluded": [] if catalogue is None else catalogue.excluded.to_dict("records"),
-        "duplicates": run.duplicates,
-        "left_out": run.left_out.get("01_data_exploration", 0),
-        "metadata": None if catalogue is None else metadata.describe_metadata(catalogue),
-        "figures": _of_data(run),
-        "metadata_figures": run.figures["metadata"],
-    }
-
-
-def _of_data(run: RunFiles) -> list[FigureOnPage]:
-    """The figures of the data, without that of the near duplicates where there are none."""
-    pairs = sum((run.duplicates or {}).get(f"near_{where}", 0) for where in ("within", "across"))
-    return [figure for figure in run.figures["data"] if pairs or figure.name != "near_duplicates"]
+    """Photos by split and type, and duplicates; more is on the data card."""
+    return {"counts": run.metrics["data"].get("counts") or {}, "duplicates": run.duplicates}
 
 
 def preprocessing(run: RunFiles) -> dict[str, Any]:
@@ -209,9 +213,11 @@ def model(run: RunFiles) -> dict[str, Any]:
 
 def training(run: RunFiles) -> dict[str, Any]:
     """The training in numbers and epoch by epoch."""
+    history = records(run.table("history.csv"))
     return {
         "summary": run.metrics.get("training"),
-        "history": records(run.table("history.csv")),
+        "history": history,
+        "charts": curves.training_charts(history),
         "figures": run.figures["training"],
     }
 
@@ -273,20 +279,9 @@ def reproducibility(run: RunFiles) -> dict[str, Any]:
     ]
     return {
         "notebooks": [notebook for notebook in notebooks if (run.folder / str(notebook["href"])).is_file()],
+        "downloads": [(name, what) for name, what in DOWNLOADS.items() if (run.folder / name).is_file()],
         "provenance": run.provenance or {},
-        "settings": _settings(run.config or {}),
-    }
-
-
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting by its dotted name, except the location of the photos: the page holds no path of a machine."""
-    settings: dict[str, Any] = {}
-    for name, value in config.items():
-        settings |= (
-            {f"{name}.{key}": part for key, part in value.items()} if isinstance(value, Mapping) else {name: value}
-        )
-    return {
-        name: value for name, value in settings.items() if name not in ("data.source", "data.classes", "eval.negatives")
+        "settings": settings(run.config or {}),
     }
 
 

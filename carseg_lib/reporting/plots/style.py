@@ -28,6 +28,7 @@ from PIL import Image
 
 from carseg_lib.core import files
 from carseg_lib.reporting.palette import class_color, class_marker
+from carseg_lib.reporting.webp import webp_bytes
 
 SPLIT_COLOURS = {"train": "#4A6B8A", "validation": "#D55E00", "test": "#56B4E9"}
 SPLIT_MARKERS = {"train": "o", "validation": "s", "test": "D"}
@@ -249,15 +250,6 @@ def save_figure(figure: Figure, path: Path | str, *, dpi: int = DPI) -> Path:
         CarsegError: the disk is full or the folder cannot be written.
     """
     return files.write_bytes(path, png_bytes(figure, dpi))
-
-
-def webp_bytes(picture: Image.Image) -> bytes:
-    """A figure as WebP, a tenth of the PNG: of few colours and without loss (charts), or with loss (photos)."""
-    few = picture.quantize(64, dither=Image.Dither.NONE).convert("RGB")
-    exact, lossy = io.BytesIO(), io.BytesIO()
-    few.save(exact, "WEBP", lossless=True, quality=60, method=3)
-    picture.save(lossy, "WEBP", quality=70, method=4)
-    return min(exact.getvalue(), lossy.getvalue(), key=len)
 
 
 def html_figure(png: bytes, alt: str, finding: str) -> str:

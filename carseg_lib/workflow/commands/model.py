@@ -11,7 +11,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
 
 
-@click.command("predict", cls=CarsegCommand, help="predict photos: an overlay and a JSON each")
+@click.command("predict", cls=CarsegCommand, help="predict photos: a page, and an overlay and a JSON each")
 @variables("images", "run", "profile", "device")
 def predict(images: str, run: str, profile: str, device: str) -> None:
     """Predict the photos of IMAGES with a trained run's model."""
@@ -22,7 +22,7 @@ def predict(images: str, run: str, profile: str, device: str) -> None:
 
     folder = study.folder / "predictions"
     predict_path(study, Path(images).expanduser(), folder)
-    print(f"done: {shown(folder)}")
+    print(f"open: {(folder / 'index.html').resolve().as_uri()}")
 
 
 @click.command("export-model", cls=CarsegCommand, help="write a run's model as ONNX, with a runner without torch")

@@ -18,11 +18,12 @@ function showPredictions(data, pictures) {
       .filter((fact) => fact.value !== undefined && fact.value !== null);
     const known = photo.facts.filter((fact) => fact.levels).map((fact) => fact.value);
     const wrong = photo.truth !== photo.predicted;
-    const elsewhere = photo.predicted >= 0 && photo.box_iou < data.wrong_box;
+    const elsewhere = photo.truth >= 0 && photo.predicted >= 0 && photo.box_iou < data.wrong_box;
     return { ...photo, picture, wrong, elsewhere, text: [photo.id, ...known].join(" ").toLowerCase() };
   });
   const byName = new Map(photos.map((photo) => [photo.id, photo]));
   const type = (k) => (k < 0 ? NO_CAR : data.types[k]);
+  const label = (k) => (k < 0 ? "no car" : data.types[k]);
 
   const form = document.getElementById("filters");
   const gallery = document.getElementById("gallery");
@@ -38,6 +39,7 @@ function showPredictions(data, pictures) {
     controls.predicted.append(new Option(name, k));
   });
   controls.predicted.append(new Option(NO_CAR, -1));
+  if (data.splits.length > data.with_car) controls.truth.append(new Option("no car", -1));
   controls.split.value = Math.max(0, data.splits.indexOf(data.main));
 
   const place = (name) => (name === NO_CAR ? -1 : data.types.indexOf(name));
@@ -92,8 +94,10 @@ function showPredictions(data, pictures) {
       name: () => 0,
     }[controls.sort.value];
     chosen.sort((a, b) => by(a, b) || a.id.localeCompare(b.id, "en", { numeric: true }));
+    const carless = controls.split.value >= data.with_car;
     const split = data.splits[controls.split.value];
-    for (const matrix of document.querySelectorAll(".matrix")) matrix.hidden = matrix.dataset.split !== split;
+    document.getElementById("wrong-only").textContent = carless ? "False alarms only" : "Misclassified only";
+    for (const matrix of document.querySelectorAll(".matrix")) matrix.hidden = carless || matrix.dataset.split !== split;
     for (const cell of cells) {
       const same = is("truth", place(cell.dataset.truth)) && is("predicted", place(cell.dataset.predicted));
       const both = controls.truth.value !== "" && controls.predicted.value !== "";
@@ -101,7 +105,7 @@ function showPredictions(data, pictures) {
     }
     document.getElementById("found").textContent = `${chosen.length.toLocaleString("en")} of ${photos
       .filter((photo) => is("split", photo.split))
-      .length.toLocaleString("en")} ${split} photos`;
+      .length.toLocaleString("en")} ${carless ? `photos without a car (${split})` : `${split} photos`}`;
     gallery.replaceChildren();
     drawn = 0;
     drawMore(STEP);
@@ -123,7 +127,7 @@ function showPredictions(data, pictures) {
   function verdict(photo) {
     const said = photo.predicted < 0 ? NO_CAR : `${type(photo.predicted)} ${photo.score.toFixed(2)}`;
     const words = [html("b", { class: photo.wrong ? "no" : "yes" }, `${photo.wrong ? "✗" : "✓"} ${said}`)];
-    if (photo.wrong) words.push(`, labelled ${type(photo.truth)}`);
+    if (photo.wrong) words.push(`, labelled ${label(photo.truth)}`);
     if (photo.elsewhere) words.push(html("span", { class: "no" }, " · wrong car or box"));
     return html("span", { class: "verdict-of-photo" }, words);
   }
@@ -133,7 +137,7 @@ function showPredictions(data, pictures) {
   // The photo with its outlines: the labelled one dashed, the predicted one solid, each on a dark line to be seen anywhere.
   function drawing(photo, large = false) {
     const [width, height] = photo.drawing;
-    const alt = `Photo of ${type(photo.truth)}, ${photo.predicted < 0 ? NO_CAR : "predicted as " + type(photo.predicted)}`;
+    const alt = `Photo ${photo.truth < 0 ? "without a car" : "of " + type(photo.truth)}, ${photo.predicted < 0 ? NO_CAR : "predicted as " + type(photo.predicted)}`;
     const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": alt });
     if (photo.picture) picture.append(svg("image", { href: photo.picture, width, height, preserveAspectRatio: "none" }));
     else picture.append(svg("text", { x: width / 2, y: height / 2, class: "missing" }, "no picture"));
@@ -184,7 +188,7 @@ function showPredictions(data, pictures) {
     part(".detections").replaceChildren(...found.map((region) => html("li", {}, region.types.join(", "))));
     const overlaps = [["box", photo.box_iou], ["mask", photo.mask_iou]].filter(([, value]) => value !== null);
     part(".overlaps").textContent = found.length
-      ? `Overlap of label and prediction (IoU): ${overlaps.map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}.`
+      ? overlaps.length && `Overlap of label and prediction (IoU): ${overlaps.map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}.`
       : "None.";
     part(".facts").replaceChildren(...photo.facts.flatMap((fact) => [
       html("dt", {}, fact.name.replaceAll("_", " ")),
@@ -202,6 +206,18 @@ function showPredictions(data, pictures) {
     open(next);
   }
 
+  // The photos without a car that are called one, from a link of the section on them.
+  function falseAlarms() {
+    const sets = data.splits.map((_, k) => k).filter((k) => k >= data.with_car);
+    const alarms = (set) => photos.some((photo) => photo.split === set && photo.wrong);
+    if (!sets.length) return;
+    clear();
+    controls.split.value = sets.find(alarms) ?? sets[0];
+    controls.wrong.checked = true;
+    filter();
+    form.scrollIntoView();
+  }
+
   // What the address names is open; no other address leaves the view open.
   function follow() {
     const [, name] = location.hash.match(/^#photo=(.+)$/) ?? [];
@@ -213,6 +229,7 @@ function showPredictions(data, pictures) {
     }
     if (photo) open(photo);
     else if (view.open) view.close();
+    if (location.hash === "#false-alarms") falseAlarms();
   }
 
   part(".previous").addEventListener("click", () => step(-1));

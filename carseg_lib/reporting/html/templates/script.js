@@ -43,6 +43,30 @@ dialog.addEventListener("click", (event) => {
 });
 dialog.addEventListener("close", () => scroller.replaceChildren());
 
+// What a link names is unfolded, with all that it lies in, also where a browser does not do so by itself.
+function reveal() {
+  let target;
+  try {
+    target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  } catch {
+    return; // a broken link
+  }
+  if (!target) return;
+  const own = target.querySelector(":scope > details.fold");
+  if (own) own.open = true;
+  let folded = false;
+  for (let part = target.parentElement; part; part = part.parentElement) {
+    if (part.tagName === "DETAILS" && !part.open) folded = part.open = true;
+  }
+  if (own || folded) target.scrollIntoView();
+}
+addEventListener("hashchange", reveal);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href^="#"]');
+  if (link && link.hash === location.hash) reveal(); // the same link again: the address does not change
+});
+reveal();
+
 // A print is a summary; this button prints every section, with all parts unfolded.
 document.querySelector(".print-all")?.addEventListener("click", () => {
   document.body.classList.add("whole");
