@@ -8,8 +8,8 @@ SHELL := /bin/bash
 ##@ Variables, all optional
 ## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, COCO or VOC annotations, Stanford Cars,
 ##                   a COCO .json file, a .csv table, or kaggle:owner/slug@version; default: the built-in data set
-## CLASSES="hatchback wagon=estate,kombi"   the body types and their other names, a .yaml file of them, or `folders`:
-##                   each type folder is a type; default: the paper's four
+## FORMAT=cvat       where the files don't tell: coco, voc, yolo, csv, cvat, label-studio, labelme, supervisely, via, …
+## CLASSES="hatchback wagon=estate,kombi"   types and their other names, a .yaml file, or `folders`; default: the paper's
 ## PROFILE=quick     set of settings: smoke, quick, best or paper
 ## RUN=name          the run and its folder under reports/; default: the profile's name, with the data's if need be
 ## SEED=0            seed of every random choice
@@ -29,7 +29,7 @@ SHELL := /bin/bash
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
-VARIABLES := DATA CLASSES PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
+VARIABLES := DATA CLASSES FORMAT PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
 	REAL SYNTHETIC JOBS TABLE N HEADLINE PYTHON
 COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model \
 	eval-annotator train-segmenter audit readings certainty ablation generalisation sim2real benchmark
@@ -88,13 +88,13 @@ lab: ## open the notebooks in JupyterLab
 
 ##@ Data
 inspect: ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
-export: ## write a run's photos as COCO files into OUT: correct masks, give the folder as DATA
+export: ## write a run's photos as COCO (SET=format=yolo: YOLO) into OUT: correct masks, give it as DATA
 render-dataset: .venv/.rendering ## render the built-in data set, or another by NUM_IMAGES, REALISM, SEED, OUT; resumes
 	@$(ENV_PYTHON) -m carseg_rendering dataset
 setup-rendering: .venv/.rendering ## install what rendering needs (make render-dataset does it when needed)
 
 ##@ Model
-predict: ## predict IMAGES by a run's model: an overlay PNG and a JSON each, in reports/<run>/predictions/
+predict: ## predict IMAGES by a run's model: a page, an overlay, a JSON each, in reports/<run>/predictions
 export-model: ## write a run's model as one ONNX file, with a runner without torch: reports/<run>/portable/
 eval-annotator: ## measure the masks and the speed of the annotator, on DATA with masks; trains nothing
 train-segmenter: ## train the car segmenter on DATA with masks (REAL: others to measure on): reports/segmenter/

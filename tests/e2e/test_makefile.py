@@ -200,7 +200,7 @@ def test_an_unknown_variable_is_refused_before_anything_runs(clone, word, said):
     done = clone.make("reproduce", word)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-    assert "The variables are: DATA CLASSES PROFILE" in done.stderr
+    assert "The variables are: DATA CLASSES FORMAT PROFILE" in done.stderr
 
 
 # N is a variable again, of make audit; the renderer still refuses it (tests/rendering/test_dataset.py).
