@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,14 +19,12 @@ from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.formatting import percent
 from carseg_lib.data import masks
 from carseg_lib.data.boxes import Instance, box_areas, largest_instance
+from carseg_lib.data.catalogue import Catalogue, measured_instances
 from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import class_color
 from carseg_lib.reporting.plots import style
 from carseg_lib.reporting.plots.overlay import Box
 from carseg_lib.reporting.plots.style import AccessibleFigure, add_title, empty_figure, new_figure, with_theme
-
-if TYPE_CHECKING:
-    from carseg_lib.data.catalogue import Catalogue, measured_instances
 
 Photos = Path | Mapping[str, Image.Image]
 Annotated = tuple[Image.Image | np.ndarray, Box | None, np.ndarray | None]
