@@ -9,7 +9,7 @@ SHELL := /bin/bash
 ## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, COCO or VOC annotations, Stanford Cars,
 ##                   a COCO .json file, a .csv table, or kaggle:owner/slug@version; default: the built-in data set
 ## FORMAT=cvat       where the files don't tell: coco, voc, yolo, csv, cvat, label-studio, labelme, supervisely, via, …
-## CLASSES="hatchback wagon=estate,kombi"   types and their other names, a .yaml file, or `folders`; default: the paper's
+## CLASSES="hatchback wagon=estate,kombi"   types and other names, a .yaml file, or `folders`; default: the paper's
 ## PROFILE=quick     set of settings: smoke, quick, best or paper
 ## RUN=name          the run and its folder under reports/; default: the profile's name, with the data's if need be
 ## SEED=0            seed of every random choice

@@ -8,13 +8,14 @@ part that it needs. The default of a setting is the paper's value, or torchvisio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.setting_values import describe_range
 
 WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything else is a checkpoint's path
 ANNOTATORS = ("builtin", "coco", "grabcut", "none")  # `pseudo_labels.source`; anything else is a checkpoint's path
@@ -301,35 +302,6 @@ def field_of(name: str) -> FieldInfo:
     """The field of a dotted name, or of a setting of the run itself."""
     part, _, setting = name.partition(".")
     return PARTS[part].model_fields[setting] if setting else RunConfig.model_fields[name]
-
-
-def parse_value(field: FieldInfo, value: Any) -> Any:
-    """Text as the type that a setting has; what cannot be read so stays text, for the check to refuse."""
-    if isinstance(value, str) and field.annotation is not str:
-        if choices := get_args(field.annotation):
-            return next((choice for choice in choices if str(choice) == value), value)
-        try:
-            return TypeAdapter(cast(Any, field.annotation)).validate_strings(value)
-        except ValidationError:
-            return value
-    return value
-
-
-def describe_range(field: FieldInfo) -> str:
-    """The values that a setting takes, in words: "a whole number from 1 up to 1,000"."""
-    if choices := get_args(field.annotation):
-        return "one of " + ", ".join(str(choice) for choice in choices)
-    if field.annotation is bool:
-        return "true or false"
-    if field.annotation not in (int, float):
-        return "a text"
-    keys = ("ge", "gt", "le", "lt")
-    limits = {key: getattr(limit, key) for limit in field.metadata for key in keys if hasattr(limit, key)}
-    words = ["a whole number" if field.annotation is int else "a number"]
-    texts = {"ge": "from", "gt": "above", "le": "up to", "lt": "below"}
-    words += [f"{text} {limits[key]:,}" for key, text in texts.items() if key in limits]
-    words += [f"in steps of {m.multiple_of}" for m in field.metadata if hasattr(m, "multiple_of")]
-    return " ".join(words)
 
 
 _AnyPart = TypeVar("_AnyPart", bound=_Part)

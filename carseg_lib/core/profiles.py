@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
-from carseg_lib.core.config import PARTS, field_of, fields, parse_value
+from carseg_lib.core.config import PARTS, field_of, fields
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
+from carseg_lib.core.setting_values import parse_value
 
 # Settings with a variable of their own on the command line; a profile or SET gives the others.
 CLI_SETTINGS = {

@@ -16,11 +16,12 @@ from pydantic import ValidationError
 
 from carseg_lib.core import files
 from carseg_lib.core.classes import ClassMap
-from carseg_lib.core.config import ANNOTATORS, WEIGHTS, RunConfig, field_of, parse_value, validate
+from carseg_lib.core.config import ANNOTATORS, WEIGHTS, RunConfig, field_of, validate
 from carseg_lib.core.data_spec import BUILTIN, resolve_source
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import RunPaths, builtin_segmenter, check_run_name, data_of_run, default_run_name, runs_root
 from carseg_lib.core.profiles import CLI_SETTINGS, nested, profile_path, read_profile, resolve_name
+from carseg_lib.core.setting_values import parse_value
 
 
 @dataclass(frozen=True)

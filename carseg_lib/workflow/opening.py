@@ -12,12 +12,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from carseg_lib.core.config import field_of, parse_value
+from carseg_lib.core.config import field_of
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.log import show_log
 from carseg_lib.core.paths import check_run_name, runs_root
 from carseg_lib.core.profiles import nested, profiles_folder, resolve_name
 from carseg_lib.core.run import Run
+from carseg_lib.core.setting_values import parse_value
 from carseg_lib.workflow import pipeline
 from carseg_lib.workflow.notebooks import BY_STAGE
 from carseg_lib.workflow.stage_run import StageRun

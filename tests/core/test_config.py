@@ -8,18 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from carseg_lib.core.classes import ClassMap
-from carseg_lib.core.config import (
-    PARTS,
-    InputConfig,
-    RunConfig,
-    TrainConfig,
-    describe_range,
-    field_of,
-    fields,
-    parse_value,
-    validate,
-)
+from carseg_lib.core.config import PARTS, InputConfig, RunConfig, TrainConfig, field_of, fields, validate
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.setting_values import describe_range, parse_value
 from carseg_lib.paper.claims import claim
 
 
@@ -142,6 +133,7 @@ def test_select_gives_settings_by_their_dotted_name():
         "data.classes": "suv sedan convertible minivan",
         "data.split_by": "photo",
         "data.unlabelled": "exclude",
+        "data.format": "auto",
     }
     assert config.select("seed", "train.lr") == {"seed": 7, "train.lr": 0.002}
     inputs = config.select("inputs")

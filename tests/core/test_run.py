@@ -41,7 +41,8 @@ REFUSED = [
     ({"overrides": {"LR": "3"}}, r"did you mean 'train\.lr'\?"),
     (
         {"overrides": {"zzz": "3"}},
-        r"'zzz'; known are: data\.split_by, data\.unlabelled, pseudo_labels\.source, .*inputs\.max_images_per_split, .*"
+        r"'zzz'; known are: data\.split_by, data\.format, data\.unlabelled, pseudo_labels\.source, .*"
+        r"inputs\.max_images_per_split, .*"
         r"eval\.bootstrap_samples, eval\.robustness_photos",
     ),
     ({"overrides": {"model.epochs": "3"}}, r"SET: epochs belongs into the part train: write train\.epochs"),

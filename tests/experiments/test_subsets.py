@@ -103,7 +103,7 @@ def test_a_catalogue_is_read_again_when_its_classes_change_and_only_then(places,
     asked = Run.create("d", "smoke", places["real"], {"unlabelled": "background"}).config
     for _ in range(2):
         cached_catalogue(asked, tmp_path, 0)
-    assert len(read) == 3 and read[-1][1] == {"unlabelled": "background"}
+    assert len(read) == 3 and read[-1][1] == {"unlabelled": "background", "data_format": "auto"}
     by_group = Run.create("c", "smoke", places["real"], {"split_by": "group"}).config
     with pytest.raises(CarsegError, match="no photo has a group"):  # not the catalogue that was split by photo
         cached_catalogue(by_group, tmp_path, 0)

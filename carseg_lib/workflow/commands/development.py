@@ -9,8 +9,9 @@ import click
 
 from carseg_lib.core import profiles
 from carseg_lib.core.cli import CarsegCommand
-from carseg_lib.core.config import describe_range, fields
+from carseg_lib.core.config import fields
 from carseg_lib.core.paths import project_folder, runs_root
+from carseg_lib.core.setting_values import describe_range
 from carseg_lib.workflow.commands.options import STUDY, create_run, open_run, variables
 from carseg_lib.workflow.notebooks import NO_WIDGET_WARNING
 
