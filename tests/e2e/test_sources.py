@@ -68,7 +68,7 @@ def test_class_folders_get_pseudo_masks_and_the_report_says_so(class_folders, tm
     assert {"pseudo_mask_quality", "rejected_pseudo_masks"} <= figures
     page = (folder / "index.html").read_text()
     assert "a pretrained segmenter predicted them" in page
-    assert "Quality of the pseudo-masks" in page
+    assert "Quality of the pseudo-masks" in (folder / "data.html").read_text()
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
     assert main(["export", "--run", "taught"]) == 0, capsys.readouterr()
     files = {path.name for path in (folder / "export" / "annotations").iterdir()}

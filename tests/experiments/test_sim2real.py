@@ -29,6 +29,7 @@ from carseg_lib.experiments.subsets import eval_images
 from carseg_lib.experiments.trials import Trial, read_trial
 from carseg_lib.models.networks import build_network
 from carseg_lib.models.weights import hash_tensors
+from carseg_lib.reporting.plots.style import png_bytes
 from tests.experiments.conftest import NUMBERS, SMALL, plan_of
 from tests.helpers.drawn_cars import make_car_photos
 
@@ -324,7 +325,7 @@ def test_figures_and_page_of_a_whole_study(trainings, masks, tmp_path):
     results = example(trainings, masks)
     for draw in (plots.versions, plots.curve):
         figure = draw(results)
-        assert len(figure._repr_png_()) > 10_000 and "1,138" in figure.alt
+        assert len(png_bytes(figure)) > 10_000 and "1,138" in figure.alt
     (tmp_path / "results.json").write_text(json.dumps(results))
     page = write_sim2real_report(tmp_path).read_text()
     assert "+13.0 (+10.0 to +16.0)" in page and "no significant difference" in page

@@ -25,7 +25,7 @@ from carseg_lib.reporting.html.data_card import MAX_ROWS
 from carseg_lib.reporting.html.figures import CARD_FIGURES, FIGURES, IN_NOTEBOOKS, collect_figures, left_to_notebooks
 from carseg_lib.reporting.html.page import write_report
 from carseg_lib.reporting.html.runs import write_index
-from carseg_lib.reporting.plots import data, evaluation, photos, pseudo_labels, training
+from carseg_lib.reporting.plots import data, evaluation, label_agreement, photos, pseudo_labels, training
 from tests.helpers.drawn_cars import make_car_photos
 from tests.helpers.fake_run import make_run
 from tests.helpers.metadata import add_parameters
@@ -474,7 +474,9 @@ def test_every_figure_that_the_page_knows_has_a_caption_and_a_function() -> None
         if name.startswith(("metadata_", "slices_", "certainty_", "robustness_", "near_copies_", "presence_")):
             continue  # other tests compare these with what is drawn
         drawn = drawn_by.get(name, name)
-        assert any(hasattr(module, drawn) for module in (data, evaluation, photos, pseudo_labels, training)), name
+        assert any(
+            hasattr(module, drawn) for module in (data, evaluation, label_agreement, photos, pseudo_labels, training)
+        ), name
 
 
 @pytest.fixture(scope="module")

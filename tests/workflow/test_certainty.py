@@ -84,4 +84,5 @@ def test_how_many_photos_are_corrupted_decides_certainty_and_nothing_else():
     config = RunConfig(name="a", profile="quick")
     assert "eval.robustness_photos" in config.select(*CERTAINTY.settings)
     assert not any("eval.robustness_photos" in config.select(*stage.settings) for stage in STAGES)
-    assert "eval.bootstrap_samples" in config.select(*STAGES[3].settings)
+    evaluation = next(stage for stage in STAGES if stage.name == "04_evaluation")
+    assert "eval.bootstrap_samples" in config.select(*evaluation.settings)

@@ -101,7 +101,7 @@ def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
 
     Args:
         path: of the PNG file.
-        caption: below the figure, where the file has no `Title`, which says what is seen.
+        caption: below the figure, after what is seen, if the file says so in its `Title`.
         split: the evaluated split that it shows, if any.
 
     Raises:
@@ -110,7 +110,7 @@ def figure_on_page(path: Path, caption: str, split: str = "") -> FigureOnPage:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
-            caption = str(picture.info.get("Title") or caption)
+            caption = f"{picture.info.get('Title') or ''} {caption}".strip()
             alt = str(picture.info.get("Description") or caption)
             content = webp_bytes(picture.convert("RGB"))
     except (UnidentifiedImageError, OSError) as error:
