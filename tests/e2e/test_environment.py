@@ -24,6 +24,7 @@ CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}
 FOR_PIP = {"fsspec", "lightning-utilities"}
 IMPORT_NAMES = {
     "PIL": "pillow",
+    "IPython": "ipython",
     "cv2": "opencv-python-headless",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
@@ -34,8 +35,9 @@ IMPORT_NAMES = {
 FOR_RENDERING = {"mitsuba", "drjit"}
 # By an extra of pyproject.toml; imported for DATA=kaggle:... alone.
 FOR_KAGGLE = {"kagglehub"}
-# Parts of packages that are named: papermill brings nbclient, jinja2 markupsafe, pytest packaging, pydantic its core.
-COME_ALONG = {"nbclient", "markupsafe", "packaging", "pydantic_core"}
+# Of packages that are named: papermill brings nbclient, nbconvert bs4, jinja2 markupsafe, pytest packaging, pydantic its
+# core.
+COME_ALONG = {"nbclient", "bs4", "markupsafe", "packaging", "pydantic_core"}
 
 
 def listed(name: str) -> dict[str, Requirement]:
