@@ -203,7 +203,9 @@ def test_settings_that_are_named_exist(path: Path):
     from carseg_lib.core.config import RunConfig
 
     for line in code_of(path):
-        for part, name in re.findall(rf"(?<![\w/-])({'|'.join(PARTS)})\.(?!html|yaml|onnx)([a-z][a-z_0-9]+)\b(?!\()", line):
+        for part, name in re.findall(
+            rf"(?<![\w/-])({'|'.join(PARTS)})\.(?!html|yaml|onnx)([a-z][a-z_0-9]+)\b(?!\()", line
+        ):
             fields = RunConfig.model_fields[part].annotation.model_fields
             modules = ROOT / "carseg_lib" / part / f"{name}.py", ROOT / "carseg_lib" / part / name
             assert name in fields or any(module.exists() for module in modules), line

@@ -35,8 +35,8 @@ IMPORT_NAMES = {
 FOR_RENDERING = {"mitsuba", "drjit"}
 # By an extra of pyproject.toml; imported for DATA=kaggle:... alone.
 FOR_KAGGLE = {"kagglehub"}
-# Of packages that are named: papermill brings nbclient, nbconvert bs4, jinja2 markupsafe, pytest packaging, pydantic its
-# core.
+# Of packages that are named: papermill brings nbclient, nbconvert bs4, jinja2 markupsafe, pytest packaging, and pydantic
+# its core.
 COME_ALONG = {"nbclient", "bs4", "markupsafe", "packaging", "pydantic_core"}
 
 
