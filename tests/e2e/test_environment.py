@@ -35,8 +35,7 @@ IMPORT_NAMES = {
 FOR_RENDERING = {"mitsuba", "drjit"}
 # By an extra of pyproject.toml; imported for DATA=kaggle:... alone.
 FOR_KAGGLE = {"kagglehub"}
-# Of packages that are named: papermill brings nbclient, nbconvert bs4, jinja2 markupsafe, pytest packaging, and pydantic
-# its core.
+# They come along: nbclient with papermill, bs4 with nbconvert, markupsafe with jinja2, packaging with pytest.
 COME_ALONG = {"nbclient", "bs4", "markupsafe", "packaging", "pydantic_core"}
 
 
