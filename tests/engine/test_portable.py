@@ -144,7 +144,11 @@ def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path)
     # a network of two epochs guesses: a byte's difference in resizing changes the order of its guesses
     assert found.photos == 8 >= found.same_type >= 4
     card = (out / "README.md").read_text()
-    assert f"the same type in {found.same_type}" in card and f"{found.mask_iou:.4f}" in card
+    assert (
+        f"the same type in {found.same_type}" in card
+        and f"{found.mask_iou:.4f}" in card
+        and f"in {found.near} (at" in card.replace("\n", " ")
+    )
 
     model, _ = load_trained(trained_run.config.updated(model={"precision": "32-true"}), trained_run)
     portable = portable_detector(model, trained_run.config.inputs.size, CARS)
@@ -155,7 +159,8 @@ def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path)
         with torch.inference_mode():
             expected = portable(torch.from_numpy(photo))
         for name, ours, theirs in zip(OUTPUTS, expected, session.run(None, {"photo": photo}), strict=True):
-            np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-3, err_msg=name)
+            # pixels of the photo, or shares
+            np.testing.assert_allclose(theirs, ours.numpy(), atol=0.05 if name == "boxes" else 2e-3, err_msg=name)
     assert len(expected[0])
 
     photos = tmp_path / "photos"

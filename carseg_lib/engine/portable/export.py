@@ -45,13 +45,15 @@ class Agreement:
         photos: compared.
         same_type: photos whose best detection has the same type, or in which neither finds a car.
         same_number: photos with as many detections.
+        near: photos whose best boxes have all edges within half a pixel of the network's input.
         box: largest difference of an edge of a best detection, pixels of the network's input.
-        mask_iou: the smallest of best detections; NaN if there is none.
+        mask_iou: mean IoU of the masks of best detections; NaN if there is none.
     """
 
     photos: int
     same_type: int
     same_number: int
+    near: int
     box: float
     mask_iou: float
 
@@ -142,7 +144,7 @@ def compare(run: Run, path: Path, most: int = COMPARED) -> Agreement:
     # threads that wait in a loop would take the processor from torch's
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    names, same_type, same_number, boxes, ious = card["body_types"], 0, 0, [0.0], []
+    names, same_type, same_number, boxes, ious = card["body_types"], 0, 0, [], []
     photos = list(_photos(run, cache_side(config.inputs.size), most))
     for photo in photos:
         size = photo.shape[1], photo.shape[0]
@@ -155,7 +157,9 @@ def compare(run: Run, path: Path, most: int = COMPARED) -> Agreement:
             scale = np.array([*config.inputs.size[::-1]] * 2) / np.array([*size] * 2)
             boxes.append(float(np.abs((found["boxes"][0] - ours[0].box) * scale).max()))
             ious.append(_mask_iou(ours[0], found["masks"][0], found["boxes"][0], photo.shape[:2]))
-    return Agreement(len(photos), same_type, same_number, max(boxes), min(ious, default=float("nan")))
+    near = sum(box <= 0.5 for box in boxes)
+    mean = float(np.mean(ious)) if ious else float("nan")
+    return Agreement(len(photos), same_type, same_number, near, max(boxes, default=0.0), mean)
 
 
 def _photos(run: Run, side: int, most: int) -> Iterator[np.ndarray]:
@@ -191,8 +195,8 @@ Trained on {described["data"]}, run `{described["run"]}`; exported {described["m
 `{described["weights_sha256"]}`. What it can do, with intervals, is in the run's report.
 
 Compared with torch in float32 on {found.photos} validation photos: the same type in {found.same_type}, as many
-detections in {found.same_number}; edges of the best box differ by at most {found.box:.2f} pixels of the network's
-input; smallest IoU of its mask {found.mask_iou:.4f}.
+detections in {found.same_number}, edges of the best box within half a pixel of the network's input in {found.near} (at
+most {found.box:.2f}); mean IoU of its mask {found.mask_iou:.4f}.
 
 Licences: the weights are yours as far as your photos are; the layers started from EfficientNet-Lite by Google
 (Apache-2.0), the runner is MIT.
