@@ -18,6 +18,7 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, table
+from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.formats.placed_masks import PlacedMask
 from carseg_lib.data.names import NOT_TEXT
@@ -135,6 +136,26 @@ def reading(path: Path, broken: str, *kinds: type[Exception]) -> Iterator[None]:
         raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
     except kinds as error:
         raise CarsegError(f"{path}: {broken.format(as_text(str(error).strip()))}") from None
+
+
+def read_annotations(path: Path, advice: str = "export the annotations again") -> Any:
+    """What a JSON file of annotations holds, not to be changed.
+
+    Args:
+        path: The file.
+        advice: What to do where it is no JSON.
+
+    Raises:
+        CarsegError: It cannot be read, or is no JSON.
+    """
+    with reading(path, f"not JSON ({{}}); {advice}", ValueError, RecursionError):
+        return read_json(path)
+
+
+def objects_of(content: Any, name: str) -> list[dict[str, Any]] | None:
+    """The list of objects that a JSON object has by a name; None where it is none, or holds anything else."""
+    rows = content.get(name) if isinstance(content, dict) else None
+    return rows if isinstance(rows, list) and all(isinstance(row, dict) for row in rows) else None
 
 
 def name_of(data: Path) -> str:

@@ -19,10 +19,9 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.annotation_files import AnnotationFiles
-from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, objects_of, read_annotations
 from carseg_lib.data.formats.crowds import USUAL, is_crowd, is_marked
 from carseg_lib.data.formats.folder_places import is_any_car
-from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named, size_of
 from carseg_lib.data.formats.programs import COCO
 from carseg_lib.data.metadata import check_parameters, read_parameters
@@ -135,11 +134,9 @@ def _states_no_size(image: dict[str, Any]) -> bool:
 
 
 def _read(path: Path) -> dict[str, list[dict]]:
-    with reading(path, "not JSON ({}); export the annotations again", ValueError, RecursionError):
-        content = read_json(path)
+    content = read_annotations(path)
     for name in ("images", "annotations", "categories"):
-        rows = content.get(name) if isinstance(content, dict) else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if objects_of(content, name) is None:
             raise CarsegError(f"{path}: not COCO instances, {name!r} is not a list of objects; export them again")
     return content
 

@@ -17,9 +17,8 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.annotation_files import AnnotationFiles
-from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, read_annotations
 from carseg_lib.data.formats.brushes import painted
-from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.formats.named_photos import NamedPhoto, Source, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask, png_bitmap
 from carseg_lib.data.formats.programs import LABEL_STUDIO
@@ -62,8 +61,7 @@ class _Reader:
 
     def read(self, listing: Listing) -> Source:
         """What the file says; what is understood otherwise than it is written is noted in the listing."""
-        with reading(self.path, "not JSON ({}); export the annotations again", ValueError, RecursionError):
-            tasks = read_json(self.path)
+        tasks = read_annotations(self.path)
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise CarsegError(f"{self.path}: not a list of tasks; choose Export, JSON in Label Studio")
         for number, task in enumerate(tasks, start=1):

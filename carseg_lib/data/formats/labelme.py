@@ -15,9 +15,8 @@ from typing import Any
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, objects_of, read_annotations
 from carseg_lib.data.formats.joined_parts import as_polygon, joined
-from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.formats.named_photos import NamedPhoto, Source, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask, png_bitmap
 from carseg_lib.data.formats.programs import LABELME, of_file
@@ -69,10 +68,8 @@ def read_labelme(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude"
 
 
 def _read(path: Path) -> _Row:
-    with reading(path, "not JSON ({}); save the annotations again", ValueError, RecursionError):
-        content = read_json(path)
-    shapes = content.get("shapes") if isinstance(content, dict) else None
-    if not isinstance(shapes, list) or not all(isinstance(shape, dict) for shape in shapes):
+    content = read_annotations(path, "save the annotations again")
+    if objects_of(content, "shapes") is None:
         raise CarsegError(f"{path}: 'shapes' is not a list of objects; save the annotations again in labelme")
     return content
 

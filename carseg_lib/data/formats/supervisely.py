@@ -14,8 +14,7 @@ from typing import Any
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
-from carseg_lib.data.formats.json_files import read_json
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, objects_of, read_annotations
 from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named, size_of
 from carseg_lib.data.formats.placed_masks import PlacedMask, of_polygons, png_bitmap
 from carseg_lib.data.formats.shapes import numbers, ordered
@@ -68,10 +67,8 @@ def _files(data: Path) -> list[Path]:
 
 
 def _read(path: Path) -> _Row:
-    with reading(path, "not JSON ({}); export the project again", ValueError, RecursionError):
-        content = read_json(path)
-    objects = content.get("objects") if isinstance(content, dict) else None
-    if not isinstance(objects, list) or not all(isinstance(one, dict) for one in objects):
+    content = read_annotations(path, "export the project again")
+    if objects_of(content, "objects") is None:
         raise CarsegError(f"{path}: 'objects' is not a list of objects; export the project again")
     return content
 

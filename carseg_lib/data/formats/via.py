@@ -19,9 +19,8 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.annotation_files import AnnotationFiles
-from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, reading
+from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, read_annotations, reading
 from carseg_lib.data.formats.csv_text import decode
-from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named
 from carseg_lib.data.formats.programs import VIA
 from carseg_lib.data.formats.shapes import ellipse, numbers
@@ -74,8 +73,7 @@ def _photos(path: Path) -> Iterator[_Photo]:
 
 
 def _of_json(path: Path) -> Iterator[_Photo]:
-    with reading(path, "not JSON ({}); export the annotations again", ValueError, RecursionError):
-        content = read_json(path)
+    content = read_annotations(path)
     rows = content.get("_via_img_metadata", content) if isinstance(content, dict) else None
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         raise CarsegError(f"{path}: not a project or annotations of VIA 2; export the annotations as JSON")
