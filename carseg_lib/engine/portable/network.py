@@ -53,9 +53,9 @@ class PortableDetector(nn.Module):
         self.model, self.size = model, size
         self.classifier, self.classes = classifier, list(classes)
         strides = model.backbone.strides
-        maps = [torch.zeros(1, 1, -(-size[0] // stride), -(-size[1] // stride)) for stride in strides]
-        grid = model.rpn.anchor_generator
-        cells = grid.grid_anchors([m.shape[-2:] for m in maps], [[torch.tensor(s), torch.tensor(s)] for s in strides])
+        maps = [[-(-side // stride) for side in size] for stride in strides]
+        steps = [[torch.tensor(stride)] * 2 for stride in strides]
+        cells = model.rpn.anchor_generator.grid_anchors(maps, steps)
         self.register_buffer("anchors", torch.cat(cells))
         self.register_buffer("pixel_mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255)
         self.register_buffer("pixel_std", torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255)

@@ -55,10 +55,10 @@ def excluded_told(catalogue: Catalogue) -> str:
 
 def sizes_told(catalogue: Catalogue) -> str:
     """The most frequent size of the photos."""
-    sizes = catalogue.photos.groupby(["width", "height"]).size().sort_values(ascending=False)
+    sizes = catalogue.size_table()
     if sizes.empty:
         return ""
-    (width, height), n = sizes.index[0], int(sizes.iloc[0])
+    width, height, n = sizes.loc[0, ["width", "height", "photos"]].astype(int)
     if len(sizes) == 1:
         return f"All {n:,} photos are of {width} × {height} pixels."
     share = percent(n / len(catalogue.photos), 0)
