@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carseg_lib.reporting.html.curves import HEIGHT, WIDTH, training_charts
@@ -13,6 +13,7 @@ SHARE = st.floats(0.0, 1.0)
 LOSS = st.floats(1e-3, 1e3)
 
 
+@example([(0.0, 0.0, 201.0, 201.0)] * 2)
 @given(st.lists(st.tuples(SHARE, SHARE, LOSS, LOSS), min_size=2, max_size=30))
 def test_every_point_lies_inside_its_chart_and_higher_means_better_or_more(values: list[tuple[float, ...]]) -> None:
     names = ("train_accuracy", "validation_accuracy", "train_loss", "validation_loss")

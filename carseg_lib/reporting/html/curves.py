@@ -91,7 +91,10 @@ def _share_levels(low: float, _: float) -> list[float]:
 
 
 def _log_levels(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten around the values, at least two of them."""
+    """1, 2 and 5 times the powers of ten around the values, at least two of them.
+
+    Three such numbers in a row span a factor of 4 or 5, so that any range of a factor of 5 holds two.
+    """
     powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     steps = [times * 10.0**power for power in powers for times in (1, 2, 5)]
-    return [step for step in steps if 0.499 * low <= step <= 2.001 * high]
+    return [step for step in steps if 0.446 * low <= step <= 2.242 * high]
