@@ -238,8 +238,24 @@ def test_the_results_hold_every_number_with_its_interval(made):
     assert str(Path(made.real).parent) not in (made.folder / "results.json").read_text()
 
 
+def test_what_is_missing_is_measured_on_the_last_versions_network(made):
+    missing = json.loads((made.folder / "missing.json").read_text())
+    predictions = pd.read_csv(made.folder / "version-full" / "predictions.csv", keep_default_na=False)
+    for row in missing["named"]:
+        own = predictions[predictions.body_type == row["body_type"]]
+        assert row["n"] == len(own) == sum(row["named"].values()) == 2
+        assert row["named"][row["body_type"]] == (own.predicted == row["body_type"]).sum()
+    assert [(rule["learned_from"], rule["asked_of"]) for rule in missing["rules"]] == [
+        (learned, asked)
+        for learned in ("rendered photos", "real photos")
+        for asked in ("rendered photos", "real photos")
+    ]
+    assert "Learned from" in (made.folder / "missing.md").read_text()
+
+
 def test_the_page_stands_alone_and_shows_both_figures(made):
     page = (made.folder / "index.html").read_text()
+    assert "What rendered cars lack" in page
     assert len(re.findall("data:image/(?:png|webp);base64,", page)) == 2 and "Content-Security-Policy" in page
     assert "Sim-to-real transfer" in page and "plain → full" in page
     assert str(made.folder) not in page and not re.search(r'(src|href)="https?:', page)

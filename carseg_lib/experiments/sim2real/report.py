@@ -12,6 +12,7 @@ from carseg_lib.core.formatting import percent, points
 from carseg_lib.evaluation.paired import NO_DIFFERENCE, significance
 from carseg_lib.experiments.results import INTERVALS, share_text
 from carseg_lib.experiments.sim2real import plots
+from carseg_lib.experiments.sim2real.missing import MISSING
 from carseg_lib.reporting.html.render import figure_on_page, render
 from carseg_lib.reporting.plots.style import save_figure
 
@@ -37,6 +38,8 @@ def write_sim2real_report(folder: Path) -> Path:
     pictures = {name: figure_on_page(path, CAPTIONS[name]) for name, path in saved.items()}
     context = {"results": results, "pictures": pictures, "sentences": sentences(results)}
     context["intervals"] = INTERVALS
+    missing = folder / MISSING
+    context["missing"] = files.read_json(missing) if missing.is_file() else None
     page = render("sim2real.html", context | {"significance": significance, "points": points})
     return files.write_text(folder / "index.html", page)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.experiments.sim2real.config import Sim2RealPlan, planned_trials
+from carseg_lib.experiments.sim2real.missing import write_missing
 from carseg_lib.experiments.sim2real.results import write_sim2real_results
 from carseg_lib.experiments.subsets import eval_images, photo_count
 from carseg_lib.experiments.trial_network import initial_model
@@ -42,6 +43,8 @@ def run_sim2real(plan: Sim2RealPlan) -> Path:
         eval_dataset = eval_images(real, plan.validation_photos, experiment.seed)
         write = functools.partial(write_sim2real_results, plan, experiment, real, eval_dataset)
         run_trials(trials, experiment, eval_dataset, write, plan.jobs)
+        last = [trial for trial in trials if trial.metadata["question"] == "version"][-1]
+        write_missing(experiment, last, real, catalogues[plan.versions[-1]])
         return write_sim2real_report(plan.folder)
 
 
