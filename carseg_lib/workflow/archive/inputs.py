@@ -110,9 +110,8 @@ def _add_photos(found: Inputs, variable: str, source: str, carry: bool, expected
         digests = {name: files.sha256(file) for name, file in listed}
     except OSError as error:
         raise CarsegError(f"{variable}: {error.filename} cannot be read ({error.strerror}).") from error
-    whole = hashlib.sha256(
-        "".join(f"{n}\0{d}\n" for n, d in digests.items()).encode(errors="surrogatepass")
-    ).hexdigest()
+    lines = "".join(f"{name}\0{digest}\n" for name, digest in digests.items())  # as content_fingerprint takes them
+    whole = hashlib.sha256(lines.encode(errors="surrogatepass")).hexdigest()
     if not listed or (expected and whole != expected):
         state = "are not the ones that the run was made with" if listed else "are not there any more"
         raise CarsegError(f"{variable}: the photos of {path.name} {state}; make the run again, or restore them.")

@@ -198,7 +198,7 @@ def _lines(
         )
     if found.data.place:
         lines.append(
-            "the page and the notebooks show some of the photos; photos keep their EXIF where they are carried"
+            "the page and the notebooks show some of the photos; carried photos keep their EXIF"
         )
     if redactor.changed:
         lines.append(f"{len(redactor.changed)} files had paths of this machine, which are places in the archive now")

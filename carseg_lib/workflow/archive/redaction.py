@@ -19,8 +19,8 @@ from carseg_lib.core.paths import project_folder, runs_root
 
 _TEXT = (".json", ".csv", ".md", ".html", ".ipynb", ".txt", ".yaml", ".svg", ".patch", ".py", ".toml", ".yml", ".sh")
 _SECRETS = re.compile(
-    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_[A-Za-z0-9_]{40,}"
-    rb"|\bhf_[A-Za-z0-9]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}"
+    rb"|\bgithub_pat_[A-Za-z0-9_]{40,}|\bhf_[A-Za-z0-9]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
 )
 _SECRET_VARIABLE = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|KAGGLE_KEY)$", re.I)
 _PERSONAL = re.compile(rb"(?:/home/|/Users/|[A-Za-z]:\\\\?Users\\\\?)[\w.-]+")
@@ -48,8 +48,7 @@ class Redactor:
         self._variants = variants
         self._ends = re.compile(r"(?:" + "|".join(map(re.escape, longest_first)) + r")(?![\w-])")
         self._given = {path: place for path, place in places.items() if not Path(path).is_absolute()}
-        self._host = socket.gethostname()
-        self._user = _user()
+        self._names = [_PERSONAL, *_own_names(_user(), socket.gethostname())]
         self._values = [
             value.encode() for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= 8
         ]
@@ -86,12 +85,7 @@ class Redactor:
             raise CarsegError(f"{name}: holds what looks like a secret (a key or a token); remove it, then archive.")
         if not own:
             return
-        user = re.compile(rb"[/\\]" + re.escape(self._user.encode()) + rb"[/\\]") if len(self._user) > 3 else None
-        host = (
-            re.compile(rb"\b" + re.escape(self._host.encode()) + rb"\b") if len(self._host) >= _SHORTEST_NAME else None
-        )
-        found = _PERSONAL.search(content) or (self._user != "root" and user and user.search(content))
-        found = found or (host and self._host != "localhost" and host.search(content))
+        found = next((match for pattern in self._names if (match := pattern.search(content))), None)
         if name.endswith(_TEXT) and found:
             what = found[0].decode(errors="replace")
             raise CarsegError(f"{name}: names a person or a machine ({what!r}); nothing was written.")
@@ -104,6 +98,16 @@ class Redactor:
         if isinstance(value, list):
             return [self._redacted(item) for item in value]
         return self._given.get(value, value) if isinstance(value, str) else value
+
+
+def _own_names(user: str, host: str) -> list[re.Pattern[bytes]]:
+    """What finds the name of the user in a path, and that of the machine; names that are words as well find nothing."""
+    found = []
+    if len(user) > 3 and user != "root":
+        found.append(re.compile(rb"[/\\]" + re.escape(user.encode()) + rb"[/\\]"))
+    if len(host) >= _SHORTEST_NAME and host != "localhost":
+        found.append(re.compile(rb"\b" + re.escape(host.encode()) + rb"\b"))
+    return found
 
 
 def _user() -> str:

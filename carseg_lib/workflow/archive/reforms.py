@@ -129,15 +129,15 @@ def _model(facts: Facts) -> dict[str, str]:
     counts = facts.metrics["data"]["counts"]
     return {
         "5a": f"{facts.config['model']['architecture']}, backbone {run['backbone']}, {run.get('parameters', 0):,} "
-        f"parameters, initial weights {run['weights']}; {train['epochs']} epochs of {train['optimizer']}, learning rate "
-        f"{train['lr']:g}, batches of {train['batch_size']}; every setting in run/config.json",
+        f"parameters, initial weights {run['weights']}; {train['epochs']} epochs of {train['optimizer']}, learning "
+        f"rate {train['lr']:g}, batches of {train['batch_size']}; every setting in run/config.json",
         "5b": "the paper's model, Mask R-CNN"
         if facts.config["model"]["architecture"] == "mask_rcnn"
         else f"{NOT_BY_THIS_RUN}: another model than the paper's",
         "5c": f"held-out splits: {', '.join(f'{name} {sum(n.values()):,} photos' for name, n in counts.items())}; "
         f"divided by {facts.config['data']['split_by']}",
-        "5d": f"the epoch of the best validation accuracy: {training['best_epoch']} of {training['epochs']}; test chose "
-        "nothing",
+        "5d": f"the epoch of the best validation accuracy: {training['best_epoch']} of {training['epochs']}; test "
+        "chose nothing",
         "5e": f"none in this run: profile {run['profile']} as it stands"
         + (f", but for {_set(facts)}" if _set(facts) else "")
         + "; the profiles were tuned on validation photos",
@@ -174,8 +174,8 @@ def _uncertainty(facts: Facts) -> dict[str, str]:
     )
     samples = facts.config["eval"]["bootstrap_samples"]
     return {
-        "7a": "accuracy, precision, recall and F1 by type and their means, COCO's AP of boxes and masks, IoU; the epoch "
-        "is chosen by accuracy, the claim's own number",
+        "7a": "accuracy, precision, recall and F1 by type and their means, COCO's AP of boxes and masks, IoU; the "
+        "epoch is chosen by accuracy, the claim's own number",
         "7b": f"95% intervals over photos of one training: Wilson's for shares, {samples:,} bootstrap samples for the "
         f"rest. {numbers}",
         "7c": f"{NOT_BY_THIS_RUN}; tests of the study are in code/docs/statistics.md",
@@ -240,13 +240,10 @@ def ml_completeness(facts: Facts, names: set[str]) -> list[Item]:
         names: Of the files of the archive.
     """
     validation: dict[str, Any] = facts.metrics["splits"]["validation"]["accuracy"]
-    wheels = sum(name.startswith("wheels/") for name in names)
+    count = sum(name.startswith("wheels/") for name in names)
+    wheels = f", {count} wheels" if count else ""
     wanted = {
-        "1": (
-            "dependencies",
-            "code/requirements.lock",
-            f"every package with hashes{f', {wheels} wheels' * bool(wheels)}",
-        ),
+        "1": ("dependencies", "code/requirements.lock", f"every package with hashes{wheels}"),
         "2": ("training code", "code/notebooks/03_training.ipynb", f"`{facts.provenance['command']}`"),
         "3": ("evaluation code", "code/notebooks/04_evaluation.ipynb", "the same command; numbers in run/metrics.json"),
         "4": ("pre-trained models", "run/model/best.pt", f"sha256 {facts.provenance['weights']['model_sha256']}"),

@@ -182,8 +182,8 @@ def _data(facts: Facts, described: dict[str, Entity]) -> dict[str, Entity]:
             "@id": key,
             "@type": "Dataset" if source.files > 1 else "CreativeWork",
             "name": source.name,
-            "description": f"{source.variable}: {source.files} files, {source.size} bytes, sha256 of names and contents "
-            f"{source.sha256}; {'part of the archive' if source.carried else 'not part of the archive'}",
+            "description": f"{source.variable}: {source.files} files, {source.size} bytes, sha256 of names and "
+            f"contents {source.sha256}; {'part of the archive' if source.carried else 'not part of the archive'}",
             "identifier": f"sha256:{source.sha256}",
             "exampleOfWork": {"@id": "#photos"},
         } | ({"hasPart": _ids(parts)} if parts else {})

@@ -101,9 +101,7 @@ def read_member(archive: Path, name: str) -> bytes:
         try:
             info = packed.getinfo(name)
             if info.file_size > _FREE_RATIO:
-                raise CarsegError(
-                    f"{archive}: {name} is {info.file_size:,} bytes, too many; it is no archive of carseg."
-                )
+                raise CarsegError(f"{archive}: {name} has {info.file_size:,} bytes; it is no archive of carseg.")
             return packed.read(info)
         except KeyError:
             raise CarsegError(f"{archive}: there is no {name} in it; it is no archive of carseg.") from None
