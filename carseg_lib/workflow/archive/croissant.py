@@ -7,6 +7,8 @@ string, column by column, of the photo's height and width. Croissant has no type
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -114,11 +116,13 @@ def write_croissant(facts: Facts, catalogue: Catalogue, sizes: Mapping[str, int]
         record_sets.append(_record_set("background", BACKGROUND, "a row a photo without a car", key="photo_id"))
     if builtin:
         distribution.append(_file_object(BUILTIN_FILE, sizes[BUILTIN_FILE], sums[BUILTIN_FILE], "application/zip"))
-    if builtin or photos.carried:
-        inside = "images" if builtin else photos.place
-        prefix = "images" if builtin else _root_of_photos(catalogue, photos.place, sizes)
-        distribution.append(_file_set(inside if builtin else prefix, BUILTIN_FILE if builtin else ""))
-        record_sets.append(_images(prefix))
+    if builtin:
+        distribution.append(_file_set(["images/*.jpg", "images/**/*.jpg"], BUILTIN_FILE))
+        record_sets.append(_images("images"))
+    elif photos.carried:
+        root = _root_of_photos(catalogue, photos.place, sizes)
+        distribution.append(_file_set(_included(catalogue, root)))
+        record_sets.append(_images(root))
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -174,23 +178,31 @@ def _file_object(name: str, size: int, sha256: str, kind: str) -> Json:
     }
 
 
-def _file_set(folder: str, archive: str) -> Json:
+def _included(catalogue: Catalogue, root: str) -> list[str]:
+    """Patterns of the photos' files; each by its name where some photos were left out, which may be no images."""
+    if len(catalogue.excluded):
+        ids = [*catalogue.photos["photo_id"], *catalogue.background["photo_id"]]
+        return [glob.escape(f"{root}/{photo_id}") for photo_id in sorted(ids)]
+    suffixes = ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff")
+    return [f"{glob.escape(root)}/*.{form(suffix)}" for suffix in suffixes for form in (str.lower, str.upper)]
+
+
+def _file_set(patterns: list[str], archive: str = "") -> Json:
+    """The photos' files; `*` of a pattern matches folders as well."""
     inside = {"containedIn": {"@id": archive}} if archive else {}
-    patterns = [f"{folder}/*.{suffix}" for suffix in ("jpg", "jpeg", "png", "webp", "JPG", "JPEG", "PNG")]
-    patterns += [f"{folder}/**/*.{suffix}" for suffix in ("jpg", "jpeg", "png", "webp", "JPG", "JPEG", "PNG")]
     return {
         "@type": "cr:FileSet",
         "@id": "photo-files",
         "name": "photo-files",
         **inside,
         "encodingFormat": "image/jpeg",
-        "includes": ["images/*.jpg", "images/**/*.jpg"] if archive else patterns,
+        "includes": patterns,
     }
 
 
 def _images(prefix: str) -> Json:
     source = {"fileSet": {"@id": "photo-files"}}
-    name = {"extract": {"fileProperty": "fullpath"}, "transform": {"regex": rf"^(?:.*/)?{prefix}/(.+)$"}}
+    name = {"extract": {"fileProperty": "fullpath"}, "transform": {"regex": rf"^(?:.*/)?{re.escape(prefix)}/(.+)$"}}
     fields = [
         {
             "@type": "cr:Field",

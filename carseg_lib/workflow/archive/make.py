@@ -197,9 +197,7 @@ def _lines(
             f"{source.variable}: {source.name}, {source.size / 1e6:,.1f} MB in {source.files:,} files: {where}"
         )
     if found.data.place:
-        lines.append(
-            "the page and the notebooks show some of the photos; carried photos keep their EXIF"
-        )
+        lines.append("the page and the notebooks show some of the photos; carried photos keep their EXIF")
     if redactor.changed:
         lines.append(f"{len(redactor.changed)} files had paths of this machine, which are places in the archive now")
     lines.append(f"{len(entries) + 1:,} files, {path.stat().st_size / 1e6:,.1f} MB, sha256 {files.sha256(path)}")

@@ -92,7 +92,7 @@ def _data(facts: Facts, catalogue: Catalogue) -> dict[str, str]:
         "3a": source,
         "3d": f"body type of the photo's main car, one of {', '.join(catalogue.body_types)}; "
         + counts_text(data["counts"]),
-        "3e": f"{len(catalogue.photos):,} photos of cars, {len(catalogue.background):,} without: "
+        "3e": f"{len(catalogue.photos):,} photos of cars in the data set, {len(catalogue.background):,} without; used: "
         + counts_text(data["counts"]),
         "3f": f"types: none is missing; masks: {int((catalogue.instances['mask'] == '').sum()):,} of "
         f"{len(catalogue.instances):,} cars have none ({_missing_by_class(catalogue)})",

@@ -62,9 +62,10 @@ def write_zip(path: Path, entries: list[Entry]) -> dict[str, str]:
         CarsegError: Two files have one name, or the zip cannot be written.
     """
     ordered = sorted(entries, key=lambda entry: entry.name)
-    for one, other in zip(ordered, [*ordered[1:], Entry("", b"")], strict=True):
-        if one.name == other.name or not _confined(one.name):
-            raise CarsegError(f"{one.name!r}: not a name that a zip can hold, or there twice; nothing was written.")
+    names = [entry.name for entry in ordered]
+    for name, following in zip(names, [*names[1:], ""], strict=False):
+        if name == following or not _confined(name):
+            raise CarsegError(f"{name!r}: not a name that a zip can hold, or there twice; nothing was written.")
     sums: dict[str, str] = {}
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
         for entry in ordered:
