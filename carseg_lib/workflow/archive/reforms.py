@@ -44,7 +44,7 @@ def checklist_markdown(title: str, source: str, items: list[Item]) -> str:
     rows = [[item.number, item.asks, item.answer.replace("|", "\\|")] for item in items]
     return (
         f"# {title}\n\n{source}\n\n{answered} of {len(items)} items are answered from the run's own files; the others "
-        f'say "{NOT_BY_THIS_RUN}".\n\n{markdown_table(["item", "asks for", "answer"], rows)}\n'
+        f'say "{NOT_BY_THIS_RUN}".\n\n{markdown_table(["item", "asks for", "answer"], rows, "lll")}\n'
     )
 
 
