@@ -35,7 +35,7 @@ def archive(run: str, profile: str, out: str, set: str) -> None:
 
 
 @click.command("rerun", cls=CarsegCommand, help="run an archived study again, without a network, and compare")
-@option("archive", "the zip that make archive wrote")
+@variables("archive")
 @option("data", "the photos, where the archive has their digests alone")
 @option("negatives", "the photos without a car, where the archive has their digests alone")
 @option("out", "the folder to unpack into (default: reports/.reruns/<name of the archive>)")
