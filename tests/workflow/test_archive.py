@@ -16,8 +16,8 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 from carseg_lib.data.fingerprint import content_fingerprint
 from carseg_lib.data.masks import decode_mask
+from carseg_lib.workflow.archive import inputs, source_code, wheels
 from carseg_lib.workflow.archive import rerun as rerunning
-from carseg_lib.workflow.archive import source_code
 from carseg_lib.workflow.archive.make import Options, make_archive
 from carseg_lib.workflow.archive.redaction import Redactor
 from carseg_lib.workflow.archive.reforms import ITEMS, NOT_BY_THIS_RUN
@@ -27,9 +27,9 @@ from tests.helpers.fake_run import PROVENANCE, make_run
 
 CITATION = "title: a study\nauthors:\n  - name: a group\nlicense: MIT\nversion: 0.1.0\nkeywords: [cars]\n"
 MADE = "2026-03-14T15:09:26Z"
-STEPS = [
-    {"name": "01_data_exploration", "seconds": 41.25, "made": "2026-03-14T14:48:00Z", "commit": "c"},
-    {"name": "04_evaluation", "seconds": 96.0, "made": MADE, "commit": "c"},
+STEPS: list[dict[str, object]] = [
+    {"name": "01_data_exploration", "seconds": 41.25, "made": "2026-03-14T14:48:00Z"},
+    {"name": "04_evaluation", "seconds": 96.0, "made": MADE},
 ]
 
 
@@ -80,6 +80,7 @@ def made(tmp_path_factory, synthetic_cars):
         "threads": 3,
         "steps": STEPS,
     }
+    provenance["steps"] = [step | {"commit": provenance["carseg"]["commit"]} for step in STEPS]
     files.write_json(run.provenance, provenance)
     yield run, root, data
     patch.undo()
@@ -250,6 +251,53 @@ def test_own_photos_stay_at_home_unless_asked_for(made, tmp_path, capsys, monkey
     assert 'digests alone; SET="data=carried"' in lines[1]
     assert main(["archive", "--run", "fake", "--set", "data=all"]) == 2
     assert "there are: data=digests|carried" in capsys.readouterr().err
+
+
+def test_photos_of_an_annotation_file_keep_their_places(made, tmp_path):
+    _, _, data = made
+    (annotations,) = list((data / "annotations").glob("*train*.json"))
+    copied = tmp_path / "set"
+    shutil.copytree(data / "images", copied / "images")
+    content = json.loads(annotations.read_text())
+    for image in content["images"]:
+        image["file_name"] = (
+            next(
+                p
+                for p in (copied / "images").rglob(image["file_name"].rpartition("/")[2])
+                if image["file_name"] in p.as_posix()
+            )
+            .relative_to(copied)
+            .as_posix()
+        )
+    (copied / "cars.json").write_text(json.dumps(content))
+    run = Run.create("file", "smoke", copied / "cars.json")
+    found = inputs.collect(run, {}, carry=True)
+    names = {entry.name for entry in found.entries}
+    assert {f"data/{image['file_name']}" for image in content["images"]} | {"data/cars.json"} == names - {inputs.LIST}
+    assert found.data.place == "data/cars.json" and found.data.files == len(names) - 1
+    assert found.places == {str(copied / "cars.json"): "data/cars.json", str(copied): "data"}
+
+
+def test_wheels_are_downloaded_and_installed_by_their_hashes(tmp_path, monkeypatch):
+    said = []
+
+    def pip(python, *words):
+        said.append((python, words))
+        (tmp_path / "wheels").mkdir(exist_ok=True)
+        (tmp_path / "wheels" / "a-1-py3-none-any.whl").write_bytes(b"wheel")
+
+    monkeypatch.setattr(wheels, "_pip", pip)
+    (entry,) = wheels.download_wheels(b"a==1\n", tmp_path)
+    assert entry.name == "wheels/a-1-py3-none-any.whl"
+    assert {"download", "--require-hashes", "--no-deps", "--only-binary"} <= set(said[0][1])
+    monkeypatch.setattr(wheels.subprocess, "run", lambda command, **_: (tmp_path / ".venv").mkdir())
+    python = wheels.install_wheels(tmp_path, tmp_path / "lock.txt")
+    assert python.is_relative_to(tmp_path / ".venv")
+    assert said[1] == (str(python), (
+        "install", "--no-index", "--find-links", str(tmp_path / "wheels"), "--no-deps", "--require-hashes",
+        "--requirement", str(tmp_path / "lock.txt"),
+    ))  # fmt: skip
+    assert wheels.install_wheels(tmp_path, tmp_path / "lock.txt") == python and len(said) == 2
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def _add_photos(found: Inputs, variable: str, source: str, carry: bool, expected
     found.sources.append(Source(variable, place, path.name, whole, len(table), sum(row[1] for row in table), carry))
     listing = pd.DataFrame(table, columns=["file", "bytes", "sha256"]).to_csv(index=False, lineterminator="\n")
     found.entries.append(Entry(LIST if kind == "data" else f"{kind}-files.csv", listing.encode()))
-    found.places[str(path)] = place
+    found.places |= {str(path): place} | ({str(path.parent): kind} if path.is_file() else {})
     if is_kaggle(source):
         return  # the command names it by the word, which is no path
     if carry:

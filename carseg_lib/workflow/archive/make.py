@@ -190,6 +190,8 @@ def _lines(
 ) -> list[str]:
     commit = provenance["carseg"]["commit"][:12]
     lines = [f"code: commit {commit}" + (f", with changes that no commit has ({source_code.PATCH})" if patched else "")]
+    if len(commits := {step.get("commit") for step in provenance["steps"]} - {provenance["carseg"]["commit"]}):
+        lines.append(f"some notebooks ran at {len(commits)} earlier commits; the code is that of the last")
     for source in found.sources:
         ask = '; SET="data=carried" takes them along'
         where = "carried" if source.carried else f"digests alone{ask}"
