@@ -6,6 +6,12 @@
     .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise
     .venv/bin/python scripts/setup_environment.py lock       resolve requirements*.in to the locks again
 
+Two variables make .venv smaller; it keeps what it was made with until they say otherwise:
+
+    CARSEG_TORCH=cpu    on Linux: torch without CUDA, which comes from PyTorch's own index (CARSEG_TORCH_INDEX) and not
+                        from the lock, hence without a hash; `default` goes back
+    CARSEG_TOOLS=none   without what tests and checks alone need; `all` goes back
+
 It runs before anything is installed, by whatever Python there is, and looks for one that is new enough: it uses the
 standard library alone, and no syntax newer than Python 3.7.
 """
@@ -22,6 +28,11 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = Path(".venv")
 VENV_PYTHON = str(VENV / "bin" / "python")
 OLDEST = (3, 11)
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+ONLY_CUDA = ("nvidia-", "cuda-", "triton")  # packages that torch's builds for CPUs do without
+TOOLS = "# tests and tools"  # a heading in requirements.in; after it
+NEEDED_TOOLS = ("setuptools", "uv")  # these install the others
+CHOICES = {"CARSEG_TORCH": ("default", "cpu"), "CARSEG_TOOLS": ("all", "none")}
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 
 
@@ -51,7 +62,9 @@ def main(words: list[str]) -> int:
 def make_venv() -> None:
     """Install requirements.lock and carseg into .venv; `.ready` is written last, so that a failure is made good."""
     python, version = find_python(os.environ.get("CARSEG_PYTHON", ""))
-    print(f"installing requirements.lock into .venv, {version}", flush=True)
+    chosen = {name: choice(name) for name in CHOICES}
+    said = "".join(f", {name[7:]}={value}" for name, value in chosen.items() if value != CHOICES[name][0])
+    print(f"installing requirements.lock into .venv, {version}{said}", flush=True)
     ready, folder = VENV / ".ready", VENV / ".folder"
     if ready.exists():
         ready.unlink()
@@ -67,10 +80,64 @@ def make_venv() -> None:
     if not works(VENV_PYTHON, "-m", "uv", "--version"):
         (VENV / "uv.lock").write_text(entry_of("uv", Path("requirements.lock")), encoding="utf-8")
         pip(VENV_PYTHON, "install", "--require-hashes", "--no-deps", "-r", str(VENV / "uv.lock"))
-    uv(VENV_PYTHON, "sync", "--require-hashes", "requirements.lock")
+    for name, value in chosen.items():
+        (VENV / f".{name}").write_text(value, encoding="utf-8")
+    install_lock(chosen["CARSEG_TORCH"] == "cpu", chosen["CARSEG_TOOLS"] == "none")
     uv(VENV_PYTHON, "install", "--no-deps", "--no-build-isolation", "--editable", ".")
     install_kernel(VENV_PYTHON)
     ready.write_text(str(ROOT), encoding="utf-8")
+
+
+def choice(name: str) -> str:
+    """Return what a variable chooses; where it is not set, what .venv was made with, else the usual."""
+    kept = VENV / f".{name}"
+    value = os.environ.get(name) or (kept.read_text(encoding="utf-8") if kept.is_file() else CHOICES[name][0])
+    if value not in CHOICES[name]:
+        raise SetupError(f"{name[7:]}={value}: use {' or '.join(CHOICES[name])}")
+    if (name, value) == ("CARSEG_TORCH", "cpu") and not sys.platform.startswith("linux"):
+        print("TORCH=cpu: torch has no CUDA on this system anyway, so it comes from the lock", flush=True)
+        return CHOICES[name][0]
+    return value
+
+
+def install_lock(cpu: bool, no_tools: bool) -> None:
+    """Install requirements.lock as a whole, or less of it; packages that are not wanted are taken out.
+
+    Args:
+        cpu: Whether torch and torchvision are those without CUDA.
+        no_tools: Whether what tests and checks alone need is left out.
+    """
+    lock, text = Path("requirements.lock"), Path("requirements.lock").read_text(encoding="utf-8")
+    left_out = (*ONLY_CUDA, "torch==", "torchvision==") if cpu else ()
+    left_out += tuple(f"{name}==" for name in tools()) if no_tools else ()
+    if left_out:
+        lock = VENV / "part.lock"
+        lock.write_text("".join(e for e in entries(text) if not e.startswith(left_out)), encoding="utf-8")
+    uv(VENV_PYTHON, "sync", "--require-hashes", str(lock))
+    if cpu:
+        index = os.environ.get("CARSEG_TORCH_INDEX") or CPU_INDEX
+        print(f"torch and torchvision for CPUs come from {index}, without a hash of the lock", flush=True)
+        pinned = {entry.split("==")[0]: entry.split()[0] for entry in entries(text)}
+        wanted = [f"{pinned[name]}+cpu" for name in ("torch", "torchvision")]
+        uv(VENV_PYTHON, "install", "--no-deps", "--default-index", index, *wanted)
+
+
+def entries(lock: str) -> list[str]:
+    """Return the entries of a lock, each with its hashes."""
+    found: list[str] = []
+    for line in lock.splitlines(keepends=True):
+        if line[:1].strip() and line[:1] != "#":
+            found.append(line)
+        elif found:
+            found[-1] += line
+    return found
+
+
+def tools() -> list[str]:
+    """Return the packages that requirements.in wants for tests and checks alone."""
+    lines = Path("requirements.in").read_text(encoding="utf-8").partition(TOOLS)[2].splitlines()
+    names = [line.split()[0].split("==")[0] for line in lines if line.strip()]
+    return [name for name in names if name not in NEEDED_TOOLS]
 
 
 def use_conda() -> None:

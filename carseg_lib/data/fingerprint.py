@@ -37,7 +37,7 @@ def content_fingerprint(data: Path) -> str:
 def _fingerprint(data: Path, state_of: Callable[[Path], str]) -> str:
     """sha256, hex, over the name and the state of each file."""
     digest = hashlib.sha256()
-    for name, path in sorted(_files(Path(data))):
+    for name, path in sorted(data_files(Path(data))):
         try:
             state = state_of(path)
         except (OSError, ValueError):
@@ -58,7 +58,7 @@ def data_state(data: Path, known: Mapping[str, str]) -> dict[str, str]:
     return {"quick": quick, "content": known["content"] if same else content_fingerprint(data)}
 
 
-def _files(data: Path) -> Iterator[tuple[str, Path]]:
+def data_files(data: Path) -> Iterator[tuple[str, Path]]:
     """(relative name, path) of every file but hidden ones; links to folders are not followed."""
     if data.is_file():
         yield data.name, data

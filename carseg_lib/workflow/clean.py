@@ -59,7 +59,7 @@ def _run_folder(reports: Path, run: str) -> Path:
 
 def _everything(root: Path, reports: Path) -> Iterator[Path]:
     yield from sorted(path for path in reports.glob("[!.]*") if path.name not in (KEPT, "index.html"))
-    yield from (reports / name for name in (".data", ".cache"))
+    yield from (reports / name for name in (".data", ".cache", ".reruns"))
     yield from sorted((root / ".rendering").glob("*"))
     yield from (root / name for name in TOOL_CACHES)
 

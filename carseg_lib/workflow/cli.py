@@ -14,7 +14,7 @@ import click
 from carseg_lib.core.cli import CarsegGroup, run_command
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.log import show_log
-from carseg_lib.workflow.commands import certainty, data, development, experiments, model, paper, run
+from carseg_lib.workflow.commands import archive, certainty, data, development, experiments, model, paper, run
 
 RENAMED = {
     "catalogue": "inspect",
@@ -48,7 +48,7 @@ def cli() -> None:
     """The study's commands."""
 
 
-for _module in (run, data, model, paper, certainty, experiments, development):
+for _module in (run, data, model, paper, certainty, experiments, archive, development):
     for _command in _module.COMMANDS:
         cli.add_command(_command)
 

@@ -28,7 +28,7 @@ class Repository:
         monkeypatch.setattr(script, "run", lambda *command, quiet=False: self.commands.append(" ".join(command)))
         monkeypatch.setattr(script, "works", self.answer)
         monkeypatch.chdir(folder)
-        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "CARSEG_PYTHON"):
+        for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "CARSEG_PYTHON", "CARSEG_TORCH", "CARSEG_TOOLS"):
             monkeypatch.delenv(name, raising=False)
         (folder / "requirements.lock").write_text(LOCK)
 
@@ -58,6 +58,64 @@ def test_the_lock_is_installed_with_hashes_and_the_mark_comes_last(repository, c
     ]
     assert (repository.folder / ".venv" / ".ready").read_text() == str(repository.folder)
     assert capsys.readouterr().out.startswith("installing requirements.lock into .venv, Python 3.")
+
+
+FULL = (
+    "cuda-toolkit==13 ; sys_platform == 'linux' \\\n    --hash=sha256:ee\n"
+    "nvidia-cublas==13 \\\n    --hash=sha256:ff\n"
+    "pytest==9 \\\n    --hash=sha256:99\n"
+    "torch==1 \\\n    --hash=sha256:aa\n"
+    "torchmetrics==4 \\\n    --hash=sha256:bb\n"
+    "torchvision==0.5 ; python_version > '3' \\\n    --hash=sha256:cc\n"
+    "triton==2 \\\n    --hash=sha256:dd\n" + UV
+)
+
+
+@pytest.mark.parametrize("variable", ["CARSEG_TORCH", "CARSEG_TOOLS", "both"])
+def test_a_smaller_environment_is_a_part_of_the_lock_and_stays_what_it_is(repository, monkeypatch, capsys, variable):
+    script, folder = repository.script, repository.folder
+    (folder / "requirements.lock").write_text(FULL)
+    (folder / "requirements.in").write_text("torch  # tensors\n\n# tests and tools\npytest  # tests\nuv  # installs\n")
+    monkeypatch.setattr(script.sys, "platform", "linux")
+    chosen = {"CARSEG_TORCH": "cpu", "CARSEG_TOOLS": "none"}
+    chosen = chosen if variable == "both" else {variable: chosen[variable]}
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    for _ in range(2):  # the second time by what .venv was made with
+        repository.commands.clear()
+        assert script.main([]) == 0
+        sync, *rest = repository.commands
+        assert sync.endswith("--require-hashes .venv/part.lock")
+        kept = {
+            line.split("==")[0] for line in (folder / ".venv" / "part.lock").read_text().splitlines() if "==" in line
+        }
+        cuda = {"cuda-toolkit", "nvidia-cublas", "torch", "torchvision", "triton"}
+        expected = {"pytest", "torchmetrics", "uv"} | cuda
+        expected -= cuda if "CARSEG_TORCH" in chosen else set()
+        expected -= {"pytest"} if "CARSEG_TOOLS" in chosen else set()
+        assert kept == expected
+        torch = [command for command in rest if "torch==1+cpu torchvision==0.5+cpu" in command]
+        assert len(torch) == ("CARSEG_TORCH" in chosen)
+        assert all(f"--no-deps --default-index {script.CPU_INDEX}" in command for command in torch)
+        assert ("without a hash" in capsys.readouterr().out) == ("CARSEG_TORCH" in chosen)
+        for name in chosen:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CARSEG_TORCH", "default")
+    monkeypatch.setenv("CARSEG_TOOLS", "all")
+    repository.commands.clear()
+    assert script.main([]) == 0
+    assert repository.commands[0].endswith("--require-hashes requirements.lock")
+
+
+def test_a_smaller_environment_elsewhere_and_a_wrong_word(repository, monkeypatch, capsys):
+    monkeypatch.setenv("CARSEG_TORCH", "cpu")
+    monkeypatch.setattr(repository.script.sys, "platform", "darwin")
+    assert repository.script.main([]) == 0
+    assert "no CUDA on this system anyway" in capsys.readouterr().out
+    assert repository.commands[0].endswith("--require-hashes requirements.lock")
+    monkeypatch.setenv("CARSEG_TORCH", "gpu")
+    assert repository.script.main([]) == 2
+    assert capsys.readouterr().err == "carseg: TORCH=gpu: use default or cpu\n"
 
 
 def test_a_failure_leaves_no_mark(repository, monkeypatch, capsys):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from carseg_lib.core.paths import project_folder
@@ -88,6 +88,10 @@ def own_peak() -> int:
     status = Path("/proc/self/status")
     if status.is_file() and (found := re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)):
         return int(found[1]) * 1024
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # Windows has none
+
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

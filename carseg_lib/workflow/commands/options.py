@@ -32,6 +32,7 @@ VARIABLES = {
     "jobs": "trainings side by side (default: 1)",
     "table": "a classification report to check, a .csv file (default: the paper's Table 1)",
     "n": "photos that the report is of (default: not known)",
+    "archive": "the zip that make archive wrote",
     "headline": 'averages that are printed with the report: "accuracy=91.2% f1=89.6%"',
 }
 RENAMED = {"types": "classes", "workers": "nproc", "photo": "images", "rendered": "synthetic"}
