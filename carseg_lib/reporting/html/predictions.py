@@ -22,6 +22,7 @@ from carseg_lib.reporting.html.carless import CarlessPhoto
 from carseg_lib.reporting.html.pictures import FOLDER, Pictures
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.outlines import drawing_size, mask_outline
+from carseg_lib.reporting.parallel import in_threads
 
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
@@ -145,16 +146,19 @@ def _cars(
     run: RunFiles, catalogue: Catalogue, rows: pd.DataFrame, order: Mapping[str, int], place: Mapping[str, int]
 ) -> Iterator[dict[str, Any]]:
     """The photos of cars, each with the columns of the table."""
-    cars = dict(list(catalogue.instances.groupby("photo_id")))
+    cars = _by_photo(catalogue.instances[catalogue.instances["photo_id"].isin(rows["photo_id"])])
     detections = run.table("detections.csv", DETECTIONS)
-    found = {} if detections is None else dict(list(detections.groupby("photo_id")))
+    if detections is None:  # of a run without it, the predicted ones
+        detections = rows[rows["predicted"] != ""].assign(body_type=rows["predicted"])
+    found = _by_photo(detections.drop(columns="mask").sort_values("score", ascending=False, kind="stable"))
     many = len(rows) + len(run.carless) > MANY
-    for row in rows.to_dict("records"):
+
+    def photo(row: dict[str, Any]) -> dict[str, Any]:
         brief = many and row["predicted"] == row["body_type"]
         size = drawing_size(row["width"], row["height"], _FEWER if brief else _LONGEST)
-        main, others = _labelled(row, cars.get(row["photo_id"]), size)
-        boxes = _boxes(row, found.get(row["photo_id"]), place, size[0] / row["width"])
-        yield {
+        main, others = _labelled(row, cars.get(row["photo_id"], []), size)
+        boxes = _boxes(found.get(row["photo_id"], []), place, size[0] / row["width"])
+        return {
             "id": row["photo_id"],
             "split": order[row["split"]],
             "truth": place[row["body_type"]],
@@ -169,6 +173,9 @@ def _cars(
             "predicted_mask": mask_outline(row["mask"], row["width"], row["height"], size),
             "boxes": [box for box in boxes if not brief or box[1] >= _LEAST_SCORE],
         }
+
+    with in_threads(photo, rows.to_dict("records")) as found_photos:
+        yield from found_photos
 
 
 def _carless(photo: CarlessPhoto, split: int, place: Mapping[str, int]) -> dict[str, Any]:
@@ -188,11 +195,19 @@ _COLUMNS = (
 )
 
 
-def _labelled(row: Mapping[str, Any], cars: pd.DataFrame | None, size: tuple[int, int]) -> tuple[str, str]:
+def _by_photo(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each photo, in order."""
+    photos: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_dict("records"):
+        photos.setdefault(row["photo_id"], []).append(row)
+    return photos
+
+
+def _labelled(row: Mapping[str, Any], cars: list[dict[str, Any]], size: tuple[int, int]) -> tuple[str, str]:
     """The outline of the labelled car, and those of further labelled cars in one path; the boxes without masks."""
     true = [row[f"true_{name}"] for name in _BOX]
     main, others = "", ""
-    for car in [] if cars is None else cars.to_dict("records"):
+    for car in cars:
         box = [car[name] for name in _BOX]
         line = mask_outline(car["mask"], row["width"], row["height"], size)
         if not line and car["box_origin"] != "whole frame":
@@ -209,16 +224,11 @@ def _rectangle(box: list[float], scale: float) -> str:
     return f"M{x1} {y1}H{x2}V{y2}H{x1}z"
 
 
-def _boxes(
-    row: Mapping[str, Any], detections: pd.DataFrame | None, place: Mapping[str, int], scale: float
-) -> list[list[float]]:
-    """The detections of a photo, the most confident first; of a run without detections.csv the predicted one."""
-    found = [{**row, "body_type": row["predicted"]}] if row["predicted"] else []
-    if detections is not None:
-        found = detections.sort_values("score", ascending=False, kind="stable").to_dict("records")
+def _boxes(detections: list[dict[str, Any]], place: Mapping[str, int], scale: float) -> list[list[float]]:
+    """The detections of a photo, the most confident first: type, score, box in units of the drawing."""
     return [
         [place.get(one["body_type"], -1), round(one["score"], 3), *(round(scale * one[name]) for name in _BOX)]
-        for one in found
+        for one in detections
     ]
 
 
