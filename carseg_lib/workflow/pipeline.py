@@ -48,6 +48,7 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
         files.remove_leftovers(run.folder, keep="predictions")
         for stage in stages:
             if stage.check and StageRun(run, project, stage).reason():
+                logger.info("trying the model with these settings")
                 _check(stage.check, run)
         run.save()
         for number, stage in enumerate(stages, start=1):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carseg_lib.core import files
+from carseg_lib.core.progress import counted
 from carseg_lib.data.photos import ImageError, read_photo
 from carseg_lib.reporting.parallel import in_threads
 
@@ -123,7 +124,7 @@ def _fitting(photos: Sequence[Path], side: int, quality: int, budget: int, path:
     uris: list[str] = []
     longest = 0
     with in_threads(lambda photo: _small(photo, side, quality), photos) as found:
-        for content, its_longest in found:
+        for content, its_longest in counted(found, "photos made small", len(photos)):
             uri = _uri(content)
             budget -= len(uri) - path
             if budget < 0:
@@ -136,7 +137,7 @@ def _fitting(photos: Sequence[Path], side: int, quality: int, budget: int, path:
 def _write(folder: Path, photos: Sequence[Path], first: int) -> Iterator[str]:
     """Write photos into a folder; their paths from the page, "" for one that cannot be read."""
     with in_threads(lambda photo: _small(photo, *_BESIDE)[0], photos) as found:
-        for number, content in enumerate(found, start=first):
+        for number, content in enumerate(counted(found, "photos laid beside the page", len(photos)), start=first):
             name = f"{number:06d}.webp"
             if content:
                 (folder / name).write_bytes(content)

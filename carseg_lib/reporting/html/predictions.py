@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from carseg_lib.core.progress import counted
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.metadata import SHAPE, attribute_description
 from carseg_lib.evaluation.presence import NO_CAR
@@ -175,7 +176,7 @@ def _cars(
         }
 
     with in_threads(photo, rows.to_dict("records")) as found_photos:
-        yield from found_photos
+        yield from counted(found_photos, "predictions outlined", len(rows))
 
 
 def _carless(photo: CarlessPhoto, split: int, place: Mapping[str, int]) -> dict[str, Any]:
