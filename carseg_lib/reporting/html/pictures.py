@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from carseg_lib.core import files
@@ -110,8 +111,8 @@ def _likely_steps(photos: Sequence[Path], budget: int, path: int) -> Sequence[tu
     while low < high:
         middle = (low + high) // 2
         side, quality = _STEPS[middle]
-        with in_threads(lambda photo, s=side, q=quality: _small(photo, s, q)[0], chosen) as found:
-            weights = [len(_uri(content)) - path for content in found]
+        with in_threads(partial(_small, side=side, quality=quality), chosen) as found:
+            weights = [len(_uri(content)) - path for content, _ in found]
         if len(photos) * sum(weights) <= budget * len(weights):
             high = middle
         else:
@@ -123,7 +124,7 @@ def _fitting(photos: Sequence[Path], side: int, quality: int, budget: int, path:
     """Data URIs of the first photos, as many as fit, "" for one that cannot be read; and the longest side of all."""
     uris: list[str] = []
     longest = 0
-    with in_threads(lambda photo: _small(photo, side, quality), photos) as found:
+    with in_threads(partial(_small, side=side, quality=quality), photos) as found:
         for content, its_longest in counted(found, "photos made small", len(photos)):
             uri = _uri(content)
             budget -= len(uri) - path
