@@ -16,7 +16,8 @@ from carseg_lib.core import files, formatting
 from carseg_lib.reporting.plots import style
 
 _NUMBER = "text-align: right; vertical-align: top; white-space: nowrap"
-_TEXT = "text-align: left; white-space: normal; overflow-wrap: anywhere; max-width: 36em"
+_TEXT = "text-align: left; white-space: normal; max-width: 36em"
+_LONG = 32  # characters of a word, or a path, that may be broken to save width
 
 
 def show(figure: style.AccessibleFigure, path: Path | str | None = None) -> None:
@@ -72,11 +73,17 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool]
     looks = [("td", _NUMBER), ("th", _NUMBER)]
-    looks += [(f"{cell}.col{list(shown).index(name)}", _TEXT) for name in texts for cell in ("td", "th")]
+    looks += [(f"{cell}.col{list(shown).index(name)}", _text(shown[name])) for name in texts for cell in ("td", "th")]
     styles: list[Any] = [{"selector": cell, "props": look} for cell, look in looks]
     shown = {name.replace("_", " "): column for name, column in shown.items()}
     styler = pd.DataFrame(shown).style.format(escape="html").format_index(escape="html", axis=1).hide(axis="index")
     return styler.set_table_styles(styles)
+
+
+def _text(cells: list[str]) -> str:
+    """The look of a column of texts."""
+    longest = max((len(word) for cell in cells for word in cell.split()), default=0)
+    return f"{_TEXT}; overflow-wrap: {'anywhere' if longest > _LONG else 'break-word'}"
 
 
 def _is_end(name: str, names: set[str]) -> bool:
