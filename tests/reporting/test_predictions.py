@@ -229,6 +229,8 @@ def test_of_very_many_photos_correct_ones_are_drawn_in_fewer_units(run: Path, mo
     photos = found.data["photos"]
     for truth, predicted, size in zip(photos["truth"], photos["predicted"], photos["drawing"], strict=True):
         assert size == ([30, 20] if truth == predicted else [60, 40])
+    numbers = next(fact["values"] for fact in found.data["facts"] if fact["name"] == "brightness")
+    assert len(numbers) == found.wrong < len(photos["id"]), "of the mistakes, which come first"
 
 
 def test_the_page_weighs_what_it_may(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from carseg_lib.reporting.parallel import in_threads
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
 # Of so many photos the outlines alone would weigh more than a page may: those of correct predictions are then drawn in
-# fewer units, and their detections of hardly any score left out.
+# fewer units, and their detections of hardly any score and the numbers that are known of them left out.
 MANY, _FEWER, _LEAST_SCORE = 4_000, 96, 0.2
 _BOX = ["x1", "y1", "x2", "y2"]
 
@@ -129,6 +129,7 @@ def gallery(run: RunFiles) -> Gallery | None:
     found += [_carless(photo, len(order) + sets.index(photo.of), place) for photo in carless]
     found.sort(key=lambda one: (one["truth"] == one["predicted"], one["split"], one["id"]))
     columns: dict[str, list[Any]] = {name: [one[name] for one in found] for name in _COLUMNS}
+    wrong = sum(one["truth"] != one["predicted"] for one in found)
     files = {photo.photo_id: photo.path for photo in carless}
     data = {
         "splits": [*run.splits, *sets],
@@ -137,9 +138,8 @@ def gallery(run: RunFiles) -> Gallery | None:
         "with_car": len(order),  # the splits; the sets after them are of photos without a car
         "wrong_box": WRONG_BOX,
         "photos": columns,
-        "facts": _facts(run.catalogue, columns["id"]),
+        "facts": _facts(run.catalogue, columns["id"], wrong if len(found) > MANY else len(found)),
     }
-    wrong = sum(truth != predicted for truth, predicted in zip(columns["truth"], columns["predicted"], strict=True))
     return Gallery(data, [files.get(name) or run.catalogue.root / name for name in columns["id"]], wrong)
 
 
@@ -233,10 +233,11 @@ def _boxes(detections: list[dict[str, Any]], place: Mapping[str, int], scale: fl
     ]
 
 
-def _facts(catalogue: Catalogue, photos: list[str]) -> list[dict[str, Any]]:
+def _facts(catalogue: Catalogue, photos: list[str], measured: int) -> list[dict[str, Any]]:
     """What is known of the photos, a column each; the parameters of the car's shape are left out, as they are many.
 
-    Texts are positions in the list `levels`, -1 where nothing is known.
+    Texts are positions in the list `levels`, -1 where nothing is known. Numbers are those of the first `measured`
+    photos.
     """
     known = catalogue.photos.set_index("photo_id")[["group", "brightness"]]
     titles = {"group": "photos of the same group are not independent", "brightness": "mean brightness, 0 to 1"}
@@ -248,7 +249,7 @@ def _facts(catalogue: Catalogue, photos: list[str]) -> list[dict[str, Any]]:
     for name, values in known.items():
         fact: dict[str, Any] = {"name": name, "meaning": titles.get(str(name)) or attribute_description(str(name))}
         if values.dtype == "float64":
-            fact["values"] = [_number(value) for value in values]
+            fact["values"] = [_number(value) for value in values[:measured]]
         else:
             texts = values.fillna("").astype("str")
             fact["levels"] = sorted({*texts} - {""})
@@ -279,6 +280,8 @@ def line_of_pictures(pictures: Pictures) -> str:
     if pictures.unreadable:
         texts.append(f"{pictures.unreadable:,} cannot be read and have no picture")
     if total > MANY:
-        least = f"detections of them with a score below {_LEAST_SCORE} are in detections.csv alone"
-        texts.append(f"of so many photos, outlines of correct predictions are coarser, and {least}")
+        least = f"detections of them with a score below {_LEAST_SCORE}, and numbers that are known of them"
+        texts.append(
+            f"of so many photos, outlines of correct predictions are coarser; {least}, are in the tables alone"
+        )
     return "; ".join(texts) + "."
