@@ -49,7 +49,8 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
 
     Of a frame without rows nothing is shown.
 
-    Columns `x`, `x_low` and `x_high` become one, "92.6% (87.2–95.8%)", as do `value` (or `ours`), `low` and `high`.
+    Columns `x`, `x_low` and `x_high` become one, "92.6% (87.2–95.8%)", as do `value` (or `ours`), `low` and `high`;
+    where one of these numbers is above 1 they are no shares, and stay as they are: "1.27 (1.21–1.34)".
 
     Args:
         frame: fractions and numbers; its index becomes the first columns, unless it only counts the rows.
@@ -67,8 +68,9 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
         if name in ("value", "ours") and "low" in rows:
             ends = ["low", "high"]
         if len(ends) == 2:
-            cells = zip(*(rows[column].astype(float) for column in (name, *ends)), strict=True)
-            shown[name] = [_with_interval(*cell) for cell in cells]
+            numbers = rows[[name, *ends]].astype(float)
+            shares = not bool((numbers.abs() > 1).any(axis=None))  # else counts, such as types in a set
+            shown[name] = [_with_interval(*cell, shares) for cell in numbers.itertuples(index=False)]
         elif not _is_end(name, set(rows)):
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool]
@@ -98,9 +100,11 @@ def _index_names(frame: pd.DataFrame) -> list[str]:
     return [str(name) if name is not None else f"of{k or ''}" for k, name in enumerate(frame.index.names)]
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
-    between = formatting.interval({"low": low, "high": high}) if low == low and high == high else ""
-    return formatting.percent(value) + (f" ({between})" if between else "")
+def _with_interval(value: float, low: float, high: float, share: bool) -> str:
+    known = low == low and high == high
+    if not share:
+        return formatting.number(value, 2) + (f" ({formatting.number(low, 2)}–{formatting.number(high, 2)})" * known)
+    return formatting.percent(value) + (f" ({formatting.interval({'low': low, 'high': high})})" if known else "")
 
 
 def _cell(value: Any, is_percent: bool, digits: int) -> str:
