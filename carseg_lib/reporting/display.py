@@ -70,7 +70,7 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
         if len(ends) == 2:
             numbers = rows[[name, *ends]].astype(float)
             shares = not bool((numbers.abs() > 1).any(axis=None))  # else counts, such as types in a set
-            shown[name] = [_with_interval(*cell, shares) for cell in numbers.itertuples(index=False)]
+            shown[name] = [_with_interval(x, a, b, shares) for x, a, b in numbers.to_numpy().tolist()]
         elif not _is_end(name, set(rows)):
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool]
