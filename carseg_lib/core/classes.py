@@ -21,6 +21,7 @@ import yaml
 from carseg_lib.core.errors import CarsegError
 
 BODY_TYPES = ("suv", "sedan", "convertible", "minivan")  # the order of the paper's Table 1; class id = index + 1
+NO_DETECTION = "no car found"  # in matrices and reports; predictions.csv has ""
 FOLDERS = "folders"  # the value of CLASSES for: the names of the data's type folders
 # Names of body types of cars, normalized, of which no built-in picture without a car shows one.
 _CAR_TYPES = {

@@ -18,8 +18,6 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-NO_DETECTION = "no car found"  # in matrices and reports; predictions.csv has ""
-
 
 def filter_detections(
     boxes: Tensor, scores: Tensor, labels: Tensor, *, score_threshold: float, nms_iou: float

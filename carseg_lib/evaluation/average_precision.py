@@ -23,9 +23,7 @@ import math
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.special import expit, logit
-from torchmetrics.detection import MeanAveragePrecision
 
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.evaluation.bootstrap import Estimate, Groups, Z, estimate, half_weights, photo_weights
@@ -208,6 +206,8 @@ def _coco_ap(data: EvaluationData) -> dict:
 
 def _coco_precision(data: EvaluationData, labels: np.ndarray) -> np.ndarray:
     """Interpolated precision (10, 101, len(labels)) of the types with labelled instances."""
+    from torchmetrics.detection import MeanAveragePrecision  # here: the report reads this package, and needs no torch
+
     # Given masks alone, torchmetrics drops photos without instances, and with them their false detections.
     metric = MeanAveragePrecision(
         iou_type=("bbox",) if data.kind == "bbox" else ("bbox", "segm"),
@@ -225,6 +225,8 @@ def _coco_precision(data: EvaluationData, labels: np.ndarray) -> np.ndarray:
 
 
 def _torchmetrics_item(instances: Instances, photo: int, size: tuple[int, int], kind: Kind) -> dict:
+    import torch
+
     rows = slice(instances.starts[photo], instances.starts[photo + 1])
     item = {name: torch.tensor(getattr(instances, name)[rows]) for name in ("boxes", "scores", "labels")}
     if kind == "segm":

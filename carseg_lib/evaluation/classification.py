@@ -25,9 +25,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
+from carseg_lib.core.classes import NO_DETECTION
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import DASH, markdown_table
-from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.average_precision import average_precision
 from carseg_lib.evaluation.bootstrap import Estimate, estimate, group_numbers, mean_estimate, percentile_interval
 from carseg_lib.evaluation.clusters import design_effect, share_estimate

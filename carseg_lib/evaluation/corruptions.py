@@ -24,8 +24,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from carseg_lib.data.dataset import sample_seed
-
 SEVERITIES = (1, 2, 3, 4, 5)
 # Columns of the tables of `evaluation.robustness`, by dtype.
 _NUMBERS = {
@@ -75,6 +73,8 @@ def corrupt(image: np.ndarray, name: str, severity: int, *, seed: int, photo_id:
         (H, W, 3) uint8, a new array.
     """
     corruption = CORRUPTIONS[name]
+    from carseg_lib.data.dataset import sample_seed  # here: with torch, which the report needs not
+
     rng = np.random.default_rng(sample_seed(seed, 0, f"{name} {photo_id}"))
     changed = corruption.apply(image, corruption.levels[SEVERITIES.index(severity)], rng)
     return np.rint(np.clip(changed, 0, 255)).astype(np.uint8)

@@ -16,7 +16,8 @@ from carseg_lib.core import files, formatting
 from carseg_lib.reporting.plots import style
 
 _NUMBER = "text-align: right; vertical-align: top; white-space: nowrap"
-_TEXT = "text-align: left; white-space: normal; overflow-wrap: anywhere; max-width: 36em"
+_TEXT = "text-align: left; white-space: normal; max-width: 36em"
+_LONG = 32  # characters of a word, or a path, that may be broken to save width
 
 
 def show(figure: style.AccessibleFigure, path: Path | str | None = None) -> None:
@@ -48,7 +49,8 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
 
     Of a frame without rows nothing is shown.
 
-    Columns `x`, `x_low` and `x_high` become one, "92.6% (87.2–95.8%)", as do `value` (or `ours`), `low` and `high`.
+    Columns `x`, `x_low` and `x_high` become one, "92.6% (87.2–95.8%)", as do `value` (or `ours`), `low` and `high`;
+    where one of these numbers is above 1 they are no shares, and stay as they are: "1.27 (1.21–1.34)".
 
     Args:
         frame: fractions and numbers; its index becomes the first columns, unless it only counts the rows.
@@ -66,17 +68,24 @@ def table(frame: pd.DataFrame, *, percent: tuple[str, ...] = (), digits: int = 3
         if name in ("value", "ours") and "low" in rows:
             ends = ["low", "high"]
         if len(ends) == 2:
-            cells = zip(*(rows[column].astype(float) for column in (name, *ends)), strict=True)
-            shown[name] = [_with_interval(*cell) for cell in cells]
+            numbers = rows[[name, *ends]].astype(float)
+            shares = not bool((numbers.abs() > 1).any(axis=None))  # else counts, such as types in a set
+            shown[name] = [_with_interval(x, a, b, shares) for x, a, b in numbers.to_numpy().tolist()]
         elif not _is_end(name, set(rows)):
             shown[name] = [_cell(value, name in percent, digits) for value in rows[name]]
     texts = [name for name in shown if not pd.api.types.is_numeric_dtype(rows[name]) and rows[name].dtype != bool]
     looks = [("td", _NUMBER), ("th", _NUMBER)]
-    looks += [(f"{cell}.col{list(shown).index(name)}", _TEXT) for name in texts for cell in ("td", "th")]
+    looks += [(f"{cell}.col{list(shown).index(name)}", _text(shown[name])) for name in texts for cell in ("td", "th")]
     styles: list[Any] = [{"selector": cell, "props": look} for cell, look in looks]
     shown = {name.replace("_", " "): column for name, column in shown.items()}
     styler = pd.DataFrame(shown).style.format(escape="html").format_index(escape="html", axis=1).hide(axis="index")
     return styler.set_table_styles(styles)
+
+
+def _text(cells: list[str]) -> str:
+    """The look of a column of texts."""
+    longest = max((len(word) for cell in cells for word in cell.split()), default=0)
+    return f"{_TEXT}; overflow-wrap: {'anywhere' if longest > _LONG else 'break-word'}"
 
 
 def _is_end(name: str, names: set[str]) -> bool:
@@ -91,9 +100,11 @@ def _index_names(frame: pd.DataFrame) -> list[str]:
     return [str(name) if name is not None else f"of{k or ''}" for k, name in enumerate(frame.index.names)]
 
 
-def _with_interval(value: float, low: float, high: float) -> str:
-    between = formatting.interval({"low": low, "high": high}) if low == low and high == high else ""
-    return formatting.percent(value) + (f" ({between})" if between else "")
+def _with_interval(value: float, low: float, high: float, share: bool) -> str:
+    known = low == low and high == high
+    if not share:
+        return formatting.number(value, 2) + (f" ({formatting.number(low, 2)}–{formatting.number(high, 2)})" * known)
+    return formatting.percent(value) + (f" ({formatting.interval({'low': low, 'high': high})})" if known else "")
 
 
 def _cell(value: Any, is_percent: bool, digits: int) -> str:

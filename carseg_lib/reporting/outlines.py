@@ -41,9 +41,10 @@ def mask_outline(counts: str, width: int, height: int, size: tuple[int, int]) ->
     if not counts:
         return ""
     mask = 255 * decode_mask(counts, height, width).astype(np.uint8)
-    # Interpolated and blurred by a unit, the steps between pixels become slopes, which need fewer points.
-    fine = cv2.resize(mask, (_FINE * size[0], _FINE * size[1]), interpolation=cv2.INTER_LINEAR)
-    fine = cv2.GaussianBlur(fine, (0, 0), _FINE, borderType=cv2.BORDER_REPLICATE)
+    # Blurred by a unit and interpolated, the steps between pixels become slopes, which need fewer points.
+    coarse = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    coarse = cv2.GaussianBlur(coarse, (0, 0), 1, borderType=cv2.BORDER_REPLICATE)
+    fine = cv2.resize(coarse, (_FINE * size[0], _FINE * size[1]), interpolation=cv2.INTER_LINEAR)
     lines, _ = cv2.findContours((fine > 127).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     parts = []
     for line in lines:

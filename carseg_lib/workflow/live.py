@@ -1,6 +1,7 @@
-"""A bar on the terminal for a step that works in a kernel: what it does, how far it is, the time left.
+"""A bar on the terminal while a stage works: what it does, how far it is, the time left.
 
-On anything but a terminal there is none, and the step's lines come as they are.
+Where a stage does not tell how far it is, the bar moves to and fro: no stretch is silent. On anything but a terminal
+there is none, and the step's lines come as they are.
 """
 
 from __future__ import annotations
@@ -26,31 +27,24 @@ def live_bar() -> Iterator[None]:
         yield
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
     with tempfile.TemporaryDirectory(prefix="carseg-", ignore_cleanup_errors=True) as folder:
         state, over = Path(folder, "progress.json"), threading.Event()
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}")
-        with Progress(*columns, console=Console(), transient=True) as bar:
-            task: TaskID | None = None
+        parts = [TextColumn(f"{{task.{name}}}") for name in ("description", "fields[count]", "fields[left]")]
+        with Progress(parts[0], BarColumn(), *parts[1:], console=Console(), transient=True) as bar:
+            task = bar.add_task("starting", total=None, count="", left="")
 
             def draw() -> None:
-                nonlocal task
                 now = progress.read(state)
                 if now is None:
                     return
-                if task is None:
-                    task = bar.add_task("", left="")
+                if now.done >= now.total:  # until the next step tells of itself, a bar that only moves
+                    bar.update(task, description="working", total=None, count="", left="")
+                    return
                 left = "" if now.left is None else f"{duration(now.left)} left"
-                # a step that is over leaves no bar behind, until the next one begins
-                bar.update(
-                    task,
-                    description=now.what,
-                    completed=now.done,
-                    total=now.total,
-                    left=left,
-                    visible=now.done < now.total,
-                )
+                count = f"{now.done:,}/{now.total:,}"
+                bar.update(task, description=now.what, completed=now.done, total=now.total, count=count, left=left)
 
             def watch() -> None:
                 while not over.wait(_EVERY):

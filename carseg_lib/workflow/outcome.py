@@ -26,10 +26,10 @@ def outcome(run: RunPaths) -> str:
     splits = files.read_json(run.metrics)["splits"]
     test = splits["test"]
     width = max(len(name) for name in (*test["per_type"], "body type"))
-    lines = [f"{'body type':<{width}}  test photos  precision  recall     F1"]
+    lines = [f"{'body type':<{width}}  test photos  precision  recall      F1"]
     for name, scores in test["per_type"].items():
         row = [_cell(scores[measure]) for measure in ("precision", "recall", "f1")]
-        lines.append(f"{name:<{width}}  {scores['support']:>11,}  {row[0]:>9}  {row[1]:>6}  {row[2]:>5}")
+        lines.append(f"{name:<{width}}  {scores['support']:>11,}  {row[0]:>9}  {row[1]:>6}  {row[2]:>6}")
     for split in _SPLITS:
         lines.append(f"{split} accuracy: {_estimate(splits[split]['accuracy'])}")
     lines[-2] += f"; the paper: {percent(HEADLINE['accuracy'])}"

@@ -20,6 +20,7 @@ from carseg_lib.core.paths import RunPaths
 from carseg_lib.core.profiles import did_you_mean
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import provenance
+from carseg_lib.workflow.live import live_bar
 from carseg_lib.workflow.stage_run import StageRun
 from carseg_lib.workflow.stages import CERTAINTY, Project
 from carseg_lib.workflow.stamps import read_stamp, stamp_path
@@ -48,7 +49,9 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
         files.remove_leftovers(run.folder, keep="predictions")
         for stage in stages:
             if stage.check and StageRun(run, project, stage).reason():
-                _check(stage.check, run)
+                logger.info("trying the model with these settings")
+                with live_bar():
+                    _check(stage.check, run)
         run.save()
         for number, stage in enumerate(stages, start=1):
             if stage.function:

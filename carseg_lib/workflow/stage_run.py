@@ -21,6 +21,7 @@ from carseg_lib.core.run import Run
 from carseg_lib.data.fingerprint import data_state
 from carseg_lib.data.locate import locate_photos
 from carseg_lib.workflow import notebooks, provenance, stamps
+from carseg_lib.workflow.live import live_bar
 from carseg_lib.workflow.stages import Project, Stage
 
 
@@ -114,9 +115,10 @@ class StageRun:
         """Run the stage's functions or its notebook; the notebook's peak memory, MB."""
         folder, stage = self._run.folder, self._stage
         if stage.function:
-            stage.function(folder)
-            if stage.index:
-                stage.index(folder.parent)
+            with live_bar():
+                stage.function(folder)
+                if stage.index:
+                    stage.index(folder.parent)
             return None
         executed, memory = notebooks.run_notebook(
             self._project.notebook(stage), {"run_name": self._run.name}, {"CARSEG_REPORTS": str(folder.parent)}

@@ -51,7 +51,7 @@ def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any])
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Describe what differs between two tables of needs (the first three things); "" if nothing does."""
+    """Describe what differs between two tables of needs (the first two things); "" if nothing does."""
     reasons = []
     for name in [*now, *(name for name in before if name not in now)]:
         if name not in before:
@@ -61,5 +61,5 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         elif before[name] != now[name]:
             change = f"{before[name]} → {now[name]}" if name.startswith("setting ") else "changed"
             reasons.append(f"{name} {change}".removeprefix("setting "))
-    more = f" and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return ", ".join(reasons[:3]) + more
+    more = f" and {len(reasons) - 2} more" if len(reasons) > 2 else ""
+    return ", ".join(reasons[:2]) + more

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.data.masks import decode_mask
@@ -40,7 +40,9 @@ def draw_strip(run: Path, data: Path) -> Image.Image:
             width, height = photo.size
             large = photo.convert("RGB").resize((SCALE * width, SCALE * height), Image.Resampling.LANCZOS)
         mask = Image.fromarray(255 * decode_mask(row["mask"], height, width).astype(np.uint8))
-        mask = np.asarray(mask.resize(large.size, Image.Resampling.BICUBIC)) >= 128
+        # enlarged, the steps between its pixels are smoothed away
+        mask = mask.resize(large.size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(SCALE))
+        mask = np.asarray(mask) >= 128
         box = [SCALE * float(row[name]) for name in ("x1", "y1", "x2", "y2")]
         tone = class_color(row["predicted"])
         picture = overlay(large, box, mask, "", colour=tone)

@@ -9,9 +9,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_fscore_support
 
+from carseg_lib.core.classes import NO_DETECTION
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import encode_mask
-from carseg_lib.engine.postprocess import NO_DETECTION
 from carseg_lib.evaluation.classification import (
     SCORES,
     classification_report,

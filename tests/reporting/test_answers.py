@@ -109,7 +109,7 @@ def test_repetition_names_what_differs_and_what_was_not_run(metrics):
     assert by_another.word == "By another run" and "The paper's recipe: run paper-run." in by_another.sentences
     found = {"r": {"data": "photos", "readings": [reading("a", 0.9), reading("b", 0.8)]}}
     by_readings = answers.repetition(metrics, OTHER, Evidence(metrics, readings=found))
-    assert by_readings.word == "By its readings"
+    assert (by_readings.word, by_readings.remark) == ("Not by this run", "readings of it beside")
     assert "Trained beside this run: 2 readings of its text on photos (run r)." in by_readings.sentences
     found["r"]["answer"] = ["None of the 2 reaches 91.2%.", "More."]
     assert (

@@ -42,6 +42,13 @@ def test_a_number_and_its_interval_are_one_cell():
     assert cells(display.table(ours, percent=("paper",))) == [["25.0% (20.0–30.0%)", "91.2%"]]
 
 
+def test_an_interval_of_no_share_stays_a_number_and_short_words_stay_whole():
+    frame = pd.DataFrame({"group": ["suv"], "size": [1.266], "size_low": [1.2], "size_high": [1.333]})
+    assert cells(display.table(frame)) == [["suv", "1.27 (1.20–1.33)"]]
+    assert "anywhere" not in display.table(frame).to_html()
+    assert "anywhere" in display.table(pd.DataFrame({"path": ["a" * 80]})).to_html()
+
+
 def test_an_index_is_a_column_with_a_name_unless_it_only_counts():
     plain = pd.DataFrame({"x": [1.23456, 2.0]})
     assert header(display.table(plain)) == ["x"]

@@ -604,7 +604,7 @@ def test_runs_on_other_data_and_readings_stand_beside_this_run(run: Path) -> Non
     text = " ".join(Reader(html).text.split())
     assert f"Beside it, run photos-run on {EVIL}: " in text
     assert "0 of 1 readings on cars (run readings) reach it: 42.0% to 42.0%" in text
-    assert "By its readings" in text and "Trained beside this run: 1 readings of its text on cars" in text
+    assert "readings of it beside" in text and "Trained beside this run: 1 readings of its text on cars" in text
     assert "Under 0 of 1 readings validation lies above training on augmented batches." in text
 
 

@@ -137,6 +137,17 @@ def test_a_link_unfolds_what_it_names(browser: playwright.Browser, reports: Path
     assert page.locator("#deviations table").is_visible()
 
 
+def test_a_narrow_window_folds_the_contents_which_name_what_is_read(browser: playwright.Browser, reports: Path) -> None:
+    page = Visit(browser, reports / "second" / "index.html", width=390).page
+    link = page.locator('nav a[href="#audit"]')
+    assert not link.is_visible()
+    page.locator(".menu > summary").click()
+    link.click()
+    assert not link.is_visible()
+    page.wait_for_function("document.querySelector('nav [aria-current]')?.hash === '#audit'")
+    assert page.locator(".menu > summary").is_visible(), "it stays at the top of the window"
+
+
 def test_a_dot_of_a_curve_says_its_value(browser: playwright.Browser, reports: Path) -> None:
     page = Visit(browser, reports / "second" / "index.html").page
     titles = page.locator("#training .plot title").all_text_contents()

@@ -105,7 +105,7 @@ def test_pictures_are_as_large_as_all_of_them_fit(tmp_path: Path) -> None:
     wide = make_pictures(tmp_path, photos, 10_000_000)
     budget = int(0.6 * sum(map(len, wide.sources)))
     tight = make_pictures(tmp_path, photos, budget)
-    assert wide.side == 640 and tight.side < 320
+    assert wide.side == 360 and tight.side < 320
     for found in (wide, tight):
         assert found.beside == found.unreadable == 0
         assert all(source.startswith("data:image/webp;base64,") for source in found.sources)
@@ -119,7 +119,7 @@ def test_what_does_not_fit_lies_beside_the_page_and_is_removed_when_it_does(tmp_
     photos[10].write_bytes(b"no photo")
     smallest = make_pictures(tmp_path, photos, 0)
     assert smallest.beside == 11 and smallest.side == 0
-    found = make_pictures(tmp_path, photos, 6_000)
+    found = make_pictures(tmp_path, photos, 6_300)
     inside = [source for source in found.sources if source.startswith("data:")]
     assert 0 < len(inside) < 10 and found.unreadable == 1
     assert found.sources[: len(inside)] == inside, "the first ones are inside"
@@ -229,6 +229,8 @@ def test_of_very_many_photos_correct_ones_are_drawn_in_fewer_units(run: Path, mo
     photos = found.data["photos"]
     for truth, predicted, size in zip(photos["truth"], photos["predicted"], photos["drawing"], strict=True):
         assert size == ([30, 20] if truth == predicted else [60, 40])
+    numbers = next(fact["values"] for fact in found.data["facts"] if fact["name"] == "brightness")
+    assert len(numbers) == found.wrong < len(photos["id"]), "of the mistakes, which come first"
 
 
 def test_the_page_weighs_what_it_may(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,7 +157,8 @@ def test_a_print_is_a_summary_unless_everything_is_asked_for(browser: playwright
     other.page.emulate_media(media="print")
     shown = "id => document.getElementById(id).getClientRects().length > 0"
     assert other.page.evaluate(shown, "predictions") and not other.page.evaluate(shown, "training")
-    assert other.page.locator("details:not([open]):visible").count() == 0
+    assert other.page.locator("details:not([open], .fold):visible").count() == 0
+    assert other.page.locator("#deviations .gist").is_visible(), "a folded section says its finding"
     short = other.page.pdf()
     other.page.emulate_media(media="screen")
     other.page.evaluate("window.print = () => {}")  # the dialog of the browser

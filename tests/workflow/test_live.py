@@ -46,7 +46,7 @@ def run_on_a_terminal(**variables: str) -> str:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
 def test_a_terminal_has_a_bar_with_the_time_left():
     shown = run_on_a_terminal()
-    for text in ("a line before", "epoch 2 of 5", "30/60", "2 min left", "a line after"):
+    for text in ("a line before", "starting", "epoch 2 of 5", "30/60", "2 min left", "a line after"):
         assert text in shown
 
 

@@ -20,9 +20,9 @@ def test_a_run_ends_with_its_numbers_beside_the_papers(tmp_path, monkeypatch):
     test |= {"box_ap": share(0.6, 148), "mask_ap": None}
     files.write_json(run.metrics, {"splits": {"validation": {"accuracy": share(0.85, 722)}, "test": test}})
     assert outcome(run).splitlines() == [
-        "body type    test photos  precision  recall     F1",
-        "suv                   44      90.0%   87.5%  88.7%",
-        "convertible            0          –       –      –",
+        "body type    test photos  precision  recall      F1",
+        "suv                   44      90.0%   87.5%   88.7%",
+        "convertible            0          –       –       –",
         "validation accuracy: 85.0% (75.0–90.0%) of 722 photos; the paper: 91.2%",
         "test accuracy: 80.0% (70.0–85.0%) of 148 photos",
         "test box AP 60.0% (50.0–65.0%) of 148 photos",

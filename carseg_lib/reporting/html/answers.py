@@ -149,8 +149,8 @@ def repetition(metrics: Mapping[str, Any], differences: Sequence[Difference], ev
         sentences.append(f"The paper's recipe: run {', '.join(evidence.repeated)}.")
     else:
         sentences.append(f"The paper's recipe (profile {PAPER_PROFILE}): not run.")
-    word = "By its readings" if trained else "By another run" if evidence.repeated else "Not by this run"
-    return Answer(question, word, "neutral", tuple(sentences))
+    word = "By another run" if evidence.repeated else "Not by this run"
+    return Answer(question, word, "neutral", tuple(sentences), "readings of it beside" if trained else "")
 
 
 def short_name(difference: Difference) -> str:

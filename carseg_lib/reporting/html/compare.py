@@ -37,7 +37,7 @@ NAME = "compare.html"
 MOST = 12  # runs that are compared, the newest: their pairs are many
 SPLITS = ("test", "validation")  # training photos were learned from
 _SAMPLES = 1000  # bootstrap draws for the difference of overlaps
-_MARKS = 10_000  # bytes for what stands between the pictures
+_MARKS = 2_000  # bytes for the line about the pictures
 _MEASURES = (  # title, and where metrics.json has it
     ("Accuracy", ("accuracy",)),
     ("F1, macro", ("macro", "f1")),

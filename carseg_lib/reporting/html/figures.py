@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from carseg_lib.reporting.html.render import FigureOnPage, figure_on_page
+from carseg_lib.reporting.parallel import in_threads
 
 # Group → figures it shows from figures/, by name without .png, and their captions.
 # {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.
@@ -151,11 +152,12 @@ def _take(
     found: dict[str, Path], captions: Mapping[str, str], body_types: Sequence[str], photos: Mapping[str, int]
 ) -> list[FigureOnPage]:
     """The figures of one group, which are taken out of those that are found."""
-    figures = []
+    taken = []
     for pattern, caption in captions.items():
         of_split = "{split}" in pattern
         for part in body_types if "{type}" in pattern else (photos if of_split else [""]):
             if path := found.pop(pattern.format(type=part, split=part), None):
                 of = f"{photos[part]:,} {part} photos" if of_split else ""
-                figures.append(figure_on_page(path, caption.format(type=part, of=of), part if of_split else ""))
-    return figures
+                taken.append((path, caption.format(type=part, of=of), part if of_split else ""))
+    with in_threads(lambda figure: figure_on_page(*figure), taken) as figures:
+        return list(figures)

@@ -144,4 +144,5 @@ def other_source(measured: Mapping[str, Mapping[str, Any]]) -> str:
         f"{found['commit']})"
         for source, found in measured.items()
     ]
-    return f"Another source of photos costs much: {'; '.join(texts)}." if texts else ""
+    told = "; ".join(texts).replace("photographs photos", "photographs")
+    return f"Another source of photos costs much: {told}." if texts else ""

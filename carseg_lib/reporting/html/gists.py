@@ -61,7 +61,8 @@ def _evaluation(_: RunFiles, content: Mapping[str, Any]) -> str:
 
 
 def _more(_: RunFiles, content: Mapping[str, Any]) -> str:
-    return f"{len(content['figures'])} figures that belong to no section."
+    count = len(content["figures"])
+    return f"{count} figure{'' if count == 1 else 's'} of no other section."
 
 
 def _summary(_: RunFiles, content: Mapping[str, Any]) -> str:

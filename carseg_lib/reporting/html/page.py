@@ -18,7 +18,7 @@ from carseg_lib.reporting.html.render import MAX_BYTES, data_block, render
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.html.runs import write_preview
 
-_MARKS = 10_000  # bytes for what stands between the pictures, and for the line about them
+_MARKS = 2_000  # bytes for the line about the pictures
 _PARTS = ("predictions",)  # styles and scripts of the page of a run
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from carseg_lib.core.progress import counted
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.metadata import SHAPE, attribute_description
 from carseg_lib.evaluation.presence import NO_CAR
@@ -22,11 +23,12 @@ from carseg_lib.reporting.html.carless import CarlessPhoto
 from carseg_lib.reporting.html.pictures import FOLDER, Pictures
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.outlines import drawing_size, mask_outline
+from carseg_lib.reporting.parallel import in_threads
 
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
 # Of so many photos the outlines alone would weigh more than a page may: those of correct predictions are then drawn in
-# fewer units, and their detections of hardly any score left out.
+# fewer units, and their detections of hardly any score and the numbers that are known of them left out.
 MANY, _FEWER, _LEAST_SCORE = 4_000, 96, 0.2
 _BOX = ["x1", "y1", "x2", "y2"]
 
@@ -127,6 +129,7 @@ def gallery(run: RunFiles) -> Gallery | None:
     found += [_carless(photo, len(order) + sets.index(photo.of), place) for photo in carless]
     found.sort(key=lambda one: (one["truth"] == one["predicted"], one["split"], one["id"]))
     columns: dict[str, list[Any]] = {name: [one[name] for one in found] for name in _COLUMNS}
+    wrong = sum(one["truth"] != one["predicted"] for one in found)
     files = {photo.photo_id: photo.path for photo in carless}
     data = {
         "splits": [*run.splits, *sets],
@@ -135,9 +138,8 @@ def gallery(run: RunFiles) -> Gallery | None:
         "with_car": len(order),  # the splits; the sets after them are of photos without a car
         "wrong_box": WRONG_BOX,
         "photos": columns,
-        "facts": _facts(run.catalogue, columns["id"]),
+        "facts": _facts(run.catalogue, columns["id"], wrong if len(found) > MANY else len(found)),
     }
-    wrong = sum(truth != predicted for truth, predicted in zip(columns["truth"], columns["predicted"], strict=True))
     return Gallery(data, [files.get(name) or run.catalogue.root / name for name in columns["id"]], wrong)
 
 
@@ -145,16 +147,19 @@ def _cars(
     run: RunFiles, catalogue: Catalogue, rows: pd.DataFrame, order: Mapping[str, int], place: Mapping[str, int]
 ) -> Iterator[dict[str, Any]]:
     """The photos of cars, each with the columns of the table."""
-    cars = dict(list(catalogue.instances.groupby("photo_id")))
+    cars = _by_photo(catalogue.instances[catalogue.instances["photo_id"].isin(rows["photo_id"])])
     detections = run.table("detections.csv", DETECTIONS)
-    found = {} if detections is None else dict(list(detections.groupby("photo_id")))
+    if detections is None:  # of a run without it, the predicted ones
+        detections = rows[rows["predicted"] != ""].assign(body_type=rows["predicted"])
+    found = _by_photo(detections.drop(columns="mask").sort_values("score", ascending=False, kind="stable"))
     many = len(rows) + len(run.carless) > MANY
-    for row in rows.to_dict("records"):
+
+    def photo(row: dict[str, Any]) -> dict[str, Any]:
         brief = many and row["predicted"] == row["body_type"]
         size = drawing_size(row["width"], row["height"], _FEWER if brief else _LONGEST)
-        main, others = _labelled(row, cars.get(row["photo_id"]), size)
-        boxes = _boxes(row, found.get(row["photo_id"]), place, size[0] / row["width"])
-        yield {
+        main, others = _labelled(row, cars.get(row["photo_id"], []), size)
+        boxes = _boxes(found.get(row["photo_id"], []), place, size[0] / row["width"])
+        return {
             "id": row["photo_id"],
             "split": order[row["split"]],
             "truth": place[row["body_type"]],
@@ -169,6 +174,9 @@ def _cars(
             "predicted_mask": mask_outline(row["mask"], row["width"], row["height"], size),
             "boxes": [box for box in boxes if not brief or box[1] >= _LEAST_SCORE],
         }
+
+    with in_threads(photo, rows.to_dict("records")) as found_photos:
+        yield from counted(found_photos, "predictions outlined", len(rows))
 
 
 def _carless(photo: CarlessPhoto, split: int, place: Mapping[str, int]) -> dict[str, Any]:
@@ -188,11 +196,19 @@ _COLUMNS = (
 )
 
 
-def _labelled(row: Mapping[str, Any], cars: pd.DataFrame | None, size: tuple[int, int]) -> tuple[str, str]:
+def _by_photo(table: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each photo, in order."""
+    photos: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_dict("records"):
+        photos.setdefault(row["photo_id"], []).append(row)
+    return photos
+
+
+def _labelled(row: Mapping[str, Any], cars: list[dict[str, Any]], size: tuple[int, int]) -> tuple[str, str]:
     """The outline of the labelled car, and those of further labelled cars in one path; the boxes without masks."""
     true = [row[f"true_{name}"] for name in _BOX]
     main, others = "", ""
-    for car in [] if cars is None else cars.to_dict("records"):
+    for car in cars:
         box = [car[name] for name in _BOX]
         line = mask_outline(car["mask"], row["width"], row["height"], size)
         if not line and car["box_origin"] != "whole frame":
@@ -209,23 +225,19 @@ def _rectangle(box: list[float], scale: float) -> str:
     return f"M{x1} {y1}H{x2}V{y2}H{x1}z"
 
 
-def _boxes(
-    row: Mapping[str, Any], detections: pd.DataFrame | None, place: Mapping[str, int], scale: float
-) -> list[list[float]]:
-    """The detections of a photo, the most confident first; of a run without detections.csv the predicted one."""
-    found = [{**row, "body_type": row["predicted"]}] if row["predicted"] else []
-    if detections is not None:
-        found = detections.sort_values("score", ascending=False, kind="stable").to_dict("records")
+def _boxes(detections: list[dict[str, Any]], place: Mapping[str, int], scale: float) -> list[list[float]]:
+    """The detections of a photo, the most confident first: type, score, box in units of the drawing."""
     return [
         [place.get(one["body_type"], -1), round(one["score"], 3), *(round(scale * one[name]) for name in _BOX)]
-        for one in found
+        for one in detections
     ]
 
 
-def _facts(catalogue: Catalogue, photos: list[str]) -> list[dict[str, Any]]:
+def _facts(catalogue: Catalogue, photos: list[str], measured: int) -> list[dict[str, Any]]:
     """What is known of the photos, a column each; the parameters of the car's shape are left out, as they are many.
 
-    Texts are positions in the list `levels`, -1 where nothing is known.
+    Texts are positions in the list `levels`, -1 where nothing is known. Numbers are those of the first `measured`
+    photos.
     """
     known = catalogue.photos.set_index("photo_id")[["group", "brightness"]]
     titles = {"group": "photos of the same group are not independent", "brightness": "mean brightness, 0 to 1"}
@@ -237,7 +249,7 @@ def _facts(catalogue: Catalogue, photos: list[str]) -> list[dict[str, Any]]:
     for name, values in known.items():
         fact: dict[str, Any] = {"name": name, "meaning": titles.get(str(name)) or attribute_description(str(name))}
         if values.dtype == "float64":
-            fact["values"] = [_number(value) for value in values]
+            fact["values"] = [_number(value) for value in values[:measured]]
         else:
             texts = values.fillna("").astype("str")
             fact["levels"] = sorted({*texts} - {""})
@@ -268,6 +280,8 @@ def line_of_pictures(pictures: Pictures) -> str:
     if pictures.unreadable:
         texts.append(f"{pictures.unreadable:,} cannot be read and have no picture")
     if total > MANY:
-        least = f"detections of them with a score below {_LEAST_SCORE} are in detections.csv alone"
-        texts.append(f"of so many photos, outlines of correct predictions are coarser, and {least}")
+        least = f"detections of them with a score below {_LEAST_SCORE}, and numbers that are known of them"
+        texts.append(
+            f"of so many photos, outlines of correct predictions are coarser; {least}, are in the tables alone"
+        )
     return "; ".join(texts) + "."

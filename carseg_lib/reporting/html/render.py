@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,25 @@ def render(
         parts: names of further styles and scripts in `templates/`, each a .css and a .js file.
         pictures_beside: whether the page shows pictures that lie beside it.
     """
+    folder = resources.files("carseg_lib.reporting.html") / "templates"
+    style, script = (
+        "".join(folder.joinpath(name + ending).read_text(encoding="utf-8") for name in (first, *parts))
+        for first, ending in (("style", ".css"), ("script", ".js"))
+    )
+    tones = class_colors(tuple(context.get("body_types", BODY_TYPES))).values()
+    style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
+    images = "data: 'self' file:" if pictures_beside else "data:"
+    policy = (
+        f"default-src 'none'; img-src {images}; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
+    return _environment().get_template(template).render({**context, **assets})
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, each compiled once."""
     environment = Environment(
         loader=PackageLoader("carseg_lib.reporting.html"),
         autoescape=True,
@@ -65,20 +85,7 @@ def render(
         "short_claim": claims.short_claim,
         "lower_first": lambda text: text[:1].lower() + text[1:],
     }
-    folder = resources.files("carseg_lib.reporting.html") / "templates"
-    style, script = (
-        "".join(folder.joinpath(name + ending).read_text(encoding="utf-8") for name in (first, *parts))
-        for first, ending in (("style", ".css"), ("script", ".js"))
-    )
-    tones = class_colors(tuple(context.get("body_types", BODY_TYPES))).values()
-    style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
-    images = "data: 'self' file:" if pictures_beside else "data:"
-    policy = (
-        f"default-src 'none'; img-src {images}; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
-    return environment.get_template(template).render({**context, **assets})
+    return environment
 
 
 def data_block(value: Any) -> Markup:

@@ -38,7 +38,7 @@ def overlay(
             raise ValueError(f"mask of shape {mask.shape} on a photo of {picture.height} × {picture.width} (h × w)")
         pixels, inside = np.asarray(picture).copy(), mask.astype(bool)
         # an outline, since a filled mask hides the car; a light halo parts it from the photo
-        width = max(1, round(min(picture.size) / 160))
+        width = max(1, round(min(picture.size) / 110))
         halo = _edge(~inside, max(1, width // 2))
         pixels[halo] = (0.4 * pixels[halo] + 0.6 * 255).astype(np.uint8)
         pixels[_edge(inside, width)] = tone

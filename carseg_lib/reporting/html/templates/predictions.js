@@ -11,16 +11,18 @@ function showPredictions(data, pictures) {
   const STEP = 24; // thumbnails that "Show more" adds
   const NO_CAR = "no car found";
   const columns = Object.entries(data.photos);
+  const levelled = data.facts.filter((fact) => fact.levels);
   const photos = pictures.map((picture, k) => {
     const photo = Object.fromEntries(columns.map(([name, values]) => [name, values[k]]));
-    photo.facts = data.facts
-      .map((fact) => ({ ...fact, value: fact.levels ? fact.levels[fact.values[k]] : fact.values[k] }))
-      .filter((fact) => fact.value !== undefined && fact.value !== null);
-    const known = photo.facts.filter((fact) => fact.levels).map((fact) => fact.value);
+    const known = levelled.map((fact) => fact.levels[fact.values[k]] ?? "");
     const wrong = photo.truth !== photo.predicted;
     const elsewhere = photo.truth >= 0 && photo.predicted >= 0 && photo.box_iou < data.wrong_box;
-    return { ...photo, picture, wrong, elsewhere, text: [photo.id, ...known].join(" ").toLowerCase() };
+    return { ...photo, k, picture, wrong, elsewhere, text: [photo.id, ...known].join(" ").toLowerCase() };
   });
+  // What is known of a photo: it is asked for one by one, as there are tens of facts of thousands of photos.
+  const factsOf = ({ k }) => data.facts
+    .map((fact) => ({ ...fact, value: fact.levels ? fact.levels[fact.values[k]] : fact.values[k] }))
+    .filter((fact) => fact.value !== undefined && fact.value !== null);
   const byName = new Map(photos.map((photo) => [photo.id, photo]));
   const type = (k) => (k < 0 ? NO_CAR : data.types[k]);
   const label = (k) => (k < 0 ? "no car" : data.types[k]);
@@ -190,7 +192,7 @@ function showPredictions(data, pictures) {
     part(".overlaps").textContent = found.length
       ? overlaps.length && `Overlap of label and prediction (IoU): ${overlaps.map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")}.`
       : "None.";
-    part(".facts").replaceChildren(...photo.facts.flatMap((fact) => [
+    part(".facts").replaceChildren(...factsOf(photo).flatMap((fact) => [
       html("dt", {}, fact.name.replaceAll("_", " ")),
       html("dd", {}, [String(fact.value), ...(fact.meaning ? [html("span", { class: "meaning" }, fact.meaning)] : [])]),
     ]));

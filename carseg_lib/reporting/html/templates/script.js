@@ -67,6 +67,30 @@ document.addEventListener("click", (event) => {
 });
 reveal();
 
+// The contents name the section that is read; in a narrow window they are folded until they are asked for.
+const menu = document.querySelector(".menu");
+if (menu) {
+  document.documentElement.classList.add("scripted");
+  const narrow = matchMedia("(max-width: 68rem)");
+  const fold = () => (menu.open = !narrow.matches);
+  narrow.addEventListener("change", fold);
+  fold();
+  const links = new Map([...menu.querySelectorAll('a[href^="#"]')].map((link) => [link.hash.slice(1), link]));
+  menu.addEventListener("click", (event) => {
+    if (narrow.matches && event.target.closest("a")) menu.open = false;
+  });
+  const watch = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (isIntersecting) links.get(target.id)?.setAttribute("aria-current", "true");
+        else links.get(target.id)?.removeAttribute("aria-current");
+      }
+    },
+    { rootMargin: "-20% 0px -79% 0px" }, // one line of the window, below its top
+  );
+  document.querySelectorAll("main > section").forEach((section) => watch.observe(section));
+}
+
 // A print is a summary; this button prints every section, with all parts unfolded.
 document.querySelector(".print-all")?.addEventListener("click", () => {
   document.body.classList.add("whole");
