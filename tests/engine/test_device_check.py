@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, synthetic_cars):
-    return small_run(monkeypatch, tmp_path, synthetic_cars)
+    return small_run(monkeypatch, tmp_path, synthetic_cars, weights="none")
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_features_of_regions_and_their_gradient(part, model, stages, second):
         sum((x.double() ** 2).sum() for x in found).backward()
         gradients = [map_.grad for map_ in maps.values() if map_.grad is not None]
         results.append([*found, *gradients])
-    assert len(results[0]) == len(results[1]) > 2
+    assert len(results[0]) == len(results[1]) > 1
     for expected, computed in zip(*results, strict=True):
         assert agrees(computed, expected)
 
