@@ -82,7 +82,7 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
     # padded to a rectangle (photos, most regions of a photo): one product for all
     slot = rank_in_photo(photo, batch)
     if most is None:
-        most = int(slot.max()) + 1
+        most = int(slot.max()) + 1 if len(slot) else 0
     rows, columns = (
         cells.new_zeros(batch, most, bins, size).index_put(
             (photo, slot), weigh(boxes[:, side], boxes[:, side + 2], bins, size).to(cells.dtype)

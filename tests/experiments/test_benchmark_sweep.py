@@ -51,7 +51,7 @@ def test_rows_are_written_as_they_come_and_an_exhausted_budget_is_told(monkeypat
         raise next(failures)
 
     monkeypatch.setattr(sweep, "make_system", fails)
-    config = Run.create("bench", "smoke", device="cpu").config
+    config = Run.create("measured", "smoke", device="cpu").config
     with pytest.raises(KeyboardInterrupt):
         sweep.run_sweep(config, SweepPlan((2,)), tmp_path / "cut")
     rows = [json.loads(line) for line in (tmp_path / "cut" / "sweep.jsonl").read_text().splitlines()]
@@ -64,24 +64,27 @@ def test_rows_are_written_as_they_come_and_an_exhausted_budget_is_told(monkeypat
 
 
 @pytest.mark.slow
-def test_the_whole_sweep_runs_dry_on_a_cpu(monkeypatch, tmp_path):
+def test_each_kind_of_row_is_measured_dry_on_a_cpu(monkeypatch, tmp_path):
+    chosen = [Case(work, CARSEG, FLOAT32, 2, True) for work in (sweep.TRAINING, sweep.TIMELINE, sweep.INFERENCE)]
+    chosen += [Case(sweep.LATENCY, TORCHVISION_SAME_SIZE, FLOAT32, 1), Case(sweep.SAME_BITS, CARSEG, BFLOAT16, 2, True)]
+    chosen += [Case(sweep.REGIONS, name, FLOAT32, 2) for name in sweep.POOLS]
     monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
-    monkeypatch.setattr(sweep, "SYSTEMS", (CARSEG, TORCHVISION_SAME_SIZE))
+    monkeypatch.setattr(sweep, "cases", lambda _: chosen)
     monkeypatch.setattr("carseg_lib.experiments.benchmark.hardware.MATRIX", 64)
-    plan = {"sweep": "yes", "batches": "2", "steps": "1", "warmups": "1", "seconds": "60", "start": "imagenet"}
+    plan = {"sweep": "yes", "batches": "2", "steps": "1", "warmups": "0", "seconds": "9999", "start": "imagenet"}
     page = run_benchmark("smoke", "", "cpu", create_plan(plan | {"height": "64", "width": "64"}))
-    rows = [json.loads(line) for line in (page.parent / "sweep.jsonl").read_text().splitlines()]
-    assert not [row for row in rows if "note" in row]
-    for row in rows[2:]:
+    machine, peak, *rows = [json.loads(line) for line in (page.parent / "sweep.jsonl").read_text().splitlines()]
+    assert machine["device"] == "cpu" and peak["bfloat16"]["matrix"] >= 0
+    assert [row["work"] for row in rows] == [case.work for case in chosen]
+    for row in rows:
+        assert "note" not in row
         if row["work"] == sweep.SAME_BITS:
             assert row["equal"] and row["steps"] == 1
         elif row["work"] == sweep.TIMELINE:
             assert 0 < row["busy"] <= 1 and len(row["longest_kernels"]) == 10
             assert (page.parent / "traces" / row["trace"]).stat().st_size > 1000
         else:
-            assert row["photos_per_second"] > 0 and row["waits"] > 0
-    ours = [row["waits"] for row in rows if row.get("system") == CARSEG and row["work"] == "training"]
-    theirs = [row["waits"] for row in rows if row.get("system") == TORCHVISION_SAME_SIZE and row["work"] == "training"]
-    assert max(ours) < min(theirs)
+            assert row["photos_per_second"] > 0
+    assert rows[0]["waits"] == 10 and rows[0]["share_of_peak"] > 0
     assert re.search(r"## Timeline: carseg, batch 2: [\d.]+% busy", page.read_text())
-    assert markdown(rows) == page.read_text()
+    assert markdown([machine, peak, *rows]) == page.read_text()

