@@ -20,7 +20,8 @@ def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         smoothing: share of a car's label that is spread evenly over all body types, its own included.
     """
     types = scores.shape[1] - 1
-    targets = F.one_hot(labels, types + 1).to(scores.dtype)
+    # `one_hot` reads the least and the largest label first
+    targets = (labels[:, None] == torch.arange(types + 1, device=labels.device)).to(scores.dtype)
     spread = torch.full_like(targets, smoothing / types)
     spread[:, 0] = 0
     smoothed = (1 - smoothing) * targets + spread

@@ -57,7 +57,7 @@ def suppress_together(boxes: Tensor, scores: Tensor, usable: Tensor, iou: float)
             before = kept
             kept = able & ~(clash & before[:, :, None]).any(1)
         if torch.equal(kept, before):
-            return torch.zeros_like(usable).scatter(1, order, kept)
+            return kept.gather(1, order.argsort(dim=1))
 
 
 def _overlap(boxes: Tensor) -> Tensor:

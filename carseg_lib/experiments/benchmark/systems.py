@@ -118,7 +118,8 @@ def _system(
         images, targets = batch
         loss(images.to(device, non_blocking=True), targets).backward()
         if max_grad_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+            # refuses what is not finite, as Fabric does in training, and so waits for a GPU
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm, error_if_nonfinite=True)
         optimizer.step()
         optimizer.zero_grad()
 

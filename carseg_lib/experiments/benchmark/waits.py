@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-# What a GPU is waited for: a number for Python, or a shape that depends on values.
+# What a GPU is waited for: a number for Python, or a shape that depends on values. In inference mode operations come as
+# they are called, else as what they are made of.
 WAITS = (
     "_local_scalar_dense",
+    "item",
     "nonzero",
     "masked_select",
     "_unique2",
@@ -22,7 +24,6 @@ WAITS = (
     "bincount",
     "equal",
     "nms",
-    "repeat_interleave",
 )
 # `tolist` reads a tensor's memory, which no operation of torch's shows: it is counted on its own.
 READS = ("tolist", "numpy")
@@ -63,7 +64,8 @@ class HostWaits(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name.split("::")[1]
-        if name in WAITS:
+        by_tensor = name == "repeat_interleave" and func._schema.overload_name != "self_int"
+        if name in WAITS or by_tensor or (name == "where" and len(args) == 1):
             self.found[name] += 1
         elif name in ("index", "index_put", "index_put_"):
             masks = [i for i in args[1] if isinstance(i, Tensor) and i.dtype in (torch.bool, torch.uint8)]
