@@ -124,8 +124,8 @@ def run_sweep(config: RunConfig, plan: SweepPlan, folder: Path) -> Path:
             rows.append(row)
             written.write(json.dumps(row) + "\n")
             written.flush()
+            files.write_text(folder / "sweep.md", markdown(rows))
             logger.info("%s", " ".join(f"{name}={value}" for name, value in row.items() if not isinstance(value, list)))
-    files.write_text(folder / "sweep.md", markdown(rows))
     return folder / "sweep.md"
 
 
