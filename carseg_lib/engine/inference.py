@@ -15,7 +15,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.masks import encode_mask
 from carseg_lib.engine.device import choose_device, to_device
-from carseg_lib.engine.postprocess import filter_detections
+from carseg_lib.engine.postprocess import filter_detections, on_cpu
 from carseg_lib.models.mask_rcnn import MaskRCNN, build_model
 from carseg_lib.models.weights import read_checkpoint
 
@@ -182,7 +182,7 @@ def detect(
     device = next(model.parameters()).device
     for images, sizes in batches:
         _, found = model(images.to(device))
-        for one, size in zip(found, sizes, strict=True):
+        for one, size in zip(on_cpu(found), sizes, strict=True):
             image_size = images.shape[-2], images.shape[-1]
             yield photo_detections(one, size, image_size, body_types, config, class_agnostic_nms)
 

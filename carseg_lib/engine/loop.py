@@ -3,7 +3,8 @@
 Every loss is a mean over the whole batch, whichever process has its photos: several processes learn what one would.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from carseg_lib.data.loading import DistributedBatchSampler, make_loader
 from carseg_lib.data.training_photos import TrainingPhotos
 from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.engine.optim import learning_rate
-from carseg_lib.engine.postprocess import predict_class
+from carseg_lib.engine.postprocess import on_cpu, predict_class
 from carseg_lib.models.mask_rcnn import LOSS_TERMS
 
 
@@ -40,26 +41,14 @@ class LossMeter:
     photos: float = 0.0
     classified: float = 0.0
 
-    def add_losses(
-        self, losses: dict[str, Tensor], counts: dict[str, int], correct: Sequence[Tensor | float] = ()
-    ) -> None:
-        """Adds a batch: its mean losses, each times what it is a mean over.
-
-        Args:
-            losses: by term.
-            counts: by what the terms are means over.
-            correct: in training, photos (or regions) that are classified correctly, and those that are classified.
-        """
-        numbers = [torch.as_tensor(value).detach().float() for value in (*losses.values(), *correct)]
-        device = next(iter(losses.values())).device
-        values = torch.stack([number.to(device) for number in numbers]).tolist()  # one wait for a GPU
-        for name, loss in zip(losses, values[: len(losses)], strict=True):
-            self.losses[name] += loss * counts[LOSS_TERMS[name]]
-        if correct:
-            self.correct += values[-2]
-            self.classified += values[-1]
-        for name, count in counts.items():
+    def add(self, batch: "BatchNumbers") -> None:
+        """Adds a batch: its mean losses, each times what it is a mean over."""
+        for name, loss in batch.losses.items():
+            self.losses[name] += loss * batch.counts[LOSS_TERMS[name]]
+        for name, count in batch.counts.items():
             self.counts[name] += count
+        self.correct += batch.correct
+        self.classified += batch.classified
 
     def over_processes(self, fabric: Fabric) -> "LossMeter":
         """The same sums over all processes."""
@@ -78,6 +67,39 @@ class LossMeter:
         """The five terms and their sum, as columns of the history."""
         terms = {name: self.losses[name] / max(self.counts[LOSS_TERMS[name]], 1) for name in LOSS_TERMS}
         return {f"{prefix}_loss": sum(terms.values())} | {f"{prefix}_{name}": value for name, value in terms.items()}
+
+
+@dataclass(frozen=True)
+class BatchNumbers:
+    """What a batch's losses are, as numbers of Python.
+
+    Attributes:
+        losses: by term.
+        counts: by what the terms are means over.
+        correct: in training, photos (or regions) that are classified correctly.
+        classified: all of those.
+    """
+
+    losses: dict[str, float]
+    counts: dict[str, int]
+    correct: float = 0.0
+    classified: float = 0.0
+
+    @classmethod
+    def read(
+        cls, losses: dict[str, Tensor], counts: Mapping[str, Tensor | int], classes: Sequence[Tensor] = ()
+    ) -> "BatchNumbers":
+        """Reads them from the device, waiting for it once; `classes`: those classified correctly, and all."""
+        device = next(iter(losses.values())).device
+        numbers = [torch.as_tensor(x).detach().float() for x in (*losses.values(), *counts.values(), *classes)]
+        # a count is there already where the network keeps it as a number
+        values = torch.stack([number.to(device, non_blocking=True) for number in numbers]).tolist()
+        n, m = len(losses), len(losses) + len(counts)
+        return cls(
+            dict(zip(losses, values[:n], strict=True)),
+            dict(zip(counts, map(int, values[n:m]), strict=True)),
+            *values[m:],
+        )
 
 
 def rescale_losses(fabric: Fabric, losses: dict[str, Tensor], counts: dict[str, int]) -> dict[str, Tensor]:
@@ -129,26 +151,26 @@ def train_one_epoch(
     network: Any = model.module
     model.train()
     sums = LossMeter()
-    for i, (images, targets) in enumerate(make_loader(photos, batches, num_workers)):
+    for i, (images, targets) in enumerate(make_loader(photos, batches, num_workers, pin=fabric.device.type == "cuda")):
         for group in optimizer.param_groups:
             group["lr"] = group["share"] * learning_rate(config, first_step + i, steps)
-        images, targets = fabric.to_device((images, targets))
+        images = fabric.to_device(images)
         losses, _ = model(images, targets)
-        counts = network.loss_counts()
-        total = torch.as_tensor(sum(rescale_losses(fabric, losses, counts).values()))
-        if not torch.isfinite(total):
+        # before the backward pass, which a GPU then does without being waited for
+        numbers = BatchNumbers.read(losses, network.loss_counts(), network.class_counts())
+        if not math.isfinite(sum(numbers.losses.values())):
             ids = [photos.name(int(t["index"])) for t in targets]
-            terms = ", ".join(f"{name[5:]} {loss.item():g}" for name, loss in losses.items())
+            terms = ", ".join(f"{name[5:]} {loss:g}" for name, loss in numbers.losses.items())
             raise CarsegError(
                 f"the loss is not finite ({terms}) in the batch of {', '.join(ids)}; lower lr, or look at these photos"
             )
-        fabric.backward(total)
+        fabric.backward(torch.as_tensor(sum(rescale_losses(fabric, losses, numbers.counts).values())))
         if config.max_grad_norm:
             fabric.clip_gradients(model, optimizer, max_norm=config.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
         average.update()
-        sums.add_losses(losses, counts, network.class_counts())
+        sums.add(numbers)
         sums.photos += len(images)
         progress(i + 1, len(batches))
     return sums.over_processes(fabric)
@@ -173,14 +195,14 @@ def validate(
     model.eval()
     sums = LossMeter()
     batches = DistributedBatchSampler(photos.in_order(), batch_size, fabric.global_rank, fabric.world_size)
-    for images, targets in make_loader(photos, batches, num_workers):
+    for images, targets in make_loader(photos, batches, num_workers, pin=fabric.device.type == "cuda"):
         if not targets:
             continue
-        images, targets = fabric.to_device((images, targets))
+        images = fabric.to_device(images)
         losses, detections = network(images, targets if with_losses else None, with_masks=False)
         if with_losses:
-            sums.add_losses(losses, network.loss_counts())
-        for target, found in zip(targets, detections, strict=True):
+            sums.add(BatchNumbers.read(losses, network.loss_counts()))
+        for target, found in zip(targets, on_cpu(detections), strict=True):
             predicted = predict_class(found["boxes"], found["scores"], found["labels"], **rule)
             truth = photos.truth(int(target["index"]))
             sums.correct += predicted is not None and int(found["labels"][predicted]) == truth

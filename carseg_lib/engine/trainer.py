@@ -33,6 +33,7 @@ from carseg_lib.data.training_photos import TrainingPhotos, training_background
 from carseg_lib.engine import distributed
 from carseg_lib.engine.checkpoint import Checkpoints, TrainingState
 from carseg_lib.engine.device import choose_device, seed_everything, to_device
+from carseg_lib.engine.device_check import require_agreement
 from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.engine.loop import train_one_epoch, validate
 from carseg_lib.engine.optim import make_optimizer
@@ -81,6 +82,8 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
     # An epoch is validated without test-time augmentation: validation would cost half as much as training.
     network = build_network(config.model, len(dataset.body_types) + 1, with_masks)
     pretrained = load_weights(network, config.model.backbone, config.model.weights)
+    if fabric.device.type == "mps":
+        require_agreement(network, config.inputs.size, fabric.device)
     network = to_device(network, fabric.device)
     optimizer = make_optimizer(network, config.train)
     checkpoints = Checkpoints(paths.checkpoints / training_fingerprint(config, dataset, pretrained))

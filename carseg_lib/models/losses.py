@@ -20,7 +20,8 @@ def class_loss(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         smoothing: share of a car's label that is spread evenly over all body types, its own included.
     """
     types = scores.shape[1] - 1
-    targets = F.one_hot(labels, types + 1).to(scores.dtype)
+    # `one_hot` reads the least and the largest label first
+    targets = (labels[:, None] == torch.arange(types + 1, device=labels.device)).to(scores.dtype)
     spread = torch.full_like(targets, smoothing / types)
     spread[:, 0] = 0
     smoothed = (1 - smoothing) * targets + spread
@@ -48,7 +49,7 @@ def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, car: Ten
     by half a pixel, which is visible in a mask's outline.)
 
     Args:
-        masks: (N, H, W) of each photo's cars, 0 or 1.
+        masks: (N, H, W) uint8 of each photo's cars, 0 or 1. Padded where they are, then moved to the regions.
         boxes: (R, 4) regions, pixels.
         photo: (R,) index of each region's photo.
         car: (R,) index of each region's car among those of its photo.
@@ -56,9 +57,10 @@ def mask_targets(masks: Sequence[Tensor], boxes: Tensor, photo: Tensor, car: Ten
     """
     most = max(1, *(len(of_photo) for of_photo in masks))
     height, width = masks[0].shape[-2:]
-    maps = boxes.new_zeros(len(masks), most, height, width)
+    padded = masks[0].new_zeros(len(masks), most, height, width)
     for i, of_photo in enumerate(masks):
-        maps[i, : len(of_photo)] = of_photo
+        padded[i, : len(of_photo)] = of_photo
+    maps = padded.to(boxes.device, non_blocking=True).to(boxes.dtype)
     number = photo * most + car
     order = number.argsort(stable=True)
     found = roi_align(maps.view(-1, 1, height, width), boxes[order], number[order], size, area_weights)[..., 0]

@@ -97,7 +97,8 @@ class MaskRCNN(nn.Module):
         Args:
             images: (B, 3, H, W) float, normalised.
             targets: a dict for each photo: boxes (N, 4) float pixels of the network's input, labels (N,) int64 1..C,
-                masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses.
+                masks (N, H, W) uint8, seed: an int for the photo's random sampling. Needed for losses. They may stay on
+                the CPU: a batch's go to the photos' device together.
             with_masks: whether the detections' masks are computed; a predicted class does not need them.
 
         Returns:
@@ -124,7 +125,7 @@ class MaskRCNN(nn.Module):
     def _losses(
         self, features: Mapping[str, Tensor], scored: AnchorScores, targets: list[dict[str, Tensor]]
     ) -> dict[str, Tensor]:
-        truth = PaddedTargets.of(targets)
+        truth = PaddedTargets.of(targets, scored.objectness.device)
         of_proposals, anchors = self.rpn.losses(scored, truth)
         # twice as many as in evaluation, as in torchvision
         boxes, valid = self.rpn.generate_proposals(scored, 2 * self.config.rpn_post_nms_top_n)
@@ -133,9 +134,9 @@ class MaskRCNN(nn.Module):
         self._counts = {"anchors": anchors, "regions": regions, "positives": positives}
         return of_proposals | of_heads
 
-    def loss_counts(self) -> dict[str, int]:
-        """The numbers that the losses of the last pass were means over (see `LOSS_TERMS`)."""
-        return dict(zip(self._counts, torch.stack(list(self._counts.values())).int().tolist(), strict=True))
+    def loss_counts(self) -> dict[str, Tensor]:
+        """The numbers that the losses of the last pass were means over (see `LOSS_TERMS`), on the model's device."""
+        return self._counts
 
     def class_counts(self) -> tuple[Tensor, Tensor]:
         """Regions with a car, of the last pass with targets, whose class was right, and all of them.

@@ -3,7 +3,7 @@
 The rules are those of Ren et al. 2015, §3.1.2-3.1.3 (arXiv:1506.01497), as torchvision has them. Photos have different
 numbers of cars: a batch's cars are padded to a rectangle (photos, most cars of a photo) with a mask of valid places,
 and a sample has the same number of places in every photo. There is a loop over photos only where their cars are padded
-and random numbers are drawn; nothing waits for a GPU.
+and random numbers are drawn, both where the labels are, on the CPU; nothing waits for a GPU.
 """
 
 from collections.abc import Sequence
@@ -33,15 +33,21 @@ class PaddedTargets:
     seeds: tuple[int, ...]
 
     @classmethod
-    def of(cls, targets: Sequence[dict[str, Tensor]]) -> "PaddedTargets":
-        """The cars of `targets`: for each photo a dict of boxes (N, 4), labels (N,) and seed."""
-        device = targets[0]["boxes"].device
+    def of(cls, targets: Sequence[dict[str, Tensor]], device: torch.device | None = None) -> "PaddedTargets":
+        """The cars of a batch on a device; None: on that of the targets.
+
+        Args:
+            targets: for each photo a dict of boxes (N, 4), labels (N,) and seed. Padded where they are, then moved.
+            device: of the result.
+        """
+        here = targets[0]["boxes"].device
         most = max(1, *(len(target["labels"]) for target in targets))
-        boxes = torch.zeros(len(targets), most, 4, device=device)
-        labels = torch.zeros(len(targets), most, dtype=torch.int64, device=device)
+        boxes = torch.zeros(len(targets), most, 4, device=here)
+        labels = torch.zeros(len(targets), most, dtype=torch.int64, device=here)
         for i, target in enumerate(targets):
             boxes[i, : len(target["boxes"])] = target["boxes"]
             labels[i, : len(target["labels"])] = target["labels"]
+        boxes, labels = (x.to(device or here, non_blocking=True) for x in (boxes, labels))
         return cls(boxes, labels, labels > 0, tuple(int(target["seed"]) for target in targets))
 
 
@@ -106,7 +112,7 @@ def jitter_boxes(truth: PaddedTargets, share: float) -> Tensor:
     """
     most = truth.boxes.shape[1]
     draws = [torch.rand(most, 4, generator=torch.Generator().manual_seed(s ^ 1)) for s in truth.seeds]
-    moves = (2 * torch.stack(draws).to(truth.boxes.device) - 1) * share
+    moves = (2 * torch.stack(draws).to(truth.boxes.device, non_blocking=True) - 1) * share
     sides = (truth.boxes[..., 2:] - truth.boxes[..., :2]).repeat(1, 1, 2)
     return truth.boxes + moves * sides
 
@@ -134,7 +140,7 @@ def sample_boxes(state: Tensor, seeds: Sequence[int], size: int, positive_fracti
     """
     photos, boxes = state.shape
     keys = torch.stack([torch.rand(boxes, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-    keys = keys.to(state.device)
+    keys = keys.to(state.device, non_blocking=True)
     positive, negative = state == POSITIVE, state == BACKGROUND
     most = int(size * positive_fraction)
     n_positive = positive.sum(1, keepdim=True).clamp(max=most)

@@ -53,17 +53,20 @@ class MultiScaleRoIAlign(nn.Module):
             of_map = roi_align(maps[0], boxes / self.strides[0], photo, self.bins, self.weigh)
             return of_map.permute(0, 3, 1, 2)
         level = self.level_of([boxes])
-        found, places = [], []
-        for i, (map_, stride) in enumerate(zip(maps, self.strides, strict=True)):
-            place = torch.where(level == i)[0]
+        order = level.argsort(stable=True)
+        # where the regions of each level and photo begin in that order; their numbers are the one wait for a GPU
+        batch = len(maps[0])
+        edges = torch.arange(len(maps) * batch + 1, device=boxes.device)
+        counts = torch.searchsorted((level * batch + photo)[order], edges).diff().view(len(maps), batch)
+        numbers, most = torch.stack([counts.sum(1), counts.amax(1)]).tolist()
+        found = []
+        for map_, stride, place, most_here in zip(maps, self.strides, order.split(numbers), most, strict=True):
             if len(place):
-                boxes_here = boxes[place] / stride
-                found.append(roi_align(map_, boxes_here, photo[place], self.bins, self.weigh))
-                places.append(place)
-        return torch.cat(found)[torch.cat(places).argsort()].permute(0, 3, 1, 2)
+                found.append(roi_align(map_, boxes[place] / stride, photo[place], self.bins, self.weigh, most_here))
+        return torch.cat(found)[order.argsort()].permute(0, 3, 1, 2)
 
 
-def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weigh) -> Tensor:
+def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weigh, most: int | None = None) -> Tensor:
     """Features (K, P, P, C) of regions on one map.
 
     Args:
@@ -72,13 +75,14 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
         photo: (K,) int, index of each region's photo, ascending.
         bins: P.
         weigh: the weight of each cell in each bin along one axis: `point_weights` or `area_weights`.
+        most: regions that one photo has, at most; None: they are counted, for which a GPU is waited.
     """
     batch, channels, height, width = map_.shape
     cells = map_.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
-    counts = torch.bincount(photo, minlength=batch)
     # padded to a rectangle (photos, most regions of a photo): one product for all
-    slot = torch.arange(len(photo), device=photo.device) - (counts.cumsum(0) - counts)[photo]
-    most = int(counts.max())
+    slot = rank_in_photo(photo, batch)
+    if most is None:
+        most = int(slot.max()) + 1 if len(slot) else 0
     rows, columns = (
         cells.new_zeros(batch, most, bins, size).index_put(
             (photo, slot), weigh(boxes[:, side], boxes[:, side + 2], bins, size).to(cells.dtype)
@@ -90,6 +94,12 @@ def roi_align(map_: Tensor, boxes: Tensor, photo: Tensor, bins: int, weigh: Weig
     columns = columns.unsqueeze(2).expand(-1, -1, bins, -1, -1).reshape(batch * most * bins, bins, width)
     values = torch.bmm(columns, across).view(batch, most, bins, bins, channels)
     return values[photo, slot]
+
+
+def rank_in_photo(photo: Tensor, photos: int) -> Tensor:
+    """(K,) index of each region's photo, ascending → (K,) number of regions of the same photo before it."""
+    first = torch.searchsorted(photo, torch.arange(photos, device=photo.device))
+    return torch.arange(len(photo), device=photo.device) - first[photo]
 
 
 def point_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int = SAMPLES) -> Tensor:

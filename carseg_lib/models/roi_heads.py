@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
-from torchvision.ops import batched_nms, clip_boxes_to_image
+from torchvision.ops import clip_boxes_to_image
 
 from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.losses import class_loss, mask_loss, mask_targets
 from carseg_lib.models.matching import IGNORE, PaddedTargets, jitter_boxes, match_boxes, sample_boxes
 from carseg_lib.models.roi_align import MultiScaleRoIAlign
-from carseg_lib.models.rpn import SMOOTH_L1_BETA, rank_within_image
+from carseg_lib.models.rpn import SMOOTH_L1_BETA
+from carseg_lib.models.suppression import best_places, suppress
 from carseg_lib.models.torchvision_parts import BoxCoder
 
 LAST_FEATURE = "top"  # the name, among the pyramid's maps, of the backbone's last layer
@@ -109,6 +110,8 @@ class RoIHeads(nn.Module):
         mask_predictor: a mask for each class, before the sigmoid.
     """
 
+    unit_box: Tensor
+
     def __init__(
         self,
         config: ModelConfig,
@@ -124,6 +127,7 @@ class RoIHeads(nn.Module):
         self.box_roi_pool, self.box_head, self.box_predictor = box_roi_pool, box_head, box_predictor
         self.mask_roi_pool, self.mask_head, self.mask_predictor = mask_roi_pool, mask_head, mask_predictor
         self.box_coder = BoxCoder(BOX_WEIGHTS)
+        self.register_buffer("unit_box", torch.tensor([0.0, 0.0, 1.0, 1.0]), persistent=False)
 
     @property
     def has_masks(self) -> bool:
@@ -212,23 +216,28 @@ class RoIHeads(nn.Module):
             scores, found = (scores + flipped_scores) / 2, (found + hflip_boxes(flipped, width)) / 2
         scores = scores[:, 1:] * valid.view(-1, 1)
         types = scores.shape[1]
-        found = clip_boxes_to_image(found[:, 1:].reshape(-1, 4), image_size)
-        wide = ((found[:, 2:] - found[:, :2]) >= MIN_SIZE).all(1)
-        usable = torch.where((scores.flatten() > self.config.score_threshold) & wide)[0]
-        photo, label = usable // (places * types), usable % types + 1
-        found, score = found[usable], scores.flatten()[usable]
-        kept = batched_nms(found, score, photo * (types + 1) + label, self.config.per_class_nms_iou)
-        kept = kept[rank_within_image(photo[kept], photos) < self.config.max_detections]
-        kept = kept[photo[kept].argsort(stable=True)]
-        photo, region = photo[kept], usable[kept] // types
-        columns = {"boxes": found[kept], "labels": label[kept], "scores": score[kept], "probabilities": scores[region]}
+        found = clip_boxes_to_image(found[:, 1:].reshape(-1, 4), image_size).view(photos, -1, 4)
+        score = scores.view(photos, -1)
+        usable = (score > self.config.score_threshold) & ((found[..., 2:] - found[..., :2]) >= MIN_SIZE).all(2)
+        of_place = torch.arange(1, types + 1, device=boxes.device).repeat(places)
+        order = suppress(found, score, usable, of_place, types, self.config.per_class_nms_iou)
+        best, there = best_places(order, min(self.config.max_detections, places * types))
+        photo, rank = torch.where(there)
+        place = best[photo, rank]
+        label, region = place % types + 1, photo * places + place // types
+        counts = there.sum(1).tolist()
+        columns = {
+            "boxes": found[photo, place],
+            "labels": label,
+            "scores": score[photo, place],
+            "probabilities": scores[region],
+        }
         if self.has_masks and with_masks:
             masks = self._masks(features, columns, photo, region)
             if mirrored is not None:
                 mirror_images = columns | {"boxes": hflip_boxes(columns["boxes"], image_size[1])}
                 masks = (masks + self._masks(mirrored, mirror_images, photo, region).flip(3)) / 2
             columns["masks"] = masks
-        counts = torch.bincount(photo, minlength=photos).tolist()
         split = {name: values.split(counts) for name, values in columns.items()}
         return [{name: values[i] for name, values in split.items()} for i in range(photos)]
 
@@ -265,8 +274,7 @@ class RoIHeads(nn.Module):
         boxes = boxes.reshape(-1, 4)
         cars = truth.boxes.gather(1, car[..., None].expand(-1, -1, 4)).reshape(-1, 4)
         # background has no box to learn: a unit box takes its place, and its loss is not counted
-        unit = boxes.new_tensor([0.0, 0.0, 1.0, 1.0])
-        cars, boxes = (torch.where(positive[:, None], x, unit) for x in (cars, boxes))
+        cars, boxes = (torch.where(positive[:, None], x, self.unit_box) for x in (cars, boxes))
         targets = self.box_coder.encode_single(cars, boxes)
         of_label = offsets.view(len(labels), -1, 4)[torch.arange(len(labels), device=labels.device), labels]
         loss = F.smooth_l1_loss(of_label, targets, beta=SMOOTH_L1_BETA, reduction="none")

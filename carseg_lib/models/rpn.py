@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead, concat_box_prediction_layers
-from torchvision.ops import batched_nms, clip_boxes_to_image
+from torchvision.ops import clip_boxes_to_image
 
 from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
+from carseg_lib.models.suppression import best_places, suppress
 from carseg_lib.models.torchvision_parts import BoxCoder
 
 MIN_SIZE = 1e-3  # smallest side of a proposal, pixels
@@ -73,28 +74,33 @@ class RegionProposalNetwork(nn.Module):
             (B, top_n, 4) pixels, highest score first, and (B, top_n) bool: whether the place holds a box.
         """
         objectness = scored.objectness.detach()
-        photos = len(objectness)
-        best, level = self._best_of_levels(objectness, scored.per_level, top_n)
-        offsets = scored.offsets.detach().gather(1, best[..., None].expand(-1, -1, 4))
-        boxes = self.box_coder.decode_single(offsets.reshape(-1, 4), scored.anchors[best].reshape(-1, 4))
-        boxes = clip_boxes_to_image(boxes, scored.image_size)
-        scores = objectness.gather(1, best).sigmoid().flatten()
-        photo = torch.arange(photos, device=boxes.device).repeat_interleave(best.shape[1])
-        wide = torch.where(((boxes[:, 2:] - boxes[:, :2]) >= MIN_SIZE).all(1))[0]
-        group = photo * len(scored.per_level) + level.repeat(photos)
-        kept = wide[batched_nms(boxes[wide], scores[wide], group[wide], self.config.rpn_nms_iou)]
-        return pad_per_image(boxes[kept], photo[kept], photos, top_n)
+        best, there = self._best_of_levels(objectness, scored.per_level, top_n)
+        photos, levels, places = best.shape
+        flat = best.flatten(1)
+        offsets = scored.offsets.detach().gather(1, flat[..., None].expand(-1, -1, 4))
+        boxes = self.box_coder.decode_single(offsets.reshape(-1, 4), scored.anchors[flat].reshape(-1, 4))
+        boxes = clip_boxes_to_image(boxes, scored.image_size).view(photos, -1, 4)
+        scores = objectness.gather(1, flat).sigmoid()
+        wide = ((boxes[..., 2:] - boxes[..., :2]) >= MIN_SIZE).all(2)
+        level = torch.arange(levels, device=boxes.device).repeat_interleave(places)
+        usable = wide & there.flatten()
+        order, valid = best_places(suppress(boxes, scores, usable, level, levels, self.config.rpn_nms_iou), top_n)
+        return torch.where(valid[..., None], boxes.gather(1, order[..., None].expand(-1, -1, 4)), 0.0), valid
 
     @staticmethod
     def _best_of_levels(objectness: Tensor, per_level: list[int], top_n: int) -> tuple[Tensor, Tensor]:
-        """(B, K) indices of the anchors with the highest scores on each level, and (K,) the level of each."""
-        found, levels, first = [], [], 0
-        for i, scores in enumerate(objectness.split(per_level, 1)):
-            n = min(top_n, scores.shape[1])
-            found.append(scores.topk(n, dim=1).indices + first)
-            levels += [i] * n
+        """(B, L, K) indices of the anchors with the highest scores on each level, best first; (L, K): those there are.
+
+        A level with fewer anchors than the others' best has index 0 in the places left.
+        """
+        numbers = [min(top_n, anchors) for anchors in per_level]
+        most = max(numbers)
+        found, first = [], 0
+        for scores, n in zip(objectness.split(per_level, 1), numbers, strict=True):
+            found.append(F.pad(scores.topk(n, dim=1).indices + first, (0, most - n)))
             first += scores.shape[1]
-        return torch.cat(found, 1), torch.tensor(levels, device=objectness.device)
+        place = torch.arange(most, device=objectness.device)
+        return torch.stack(found, 1), torch.stack([place < n for n in numbers])
 
     def losses(self, scored: AnchorScores, truth: PaddedTargets) -> tuple[dict[str, Tensor], Tensor]:
         """Objectness and box losses (Ren et al. 2015, eq. 1), and the number of anchors that they are means over."""
@@ -115,27 +121,3 @@ class RegionProposalNetwork(nn.Module):
             "loss_objectness": (objectness * valid).sum() / count,
             "loss_rpn_box_reg": (offsets.sum(2) * sample.positive).sum() / count,
         }, valid.sum()
-
-
-def pad_per_image(boxes: Tensor, photo: Tensor, photos: int, places: int) -> tuple[Tensor, Tensor]:
-    """Pads the boxes (K, 4) of all photos, best first, with the index of each box's photo (K,), to a rectangle.
-
-    Returns:
-        (photos, places, 4) without further boxes, zeros where there is no box, and (photos, places) bool: whether there
-        is one.
-    """
-    rank = rank_within_image(photo, photos)
-    kept = rank < places
-    padded = boxes.new_zeros(photos, places, 4)
-    valid = torch.zeros(photos, places, dtype=torch.bool, device=boxes.device)
-    place = (photo[kept], rank[kept])
-    return padded.index_put_(place, boxes[kept]), valid.index_put_(place, valid.new_ones(()))
-
-
-def rank_within_image(photo: Tensor, photos: int) -> Tensor:
-    """(K,) index of each item's photo → (K,) number of items of the same photo before it."""
-    order = photo.argsort(stable=True)
-    counts = torch.bincount(photo, minlength=photos)
-    rank = torch.empty_like(photo)
-    rank[order] = torch.arange(len(photo), device=photo.device) - (counts.cumsum(0) - counts)[photo[order]]
-    return rank

@@ -7,7 +7,7 @@ from torchvision.models.detection.rpn import RegionProposalNetwork as Torchvisio
 
 from carseg_lib.core.config import ModelConfig
 from carseg_lib.models.matching import PaddedTargets, match_boxes, sample_boxes
-from carseg_lib.models.rpn import RegionProposalNetwork, pad_per_image
+from carseg_lib.models.rpn import RegionProposalNetwork
 
 MOST = 40
 
@@ -89,11 +89,3 @@ def test_photos_without_cars_teach_background_alone(networks, maps):
     drawn = sample_boxes(torch.zeros(3, len(scored.anchors)), (0, 1, 2), 16, 0.5)
     expected = F.softplus(drawn.gather(scored.objectness)).mean()
     assert losses["loss_objectness"].item() == pytest.approx(expected.item())
-
-
-def test_boxes_take_their_places_photo_by_photo():
-    boxes = torch.arange(20.0).view(5, 4)
-    found, valid = pad_per_image(boxes, torch.tensor([2, 0, 2, 2, 0]), 3, 2)
-    assert valid.tolist() == [[True, True], [False, False], [True, True]]
-    assert torch.equal(found[0], boxes[[1, 4]]) and torch.equal(found[2], boxes[[0, 2]])
-    assert (found[1] == 0).all()

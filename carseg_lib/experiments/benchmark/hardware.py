@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from carseg_lib.experiments.benchmark.timing import interleaved, wait_for_gpu
 
-MATRIX = 2048  # rows and columns
+MATRIX, MATRIX_OF_GPU = 2048, 8192  # rows and columns: a GPU needs larger ones to be busy
 CONVOLUTION = (8, 128, 56, 56)  # a batch of maps, 128 channels to 128, kernels of 3 x 3
 # Kinds of work by what the names of the operations begin with; the first that fits.
 KINDS = {
@@ -41,12 +41,14 @@ KINDS = {
 
 def peak_gflops(device: torch.device, dtype: torch.dtype, repeats: int = 5) -> dict[str, float]:
     """The best that large products reach: {"matrix", "convolution"} in 10^9 floating-point operations a second."""
-    a = torch.randn(MATRIX, MATRIX, device=device, dtype=dtype)
-    maps = torch.randn(*CONVOLUTION, device=device, dtype=dtype).to(memory_format=torch.channels_last)
+    side = MATRIX_OF_GPU if device.type == "cuda" else MATRIX
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    photos = CONVOLUTION[0] * (side // MATRIX)
+    maps = torch.randn(photos, *CONVOLUTION[1:], device=device, dtype=dtype).to(memory_format=torch.channels_last)
     channels = CONVOLUTION[1]
     kernels = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     work = {
-        "matrix": (lambda: a @ a, 2 * MATRIX**3),
+        "matrix": (lambda: a @ a, 2 * side**3),
         "convolution": (lambda: F.conv2d(maps, kernels, padding=1), 2 * 9 * channels * maps.numel()),
     }
     with torch.inference_mode():

@@ -5,6 +5,8 @@ torchvision's is measured twice: as it comes, which enlarges small photos to 800
 first is what its users get; only the second has as many pixels as carseg. Quality is that of the second, which learns
 sooner. Speed is measured with the layers that a start from ImageNet trains on either side; quality with the same kind
 of start on both, by default from scratch, as torchvision's ImageNet weights need a download (SET="weights=imagenet").
+
+On a GPU the device is measured instead, on made photos: see `carseg_lib.experiments.benchmark.sweep`.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from carseg_lib.experiments.benchmark.speed import (
     read_batches,
     training_speed,
 )
+from carseg_lib.experiments.benchmark.sweep import SweepPlan, run_sweep
 from carseg_lib.experiments.benchmark.systems import Batch, System, carseg_system, classifier_system, torchvision_system
 from carseg_lib.experiments.plan import MONITOR, one_of, read_settings, whole_number
 from carseg_lib.models.precision import BFLOAT16, FLOAT32, resolve_precision
@@ -59,6 +62,14 @@ READERS = {
     "weights": one_of("none", "imagenet"),
     "memory_photos": whole_number(1),
     "memory_steps": whole_number(1),
+    "sweep": one_of("auto", "yes", "no"),
+}
+OF_SWEEP = {
+    "batches": lambda name, text: tuple(whole_number(1)(name, number) for number in text.split()),
+    "steps": whole_number(1),
+    "warmups": whole_number(0),
+    "seconds": whole_number(1),
+    "start": one_of("segmenter", "imagenet", "none"),
 }
 # Settings of the configuration that the benchmark decides, and what to set instead.
 DECIDED = {
@@ -82,6 +93,8 @@ class BenchmarkPlan:
         weights: the start of the quality part, on both sides: none or imagenet.
         memory_photos: training photos at 1x of the memory part.
         memory_steps: of training at each size.
+        sweep: whether batch sizes and number formats of a device are measured, instead of all else: auto: on a GPU.
+        of_sweep: how much of that.
         overrides: settings that differ from the profile's, by dotted name.
     """
 
@@ -91,6 +104,8 @@ class BenchmarkPlan:
     weights: str = "none"
     memory_photos: int = 100
     memory_steps: int = 30
+    sweep: str = "auto"
+    of_sweep: SweepPlan = field(default_factory=SweepPlan)
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -100,12 +115,13 @@ def create_plan(given: Mapping[str, str]) -> BenchmarkPlan:
     Raises:
         CarsegError: an unknown name, or a value that cannot be.
     """
-    own, overrides = read_settings(given, READERS, DECIDED)
-    return BenchmarkPlan(**own, overrides=overrides)
+    own, overrides = read_settings(given, READERS | OF_SWEEP, DECIDED)
+    of_sweep = SweepPlan(**{name: own.pop(name) for name in OF_SWEEP if name in own})
+    return BenchmarkPlan(**own, of_sweep=of_sweep, overrides=overrides)
 
 
 def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, classes: str = "") -> Path:
-    """Measure everything and write the results; returns the path of bench.md.
+    """Measure everything and write the results; returns the path of bench.md, or of sweep.md.
 
     Args:
         profile: carseg's recipe.
@@ -123,6 +139,9 @@ def run_benchmark(profile: str, data: str, device: str, plan: BenchmarkPlan, *, 
     with folder_lock(folder, "The benchmark"), use_runs_root(folder):  # its trainings lie in it as runs do
         overrides = {**plan.overrides, "train_eval_size": MONITOR, "pieces_share": 0}
         run = Run.create(CARSEG, profile, data, overrides, device=device, classes=classes)
+        if plan.sweep == "yes" or (plan.sweep == "auto" and choose_device(device).type == "cuda"):
+            logger.info("the device is measured on made photos, within %d s", plan.of_sweep.seconds)
+            return run_sweep(run.config, plan.of_sweep, folder)
         rows: list[Row] = []
         info: dict[str, Any] = {}
         for part in _measure(run, plan, info):

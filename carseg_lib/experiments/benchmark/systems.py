@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.device import choose_device
-from carseg_lib.engine.inference import photo_detections
+from carseg_lib.engine.inference import detect
 from carseg_lib.engine.optim import make_optimizer
 from carseg_lib.experiments.baselines import TorchvisionMaskRCNN, calibrated_random_resnet50
 from carseg_lib.models.mask_rcnn import build_model
@@ -52,9 +52,8 @@ def carseg_system(config: RunConfig, body_types: tuple[str, ...], name: str) -> 
     model = model.to(memory_format=torch.channels_last).to(choose_device(config.device))
 
     def predict(images: Tensor) -> object:
-        _, found = model(images)
         height, width = images.shape[-2:]
-        return [photo_detections(one, (width, height), (height, width), body_types, config.model) for one in found]
+        return list(detect(model, [(images, [(width, height)] * len(images))], body_types, config.model))
 
     loss = functools.partial(_loss, model, name)
     return _system(name, model, make_optimizer(model, config.train), loss, predict, config.train.max_grad_norm)
@@ -77,7 +76,11 @@ def torchvision_system(
     if weights == "shape":  # a network of random weights stays what it is
         for group in optimizer.param_groups:
             group["lr"] /= 1000  # the start of the warm-up of torchvision's reference
-    return _system("torchvision", model, optimizer, functools.partial(_loss, model, "torchvision"), model.predict)
+
+    def loss(images: Tensor, targets: list[dict[str, Tensor]]) -> Tensor:
+        return _loss(model, "torchvision", images, on_device(targets, images.device))
+
+    return _system("torchvision", model, optimizer, loss, model.predict)
 
 
 def classifier_system(config: RunConfig, body_types: tuple[str, ...]) -> System:
@@ -112,9 +115,11 @@ def _system(
 
     def step(batch: Batch) -> None:
         model.train()
-        loss(*on_device(batch, device)).backward()
+        images, targets = batch
+        loss(images.to(device, non_blocking=True), targets).backward()
         if max_grad_norm:
-            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+            # refuses what is not finite, as Fabric does in training, and so waits for a GPU
+            nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm, error_if_nonfinite=True)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -142,11 +147,12 @@ def finite_sum(losses: dict[str, Tensor], name: str) -> Tensor:
     return total
 
 
-def on_device(batch: Batch, device: torch.device) -> Batch:
-    """A batch where the model is."""
-    images, targets = batch
-    moved = [
-        {name: value.to(device) if isinstance(value, Tensor) else value for name, value in target.items()}
+def on_device(targets: list[dict[str, Tensor]], device: torch.device) -> list[dict[str, Tensor]]:
+    """Targets where the model is: torchvision's takes no others."""
+    return [
+        {
+            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for name, value in target.items()
+        }
         for target in targets
     ]
-    return images.to(device), moved
