@@ -285,7 +285,10 @@ def test_of_files_without_a_split_the_one_that_holds_instances_is_read(drawn, tm
     held = {
         "annotations/captions_default.json": {"annotations": [of_first | {"caption": "a car"}]},
         "annotations/image_info_all.json": {"categories": kinds},
-        "annotations/person_keypoints_default.json": {"categories": kinds, "annotations": [of_first | {"keypoints": []}]},
+        "annotations/person_keypoints_default.json": {
+            "categories": kinds,
+            "annotations": [of_first | {"keypoints": []}],
+        },
         "annotations/panoptic.json": {"categories": kinds, "annotations": [of_first | {"segments_info": []}]},
         "annotations/copy.json": {"categories": kinds, "annotations": [of_first | {"category_id": 1}]},
         "annotations/info.json": {"info": {}},
@@ -308,7 +311,9 @@ def test_of_files_without_a_split_the_one_that_holds_instances_is_read(drawn, tm
     (tmp_path / "annotations" / "instances_default.json").rename(tmp_path / "annotations" / "all.json")
     with pytest.raises(CarsegError, match="is named train, validation or test"):  # all.json, or copy.json?
         read_coco(tmp_path, ClassMap())
-    with pytest.raises(CarsegError, match=r"'categories' is not a list of objects \(it holds captions\); give the file"):
+    with pytest.raises(
+        CarsegError, match=r"'categories' is not a list of objects \(it holds captions\); give the file"
+    ):
         read_coco(tmp_path / "annotations" / "captions_default.json", ClassMap())
 
 

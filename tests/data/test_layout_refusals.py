@@ -47,7 +47,7 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
     ),
     "YOLO of other classes": (
         [*YOLO, one("data.yaml", "names: [jeep, saloon, cabrio, mpv]")],
-        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); for instance '
+        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); give their names in CLASSES, for instance '
         'CLASSES="suv=jeep sedan=saloon convertible=cabrio minivan=mpv"',
     ),
     "YOLO in pixels": (

@@ -95,7 +95,6 @@ class AnnotationFiles:
         paths = (path for suffix in self.suffixes for path in folder.glob(f"*{suffix}") if not is_junk(path.name))
         return sorted(path for path in paths if path.is_file())
 
-
     def _by_name(self, folder: Path, paths: list[Path], listing: Listing) -> dict[Path, str]:
         """Files of one folder → the split that the name of each says; "" for the only one that holds instances."""
         splits = {path: split for path in paths if (split := split_of(path.stem))}

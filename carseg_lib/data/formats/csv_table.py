@@ -32,7 +32,7 @@ from carseg_lib.data.formats.base import (
     reading,
 )
 from carseg_lib.data.formats.csv_text import EDGES, BadTableError, Table, decode, first_row_names_a_table, parse
-from carseg_lib.data.formats.folder_advice import missing_hint
+from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.names import inside, split_of
 
@@ -105,11 +105,11 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
         raise CarsegError(
-            f"{paths[0]}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES"
+            f"{paths[0]}: no row is of type {types.sentence} (found: {found}); {by_classes(types, reader.others)}"
         )
     if reader.photos.found_by_name:
         listing.note(f"{reader.photos.found_by_name} rows name a photo by another path: found by its name alone")
-    listing.hint = missing_hint(types, listing.car_counts(), reader.others, "rows have other types", "rows")
+    advise(listing, reader.others, "rows have other types", "rows")
     return listing
 
 
