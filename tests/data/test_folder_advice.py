@@ -83,5 +83,5 @@ def test_a_type_with_too_few_photos_is_told_of_its_other_spelling(tmp_path):
     with pytest.raises(CarsegError, match=r"suv has 2 photos, .*; .*S.U.V. \(2 rows\), .* spelled like a type"):
         load_catalogue(tmp_path)
     write(tmp_path / "photos.csv", re.sub(",(suv|sedan|convertible|minivan),", ",my \\1,", rows))
-    with pytest.raises(CarsegError, match='no row is of type .*; give their names in CLASSES, for instance CLASSES="'):
+    with pytest.raises(CarsegError, match=r'no row is of type .*; give their names in CLASSES, for instance CLASSES="'):
         load_catalogue(tmp_path)

@@ -47,8 +47,8 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
     ),
     "YOLO of other classes": (
         [*YOLO, one("data.yaml", "names: [jeep, saloon, cabrio, mpv]")],
-        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); give their names in CLASSES, for instance '
-        'CLASSES="suv=jeep sedan=saloon convertible=cabrio minivan=mpv"',
+        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); give their names in '
+        'CLASSES, for instance CLASSES="suv=jeep sedan=saloon convertible=cabrio minivan=mpv"',
     ),
     "YOLO in pixels": (
         [YOLO[0], files("labels/{split}/{name}.txt", lambda car: f"0 {corners(car, ' ')}"), one("data.yaml", NAMES)],

@@ -73,7 +73,7 @@ def _missing_hint(types: ClassMap, counts: Mapping[str, int], others: Mapping[st
 
 
 def by_classes(types: ClassMap, names: Mapping[str, int]) -> str:
-    """What to do where none of the names in the data is a type's: the CLASSES that reads them, if one is like a type."""
+    """What to do where no name in the data is a type's: the CLASSES that reads them, if one is like a type."""
     advice = suggestion(types, {name: names[name] for name in sorted(names) if name}, [])
     return f'give their names in CLASSES, for instance CLASSES="{advice}"' if advice else "give their names in CLASSES"
 
@@ -124,7 +124,7 @@ def _most_like(name: str, types: ClassMap) -> str | None:
 
 
 def _spelled_like(name: str, types: ClassMap) -> str | None:
-    """The type whose own name is in a name, or is one slip of the pen away: "S.U.V.", "sedan (4 doors)", "Convertable"."""
+    """The type whose own name is in a name, or is one slip of the pen away: "S.U.V.", "Convertable"."""
     squeezed, keys = _letters(name), {_letters(body_type): body_type for body_type in types.names}
     within = next((key for key in sorted(keys, key=len, reverse=True) if key and key in squeezed), None)
     nearest = get_close_matches(squeezed, [key for key in keys if len(key) > 3], n=1, cutoff=0.8)

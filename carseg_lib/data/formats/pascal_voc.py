@@ -106,7 +106,8 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
         folders = ", or CLASSES=folders, which takes the types of the folders and no boxes" if beside else ""
         raise CarsegError(
-            f"{annotations}: no object is {types.sentence} (found: {found}); {by_classes(types, reader.others)}{folders}"
+            f"{annotations}: no object is {types.sentence} (found: {found}); "
+            f"{by_classes(types, reader.others)}{folders}"
         )
     advise(listing, reader.others, "other objects are labelled", "objects")
     for note in reader.notes():
