@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from carseg_lib.data.formats.csv_text import BadTableError, decode, paths_named
+from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.names import outside
 from carseg_lib.data.photo_names import PhotoFinder
 
@@ -65,7 +65,7 @@ def _names(path: Path) -> Iterator[tuple[str, str]]:
                 yield element.get("name", ""), element.get("subset", "")
             element.clear()
     else:
-        yield from ((name, "") for name in _of_json(json.loads(path.read_text(encoding="utf-8-sig"))))
+        yield from ((name, "") for name in _of_json(read_json(path)))
 
 
 def _of_json(content: Any) -> Iterator[str]:

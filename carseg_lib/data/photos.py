@@ -16,6 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, ImageStat, PngImagePlugin, UnidentifiedImageError
 
 from carseg_lib.core import files
+from carseg_lib.data.strange_files import strange
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
@@ -161,6 +162,7 @@ def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
     except UnidentifiedImageError:
         found = picture_format(path)
         what = f", but {found}; save it as JPEG" if found and found.upper() not in _FORMATS else ""
+        what = what or (f", but {told}" if (told := strange(path)) else "")
         raise ImageError("unreadable", f"not a JPEG, PNG, WebP, BMP or GIF{what}") from None
     except Exception as error:  # decoders raise almost anything on broken files
         message = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__

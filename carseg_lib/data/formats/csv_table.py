@@ -35,6 +35,7 @@ from carseg_lib.data.formats.csv_text import EDGES, BadTableError, Table, decode
 from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.names import inside, split_of
+from carseg_lib.data.strange_files import strange
 
 NAME = "photos.csv"  # of the table in a folder
 
@@ -241,6 +242,8 @@ def _parsed(path: Path) -> Table:
     try:
         return parse(text)
     except BadTableError as error:
+        if what := strange(path):
+            raise CarsegError(f"{path}: {what}") from None
         row = f" row {error.row}" if error.row else ""
         raise CarsegError(f"{path}{row}: {as_text(str(error))}") from None
 

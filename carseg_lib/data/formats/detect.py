@@ -33,7 +33,8 @@ from carseg_lib.data.formats.folder_places import has_type_folders
 from carseg_lib.data.formats.image_folder import read_image_folder
 from carseg_lib.data.formats.json_files import parsed_once
 from carseg_lib.data.formats.yolo_files import names_classes
-from carseg_lib.data.photos import PHOTO_SUFFIXES
+from carseg_lib.data.photos import PHOTO_SUFFIXES, picture_format
+from carseg_lib.data.strange_files import strange
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ def _format_of_file(data: Path, data_format: DataFormat) -> Format:
 
     A .json file of no known program is taken for COCO, whose reader says what is wrong with it.
     """
+    if what := strange(data):
+        raise CarsegError(f"{data}: {what}")
     if data_format != "auto":
         found = next((one for one in FORMATS if one.key == data_format), TYPE_FOLDERS)
         if found.file is None:
@@ -242,7 +245,9 @@ def _format_of_file(data: Path, data_format: DataFormat) -> Format:
         if programs.of_file(data) in (programs.LABELME, programs.SUPERVISELY):
             raise CarsegError(f"{data}: annotations of one photo ({programs.of_file(data)}); give their folder as DATA")
         return COCO
-    hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
+    described = data.suffix.lower() in (".yaml", ".yml", ".data", ".names")
+    hint = "; give the folder that it describes as DATA" if described else ""
+    hint = "; give the folder of the photos as DATA" if picture_format(data) else hint
     raise CarsegError(f"{data}: neither a folder nor an annotation file (.json, .xml or .csv){hint}")
 
 

@@ -20,6 +20,7 @@ from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of
 from carseg_lib.data.formats.programs import named_format, remedy
 from carseg_lib.data.names import split_of
 from carseg_lib.data.photos import picture_format
+from carseg_lib.data.strange_files import first_strange
 
 _OTHER_PICTURES = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}
 
@@ -165,11 +166,16 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
     if not listing.photos:
         if told := named_format(data):
             raise CarsegError(told)
+        strange = first_strange(data)
+        told = f"{strange[0]} is {strange[1]}" if strange else ""
+        if told and not elsewhere:
+            raise CarsegError(f"{data}: no photos and no annotations that can be read; {told}")
         advice = suggestion(listing.types, others, class_names(data))
         found = ", ".join(as_text(name) for name in sorted(elsewhere)[:5]) or "none"
         typed = f'CLASSES="{advice}" would take these' if advice else "give other types as CLASSES"
         raise CarsegError(
             f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
             f"them as <split>/<type>/*.jpg or <type>/*.jpg, {typed}, or give a COCO annotation file{_tables(data)}"
+            f"{'; ' * bool(told)}{told}"
         )
     advise(listing, others, "other folders hold photos", "photos")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -80,9 +81,10 @@ def of_file(path: Path) -> str | None:
         return None
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+            content = file.read(_HEAD)
     except OSError:
         return None
+    head = content.decode(json.detect_encoding(content), errors="replace")
     if kinds is _JSON and not head.lstrip().startswith("[") and re.search(r'"images"\s*:\s*\[', head):
         return None  # COCO
     return next((name for name, pattern in kinds if re.search(pattern, head, re.DOTALL)), None)
