@@ -15,7 +15,7 @@ from defusedxml.ElementTree import iterparse
 from carseg_lib.data.formats.csv_text import BadTableError, decode, paths_named
 from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.names import outside
-from carseg_lib.data.photo_names import PhotoFinder
+from carseg_lib.data.photo_names import PhotoFinder, with_suffix
 
 _WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError, DefusedXmlException)
 
@@ -31,7 +31,8 @@ def photos_of(annotations: Path) -> dict[str, Path]:
     """
     try:
         if annotations.suffix.lower() == ".csv" and (names := _of_table(annotations)) is not None:
-            return {name: annotations.parent / name for name in names if not outside(name)}
+            places = {name: annotations.parent / name for name in names if not outside(name)}
+            return {name: path if path.exists() else with_suffix(path) or path for name, path in places.items()}
         finders: dict[str, PhotoFinder] = {}
         found: dict[str, Path] = {}
         for name, subset in _names(annotations):

@@ -16,11 +16,11 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, ImageStat, PngImagePlugin, UnidentifiedImageError
 
 from carseg_lib.core import files
+from carseg_lib.data.names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
 from carseg_lib.data.strange_files import strange
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp")
 PHOTO_FORMATS = ("JPEG", "PNG", "WebP", "BMP")  # of photos in folders, by content; other files are counted
 _HASHED_AT_ONCE = 4_000_000  # pixels
 # Beginnings of files: at which byte, which bytes, which format. Pillow cannot open all of them; a message names them.

@@ -85,6 +85,24 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
         ],
         "16 size mismatch; first: 00001.jpg (annotated as 120×80, the photo has 60×40",
     ),
+    "a table with boxes in two forms": (
+        [
+            photos("{name}.jpg"),
+            table(lambda car: f'{car.name}.jpg,suv,1,1,9,9,"[1, 1, 8, 8]"', "photo,type,x1,y1,x2,y2,bbox"),
+        ],
+        "boxes are in the column 'bbox' and in x1, y1, x2, y2; keep one of them",
+    ),
+    "a table with a box that is none": (
+        [photos("{name}.jpg"), table(lambda car: f'{car.name}.jpg,suv,"[1, 1]"', "photo,type,bbox")],
+        "row 2: the box '[1, 1]' is not [x, y, width, height]; complete it",
+    ),
+    "a table with corners in a column of boxes": (
+        [
+            photos("{name}.jpg"),
+            table(lambda car: f'{car.name}.jpg,{car.body_type},"{corners(car)}"', "photo,type,bbox"),
+        ],
+        "read as corners all boxes fit: the last two numbers must be width and height",
+    ),
     "VIA 3": (
         [photos("{name}.jpg"), one("via.json", '{"project": {"pid": "1", "vid_list": []}, "metadata": {}}')],
         "annotations of VIA 3 (via.json), which are not read; export the annotations as COCO",

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from carseg_lib.core.classes import ClassMap, normalize_name
-from carseg_lib.data.formats.base import Listing, as_text
+from carseg_lib.data.formats.base import Listing, as_text, is_junk
 
 _NAME_FILES = ("classes.txt", "class_names.txt", "labels.txt", "names.txt", "obj.names", "_darknet.labels")
 _SHOWN = 8
@@ -25,13 +25,18 @@ _LIKE = {
 
 def class_names(folder: Path) -> list[str]:
     """The names in a list of classes that lies in a folder, a name a line, the first for number 0; none without one."""
-    for name in _NAME_FILES:
-        path = folder / name
-        try:
-            if path.is_file() and path.stat().st_size < 100_000:
-                return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except (OSError, ValueError):
-            continue
+    lists = [path for path in sorted(folder.glob("*.names")) if not is_junk(path.name)]
+    paths = [folder / name for name in _NAME_FILES] + (lists if len(lists) == 1 else [])
+    return next((names for path in paths if (names := names_in(path))), [])
+
+
+def names_in(path: Path) -> list[str]:
+    """The lines of a list of classes; none where it cannot be read, or is too large for one."""
+    try:
+        if path.is_file() and path.stat().st_size < 100_000:
+            return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, ValueError):
+        pass
     return []
 
 
