@@ -133,9 +133,10 @@ def _opened(
     root: Path, records: list[ImageRecord], bad: list[dict[str, str]], progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[ImageRecord, ImageInfo]]:
     """Photos with their numbers, one at a time; those that cannot be read are added to `bad`."""
+    folders: dict[Path, Path] = {}  # where each folder of photos is, behind links
     for done, record in enumerate(records, start=1):
         try:
-            yield record, _inspect(root, record.photo_id)
+            yield record, _inspect(root, record.photo_id, folders)
         except ImageError as error:
             bad.append(_bad_row(record, error))
         if progress is not None:
@@ -147,11 +148,14 @@ def _bad_row(record: ImageRecord, error: ImageError) -> dict[str, str]:
     return excluded_row(record.photo_id, error.reason, error.detail, record.split, body_type)
 
 
-def _inspect(root: Path, photo_id: str) -> ImageInfo:
+def _inspect(root: Path, photo_id: str, folders: dict[Path, Path]) -> ImageInfo:
     path = root / photo_id
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
-    if path.exists() and not path.resolve().is_relative_to(root):
+    if path.parent not in folders:
+        folders[path.parent] = path.parent.resolve()
+    real = path.resolve() if path.is_symlink() else folders[path.parent]
+    if not real.is_relative_to(root) and path.exists():
         raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
 

@@ -41,5 +41,9 @@ def read_json(path: Path) -> Any:
 
 
 def _parsed(path: Path) -> Any:
+    return json.loads(_text(path))
+
+
+def _text(path: Path) -> str:
     content = path.read_bytes()
-    return json.loads(content.decode(json.detect_encoding(content)))
+    return content.decode(json.detect_encoding(content))  # the bytes are let go before the text is parsed
