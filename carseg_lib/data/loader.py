@@ -4,10 +4,10 @@ Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`:
 name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "no mask"
 (nor a box, of one of several cars), "car in a background photo" (a photo without a car that has the pixels of one with
 a car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
-"labels of another photo", "labels turned". If more than 5% of the photos are bad, the data are refused. Others are not
-counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "other
-shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation", "no classes", "in no split",
-"in no type folder", "unknown split", "mask pictures"; and `remarks.REASONS`, of labels and
+"labels of another photo", "labels turned", "same pixels under two types". If more than 5% of the photos are bad, the
+data are refused. Others are not counted as bad: "other type", "left out" (a type, on purpose), "other format", "other
+file", "other column", "other shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation",
+"no classes", "in no split", "in no type folder", "unknown split", "mask pictures"; and `remarks.REASONS`, of labels and
 names that are read otherwise than they are written.
 """
 
@@ -110,7 +110,7 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         body_types=listing.types.names,
         background=table(sorted(background, key=lambda row: row["photo_id"]), BACKGROUND_COLUMNS),
     )
-    catalogue = _without_contradictions(_without_maskless(catalogue))
+    catalogue = _without_two_types(_without_contradictions(_without_maskless(catalogue)))
     said_of_all = [*remarks.lines(), *labels.lines(), *_lines_on_masks(catalogue)]
     lines = [excluded_row(f"{root.name}/", *line, "", "") for line in said_of_all]
     excluded = pd.concat([catalogue.excluded, table([*lines, *listing.ignored], EXCLUDED_COLUMNS)], ignore_index=True)
@@ -168,6 +168,21 @@ def _without_contradictions(catalogue: Catalogue) -> Catalogue:
         return catalogue
     copies = catalogue.background.loc[same.index, "photo_id"]
     return catalogue.without(copies, "car in a background photo", "same pixels as " + same)
+
+
+def _without_two_types(catalogue: Catalogue) -> Catalogue:
+    """Leave out photos of equal pixels that have different types: one of the two is wrong, and nothing tells which."""
+    photos = catalogue.photos
+    mixed = photos[photos.groupby("pixel_sha256")["body_type"].transform("nunique") > 1]
+    if mixed.empty:
+        return catalogue
+    firsts = mixed.drop_duplicates(["pixel_sha256", "body_type"]).groupby("pixel_sha256")
+    named = {pixels: list(zip(rows["photo_id"], rows["body_type"], strict=True)) for pixels, rows in firsts}
+    details = []
+    for pixels, body_type in zip(mixed["pixel_sha256"], mixed["body_type"], strict=True):
+        photo_id, other = next(pair for pair in named[pixels] if pair[1] != body_type)
+        details.append(f"same pixels as {photo_id}, which is of type {other}")
+    return catalogue.without(mixed["photo_id"], "same pixels under two types", pd.Series(details, mixed.index))
 
 
 def _without_maskless(catalogue: Catalogue) -> Catalogue:
