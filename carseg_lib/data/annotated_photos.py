@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def photos_of(annotations: Path) -> dict[str, Path]:
     try:
         if annotations.suffix.lower() == ".csv" and (names := _of_table(annotations)) is not None:
             places = {name: annotations.parent / name for name in names if not outside(name)}
-            return {name: path if path.exists() else with_suffix(path) or path for name, path in places.items()}
+            return {name: path if os.path.lexists(path) else with_suffix(path) or path for name, path in places.items()}
         finders: dict[str, PhotoFinder] = {}
         found: dict[str, Path] = {}
         for name, subset in _names(annotations):

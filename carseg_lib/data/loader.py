@@ -152,12 +152,20 @@ def _inspect(root: Path, photo_id: str, folders: dict[Path, Path]) -> ImageInfo:
     path = root / photo_id
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
-    if path.parent not in folders:
-        folders[path.parent] = path.parent.resolve()
-    real = path.resolve() if path.is_symlink() else folders[path.parent]
-    if not real.is_relative_to(root) and path.exists():
+    if _leads_outside(root, path, folders):
         raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
+
+
+def _leads_outside(root: Path, path: Path, folders: dict[Path, Path]) -> bool:
+    """Whether a photo, or a folder that it is in, is a link out of the data; `folders` are those looked at before."""
+    try:
+        if path.parent not in folders:
+            folders[path.parent] = path.parent.resolve()
+        real = path.resolve() if path.is_symlink() else folders[path.parent]
+        return not real.is_relative_to(root) and path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _without_contradictions(catalogue: Catalogue) -> Catalogue:

@@ -188,7 +188,10 @@ def with_suffix(path: Path) -> Path | None:
     if path.suffix.lower() in PHOTO_SUFFIXES:
         return None
     suffixes = [form for suffix in PHOTO_SUFFIXES for form in (suffix, suffix.upper())]
-    found = [one for suffix in suffixes if (one := path.with_name(path.name + suffix)).is_file()]
+    try:
+        found = [one for suffix in suffixes if (one := path.with_name(path.name + suffix)).is_file()]
+    except (OSError, ValueError):  # a name that no file can have
+        return None
     distinct = [one for k, one in enumerate(found) if not any(one.samefile(other) for other in found[:k])]
     return distinct[0] if len(distinct) == 1 else None
 

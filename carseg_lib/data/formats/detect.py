@@ -200,7 +200,7 @@ def _format_of(data: Path, types: ClassMap, data_format: DataFormat) -> tuple[Fo
     folders = _only_folders(data)
     described = [folder for folder in folders if names_classes(folder)]
     places: list[tuple[tuple[Format, ...], Path]] = [(ANNOTATED, folder) for folder in folders]
-    inner_first = sorted(folders[::-1], key=lambda folder: _in_split(folder.relative_to(data)))
+    inner_first = sorted(folders, key=lambda folder: (_in_split(folder.relative_to(data)), -len(folder.parts)))
     places += [(BESIDE, folder) for folder in (*described, *inner_first)]
     if data_format != "auto":
         return _given_format(data, places, data_format)
