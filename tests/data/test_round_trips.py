@@ -212,7 +212,8 @@ def warned_of(seed: int) -> list[str]:
     for number in rng.choice(len(labels()), int(rng.integers(20, 60)), replace=False):
         name, body_type, split, counts = labels()[number]
         mask = decode_mask(counts, HEIGHT, WIDTH)
-        x1, y1, x2, y2 = np.asarray(box_of_mask(mask)) + rng.normal(0, 1, 4).clip(-2, 2)  # as hands draw them
+        by_hand = np.asarray(box_of_mask(mask)) + rng.normal(0, 1, 4).clip(-2, 2)
+        x1, y1, x2, y2 = by_hand.clip(0, [WIDTH, HEIGHT, WIDTH, HEIGHT])  # programs draw no farther
         drawn = {"polygons": lambda mask=mask: mask_outlines(mask), "boxes": lambda: None}
         segmentation = drawn.get(form, lambda counts=counts: {"size": [HEIGHT, WIDTH], "counts": counts})()
         box = [float(value) for value in (x1, y1, x2 - x1, y2 - y1)]
