@@ -57,7 +57,7 @@ def advise(listing: Listing, others: Mapping[str, int], found: str, unit: str) -
     if any(not counts[name] for name in types.names):
         listing.hint = _missing_hint(types, counts, others, found, unit)
         return
-    alike = {name: n for name, n in others.items() if _spelled_like(name, types)}
+    alike = {name: n for name, n in others.items() if not types.resolve(name) and _spelled_like(name, types)}
     if advice := suggestion(types, alike, []):
         said = (
             f'{shown(alike, unit)} {"are" if len(alike) > 1 else "is"} spelled like a type: CLASSES="{advice}" reads it'
