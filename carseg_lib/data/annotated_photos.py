@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from carseg_lib.data.formats.csv_text import BadTableError, decode, paths_named
+from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.names import outside
-from carseg_lib.data.photo_names import PhotoFinder
+from carseg_lib.data.photo_names import PhotoFinder, with_suffix
 
 _WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError, DefusedXmlException)
 
@@ -31,7 +32,8 @@ def photos_of(annotations: Path) -> dict[str, Path]:
     """
     try:
         if annotations.suffix.lower() == ".csv" and (names := _of_table(annotations)) is not None:
-            return {name: annotations.parent / name for name in names if not outside(name)}
+            places = {name: annotations.parent / name for name in names if not outside(name)}
+            return {name: path if os.path.lexists(path) else with_suffix(path) or path for name, path in places.items()}
         finders: dict[str, PhotoFinder] = {}
         found: dict[str, Path] = {}
         for name, subset in _names(annotations):
@@ -65,7 +67,7 @@ def _names(path: Path) -> Iterator[tuple[str, str]]:
                 yield element.get("name", ""), element.get("subset", "")
             element.clear()
     else:
-        yield from ((name, "") for name in _of_json(json.loads(path.read_text(encoding="utf-8-sig"))))
+        yield from ((name, "") for name in _of_json(read_json(path)))
 
 
 def _of_json(content: Any) -> Iterator[str]:

@@ -8,6 +8,9 @@ So near duplicates are shown, and kept in one split when splits are made here, b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
@@ -17,7 +20,7 @@ from scipy.sparse.csgraph import connected_components
 # photos of cars, the only pair within 2 was a copy, and every one at 4 to 8 showed two different cars, most of them
 # in a studio. A crop by 2% differs in 2 to 6 bits and is mostly missed.
 NEAR_DISTANCE = 2
-_ROWS_AT_ONCE = 256  # of the table of distances: n × 256 × 8 bytes, 20 MB for 10,000 photos
+_BITS = 64  # of a hash
 _NEAR_COLUMNS = {"photo_a": "str", "photo_b": "str", "distance": "int64", "split_a": "str", "split_b": "str"}
 
 
@@ -36,8 +39,7 @@ def near_duplicates(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) -> 
     """Pairs of photos whose perceptual hashes are close, but whose pixels differ.
 
     Args:
-        photos: A catalogue's photos. All pairs are compared, in blocks: memory grows with n and the pairs found, not
-            n².
+        photos: A catalogue's photos. Time and memory grow with n and the pairs found, not with n².
         max_distance: Largest number of differing bits, 0..64.
 
     Returns:
@@ -70,15 +72,39 @@ def duplicate_groups(photos: pd.DataFrame, max_distance: int = NEAR_DISTANCE) ->
 
 
 def _close_pairs(photos: pd.DataFrame, max_distance: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row numbers a < b and distance of the pairs with close hashes and different pixels."""
+    """Row numbers a < b and distance of the pairs with close hashes and different pixels, sorted by a and b.
+
+    Of d + 1 bands of a hash's bits, two hashes that differ in at most d bits have one in common. So only photos with a
+    band in common are compared.
+    """
     hashes = np.array([int(h, 16) for h in photos["phash"]], dtype=np.uint64)
     content = np.unique(photos["pixel_sha256"].to_numpy(), return_inverse=True)[1]
+    edges = np.linspace(0, _BITS, min(max_distance + 1, _BITS + 1) + 1).astype(int)
+    bands: list[np.ndarray] = []
     found = [(np.empty(0, dtype=np.int64),) * 3]
-    for top in range(0, len(hashes), _ROWS_AT_ONCE):
-        distances = np.bitwise_count(hashes[top : top + _ROWS_AT_ONCE, None] ^ hashes[None, top:])
-        rows, columns = np.nonzero(distances <= max_distance)
-        keep = (columns > rows) & (content[top + rows] != content[top + columns])
-        rows, columns = rows[keep], columns[keep]
-        found.append((top + rows, top + columns, distances[rows, columns].astype(np.int64)))
+    for low, high in pairwise(edges):
+        band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        for a, b in _equal_pairs(band):
+            distance = np.bitwise_count(hashes[a] ^ hashes[b])
+            keep = (distance <= max_distance) & (content[a] != content[b])
+            for earlier in bands:  # in which the pair was found
+                keep &= earlier[a] != earlier[b]
+            found.append((a[keep], b[keep], distance[keep].astype(np.int64)))
+        bands.append(band)
     a, b, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return a, b, distance
+    a, b = np.minimum(a, b), np.maximum(a, b)
+    order = np.lexsort((b, a))
+    return a[order], b[order], distance[order]
+
+
+def _equal_pairs(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The places of all pairs of equal values, at most as many at once as there are values."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    firsts = np.arange(len(values))
+    for step in range(1, len(values)):
+        firsts = firsts[firsts + step < len(values)]
+        firsts = firsts[ordered[firsts] == ordered[firsts + step]]
+        if not len(firsts):
+            return
+        yield order[firsts], order[firsts + step]

@@ -45,15 +45,15 @@ def export(dataset_folder: Path, rejected_masks: Path, folder: Path, form: str) 
     Args:
         dataset_folder: Of a saved catalogue with splits, as `RunPaths.dataset`.
         rejected_masks: The table of the cars of photos that were left out, as `RunPaths.rejected_masks`.
-        folder: The folder to write into; an earlier export of the format in it is replaced, other files stay.
+        folder: The folder to write into; an earlier export of the format in it is replaced, files of others are not.
         form: One of FORMATS.
 
     Returns:
         Lines on what was written.
 
     Raises:
-        CarsegError: There is no data set yet, the format cannot hold it, or the folder cannot be written or holds an
-            export of another format.
+        CarsegError: There is no data set yet, the format cannot hold it, or the folder cannot be written or holds
+            annotations of others, or an export of another format.
     """
     dataset, rejected = Catalogue.load(dataset_folder), _read_rejected(rejected_masks)
     kind, _, masks = form.partition("-")
@@ -61,9 +61,9 @@ def export(dataset_folder: Path, rejected_masks: Path, folder: Path, form: str) 
     if (folder / other).exists():
         raise CarsegError(f"{folder}: holds an export of another format ({other}/); remove it, or name another OUT")
     if kind == "coco":
-        write_coco(dataset, rejected, folder, polygons=masks != "rle")
+        said = write_coco(dataset, rejected, folder, polygons=masks != "rle")
         left = rejected["photo_id"].nunique()
-        said = [f"{left:,} photos that were left out for their pseudo-masks are marked as rejected"] if left else []
+        said += [f"{left:,} photos that were left out for their pseudo-masks are marked as rejected"] * bool(left)
     else:
         said = write_yolo(dataset, rejected, folder, boxes=masks == "boxes")
     cars, carless = len(dataset.photos), len(dataset.background)

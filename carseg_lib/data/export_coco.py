@@ -17,28 +17,40 @@ import pandas as pd
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS, Catalogue
+from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.masks import decode_mask, mask_area
 from carseg_lib.data.outlines import mask_outlines
 from carseg_lib.data.photos import read_photo
 
 LINK = "images"
+_MARK = "carseg"  # the contributor of a file, by which a later export knows it
 
 
-def write_coco(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, polygons: bool = True) -> None:
+def write_coco(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, polygons: bool = True) -> list[str]:
     """Write annotations/instances_<split>.json and a link to the photos into a folder.
 
     Args:
         dataset: A catalogue with splits.
         rejected: The cars of the photos left out; columns as `REJECTED_COLUMNS`.
-        folder: The folder; an earlier export in it is replaced, other files stay.
+        folder: The folder; an earlier export in it is replaced, also one whose files had other names.
         polygons: Whether masks are polygons, or COCO's run lengths.
 
+    Returns:
+        A line on the files of an earlier export that were removed, if there were any.
+
     Raises:
-        CarsegError: The folder cannot be written, or has something else in the link's place.
+        CarsegError: The folder cannot be written, has something else in the link's place, or annotations of others.
     """
     link = folder / LINK
     if link.exists() and not link.is_symlink():
         raise CarsegError(f"{link}: not a link of an export; remove it, or export into another folder")
+    written = {f"instances_{split}.json" for split in SPLITS}
+    old = [path for path in sorted((folder / "annotations").glob("*.json")) if not path.name.startswith(".")]
+    if others := [path for path in old if not _is_exported(path)]:
+        raise CarsegError(
+            f"{others[0]}: not of an export, and would be read together with it; move it away, or name another OUT"
+        )
+    stale = [path for path in old if path.name not in written]
     for split in SPLITS:
         content = coco_content(dataset, rejected, split, polygons=polygons)
         files.write_json(folder / "annotations" / f"instances_{split}.json", content)
@@ -50,6 +62,27 @@ def write_coco(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, poly
             f"{link}: this disk takes no links ({error.strerror}); copy or link {dataset.root} there yourself, or "
             "export into a folder on another disk"
         ) from None
+    for path in stale:  # last: what replaces them is there
+        path.unlink()
+    names = ", ".join(path.name for path in stale)
+    return [f"removed {names} of an earlier export: photos would be listed twice"] if stale else []
+
+
+def _is_exported(path: Path) -> bool:
+    """Whether a COCO file is one of an export of carseg: by its mark, or, of older ones, by its cars' attributes."""
+    try:
+        content = read_json(path)
+    except (OSError, ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict):
+        return False
+    info, rows = content.get("info"), content.get("annotations")
+    if isinstance(info, dict) and info.get("contributor") == _MARK:
+        return True
+    if not isinstance(rows, list) or not rows:
+        return False
+    attributes = [row.get("attributes") if isinstance(row, dict) else None for row in rows]
+    return all(isinstance(its, dict) and {"mask_origin", "mask_quality"} <= set(its) for its in attributes)
 
 
 def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str, *, polygons: bool) -> dict[str, Any]:
@@ -76,7 +109,7 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str, *, poly
     cars = cars.assign(group=cars["photo_id"].map(groups).fillna("")).sort_values("photo_id", kind="stable")
     classes = {body_type: i for i, body_type in enumerate(dataset.body_types, start=1)}
     return {
-        "info": {"description": f"{dataset.name}, {split}"},
+        "info": {"description": f"{dataset.name}, {split}", "contributor": _MARK},
         "licenses": [],
         "categories": [{"id": i, "name": body_type, "supercategory": ""} for body_type, i in classes.items()],
         "images": [

@@ -19,11 +19,12 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.outlines import mask_outline
 
+_MARK = "# exported by carseg\n"  # the first line of data.yaml, by which a later export knows it
 _SHORT = {"train": "train", "validation": "val", "test": "test"}
 
 
 def write_yolo(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, boxes: bool) -> list[str]:
-    """Write images/, labels/ and data.yaml into a folder; what is at these names is replaced.
+    """Write images/, labels/ and data.yaml into a folder; those of an earlier export are replaced.
 
     Args:
         dataset: A catalogue with splits.
@@ -35,8 +36,8 @@ def write_yolo(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, boxe
         Lines on what was left out, or renamed.
 
     Raises:
-        CarsegError: Some cars have masks and others none, images/ is no folder of an export, or the folder cannot be
-            written.
+        CarsegError: Some cars have masks and others none, images/ or labels/ are not of an export, or the folder cannot
+            be written.
     """
     if dataset.has_some_masks and not boxes:
         raise CarsegError(
@@ -44,8 +45,9 @@ def write_yolo(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, boxe
             "have the missing masks drawn first (pseudo_labels.source)"
         )
     described = folder / "data.yaml"
-    if (folder / "images").exists() and not described.is_file():
-        raise CarsegError(f"{folder / 'images'}: not of an export; remove it, or export into another folder")
+    taken = next((path for name in ("images", "labels") if (path := folder / name).exists()), described)
+    if taken.exists() and not _is_exported(described):
+        raise CarsegError(f"{taken}: not of an export; remove it, or export into another folder")
     columns = ["photo_id", "split", "width", "height"]
     photos = pd.concat([dataset.photos[columns], dataset.background[columns]])
     names = _flat_names(photos["photo_id"].tolist())
@@ -68,9 +70,17 @@ def write_yolo(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, boxe
         raise CarsegError(f"{folder}: holds the photos themselves; export into another folder") from None
     names_of_types = dict(enumerate(dataset.body_types))
     content = {short: f"images/{short}" for short in _SHORT.values()} | {"names": names_of_types}
-    files.write_text(described, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    files.write_text(described, _MARK + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     left = rejected["photo_id"].nunique()
     return [f"{left:,} photos that were left out for their pseudo-masks stay out: YOLO cannot mark them"] * bool(left)
+
+
+def _is_exported(described: Path) -> bool:
+    """Whether a data.yaml is of an export of carseg, whose images/ and labels/ may be replaced."""
+    try:
+        return described.read_bytes().startswith(_MARK.encode())
+    except OSError:
+        return False
 
 
 def _row(car: dict, body_types: Sequence[str], size: tuple[int, int], polygon: bool) -> str:

@@ -18,6 +18,7 @@ from carseg_lib.data.orientation import LabelFrame, Size, extents, slack
 from carseg_lib.data.photos import ImageError
 from carseg_lib.data.remarks import CUT, Remark
 
+Span = tuple[ImageRecord, Size, Box]  # of a car: its photo, the picture that it is drawn on, where its labels are
 MIN_PIXELS = 4  # of a mask
 MIN_INSIDE = 0.8  # share of a mask that is in its box; on photographs 0.94 at least
 MIN_FILLED = 0.4  # share of a box that the extent of its mask takes; on photographs 0.80 at least
@@ -129,7 +130,20 @@ def cut_remark(annotation: Annotation, frame: Size) -> Remark | None:
     return Remark(CUT, f"the label of the {annotation.body_type} reaches {beyond:.3g} pixels beyond it")
 
 
-def labels_of_other_photos(photos: Sequence[tuple[ImageRecord, LabelFrame]]) -> dict[str, ImageError]:
+def spans_of(photos: Sequence[tuple[ImageRecord, LabelFrame]]) -> list[Span]:
+    """What each car's box and polygons span together."""
+    spans = []
+    for record, frame in photos:
+        for annotation in record.annotations:
+            if boxes := extents(annotation):
+                x1, y1, x2, y2 = zip(*boxes, strict=True)
+                spans.append((record, frame.size, (min(x1), min(y1), max(x2), max(y2))))
+    return spans
+
+
+def labels_of_other_photos(
+    photos: Sequence[tuple[ImageRecord, LabelFrame]], cars: Sequence[Span]
+) -> dict[str, ImageError]:
     """The photos whose labels reach beyond them as those of larger photos do: on the right and below, none left or up.
 
     Honest labels of cars that are cut off by the edge reach beyond all sides. Those of photos that were made smaller
@@ -138,7 +152,6 @@ def labels_of_other_photos(photos: Sequence[tuple[ImageRecord, LabelFrame]]) -> 
     Returns:
         By photo_id, an error "labels of another photo"; none where such labels are single ones.
     """
-    cars = [(record, frame.size, box) for record, frame in photos for box in _spans(record)]
     out = [(record, size, box) for record, size, box in cars if _beyond_lower_right(box, size)]
     upper_left = any(-box[0] > slack(size[0]) or -box[1] > slack(size[1]) for _, size, box in cars)
     if upper_left or len(out) < _FEWEST_OUT or len(out) <= _SHARE_OUT * len(cars):
@@ -158,30 +171,19 @@ def labels_of_other_photos(photos: Sequence[tuple[ImageRecord, LabelFrame]]) -> 
     }
 
 
-def corner_remark(photos: Sequence[tuple[ImageRecord, LabelFrame]]) -> str:
+def corner_remark(cars: Sequence[Span]) -> str:
     """What to say of a data set in whose photos no label reaches beyond the upper left part; "" of others."""
-    cars = [(frame.size, box) for record, frame in photos for box in _spans(record)]
     if len(cars) < _FEWEST:
         return ""
-    right = max(box[2] / size[0] for size, box in cars)
-    lower = max(box[3] / size[1] for size, box in cars)
+    right = max(box[2] / size[0] for _, size, box in cars)
+    lower = max(box[3] / size[1] for _, size, box in cars)
     if right >= _REACH or lower >= _REACH:
         return ""
-    percent = max(max(box) for _, box in cars) <= 100
+    percent = max(max(box) for _, _, box in cars) <= 100
     return (
         f"all {len(cars)} labels are in the upper left {right:.0%} × {lower:.0%} of their photos; check that they are "
         f"not those of smaller photos{', or in percent' * percent}"
     )
-
-
-def _spans(record: ImageRecord) -> list[Box]:
-    """What each car's box and polygons span together."""
-    spans = []
-    for annotation in record.annotations:
-        if boxes := extents(annotation):
-            edges = np.asarray(boxes)
-            spans.append((*edges[:, :2].min(axis=0).tolist(), *edges[:, 2:].max(axis=0).tolist()))
-    return spans
 
 
 def _beyond(box: Box, size: Size) -> float:

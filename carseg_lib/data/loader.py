@@ -4,10 +4,10 @@ Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`:
 name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "no mask"
 (nor a box, of one of several cars), "car in a background photo" (a photo without a car that has the pixels of one with
 a car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
-"labels of another photo", "labels turned". If more than 5% of the photos are bad, the data are refused. Others are not
-counted as bad: "other type", "left out" (a type, on purpose), "other format", "other file", "other column", "other
-shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation", "no classes", "in no split",
-"in no type folder", "unknown split", "mask pictures"; and `remarks.REASONS`, of labels and
+"labels of another photo", "labels turned", "same pixels under two types". If more than 5% of the photos are bad, the
+data are refused. Others are not counted as bad: "other type", "left out" (a type, on purpose), "other format", "other
+file", "other column", "other shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation",
+"no classes", "in no split", "in no type folder", "unknown split", "mask pictures"; and `remarks.REASONS`, of labels and
 names that are read otherwise than they are written.
 """
 
@@ -110,7 +110,7 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         body_types=listing.types.names,
         background=table(sorted(background, key=lambda row: row["photo_id"]), BACKGROUND_COLUMNS),
     )
-    catalogue = _without_contradictions(_without_maskless(catalogue))
+    catalogue = _without_two_types(_without_contradictions(_without_maskless(catalogue)))
     said_of_all = [*remarks.lines(), *labels.lines(), *_lines_on_masks(catalogue)]
     lines = [excluded_row(f"{root.name}/", *line, "", "") for line in said_of_all]
     excluded = pd.concat([catalogue.excluded, table([*lines, *listing.ignored], EXCLUDED_COLUMNS)], ignore_index=True)
@@ -133,9 +133,10 @@ def _opened(
     root: Path, records: list[ImageRecord], bad: list[dict[str, str]], progress: Callable[[int, int], None] | None
 ) -> Iterator[tuple[ImageRecord, ImageInfo]]:
     """Photos with their numbers, one at a time; those that cannot be read are added to `bad`."""
+    folders: dict[Path, Path] = {}  # where each folder of photos is, behind links
     for done, record in enumerate(records, start=1):
         try:
-            yield record, _inspect(root, record.photo_id)
+            yield record, _inspect(root, record.photo_id, folders)
         except ImageError as error:
             bad.append(_bad_row(record, error))
         if progress is not None:
@@ -147,13 +148,24 @@ def _bad_row(record: ImageRecord, error: ImageError) -> dict[str, str]:
     return excluded_row(record.photo_id, error.reason, error.detail, record.split, body_type)
 
 
-def _inspect(root: Path, photo_id: str) -> ImageInfo:
+def _inspect(root: Path, photo_id: str, folders: dict[Path, Path]) -> ImageInfo:
     path = root / photo_id
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
-    if path.exists() and not path.resolve().is_relative_to(root):
+    if _leads_outside(root, path, folders):
         raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
+
+
+def _leads_outside(root: Path, path: Path, folders: dict[Path, Path]) -> bool:
+    """Whether a photo, or a folder that it is in, is a link out of the data; `folders` are those looked at before."""
+    try:
+        if path.parent not in folders:
+            folders[path.parent] = path.parent.resolve()
+        real = path.resolve() if path.is_symlink() else folders[path.parent]
+        return not real.is_relative_to(root) and path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _without_contradictions(catalogue: Catalogue) -> Catalogue:
@@ -164,6 +176,21 @@ def _without_contradictions(catalogue: Catalogue) -> Catalogue:
         return catalogue
     copies = catalogue.background.loc[same.index, "photo_id"]
     return catalogue.without(copies, "car in a background photo", "same pixels as " + same)
+
+
+def _without_two_types(catalogue: Catalogue) -> Catalogue:
+    """Leave out photos of equal pixels that have different types: one of the two is wrong, and nothing tells which."""
+    photos = catalogue.photos
+    mixed = photos[photos.groupby("pixel_sha256")["body_type"].transform("nunique") > 1]
+    if mixed.empty:
+        return catalogue
+    firsts = mixed.drop_duplicates(["pixel_sha256", "body_type"]).groupby("pixel_sha256")
+    named = {pixels: list(zip(rows["photo_id"], rows["body_type"], strict=True)) for pixels, rows in firsts}
+    details = []
+    for pixels, body_type in zip(mixed["pixel_sha256"], mixed["body_type"], strict=True):
+        photo_id, other = next(pair for pair in named[pixels] if pair[1] != body_type)
+        details.append(f"same pixels as {photo_id}, which is of type {other}")
+    return catalogue.without(mixed["photo_id"], "same pixels under two types", pd.Series(details, mixed.index))
 
 
 def _without_maskless(catalogue: Catalogue) -> Catalogue:

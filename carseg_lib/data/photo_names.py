@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from carseg_lib.data.names import SPLIT_WORDS, outside
+from carseg_lib.data.names import PHOTO_SUFFIXES, SPLIT_WORDS, outside
 
 _PHOTO_FOLDERS = ("images", "data", "JPEGImages", "photos", "img", "imgs")  # as COCO, FiftyOne, VOC and others name it
 _INSTANCES = re.compile(r"^_?instances[_-]?", re.IGNORECASE)  # COCO's and CVAT's instances_<subset>.json
@@ -181,6 +181,19 @@ class PhotoFinder:
         for path in self._files:
             index[spelling(path.relative_to(self.root).as_posix() if whole else path.name)].append(path)
         return index
+
+
+def with_suffix(path: Path) -> Path | None:
+    """The only photo that a path without a suffix means; None of another path, or where there is none or several."""
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        return None
+    suffixes = [form for suffix in PHOTO_SUFFIXES for form in (suffix, suffix.upper())]
+    try:
+        found = [one for suffix in suffixes if (one := path.with_name(path.name + suffix)).is_file()]
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+    distinct = [one for k, one in enumerate(found) if not any(one.samefile(other) for other in found[:k])]
+    return distinct[0] if len(distinct) == 1 else None
 
 
 def common_root(finders: Iterable[PhotoFinder], found: Iterable[Path]) -> Path:

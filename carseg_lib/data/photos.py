@@ -7,19 +7,21 @@ the catalogue.
 from __future__ import annotations
 
 import hashlib
+import stat
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import imagehash
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, ImageStat, PngImagePlugin, UnidentifiedImageError
 
-from carseg_lib.core import files
+from carseg_lib.data.names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
+from carseg_lib.data.strange_files import strange
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp")
 PHOTO_FORMATS = ("JPEG", "PNG", "WebP", "BMP")  # of photos in folders, by content; other files are counted
 _HASHED_AT_ONCE = 4_000_000  # pixels
 # Beginnings of files: at which byte, which bytes, which format. Pillow cannot open all of them; a message names them.
@@ -128,30 +130,31 @@ def inspect_image(path: Path) -> ImageInfo:
     Raises:
         ImageError: As `read_photo`.
     """
-    photo, orientation = _read(Path(path), None)
+    photo, orientation, file_sha256 = _read(Path(path), None, hashed=True)
     return ImageInfo(
         width=photo.width,
         height=photo.height,
         orientation=orientation,
         brightness=ImageStat.Stat(photo.convert("L")).mean[0] / 255,
-        file_sha256=files.sha256(path),
+        file_sha256=file_sha256,
         pixel_sha256=_pixel_sha256(photo),
         phash=str(imagehash.phash(photo, hash_size=8)),
     )
 
 
-def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
-    """The upright RGB photo and the EXIF orientation that it was stored in."""
+def _read(path: Path, max_side: int | None, hashed: bool = False) -> tuple[Image.Image, int, str]:
+    """The upright RGB photo, the EXIF orientation that it was stored in, and, if asked for, the file's SHA-256."""
     try:
-        size = path.stat().st_size
-        if not path.is_file():
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
             raise ImageError("unreadable", "not a file")
-        if size == 0:
+        if state.st_size == 0:
             raise ImageError("empty file", "0 bytes")
-        _check_webp_length(path, size)
-        with warnings.catch_warnings():
+        with path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; real faults raise
-            return _decode(path, max_side)
+            _check_webp_length(file, state.st_size)
+            photo, orientation = _decode(file, max_side)
+            return photo, orientation, _sha256(file) if hashed else ""
     except ImageError:
         raise
     except FileNotFoundError:
@@ -161,6 +164,7 @@ def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
     except UnidentifiedImageError:
         found = picture_format(path)
         what = f", but {found}; save it as JPEG" if found and found.upper() not in _FORMATS else ""
+        what = what or (f", but {told}" if (told := strange(path)) else "")
         raise ImageError("unreadable", f"not a JPEG, PNG, WebP, BMP or GIF{what}") from None
     except Exception as error:  # decoders raise almost anything on broken files
         message = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
@@ -168,8 +172,14 @@ def _read(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
         raise ImageError("truncated" if cut_short else "unreadable", message) from None
 
 
-def _decode(path: Path, max_side: int | None) -> tuple[Image.Image, int]:
-    with Image.open(path, formats=_FORMATS) as photo:
+def _sha256(file: BinaryIO) -> str:
+    file.seek(0)
+    return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
+
+
+def _decode(file: BinaryIO, max_side: int | None) -> tuple[Image.Image, int]:
+    file.seek(0)
+    with Image.open(file, formats=_FORMATS) as photo:
         megapixels = photo.width * photo.height / 1e6
         if megapixels > MAX_MEGAPIXELS:
             raise ImageError("too large", f"{photo.width}×{photo.height} is above {MAX_MEGAPIXELS} megapixels")
@@ -210,10 +220,9 @@ def _orientation(photo: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _check_webp_length(path: Path, file_size: int) -> None:
+def _check_webp_length(file: BinaryIO, file_size: int) -> None:
     """Refuse a truncated WebP file by the length in its header: the decoder does not notice."""
-    with path.open("rb") as file:
-        head = file.read(12)
+    head = file.read(12)
     if head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 > file_size:
         raise ImageError("truncated", f"{file_size} bytes of {int.from_bytes(head[4:8], 'little') + 8}")
 

@@ -159,7 +159,7 @@ ALL = {"": 24}
     ("make", "mark", "splits", "first", "said"),
     [
         (cvat, "annotations/instances_default.json", ALL, "default/00001.jpg", []),
-        (official, "annotations/captions_train2017.json", {"train": 12, "validation": 8}, "train2017/00001.jpg", []),
+        (official, "annotations/instances_train2017.json", {"train": 12, "validation": 8}, "train2017/00001.jpg", []),
         (same_names, "annotations/instances_test.json", COUNTS, "test/0000.jpg", []),
         (roboflow, "test/_annotations.coco.json", COUNTS, "test/00021.jpg", []),
         (fiftyone, "labels.json", ALL, "data/00001.jpg", []),
@@ -276,6 +276,45 @@ def test_folders_that_are_not_coco_have_no_mark(tmp_path, drawn):
     shutil.copy(tmp_path / "test" / "_annotations.coco.json", tmp_path / "all.json")
     listing = read_coco(tmp_path, ClassMap())
     assert listing.ignored[0]["detail"] == "the folders of the splits have annotation files of their own"
+
+
+def test_of_files_without_a_split_the_one_that_holds_instances_is_read(drawn, tmp_path):
+    writer, kinds = Writer(drawn, tmp_path), [{"id": 1, "name": "suv"}]
+    writer.write("annotations/instances_default.json")
+    images, of_first = [{"id": 1, "file_name": "00001.jpg"}], {"id": 1, "image_id": 1}
+    held = {
+        "annotations/captions_default.json": {"annotations": [of_first | {"caption": "a car"}]},
+        "annotations/image_info_all.json": {"categories": kinds},
+        "annotations/person_keypoints_default.json": {
+            "categories": kinds,
+            "annotations": [of_first | {"keypoints": []}],
+        },
+        "annotations/panoptic.json": {"categories": kinds, "annotations": [of_first | {"segments_info": []}]},
+        "annotations/copy.json": {"categories": kinds, "annotations": [of_first | {"category_id": 1}]},
+        "annotations/info.json": {"info": {}},
+        "labels.json": {"categories": kinds, "annotations": []},
+    }
+    for name, rows in held.items():
+        content = rows if "info" in rows else {"images": images} | rows
+        (tmp_path / name).write_text(json.dumps(content))
+    listing = read_coco(tmp_path, ClassMap())
+    assert len(listing.photos) == 24
+    assert {row["photo_id"]: row["detail"] for row in listing.ignored} == {
+        "labels.json": "the folder annotations/ has files of its own",
+        "annotations/captions_default.json": "captions",
+        "annotations/copy.json": "not named train, validation or test",
+        "annotations/image_info_all.json": "names of photos without annotations",
+        "annotations/info.json": "no annotations of COCO",
+        "annotations/panoptic.json": "panoptic segments",
+        "annotations/person_keypoints_default.json": "key points",
+    }
+    (tmp_path / "annotations" / "instances_default.json").rename(tmp_path / "annotations" / "all.json")
+    with pytest.raises(CarsegError, match="is named train, validation or test"):  # all.json, or copy.json?
+        read_coco(tmp_path, ClassMap())
+    with pytest.raises(
+        CarsegError, match=r"'categories' is not a list of objects \(it holds captions\); give the file"
+    ):
+        read_coco(tmp_path / "annotations" / "captions_default.json", ClassMap())
 
 
 def test_two_files_of_one_split_are_refused(drawn, tmp_path):

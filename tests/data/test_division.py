@@ -42,6 +42,13 @@ def test_types_of_few_photos_are_near_the_proportions_in_all(of_a_type, types, i
     assert np.sum(stratified_sizes([of_a_type] * types, WEIGHTS), axis=0).tolist() == in_all
 
 
+def test_sixteen_photos_of_four_types_are_as_near_as_a_photo_of_each_type_in_each_split_allows():
+    shares = np.array(WEIGHTS) * 16 / 8434  # 9.4 : 5.5 : 1.1, but a split without a type is of no use
+    ways = [(a, b, 16 - a - b) for a in range(4, 9) for b in range(4, 13 - a)]
+    assert min(ways, key=lambda way: np.square(way - shares).sum()) == (8, 4, 4)
+    assert np.sum(stratified_sizes([4] * 4, WEIGHTS), axis=0).tolist() == [8, 4, 4]
+
+
 @given(
     st.lists(st.integers(3, 300), min_size=1, max_size=8),
     st.sampled_from([WEIGHTS, [4957, 2887], [4957, 590], [1, 1, 1], [5, 2, 1, 1]]),

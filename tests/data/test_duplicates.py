@@ -54,7 +54,7 @@ def test_equal_pixels_are_not_near_duplicates_too():
 @settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.tuples(st.integers(0, 2**64 - 1) | st.integers(0, 31), st.integers(0, 9)), max_size=25),
-    st.integers(0, 20),
+    st.integers(0, 64),
 )
 def test_pairs_and_groups_agree_with_the_plain_definition(rows, max_distance):
     hashes, pixels = [h for h, _ in rows], [f"p{p}" for _, p in rows]
@@ -77,12 +77,18 @@ def test_pairs_and_groups_agree_with_the_plain_definition(rows, max_distance):
     np.testing.assert_array_equal(same, np.equal.outer(joined, joined))
 
 
-def test_blocks_do_not_matter(monkeypatch):
-    hashes = [int(h) for h in np.random.default_rng(0).integers(0, 2**12, 300)]
-    whole = near_duplicates(photos_of(hashes), 1)
-    monkeypatch.setattr("carseg_lib.data.duplicates._ROWS_AT_ONCE", 7)
-    pd.testing.assert_frame_equal(near_duplicates(photos_of(hashes), 1), whole)
-    assert len(whole) > 20
+def test_pairs_among_many_photos_are_found_without_comparing_all(monkeypatch):
+    rng = np.random.default_rng(0)
+    hashes = [int(h) for h in rng.integers(0, 2**63, 20_000)]
+    for k in range(0, 200, 2):
+        hashes[k + 1] = hashes[k] ^ (1 << int(rng.integers(64))) ^ (1 << int(rng.integers(64)))
+    compared = []
+    counted = np.bitwise_count
+    monkeypatch.setattr(np, "bitwise_count", lambda bits: compared.append(len(bits)) or counted(bits))
+    near = near_duplicates(photos_of(hashes))
+    pairs = {(f"{k:05d}.jpg", f"{k + 1:05d}.jpg") for k in range(0, 200, 2)}
+    assert set(zip(near["photo_a"], near["photo_b"], strict=True)) == pairs
+    assert sum(compared) < 1_000  # of 200 million pairs
 
 
 def test_a_copy_saved_again_is_near_and_another_car_is_not(synthetic_cars, tmp_path):

@@ -106,6 +106,33 @@ def test_a_photo_in_which_nothing_was_seen_is_exported_without_a_mask(run, tmp_p
     assert annotation["segmentation"] == [] and annotation["attributes"]["rejected"]
 
 
+@pytest.mark.parametrize("attributes", [{"rejected": False}, {"doubtful": False}, None])
+def test_files_of_an_earlier_export_are_removed_and_those_of_others_refused(run, tmp_path, attributes):
+    folder = exported(run, tmp_path / "export")
+    for split in ("train", "validation", "test"):  # as they were named before
+        path = folder / "annotations" / f"instances_{split}.json"
+        content = json.loads(path.read_text())
+        if attributes is not None:
+            del content["info"]["contributor"]
+            for row in content["annotations"]:
+                row["attributes"] = attributes | {"mask_origin": "given", "mask_quality": None}
+        path.rename(folder / "annotations" / f"{split}.json")
+        (folder / "annotations" / f"{split}.json").write_text(json.dumps(content))
+    lines = export(run.dataset, run.rejected_masks, folder, "coco")
+    assert lines[1:] == [
+        "removed test.json, train.json, validation.json of an earlier export: photos would be listed twice"
+    ]
+    names = sorted(path.name for path in (folder / "annotations").iterdir())
+    assert names == ["instances_test.json", "instances_train.json", "instances_validation.json"]
+    load_catalogue(folder)
+    others = [json.dumps(content | {"info": {}, "annotations": [{"id": 1}]}), "{", '{"info": {}, "annotations": []}']
+    for text in others:
+        (folder / "annotations" / "mine.json").write_text(text)
+        with pytest.raises(CarsegError, match=r"mine.json: not of an export, and would be read together with it; move"):
+            exported(run, folder)
+        assert (folder / "annotations" / "mine.json").read_text() == text
+
+
 def test_it_does_not_overwrite_a_persons_photos_and_needs_a_data_set(run, tmp_path):
     (tmp_path / "export" / "images").mkdir(parents=True)
     with pytest.raises(CarsegError, match="not a link of an export"):

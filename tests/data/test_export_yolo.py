@@ -106,6 +106,10 @@ def test_the_command_names_formats_and_protects_other_folders(run, tmp_path, cap
     (tmp_path / "mine" / "images").mkdir(parents=True)
     with pytest.raises(CarsegError, match="not of an export"):
         export(run.dataset, run.rejected_masks, tmp_path / "mine", "yolo")
+    (tmp_path / "mine" / "data.yaml").write_text("names: [suv]\n")  # a person's own YOLO set
+    with pytest.raises(CarsegError, match="images: not of an export"):
+        export(run.dataset, run.rejected_masks, tmp_path / "mine", "yolo")
+    assert (tmp_path / "mine" / "data.yaml").read_text() == "names: [suv]\n"
     for text, words in (
         ("format=yollo", "none of coco, coco-rle, yolo, yolo-boxes"),
         ("epochs=3", "no setting 'epochs'"),

@@ -47,8 +47,8 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
     ),
     "YOLO of other classes": (
         [*YOLO, one("data.yaml", "names: [jeep, saloon, cabrio, mpv]")],
-        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); for instance '
-        'CLASSES="suv=jeep sedan=saloon convertible=cabrio minivan=mpv"',
+        'no label is suv, sedan, convertible or minivan (found: cabrio, jeep, mpv, saloon); give their names in '
+        'CLASSES, for instance CLASSES="suv=jeep sedan=saloon convertible=cabrio minivan=mpv"',
     ),
     "YOLO in pixels": (
         [YOLO[0], files("labels/{split}/{name}.txt", lambda car: f"0 {corners(car, ' ')}"), one("data.yaml", NAMES)],
@@ -84,6 +84,24 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
             ),
         ],
         "16 size mismatch; first: 00001.jpg (annotated as 120×80, the photo has 60×40",
+    ),
+    "a table with boxes in two forms": (
+        [
+            photos("{name}.jpg"),
+            table(lambda car: f'{car.name}.jpg,suv,1,1,9,9,"[1, 1, 8, 8]"', "photo,type,x1,y1,x2,y2,bbox"),
+        ],
+        "boxes are in the column 'bbox' and in x1, y1, x2, y2; keep one of them",
+    ),
+    "a table with a box that is none": (
+        [photos("{name}.jpg"), table(lambda car: f'{car.name}.jpg,suv,"[1, 1]"', "photo,type,bbox")],
+        "row 2: the box '[1, 1]' is not [x, y, width, height]; complete it",
+    ),
+    "a table with corners in a column of boxes": (
+        [
+            photos("{name}.jpg"),
+            table(lambda car: f'{car.name}.jpg,{car.body_type},"{corners(car)}"', "photo,type,bbox"),
+        ],
+        "read as corners all boxes fit: the last two numbers must be width and height",
     ),
     "VIA 3": (
         [photos("{name}.jpg"), one("via.json", '{"project": {"pid": "1", "vid_list": []}, "metadata": {}}')],

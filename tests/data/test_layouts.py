@@ -64,8 +64,12 @@ def points_alone(car: Car) -> str:
     return re.sub("<bndbox>.*</bndbox>", f"<polygon>{points}<username>me</username></polygon>", car.xml())
 
 
-def gb2312(car: Car) -> bytes:
-    return ('<?xml version="1.0" encoding="GB2312"?>' + car.xml().replace("VOC", "汽车")).encode("gb2312")
+def encoded(car: Car) -> bytes:
+    """Photos taking turns in encodings that people have."""
+    words = {"GB2312": "汽车", "UTF-16": "Käfer 車", "windows-1252": "Käfer – grün", "UTF-8-sig": "Käfer 車"}
+    encoding = list(words)[int(car.name) // 4 % 4]
+    declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>'
+    return (declared + car.xml().replace("VOC", words[encoding])).encode(encoding)
 
 
 READ: dict[str, Row] = {
@@ -237,7 +241,7 @@ READ: dict[str, Row] = {
         BOX,
         {"read otherwise": 1},
     ),
-    "VOC in an encoding of China": ([TREE[0], files("Annotations/{name}.xml", gb2312)], "", NONE, BOX, {}),
+    "VOC in encodings of four": ([TREE[0], files("Annotations/{name}.xml", encoded)], "", NONE, BOX, {}),
     "VOC renamed in pairs": ([renamed], "", NONE, BOX, {"read otherwise": 1}),
 }  # fmt: skip
 

@@ -41,6 +41,29 @@ def table_of_split(split: str, folder: str = "") -> Build:
     return build
 
 
+def classes_of_split(split: str) -> Build:
+    """A table with a column of 0 and 1 a type, as Roboflow's _classes.csv: in the folder of a split."""
+
+    def build(data: Path) -> None:
+        rows = [
+            f"{car.name}.jpg, " + ", ".join("01"[car.body_type == one] for one in TYPES)
+            for car in cars()
+            if car.split == split
+        ]
+        if split == "train":
+            for name, cells in (("none", "0, 0, 0, 0"), ("two", "1, 1, 0, 0")):
+                cars()[0].save(data / "train" / f"{name}.jpg")
+                rows.append(f"{name}.jpg, {cells}")
+        write(data / SHORT[split] / "_classes.csv", "\n".join(["filename, " + ", ".join(TYPES), *rows]))
+
+    return build
+
+
+def box_cell(car: Car) -> str:
+    x1, y1, x2, y2 = car.box
+    return str([x1, y1, x2 - x1, y2 - y1])
+
+
 def few_outlines(car: Car) -> str:
     return car.yolo_polygon() if car.name < "00005" else car.yolo()
 
@@ -109,6 +132,64 @@ READ: dict[str, Row] = {
         "",
         NONE,
         FRAME,
+        {},
+    ),
+    "a table of Roboflow with a column a type": (
+        [photos("{split}/{name}.jpg"), *(classes_of_split(split) for split in SHORT)],
+        "",
+        GIVEN,
+        FRAME,
+        {"read otherwise": 3, "no labelled car": 2, "other type": 1},
+    ),
+    "a table of ids, as Kaggle has it": (
+        [
+            photos("train/{name}.jpg"),
+            table(lambda car: f"{car.name},{car.body_type}", "id,label", "train.csv"),
+            one("sample_submission.csv", "id,label\n1,suv\n"),
+        ],
+        "",
+        NONE,
+        FRAME,
+        {"other file": 1, "read otherwise": 2},
+    ),
+    "a table of ids beside photos": (
+        [photos("{name}.JPG"), table(lambda car: f"{car.name},{car.body_type}", "image_id,class")],
+        "",
+        NONE,
+        FRAME,
+        {"read otherwise": 1},
+    ),
+    "a table of ids beside type folders": (
+        [*BY_TYPE, table(lambda car: "17,minivan", "id,class", "offers.csv")],
+        "",
+        NONE,
+        FRAME,
+        {"other file": 1},
+    ),
+    "a table with boxes in one column": (
+        [
+            photos("{name}.jpg"),
+            table(
+                lambda car: f'{car.name},60,40,"{box_cell(car)}",{car.body_type}', "image_id,width,height,bbox,label"
+            ),
+        ],
+        "",
+        NONE,
+        BOX,
+        {"read otherwise": 2},
+    ),
+    "YOLO with the files of darknet": (
+        [
+            photos("data/obj/{name}.jpg"),
+            files("data/obj/{name}.txt", Car.yolo),
+            one("data/cars.names", "\n".join(TYPES)),
+            one("cfg/obj.data", "classes= 4\ntrain  = data/train.txt\nvalid = /x/data/val.txt\n"
+                "test=data/test.txt\nnames = data/cars.names\nbackup = backup/"),
+            lists("data", "data/obj/{name}.jpg"),
+        ],
+        "",
+        GIVEN,
+        BOX,
         {},
     ),
     "YOLO by images and labels": ([*YOLO, one("classes.txt", "\n".join(TYPES))], "", GIVEN, BOX, {}),

@@ -251,7 +251,7 @@ REFUSED = {
         '[{"id": 7, "data": {"image": "x.jpg"}, "annotations": [{"result": [{"id": "a", "value": {"x": 1, "y": 1,'
         ' "width": 2, "height": 2, "rectanglelabels": ["jeep"]}}]}]}]',
         'no label is suv, sedan, convertible or minivan (found: jeep); rename them in the annotation file, or give '
-        'their names for instance CLASSES="suv=jeep sedan convertible minivan"',
+        'their names in CLASSES, for instance CLASSES="suv=jeep sedan convertible minivan"',
     ),
     "VIA's broken table": (
         "v.csv",

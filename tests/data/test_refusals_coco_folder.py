@@ -69,7 +69,7 @@ def test_missing_and_empty_folders(tmp_path):
     assert "there is no such folder or file" in refusal(tmp_path / "gone")
     (tmp_path / "empty").mkdir()
     assert "the folder is empty" in refusal(tmp_path / "empty")
-    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "photo.jpg").write_bytes(b"x")
     assert "neither a folder nor an annotation file (.json, .xml or .csv)" in refusal(tmp_path / "photo.jpg")
 
 
@@ -227,7 +227,12 @@ def test_links_to_folders_are_not_followed(folder, tmp_path):
     ("text", "message"),
     [
         ("{", "not JSON (Expecting property name"),
-        ("", "not JSON"),
+        ("", "train.json: an empty file; download or export it again"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid",
+            "train.json: a pointer of Git LFS in place of the file; run",
+        ),
+        ("<!DOCTYPE html><title>Log in</title>", "train.json: a web page in place of the file"),
         ("[" * 100_000, "not JSON"),
         ("[]", "not COCO instances, 'images' is not a list"),
         ("{}", "not COCO instances, 'images' is not a list"),

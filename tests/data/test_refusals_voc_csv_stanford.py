@@ -165,7 +165,7 @@ REFUSED = [
         write("photos.csv", "photo|type\na.jpg|suv"),
         "<csv>: there is no column 'photo' (found: photo|type); add it",
     ),
-    ("table", write("photos.csv", ""), "<csv>: there is no column 'photo' (found: none); add it"),
+    ("table", write("photos.csv", ""), "<csv>: an empty file; download or export it again"),
     ("table", write("photos.csv", "photo,type,type\n"), "<csv>: the column 'type' is given twice; keep one of them"),
     (
         "table",

@@ -78,9 +78,8 @@ def labelme(folder: Path, form: str) -> None:
             shape |= {"shape_type": "mask", "points": [[x1, y1], [x2 - 1, y2 - 1]]}
             shape["mask"] = base64.b64encode(png(cut(car))).decode()
         content = {"version": "5.5.0", "flags": {}, "shapes": [shape], "imagePath": f"{car.name}.jpg"}
-        write(
-            place / f"{car.name}.json", json.dumps(content | {"imageData": None, "imageHeight": 40, "imageWidth": 60})
-        )
+        content |= {"imageData": None, "imageHeight": HEIGHT, "imageWidth": WIDTH}
+        write(place / f"{car.name}.json", json.dumps(content))
 
 
 def cvat_shape(car: Car, form: str, more: str = "") -> str:
@@ -101,7 +100,7 @@ def cvat(folder: Path, form: str) -> None:
     for k, car in enumerate(cars()):
         subset = SHORT[car.split]
         car.save(folder / "images" / subset / f"{car.name}.jpg")
-        of = f'id="{k}" name="{car.name}.jpg" subset="{subset}" width="60" height="40"'
+        of = f'id="{k}" name="{car.name}.jpg" subset="{subset}" width="{WIDTH}" height="{HEIGHT}"'
         lines.append(f"<image {of}>{cvat_shape(car, form)}</image>")
     write(folder / "annotations.xml", f"<annotations><version>1.1</version>{''.join(lines)}</annotations>")
 
@@ -135,8 +134,8 @@ def task(car: Car, results: list[dict[str, Any]], **more: Any) -> dict[str, Any]
 def label_studio(folder: Path, form: str) -> None:
     """A file of each split, named after it, beside images/."""
     for split, short in SHORT.items():
-        chosen = [car for car in cars() if car.split == split]
-        write(folder / f"{short}.json", json.dumps([task(car, [region(car, form)]) for car in chosen]))
+        if chosen := [car for car in cars() if car.split == split]:
+            write(folder / f"{short}.json", json.dumps([task(car, [region(car, form)]) for car in chosen]))
     for car in cars():
         car.save(folder / "images" / f"{car.name}.jpg")
 
@@ -166,6 +165,8 @@ def via(folder: Path, form: str, table: bool = False) -> None:
             entries[f"{name}-1"] = {"filename": name, "size": -1, "regions": regions, "file_attributes": {}}
             pair = [json.dumps(regions[0][key]) for key in ("shape_attributes", "region_attributes")]
             rows.append([name, -1, "{}", 1, 0, *pair])
+        if not entries:
+            continue
         text = io.StringIO()
         csv.writer(text).writerows(rows)
         project = {"_via_settings": {}, "_via_img_metadata": entries, "_via_attributes": {}}

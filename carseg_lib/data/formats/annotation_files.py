@@ -13,7 +13,7 @@ from pathlib import Path
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Listing, is_junk
-from carseg_lib.data.formats.programs import of_file, program_of
+from carseg_lib.data.formats.programs import lacks_instances, names_instances, of_file, program_of
 from carseg_lib.data.names import split_of
 
 _ROBOFLOW = "_annotations.coco.json"
@@ -37,7 +37,8 @@ class AnnotationFiles:
     def first(self, data: Path) -> str:
         """The file that shows a folder to be of the format, relative to it; "" if none does."""
         if own := self._in_annotations(data):
-            path = next((path for path in own if not self.any_in_annotations or of_file(path) is None), None)
+            own = [path for path in own if not self.any_in_annotations or of_file(path) is None]
+            path = min(own, key=lambda path: not names_instances(path), default=None)
         else:
             path = next(iter(self._beside_photos(data) or self._fitting(data)), None)
         return path.relative_to(data).as_posix() if path else ""
@@ -51,12 +52,14 @@ class AnnotationFiles:
             CarsegError: Several files, and none is named after a split; or two in the folder of one split.
         """
         if paths := self._in_annotations(data):
-            return _by_name(paths[0].parent, paths, listing)
+            for path in self._fitting(data):
+                listing.ignore(path.name, "other file", "the folder annotations/ has files of its own")
+            return self._by_name(paths[0].parent, paths, listing)
         if files := self._beside_photos(data):
             for path in self._fitting(data):
                 listing.ignore(path.name, "other file", "the folders of the splits have annotation files of their own")
             return files
-        return _by_name(data, self._fitting(data), listing)
+        return self._by_name(data, self._fitting(data), listing)
 
     def fits(self, path: Path) -> bool:
         """Whether a file is of the format, by what is in it."""
@@ -92,22 +95,27 @@ class AnnotationFiles:
         paths = (path for suffix in self.suffixes for path in folder.glob(f"*{suffix}") if not is_junk(path.name))
         return sorted(path for path in paths if path.is_file())
 
-
-def _by_name(folder: Path, paths: list[Path], listing: Listing) -> dict[Path, str]:
-    """Files of one folder → the split that the name of each says."""
-    splits = {path: split for path in paths if (split := split_of(path.stem))}
-    if not splits and len(paths) == 1:
-        return {paths[0]: ""}
-    if not splits:
-        raise CarsegError(
-            f"{folder}: none of {', '.join(path.name for path in paths)} is named train, validation "
-            "or test; rename them, or give one of them as DATA"
-        )
-    for path in paths:
-        if path not in splits:
-            listing.ignore(
-                path.relative_to(folder.parent).as_posix() if folder.name == "annotations" else path.name,
-                "other file",
-                "not named train, validation or test",
+    def _by_name(self, folder: Path, paths: list[Path], listing: Listing) -> dict[Path, str]:
+        """Files of one folder → the split that the name of each says; "" for the only one that holds instances."""
+        splits = {path: split for path in paths if (split := split_of(path.stem))}
+        why = dict.fromkeys(set(paths) - set(splits), "not named train, validation or test")
+        if not splits and len(paths) > 1 and ".json" in self.suffixes:
+            why |= {path: words for path in paths if (words := lacks_instances(path, self.program))}
+            holding = [path for path in paths if not lacks_instances(path, self.program)]
+            named = [path for path in holding if names_instances(path)]
+            for chosen in (holding, named):
+                if len(chosen) == 1:
+                    splits = {chosen[0]: ""}
+                    break
+        if not splits and len(paths) == 1:
+            return {paths[0]: ""}
+        if not splits:
+            raise CarsegError(
+                f"{folder}: none of {', '.join(path.name for path in paths)} is named train, validation "
+                "or test; rename them, or give one of them as DATA"
             )
-    return splits
+        for path in paths:
+            if path not in splits:
+                within = path.relative_to(folder.parent).as_posix() if folder.name == "annotations" else path.name
+                listing.ignore(within, "other file", why[path])
+        return splits

@@ -22,6 +22,7 @@ from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.formats.placed_masks import PlacedMask
 from carseg_lib.data.names import NOT_TEXT
+from carseg_lib.data.strange_files import strange
 
 # Folders and files that systems and programs leave between photos; those that begin with a dot are hidden besides.
 _JUNK = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
@@ -135,6 +136,8 @@ def reading(path: Path, broken: str, *kinds: type[Exception]) -> Iterator[None]:
     except OSError as error:
         raise CarsegError(f"{path}: cannot be read ({error.strerror})") from None
     except kinds as error:
+        if what := strange(path):
+            raise CarsegError(f"{path}: {what}") from None
         raise CarsegError(f"{path}: {broken.format(as_text(str(error).strip()))}") from None
 
 

@@ -23,7 +23,7 @@ from carseg_lib.data.formats.base import Annotation, Listing, as_text, name_of, 
 from carseg_lib.data.formats.crowds import USUAL, is_crowd, is_marked
 from carseg_lib.data.formats.folder_places import is_any_car
 from carseg_lib.data.formats.named_photos import NamedPhoto, Source, group_of, list_named, size_of
-from carseg_lib.data.formats.programs import COCO
+from carseg_lib.data.formats.programs import COCO, held_instead
 from carseg_lib.data.metadata import check_parameters, read_parameters
 from carseg_lib.data.photo_names import photo_folder
 from carseg_lib.data.remarks import ONE_OBJECT, SIZE_NOT_READ
@@ -137,7 +137,9 @@ def _read(path: Path) -> dict[str, list[dict]]:
     content = read_annotations(path)
     for name in ("images", "annotations", "categories"):
         if objects_of(content, name) is None:
-            raise CarsegError(f"{path}: not COCO instances, {name!r} is not a list of objects; export them again")
+            held = held_instead(content)
+            what = f" (it holds {held}); give the file of the instances" if held else "; export them again"
+            raise CarsegError(f"{path}: not COCO instances, {name!r} is not a list of objects{what}")
     return content
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -31,10 +32,20 @@ from carseg_lib.data.formats.base import (
     name_of,
     reading,
 )
-from carseg_lib.data.formats.csv_text import EDGES, BadTableError, Table, decode, first_row_names_a_table, parse
-from carseg_lib.data.formats.folder_advice import missing_hint
+from carseg_lib.data.formats.csv_text import (
+    EDGES,
+    SUBMISSION,
+    BadTableError,
+    Table,
+    decode,
+    first_row_names_a_table,
+    parse,
+)
+from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.mask_png import MaskPng
-from carseg_lib.data.names import inside, split_of
+from carseg_lib.data.names import PHOTO_SUFFIXES, inside, split_of
+from carseg_lib.data.photo_names import with_suffix
+from carseg_lib.data.strange_files import strange
 
 NAME = "photos.csv"  # of the table in a folder
 
@@ -53,7 +64,7 @@ def tables_of(data: Path) -> list[Path]:
     except OSError:
         return []
     found = [
-        [p for p in sorted(f.glob("*.csv")) if not is_junk(p.name) and first_row_names_a_table(p)] for f in folders
+        [p for p in sorted(f.glob("*.csv")) if not _is_no_table(p.name) and first_row_names_a_table(p)] for f in folders
     ]
     named = [split_of(table.stem) for table in found[0]]
     if len(named) == 1 or (len(named) > 1 and all(named) and len(set(named)) == len(named)):
@@ -61,9 +72,14 @@ def tables_of(data: Path) -> list[Path]:
     return [tables[0] for tables in found[1:] if len(tables) == 1] if not found[0] else []
 
 
+def _is_no_table(name: str) -> bool:
+    return is_junk(name) or name.casefold() == SUBMISSION
+
+
 def names_types(data: Path, types: ClassMap) -> bool:
-    """Whether any row of the tables in a folder is of one of the types."""
-    return any(types.resolve(row["type"]) for path in tables_of(data) for _, row in _parsed(path).rows)
+    """Whether any row of the tables in a folder is of one of the types, and says by name of which photo."""
+    tables = [_parsed(path) for path in tables_of(data)]
+    return any(types.resolve(row["type"]) for table in tables if not table.by_id for _, row in table.rows)
 
 
 def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
@@ -88,12 +104,15 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
     for path in paths:
         folder = path.parent.relative_to(root).as_posix().removeprefix(".")
         reader.read(path, folder, split_of(folder if folder else path.stem if len(paths) > 1 else "") or "")
+    for path in sorted(root.glob("*.csv")):
+        if path.name.casefold() == SUBMISSION and path not in paths:
+            listing.ignore(path.name, "other file", "Kaggle's form for answers, not read")
     for name, rows_of_it in sorted(reader.others.items()):
         listing.ignore(paths[0].name, types.exclusion_reason(name), f"{name}: {rows_of_it} rows")
     for photo_id, its_cars in reader.cars.items():
         split = reader.splits[photo_id][0]
         if its_cars:
-            boxed = any(car.corners for car in its_cars)
+            boxed = any(car.corners or car.bbox for car in its_cars)
             size = reader.sizes.get(photo_id) if boxed else None
             listing.photos.append(ImageRecord(photo_id, split, its_cars, size))
         else:
@@ -105,11 +124,14 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
     if not listing.photos:
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
         raise CarsegError(
-            f"{paths[0]}: no row is of type {types.sentence} (found: {found}); give their names in CLASSES"
+            f"{paths[0]}: no row is of type {types.sentence} (found: {found}); {by_classes(types, reader.others)}"
         )
+    if reader.photos.without_suffix:
+        listing.note(f"{reader.photos.without_suffix} rows name a photo without its suffix")
     if reader.photos.found_by_name:
         listing.note(f"{reader.photos.found_by_name} rows name a photo by another path: found by its name alone")
-    listing.hint = missing_hint(types, listing.car_counts(), reader.others, "rows have other types", "rows")
+    single = {name: n for name, n in reader.others.items() if name not in reader.several}
+    advise(listing, single, "rows have other types", "rows")
     return listing
 
 
@@ -120,25 +142,35 @@ class _Photos:
         self.root = root
         self.search = search  # in other folders: where DATA is a file, its fingerprint would not know what is found
         self.found_by_name = 0
+        self.without_suffix = 0
         self._by_last: dict[str, list[str]] | None = None
 
     def find(self, folder: str, written: str) -> str | None:
         """The path of a photo relative to the root; None if it leads outside, and no one photo has its name."""
         name = inside(written)
         here = f"{folder}/{name}" if folder and name else name
-        if not self.search or (here and os.path.lexists(self.root / here)):
+        if here and os.path.lexists(self.root / here):
+            return here
+        if here and (found_beside := with_suffix(self.root / here)):
+            self.without_suffix += 1
+            return found_beside.relative_to(self.root).as_posix()
+        if not self.search:
             return here
         if self._by_last is None:
             self._by_last = defaultdict(list)
             for place, subfolders, names in os.walk(self.root):
                 subfolders[:] = [one for one in subfolders if not is_junk(one)]
                 for one in names:
-                    self._by_last[one].append(Path(place, one).relative_to(self.root).as_posix())
+                    path = Path(place, one).relative_to(self.root).as_posix()
+                    self._by_last[one].append(path)
+                    if (stem := PurePosixPath(one)).suffix.lower() in PHOTO_SUFFIXES:
+                        self._by_last[stem.stem].append(path)
         found = self._by_last.get(PurePosixPath(written.replace("\\", "/")).name, [])
         if folder:
             found = [one for one in found if one.startswith(f"{folder}/")] or found
         if len(found) != 1:
             return here
+        self.without_suffix += PurePosixPath(found[0]).name != PurePosixPath(written.replace("\\", "/")).name
         self.found_by_name += 1
         return found[0]
 
@@ -157,6 +189,7 @@ class _Reader:
         self.sizes: dict[str, tuple[int, int]] = {}
         self.carless: dict[str, tuple[str, int]] = {}
         self.others: Counter[str] = Counter()
+        self.several: set[str] = set()  # types together, of rows that have several
         self._first_split: tuple[bool, int] | None = None
 
     def read(self, path: Path, folder: str, split: str) -> None:
@@ -169,10 +202,20 @@ class _Reader:
         if table.separator != ",":
             name = "tabs" if table.separator == "\t" else "semicolons"
             self.listing.note(f"the columns of {path.name} are separated by {name}, in {len(table.rows)} rows")
+        if table.classes:
+            names = ", ".join(map(as_text, table.classes))
+            self.listing.note(
+                f"a 1 in one of the columns {names} of {path.name} is the type, in {len(table.rows)} rows"
+            )
+        if "box" in table.columns:
+            self.listing.note(f"boxes in {path.name} are read as x, y, width and height, in {len(table.rows)} rows")
         for number, row in table.rows:
-            self._read_row(f"{path} row {number}", number, folder, {**row, "split": row["split"] or split})
+            if table.classes and " + " in row["type"]:
+                self.several.add(row["type"])
+            row = {**row, "split": row["split"] or split}
+            self._read_row(f"{path} row {number}", number, folder, row, bool(table.classes))
 
-    def _read_row(self, where: str, number: int, folder: str, row: _Row) -> None:
+    def _read_row(self, where: str, number: int, folder: str, row: _Row, by_columns: bool) -> None:
         root, types = self.listing.root, self.listing.types
         photo_id = self._path(where, folder, row, "photo")
         split = self._split(where, number, row)
@@ -190,10 +233,14 @@ class _Reader:
         if is_carless:
             self.carless[photo_id] = as_text(row["group"]), number
             return
+        if not row["type"] and by_columns:
+            self.listing.add_unlabelled(photo_id, split, "exclude")
+            return
         if not row["type"]:
-            hint = "" if any(row[name] for name in (*EDGES, "mask")) else f"; {AS_BACKGROUND}"
+            hint = "" if any(row[name] for name in (*EDGES, "box", "mask")) else f"; {AS_BACKGROUND}"
             raise CarsegError(f"{where}: the type of {photo_id!r} is empty; name it, or remove the row{hint}")
         corners, text = _corners(where, row)
+        bbox = _bbox(where, row["box"]) if row["box"] else None
         mask = MaskPng(root, self._path(where, folder, row, "mask")) if row["mask"] else None
         annotations = self.cars.setdefault(photo_id, [])
         if row["width"].isdecimal() and row["height"].isdecimal() and int(row["width"]) * int(row["height"]):
@@ -202,7 +249,7 @@ class _Reader:
         if body_type is None:
             self.others[row["type"]] += 1
         else:
-            annotations.append(Annotation(body_type, None, corners, text, mask, as_text(row["group"])))
+            annotations.append(Annotation(body_type, bbox, corners, text, mask, as_text(row["group"])))
 
     def _split(self, where: str, number: int, row: _Row) -> str:
         split = split_of(row["split"]) if row["split"] else ""
@@ -232,7 +279,7 @@ class _Reader:
 
 def _is_carless(row: _Row, unlabelled: Unlabelled) -> bool:
     """Whether a row is a photo without a car."""
-    return unlabelled == "background" and not any(row[name] for name in ("type", *EDGES, "mask"))
+    return unlabelled == "background" and not any(row[name] for name in ("type", *EDGES, "box", "mask"))
 
 
 def _parsed(path: Path) -> Table:
@@ -241,8 +288,21 @@ def _parsed(path: Path) -> Table:
     try:
         return parse(text)
     except BadTableError as error:
+        if what := strange(path):
+            raise CarsegError(f"{path}: {what}") from None
         row = f" row {error.row}" if error.row else ""
         raise CarsegError(f"{path}{row}: {as_text(str(error))}") from None
+
+
+def _bbox(where: str, cell: str) -> list[float]:
+    """The four numbers of a cell as COCO has them: "[x, y, width, height]", brackets and commas or not."""
+    try:
+        numbers = [float(number) for number in re.split(r"[\s,;]+", cell.strip("[]() "))]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 4:
+        raise CarsegError(f"{where}: the box {as_text(cell)[:60]!r} is not [x, y, width, height]; complete it")
+    return numbers
 
 
 def _corners(where: str, row: _Row) -> tuple[Box | None, str]:

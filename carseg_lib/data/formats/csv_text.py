@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 EDGES = ("x1", "y1", "x2", "y2")
-COLUMNS = ("photo", "type", *EDGES, "mask", "split", "group", "width", "height")
+COLUMNS = ("photo", "type", *EDGES, "box", "mask", "split", "group", "width", "height")
 # Other names of columns, of TensorFlow's and Roboflow's tables and of people; without case, spaces, "_" and "-".
 _ALIASES = {
     "photo": "filename file filepath image imagename imagepath imagefile img imgname imgpath path fname photopath",
@@ -22,11 +22,16 @@ _ALIASES = {
     "y1": "ymin top bboxy1",
     "x2": "xmax right bboxx2",
     "y2": "ymax bottom bboxy2",
+    "box": "bbox boundingbox",
     "mask": "maskpath maskfile maskname",
     "split": "subset partition",
     "width": "imagewidth imgwidth imgw imagew",
     "height": "imageheight imgheight imgh imageh",
 }
+_IDS = {"id", "imageid", "imgid", "photoid"}  # of the photo, where no other column names it
+_NO, _YES = {"0", "0.0", "0.", "false", ""}, {"1", "1.0", "1.", "true"}  # cells of a column that is a type
+_HEAD = 4_000  # bytes of a file that tell whether it is a table
+SUBMISSION = "sample_submission.csv"  # Kaggle's form for answers, whose labels are made up
 _MEANING = {alias: column for column, aliases in _ALIASES.items() for alias in aliases.split()}
 
 
@@ -47,6 +52,8 @@ class Table:
         columns: Columns that are there, by their names in COLUMNS.
         unknown: Names of columns that are not read.
         short: Rows that end before the last column.
+        by_id: Whether photos are named by an id.
+        classes: Types with a column each, of which a row has 1 in its own; none where a column names the type.
         separator: Of the columns.
     """
 
@@ -55,6 +62,8 @@ class Table:
     unknown: list[str] = field(default_factory=list)
     short: int = 0
     separator: str = ","
+    by_id: bool = False
+    classes: list[str] = field(default_factory=list)
 
 
 def decode(content: bytes) -> str:
@@ -85,20 +94,27 @@ def parse(text: str) -> Table:
         raise BadTableError(f"not CSV ({error}); write it again", reader.line_num) from None
     header, body = (lines[0][1] if lines else []), lines[1:]
     table = Table(separator=separator)
-    places = _places(header, table)
+    places = _places(header, body, table)
+    of_class = {name: header.index(name) for name in table.classes}
     for number, cells in body:
         if any(cells[len(header) :]):
             raise BadTableError(f"{len(cells)} cells, the header has {len(header)}", number)
         if len(cells) < len(header):
-            if max(places["photo"], places["type"]) >= len(cells):
+            if max(places["photo"], *(of_class or {"type": places["type"]}).values()) >= len(cells):
                 raise BadTableError(f"{len(cells)} cells, the header has {len(header)}", number)
             table.short += 1
         filled = [*cells, *[""] * (len(header) - len(cells))]
         row = dict.fromkeys(COLUMNS, "") | {column: filled[k] for column, k in places.items()}
+        if of_class:
+            row["type"] = " + ".join(name for name, k in of_class.items() if filled[k].casefold() in _YES)
         if separator != ",":  # where ; separates, a comma is the decimal sign
             row |= {edge: row[edge].replace(",", ".") for edge in EDGES}
         table.rows.append((number, row))
-    used = {*places.values(), *(k for k, name in enumerate(header) if not name and not _any_cell(body, k))}
+    used = {
+        *places.values(),
+        *of_class.values(),
+        *(k for k, name in enumerate(header) if not name and not _any_cell(body, k)),
+    }
     table.unknown = [name or f"column {k + 1}, without a name" for k, name in enumerate(header) if k not in used]
     return table
 
@@ -107,18 +123,27 @@ def first_row_names_a_table(path: Path) -> bool:
     """Whether a file begins with the names of columns of photos and types."""
     try:
         with path.open("rb") as file:
-            text = decode(file.read(4_000)[: 4_000 - 4_000 % 2]).partition("\n")[0]
-        header = next(csv.reader([text], delimiter=_separator(text), skipinitialspace=True), [])
+            head = file.read(_HEAD)
+        if len(head) == _HEAD and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            head = head[: head.rfind(b"\n") + 1] or head  # whole lines
+        lines = decode(head).splitlines() or [""]
+        header, *body = csv.reader(lines, delimiter=_separator(lines[0]), skipinitialspace=True)
     except (OSError, ValueError, csv.Error):
         return False
-    found = {meaning(name) for name in header}
-    return {"photo", "type"} <= found
+    header, found = [name.strip() for name in header], {meaning(name) for name in header}
+    if "photo" not in found and not _ids(header):
+        return False
+    return "type" in found or bool(_classes(header, [(0, [cell.strip() for cell in cells]) for cells in body]))
 
 
 def meaning(name: str) -> str:
     """The name in COLUMNS of a column, or "" if it has another meaning."""
-    key = re.sub(r"[\s_-]", "", name.casefold())
+    key = _key(name)
     return key if key in COLUMNS else _MEANING.get(key, "")
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.casefold())
 
 
 def paths_named(text: str) -> set[str]:
@@ -138,7 +163,22 @@ def _separator(header: str) -> str:
     return max((";", "\t"), key=header.count) if header.count(";") + header.count("\t") else ","
 
 
-def _places(header: Sequence[str], table: Table) -> dict[str, int]:
+def _ids(header: Sequence[str]) -> list[int]:
+    """Places of the columns with an id of the photo."""
+    return [k for k, name in enumerate(header) if _key(name) in _IDS]
+
+
+def _classes(header: Sequence[str], body: Sequence[tuple[int, list[str]]]) -> list[str]:
+    """The columns that are a type each, as Roboflow's _classes.csv has them: two or more of 0 and 1 alone."""
+    found = []
+    for k, name in enumerate(header):
+        cells = {cells[k].casefold() for _, cells in body if k < len(cells)}
+        if name and not meaning(name) and k not in _ids(header) and cells and cells <= _NO | _YES and cells - {""}:
+            found.append(name)
+    return found if len(found) > 1 else []
+
+
+def _places(header: Sequence[str], body: Sequence[tuple[int, list[str]]], table: Table) -> dict[str, int]:
     """The place of each known column; a column of its own name goes before one of another name."""
     lowered = [name.casefold() for name in header]
     if twice := [name for name in lowered if name and lowered.count(name) > 1]:
@@ -156,8 +196,12 @@ def _places(header: Sequence[str], table: Table) -> dict[str, int]:
                 f"the columns {header[places[column]]!r} and {header[k]!r} can both be {column}; name one {column}"
             )
         places.setdefault(column, k)
+    if "photo" not in places and len(ids := _ids(header)) == 1:
+        places["photo"], table.by_id = ids[0], True
+    if "type" not in places and "photo" in places:
+        table.classes = _classes(header, body)
     for name in ("photo", "type"):
-        if name not in places:
+        if name not in places and not (name == "type" and table.classes):
             found = ", ".join(header[:10]) or "none"
             hint = "add it"
             if header and PurePosixPath(header[0]).suffix.lower() in (".jpg", ".jpeg", ".png"):
@@ -165,6 +209,10 @@ def _places(header: Sequence[str], table: Table) -> dict[str, int]:
             raise BadTableError(f"there is no column {name!r} (found: {found}); {hint}")
     if 0 < len(edges := [edge for edge in EDGES if edge in places]) < 4:
         raise BadTableError(f"of a box there is only {', '.join(edges)}; give x1, y1, x2 and y2, or none")
+    if edges and "box" in places:
+        raise BadTableError(
+            f"boxes are in the column {header[places['box']]!r} and in x1, y1, x2, y2; keep one of them"
+        )
     if not edges and {"x", "y"} <= set(lowered):
         raise BadTableError(
             "boxes by the columns x and y, with a width and a height, are not read; give x1, y1, x2 and y2"

@@ -33,7 +33,9 @@ from carseg_lib.data.formats.folder_places import has_type_folders
 from carseg_lib.data.formats.image_folder import read_image_folder
 from carseg_lib.data.formats.json_files import parsed_once
 from carseg_lib.data.formats.yolo_files import names_classes
-from carseg_lib.data.photos import PHOTO_SUFFIXES
+from carseg_lib.data.names import split_of
+from carseg_lib.data.photos import PHOTO_SUFFIXES, picture_format
+from carseg_lib.data.strange_files import strange
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,8 @@ def _format_of(data: Path, types: ClassMap, data_format: DataFormat) -> tuple[Fo
     folders = _only_folders(data)
     described = [folder for folder in folders if names_classes(folder)]
     places: list[tuple[tuple[Format, ...], Path]] = [(ANNOTATED, folder) for folder in folders]
-    places += [(BESIDE, folder) for folder in (*described, *reversed(folders))]
+    inner_first = sorted(folders, key=lambda folder: (_in_split(folder.relative_to(data)), -len(folder.parts)))
+    places += [(BESIDE, folder) for folder in (*described, *inner_first)]
     if data_format != "auto":
         return _given_format(data, places, data_format)
     if types.named_by_folders:  # then files beside the photos say nothing that is asked for
@@ -225,6 +228,8 @@ def _format_of_file(data: Path, data_format: DataFormat) -> Format:
 
     A .json file of no known program is taken for COCO, whose reader says what is wrong with it.
     """
+    if what := strange(data):
+        raise CarsegError(f"{data}: {what}")
     if data_format != "auto":
         found = next((one for one in FORMATS if one.key == data_format), TYPE_FOLDERS)
         if found.file is None:
@@ -242,7 +247,9 @@ def _format_of_file(data: Path, data_format: DataFormat) -> Format:
         if programs.of_file(data) in (programs.LABELME, programs.SUPERVISELY):
             raise CarsegError(f"{data}: annotations of one photo ({programs.of_file(data)}); give their folder as DATA")
         return COCO
-    hint = "; give the folder that it describes as DATA" if data.suffix.lower() in (".yaml", ".yml") else ""
+    described = data.suffix.lower() in (".yaml", ".yml", ".data", ".names")
+    hint = "; give the folder that it describes as DATA" if described else ""
+    hint = "; give the folder of the photos as DATA" if picture_format(data) else hint
     raise CarsegError(f"{data}: neither a folder nor an annotation file (.json, .xml or .csv){hint}")
 
 
@@ -270,6 +277,11 @@ def _given_format(
         f"{data}: FORMAT={data_format}, and there are no {wanted.name} in it (looked for {wanted.looked_for}); "
         f"{there}, or leave FORMAT out"
     )
+
+
+def _in_split(folder: Path) -> bool:
+    """Whether a folder is, or is in, one that a split is named by: then the split is told by the folder around it."""
+    return any(split_of(part) for part in folder.parts)
 
 
 def _only_folders(data: Path) -> list[Path]:

@@ -19,10 +19,11 @@ from carseg_lib.data.formats.folder_places import is_holder, is_mask_folder
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.photos import picture_format
 
-_NAMED = re.compile(r"[\W_]*(?:mask|seg|segmentation|gt)$", re.IGNORECASE)  # ends of the names of masks: x_mask.png
-# A picture named after a photo beside it that says it is its mask: "car_mask", "car (1)_mask_1", "mask-car".
+# The name of a mask, with that of its photo in it: "car_mask", "car (1)_mask_1", "carmask", "mask-car".
 _MASK_WORD = "(?:masks?|segmentations?|segmented|seg|annotations?|groundtruth|gt|matte)"
-_MASK_OF = re.compile(rf"(?P<before>.+?)[ _.-]+{_MASK_WORD}(?:[ _.-]?\d+)?|{_MASK_WORD}[ _.-]+(?P<after>.+)")
+_MASK_OF = re.compile(
+    rf"(?P<before>.+?)(?:[ _.-]+{_MASK_WORD}|masks?)(?:[ _.-]?\d+)?|{_MASK_WORD}[ _.-]+(?P<after>.+)", re.IGNORECASE
+)
 _OTHER_PICTURES = {"annotation", "label"}  # folders that may hold drawings of boxes as well
 
 Key = tuple[tuple[str, ...], str]
@@ -34,9 +35,15 @@ def mask_pictures(names: Sequence[str]) -> set[str]:
     Args:
         names: Of files in one folder.
     """
-    stems = {Path(name).stem.casefold() for name in names}
-    found = {name: _MASK_OF.fullmatch(Path(name).stem.casefold()) for name in names}
-    return {name for name, match in found.items() if match and (match["before"] or match["after"]) in stems}
+    stems = {name: Path(name).stem.casefold() for name in names}
+    known = set(stems.values())
+    return {name for name, stem in stems.items() if (photo := _photo_of(stem)) != stem and photo in known}
+
+
+def _photo_of(stem: str) -> str:
+    """The name of a mask's photo, by the mask's own; that name itself where it does not say that it is a mask."""
+    found = _MASK_OF.fullmatch(stem)
+    return found["before"] or found["after"] if found else stem
 
 
 def add_masks(listing: Listing, elsewhere: Counter[str]) -> None:
@@ -57,7 +64,7 @@ def add_masks(listing: Listing, elsewhere: Counter[str]) -> None:
         for file in names:
             if (words or file in beside) and picture_format(listing.root / folder / file) == "PNG":
                 name = PurePosixPath(folder, file)
-                pictures[_key(name, _NAMED.sub("", name.stem) or name.stem)].append(name.as_posix())
+                pictures[_key(name, _photo_of(name.stem))].append(name.as_posix())
     photos = Counter(_key(name, name.stem) for name in map(PurePosixPath, (p.photo_id for p in listing.photos)))
     for k, photo in enumerate(listing.photos):
         name = PurePosixPath(photo.photo_id)

@@ -14,12 +14,13 @@ from pathlib import Path
 from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, is_junk, name_of
-from carseg_lib.data.formats.folder_advice import class_names, missing_hint, names_of_parts, suggestion
+from carseg_lib.data.formats.folder_advice import advise, class_names, names_of_parts, suggestion
 from carseg_lib.data.formats.folder_masks import add_masks, mask_pictures
 from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
 from carseg_lib.data.formats.programs import named_format, remedy
 from carseg_lib.data.names import split_of
 from carseg_lib.data.photos import picture_format
+from carseg_lib.data.strange_files import first_strange
 
 _OTHER_PICTURES = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}
 
@@ -160,18 +161,21 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
             f"{data}: type folders are both inside a split ({with_split[True]}) and outside ({with_split[False]}); "
             "keep one layout, <split>/<type>/ or <type>/"
         )
-    counts = Counter(photo.annotations[0].body_type for photo in listing.photos)
-    missing = [name for name in listing.types.names if not counts[name]]
     others = names_of_parts({n: k for n, k in elsewhere.items() if not split_of(Path(n).name) and n != "."})
     others = Counter({n: k for n, k in others.items() if listing.types.exclusion_reason(n) != "left out"})
-    advice = suggestion(listing.types, others, class_names(data)) if missing else ""
     if not listing.photos:
         if told := named_format(data):
             raise CarsegError(told)
+        strange = first_strange(data)
+        told = f"{strange[0]} is {strange[1]}" if strange else ""
+        if told and not elsewhere:
+            raise CarsegError(f"{data}: no photos and no annotations that can be read; {told}")
+        advice = suggestion(listing.types, others, class_names(data))
         found = ", ".join(as_text(name) for name in sorted(elsewhere)[:5]) or "none"
         typed = f'CLASSES="{advice}" would take these' if advice else "give other types as CLASSES"
         raise CarsegError(
             f"{data}: no photos in folders named {listing.types.sentence} (folders with photos: {found}); arrange "
             f"them as <split>/<type>/*.jpg or <type>/*.jpg, {typed}, or give a COCO annotation file{_tables(data)}"
+            f"{'; ' * bool(told)}{told}"
         )
-    listing.hint = missing_hint(listing.types, counts, others, "other folders hold photos", "photos")
+    advise(listing, others, "other folders hold photos", "photos")

@@ -17,7 +17,7 @@ from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord
 from carseg_lib.data.formats.mask_png import MaskPng
 from carseg_lib.data.formats.placed_masks import PlacedMask
-from carseg_lib.data.formats.segmentations import tidy
+from carseg_lib.data.formats.segmentations import are_numbers, tidy
 from carseg_lib.data.label_checks import (
     check_box_against_mask,
     check_mask,
@@ -25,6 +25,7 @@ from carseg_lib.data.label_checks import (
     corner_remark,
     cut_remark,
     labels_of_other_photos,
+    spans_of,
 )
 from carseg_lib.data.masks import box_of_mask, decode_segmentation, encode_mask
 from carseg_lib.data.orientation import FrameVotes, LabelFrame, turn_box, turn_mask
@@ -42,8 +43,9 @@ class CheckedLabels:
         for record, info in photos:
             with suppress(ImageError):  # raised again when it is asked for
                 framed.append((record, self._votes.frame(record, info)))
-        self._others = labels_of_other_photos(framed)
-        self._corner = corner_remark(framed)
+        spans = spans_of(framed)
+        self._others = labels_of_other_photos(framed, spans)
+        self._corner = corner_remark(spans)
 
     def of(self, record: ImageRecord, info: ImageInfo) -> tuple[list[dict[str, Any]], list[Remark]]:
         """The labelled cars of a photo, as `validate_instances` gives them.
@@ -131,16 +133,12 @@ def _mask_of(segmentation: Any, height: int, width: int) -> tuple[np.ndarray, li
     if isinstance(segmentation, PlacedMask):
         return segmentation.read(height, width), []
     segmentation, remarks = tidy(segmentation)
-    if isinstance(segmentation, list) and segmentation and all(map(_is_numbers, segmentation)):
+    if isinstance(segmentation, list) and segmentation and all(part and are_numbers(part) for part in segmentation):
         check_shares([number for part in segmentation for number in part], "mask")
     try:
         return decode_segmentation(segmentation, height, width), remarks
     except ValueError as error:
         raise ImageError("bad mask", str(error)) from None
-
-
-def _is_numbers(part: Any) -> bool:
-    return isinstance(part, list) and len(part) > 0 and all(type(number) in (int, float) for number in part)
 
 
 def _checked_box(bbox: Any, frame: tuple[int, int]) -> Box:

@@ -23,18 +23,27 @@ def parsed_once() -> Iterator[None]:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds, not to be changed; UTF-8, with or without a mark.
+    """What a JSON file holds, not to be changed; UTF-8, UTF-16 or UTF-32, with or without a mark.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is not JSON, or not UTF-8.
+        ValueError: It is not JSON, or cannot be decoded exactly.
         RecursionError: It is nested too deeply.
     """
     kept = _PARSED.get()
     if kept is None:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return _parsed(path)
     state = path.stat()
     key = (path, state.st_size, state.st_mtime_ns)
     if key not in kept:
-        kept[key] = json.loads(path.read_text(encoding="utf-8-sig"))
+        kept[key] = _parsed(path)
     return kept[key]
+
+
+def _parsed(path: Path) -> Any:
+    return json.loads(_text(path))
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    return content.decode(json.detect_encoding(content))  # the bytes are let go before the text is parsed

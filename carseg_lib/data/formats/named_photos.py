@@ -17,7 +17,7 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model
-from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
+from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.formats.joined_parts import without_boxes_of_masks
@@ -123,8 +123,7 @@ def list_named(
     for name, number in sorted(by_folder.items()):
         words = f"{number} {sources[0].unit} are called {as_text(name)}" if name else f"{number} have no name"
         listing.note(f"{words}: their type is that of the photo, or of its folder")
-    counts = listing.car_counts()
-    listing.hint = missing_hint(listing.types, counts, others, f"{sources[0].unit} have other classes", sources[0].unit)
+    advise(listing, others, f"{sources[0].unit} have other classes", sources[0].unit)
     add_background_folders(listing, seen)
     return seen
 
@@ -307,9 +306,5 @@ def _no_type(data: Path, types: ClassMap, names: set[str], others: Counter[str],
     if not any(names):
         return f"{data}: the annotations have no label; label the photos, or export them again"
     found = ", ".join([as_text(name) for name in sorted(names) if name][:10]) or "none"
-    advice = suggestion(types, {name: others[name] for name in sorted(names) if name}, [])
-    typed = f'for instance CLASSES="{advice}"' if advice else "in CLASSES"
-    return (
-        f"{data}: no {what} is {types.sentence} (found: {found}); "
-        f"rename them in the annotation file, or give their names {typed}"
-    )
+    typed = by_classes(types, {name: others[name] for name in names})
+    return f"{data}: no {what} is {types.sentence} (found: {found}); rename them in the annotation file, or {typed}"

@@ -22,7 +22,7 @@ from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
-from carseg_lib.data.formats.folder_advice import missing_hint
+from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.named_photos import size_of
 from carseg_lib.data.formats.programs import of_file
@@ -106,10 +106,10 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
         found = ", ".join(as_text(name) for name in sorted(reader.others)[:10]) or "none"
         folders = ", or CLASSES=folders, which takes the types of the folders and no boxes" if beside else ""
         raise CarsegError(
-            f"{annotations}: no object is {types.sentence} (found: {found}); give their names in CLASSES{folders}"
+            f"{annotations}: no object is {types.sentence} (found: {found}); "
+            f"{by_classes(types, reader.others)}{folders}"
         )
-    counts = listing.car_counts()
-    listing.hint = missing_hint(types, counts, reader.others, "other objects are labelled", "objects")
+    advise(listing, reader.others, "other objects are labelled", "objects")
     for note in reader.notes():
         listing.note(note)
     return listing

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
-from carseg_lib.data.formats.base import is_junk
+from carseg_lib.data.formats.base import is_junk, read_annotations
 from carseg_lib.data.formats.json_files import read_json
 
 COCO, CVAT, LABELME, LABEL_STUDIO = "COCO", "CVAT for images", "labelme", "Label Studio"
@@ -31,6 +32,8 @@ _JSON = (
     ("CreateML", r'^\s*\[\s*\{.*"(?:label|coordinates)"\s*:'),
     ("Datumaro", r'"dm_format_version"|"infos"\s*:.*"categories"\s*:.*"label_categories"|"items"\s*:\s*\['),
 )
+# What rows of COCO have that are no objects, and what it is.
+_HELD = {"caption": "captions", "segments_info": "panoptic segments", "keypoints": "key points"}
 _XML = (("CVAT for video", r"<annotations\b.*<track\b"), (CVAT, r"<annotations\b"))
 _FORMATS = {
     COCO: "coco",
@@ -78,12 +81,39 @@ def of_file(path: Path) -> str | None:
         return None
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD).decode("utf-8-sig", errors="replace")
+            content = file.read(_HEAD)
     except OSError:
         return None
+    head = content.decode(json.detect_encoding(content), errors="replace")
     if kinds is _JSON and not head.lstrip().startswith("[") and re.search(r'"images"\s*:\s*\[', head):
         return None  # COCO
     return next((name for name, pattern in kinds if re.search(pattern, head, re.DOTALL)), None)
+
+
+def names_instances(path: Path) -> bool:
+    """Whether a file has the name that COCO and CVAT give to instances: instances_default.json."""
+    return path.name.casefold().lstrip("_").startswith("instances")
+
+
+def held_instead(content: Any) -> str:
+    """What a file in COCO's form holds in place of labelled objects, in words; "" of objects, or of another form."""
+    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+        return ""
+    rows = content.get("annotations")
+    if not rows:
+        return "names of photos without annotations"
+    first = rows[0] if isinstance(rows, list) and isinstance(rows[0], dict) else {}
+    return next((words for key, words in _HELD.items() if key in first), "")
+
+
+def lacks_instances(path: Path, program: str) -> str:
+    """Why a .json file beside others is not read, in words; "" of one that holds a program's labelled objects.
+
+    Raises:
+        CarsegError: It is no JSON, so that nobody knows what is lost.
+    """
+    held = held_instead(read_annotations(path)) if program == COCO else ""
+    return held or ("" if program_of(path) == program else remedy(path) or f"no annotations of {program}")
 
 
 def program_of(path: Path) -> str | None:

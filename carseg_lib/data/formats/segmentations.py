@@ -12,6 +12,7 @@ from typing import Any
 
 from carseg_lib.data.remarks import FORM, STRAY_PARTS, Remark
 
+_NUMBERS = {int, float}
 _LEAST = 6  # numbers of a polygon: three points
 
 
@@ -28,7 +29,7 @@ def tidy(segmentation: Any) -> tuple[Any, list[Remark]]:
         return _tidy_run_lengths(segmentation)
     if not isinstance(segmentation, list) or not segmentation:
         return segmentation, []
-    if all(map(_is_number, segmentation)) and len(segmentation) >= _LEAST:
+    if len(segmentation) >= _LEAST and are_numbers(segmentation):
         return [segmentation], [Remark(FORM, "one flat list of numbers is read as one polygon")]
     if len(segmentation) >= _LEAST // 2 and all(map(_is_point, segmentation)):
         return [_flat(segmentation)], [Remark(FORM, "a list of points is read as one polygon")]
@@ -48,11 +49,18 @@ def extent(segmentation: Any) -> tuple[float, float, float, float] | None:
     """The smallest (x1, y1, x2, y2) around the polygons of a tidy segmentation, pixels; None of other forms."""
     if not isinstance(segmentation, list) or not segmentation:
         return None
-    if not all(isinstance(part, list) and all(map(_is_number, part)) for part in segmentation):
+    if not all(map(are_numbers, segmentation)):
         return None
-    xs = [float(x) for part in segmentation for x in part[0::2]]
-    ys = [float(y) for part in segmentation for y in part[1::2]]
-    return (min(xs), min(ys), max(xs), max(ys)) if xs and ys else None
+    columns = [[part[k::2] for part in segmentation if part[k::2]] for k in (0, 1)]
+    if not all(columns):
+        return None
+    (x1, x2), (y1, y2) = ((float(min(map(min, parts))), float(max(map(max, parts)))) for parts in columns)
+    return x1, y1, x2, y2
+
+
+def are_numbers(part: Any) -> bool:
+    """Whether it is a list of numbers, as a polygon is."""
+    return isinstance(part, list) and set(map(type, part)) <= _NUMBERS
 
 
 def _tidy_run_lengths(segmentation: dict[str, Any]) -> tuple[Any, list[Remark]]:
@@ -68,12 +76,8 @@ def _tidy_run_lengths(segmentation: dict[str, Any]) -> tuple[Any, list[Remark]]:
     return segmentation, []
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float)
-
-
 def _is_point(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, list) and len(value) == 2 and are_numbers(value)
 
 
 def _is_list_of_points(value: Any) -> bool:
@@ -81,7 +85,7 @@ def _is_list_of_points(value: Any) -> bool:
 
 
 def _is_stray(part: Any) -> bool:
-    return isinstance(part, list) and len(part) in (0, 2, 4) and all(map(_is_number, part))
+    return isinstance(part, list) and len(part) in (0, 2, 4) and are_numbers(part)
 
 
 def _flat(points: list[list[float]]) -> list[float]:

@@ -15,7 +15,7 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import Unlabelled
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, name_of
-from carseg_lib.data.formats.folder_advice import missing_hint, suggestion
+from carseg_lib.data.formats.folder_advice import advise, by_classes, suggestion
 from carseg_lib.data.formats.folder_places import is_mask_folder, is_photo, place_of, type_by_folder, walk
 from carseg_lib.data.formats.yolo_files import Description, describe, first_labels, label_file, rows_of
 from carseg_lib.data.names import split_of_folders
@@ -77,7 +77,7 @@ def read_yolo(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -
             f"{len(described.twice)} folders or photos are given for two splits by {_file_name(described)}, the first "
             f"{described.twice[0]}: they count as {described.places[described.twice[0]]}"
         )
-    listing.hint = missing_hint(types, listing.car_counts(), others, "labels have other classes", "labels")
+    advise(listing, others, "labels have other classes", "labels")
     return listing
 
 
@@ -145,6 +145,5 @@ def _check(data: Path, listing: Listing, described: Description, others: Counter
             f'add data.yaml or classes.txt, or say which is which, for instance CLASSES="{advice or order}"'
         )
     found = ", ".join(as_text(name) for name in sorted(others)[:10]) or "none"
-    advice = suggestion(listing.types, others, [])
-    typed = f'for instance CLASSES="{advice}"' if advice else "give their names in CLASSES"
+    typed = by_classes(listing.types, others)
     raise CarsegError(f"{data}: no label is {listing.types.sentence} (found: {found}); {typed}")

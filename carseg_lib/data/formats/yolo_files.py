@@ -14,7 +14,7 @@ import yaml
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS
 from carseg_lib.data.formats.base import as_text, is_junk, reading
-from carseg_lib.data.formats.folder_advice import class_names
+from carseg_lib.data.formats.folder_advice import class_names, names_in
 from carseg_lib.data.names import split_of
 
 _MAX_BYTES = 1_000_000  # of a YAML file
@@ -57,7 +57,8 @@ def first_labels(data: Path) -> str:
 
 def names_classes(folder: Path) -> bool:
     """Whether a file in a folder names classes, as a data.yaml or a list does."""
-    return any((folder / name).is_file() for name in _YAML) or bool(_only_yaml(folder) or class_names(folder))
+    named = any((folder / name).is_file() for name in _YAML) or _only_yaml(folder) or _darknet(folder)
+    return bool(named or class_names(folder))
 
 
 def describe(data: Path) -> Description:
@@ -67,7 +68,7 @@ def describe(data: Path) -> Description:
         CarsegError: A data.yaml that cannot be read, is not YAML, or names its classes or folders otherwise than YOLO
             does, or that is of points of a pose.
     """
-    path = next((data / name for name in _YAML if (data / name).is_file()), None) or _only_yaml(data)
+    path = next((data / name for name in _YAML if (data / name).is_file()), None) or _only_yaml(data) or _darknet(data)
     if path is None:
         found = Description(names=_listed_names(data))
         for list_path in sorted(data.glob("*.txt")):  # as CVAT and darknet have them
@@ -77,7 +78,10 @@ def describe(data: Path) -> Description:
     content = _read(path)
     if "kpt_shape" in content:
         raise CarsegError(f"{path}: it has kpt_shape, points of a pose, which are not read; export boxes or polygons")
-    found = Description(path, _names(path, content.get("names")))
+    names = content.get("names")
+    if isinstance(names, str):  # darknet's obj.data, or a YAML file with the path of a list
+        names = _names_in(data, path, names)
+    found = Description(path, _names(path, names))
     for key in ("train", "val", "valid", "validation", "test"):
         values = content.get(key)
         for value in values if isinstance(values, list) else [values]:
@@ -158,6 +162,24 @@ def _only_yaml(data: Path) -> Path | None:
         return None
 
 
+def _darknet(data: Path) -> Path | None:
+    """The only .data file of darknet in a folder or in one of its folders, which names lists of classes and photos."""
+    paths = [path for path in [*data.glob("*.data"), *data.glob("*/*.data")] if not is_junk(path.name)]
+    try:
+        return paths[0] if len(paths) == 1 and re.search(r"^names\s*=", paths[0].read_text(), re.MULTILINE) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _names_in(data: Path, path: Path, written: str) -> list[str]:
+    """The classes in a list that a file names by its path on another machine."""
+    place = _end_that_is_here(data, written, Path.is_file)
+    names = names_in(data / place) if place else []
+    if not names:
+        raise CarsegError(f"{path}: the list of classes {as_text(written)} is not in {data}; put it there")
+    return names
+
+
 def _listed_names(data: Path) -> list[str]:
     """The names of the classes in a list in the folder, or in those of the labels; none without one.
 
@@ -178,6 +200,10 @@ def _listed_names(data: Path) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() == ".data":
+        with reading(path, "not UTF-8 text; save it as UTF-8", ValueError):
+            lines = [line.partition("=") for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return {name.strip(): value.strip() for name, sign, value in lines if sign}
     with reading(path, "not valid YAML ({}); write it again", yaml.YAMLError, ValueError, RecursionError):
         if path.stat().st_size > _MAX_BYTES:
             raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not a description of a data set")
