@@ -21,20 +21,24 @@ SHELL := /bin/bash
 ## IMAGES=path       for predict: a photo, or a folder of photos
 ## NUM_IMAGES=8434   for render-dataset: how many photos; they go into a folder rendered-8434, to be named as DATA
 ## REALISM=full      for render-dataset: plain, light, places or full, each with more realism
-## OUT=folder        for render-dataset, export and export-model: the folder to write
+## OUT=folder        for render-dataset, export, export-model and archive: where to write
+## ARCHIVE=file.zip  for rerun: what make archive wrote
+## SAVE="table masks"   for predict: what is written of each photo; make predict SAVE=? lists what there is
 ## REAL=folder       for sim2real, ablation and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
+## TORCH=cpu         for setup, on Linux: torch without CUDA
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
 VARIABLES := DATA CLASSES FORMAT PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
-	REAL SYNTHETIC JOBS TABLE N HEADLINE PYTHON
-COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model \
-	eval-annotator train-segmenter audit readings certainty ablation generalisation sim2real benchmark
+	ARCHIVE SAVE REAL SYNTHETIC JOBS TABLE N HEADLINE TORCH PYTHON
+COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model try-page \
+	eval-annotator train-segmenter audit readings certainty ablation generalisation sim2real benchmark \
+	archive rerun
 TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-dataset setup-rendering \
-	setup test test-slow check lint typecheck format coverage docs lock clean help
+	setup test test-slow test-gpu faults audit-deps check lint typecheck format coverage docs lock clean help
 .PHONY: $(TARGETS)
 
 GIVEN := $(foreach v,$(.VARIABLES),$(if $(filter command,$(origin $v)),$v))
@@ -85,6 +89,8 @@ check-reference: ## compare a run with the committed reference of its profile an
 update-reference: ## write a run as its reference; further runs in RUN tell the spread of seeds
 show-config: ## list the settings of PROFILE with their meaning and range
 lab: ## open the notebooks in JupyterLab
+archive: ## put a run into one zip: code, data or digests, results, metadata; uploads nothing
+rerun: ## run the study of ARCHIVE again, without a network, and compare
 
 ##@ Data
 inspect: ## show what DATA holds, by type, and what is left out, before anything is trained; writes nothing
@@ -108,7 +114,7 @@ certainty: ## calibration, corruptions, unseen models and doubtful labels of a r
 sim2real: ## train on rendered cars, measure on the photographs of REAL: reports/sim2real/index.html
 ablation: ## train the variants of notebooks/ablations.yaml: reports/ablation/results.md; resumes
 generalisation: ## measure on car models never seen, and by training photos: reports/generalisation/; resumes
-benchmark: ## measure speed, quality and memory beside torchvision's Mask R-CNN: reports/bench/bench.md
+benchmark: ## measure speed, quality and memory beside torchvision's Mask R-CNN; on a GPU: the device
 
 ##@ Development
 setup: $(READY) ## install everything into .venv (the other commands do it when needed)
@@ -116,6 +122,8 @@ test: $(READY) ## run the fast tests
 	@$(ENV_PYTHON) -m pytest
 test-slow: $(READY) ## run the slow tests: every source by its notebooks, full products of cases, timings
 	@$(ENV_PYTHON) -m pytest -m slow
+test-gpu: $(READY) ## compare a GPU with the CPU, part by part; without one, or by DEVICE=cpu, dry
+	@$(ENV_PYTHON) -m pytest -m gpu -n 0 tests/gpu
 check: lint test ## check style, types and imports, and run the fast tests
 lint: typecheck ## check style, types and import contracts
 	@$(ENV_PYTHON) -m ruff check && $(ENV_PYTHON) -m ruff format --check && $(BIN)lint-imports
