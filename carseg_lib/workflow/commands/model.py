@@ -11,18 +11,20 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
 
 
-@click.command("predict", cls=CarsegCommand, help="predict photos: a page, and an overlay and a JSON each")
-@variables("images", "run", "profile", "device")
-def predict(images: str, run: str, profile: str, device: str) -> None:
+@click.command("predict", cls=CarsegCommand, help="predict photos: a page, or the files that SAVE names")
+@variables("images", "run", "profile", "device", "save")
+def predict(images: str, run: str, profile: str, device: str, save: str) -> None:
     """Predict the photos of IMAGES with a trained run's model."""
     if not images:
         raise CarsegError("name a photo, or a folder of photos, by IMAGES=path.")
     study = open_run(run, profile, device)
     from carseg_lib.workflow.predict import predict_path
+    from carseg_lib.workflow.prediction_files import read_kinds
 
     folder = study.folder / "predictions"
-    predict_path(study, Path(images).expanduser(), folder)
-    print(f"open: {(folder / 'index.html').resolve().as_uri()}")
+    kinds = read_kinds(save)
+    predict_path(study, Path(images).expanduser(), folder, save)
+    print(f"open: {(folder / 'index.html').resolve().as_uri()}" if "page" in kinds else f"done: {shown(folder)}")
 
 
 @click.command("export-model", cls=CarsegCommand, help="write a run's model as ONNX, with a runner without torch")
