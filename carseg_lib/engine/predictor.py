@@ -30,6 +30,7 @@ from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
 
 BATCH = 8  # photos that the network sees together
+SURE_SCORE = 0.5  # score below which a type is no more than a guess: the others together are as likely
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 

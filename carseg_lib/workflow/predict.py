@@ -20,11 +20,11 @@ from carseg_lib.core.formatting import percent
 from carseg_lib.core.run import Run
 from carseg_lib.data.photos import PHOTO_SUFFIXES, ImageError
 from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.predictor import Prediction, Predictor, ahead
+from carseg_lib.engine.predictor import SURE_SCORE, Prediction, Predictor, ahead
 from carseg_lib.evaluation.presence import NO_CAR
 from carseg_lib.reporting.html import predicted
 from carseg_lib.reporting.html.predicted import Predicted, write_predicted, write_thumbnail
-from carseg_lib.workflow.prediction_files import DEFAULT, SURE_SCORE, PhotoFiles, PredictionFiles, read_kinds
+from carseg_lib.workflow.prediction_files import DEFAULT, PhotoFiles, PredictionFiles, read_kinds
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from carseg_lib.data.export_coco import check_link, coco_annotation, coco_file, 
 from carseg_lib.data.masks import decode_mask, mask_area
 from carseg_lib.data.outlines import mask_outlines
 from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.predictor import Prediction, Predictor
+from carseg_lib.engine.predictor import SURE_SCORE, Prediction, Predictor
 from carseg_lib.evaluation.presence import NO_CAR
 from carseg_lib.reporting.html.predicted import NOT_SURE, SURE
 from carseg_lib.reporting.palette import class_color
@@ -42,7 +42,6 @@ DEFAULT = "page"
 _NEEDS = {"page": ("overlays", "json"), "polygons": ("json",)}
 _OF_MASKS = ("masks", "cutouts", "polygons")
 
-SURE_SCORE = 0.5  # score below which a type is no more than a guess: the others together are as likely
 LARGEST_SIDE = 1600  # pixels of the overlay; everything else is in pixels of the photo
 READABLE_SIDE, MOST_TIMES = 640, 4  # a smaller photo is enlarged, by a whole number, to have room for outline and label
 TABLE, COCO = "predictions.csv", "coco"

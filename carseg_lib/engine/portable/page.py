@@ -17,17 +17,17 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import onnx
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.engine.portable.storage import description
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ _ASSETS = resources.files("carseg_lib.engine.portable") / "assets"
 _EXPORTS = re.compile(r"export\{([^{}]*)\};?\s*(//# sourceMappingURL=\S*)?\s*$")
 
 
-def write_page(model: Path, colours: Mapping[str, str], kept: Path) -> Path:
+def write_page(model: Path, colours_of: Callable[[tuple[str, ...]], Mapping[str, str]], kept: Path) -> Path:
     """Write try.html beside an exported model.
 
     Args:
         model: the file, of `export.export_onnx`.
-        colours: of the types, "#RRGGBB".
+        colours_of: the colours of types, "#RRGGBB".
         kept: folder in which the fetched runtime is kept.
 
     Returns:
@@ -57,9 +57,8 @@ def write_page(model: Path, colours: Mapping[str, str], kept: Path) -> Path:
         raise CarsegError(f"{model}: there is no exported model yet; run make export-model first")
     runtime = json.loads(_asset("runtime.json"))
     script, wasm = read_runtime(fetch_runtime(runtime, kept), runtime)
-    stored = onnx.load(model, load_external_data=False)
-    about = json.loads({prop.key: prop.value for prop in stored.metadata_props}["carseg"])
-    about["colours"] = [colours[name] for name in about["body_types"]]
+    about = description(model)
+    about["colours"] = list(colours_of(tuple(about["body_types"])).values())
     text = page_text(about, runtime, script, wasm, model.read_bytes())
     content = text.encode("utf-8")
     if len(content) > LARGEST:
@@ -85,7 +84,7 @@ def page_text(about: Mapping[str, Any], runtime: Mapping[str, str], script: str,
     data = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(_asset("try.html")).render(
-        about={"measured": "", **about},
+        about=about,
         runtime=runtime,
         policy=policy,
         style=Markup(style),
@@ -93,7 +92,7 @@ def page_text(about: Mapping[str, Any], runtime: Mapping[str, str], script: str,
         runtime_script=Markup(script),
         script=Markup(own),
         wasm=_packed(wasm),
-        model=_packed(model),
+        model=_packed(_split(model)),
     )
 
 
@@ -168,6 +167,11 @@ def _integrity(path: Path) -> str:
 
 def _packed(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
+
+
+def _split(content: bytes) -> bytes:
+    """The even bytes, then the odd ones: the two bytes of float16 are unlike, and compress better apart."""
+    return content[0::2] + content[1::2]
 
 
 def _hash(text: str) -> str:

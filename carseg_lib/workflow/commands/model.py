@@ -8,6 +8,7 @@ import click
 
 from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import runs_root
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
 
 
@@ -40,6 +41,22 @@ def export_model(run: str, profile: str, out: str) -> None:
     print(f"done: {shown(folder)}")
 
 
+@click.command("try-page", cls=CarsegCommand, help="make one offline page of an exported model, to drop photos into")
+@variables("run", "profile", "out")
+def try_page(run: str, profile: str, out: str) -> None:
+    """Write try.html beside a run's exported model, which is exported first where it is missing or of older weights."""
+    study = open_run(run, profile, "cpu")
+    from carseg_lib.engine.portable.export import MODEL, export_onnx, is_exported
+    from carseg_lib.engine.portable.page import write_page
+    from carseg_lib.reporting.palette import class_colors
+
+    folder = Path(out).expanduser() if out else study.folder / "portable"
+    if not is_exported(study, folder):
+        export_onnx(study, folder)
+    page = write_page(folder / MODEL, class_colors, runs_root() / ".data" / "npm")
+    print(f"open: {page.resolve().as_uri()} ({page.stat().st_size / 1e6:.1f} MB)")
+
+
 @click.command("eval-annotator", cls=CarsegCommand, help="measure the annotator on photos with masks")
 @variables("data", "classes", "format", "profile", "seed", "device", "set")
 def eval_annotator(**options: str) -> None:
@@ -60,4 +77,4 @@ def train_segmenter(run: str, real: str, **options: str) -> None:
     print(f"done: {shown(train.train_segmenter(study, Path(real).expanduser() if real else None))}")
 
 
-COMMANDS = (predict, export_model, eval_annotator, train_segmenter)
+COMMANDS = (predict, export_model, try_page, eval_annotator, train_segmenter)

@@ -15,13 +15,23 @@ async function unpacked(id) {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   element(id).remove();
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  const parts = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(parts).arrayBuffer());
+}
+
+// Bytes of which the even ones come first, then the odd ones, in their order.
+function merged(split) {
+  const result = new Uint8Array(split.length);
+  const evens = Math.ceil(split.length / 2);
+  for (let i = 0; i < evens; i++) result[2 * i] = split[i];
+  for (let i = evens; i < split.length; i++) result[2 * (i - evens) + 1] = split[i];
+  return result;
 }
 
 async function openModel() {
   ort.env.wasm.numThreads = 1; // threads need a server that sends headers; a file has none
   ort.env.wasm.wasmBinary = await unpacked("wasm");
-  return ort.InferenceSession.create(new Uint8Array(await unpacked("model")), { executionProviders: ["wasm"] });
+  return ort.InferenceSession.create(merged(await unpacked("model")), { executionProviders: ["wasm"] });
 }
 
 // ---- the photo ----
