@@ -51,9 +51,9 @@ class Agreement:
         return (
             f"In float32, on {self.photos} validation photos: the same type in {self.same_type}, as many detections in "
             f"{self.same_number}, edges of the best box within half a pixel of the network's input in {self.near} (at "
-            f"most {self.box:.2f}); mean IoU of its mask {self.mask_iou:.4f}. A photo takes torch {torchs:.0f} ms without "
-            f"the second look, ONNX Runtime {onnxs:.0f} ms with it (medians, one photo at a time, on the machine that "
-            "exported the file)."
+            f"most {self.box:.2f}); mean IoU of its mask {self.mask_iou:.4f}. A photo takes torch {torchs:.0f} ms "
+            f"without the second look, ONNX Runtime {onnxs:.0f} ms with it (medians, one photo at a time, on "
+            "the machine that exported the file)."
         )
 
 

@@ -52,7 +52,9 @@ def rounded_halves(values: np.ndarray, bits: int = MANTISSA) -> np.ndarray:
         bits: 1 to 10.
     """
     drop = 10 - bits
-    whole = values.astype(np.float16).view(np.uint16).astype(np.uint32)
+    with np.errstate(over="ignore"):
+        halves = values.astype(np.float16)  # infinite beyond its range
+    whole = halves.view(np.uint16).astype(np.uint32)
     kept = ((whole + ((1 << drop) >> 1)) >> drop) << drop
     return kept.astype(np.uint16).view(np.float16)
 

@@ -175,7 +175,7 @@ function draw(bitmap, photo, cars) {
   const shown = element("picture");
   const { width, height } = picture;
   [shown.width, shown.height] = [width, height];
-  const pen = shown.getContext("2d");
+  const pen = shown.getContext("2d", { willReadFrequently: true });
   pen.drawImage(picture, 0, 0);
   const pixels = pen.getImageData(0, 0, width, height);
   const scale = [width / photo.width, height / photo.height];
