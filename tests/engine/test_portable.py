@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,22 +16,27 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision.ops import batched_nms
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.data.transforms import Resize
 from carseg_lib.engine.features import imagenet_network
 from carseg_lib.engine.inference import detect, load_trained
 from carseg_lib.engine.likeness import ImageNetClassifier
-from carseg_lib.engine.portable.export import MODEL, RUNNER, export_onnx, portable_detector
+from carseg_lib.engine.portable.export import MODEL, RUNNER, export_onnx, is_exported, portable_detector
 from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector, resize_weights, suppress
+from carseg_lib.engine.portable.page import write_page
 from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
 from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
 from carseg_lib.models.mask_rcnn import build_model
+from carseg_lib.reporting.palette import class_colors
+from tests.helpers.browser import chromium
+from tests.helpers.small_run import small_run
 
 CARS = (436, 656, 817)  # ImageNet's beach wagon, minivan and sports car
 
@@ -136,11 +143,21 @@ def test_what_is_not_there_is_said(trained_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture(scope="module")
+def exported(trained_folder, synthetic_cars, tmp_path_factory):
+    """A trained run, the folder of its exported model, and how it agrees."""
+    folder = tmp_path_factory.mktemp("exported")
+    shutil.copytree(trained_folder, folder / "trained")
+    with pytest.MonkeyPatch.context() as patch:
+        run = small_run(patch, folder / "trained", synthetic_cars)
+        with_threshold(run, 0.0)
+        yield run, folder / "out", export_onnx(run, folder / "out")
+
+
 @pytest.mark.slow
-def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path):
-    with_threshold(trained_run, 0.0)
-    out = tmp_path / "out"
-    found = export_onnx(trained_run, out)
+def test_the_exported_model_runs_without_torch_and_agrees(exported, tmp_path):
+    trained_run, out, found = exported
+    assert is_exported(trained_run, out) and not is_exported(trained_run, tmp_path)
     # a network of two epochs guesses: a byte's difference in resizing changes the order of its guesses
     assert found.photos == 8 >= found.same_type >= 4
     card = (out / "README.md").read_text()
@@ -192,6 +209,68 @@ def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path)
     about = json.loads(onnx_metadata(out / MODEL)["carseg"])
     assert about["body_types"] == list(files.read_json(trained_run.best_card)["body_types"])
     assert about["car_threshold"] == 0.0 and about["longest_side"] == 2 * max(trained_run.config.inputs.size)
+
+
+@pytest.mark.slow
+def test_the_page_finds_in_a_browser_what_the_file_finds(exported, tmp_path):
+    """Opened from disk, offline: photos that are chosen, dropped or turned, and a file that is none."""
+    trained_run, folder, _ = exported
+    try:
+        page = write_page(folder / MODEL, class_colors, project_folder() / "reports" / ".data" / "npm")
+    except CarsegError as error:
+        assert "npm" in str(error)
+        pytest.skip(str(error))
+    truth = sorted(Path(trained_run.config.data.source).rglob("images/**/*.jpg"))[:2]
+    for k, path in enumerate(truth):
+        Image.open(path).save(tmp_path / f"{k}.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(truth[0]).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    (tmp_path / "none.jpg").write_bytes(b"no photo")
+    session, types = onnxruntime.InferenceSession(folder / MODEL), files.read_json(trained_run.best_card)["body_types"]
+    with chromium() as browser:
+        opened = browser.new_context(viewport={"width": 390, "height": 800}, offline=True).new_page()
+        opened.set_default_timeout(120_000)
+        complaints: list[str] = []
+        asked: list[str] = []
+        opened.on("console", lambda message: complaints.append(message.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("request", lambda request: asked.append(request.url[:5]))
+        opened.goto(page.as_uri())
+        opened.wait_for_selector("#status[data-state=ready]")
+        for name in ("0.png", "1.png", "turned.jpg"):
+            if name == "1.png":
+                bytes_ = base64.b64encode((tmp_path / name).read_bytes()).decode()
+                opened.evaluate(DROP, [name, bytes_])
+            else:
+                opened.set_input_files("#file", tmp_path / name)
+            opened.wait_for_function(
+                "name => document.getElementById('status').textContent.startsWith(name)", arg=f"{name}:"
+            )
+            photo = Image.open(tmp_path / name)
+            upright = np.array(ImageOps.exif_transpose(photo).convert("RGB"))
+            assert f"{upright.shape[1]} × {upright.shape[0]} pixels" in opened.inner_text("#status")
+            found = dict(zip(OUTPUTS, session.run(None, {"photo": upright}), strict=True))
+            shares = [float(text) for text in opened.locator("#types td:last-child").all_inner_texts()]
+            np.testing.assert_allclose(shares, found["probabilities"][0], atol=0.03)
+            answer = opened.inner_text("#answer")
+            assert answer == opened.get_attribute("#picture", "aria-label").removeprefix(f"{name}: ")
+            likely = np.sort(found["probabilities"][0])
+            if likely[-1] - likely[-2] > 0.03:
+                assert types[found["labels"][0] - 1] in answer
+        assert not complaints and asked == ["file:"]
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+        opened.set_input_files("#file", tmp_path / "none.jpg")
+        opened.wait_for_selector("#status[data-state=failed]")
+        assert "none.jpg cannot be shown" in opened.inner_text("#status")
+
+
+DROP = """([name, text]) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name, { type: "image/png" }));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}"""
 
 
 def onnx_metadata(path: Path) -> dict[str, str]:

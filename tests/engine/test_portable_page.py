@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.portable.card import card_text, measured
 from carseg_lib.engine.portable.page import fetch_runtime, page_text, read_runtime, write_page
-from carseg_lib.engine.portable.storage import MANTISSA, description, rounded_halves, store_halves
+from carseg_lib.engine.portable.storage import description, rounded_halves, store_halves
 
 ABOUT = {
     "run": "mine <b>",
@@ -55,7 +55,7 @@ def test_halves_are_rounded_to_the_nearest(values, bits):
     assert not (halves.view(np.uint16) & ((1 << (10 - bits)) - 1)).any()
 
 
-def small_model(weights: np.ndarray) -> onnx.ModelProto:
+def small_model(weights: np.ndarray, name: str = "w") -> onnx.ModelProto:
     """x (1, n) → x @ weights."""
     n, m = weights.shape
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, k]) for name, k in (("x", n), ("y", m))]
@@ -71,18 +71,23 @@ def small_model(weights: np.ndarray) -> onnx.ModelProto:
     return model
 
 
-def test_stored_weights_compute_what_their_rounded_values_do(tmp_path):
+@pytest.mark.parametrize(("name", "bits"), [("w", 10), ("classifier.w", 7)])
+def test_stored_weights_compute_what_their_rounded_values_do(tmp_path, name, bits):
     weights = np.random.default_rng(0).normal(size=(40, 30)).astype(np.float32)
-    model, x = small_model(weights), np.ones((1, 40), np.float32)
+    model, x = small_model(weights, name), np.ones((1, 40), np.float32)
     assert store_halves(model) == 1 and store_halves(model) == 0
     onnx.checker.check_model(model)
     onnx.save(model, tmp_path / "model.onnx")
     (y,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(None, {"x": x})
-    np.testing.assert_allclose(y, x @ rounded_halves(weights, MANTISSA).astype(np.float32), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(y, x @ rounded_halves(weights, bits).astype(np.float32), rtol=1e-5, atol=1e-5)
     assert (tmp_path / "model.onnx").stat().st_size < 0.6 * 4 * weights.size + 1500
     assert description(tmp_path / "model.onnx") == ABOUT
     large = small_model(np.full((40, 30), 1e6, np.float32))
     assert store_halves(large) == 0, "beyond float16's range"
+
+
+def unpacked(text: str, size: int) -> bytes:
+    return gzip.decompress(base64.b85decode(text.translate(str.maketrans(",.:", "<>&")))[:size])
 
 
 def test_a_page_holds_what_it_needs_and_allows_its_own_scripts_alone():
@@ -95,9 +100,9 @@ def test_a_page_holds_what_it_needs_and_allows_its_own_scripts_alone():
     assert len(scripts) == 2 and set(re.findall(r"'sha256-[^']+'", policy)) == allowed
     assert policy.startswith("default-src 'none';") and "unsafe-inline" not in policy and "connect-src" not in policy
     assert "'unsafe-eval'" not in policy and "'wasm-unsafe-eval'" in policy
-    blocks = dict(re.findall(r'<script type="text/plain" id="(\w+)">([^<]+)</script>', page))
-    assert gzip.decompress(base64.b64decode(blocks["wasm"])) == b"wasm"
-    assert gzip.decompress(base64.b64decode(blocks["model"])) == b"mdloe", "even bytes, then odd ones"
+    blocks = re.findall(r'<script type="text/plain" id="(\w+)" data-bytes="(\d+)">([^<>&]+)</script>', page)
+    held = {name: unpacked(text, int(size)) for name, size, text in blocks}
+    assert held == {"wasm": b"wasm", "model": b"mdloe"}, "of the model the even bytes, then the odd ones"
     data = re.search(r'id="about">(.*?)</script>', page, re.S)[1]
     assert json.loads(data) == ABOUT
     assert not re.search(r'(src|href)="(?!data:)', page)

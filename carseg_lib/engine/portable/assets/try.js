@@ -3,20 +3,29 @@
 
 const about = JSON.parse(element("about").textContent);
 const LONGEST_SHOWN = 1200; // pixels of the picture's longer side
+const SHORTEST_SHOWN = 640; // a smaller photo is enlarged, to have room for outlines
+const LETTERS = [..."0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;,=.?@^_`{|}~"];
 const LANCZOS = 3; // cells on either side of the filter that shrinks photos, as Pillow's
 
 function element(id) {
   return document.getElementById(id);
 }
 
-// The bytes that a data block holds, gzipped and in base64.
+// The bytes that a data block holds, gzipped and in base 85: five letters are four bytes.
 async function unpacked(id) {
-  const text = atob(element(id).textContent.trim());
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  element(id).remove();
-  const parts = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(parts).arrayBuffer());
+  const block = element(id);
+  const text = block.textContent;
+  const values = new Uint8Array(128);
+  LETTERS.forEach((letter, value) => (values[letter.charCodeAt(0)] = value));
+  const bytes = new DataView(new ArrayBuffer((text.length / 5) * 4));
+  for (let i = 0; i < text.length / 5; i++) {
+    let sum = 0;
+    for (let k = 5 * i; k < 5 * i + 5; k++) sum = 85 * sum + values[text.charCodeAt(k)];
+    bytes.setUint32(4 * i, sum);
+  }
+  block.remove();
+  const parts = new Blob([new Uint8Array(bytes.buffer, 0, Number(block.dataset.bytes))]).stream();
+  return new Uint8Array(await new Response(parts.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
 }
 
 // Bytes of which the even ones come first, then the odd ones, in their order.
@@ -36,9 +45,10 @@ async function openModel() {
 
 // ---- the photo ----
 
-// A photo, upright as its EXIF says, drawn on white on a canvas whose longer side has at most `longest` pixels.
-function drawn(bitmap, longest) {
-  const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
+// A photo, upright as its EXIF says, drawn on white on a canvas whose longer side is within the two numbers of pixels.
+function drawn(bitmap, longest, shortest = 0) {
+  const side = Math.max(bitmap.width, bitmap.height);
+  const scale = Math.min(Math.max(1, shortest / side), longest / side);
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(bitmap.width * scale));
   canvas.height = Math.max(1, Math.round(bitmap.height * scale));
@@ -171,7 +181,7 @@ function inside(car, scale, width, height) {
 // ---- the answer ----
 
 function draw(bitmap, photo, cars) {
-  const picture = drawn(bitmap, LONGEST_SHOWN);
+  const picture = drawn(bitmap, LONGEST_SHOWN, SHORTEST_SHOWN);
   const shown = element("picture");
   const { width, height } = picture;
   [shown.width, shown.height] = [width, height];
