@@ -36,7 +36,8 @@ KINDS = {
     "table": "predictions.csv: a row a car",
     "masks": "a PNG a car, 255 inside",
     "cutouts": "a PNG a car, the ground transparent",
-    "coco": "a COCO data set to correct, and COCO results",
+    "coco": "a COCO data set to correct, masks as polygons, and COCO results",
+    "coco-rle": "the same with run lengths, for programs that draw polygons in their own way",
 }
 DEFAULT = "page"
 _NEEDS = {"page": ("overlays", "json"), "polygons": ("json",)}
@@ -44,7 +45,7 @@ _OF_MASKS = ("masks", "cutouts", "polygons")
 
 LARGEST_SIDE = 1600  # pixels of the overlay; everything else is in pixels of the photo
 READABLE_SIDE, MOST_TIMES = 640, 4  # a smaller photo is enlarged, by a whole number, to have room for outline and label
-TABLE, COCO = "predictions.csv", "coco"
+TABLE, COCO = "predictions.csv", ("coco", "coco-rle")
 _FAST: dict[str, Any] = {
     "compress_level": 1,
     "compress_type": 3,
@@ -106,8 +107,8 @@ class PredictionFiles:
     def __post_init__(self) -> None:
         if not self.predictor.has_masks and (asked := self.kinds.intersection(_OF_MASKS)):
             raise CarsegError(f"SAVE: the run's model has no masks, which {', '.join(sorted(asked))} need")
-        if COCO in self.kinds:
-            check_link(self.folder / COCO)
+        for kind in self.kinds.intersection(COCO):
+            check_link(self.folder / kind)
 
     def write(self, prediction: Prediction) -> PhotoFiles:
         """Write the files of one photo; several threads may do so at once.
@@ -130,7 +131,9 @@ class PredictionFiles:
             if mask is not None and photo is not None and "cutouts" in self.kinds and mask.any():
                 _save_png(cut_out(photo, mask), self.folder / "cutouts" / f"{name}.{n}.png")
         rows = table_rows(name, prediction, self.predictor.body_types) if "table" in self.kinds else []
-        annotations = [self._annotation(one, prediction) for one in prediction.detections] if COCO in self.kinds else []
+        annotations = []
+        if self.kinds.intersection(COCO):
+            annotations = [self._annotation(one, prediction) for one in prediction.detections]
         return PhotoFiles(name, prediction.size, picture, rows, annotations)
 
     def add(self, written: PhotoFiles) -> None:
@@ -147,11 +150,12 @@ class PredictionFiles:
             rows = [row for photo in self._of_photos for row in photo.rows]
             table = pd.DataFrame(rows, columns=columns(self.predictor.body_types))
             files.write_csv(self.folder / TABLE, table.astype(dict.fromkeys(("car", "area"), "Int64")))
-        if COCO in self.kinds:
-            content, results = coco_files(title, self._of_photos, self.predictor)
-            files.write_json(self.folder / COCO / "annotations" / "instances_default.json", content)
-            files.write_json(self.folder / COCO / "results.json", results)
-            link_photos(self.folder / COCO, self.photos.resolve())
+        for kind in self.kinds.intersection(COCO):
+            polygons = kind == "coco"
+            content, results = coco_files(title, self._of_photos, self.predictor.body_types, polygons=polygons)
+            files.write_json(self.folder / kind / "annotations" / "instances_default.json", content)
+            files.write_json(self.folder / kind / "results.json", results)
+            link_photos(self.folder / kind, self.photos.resolve())
 
     def _overlay(self, photo: Image.Image, best: Detection | None, mask: np.ndarray | None) -> Image.Image:
         width, height = photo.size
@@ -197,10 +201,11 @@ class PredictionFiles:
         is_car = self.predictor.is_car(detection)
         attributes = {"score": detection.score, "car_score": detection.car_score}
         category = self.predictor.body_types.index(detection.body_type) + 1
-        of_car = coco_annotation(
-            (0, 0, category), detection.box, detection.mask, prediction.size, attributes, polygons=is_car
-        )
         width, height = prediction.size
+        polygons = is_car and "coco" in self.kinds
+        of_car = coco_annotation(
+            (0, 0, category), detection.box, detection.mask, prediction.size, attributes, polygons=polygons
+        )
         run_lengths = {"size": [height, width], "counts": detection.mask} if detection.mask else []
         return of_car | {"is_car": is_car, "run_lengths": run_lengths}
 
@@ -230,7 +235,7 @@ def table_rows(name: str, prediction: Prediction, body_types: Sequence[str]) -> 
 
 
 def coco_files(
-    title: str, photos: Iterable[PhotoFiles], predictor: Predictor
+    title: str, photos: Iterable[PhotoFiles], body_types: Sequence[str], *, polygons: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A COCO data set of the cars, and COCO results of all detections, with the same ids of photos and types."""
     sizes: dict[str, tuple[int, int]] = {}
@@ -239,13 +244,14 @@ def coco_files(
     for number, photo in enumerate(photos, start=1):
         sizes[photo.name] = photo.size
         for one in photo.annotations:
-            found = {name: value for name, value in one.items() if name not in ("is_car", "run_lengths")}
+            masks = {"segmentation": one["run_lengths"]}
             if one["is_car"]:
-                cars.append(found | {"id": len(cars) + 1, "image_id": number})
+                found = {name: value for name, value in one.items() if name not in ("is_car", "run_lengths")}
+                ids = {"id": len(cars) + 1, "image_id": number}
+                cars.append(found | ids | ({} if polygons else masks))
             result = {"image_id": number, "category_id": one["category_id"], "bbox": one["bbox"]}
-            result |= {"segmentation": one["run_lengths"]} if one["run_lengths"] else {}
-            results.append(result | one["attributes"])
-    return coco_file(title, predictor.body_types, sizes, cars), results
+            results.append(result | (masks if one["run_lengths"] else {}) | one["attributes"])
+    return coco_file(title, body_types, sizes, cars), results
 
 
 def cut_out(photo: Image.Image, mask: np.ndarray) -> Image.Image:

@@ -149,7 +149,7 @@ def test_what_is_written_is_what_the_model_found(trained, synthetic_cars, tmp_pa
     for k, path in enumerate(sorted((synthetic_cars / "images").rglob("*.jpg"))[:3]):
         Image.open(path).save(photos / "trip" / f"{k}.png")
     Image.new("RGB", (60, 40), "white").save(photos / "empty.png")
-    predict_path(trained, photos, out, "table,masks cutouts polygons coco")
+    predict_path(trained, photos, out, "table,masks cutouts polygons coco coco-rle")
     assert (
         not (out / "index.html").exists() and not list(out.glob("**/*.png.png")) and not (out / "thumbnails").exists()
     )
@@ -157,6 +157,8 @@ def test_what_is_written_is_what_the_model_found(trained, synthetic_cars, tmp_pa
         rows = list(csv.DictReader(file))
     truth = COCO(out / "coco" / "annotations" / "instances_default.json")
     results = truth.loadRes(str(out / "coco" / "results.json"))
+    exact = COCO(out / "coco-rle" / "annotations" / "instances_default.json")
+    assert (out / "coco-rle" / "results.json").read_bytes() == (out / "coco" / "results.json").read_bytes()
     names = {one["file_name"]: one["id"] for one in truth.dataset["images"]}
     assert list(names) == ["empty.png", "trip/0.png", "trip/1.png", "trip/2.png"]
     assert (out / "coco" / "images" / "trip" / "0.png").samefile(photos / "trip" / "0.png")
@@ -186,6 +188,7 @@ def test_what_is_written_is_what_the_model_found(trained, synthetic_cars, tmp_pa
             assert sum(float(row[f"p_{name}"]) for name in types) <= 1.0001
             png = np.array(Image.open(out / "masks" / f"{name}.{row['car']}.png"))
             assert np.array_equal(png, 255 * mask)
+            assert np.array_equal(exact.annToMask(exact.anns[annotation["id"]]), mask)
             if mask.any():
                 assert mask_iou(polygons_to_mask(car["polygons"], height, width), mask) >= 0.99
                 assert mask_iou(truth.annToMask(annotation).astype(bool), mask) >= 0.99

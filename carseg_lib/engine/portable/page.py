@@ -138,7 +138,7 @@ def read_runtime(package: Path, runtime: Mapping[str, str]) -> tuple[str, bytes]
         CarsegError: The package has not these files, or the script is of another form.
     """
     with tarfile.open(package) as archive:
-        script, wasm = (_member(archive, runtime[part]) for part in ("script", "wasm"))
+        script, wasm = (_member(archive, package, runtime[part]) for part in ("script", "wasm"))
     text = script.decode("utf-8")
     exported = _EXPORTS.search(text)
     if exported is None or "</script" in text.lower():
@@ -148,13 +148,13 @@ def read_runtime(package: Path, runtime: Mapping[str, str]) -> tuple[str, bytes]
     return f"{text[: exported.start()]}globalThis.ort={{{names}}};\n", wasm
 
 
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
+def _member(archive: tarfile.TarFile, package: Path, name: str) -> bytes:
     try:
         file = archive.extractfile(name)
     except KeyError:
         file = None
     if file is None:
-        raise CarsegError(f"{archive.name}: it has no file {name}")
+        raise CarsegError(f"{package}: it has no file {name}")
     return file.read()
 
 
