@@ -119,6 +119,29 @@ def test_the_graph_of_one_photo_equals_the_model(trained_run, changed):
     assert max(numbers) > 0
 
 
+@pytest.mark.parametrize(
+    ("number", "changed"),
+    [
+        (0, {"score_threshold": 0.999}),
+        (1, {"max_detections": 1}),
+        (10, {"per_class_nms_iou": 1.0, "class_agnostic_nms_iou": 1.0}),
+    ],
+)
+def test_a_photo_may_have_none_one_and_ten_detections(trained_run, number, changed):
+    config = trained_run.config.updated(model={"score_threshold": 0.0, "precision": "32-true", **changed})
+    torch.manual_seed(3)
+    model = build_model(config.model, 5, with_masks=True).eval()
+    size, types = config.inputs.size, ("a", "b", "c", "d")
+    portable = PortableDetector(copy.deepcopy(model), size, torch.nn.Identity(), ()).eval()
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    ours = next(detect(model, [(preprocess(photo, size), [size[::-1]])], types, config.model))
+    with torch.inference_mode():
+        found = dict(zip(OUTPUTS, portable(torch.from_numpy(photo)), strict=True))
+    assert [len(values) for values in found.values()] == [number] * len(OUTPUTS) and len(ours) == number
+    assert [types[k - 1] for k in found["labels"]] == [one.body_type for one in ours]
+    np.testing.assert_allclose(found["boxes"].reshape(-1, 4), np.reshape([one.box for one in ours], (-1, 4)), atol=2e-3)
+
+
 @pytest.mark.parametrize("size", [(64, 96), (65, 63), (224, 224)])
 def test_baked_convolutions_give_the_same(size):
     network, photo = imagenet_network(), torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
