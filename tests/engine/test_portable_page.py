@@ -58,14 +58,9 @@ def test_halves_are_rounded_to_the_nearest(values, bits):
 def small_model(weights: np.ndarray, name: str = "w") -> onnx.ModelProto:
     """x (1, n) → x @ weights."""
     n, m = weights.shape
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, k]) for name, k in (("x", n), ("y", m))]
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"])],
-        "g",
-        ends[:1],
-        ends[1:],
-        [numpy_helper.from_array(weights, "w")],
-    )
+    ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, k]) for end, k in (("x", n), ("y", m))]
+    node, stored = helper.make_node("MatMul", ["x", name], ["y"]), numpy_helper.from_array(weights, name)
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], [stored])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     model.metadata_props.add(key="carseg", value=json.dumps(ABOUT))
     return model

@@ -1,6 +1,6 @@
 """Weights of an exported model in fewer bytes: the network computes in float32 as before, on rounded weights.
 
-Weights are stored as whole numbers or halves; the graph turns them into float32. What it makes of constants alone, a
+Weights are stored as float16; the graph turns them into float32. What it makes of constants alone, a
 runtime computes once, when it opens the file: a photo takes as long as before.
 """
 
@@ -44,9 +44,8 @@ def store_halves(model: onnx.ModelProto) -> int:
         if not np.isfinite(halves).all():
             continue
         name = f"{tensor.name}_half"
-        _replace(
-            model, tensor, [(name, halves)], [helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT)]
-        )
+        cast = helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT)
+        _replace(model, tensor, (name, halves), cast)
         count += 1
     return count
 
@@ -72,11 +71,8 @@ def _weights(model: onnx.ModelProto) -> Iterator[tuple[TensorProto, np.ndarray]]
             yield tensor, numpy_helper.to_array(tensor)
 
 
-def _replace(
-    model: onnx.ModelProto, tensor: TensorProto, stored: list[tuple[str, np.ndarray]], nodes: list[onnx.NodeProto]
-) -> None:
-    graph = model.graph
-    graph.initializer.remove(tensor)
-    graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in stored)
-    for place, node in enumerate(nodes):
-        graph.node.insert(place, node)
+def _replace(model: onnx.ModelProto, tensor: TensorProto, stored: tuple[str, np.ndarray], node: onnx.NodeProto) -> None:
+    name, values = stored
+    model.graph.initializer.remove(tensor)
+    model.graph.initializer.append(numpy_helper.from_array(values, name))
+    model.graph.node.insert(0, node)
