@@ -23,7 +23,7 @@ SHELL := /bin/bash
 ## REALISM=full      for render-dataset: plain, light, places or full, each with more realism
 ## OUT=folder        for render-dataset, export, export-model and archive: where to write
 ## ARCHIVE=file.zip  for rerun: what make archive wrote
-## SAVE="table masks"   for predict: what is written of each photo; make predict SAVE=? lists what there is
+## SAVE="table masks" for predict: page (default), overlays, json, polygons, table, masks, cutouts, coco, coco-rle
 ## REAL=folder       for sim2real, ablation and train-segmenter: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
@@ -100,8 +100,9 @@ render-dataset: .venv/.rendering ## render the built-in data set, or another by 
 setup-rendering: .venv/.rendering ## install what rendering needs (make render-dataset does it when needed)
 
 ##@ Model
-predict: ## predict IMAGES by a run's model: a page, an overlay, a JSON each, in reports/<run>/predictions
+predict: ## predict IMAGES by a run's model: a page, or what SAVE names, in reports/<run>/predictions
 export-model: ## write a run's model as one ONNX file, with a runner without torch: reports/<run>/portable/
+try-page: ## make one offline page of a run's model to drop photos into: reports/<run>/portable/ (needs npm)
 eval-annotator: ## measure the masks and the speed of the annotator, on DATA with masks; trains nothing
 train-segmenter: ## train the car segmenter on DATA with masks (REAL: others to measure on): reports/segmenter/
 

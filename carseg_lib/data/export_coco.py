@@ -9,6 +9,7 @@ Masks are polygons, as Label Studio reads no run lengths; they make the same mas
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,7 @@ def write_coco(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, poly
     Raises:
         CarsegError: The folder cannot be written, has something else in the link's place, or annotations of others.
     """
-    link = folder / LINK
-    if link.exists() and not link.is_symlink():
-        raise CarsegError(f"{link}: not a link of an export; remove it, or export into another folder")
+    check_link(folder)
     written = {f"instances_{split}.json" for split in SPLITS}
     old = [path for path in sorted((folder / "annotations").glob("*.json")) if not path.name.startswith(".")]
     if others := [path for path in old if not _is_exported(path)]:
@@ -54,18 +53,39 @@ def write_coco(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, poly
     for split in SPLITS:
         content = coco_content(dataset, rejected, split, polygons=polygons)
         files.write_json(folder / "annotations" / f"instances_{split}.json", content)
-    try:
-        link.unlink(missing_ok=True)
-        link.symlink_to(dataset.root, target_is_directory=True)
-    except OSError as error:
-        raise CarsegError(
-            f"{link}: this disk takes no links ({error.strerror}); copy or link {dataset.root} there yourself, or "
-            "export into a folder on another disk"
-        ) from None
+    link_photos(folder, dataset.root)
     for path in stale:  # last: what replaces them is there
         path.unlink()
     names = ", ".join(path.name for path in stale)
     return [f"removed {names} of an earlier export: photos would be listed twice"] if stale else []
+
+
+def check_link(folder: Path) -> None:
+    """Refuse a folder that has something else in the place of the link to the photos.
+
+    Raises:
+        CarsegError: It has.
+    """
+    link = folder / LINK
+    if link.exists() and not link.is_symlink():
+        raise CarsegError(f"{link}: not a link of an export; remove it, or export into another folder")
+
+
+def link_photos(folder: Path, photos: Path) -> None:
+    """Make the link `images` of a folder that `check_link` has passed lead to the photos.
+
+    Raises:
+        CarsegError: The disk takes no links.
+    """
+    link = folder / LINK
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(photos, target_is_directory=True)
+    except OSError as error:
+        raise CarsegError(
+            f"{link}: this disk takes no links ({error.strerror}); copy or link {photos} there yourself, or "
+            "export into a folder on another disk"
+        ) from None
 
 
 def _is_exported(path: Path) -> bool:
@@ -108,46 +128,89 @@ def coco_content(dataset: Catalogue, rejected: pd.DataFrame, split: str, *, poly
     groups = dataset.photos.set_index("photo_id")["group"]
     cars = cars.assign(group=cars["photo_id"].map(groups).fillna("")).sort_values("photo_id", kind="stable")
     classes = {body_type: i for i, body_type in enumerate(dataset.body_types, start=1)}
-    return {
-        "info": {"description": f"{dataset.name}, {split}", "contributor": _MARK},
-        "licenses": [],
-        "categories": [{"id": i, "name": body_type, "supercategory": ""} for body_type, i in classes.items()],
-        "images": [
-            {"id": i, "file_name": photo_id, "width": sizes[photo_id][0], "height": sizes[photo_id][1]}
-            for photo_id, i in ids.items()
-        ],
-        "annotations": [
+    return coco_file(
+        f"{dataset.name}, {split}",
+        dataset.body_types,
+        {photo_id: sizes[photo_id] for photo_id in ids},
+        [
             _annotation(number, car, ids[car["photo_id"]], classes[car["body_type"]], sizes[car["photo_id"]], polygons)
             for number, car in enumerate(cars.to_dict("records"), start=1)
         ],
+    )
+
+
+def coco_file(
+    description: str,
+    body_types: Sequence[str],
+    sizes: Mapping[str, tuple[int, int]],
+    annotations: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The content of a COCO file.
+
+    Args:
+        description: Of the photos.
+        body_types: The categories, whose ids count from 1.
+        sizes: Width and height of each photo in pixels, by its name; the photos' ids count from 1 in this order.
+        annotations: As of `coco_annotation`.
+    """
+    return {
+        "info": {"description": description, "contributor": _MARK},
+        "licenses": [],
+        "categories": [{"id": i, "name": name, "supercategory": ""} for i, name in enumerate(body_types, start=1)],
+        "images": [
+            {"id": i, "file_name": name, "width": width, "height": height}
+            for i, (name, (width, height)) in enumerate(sizes.items(), start=1)
+        ],
+        "annotations": list(annotations),
+    }
+
+
+def coco_annotation(
+    ids: tuple[int, int, int],
+    box: Sequence[float],
+    counts: str,
+    size: tuple[int, int],
+    attributes: Mapping[str, Any],
+    *,
+    polygons: bool,
+) -> dict[str, Any]:
+    """A car as COCO writes it; its area is the number of its mask's pixels, or the box's where it has no mask.
+
+    Args:
+        ids: Of the annotation, of its photo and of its category.
+        box: x1, y1, x2, y2 in pixels of the photo.
+        counts: COCO run-length counts of the mask; "" without one.
+        size: Width and height of the photo, pixels.
+        attributes: Of the annotation, as CVAT has them.
+        polygons: Whether the mask is written as polygons, or as run lengths.
+    """
+    width, height = size
+    x1, y1, x2, y2 = (float(edge) for edge in box)
+    segmentation: Any = []
+    if counts:
+        segmentation = {"size": [height, width], "counts": counts}
+        if polygons:
+            segmentation = mask_outlines(decode_mask(counts, height, width))
+    return {
+        "id": ids[0],
+        "image_id": ids[1],
+        "category_id": ids[2],
+        "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
+        "area": mask_area(counts, height, width) if counts else round((x2 - x1) * (y2 - y1), 2),
+        "iscrowd": 0,
+        "segmentation": segmentation,
+        "attributes": dict(attributes),
     }
 
 
 def _annotation(
     number: int, car: dict[str, Any], image_id: int, category_id: int, size: tuple[int, int], polygons: bool
 ) -> dict[str, Any]:
-    width, height = size
-    box = [car["x1"], car["y1"], car["x2"] - car["x1"], car["y2"] - car["y1"]]
     quality = car["mask_quality"]
-    annotation: dict[str, Any] = {
-        "id": number,
-        "image_id": image_id,
-        "category_id": category_id,
-        "bbox": [round(float(value), 2) for value in box],
-        "area": round(float(box[2] * box[3]), 2),
-        "iscrowd": 0,
-        "segmentation": [],
-        "attributes": {
-            "rejected": bool(car["rejected"]),
-            "mask_origin": car["mask_origin"],
-            "mask_quality": None if pd.isna(quality) else round(float(quality), 4),
-        },
-    }
-    if car["group"]:
-        annotation["attributes"]["group"] = car["group"]
-    if car["mask"]:
-        annotation["segmentation"] = {"size": [height, width], "counts": car["mask"]}
-        if polygons:
-            annotation["segmentation"] = mask_outlines(decode_mask(car["mask"], height, width))
-        annotation["area"] = mask_area(car["mask"], height, width)
-    return annotation
+    attributes = {
+        "rejected": bool(car["rejected"]),
+        "mask_origin": car["mask_origin"],
+        "mask_quality": None if pd.isna(quality) else round(float(quality), 4),
+    } | ({"group": car["group"]} if car["group"] else {})
+    box = [car[edge] for edge in ("x1", "y1", "x2", "y2")]
+    return coco_annotation((number, image_id, category_id), box, car["mask"] or "", size, attributes, polygons=polygons)

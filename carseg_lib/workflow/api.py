@@ -25,13 +25,13 @@ from carseg_lib.data.photos import ImageError
 from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine import trainer
 from carseg_lib.engine.inference import Detection
+from carseg_lib.engine.predictor import Predictor
 from carseg_lib.engine.pseudo_labels.run import pseudo_label
 from carseg_lib.evaluation import evaluate as evaluation
 from carseg_lib.models import mask_rcnn
 from carseg_lib.models.mask_rcnn import MaskRCNN
 from carseg_lib.workflow.opening import open_run as open_run
 from carseg_lib.workflow.pipeline import run_lock
-from carseg_lib.workflow.predict import Predictor
 
 
 def load_dataset(
@@ -150,7 +150,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 
 def predict(run: Run, photo: str | Path) -> list[Detection]:
-    """Predict one photo. For many photos, `carseg_lib.workflow.predict.Predictor` loads the model once.
+    """Predict one photo. For many photos, `carseg_lib.engine.predictor.Predictor` loads the model once.
 
     Returns:
         The detections, highest score first; boxes (x1, y1, x2, y2) in pixels of the photo. Those whose `car_score` is
@@ -160,7 +160,6 @@ def predict(run: Run, photo: str | Path) -> list[Detection]:
         CarsegError: The run has no trained model or was not evaluated, or the photo cannot be read.
     """
     try:
-        _, detections = Predictor(run)(Path(photo))
+        return list(Predictor(run)(Path(photo)).detections)
     except ImageError as error:
         raise CarsegError(f"{photo}: {error}") from error
-    return detections

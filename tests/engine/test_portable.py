@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,17 +21,23 @@ from torchvision.ops import batched_nms
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import project_folder
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.data.transforms import Resize
 from carseg_lib.engine.features import imagenet_network
 from carseg_lib.engine.inference import detect, load_trained
 from carseg_lib.engine.likeness import ImageNetClassifier
-from carseg_lib.engine.portable.export import MODEL, RUNNER, export_onnx, portable_detector
+from carseg_lib.engine.portable.export import MODEL, RUNNER, export_onnx, is_exported, portable_detector
 from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector, resize_weights, suppress
+from carseg_lib.engine.portable.page import write_page
+from carseg_lib.engine.portable.runner import open_photo
 from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
 from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
 from carseg_lib.models.mask_rcnn import build_model
+from carseg_lib.reporting.palette import class_colors
+from tests.helpers.browser import chromium
+from tests.helpers.small_run import small_run
 
 CARS = (436, 656, 817)  # ImageNet's beach wagon, minivan and sports car
 
@@ -112,6 +120,29 @@ def test_the_graph_of_one_photo_equals_the_model(trained_run, changed):
     assert max(numbers) > 0
 
 
+@pytest.mark.parametrize(
+    ("number", "changed"),
+    [
+        (0, {"score_threshold": 0.999}),
+        (1, {"max_detections": 1}),
+        (10, {"per_class_nms_iou": 1.0, "class_agnostic_nms_iou": 1.0}),
+    ],
+)
+def test_a_photo_may_have_none_one_and_ten_detections(trained_run, number, changed):
+    config = trained_run.config.updated(model={"score_threshold": 0.0, "precision": "32-true", **changed})
+    torch.manual_seed(3)
+    model = build_model(config.model, 5, with_masks=True).eval()
+    size, types = config.inputs.size, ("a", "b", "c", "d")
+    portable = PortableDetector(copy.deepcopy(model), size, torch.nn.Identity(), ()).eval()
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    ours = next(detect(model, [(preprocess(photo, size), [size[::-1]])], types, config.model))
+    with torch.inference_mode():
+        found = dict(zip(OUTPUTS, portable(torch.from_numpy(photo)), strict=True))
+    assert [len(values) for values in found.values()] == [number] * len(OUTPUTS) and len(ours) == number
+    assert [types[k - 1] for k in found["labels"]] == [one.body_type for one in ours]
+    np.testing.assert_allclose(found["boxes"].reshape(-1, 4), np.reshape([one.box for one in ours], (-1, 4)), atol=2e-3)
+
+
 @pytest.mark.parametrize("size", [(64, 96), (65, 63), (224, 224)])
 def test_baked_convolutions_give_the_same(size):
     network, photo = imagenet_network(), torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -136,11 +167,21 @@ def test_what_is_not_there_is_said(trained_run, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture(scope="module")
+def exported(trained_folder, synthetic_cars, tmp_path_factory):
+    """A trained run, the folder of its exported model, and how it agrees."""
+    folder = tmp_path_factory.mktemp("exported")
+    shutil.copytree(trained_folder, folder / "trained")
+    with pytest.MonkeyPatch.context() as patch:
+        run = small_run(patch, folder / "trained", synthetic_cars)
+        with_threshold(run, 0.0)
+        yield run, folder / "out", export_onnx(run, folder / "out")
+
+
 @pytest.mark.slow
-def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path):
-    with_threshold(trained_run, 0.0)
-    out = tmp_path / "out"
-    found = export_onnx(trained_run, out)
+def test_the_exported_model_runs_without_torch_and_agrees(exported, tmp_path):
+    trained_run, out, found = exported
+    assert is_exported(trained_run, out) and not is_exported(trained_run, tmp_path)
     # a network of two epochs guesses: a byte's difference in resizing changes the order of its guesses
     assert found.photos == 8 >= found.same_type >= 4
     card = (out / "README.md").read_text()
@@ -192,6 +233,68 @@ def test_the_exported_model_runs_without_torch_and_agrees(trained_run, tmp_path)
     about = json.loads(onnx_metadata(out / MODEL)["carseg"])
     assert about["body_types"] == list(files.read_json(trained_run.best_card)["body_types"])
     assert about["car_threshold"] == 0.0 and about["longest_side"] == 2 * max(trained_run.config.inputs.size)
+
+
+@pytest.mark.slow
+def test_the_page_finds_in_a_browser_what_the_file_finds(exported, tmp_path):
+    """Opened from disk, offline: photos that are chosen, dropped or turned, and a file that is none."""
+    trained_run, folder, _ = exported
+    try:
+        page = write_page(folder / MODEL, class_colors, project_folder() / "reports" / ".data" / "npm")
+    except CarsegError as error:
+        assert "npm" in str(error)
+        pytest.skip(str(error))
+    truth = sorted(Path(trained_run.config.data.source).rglob("images/**/*.jpg"))[:2]
+    for k, path in enumerate(truth):
+        Image.open(path).save(tmp_path / f"{k}.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(truth[0]).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    (tmp_path / "none.jpg").write_bytes(b"no photo")
+    longest_side = 2 * max(trained_run.config.inputs.size)
+    session, types = onnxruntime.InferenceSession(folder / MODEL), files.read_json(trained_run.best_card)["body_types"]
+    with chromium() as browser:
+        opened = browser.new_context(viewport={"width": 390, "height": 800}, offline=True).new_page()
+        opened.set_default_timeout(120_000)
+        complaints: list[str] = []
+        asked: list[str] = []
+        opened.on("console", lambda message: complaints.append(message.text))
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("request", lambda request: asked.append(request.url[:5]))
+        opened.goto(page.as_uri())
+        opened.wait_for_selector("#status[data-state=ready]")
+        for name in ("0.png", "1.png", "turned.jpg"):
+            if name == "1.png":
+                bytes_ = base64.b64encode((tmp_path / name).read_bytes()).decode()
+                opened.evaluate(DROP, [name, bytes_])
+            else:
+                opened.set_input_files("#file", tmp_path / name)
+            opened.wait_for_function(
+                "name => document.getElementById('status').textContent.startsWith(name)", arg=f"{name}:"
+            )
+            size, photo = open_photo(tmp_path / name, longest_side)
+            assert f"{size[0]} × {size[1]} pixels" in opened.inner_text("#status")
+            found = dict(zip(OUTPUTS, session.run(None, {"photo": photo}), strict=True))
+            shares = [float(text) for text in opened.locator("#types td:last-child").all_inner_texts()]
+            # the network of two epochs guesses: a byte's difference may put another of its guesses first
+            assert np.abs(found["probabilities"] - shares).max(axis=1).min() <= 0.03
+            answer = opened.inner_text("#answer")
+            assert answer == opened.get_attribute("#picture", "aria-label").removeprefix(f"{name}: ")
+            if np.ptp(np.sort(shares)[-2:]) > 0.03:
+                assert types[int(np.argmax(shares))] in answer
+        assert not complaints and asked == ["file:"]
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+        opened.set_input_files("#file", tmp_path / "none.jpg")
+        opened.wait_for_selector("#status[data-state=failed]")
+        assert "none.jpg cannot be shown" in opened.inner_text("#status")
+
+
+DROP = """([name, text]) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([bytes], name, { type: "image/png" }));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+}"""
 
 
 def onnx_metadata(path: Path) -> dict[str, str]:

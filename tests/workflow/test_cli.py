@@ -147,11 +147,13 @@ def test_predict_takes_another_device(reports, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "make_run", lambda run, until: run.save() and ["01"])
     assert main(["run", "--data", "photos", "--device", "cuda"]) == 0
     seen = []
-    monkeypatch.setattr(predict, "predict_path", lambda run, photo, folder: seen.append(run.config.device))
+    monkeypatch.setattr(predict, "predict_path", lambda run, *_: seen.append(run.config.device))
     assert main(["predict", "--images", "a.jpg"]) == 0
     assert main(["predict", "--images", "a.jpg", "--device", "cpu"]) == 0
     assert seen == ["cuda", "cpu"]
     capsys.readouterr()
+    assert main(["predict", "--images", "a.jpg", "--save", "table mask"]) == 2
+    assert "SAVE: 'mask' is none of page, overlays, json" in capsys.readouterr().err
     assert main(["predict", "--images", "a.jpg", "--device", "gpu"]) == 2
     assert "device = 'gpu' (DEVICE)" in capsys.readouterr().err
 

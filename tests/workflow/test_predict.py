@@ -1,17 +1,27 @@
+import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
+from pycocotools.coco import COCO
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data.masks import decode_mask
+from carseg_lib.data.masks import box_of_mask, decode_mask, encode_mask, mask_iou, polygons_to_mask
+from carseg_lib.data.photos import ImageError
 from carseg_lib.engine.likeness import ImageNetClassifier
+from carseg_lib.engine.predictor import BATCH, Predictor
 from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.trainer import train
-from carseg_lib.workflow.predict import LARGEST_SIDE, Predictor, predict_path
+from carseg_lib.workflow.predict import predict_path
+from carseg_lib.workflow.prediction_files import KINDS, LARGEST_SIDE, cut_out, read_kinds
 from tests.helpers.small_run import small_run, with_dataset
 
 
@@ -48,7 +58,7 @@ def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, 
         assert overlay.size == (3 * 240, 3 * 160)
         enlarged = original.resize(overlay.size)
         assert not np.array_equal(np.array(overlay.convert("RGB")), np.array(enlarged))
-    assert answer in caplog.messages[0]
+    assert answer in caplog.messages[0] and not (tmp_path / "out" / "predictions.csv").exists()
     assert content["sure"] == (first["score"] >= 0.5) == ("not sure" not in caplog.messages[0])
     assert first["is_car"] and first["likeness"] == 1 and first["car_score"] <= 1 and content["threshold"] == 0
 
@@ -93,6 +103,7 @@ def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path
     assert sorted(p.name for p, _ in answers) == ["grey.jpg", "large.png"]
     assert (tmp_path / "out" / "trip" / "grey.jpg.json").is_file()
     assert any("broken.jpg" in line and "left out" in line for line in caplog.messages)
+    assert caplog.messages[-1] == "1 of 3 photos could not be read and are left out"
     assert not (tmp_path / "out" / "broken.jpg.json").exists()
     page = (tmp_path / "out" / "index.html").read_text()
     for name in ("large.png", "trip/grey.jpg"):
@@ -112,3 +123,107 @@ def test_mistakes_get_one_line(trained, tmp_path):
     with pytest.raises(CarsegError, match="no photo in it can be read"):
         predict_path(trained, tmp_path / "bad.jpg", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_photos_of_a_batch_are_answered_as_if_each_were_alone(trained, synthetic_cars, tmp_path):
+    photos = sorted((synthetic_cars / "images").rglob("*.jpg"))[: BATCH + 2]
+    Image.new("RGB", (700, 300), "grey").save(tmp_path / "large.png")
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    photos[3:3] = [tmp_path / "broken.jpg", tmp_path / "large.png"]
+    predictor = Predictor(trained)
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(predictor.predict_many(photos, pool))
+    assert list(found) == photos and isinstance(found.pop(tmp_path / "broken.jpg"), ImageError)
+    for path, prediction in found.items():
+        alone = predictor(path)
+        assert alone.detections == prediction.detections and alone.cars == prediction.cars
+        assert prediction.full_photo().size == prediction.size == Image.open(path).size
+    assert found[tmp_path / "large.png"].image.shape == (82, 192, 3)
+    assert sum(len(one.detections) for one in found.values()) > 0
+
+
+def test_what_is_written_is_what_the_model_found(trained, synthetic_cars, tmp_path):
+    """Masks of PNG, run lengths and polygons, areas, boxes and cut-outs of one prediction agree."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    (photos / "trip").mkdir(parents=True)
+    for k, path in enumerate(sorted((synthetic_cars / "images").rglob("*.jpg"))[:3]):
+        Image.open(path).save(photos / "trip" / f"{k}.png")
+    Image.new("RGB", (60, 40), "white").save(photos / "empty.png")
+    predict_path(trained, photos, out, "table,masks cutouts polygons coco coco-rle")
+    assert (
+        not (out / "index.html").exists() and not list(out.glob("**/*.png.png")) and not (out / "thumbnails").exists()
+    )
+    with (out / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    truth = COCO(out / "coco" / "annotations" / "instances_default.json")
+    results = truth.loadRes(str(out / "coco" / "results.json"))
+    exact = COCO(out / "coco-rle" / "annotations" / "instances_default.json")
+    assert (out / "coco-rle" / "results.json").read_bytes() == (out / "coco" / "results.json").read_bytes()
+    names = {one["file_name"]: one["id"] for one in truth.dataset["images"]}
+    assert list(names) == ["empty.png", "trip/0.png", "trip/1.png", "trip/2.png"]
+    assert (out / "coco" / "images" / "trip" / "0.png").samefile(photos / "trip" / "0.png")
+    types = [one["name"] for one in truth.dataset["categories"]]
+    seen = 0
+    for name, number in names.items():
+        of_photo = [row for row in rows if row["photo"] == name]
+        content = json.loads((out / f"{name}.json").read_text())
+        cars = [one for one in content["detections"] if one["is_car"]]
+        annotations, found = (coco.loadAnns(coco.getAnnIds(number)) for coco in (truth, results))
+        assert [one["score"] for one in found] == [one["score"] for one in content["detections"]]
+        assert len(annotations) == len(cars) and {row["cars"] for row in of_photo} == {str(len(cars))}
+        if not cars:
+            assert [row["answer"] for row in of_photo] == ["no car"] and of_photo[0]["area"] == ""
+            continue
+        photo = np.array(Image.open(photos / name).convert("RGB"))
+        for car, row, annotation in zip(cars, of_photo, annotations, strict=True):
+            height, width = car["mask"]["size"]
+            mask = decode_mask(car["mask"]["counts"], height, width)
+            assert row["body_type"] == car["body_type"] == types[annotation["category_id"] - 1]
+            assert float(row["score"]) == car["score"] == annotation["attributes"]["score"]
+            assert [float(row[edge]) for edge in ("x1", "y1", "x2", "y2")] == car["box"]
+            np.testing.assert_allclose(annotation["bbox"][2:], np.subtract(car["box"][2:], car["box"][:2]), atol=0.01)
+            assert int(row["area"]) == annotation["area"] == np.count_nonzero(mask)
+            assert float(row["share"]) == np.count_nonzero(mask) / mask.size
+            assert row["answer"] == ("sure" if car["score"] >= 0.5 else "not sure")
+            assert sum(float(row[f"p_{name}"]) for name in types) <= 1.0001
+            png = np.array(Image.open(out / "masks" / f"{name}.{row['car']}.png"))
+            assert np.array_equal(png, 255 * mask)
+            assert np.array_equal(exact.annToMask(exact.anns[annotation["id"]]), mask)
+            if mask.any():
+                assert mask_iou(polygons_to_mask(car["polygons"], height, width), mask) >= 0.99
+                assert mask_iou(truth.annToMask(annotation).astype(bool), mask) >= 0.99
+                cut = np.array(Image.open(out / "cutouts" / f"{name}.{row['car']}.png"))
+                x1, y1, x2, y2 = map(int, box_of_mask(mask))
+                assert np.array_equal(cut[..., 3] > 0, mask[y1:y2, x1:x2])
+                assert np.array_equal(cut[..., :3], photo[y1:y2, x1:x2] * mask[y1:y2, x1:x2, None])
+            seen += 1
+        for one, detection in zip(found, content["detections"], strict=True):
+            assert encode_mask(results.annToMask(one)) == detection["mask"]["counts"]
+    assert seen > 0
+    predict_path(trained, photos / "empty.png", out, "page")
+    page = (out / "index.html").read_text()
+    assert "3 results of earlier calls" in page, "COCO files are no results of photos"
+
+
+@settings(deadline=None, max_examples=30)
+@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))).filter(np.any))
+def test_a_cut_out_is_as_small_as_its_car(mask):
+    photo = Image.new("RGB", mask.shape[::-1], (1, 2, 3))
+    cut = np.array(cut_out(photo, mask))
+    opaque = cut[..., 3] == 255
+    assert np.count_nonzero(opaque) == np.count_nonzero(mask) and (cut[opaque] == (1, 2, 3, 255)).all()
+    assert not cut[~opaque].any()
+    assert all(opaque.any(axis=axis)[[0, -1]].all() for axis in (0, 1))
+
+
+def test_save_names_kinds(trained, tmp_path):
+    assert read_kinds("") == read_kinds("page") == {"page", "overlays", "json"}
+    assert read_kinds(" table, masks") == {"table", "masks"} and read_kinds("polygons") == {"polygons", "json"}
+    with pytest.raises(CarsegError, match=f"'mask' is none of {', '.join(KINDS)}.*did you mean 'masks'"):
+        read_kinds("mask")
+    Image.new("RGB", (60, 40)).save(tmp_path / "a.png")
+    images = tmp_path / "out" / "coco" / "images"
+    images.mkdir(parents=True)
+    with pytest.raises(CarsegError, match="not a link of an export"):
+        predict_path(trained, tmp_path / "a.png", tmp_path / "out", "coco")
+    assert list((tmp_path / "out").rglob("*")) == [Path(images.parent), images]

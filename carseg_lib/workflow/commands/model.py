@@ -8,21 +8,24 @@ import click
 
 from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import runs_root
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
 
 
-@click.command("predict", cls=CarsegCommand, help="predict photos: a page, and an overlay and a JSON each")
-@variables("images", "run", "profile", "device")
-def predict(images: str, run: str, profile: str, device: str) -> None:
+@click.command("predict", cls=CarsegCommand, help="predict photos: a page, or the files that SAVE names")
+@variables("images", "run", "profile", "device", "save")
+def predict(images: str, run: str, profile: str, device: str, save: str) -> None:
     """Predict the photos of IMAGES with a trained run's model."""
     if not images:
         raise CarsegError("name a photo, or a folder of photos, by IMAGES=path.")
     study = open_run(run, profile, device)
     from carseg_lib.workflow.predict import predict_path
+    from carseg_lib.workflow.prediction_files import read_kinds
 
     folder = study.folder / "predictions"
-    predict_path(study, Path(images).expanduser(), folder)
-    print(f"open: {(folder / 'index.html').resolve().as_uri()}")
+    kinds = read_kinds(save)
+    predict_path(study, Path(images).expanduser(), folder, save)
+    print(f"open: {(folder / 'index.html').resolve().as_uri()}" if "page" in kinds else f"done: {shown(folder)}")
 
 
 @click.command("export-model", cls=CarsegCommand, help="write a run's model as ONNX, with a runner without torch")
@@ -36,6 +39,22 @@ def export_model(run: str, profile: str, out: str) -> None:
     found = export_onnx(study, folder)
     print(f"same type as torch in {found.same_type} of {found.photos} validation photos")
     print(f"done: {shown(folder)}")
+
+
+@click.command("try-page", cls=CarsegCommand, help="make one offline page of an exported model, to drop photos into")
+@variables("run", "profile", "out")
+def try_page(run: str, profile: str, out: str) -> None:
+    """Write try.html beside a run's exported model, which is exported first where it is missing or of older weights."""
+    study = open_run(run, profile, "cpu")
+    from carseg_lib.engine.portable.export import MODEL, export_onnx, is_exported
+    from carseg_lib.engine.portable.page import write_page
+    from carseg_lib.reporting.palette import class_colors
+
+    folder = Path(out).expanduser() if out else study.folder / "portable"
+    if not is_exported(study, folder):
+        export_onnx(study, folder)
+    page = write_page(folder / MODEL, class_colors, runs_root() / ".data" / "npm")
+    print(f"open: {page.resolve().as_uri()} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
 @click.command("eval-annotator", cls=CarsegCommand, help="measure the annotator on photos with masks")
@@ -58,4 +77,4 @@ def train_segmenter(run: str, real: str, **options: str) -> None:
     print(f"done: {shown(train.train_segmenter(study, Path(real).expanduser() if real else None))}")
 
 
-COMMANDS = (predict, export_model, eval_annotator, train_segmenter)
+COMMANDS = (predict, export_model, try_page, eval_annotator, train_segmenter)

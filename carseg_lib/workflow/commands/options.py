@@ -26,6 +26,7 @@ VARIABLES = {
     "set": 'settings that differ from the profile: "epochs=3 lr=0.001"',
     "negatives": "a folder of photos without a car, to measure false alarms on (default: those of the data alone)",
     "images": "the photo, or folder of photos, to predict",
+    "save": "files of predict: page (default), overlays, json, polygons, table, masks, cutouts, coco, coco-rle",
     "out": "the folder to write (default: export/, or portable/ for a model, in the run's folder)",
     "real": "photographs to measure on: a folder or a COCO .json file",
     "synthetic": 'rendered data sets to train on, e.g. "rendered-2109-plain full=rendered" (default: the built-in)',
