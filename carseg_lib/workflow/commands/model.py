@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from carseg_lib.core import files
 from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
@@ -21,6 +22,7 @@ def predict(images: str, run: str, profile: str, device: str) -> None:
     from carseg_lib.workflow.predict import predict_path
 
     folder = study.folder / "predictions"
+    files.remove_leftovers(folder)
     predict_path(study, Path(images).expanduser(), folder)
     print(f"open: {(folder / 'index.html').resolve().as_uri()}")
 
@@ -33,6 +35,7 @@ def export_model(run: str, profile: str, out: str) -> None:
     from carseg_lib.engine.portable.export import export_onnx
 
     folder = Path(out).expanduser() if out else study.folder / "portable"
+    files.remove_leftovers(folder)
     found = export_onnx(study, folder)
     print(f"same type as torch in {found.same_type} of {found.photos} validation photos")
     print(f"done: {shown(folder)}")
