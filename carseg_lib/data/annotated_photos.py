@@ -17,7 +17,7 @@ from carseg_lib.data.formats.csv_text import BadTableError, decode, paths_named
 from carseg_lib.data.names import outside
 from carseg_lib.data.photo_names import PhotoFinder
 
-_WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError, DefusedXmlException)
+_WRONG = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, ParseError, DefusedXmlException)
 
 
 def photos_of(annotations: Path) -> dict[str, Path]:

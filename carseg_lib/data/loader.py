@@ -151,7 +151,11 @@ def _inspect(root: Path, photo_id: str) -> ImageInfo:
     path = root / photo_id
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
-    if path.exists() and not path.resolve().is_relative_to(root):
+    try:
+        leaves = path.exists() and not path.resolve().is_relative_to(root)
+    except OSError as error:  # a name that is too long for this disk
+        raise ImageError("unreadable name", f"{error.strerror}") from None
+    if leaves:
         raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
 

@@ -25,6 +25,7 @@ _SPLIT_NAME = re.compile(rf"\d*{_BESIDE}({'|'.join(sorted(SPLIT_WORDS, key=len, 
 _PART_WORDS = {*SPLIT_WORDS, "dev", "eval", "evaluation", "holdout", "heldout", "pred", "predict", "prediction"}
 _PART_WORDS |= {"predictions", "unlabeled", "unlabelled"}
 NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
+_LONGEST_PATH = 2000  # characters, below the data's folder; systems take 4,096 bytes in all
 
 
 def split_of(name: str) -> str | None:
@@ -62,9 +63,17 @@ def outside(name: str) -> bool:
     return name.startswith("/") or drive or "://" in name or ".." in PurePosixPath(name).parts
 
 
+def too_long(name: str) -> bool:
+    """Whether no disk has a file of this name, with /: asking for it would fail instead of finding none."""
+    return len(name) > _LONGEST_PATH or any(len(part.encode("utf-8", "replace")) > 255 for part in name.split("/"))
+
+
 def inside(name: str) -> str | None:
-    """A file's name in a data set, with / and no dots; None if it leads out of the data set's folder, or is none."""
+    """A file's name in a data set, with / and no dots; None if it leads out of the data set's folder, or is none.
+
+    A name that is longer than any disk takes is none.
+    """
     posix = name.replace("\\", "/")
-    if outside(posix) or not is_text(name) or not PurePosixPath(posix).parts:
+    if outside(posix) or too_long(posix) or not is_text(name) or not PurePosixPath(posix).parts:
         return None
     return PurePosixPath(posix).as_posix()
