@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import click
 
 from carseg_lib.core import files
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion
 
 MISTAKE = 2  # exit code of a user's mistake
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
@@ -175,6 +175,10 @@ def run_command(group: click.Group, arguments: Sequence[str] | None = None, *, p
         if not refused:
             raise
         return _mistake(str(refused))
+    except (MemoryError, RuntimeError) as error:
+        if not (exhausted := exhaustion(error)):
+            raise
+        return _mistake(str(exhausted))
 
 
 @contextmanager

@@ -159,10 +159,10 @@ def read_profile(profile: str) -> tuple[dict[str, Any], dict[str, int]]:
     """
     path = profile_path(profile)
     shown = f"notebooks/profiles/{path.name}"
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         node, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CarsegError(f"{shown} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(node, yaml.MappingNode):
         raise CarsegError(f"{shown} must hold a mapping for each part: {', '.join(PARTS)}.")

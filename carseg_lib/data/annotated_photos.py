@@ -18,7 +18,7 @@ from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.names import outside
 from carseg_lib.data.photo_names import PhotoFinder, with_suffix
 
-_WRONG = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ParseError, DefusedXmlException)
+_WRONG = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, ParseError, DefusedXmlException)
 
 
 def photos_of(annotations: Path) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from carseg_lib.core import files
 from carseg_lib.core.data_spec import KaggleData
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, without_secrets
 from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.data.fingerprint import data_state
 
@@ -90,7 +90,7 @@ def _fetch_error(data: KaggleData, error: Exception) -> CarsegError:
         )
     if status == 404:
         return CarsegError(f"DATA={data.word}: Kaggle has no such data set or version; look at {data.page}")
-    detail = str(error).strip().partition("\n")[0][:120]
+    detail = without_secrets(str(error)).strip().partition("\n")[0][:120]
     return CarsegError(
         f"DATA={data.word} could not be fetched ({type(error).__name__}: {detail}): run again, {_BY_HAND}: {data.page}"
     )

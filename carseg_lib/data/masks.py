@@ -100,7 +100,7 @@ def decode_segmentation(segmentation: object, height: int, width: int) -> np.nda
         return polygons_to_mask(segmentation, height, width)
     if not isinstance(segmentation, dict) or "counts" not in segmentation:
         raise ValueError("the segmentation is neither polygons nor run lengths")
-    if list(segmentation.get("size", [])) != [height, width]:
+    if segmentation.get("size") not in ([height, width], (height, width)):
         raise ValueError(f"mask size {segmentation.get('size')} is not the photo's [{height}, {width}]")
     counts = segmentation["counts"]
     if isinstance(counts, str):

@@ -26,6 +26,7 @@ _PART_WORDS = {*SPLIT_WORDS, "dev", "eval", "evaluation", "holdout", "heldout", 
 _PART_WORDS |= {"predictions", "unlabeled", "unlabelled"}
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp")
 NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
+_LONGEST_PATH = 2000  # characters, below the data's folder; systems take 4,096 bytes in all
 
 
 def split_of(name: str) -> str | None:
@@ -63,9 +64,17 @@ def outside(name: str) -> bool:
     return name.startswith("/") or drive or "://" in name or ".." in PurePosixPath(name).parts
 
 
+def too_long(name: str) -> bool:
+    """Whether no disk has a file of this name, with /: asking for it would fail instead of finding none."""
+    return len(name) > _LONGEST_PATH or any(len(part.encode("utf-8", "replace")) > 255 for part in name.split("/"))
+
+
 def inside(name: str) -> str | None:
-    """A file's name in a data set, with / and no dots; None if it leads out of the data set's folder, or is none."""
+    """A file's name in a data set, with / and no dots; None if it leads out of the data set's folder, or is none.
+
+    A name that is longer than any disk takes is none.
+    """
     posix = name.replace("\\", "/")
-    if outside(posix) or not is_text(name) or not PurePosixPath(posix).parts:
+    if outside(posix) or too_long(posix) or not is_text(name) or not PurePosixPath(posix).parts:
         return None
     return PurePosixPath(posix).as_posix()

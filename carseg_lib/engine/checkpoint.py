@@ -1,9 +1,13 @@
-"""Checkpoints of a training: tensors in .pt files, everything else in one JSON that names them.
+"""Checkpoints of a training: tensors in .pt files, everything else in one JSON that names them with their hashes.
 
-The JSON is written last and by renaming: a run that is killed at any moment leaves its last whole epoch.
+The JSON is written last and by renaming: a run that is killed at any moment leaves its last whole epoch. The epoch
+before it is kept too: where the disk has damaged the newest files, training goes on from there, with the same numbers.
 """
 
+import hashlib
 import io
+import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +20,8 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.ema import ModelEMA
 from carseg_lib.models.weights import read_checkpoint
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -36,7 +42,7 @@ class TrainingState:
 
 
 class Checkpoints:
-    """The checkpoints of a training in a folder: the last epoch's, with the optimizer, and the best epoch's weights."""
+    """The checkpoints of a training in a folder: of its last two epochs, with the optimizer, and their best epochs'."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -48,38 +54,87 @@ class Checkpoints:
         The averaged weights are those of the trained model; the plain ones are those that a resumed run continues with.
         """
         files.make_folder(self.folder)
-        last = self.folder / f"epoch-{state.epoch:03d}.pt"
+        before = read_index(self.index)
+        hashes = before["sha256"] if before else {}
         with average.applied():
             weights = _weights(model)
         content = {"model": weights, "trained": _weights(model), "average": average.state_dict()}
-        _save(content | {"optimizer": optimizer.state_dict()}, last)
+        last = _file("epoch", state.epoch)
+        hashes[last] = _save(content | {"optimizer": optimizer.state_dict()}, self.folder / last)
         if state.best_epoch == state.epoch:
-            _save(weights, self.best(state))
-        files.write_json(self.index, {"last": last.name, "best": self.best(state).name, "history": state.history})
+            hashes[self.best(state).name] = _save(weights, self.best(state))
+        wanted = {name for epochs in (state.epoch, state.epoch - 1) for name in _files(state.history[:epochs])}
+        hashes = {name: digest for name, digest in hashes.items() if name in wanted}
+        write_index(self.index, {"last": last, "sha256": hashes, "history": state.history})
         for path in self.folder.glob("*.pt"):
-            if path not in (last, self.best(state)):
+            if path.name not in hashes:
                 path.unlink()
 
     def best(self, state: TrainingState) -> Path:
         """The file of the best epoch's weights."""
-        return self.folder / f"best-{state.best_epoch:03d}.pt"
+        return self.folder / _file("best", state.best_epoch)
 
     def resume(self, model: nn.Module, optimizer: torch.optim.Optimizer, average: ModelEMA) -> TrainingState:
-        """Restores model, optimizer and average as of the last whole epoch; returns an empty state if there is none."""
+        """Restores model, optimizer and average as of the last whole epoch; returns an empty state if there is none.
+
+        Where a file of it is missing or damaged, as of the epoch before; where that is as well, training begins anew.
+        What is damaged is logged.
+        """
         if not self.index.is_file():
             return TrainingState()
-        index = files.read_json(self.index)
-        path = self.folder / index["last"]
-        try:
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # a missing or damaged file, in any of torch's ways
-            raise CarsegError(
-                f"checkpoint {path} can't be read ({type(error).__name__}); remove {self.folder} to train anew"
-            ) from None
+        index = read_index(self.index)
+        if index is None:
+            logger.warning("%s is damaged: training begins anew", self.index)
+            return TrainingState()
+        whole = len(index["history"])
+        for epochs in range(whole, max(whole - 2, 0), -1):
+            history = index["history"][:epochs]
+            damaged = [name for name in _files(history) if not self._is_whole(name, index["sha256"])]
+            if not damaged:
+                self._restore(self.folder / _file("epoch", epochs), model, optimizer, average)
+                return TrainingState(history)
+            after = "training begins anew" if epochs == max(whole - 1, 1) else "the epoch before it is tried"
+            logger.warning("%s is missing or damaged: %s", self.folder / damaged[0], after)
+        return TrainingState()
+
+    def _is_whole(self, name: str, hashes: Mapping[str, str]) -> bool:
+        path = self.folder / name
+        return path.is_file() and files.sha256(path) == hashes.get(name)
+
+    @staticmethod
+    def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: ModelEMA) -> None:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(checkpoint["trained"])
         average.load_state_dict(checkpoint["average"])
         optimizer.load_state_dict(checkpoint["optimizer"])
-        return TrainingState(index["history"])
+
+
+def write_index(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a training's state.json, with a hash of what it says."""
+    files.write_json(path, {**content, "content_sha256": _digest(content)})
+
+
+def read_index(path: Path) -> dict[str, Any] | None:
+    """What a training's state.json says; None if there is none, or it does not say what was written."""
+    try:
+        content = json.loads(path.read_bytes())
+        stated = content.pop("content_sha256")
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return None
+    return content if stated == _digest(content) else None
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return files.sha256_text(json.dumps(content, sort_keys=True))
+
+
+def _file(kind: str, epoch: int) -> str:
+    return f"{kind}-{epoch:03d}.pt"
+
+
+def _files(history: list[dict[str, Any]]) -> list[str]:
+    """The files of the last epoch of a history: its state, and the weights of the best epoch until then."""
+    return [_file("epoch", len(history)), _file("best", TrainingState(history).best_epoch)] if history else []
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
@@ -87,12 +142,22 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
 
 
-def _save(content: Mapping[str, Any], path: Path) -> None:
+def _save(content: Mapping[str, Any], path: Path) -> str:
+    """Writes tensors and plain values; returns the file's sha256."""
     buffer = io.BytesIO()  # `files` reports a full disk in one line, torch in many
     torch.save(dict(content), buffer)
     files.write_bytes(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def last_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights after the last epoch of the training whose checkpoints lie in `folder`."""
-    return read_checkpoint(folder / files.read_json(folder / "state.json")["last"])
+    """The weights after the last epoch of the training whose checkpoints lie in `folder`.
+
+    Raises:
+        CarsegError: they are missing or damaged.
+    """
+    index = read_index(folder / "state.json")
+    path = folder / (index["last"] if index else "state.json")
+    if index is None or not path.is_file() or files.sha256(path) != index["sha256"].get(path.name):
+        raise CarsegError(f"{path} is missing or damaged; remove {folder} to train anew")
+    return read_checkpoint(path)

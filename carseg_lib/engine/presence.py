@@ -89,20 +89,25 @@ class Presence:
                 f"run {paths.name!r} has no threshold yet, below which a photo shows no car; {again} first"
             )
         content = files.read_json(paths.presence)
-        if content.get("schema") != SCHEMA:
-            raise CarsegError(f"{paths.presence} is of another version of carseg; {again}")
-        if content["model_sha256"] != model_sha256:
-            raise CarsegError(f"{paths.presence} belongs to another model than the run's; {again}")
-        classes = content["imagenet_classes"]
-        return cls(
-            classes=tuple(map(int, classes)),
-            names=tuple(classes.values()),
-            car_scores=np.array(content["validation_scores"], float),
-            cars=content["validation_cars"],
-            keep=content["keep"],
-            weights_sha256=content["imagenet_sha256"],
-            model_sha256=model_sha256,
-        )
+        with files.written_by_carseg(paths.presence, again):
+            if content.get("schema") != SCHEMA:
+                raise CarsegError(f"{paths.presence} is of another version of carseg; {again}")
+            if content["model_sha256"] != model_sha256:
+                raise CarsegError(f"{paths.presence} belongs to another model than the run's; {again}")
+            classes = content["imagenet_classes"]
+            read = cls(
+                classes=tuple(map(int, classes)),
+                names=tuple(classes.values()),
+                car_scores=np.array(content["validation_scores"], float),
+                cars=int(content["validation_cars"]),
+                keep=float(content["keep"]),
+                weights_sha256=content["imagenet_sha256"],
+                model_sha256=model_sha256,
+            )
+            scores = read.car_scores
+            if not (0 < read.keep <= 1 and scores.ndim == 1 and len(scores) and np.isfinite(scores).all()):
+                raise ValueError("scores are finite, shares from 0 to 1")
+        return read
 
 
 def threshold_of(car_scores: np.ndarray, keep: float) -> float:

@@ -188,7 +188,7 @@ class _Table:
 
 def _count(text: str, where: str) -> int:
     number = text.replace(",", "").removesuffix(".0")
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > 9:
         raise CarsegError(f"{where}: '{text}' is no number of photos")
     return int(number)
 
@@ -206,7 +206,10 @@ def _lines(path: Path) -> list[list[str]]:
         raise CarsegError(f"{path}: is empty")
     separator = next((sign for sign in (",", ";", "\t") if sign in lines[0]), None)
     if separator:
-        return list(csv.reader(lines, delimiter=separator))
+        try:
+            return list(csv.reader(lines, delimiter=separator))
+        except csv.Error as error:
+            raise CarsegError(f"{path}: not a CSV table ({error})") from None
     # Printed text: columns stand two spaces apart; the row of the accuracy leaves some out.
     header = ["", *re.split(r"\s{2,}", lines[0].strip())]
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[1:]]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
 from carseg_lib.core.environment import environment_variables
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion, without_secrets
 from carseg_lib.workflow.live import live_bar
 from carseg_lib.workflow.memory import MemoryWatch
 
@@ -26,6 +26,7 @@ KERNEL = "carseg"
 # Of tqdm, where ipywidgets are not installed; it would put a path into the notebook.
 NO_WIDGET_WARNING = {"PYTHONWARNINGS": "ignore:IProgress not found"}
 BY_STAGE = "CARSEG_BY_STAGE"  # set for notebooks that a stage runs, not for those that a user opens
+_ERROR_LINE = re.compile(r"\w*Error\b")  # of a traceback: an error, or its cause
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Without the blocks of nbconvert's page that load scripts from the web (MathJax, RequireJS, Mermaid), and with numbers
 # of cells and comments of code that are dark enough to be read.
@@ -67,10 +68,9 @@ def notebook_prose(path: Path) -> str:
 
 
 def _cells(path: Path) -> list[tuple[str, str]]:
-    try:
-        return [(cell["cell_type"], "".join(cell["source"])) for cell in files.read_json(path)["cells"]]
-    except (KeyError, TypeError) as error:
-        raise CarsegError(f"{path} is not a notebook (no {error} in it).") from error
+    content = files.read_json(path)
+    with files.written_by_carseg(path, "restore it from git"):
+        return [(cell["cell_type"], "".join(cell["source"])) for cell in content["cells"]]
 
 
 def declared_parameters(path: Path) -> set[str]:
@@ -79,11 +79,16 @@ def declared_parameters(path: Path) -> set[str]:
     Raises:
         CarsegError: There is no such cell.
     """
-    cells = files.read_json(path).get("cells", [])
-    tagged = [cell for cell in cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
-    if not tagged:
+    content = files.read_json(path)
+    with files.written_by_carseg(path, "restore it from git"):
+        cells = [cell for cell in content["cells"] if "parameters" in cell.get("metadata", {}).get("tags", [])]
+        source = "".join(cells[0]["source"]) if cells else ""
+    if not cells:
         raise CarsegError(f"{path} has no cell tagged 'parameters': tag the cell that says run_name = \"quick\".")
-    tree = ast.parse("".join(tagged[0]["source"]))
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        raise CarsegError(f"{path}: its cell tagged 'parameters' is not Python ({error}).") from None
     targets = [t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets]
     targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
     return {target.id for target in targets if isinstance(target, ast.Name)}
@@ -133,7 +138,10 @@ def run_notebook(
         except papermill.PapermillExecutionError as error:
             if error.ename == "CarsegError":
                 raise CarsegError(" ".join(str(error.evalue).split())) from error
-            trace = _ANSI.sub("", "\n".join(error.traceback) or f"{error.ename}: {error.evalue}")
+            trace = without_secrets(_ANSI.sub("", "\n".join(error.traceback) or f"{error.ename}: {error.evalue}"))
+            causes = [line for line in trace.splitlines() if _ERROR_LINE.match(line)]
+            if exhausted := exhaustion("\n".join([f"{error.ename}: {error.evalue}", *causes])):
+                raise exhausted from error
             raise NotebookFailedError(f"{path.name}, cell [{error.exec_count}]:\n{trace}") from error
         except DeadKernelError as error:
             raise NotebookFailedError(

@@ -16,14 +16,14 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import duration
 from carseg_lib.core.locks import folder_lock
-from carseg_lib.core.paths import RunPaths
+from carseg_lib.core.paths import RunPaths, runs_root
 from carseg_lib.core.profiles import did_you_mean
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import provenance
 from carseg_lib.workflow.live import live_bar
 from carseg_lib.workflow.stage_run import StageRun
 from carseg_lib.workflow.stages import CERTAINTY, Project
-from carseg_lib.workflow.stamps import read_stamp, stamp_path
+from carseg_lib.workflow.stamps import read_as_left, read_stamp, stamp_path
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ def make_run(run: Run, until: str = "report", project: Project | None = None) ->
     stages = [s for s in project.stages[: names.index(until) + 1] if s.applies is None or s.applies(run)]
     ran = []
     with run_lock(run):
-        # predict writes its results without the lock: its unfinished files are no leftovers.
-        files.remove_leftovers(run.folder, keep="predictions")
+        remove_leftovers(run)
         for stage in stages:
             if stage.check and StageRun(run, project, stage).reason():
                 logger.info("trying the model with these settings")
@@ -81,6 +80,7 @@ def make_certainty(run: Run, project: Project | None = None) -> bool:
     """
     project = project or Project()
     with run_lock(run):
+        remove_leftovers(run)
         if not run.metrics.is_file():
             raise CarsegError(f"run {run.name!r} is not finished: make it first, by make reproduce RUN={run.name}.")
         stage_run = StageRun(run, project, CERTAINTY)
@@ -97,8 +97,10 @@ def make_report(run: Run, project: Project | None = None) -> Path:
     """Write a run's page again from the files in its folder, whether or not they are up to date; returns its path."""
     project = project or Project()
     with run_lock(run):
-        _update_provenance(run, project)
-        StageRun(run, project, project.stages[-1]).run("requested")
+        remove_leftovers(run)
+        with read_as_left(run):
+            _update_provenance(run, project)
+            StageRun(run, project, project.stages[-1]).run("requested")
     return run.page
 
 
@@ -109,6 +111,14 @@ def run_lock(run: RunPaths) -> AbstractContextManager[None]:
         CarsegError: Another process holds it, or the folder cannot be written.
     """
     return folder_lock(run.folder, f"Run {run.folder.name!r}", advice="wait for it, or choose another name by RUN=")
+
+
+def remove_leftovers(run: RunPaths) -> None:
+    """Remove what killed processes left half written: in a run's folder, in the caches, beside the runs."""
+    for folder in (run.folder, run.caches):
+        files.remove_leftovers(folder)
+    for folder in (runs_root(), runs_root() / ".data"):
+        files.remove_leftovers(folder, deep=False)
 
 
 def _check(check: Callable[[Run], Any], run: Run) -> None:

@@ -159,14 +159,15 @@ def compare_run(run_folder: Path, reference_folder: Path) -> Comparison:
             that exist. Differences do not raise.
     """
     metrics, provenance = _read_run(run_folder)
-    path = reference_path(metrics, reference_folder)
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in reference_folder.glob("*--*.json"))) or "none"
-        raise CarsegError(
-            f"{reference_folder}: no reference for profile '{metrics['run']['profile']}' on data "
-            f"'{metrics['data']['name']}' (profile--data there: {known}); run one of these to compare"
-        )
-    return compare_to_reference(metrics, provenance, read_reference(path))
+    with files.written_by_carseg(run_folder, "run make reproduce again; or restore the reference from git"):
+        path = reference_path(metrics, reference_folder)
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in reference_folder.glob("*--*.json"))) or "none"
+            raise CarsegError(
+                f"{reference_folder}: no reference for profile '{metrics['run']['profile']}' on data "
+                f"'{metrics['data']['name']}' (profile--data there: {known}); run one of these to compare"
+            )
+        return compare_to_reference(metrics, provenance, read_reference(path))
 
 
 def read_reference(path: Path) -> dict[str, Any]:

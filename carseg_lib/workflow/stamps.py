@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import RunPaths
 
 Stamp = dict[str, Any]
@@ -23,9 +25,56 @@ def read_stamp(path: Path) -> Stamp:
     """Return the stamp of a stage; empty if there is none or it cannot be read: the stage then runs again."""
     try:
         stamp = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return stamp if isinstance(stamp, dict) and stamp.get("schema") == SCHEMA else {}
+    return stamp if _is_whole(stamp) else {}
+
+
+def _is_whole(stamp: Any) -> bool:
+    """Whether a stamp has the parts that are taken from it, each of its kind: a disk may have damaged it."""
+    if not isinstance(stamp, dict) or stamp.get("schema") != SCHEMA:
+        return False
+    tables = [stamp.get(name) for name in ("needs", "inputs", "outputs", "record")]
+    return (
+        all(isinstance(table, dict) for table in tables)
+        and isinstance(stamp.get("data"), dict | None)
+        and all(
+            isinstance(state, dict) and isinstance(state.get("sha256"), str) and not Path(name).is_absolute()
+            for table in tables[1:3]
+            for name, state in cast(dict[str, Any], table).items()
+        )
+    )
+
+
+def altered(run: RunPaths) -> str:
+    """The first file of a run that is not as its stage left it; "" if all are."""
+    for path in sorted(run.folder.glob("stamps/*.json")):
+        for name, state in read_stamp(path).get("outputs", {}).items():
+            file = run.folder / name
+            if not file.is_file() or files.sha256(file) != state["sha256"]:
+                return str(name)
+    return ""
+
+
+@contextmanager
+def read_as_left(run: RunPaths) -> Iterator[None]:
+    """Where the block stumbles over a file of the run that is not as its stage left it, one line names the file.
+
+    Other faults of the block stay what they are.
+
+    Raises:
+        CarsegError: Of such a file.
+    """
+    try:
+        yield
+    except CarsegError:
+        raise
+    except Exception as error:  # of a reader of any file, a drawing, a template
+        if name := altered(run):
+            raise CarsegError(
+                f"{run.folder / name} was altered after it was made: run make reproduce RUN={run.folder.name} again."
+            ) from error
+        raise
 
 
 def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -45,7 +94,7 @@ def file_states(folder: Path, patterns: Iterable[str], known: Mapping[str, Any])
         name, status = path.relative_to(folder).as_posix(), path.stat()
         state = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         before = known.get(name, {})
-        same = before == before | state
+        same = before == before | state and "sha256" in before
         states[name] = state | {"sha256": before["sha256"] if same else files.sha256(path)}
     return states
 

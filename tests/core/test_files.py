@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -67,19 +70,46 @@ def test_atomic_leaves_nothing_when_the_block_fails(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["é" * 100 + ".png", "a.b.json", "x"])
-def test_what_a_killed_process_left_is_removed(tmp_path, name):
-    for folder in (tmp_path / "run" / "figures", tmp_path / "run" / "answers"):
-        with files.atomic(folder / name) as temporary:
-            temporary.write_bytes(b"half")
-            assert list(folder.glob(f"*{Path(name).suffix or '.png'}")) == []
-            left = temporary.with_name(temporary.name)
-            content = left.read_bytes()
-        left.write_bytes(content)  # as after a SIGKILL
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_stays(tmp_path, name):
+    command = [sys.executable, "-c", LEFT_BEHIND, str(tmp_path / "run" / "figures" / name)]
+    killed = subprocess.run(command, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    left = sorted(path.suffix for path in (tmp_path / "run" / "figures").iterdir())
+    assert left == [".old", ".tmp", ".tmp"]
     (tmp_path / "run" / ".notes.tmp").write_text("not ours")
-    files.remove_leftovers(tmp_path / "run", keep="answers")
-    assert [p.name for p in (tmp_path / "run" / "figures").iterdir()] == [name]
-    assert len(list((tmp_path / "run" / "answers").iterdir())) == 2
-    assert (tmp_path / "run" / ".notes.tmp").is_file()
+    files.remove_leftovers(tmp_path / "run", deep=False)  # not below it
+    assert len(list((tmp_path / "run" / "figures").iterdir())) == 3
+    with files.atomic(tmp_path / "run" / "a.txt") as file, files.atomic_folder(tmp_path / "run" / "b") as folder:
+        file.write_text("whole")
+        (folder / "c.txt").write_text("whole")
+        files.remove_leftovers(tmp_path / "run")
+        assert list(tmp_path.rglob("*")).count(file) == list(tmp_path.rglob("*")).count(folder) == 1
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "run/.notes.tmp",
+        "run/a.txt",
+        "run/b/c.txt",
+    ]
+
+
+LEFT_BEHIND = """
+import os, signal, sys
+from pathlib import Path
+from carseg_lib.core import files
+
+path = Path(sys.argv[1])
+with files.atomic(path) as temporary, files.atomic_folder(path.parent / "f") as folder:
+    temporary.write_bytes(b"half")
+    (folder / "half.txt").write_text("half")
+    folder.with_suffix(".old").mkdir()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_file_of_our_own_that_is_damaged_is_one_line(tmp_path):
+    for damage in (lambda: {}["splits"], lambda: [].items(), lambda: int("x\ny"), lambda: 1 / 0):
+        message = r"^a\.json is damaged, or of another version .*: run it again\.$"
+        with pytest.raises(CarsegError, match=message), files.written_by_carseg("a.json", "run it again"):
+            damage()
 
 
 def test_a_full_disk_is_one_line_and_keeps_the_old_file(tmp_path, monkeypatch):

@@ -96,7 +96,7 @@ def _images(path: Path) -> Iterator[Element]:
     not_xml = "not XML ({}); export the annotations again"
     unneeded = "holds a document type or entities, which annotations do not need; remove them"
     with (
-        reading(path, not_xml, ParseError, ValueError),
+        reading(path, not_xml, ParseError, ValueError, LookupError),
         reading(path, unneeded, DefusedXmlException),
         path.open("rb") as file,
     ):

@@ -99,7 +99,9 @@ def suggestion(types: ClassMap, names: Mapping[str, int], known: list[str]) -> s
     """
     found: dict[str, list[str]] = {name: [] for name in types.names}
     for name in names:
-        told = known[int(name)] if name.isascii() and name.isdigit() and int(name) < len(known) else name
+        told = name
+        if name.isascii() and name.isdigit() and len(name) < 9 and int(name) < len(known):
+            told = known[int(name)]
         body_type = types.resolve(told) or _most_like(told, types)
         if body_type and "," not in name and "=" not in name:
             found[body_type].append(name)

@@ -95,7 +95,8 @@ class _Reader:
         return regions
 
     def _photo(self, name: str, where: str, regions: list[_Row]) -> NamedPhoto:
-        names: dict[Any, list[str]] = {}  # by the region's id
+        regions = [{**row, "id": None if row.get("id") is None else str(row["id"])} for row in regions]
+        names: dict[str | None, list[str]] = {}  # by the region's id
         for row in regions:
             names.setdefault(row.get("id"), []).extend(_names(row))
         drawn = [row for row in regions if _is_drawn(row)]

@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scipy.io import loadmat
-
 from carseg_lib.core.classes import ClassMap, normalize_name
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.base import Annotation, ImageRecord, Listing, as_text, car_model, name_of, reading
+from carseg_lib.data.formats.mat_file import read_mat
 from carseg_lib.data.names import inside
 from carseg_lib.data.photos import PHOTO_SUFFIXES
 
@@ -133,8 +132,8 @@ def _class_names(data: Path, files: dict[str, Path]) -> list[str]:
     if path.suffix.lower() == ".csv":
         names = [cells[0].strip() for _, cells in _rows(path)]
     else:
-        names = list(_loaded(path, "class_names"))
-    if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        names = _loaded(path, "class_names")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
         raise CarsegError(f"{path}: not a list of the classes' names; take the original file again")
     return names
 
@@ -191,10 +190,8 @@ def _loaded(path: Path, variable: str) -> Any:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise CarsegError(f"{path}: larger than {_MAX_BYTES:,} bytes, not the devkit's")
-        content = loadmat(path, variable_names=[variable], simplify_cells=True)
-    except CarsegError:
-        raise
-    except Exception as error:  # its readers raise almost anything on broken files
+        content = read_mat(path, variable)
+    except (OSError, ValueError) as error:
         raise CarsegError(
             f"{path}: not a MATLAB file ({as_text(str(error).strip())[:80]}); take the original file again"
         ) from None

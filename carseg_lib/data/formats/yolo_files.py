@@ -15,7 +15,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import SPLITS
 from carseg_lib.data.formats.base import as_text, is_junk, reading
 from carseg_lib.data.formats.folder_advice import class_names, names_in
-from carseg_lib.data.names import split_of
+from carseg_lib.data.names import split_of, too_long
 
 _MAX_BYTES = 1_000_000  # of a YAML file
 _YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
@@ -133,7 +133,7 @@ def rows_of(path: Path) -> Iterator[tuple[int, list[float]]]:
                 f"{where}: {len(values)} numbers; a box has 5 (class, x, y, width, height), a polygon a class and x, y "
                 "of three points or more"
             )
-        if values[0] < 0 or values[0] != int(values[0]):
+        if values[0] < 0 or not values[0].is_integer():
             raise CarsegError(f"{where}: the class {cells[0]} is not a whole number from 0; export the labels again")
         outside = [cell for cell, value in zip(cells[1:], values[1:], strict=True) if not -0.5 <= value <= 1.5]
         if outside:
@@ -248,4 +248,4 @@ def _end_that_is_here(data: Path, written: str, is_here: Callable[[Path], bool])
     """The longest end of a path of another machine that is in the data; "" if there is none."""
     parts = [part for part in written.replace("\\", "/").split("/") if part not in ("", ".", "..")]
     ends = ("/".join(parts[k:]) for k in range(len(parts)))
-    return next((end for end in ends if is_here(data / end)), "")
+    return next((end for end in ends if not too_long(end) and is_here(data / end)), "")

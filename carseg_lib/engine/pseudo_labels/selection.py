@@ -18,6 +18,7 @@ resumes, several processes share the work, and another run annotates no photo ag
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
+from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.boxes import Box, box_iou
 from carseg_lib.data.catalogue import INSTANCE_COLUMNS, REJECTED_COLUMNS, Catalogue, table
 from carseg_lib.data.masks import decode_mask, encode_mask
@@ -34,7 +36,7 @@ from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.pseudo_labels.annotators import Instance
 
 SAME_BOX_IOU = 0.5  # IoU
-VERSION = 1  # of the cached files
+VERSION = 2  # of the cached files
 NO_CAR, LOW_QUALITY = "no car found by the annotator", "low-quality pseudo-mask"  # why photos are left out
 PSEUDO = "pseudo"  # origin of a mask or a box, in the catalogue's tables
 
@@ -88,13 +90,13 @@ def annotate(
     names = list(paths)
     for first in range(0, len(names), batch_size):
         batch = names[first : first + batch_size]
-        if all(paths[photo_id].is_file() for photo_id in batch):
+        if all(_found(paths[photo_id]) is not None for photo_id in batch):
             continue
         # the whole batch, though some of it be cached: a network's last digits depend on what else is in a batch
         photos = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in batch]
         found = annotator.instances(photos, [given[photo_id] for photo_id in batch])
         for photo_id, instances in zip(batch, found, strict=True):
-            files.write_json(paths[photo_id], [_as_cached(instance) for instance in instances if instance.mask.any()])
+            _keep(paths[photo_id], [_as_cached(instance) for instance in instances if instance.mask.any()])
         progress(first + len(batch), len(names))
 
 
@@ -191,11 +193,29 @@ def given_boxes(catalogue: Catalogue) -> dict[str, list[Box]]:
 
 
 def read_cached(folder: Path, annotator: Annotator, file_sha256: str, given: Sequence[Box]) -> list[CachedInstance]:
-    """What an annotator found in a photo with that hash and those given boxes, from the cache's folder, best first."""
-    return [
-        CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"])
-        for one in files.read_json(_path(folder, annotator, file_sha256, given))
-    ]
+    """What an annotator found in a photo with that hash and those given boxes, from the cache's folder, best first.
+
+    Raises:
+        CarsegError: It is not there, or damaged.
+    """
+    path = _path(folder, annotator, file_sha256, given)
+    if (found := _found(path)) is None:
+        raise CarsegError(f"{path} is missing or damaged; run again.")
+    return [CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"]) for one in found]
+
+
+def _keep(path: Path, found: list[dict[str, Any]]) -> None:
+    files.write_json(path, {"found": found, "sha256_of_found": files.sha256_text(json.dumps(found))})
+
+
+def _found(path: Path) -> list[dict[str, Any]] | None:
+    """The instances that a file of the cache holds; None if it is missing, or they are not as they were written."""
+    try:
+        content = json.loads(path.read_bytes())
+        found = content["found"]
+        return found if content["sha256_of_found"] == files.sha256_text(json.dumps(found)) else None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
 
 
 def _as_cached(instance: Instance) -> dict[str, Any]:

@@ -70,8 +70,9 @@ def write_index(reports: Path) -> Path:
     runs = []
     for path in reports.glob("*/metrics.json"):
         metrics = files.read_json(path)
-        if "splits" in metrics and (path.parent / "index.html").is_file():
-            runs.append(_listed(path.parent, metrics))
+        with files.written_by_carseg(path.parent, f"run make reproduce RUN={path.parent.name} again, or remove it"):
+            if "splits" in metrics and (path.parent / "index.html").is_file():
+                runs.append(_listed(path.parent, metrics))
     runs.sort(key=lambda run: (run["made"], run["folder"]), reverse=True)
     compared = [Compared(reports / run["folder"], run["metrics"], run["made"]) for run in runs]
     comparable = write_comparison(reports, compared)
@@ -85,6 +86,19 @@ def _listed(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
     page = read_optional_json(folder / "page.json") or {}
     split = main_split(metrics)
     scores = metrics["splits"].get(split) or {}
+    shown = [scores.get("accuracy"), (scores.get("macro") or {}).get("f1"), (scores.get("mask") or {}).get("AP")]
+    verdict = page.get("verdict") or dict.fromkeys(("word", "tone", "remark"), "")
+    preview = page.get("preview") or {"size": [0, 0], "picture": "", "outline": ""}
+    if not all(isinstance(part, dict) for part in (metrics["data"], metrics["run"], verdict, preview)):
+        raise ValueError("a part is no table")
+    if not {"word", "tone", "remark"} <= verdict.keys() or not {"picture", "outline"} <= preview.keys():
+        raise ValueError("page.json lacks a part")
+    if not isinstance(preview["size"], list) or len(preview["size"]) != 2:
+        raise ValueError("page.json has another size")
+    for part, name in (("data", "name"), ("run", "profile"), ("run", "backbone"), ("run", "seed")):
+        metrics[part][name]  # which the page shows
+    if not all(isinstance(value, float | int | None) for one in shown for value in (one or {}).values()):
+        raise ValueError("a number is of another kind")
     return {
         "folder": folder.name,
         "made": provenance.get("made") or "",
@@ -94,7 +108,5 @@ def _listed(folder: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "preview": page.get("preview"),
         "metrics": metrics,
         "split": split,
-        "accuracy": scores.get("accuracy"),
-        "f1": (scores.get("macro") or {}).get("f1"),
-        "mask_ap": (scores.get("mask") or {}).get("AP"),
+        **dict(zip(("accuracy", "f1", "mask_ap"), shown, strict=True)),
     }

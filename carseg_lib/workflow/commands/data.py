@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from carseg_lib.core import files
 from carseg_lib.core.cli import CarsegCommand, option
 from carseg_lib.core.profiles import parse_overrides
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
@@ -46,6 +47,7 @@ def export(run: str, profile: str, out: str, set: str) -> None:
 
     form = read_format(parse_overrides(set))
     folder = Path(out).expanduser() if out else study.folder / "export"
+    files.remove_leftovers(folder)
     for line in write(study.dataset, study.rejected_masks, folder, form):
         print(line)
     print(f"done: {shown(folder)}")

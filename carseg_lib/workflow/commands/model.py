@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from carseg_lib.core import files
 from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root
@@ -24,6 +25,7 @@ def predict(images: str, run: str, profile: str, device: str, save: str) -> None
 
     folder = study.folder / "predictions"
     kinds = read_kinds(save)
+    files.remove_leftovers(folder)
     predict_path(study, Path(images).expanduser(), folder, save)
     print(f"open: {(folder / 'index.html').resolve().as_uri()}" if "page" in kinds else f"done: {shown(folder)}")
 
@@ -36,6 +38,7 @@ def export_model(run: str, profile: str, out: str) -> None:
     from carseg_lib.engine.portable.export import export_onnx
 
     folder = Path(out).expanduser() if out else study.folder / "portable"
+    files.remove_leftovers(folder)
     found = export_onnx(study, folder)
     print(f"same type as torch in {found.same_type} of {found.photos} validation photos")
     print(f"done: {shown(folder)}")

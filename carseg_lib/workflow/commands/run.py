@@ -55,8 +55,10 @@ def check_reference(run: str, profile: str) -> int:
     from carseg_lib.core import files
     from carseg_lib.workflow.reference import compare_run
     from carseg_lib.workflow.reference_text import comparison_text
+    from carseg_lib.workflow.stamps import read_as_left
 
-    comparison = compare_run(study.folder, runs_root() / "reference")
+    with read_as_left(study):
+        comparison = compare_run(study.folder, runs_root() / "reference")
     table = files.write_csv(study.folder / "reference_check.csv", comparison.table)
     print(comparison_text(comparison, study.name, shown(table)))
     return 0 if comparison.ok else 1
