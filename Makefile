@@ -31,9 +31,10 @@ SHELL := /bin/bash
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
 ## TORCH=cpu         for setup, on Linux: torch without CUDA
+## ADVISORIES=folder for audit-deps: known weaknesses of packages, in OSV's format
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
 VARIABLES := DATA CLASSES FORMAT PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
-	ARCHIVE SAVE REAL SYNTHETIC JOBS TABLE N HEADLINE TORCH PYTHON
+	ARCHIVE SAVE REAL SYNTHETIC JOBS TABLE N HEADLINE TORCH ADVISORIES PYTHON
 COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model try-page \
 	eval-annotator train-segmenter audit readings certainty ablation generalisation sim2real benchmark \
 	archive rerun
@@ -125,6 +126,10 @@ test-slow: $(READY) ## run the slow tests: every source by its notebooks, full p
 	@$(ENV_PYTHON) -m pytest -m slow
 test-gpu: $(READY) ## compare a GPU with the CPU, part by part; without one, or by DEVICE=cpu, dry
 	@$(ENV_PYTHON) -m pytest -m gpu -n 0 tests/gpu
+faults: $(READY) ## kill every kind of step, break every file that is read: docs/faults.md; takes hours
+	@$(ENV_PYTHON) -m tests.faults.kill --seeds 3 && $(ENV_PYTHON) -m tests.faults.fuzz
+audit-deps: $(READY) ## check the locks: ADVISORIES, licences, bill of materials: reports/audit-deps/
+	@$(ENV_PYTHON) scripts/audit_deps.py
 check: lint test ## check style, types and imports, and run the fast tests
 lint: typecheck ## check style, types and import contracts
 	@$(ENV_PYTHON) -m ruff check && $(ENV_PYTHON) -m ruff format --check && $(BIN)lint-imports

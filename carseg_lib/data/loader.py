@@ -152,11 +152,7 @@ def _inspect(root: Path, photo_id: str, folders: dict[Path, Path]) -> ImageInfo:
     path = root / photo_id
     if not is_text(photo_id):
         raise ImageError("unreadable name", "not UTF-8, or with control characters; rename it")
-    try:
-        leaves = _leads_outside(root, path, folders)
-    except OSError as error:  # a name that is too long for this disk
-        raise ImageError("unreadable name", f"{error.strerror}") from None
-    if leaves:
+    if _leads_outside(root, path, folders):
         raise ImageError("link", "the link leaves the folder; put a copy in its place (cp -L)")
     return inspect_image(path)
 

@@ -61,7 +61,7 @@ def test_a_package_imports_nothing_by_itself(path):
 
 def test_the_makefile_is_short():
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 150
+    assert len(lines) <= 170
     assert max(map(len, lines)) <= 120
 
 
