@@ -52,7 +52,7 @@ def write_yolo(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, boxe
     photos = pd.concat([dataset.photos[columns], dataset.background[columns]])
     names = _flat_names(photos["photo_id"].tolist())
     cars = {photo_id: rows.to_dict("records") for photo_id, rows in dataset.instances.groupby("photo_id")}
-    files.write_text(described, "# not whole yet: export again\n")  # it still tells whose folder this is
+    files.write_text(described, _MARK + "# not whole yet: export again\n")  # it still tells whose folder this is
     try:
         with files.atomic_folder(folder / "images") as images, files.atomic_folder(folder / "labels") as labels:
             for top in (images, labels):

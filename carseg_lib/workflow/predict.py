@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,7 @@ from pathlib import Path
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import percent
 from carseg_lib.core.run import Run
+from carseg_lib.data.formats.folder_places import is_photo
 from carseg_lib.data.photos import PHOTO_SUFFIXES, ImageError
 from carseg_lib.engine.inference import Detection
 from carseg_lib.engine.predictor import SURE_SCORE, Prediction, Predictor, ahead
@@ -119,13 +121,16 @@ def _answer(best: Detection | None, detections: Sequence[Detection], predictor: 
 
 
 def _photos(path: Path) -> list[Path]:
-    """The photo, or the photos of a folder and its subfolders by name; hidden files are left out."""
+    """The photo, or the photos of a folder and its subfolders by name; hidden files are left out, others counted."""
     if not path.exists():
         raise CarsegError(f"IMAGES={path}: there is no such file or folder")
     if not path.is_dir():
         return [path]
-    found = (p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
-    photos = sorted(p for p in found if not p.name.startswith("."))
+    found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    photos = [p for p in found if is_photo(p)]
     if not photos:
         raise CarsegError(f"IMAGES={path}: this folder holds no photo ({', '.join(PHOTO_SUFFIXES)})")
+    if other := Counter(p.suffix.lower() or "without suffix" for p in set(found).difference(photos)):
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(other.items()))
+        logger.warning("left out, no photos of a format that is read: %s", kinds)
     return photos

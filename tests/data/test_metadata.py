@@ -84,7 +84,7 @@ def test_a_photo_without_a_row_is_named(cars):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "not a CSV table"),
+        (b"", "an empty file"),
         (b"\xff\xfe,a\n1,2\n", "not a CSV table"),
         (b"photo_id,a\nx.jpg,1,2,3\n", "not a CSV table"),
         (b"photo,a\nx.jpg,1\n", "no column photo_id among photo, a"),

@@ -241,6 +241,13 @@ def test_only_notebooks_that_exist_are_linked(run: Path) -> None:
     assert links == ["notebooks/01_data_exploration.html"]
 
 
+def test_the_page_to_try_the_model_is_linked_where_it_is(run: Path) -> None:
+    assert "portable/try.html" not in write_report(run).read_text()
+    (run / "portable").mkdir()
+    (run / "portable" / "try.html").write_text("a page")
+    assert 'href="portable/try.html"' in write_report(run).read_text()
+
+
 def test_names_are_escaped(tmp_path: Path) -> None:
     data = make_car_photos(tmp_path / "cars", per_type={"train": 1, "validation": 1, "test": 1}, size=(60, 40))
     run = make_run(tmp_path / "run", data, name=EVIL, figures="none")

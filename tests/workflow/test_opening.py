@@ -104,7 +104,8 @@ def test_a_finished_run_is_not_changed_by_hand(reports, synthetic_cars, monkeypa
     needs = StageRun(run, opening.Project(), stage)._needs()
     notebook = f"notebooks/{stage.name}.ipynb"
     stamp = run.folder / "stamps" / f"{stage.name}.json"
-    files.write_json(stamp, {"schema": 1, "needs": needs | {notebook: "another text"}, "outputs": {}})
+    made_from: dict = {"inputs": {}, "outputs": {}, "record": {}}
+    files.write_json(stamp, {"schema": 1, "needs": needs | {notebook: "another text"}} | made_from)
     run.page.write_text("the page")
     assert carseg_lib.open_run("mine", stage=stage.name) == run
     content = json.loads(stamp.read_text())

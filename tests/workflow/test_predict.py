@@ -99,16 +99,20 @@ def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path
     Image.new("L", (90, 120), 128).save(photos / "trip" / "grey.jpg")
     (photos / "broken.jpg").write_bytes(b"no photo")
     (photos / "notes.txt").write_text("not looked at")
+    for name in ("one.gif", "two.GIF"):
+        Image.new("RGB", (90, 60)).save(photos / name, "GIF")
+    Image.new("RGB", (90, 60)).save(photos / "IMG_1", "PNG")  # a photo by its content
     answers = predict_path(trained, photos, tmp_path / "out")
-    assert sorted(p.name for p, _ in answers) == ["grey.jpg", "large.png"]
+    assert sorted(p.name for p, _ in answers) == ["IMG_1", "grey.jpg", "large.png"]
     assert (tmp_path / "out" / "trip" / "grey.jpg.json").is_file()
+    assert "left out, no photos of a format that is read: 2 .gif, 1 .txt" in caplog.messages
     assert any("broken.jpg" in line and "left out" in line for line in caplog.messages)
-    assert caplog.messages[-1] == "1 of 3 photos could not be read and are left out"
+    assert caplog.messages[-1] == "1 of 4 photos could not be read and are left out"
     assert not (tmp_path / "out" / "broken.jpg.json").exists()
     page = (tmp_path / "out" / "index.html").read_text()
     for name in ("large.png", "trip/grey.jpg"):
         assert f'src="thumbnails/{name}.webp"' in page and (tmp_path / "out" / "thumbnails" / f"{name}.webp").is_file()
-    assert "2 predicted photos" in page and "1 file could not be read" in page
+    assert "3 predicted photos" in page and "1 file could not be read" in page
     with Image.open(tmp_path / "out" / "large.png.png") as overlay:
         assert overlay.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
     assert json.loads((tmp_path / "out" / "large.png.json").read_text())["width"] == 2000

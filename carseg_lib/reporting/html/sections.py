@@ -59,6 +59,7 @@ DOWNLOADS = {  # files of the run: what each is
     "provenance.json": "commit, machine, versions, times",
     "model/best.pt": "weights of the best epoch",
 }
+TRY_PAGE = "portable/try.html"  # where make try-page writes it
 _STRONGEST = 5  # checks of the paper that the page shows at once
 OTHER_SOURCE = project_folder() / "reports" / "reference" / "other-source.json"  # what a change of source costs
 
@@ -280,6 +281,7 @@ def reproducibility(run: RunFiles) -> dict[str, Any]:
     return {
         "notebooks": [notebook for notebook in notebooks if (run.folder / str(notebook["href"])).is_file()],
         "downloads": [(name, what) for name, what in DOWNLOADS.items() if (run.folder / name).is_file()],
+        "try_page": TRY_PAGE if (run.folder / TRY_PAGE).is_file() else "",
         "provenance": run.provenance or {},
         "settings": settings(run.config or {}),
     }

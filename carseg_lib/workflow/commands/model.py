@@ -57,6 +57,8 @@ def try_page(run: str, profile: str, out: str) -> None:
     if not is_exported(study, folder):
         export_onnx(study, folder)
     page = write_page(folder / MODEL, class_colors, runs_root() / ".data" / "npm")
+    if not out:
+        print(f"make report RUN={study.name} puts a link to it on the page of the run")
     print(f"open: {page.resolve().as_uri()} ({page.stat().st_size / 1e6:.1f} MB)")
 
 
