@@ -19,12 +19,15 @@ SMALL = "height=64 width=96 train_eval_size=4 bootstrap_samples=100"
 pytestmark = pytest.mark.e2e
 
 
-@pytest.fixture(params=["in process", pytest.param("by the real command", marks=pytest.mark.slow)])
+IN_PROCESS, BY_COMMAND = "in process", "by the real command"  # the second costs a minute: for few sources
+
+
+@pytest.fixture
 def study(request, monkeypatch, capsys):
     """Run the study: study(reports, *arguments, **variables) gives what the command wrote."""
 
     def run(reports, *arguments, **variables):
-        if request.param == "in process":
+        if request.param == IN_PROCESS:
             assert study_in_process(monkeypatch, reports, *arguments, **variables) == 0, capsys.readouterr()
             return capsys.readouterr().out
         result = carseg(reports, "run", *arguments, **variables)
@@ -39,6 +42,7 @@ def class_folders(tmp_path_factory):
     return make_car_photos(tmp_path_factory.mktemp("data") / "cars", per_type=8) / "images"
 
 
+@pytest.mark.parametrize("study", [IN_PROCESS, pytest.param(BY_COMMAND, marks=pytest.mark.slow)], indirect=True)
 def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(class_folders, smoke_run, tmp_path, study):
     smoke_run.copied(tmp_path)
     arguments = ["--profile", "smoke", "--data", str(class_folders), "--run", "folders"]
@@ -56,6 +60,7 @@ def test_class_folders_alone_are_enough_and_the_report_says_what_stands_in(class
     assert "folders" in listed
 
 
+@pytest.mark.parametrize("study", [IN_PROCESS], indirect=True)
 def test_class_folders_get_pseudo_masks_and_the_report_says_so(class_folders, tmp_path, study, monkeypatch, capsys):
     arguments = ["--profile", "smoke", "--data", str(class_folders), "--run", "taught"]
     study(tmp_path, *arguments, "--set", f"{SMALL} epochs=1 min_quality=0.0")
@@ -112,7 +117,14 @@ def kaggle(folder):
     return "kaggle:someone/cars@3", {"PYTHONPATH": str(stub.parent)}
 
 
-@pytest.mark.parametrize("source", [voc, csv_table, stanford, coco_of_polygons, kaggle])
+@pytest.mark.parametrize(
+    ("source", "study"),
+    [
+        *((source, IN_PROCESS) for source in (voc, csv_table, stanford, coco_of_polygons, kaggle)),
+        *(pytest.param(source, BY_COMMAND, marks=pytest.mark.slow) for source in (stanford, kaggle)),
+    ],
+    indirect=["study"],
+)
 def test_every_source_makes_a_whole_study(source, tmp_path, study, monkeypatch):
     data, variables = source(tmp_path)
     if "PYTHONPATH" in variables:

@@ -254,7 +254,7 @@ def test_the_whole_benchmark(monkeypatch, tmp_path, synthetic_cars, log):
     )
     failed = rows["mask AP, equal time, yolo11n-seg"]
     assert failed["carseg"] is None and failed["note"] == "failed: yolo: no such / model"
-    assert "yolo is left out: yolo: no\nsuch | model" in log.messages
+    assert "yolo is left out: yolo: no such | model" in log.messages
     for name in ("bench.md", "ratios.png", "step.png", "quality.png"):
         assert (page.parent / name).stat().st_size > 500
     assert results["quality"]["torchvision"]["accuracy"] == 0.25 and log.messages[-1].startswith("measured in ")
