@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -31,6 +32,7 @@ from carseg_lib.engine.portable.export import MODEL, RUNNER, export_onnx, is_exp
 from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector, resize_weights, suppress
 from carseg_lib.engine.portable.page import write_page
 from carseg_lib.engine.portable.runner import open_photo
+from carseg_lib.engine.portable.storage import without_traces
 from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
 from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
@@ -161,6 +163,20 @@ def with_threshold(run, threshold: float) -> None:
     Presence(CARS, names, np.array([threshold]), 1, 0.99, weights, sha256).save(run.presence)
 
 
+def test_where_a_node_was_made_is_no_part_of_the_file():
+    node = onnx.helper.make_node("Identity", ["a"], ["b"], doc_string="/home/me/file.py")
+    note = node.metadata_props.add()
+    note.key, note.value = "stack_trace", "/home/me/file.py, line 3"
+    a, b = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "ab")
+    inner = onnx.helper.make_graph([node], "inner", [], [b])
+    outer = onnx.helper.make_node("If", ["c"], ["d"], then_branch=inner, else_branch=inner)
+    model = onnx.helper.make_model(onnx.helper.make_graph([outer], "outer", [a], [b]))
+    onnx.helper.set_model_props(model, {"carseg": "kept"})
+    assert without_traces(model) == 2  # the node of either branch
+    content = model.SerializeToString()
+    assert b"/home/me" not in content and b"kept" in content
+
+
 def test_what_is_not_there_is_said(trained_run, tmp_path):
     with pytest.raises(CarsegError, match="has no threshold yet"):
         export_onnx(trained_run, tmp_path / "out")
@@ -182,6 +198,7 @@ def exported(trained_folder, synthetic_cars, tmp_path_factory):
 def test_the_exported_model_runs_without_torch_and_agrees(exported, tmp_path):
     trained_run, out, found = exported
     assert is_exported(trained_run, out) and not is_exported(trained_run, tmp_path)
+    assert str(project_folder()).encode() not in (out / MODEL).read_bytes()
     # a network of two epochs guesses: a byte's difference in resizing changes the order of its guesses
     assert found.photos == 8 >= found.same_type >= 4
     card = (out / "README.md").read_text()

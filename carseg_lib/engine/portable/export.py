@@ -21,7 +21,7 @@ from carseg_lib.engine.inference import load_trained
 from carseg_lib.engine.portable.agreement import Agreement, compare
 from carseg_lib.engine.portable.card import card_text, measured, read_metrics
 from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector
-from carseg_lib.engine.portable.storage import DESCRIPTION, description, store_halves
+from carseg_lib.engine.portable.storage import DESCRIPTION, description, store_halves, without_traces
 from carseg_lib.engine.predictor import SURE_SCORE
 from carseg_lib.engine.presence import Presence
 from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
@@ -116,5 +116,6 @@ def write_onnx(detector: nn.Module, described: dict[str, Any], path: Path) -> No
     program.model.metadata_props[DESCRIPTION] = json.dumps(described, ensure_ascii=False)
     program.save(path)
     model = onnx.load(path)
+    without_traces(model)
     store_halves(model)
     onnx.save(model, path)

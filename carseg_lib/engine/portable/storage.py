@@ -29,6 +29,25 @@ def description(path: Path) -> dict[str, Any]:
     return json.loads({prop.key: prop.value for prop in stored.metadata_props}[DESCRIPTION])
 
 
+def without_traces(model: onnx.ModelProto) -> int:
+    """Take out what the exporter writes of where in the code each node was made: it names folders of this machine.
+
+    Returns:
+        How many nodes and values had such notes.
+    """
+    count = 0
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        for noted in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            count += bool(noted.metadata_props or noted.doc_string)
+            noted.ClearField("metadata_props")
+            noted.ClearField("doc_string")
+        attributes = [attribute for node in graph.node for attribute in node.attribute]
+        graphs += [attribute.g for attribute in attributes if attribute.HasField("g")]
+    return count
+
+
 def store_halves(model: onnx.ModelProto) -> int:
     """Store weights as float16, some of them rounded (`KEPT_BITS`, by the beginning of their names).
 
