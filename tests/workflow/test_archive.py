@@ -431,3 +431,11 @@ def test_another_environment_is_refused_with_what_to_do(carried, capsys):
         rerunning.choose_python(carried[1], manifest)
     assert main(["rerun"]) == 2
     assert "ARCHIVE=file.zip" in capsys.readouterr().err
+
+
+def test_the_user_of_a_program_in_webassembly_is_no_person():
+    """The page of make try-page holds such a program."""
+    redactor = Redactor({})
+    redactor.check("run/portable/try.html", b"HOME='/home/web_user'", own=True)
+    with pytest.raises(CarsegError, match="/home/web_users"):
+        redactor.check("run/portable/try.html", b"HOME='/home/web_users'", own=True)

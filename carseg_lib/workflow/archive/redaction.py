@@ -23,7 +23,8 @@ _SECRETS = re.compile(
     rb"|\bgithub_pat_[A-Za-z0-9_]{40,}|\bhf_[A-Za-z0-9]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
 )
 _SECRET_VARIABLE = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|KAGGLE_KEY)$", re.I)
-_PERSONAL = re.compile(rb"(?:/home/|/Users/|[A-Za-z]:\\\\?Users\\\\?)[\w.-]+")
+# Nobody's: web_user is whom a program in WebAssembly believes to be, such as that in the page of make try-page.
+_PERSONAL = re.compile(rb"(?:/home/(?!web_user\b)|/Users/|[A-Za-z]:\\\\?Users\\\\?)[\w.-]+")
 _SHORTEST_NAME = 6  # a shorter name of a machine is a word as well
 
 
