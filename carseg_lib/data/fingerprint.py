@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from carseg_lib.core import files
@@ -36,12 +36,21 @@ def content_fingerprint(data: Path) -> str:
 
 def _fingerprint(data: Path, state_of: Callable[[Path], str]) -> str:
     """sha256, hex, over the name and the state of each file."""
+
+    def states() -> Iterator[tuple[str, str]]:
+        for name, path in sorted(data_files(Path(data))):
+            try:
+                yield name, state_of(path)
+            except (OSError, ValueError):
+                yield name, _UNREADABLE
+
+    return fingerprint_of(states())
+
+
+def fingerprint_of(states: Iterable[tuple[str, str]]) -> str:
+    """sha256, hex, over names and states in their order: of sorted names and contents' sha256, the content's."""
     digest = hashlib.sha256()
-    for name, path in sorted(data_files(Path(data))):
-        try:
-            state = state_of(path)
-        except (OSError, ValueError):
-            state = _UNREADABLE
+    for name, state in states:
         digest.update(f"{name}\0{state}\n".encode(errors="surrogatepass"))
     return digest.hexdigest()
 

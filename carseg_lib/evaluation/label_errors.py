@@ -28,7 +28,7 @@ from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from carseg_lib.core.config import InputConfig
@@ -222,6 +222,12 @@ def photo_features(catalogue: Catalogue, split: str, inputs: InputConfig) -> tup
     return photos.photos[["photo_id", "split", "body_type"]], torch.cat(features).float().numpy()
 
 
+def linear_rule() -> Pipeline:
+    """A logistic regression on the features of a frozen network, not yet fitted."""
+    # C: strong enough a penalty for more features than photos of a type
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+
+
 def cross_validated_probabilities(features: np.ndarray, labels: np.ndarray, types: int, *, seed: int) -> np.ndarray:
     """The probabilities of a logistic regression for the photos of each fold, learned from the other folds.
 
@@ -240,10 +246,8 @@ def cross_validated_probabilities(features: np.ndarray, labels: np.ndarray, type
     counts = np.bincount(labels, minlength=types)
     if counts.min() < FOLDS:
         raise CarsegError(f"doubted labels by cross-validation need {FOLDS} photos of each type, not {counts.min()}")
-    # C: strong enough a penalty for more features than photos of a type
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return cross_val_predict(model, features, labels, cv=folds, method="predict_proba")
+    return cross_val_predict(linear_rule(), features, labels, cv=folds, method="predict_proba")
 
 
 def _table(photos: pd.DataFrame, doubts: pd.DataFrame, body_types: Sequence[str]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ import torch
 from torchvision.ops import MultiScaleRoIAlign as TorchvisionRoIAlign
 
 from carseg_lib.core import environment, files
+from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import markdown_table
@@ -46,7 +47,6 @@ PROFILED = 3  # steps of a timeline
 REPEATED = 50  # steps of two trainings whose weights are compared, if the time allows
 POOLS = {"products of matrices": MultiScaleRoIAlign, "torchvision's kernel": TorchvisionRoIAlign}
 REGIONS_A_PHOTO = 16
-BODY_TYPES = ("suv", "sedan", "convertible", "minivan")
 
 
 @dataclass(frozen=True)
@@ -311,17 +311,10 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     """The rows as tables to read."""
     machine = rows[0]
     lines = [f"# {machine['device']}", "", ", ".join(f"{name} {value}" for name, value in machine.items()), ""]
-    columns: tuple[str, ...] = (
-        "system",
-        "format",
-        "batch",
-        "deterministic",
-        "photos_per_second",
-        "milliseconds",
-        "peak_memory_gb",
+    columns = (
+        *("system", "format", "batch", "deterministic", "photos_per_second", "milliseconds", "peak_memory_gb"),
+        *("waits", "share_of_peak", "note", "equal"),
     )
-    columns += ("waits", "share_of_peak", "note")
-    columns += ("equal",)
     for work in (TRAINING, INFERENCE, LATENCY, SAME_BITS, REGIONS):
         found = [row for row in rows if row["work"] == work]
         table = [tuple(str(row.get(name, "")) for name in columns) for row in found]

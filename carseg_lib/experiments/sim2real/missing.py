@@ -13,17 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig
 from carseg_lib.core.formatting import markdown_table
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.evaluation.bootstrap import proportion_estimate
-from carseg_lib.evaluation.label_errors import photo_features
+from carseg_lib.evaluation.label_errors import linear_rule, photo_features
 from carseg_lib.evaluation.tables import read_predictions
 from carseg_lib.experiments.results import share_text
 from carseg_lib.experiments.trials import Experiment, Trial
@@ -76,14 +73,14 @@ def frozen_rules(training: Mapping[str, Features], validation: Mapping[str, Feat
     """
     rules = []
     for learned_from, (features, labels) in training.items():
-        rule = _rule().fit(features, labels)
+        rule = linear_rule().fit(features, labels)
         for asked_of, (asked, truth) in validation.items():
             right = int((rule.predict(asked) == truth).sum())
             accuracy = proportion_estimate(right, len(truth))
             rules.append({"learned_from": learned_from, "asked_of": asked_of, "accuracy": accuracy})
     features, real = _sources(training)
     asked, truth = _sources(validation)
-    scores = _rule().fit(features, real).predict_proba(asked)[:, 1]
+    scores = linear_rule().fit(features, real).predict_proba(asked)[:, 1]
     return {"rules": rules, "apart": float(roc_auc_score(truth, scores))}
 
 
@@ -136,11 +133,6 @@ def missing_text(missing: Mapping[str, Any]) -> str:
         f"Such a rule tells rendered from real photos with an AUROC of {missing['apart']:.3f}. "
         "In brackets 95% intervals over photos (Wilson).\n"
     )
-
-
-def _rule() -> Pipeline:
-    # C: strong enough a penalty for more features than photos of a type
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=300))
 
 
 def _features(catalogue: Catalogue, split: str, inputs: InputConfig) -> Features:

@@ -6,7 +6,6 @@ which a rerun tells whether it was given the same ones.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from carseg_lib.core.data_spec import BUILTIN, is_kaggle
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import builtin_archive, project_folder
 from carseg_lib.core.run import Run
-from carseg_lib.data.fingerprint import data_files
+from carseg_lib.data.fingerprint import data_files, fingerprint_of
 from carseg_lib.data.locate import locate_photos
 from carseg_lib.workflow.archive.source_code import FOLDER as CODE
 from carseg_lib.workflow.archive.zip_files import Entry
@@ -110,8 +109,7 @@ def _add_photos(found: Inputs, variable: str, source: str, carry: bool, expected
         digests = {name: files.sha256(file) for name, file in listed}
     except OSError as error:
         raise CarsegError(f"{variable}: {error.filename} cannot be read ({error.strerror}).") from error
-    lines = "".join(f"{name}\0{digest}\n" for name, digest in digests.items())  # as content_fingerprint takes them
-    whole = hashlib.sha256(lines.encode(errors="surrogatepass")).hexdigest()
+    whole = fingerprint_of(digests.items())
     if not listed or (expected and whole != expected):
         state = "are not the ones that the run was made with" if listed else "are not there any more"
         raise CarsegError(f"{variable}: the photos of {path.name} {state}; make the run again, or restore them.")

@@ -99,15 +99,19 @@ def read_member(archive: Path, name: str) -> bytes:
         CarsegError: It is no readable zip, or has no such file.
     """
     with _opened(archive) as packed:
-        try:
-            info = packed.getinfo(name)
-            if info.file_size > _FREE_RATIO:
-                raise CarsegError(f"{archive}: {name} has {info.file_size:,} bytes; it is no archive of carseg.")
-            return packed.read(info)
-        except KeyError:
-            raise CarsegError(f"{archive}: there is no {name} in it; it is no archive of carseg.") from None
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-            raise _damaged(archive, error) from error
+        return _content(archive, packed, name)
+
+
+def _content(archive: Path, packed: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        info = packed.getinfo(name)
+        if info.file_size > _FREE_RATIO:
+            raise CarsegError(f"{archive}: {name} has {info.file_size:,} bytes; it is no archive of carseg.")
+        return packed.read(info)
+    except KeyError:
+        raise CarsegError(f"{archive}: there is no {name} in it; it is no archive of carseg.") from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:  # packed in an unknown way, too
+        raise _damaged(archive, error) from error
 
 
 def unpack_zip(archive: Path, folder: Path) -> None:
@@ -119,7 +123,7 @@ def unpack_zip(archive: Path, folder: Path) -> None:
     """
     with _opened(archive) as packed:
         infos = _checked(archive, packed, folder)
-        sums = read_sums(read_member(archive, SUMS).decode("utf-8", "replace"), archive)
+        sums = read_sums(_content(archive, packed, SUMS).decode("utf-8", "replace"), archive)
         names = {info.filename for info in infos} - {SUMS}
         if different := sorted(names ^ sums.keys()):
             where = f"not in {SUMS}" if different[0] in names else f"in {SUMS} and not in the archive"
