@@ -6,19 +6,18 @@ batch, threads read the next photos. On a CPU a photo's numbers are the same bit
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from PIL import Image
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.parallel import ahead
 from carseg_lib.core.run import Run
 from carseg_lib.data.cache import cache_side
 from carseg_lib.data.dataset import preprocess
@@ -31,8 +30,6 @@ from carseg_lib.engine.second_look import SecondLook
 
 BATCH = 8  # photos that the network sees together
 SURE_SCORE = 0.5  # score below which a type is no more than a guess: the others together are as likely
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -152,21 +149,3 @@ class Predictor:
             cars = tuple(filter(self.is_car, detections))
             predictions.append(Prediction(path, size, image, tuple(detections), cars))
         return predictions
-
-
-def ahead(function: Callable[[_Item], _Result], items: Iterable[_Item], pool: Executor, most: int) -> Iterator[_Result]:
-    """A function's results in the items' order, while a pool works on the next ones.
-
-    Args:
-        function: of an item.
-        items: taken as they are needed.
-        pool: that works.
-        most: items that are worked on or done and not yet asked for.
-    """
-    waiting: deque[Future[_Result]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) >= most:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

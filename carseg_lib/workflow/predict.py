@@ -7,30 +7,27 @@ a score of 0.5 is said to be not sure.
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import percent
+from carseg_lib.core.parallel import THREADS, ahead, thread_pool
 from carseg_lib.core.run import Run
 from carseg_lib.data.formats.folder_places import is_photo
 from carseg_lib.data.photos import PHOTO_SUFFIXES, ImageError
 from carseg_lib.engine.inference import Detection
-from carseg_lib.engine.predictor import SURE_SCORE, Prediction, Predictor, ahead
+from carseg_lib.engine.predictor import SURE_SCORE, Prediction, Predictor
 from carseg_lib.evaluation.presence import NO_CAR
 from carseg_lib.reporting.html import predicted
 from carseg_lib.reporting.html.predicted import Predicted, write_predicted, write_thumbnail
 from carseg_lib.workflow.prediction_files import DEFAULT, PhotoFiles, PredictionFiles, read_kinds
 
 logger = logging.getLogger(__name__)
-
-_THREADS = min(4, os.cpu_count() or 1)  # that read and write photos beside the network
 
 
 def predict_path(run: Run, path: Path, folder: Path, save: str = DEFAULT) -> list[tuple[Path, str]]:
@@ -56,10 +53,10 @@ def predict_path(run: Run, path: Path, folder: Path, save: str = DEFAULT) -> lis
     output = PredictionFiles(folder, path if path.is_dir() else path.parent, kinds, predictor)
     page, predictions = [], []
     # what Pillow remarks on odd metadata is silenced here once: threads cannot do so each for itself
-    with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
+    with thread_pool() as pool:
         warnings.simplefilter("ignore")
         written = partial(_written, output)
-        for photo, found, shown in ahead(written, predictor.predict_many(photos, pool), pool, 2 * _THREADS):
+        for photo, found, shown in ahead(written, predictor.predict_many(photos, pool), pool, 2 * THREADS):
             if isinstance(found, ImageError):
                 logger.warning("%s: left out (%s)", photo, found)
                 continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from carseg_lib.core.parallel import in_threads
 from carseg_lib.reporting.html.render import FigureOnPage, figure_on_page
-from carseg_lib.reporting.parallel import in_threads
 
 # Group → figures it shows from figures/, by name without .png, and their captions.
 # {split} stands for the evaluated splits, {of} for "… photos of the split", {type} for the body types.

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from carseg_lib.core import files
+from carseg_lib.core.parallel import in_threads
 from carseg_lib.core.progress import counted
 from carseg_lib.data.photos import ImageError, read_photo
-from carseg_lib.reporting.parallel import in_threads
 
 FOLDER = "photos"  # beside the page, for the photos that do not fit into it
 _BESIDE = (640, 75)  # longest side in pixels and WebP quality of the pictures in that folder

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from carseg_lib.core.parallel import in_threads
 from carseg_lib.core.progress import counted
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.metadata import SHAPE, attribute_description
@@ -23,7 +24,6 @@ from carseg_lib.reporting.html.carless import CarlessPhoto
 from carseg_lib.reporting.html.pictures import FOLDER, Pictures
 from carseg_lib.reporting.html.run_files import RunFiles
 from carseg_lib.reporting.outlines import drawing_size, mask_outline
-from carseg_lib.reporting.parallel import in_threads
 
 WRONG_BOX = 0.5  # box IoU below which the prediction is of another car, or of a wrong part of the photo
 _LONGEST = 320  # units of the drawing over a photo, along its longer side
