@@ -4,13 +4,18 @@ import os
 import re
 
 _LONGEST = 2000  # characters
-_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.I)  # in names of variables of the environment
+_SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.I)  # in names of variables of the environment
+
+
+def secrets_in_environment() -> list[str]:
+    """The values of variables whose names say that they hold credentials, the longest first."""
+    found = (value for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= 8)
+    return sorted(found, key=len, reverse=True)
 
 
 def without_secrets(text: str) -> str:
     """A text without the values of variables that hold credentials: the error of a download may quote its request."""
-    secrets = (value for name, value in os.environ.items() if _SECRET.search(name) and len(value) >= 8)
-    for value in sorted(secrets, key=len, reverse=True):
+    for value in secrets_in_environment():
         text = text.replace(value, "(hidden)")
     return text
 

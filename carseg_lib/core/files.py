@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import json
@@ -248,6 +249,11 @@ def written_by_carseg(path: Path | str, advice: str = "delete it and run again")
     except _WRONG_CONTENT as error:
         detail = " ".join(f"{type(error).__name__}: {error}".split())[:100]
         raise CarsegError(f"{path} is damaged, or of another version of carseg ({detail}): {advice}.") from error
+
+
+def integrity(content: bytes, algorithm: str = "sha256") -> str:
+    """A hash as content security policies and npm write it: `sha256-` and base64."""
+    return f"{algorithm}-{base64.b64encode(hashlib.new(algorithm, content).digest()).decode('ascii')}"
 
 
 def sha256(path: Path | str) -> str:

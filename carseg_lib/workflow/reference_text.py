@@ -14,14 +14,16 @@ from carseg_lib.workflow.reference import Comparison
 from carseg_lib.workflow.reference_tolerance import HEADLINE, LEAST_SEEDS, expected
 
 
-def comparison_text(comparison: Comparison, run: str, table_path: str) -> str:
+def comparison_text(comparison: Comparison, run: str, table_path: str, subject: str = "") -> str:
     """The judged numbers as a table, then a line on the other numbers, one on the bits, and the answer.
 
     Args:
         comparison: The run beside its reference.
         run: Its name.
         table_path: Where all comparisons are listed, as it is shown.
+        subject: Of the answer; "" is "run" with its name.
     """
+    subject = subject or f"run {run}"
     table = comparison.table
     judged, others = table[table["kind"] == "headline"], table[table["kind"] == "information"]
     rows = [
@@ -45,10 +47,10 @@ def comparison_text(comparison: Comparison, run: str, table_path: str) -> str:
         *(_wrong(row) for row in table[~table["ok"] & (table["kind"] != "headline")].to_dict("records")),
     ]
     if comparison.ok:
-        lines.append(f"run {run} is like its reference: {len(judged)} of {len(judged)} headline numbers in tolerance")
+        lines.append(f"{subject} is like its reference: {len(judged)} of {len(judged)} headline numbers in tolerance")
     else:
         bad = f"{int((~judged['ok']).sum())} of {len(judged)} headline numbers out of tolerance"
-        lines.append(f"run {run} is NOT like its reference: {bad}, {int((~table['ok']).sum())} findings in all")
+        lines.append(f"{subject} is NOT like its reference: {bad}, {int((~table['ok']).sum())} findings in all")
     return "\n".join(lines)
 
 

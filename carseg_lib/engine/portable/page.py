@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import json
 import logging
 import re
@@ -77,9 +76,10 @@ def page_text(about: Mapping[str, Any], runtime: Mapping[str, str], script: str,
         model: bytes of the exported model.
     """
     style, own = _asset("try.css"), _asset("try.js")
+    of_runtime, of_own, of_style = (files.integrity(text.encode()) for text in (script, own, style))
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}' '{_hash(own)}' 'wasm-unsafe-eval'; "
-        f"style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src '{of_runtime}' '{of_own}' 'wasm-unsafe-eval'; "
+        f"style-src '{of_style}'; img-src data:; base-uri 'none'; form-action 'none'"
     )
     data = json.dumps(about, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
@@ -108,7 +108,7 @@ def fetch_runtime(runtime: Mapping[str, str], kept: Path) -> Path:
     """
     package = f"{runtime['name']}@{runtime['version']}"
     path = kept / f"{runtime['name']}-{runtime['version']}.tgz"
-    if path.is_file() and _integrity(path) == runtime["integrity"]:
+    if path.is_file() and files.integrity(path.read_bytes(), "sha512") == runtime["integrity"]:
         return path
     npm = shutil.which("npm")
     if npm is None:
@@ -125,7 +125,7 @@ def fetch_runtime(runtime: Mapping[str, str], kept: Path) -> Path:
         if done.returncode or len(found) != 1:
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise CarsegError(f"npm could not fetch {package} ({said}); a network is needed, once")
-        if (got := _integrity(found[0])) != runtime["integrity"]:
+        if (got := files.integrity(found[0].read_bytes(), "sha512")) != runtime["integrity"]:
             raise CarsegError(f"{package} is not the package that is pinned: its hash is {got}; nothing was written")
         found[0].replace(path)
     return path
@@ -158,13 +158,6 @@ def _member(archive: tarfile.TarFile, package: Path, name: str) -> bytes:
     return file.read()
 
 
-def _integrity(path: Path) -> str:
-    """A file's hash as npm writes it."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha512").digest()
-    return "sha512-" + base64.b64encode(digest).decode("ascii")
-
-
 def _packed(content: bytes) -> tuple[int, str]:
     """Bytes as the page holds them: the number of gzip's, and these in base 85, in which nothing is special to HTML."""
     packed = gzip.compress(content, mtime=0)
@@ -175,10 +168,6 @@ def _packed(content: bytes) -> tuple[int, str]:
 def _split(content: bytes) -> bytes:
     """The even bytes, then the odd ones: the two bytes of float16 are unlike, and compress better apart."""
     return content[0::2] + content[1::2]
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def _asset(name: str) -> str:

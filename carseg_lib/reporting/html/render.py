@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
-from carseg_lib.core import formatting
+from carseg_lib.core import files, formatting
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.paper import claims
@@ -58,8 +57,9 @@ def render(
     tones = class_colors(tuple(context.get("body_types", BODY_TYPES))).values()
     style += "".join(f".dot.type-{k} {{ background: {tone}; }}\n" for k, tone in enumerate(tones, start=1))
     images = "data: 'self' file:" if pictures_beside else "data:"
+    of_style, of_script = (files.integrity(text.encode()) for text in (style, script))
     policy = (
-        f"default-src 'none'; img-src {images}; style-src '{_csp_hash(style)}'; script-src '{_csp_hash(script)}'; "
+        f"default-src 'none'; img-src {images}; style-src '{of_style}'; script-src '{of_script}'; "
         "base-uri 'none'; form-action 'none'"
     )
     assets = {"style": Markup(style), "script": Markup(script), "policy": policy}
@@ -92,10 +92,6 @@ def data_block(value: Any) -> Markup:
     """A value as JSON for a script of the type application/json, in which no text can end the script."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 def shade(fraction: float) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import html
 import json
-import os
 import re
 import shlex
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, secrets_in_environment
 from carseg_lib.core.paths import project_folder, runs_root
 
 _TEXT = (".json", ".csv", ".md", ".html", ".ipynb", ".txt", ".yaml", ".svg", ".patch", ".py", ".toml", ".yml", ".sh")
@@ -22,7 +21,6 @@ _SECRETS = re.compile(
     rb"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,}"
     rb"|\bgithub_pat_[A-Za-z0-9_]{40,}|\bhf_[A-Za-z0-9]{30,}|\bxox[abprs]-[A-Za-z0-9-]{10,}"
 )
-_SECRET_VARIABLE = re.compile(r"(TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|KAGGLE_KEY)$", re.I)
 # Nobody's: web_user is whom a program in WebAssembly believes to be, such as that in the page of make try-page.
 _PERSONAL = re.compile(rb"(?:/home/(?!web_user\b)|/Users/|[A-Za-z]:\\\\?Users\\\\?)[\w.-]+")
 _SHORTEST_NAME = 6  # a shorter name of a machine is a word as well
@@ -50,9 +48,7 @@ class Redactor:
         self._ends = re.compile(r"(?:" + "|".join(map(re.escape, longest_first)) + r")(?![\w-])")
         self._given = {path: place for path, place in places.items() if not Path(path).is_absolute()}
         self._names = [_PERSONAL, *_own_names(_user(), socket.gethostname())]
-        self._values = [
-            value.encode() for name, value in os.environ.items() if _SECRET_VARIABLE.search(name) and len(value) >= 8
-        ]
+        self._values = [value.encode() for value in secrets_in_environment()]
         self.changed: list[str] = []
 
     def text(self, name: str, content: bytes) -> bytes:

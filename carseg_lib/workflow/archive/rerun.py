@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -211,14 +210,13 @@ def compare(folder: Path, manifest: Mapping[str, Any]) -> Outcome:
     verdict = "same bits" if identical and comparison.ok else "within tolerance" if comparison.ok else "differs"
     table = files.write_csv(folder / "rerun.csv", comparison.table)
     lines: Sequence[str] = (
-        comparison_text(comparison, str(manifest["run"]), str(table)),
+        comparison_text(comparison, str(manifest["run"]), str(table), f"the rerun of {manifest['run']}"),
         f"weights: {'the same bits' if same else 'others'}, sha256 {digest[:16]}…",
         f"{verdict}: {_sentence(verdict, comparison)}",
     )
     record = {"verdict": verdict, "model_sha256": digest, "same_weights": same, "unequal": comparison.unequal}
     files.write_json(folder / "rerun.json", record | {"numbers": comparison.numbers})
-    text = re.sub(r"(?m)^run (\S+) is", r"the rerun of \1 is", "\n".join(lines))
-    return Outcome(new, same, comparison, verdict, text)
+    return Outcome(new, same, comparison, verdict, "\n".join(lines))
 
 
 def _sentence(verdict: str, comparison: Comparison) -> str:
