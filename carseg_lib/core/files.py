@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.(?:tmp|old)", re.S)
+_SEAL = "content_sha256"  # of a sealed JSON
 # What code raises that takes apart a value of another kind than it expects.
 _WRONG_CONTENT = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError)
 
@@ -228,6 +229,25 @@ def read_json(path: Path | str) -> Any:
         raise CarsegError(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise CarsegError(f"{path} does not hold valid JSON ({error}). Delete it and run again.") from error
+
+
+def write_sealed_json(path: Path | str, content: Mapping[str, Any]) -> Path:
+    """Write a JSON object with a hash of what it says, for `read_sealed_json`."""
+    return write_json(path, {**content, _SEAL: _seal(content)})
+
+
+def read_sealed_json(path: Path | str) -> dict[str, Any] | None:
+    """What `write_sealed_json` wrote; None if there is no such file, or it does not say what was written."""
+    try:
+        content = json.loads(Path(path).read_bytes())
+        stated = content.pop(_SEAL)
+    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
+        return None
+    return content if stated == _seal(content) else None
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    return sha256_text(json.dumps(content, sort_keys=True))
 
 
 @contextmanager

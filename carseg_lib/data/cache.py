@@ -10,11 +10,10 @@ The file is mapped a photo at a time, so that the memory of a process does not g
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import mmap
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +30,7 @@ from carseg_lib.data.transforms import resize_masks
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3  # of the file's layout, part of its name
+VERSION = 4  # of the file's layout, part of its name
 FREE_SHARE = 0.5  # of the disk's free space that a cache may take
 
 Pixels = tuple[np.ndarray, np.ndarray]  # photo (h, w, 3) uint8, masks (N, h, w) uint8 of 0 and 1
@@ -124,12 +123,13 @@ def open_cache(
         return DecodedImageCache(path, {})
     index = path.with_suffix(".json")
     if index.is_file() and path.is_file():
-        if (known := _locations(index, path)) is not None:
-            return DecodedImageCache(path, known)
+        known = files.read_sealed_json(index)
+        if known and _is_whole(path, known["blake2b"]):
+            return DecodedImageCache(path, {name: tuple(location) for name, location in known["locations"].items()})
         logger.info(f"{path} is damaged: the photos are decoded again")
     limit = min(gigabytes * 1e9, FREE_SHARE * shutil.disk_usage(files.make_folder(folder)).free)
     locations, digest, size = _write(catalogue, splits, side, int(limit), path)
-    files.write_json(index, {"blake2b": digest, "locations": locations, "of_locations": _digest_of(locations)})
+    files.write_sealed_json(index, {"blake2b": digest, "locations": locations})
     _make_room(folder, path, gigabytes * 1e9)
     photos = len(_photos(catalogue, splits))
     rest = f"; {photos - len(locations):,} more are read from their files each time" if len(locations) < photos else ""
@@ -163,19 +163,11 @@ def _photos(catalogue: Catalogue, splits: tuple[str, ...]) -> pd.DataFrame:
     return every.loc[every.split.isin(splits), ["photo_id", "height", "width"]]
 
 
-def _locations(index: Path, path: Path) -> dict[str, Location] | None:
-    """Where the photos lie in a cache, by its index; None unless both are as they were written."""
+def _is_whole(path: Path, digest: str) -> bool:
     try:
-        known = json.loads(index.read_bytes())
-        locations = {name: (first, *rest) for name, (first, *rest) in known["locations"].items()}
-        whole = known["of_locations"] == _digest_of(locations) and known["blake2b"] == _digest(path)
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return None
-    return cast(dict[str, Location], locations) if whole else None
-
-
-def _digest_of(locations: Mapping[str, Sequence[int]]) -> str:
-    return files.sha256_text(json.dumps(locations))
+        return _digest(path) == digest
+    except OSError:
+        return False
 
 
 def _digest(path: Path) -> str:

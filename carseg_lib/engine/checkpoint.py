@@ -6,7 +6,6 @@ before it is kept too: where the disk has damaged the newest files, training goe
 
 import hashlib
 import io
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,7 +53,7 @@ class Checkpoints:
         The averaged weights are those of the trained model; the plain ones are those that a resumed run continues with.
         """
         files.make_folder(self.folder)
-        before = read_index(self.index)
+        before = files.read_sealed_json(self.index)
         hashes = before["sha256"] if before else {}
         with average.applied():
             weights = _weights(model)
@@ -65,7 +64,7 @@ class Checkpoints:
             hashes[self.best(state).name] = _save(weights, self.best(state))
         wanted = {name for epochs in (state.epoch, state.epoch - 1) for name in _files(state.history[:epochs])}
         hashes = {name: digest for name, digest in hashes.items() if name in wanted}
-        write_index(self.index, {"last": last, "sha256": hashes, "history": state.history})
+        files.write_sealed_json(self.index, {"last": last, "sha256": hashes, "history": state.history})
         for path in self.folder.glob("*.pt"):
             if path.name not in hashes:
                 path.unlink()
@@ -82,7 +81,7 @@ class Checkpoints:
         """
         if not self.index.is_file():
             return TrainingState()
-        index = read_index(self.index)
+        index = files.read_sealed_json(self.index)
         if index is None:
             logger.warning("%s is damaged: training begins anew", self.index)
             return TrainingState()
@@ -107,25 +106,6 @@ class Checkpoints:
         model.load_state_dict(checkpoint["trained"])
         average.load_state_dict(checkpoint["average"])
         optimizer.load_state_dict(checkpoint["optimizer"])
-
-
-def write_index(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a training's state.json, with a hash of what it says."""
-    files.write_json(path, {**content, "content_sha256": _digest(content)})
-
-
-def read_index(path: Path) -> dict[str, Any] | None:
-    """What a training's state.json says; None if there is none, or it does not say what was written."""
-    try:
-        content = json.loads(path.read_bytes())
-        stated = content.pop("content_sha256")
-    except (OSError, ValueError, RecursionError, AttributeError, KeyError, TypeError):
-        return None
-    return content if stated == _digest(content) else None
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return files.sha256_text(json.dumps(content, sort_keys=True))
 
 
 def _file(kind: str, epoch: int) -> str:
@@ -156,7 +136,7 @@ def last_weights(folder: Path) -> dict[str, Tensor]:
     Raises:
         CarsegError: they are missing or damaged.
     """
-    index = read_index(folder / "state.json")
+    index = files.read_sealed_json(folder / "state.json")
     path = folder / (index["last"] if index else "state.json")
     if index is None or not path.is_file() or files.sha256(path) != index["sha256"].get(path.name):
         raise CarsegError(f"{path} is missing or damaged; remove {folder} to train anew")

@@ -146,3 +146,16 @@ def test_read_json_names_the_file(tmp_path):
     (tmp_path / "half.json").write_text('{"a": ')
     with pytest.raises(CarsegError, match=r"half\.json does not hold valid JSON"):
         files.read_json(tmp_path / "half.json")
+
+
+@pytest.mark.parametrize(
+    "change", [b"", b"[]", b'{"a": 1}', lambda whole: whole.replace(b"0.25", b"0.75"), lambda whole: whole[:-4]]
+)
+def test_a_sealed_json_is_what_was_written_or_nothing(tmp_path, change):
+    path = tmp_path / "a.json"
+    assert files.read_sealed_json(path) is None
+    content = {"b": [0.25, "ü"], "a": {"x": None}}
+    files.write_sealed_json(path, content)
+    assert files.read_sealed_json(path) == content
+    path.write_bytes(change(path.read_bytes()) if callable(change) else change)
+    assert files.read_sealed_json(path) is None

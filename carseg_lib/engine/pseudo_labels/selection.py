@@ -18,7 +18,6 @@ resumes, several processes share the work, and another run annotates no photo ag
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from carseg_lib.data.photos import read_photo
 from carseg_lib.engine.pseudo_labels.annotators import Instance
 
 SAME_BOX_IOU = 0.5  # IoU
-VERSION = 2  # of the cached files
+VERSION = 3  # of the cached files
 NO_CAR, LOW_QUALITY = "no car found by the annotator", "low-quality pseudo-mask"  # why photos are left out
 PSEUDO = "pseudo"  # origin of a mask or a box, in the catalogue's tables
 
@@ -90,13 +89,14 @@ def annotate(
     names = list(paths)
     for first in range(0, len(names), batch_size):
         batch = names[first : first + batch_size]
-        if all(_found(paths[photo_id]) is not None for photo_id in batch):
+        if all(files.read_sealed_json(paths[photo_id]) for photo_id in batch):
             continue
         # the whole batch, though some of it be cached: a network's last digits depend on what else is in a batch
         photos = [np.asarray(read_photo(catalogue.root / photo_id)) for photo_id in batch]
         found = annotator.instances(photos, [given[photo_id] for photo_id in batch])
         for photo_id, instances in zip(batch, found, strict=True):
-            _keep(paths[photo_id], [_as_cached(instance) for instance in instances if instance.mask.any()])
+            cached = [_as_cached(instance) for instance in instances if instance.mask.any()]
+            files.write_sealed_json(paths[photo_id], {"found": cached})
         progress(first + len(batch), len(names))
 
 
@@ -199,23 +199,10 @@ def read_cached(folder: Path, annotator: Annotator, file_sha256: str, given: Seq
         CarsegError: It is not there, or damaged.
     """
     path = _path(folder, annotator, file_sha256, given)
-    if (found := _found(path)) is None:
+    content = files.read_sealed_json(path)
+    if content is None:
         raise CarsegError(f"{path} is missing or damaged; run again.")
-    return [CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"]) for one in found]
-
-
-def _keep(path: Path, found: list[dict[str, Any]]) -> None:
-    files.write_json(path, {"found": found, "sha256_of_found": files.sha256_text(json.dumps(found))})
-
-
-def _found(path: Path) -> list[dict[str, Any]] | None:
-    """The instances that a file of the cache holds; None if it is missing, or they are not as they were written."""
-    try:
-        content = json.loads(path.read_bytes())
-        found = content["found"]
-        return found if content["sha256_of_found"] == files.sha256_text(json.dumps(found)) else None
-    except (OSError, ValueError, RecursionError, KeyError, TypeError):
-        return None
+    return [CachedInstance(tuple(one["box"]), one["mask"], one["score"], one["stability"]) for one in content["found"]]
 
 
 def _as_cached(instance: Instance) -> dict[str, Any]:
