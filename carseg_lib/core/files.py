@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import stat
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -269,6 +270,14 @@ def written_by_carseg(path: Path | str, advice: str = "delete it and run again")
     except _WRONG_CONTENT as error:
         detail = " ".join(f"{type(error).__name__}: {error}".split())[:100]
         raise CarsegError(f"{path} is damaged, or of another version of carseg ({detail}): {advice}.") from error
+
+
+def zip_member(name: str, *, executable: bool = False) -> zipfile.ZipInfo:
+    """A file of a zip with one date and the attributes of Unix on every machine: the same files make the same zip."""
+    member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # the earliest that a zip can tell
+    member.create_system = 3  # Unix
+    member.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    return member
 
 
 def integrity(content: bytes, algorithm: str = "sha256") -> str:

@@ -50,8 +50,6 @@ from carseg_rendering.dataset.shards import (
 from carseg_rendering.dataset.tables import table_csv
 
 LICENCE = {"id": 1, "name": "CC0 1.0", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
-_DAY = (1980, 1, 1, 0, 0, 0)  # date of every file in an archive: the earliest of the format
-_PLAIN_FILE = 0o100644
 _WITHOUT_CAR = ("background.csv", "images/background/")  # the names of its pictures begin so
 _PLAN_FILE = "annotations/test.json"  # which holds the plan of a data set
 
@@ -258,11 +256,8 @@ def write_archive(contents: Contents, path: Path) -> None:
     """
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as packed:
         for name, content in sorted(contents.items()):
-            member = zipfile.ZipInfo(name, _DAY)
-            member.create_system = 3  # Unix, wherever it is packed
-            member.external_attr = _PLAIN_FILE << 16
             method = zipfile.ZIP_STORED if name.endswith(".jpg") else zipfile.ZIP_DEFLATED
-            packed.writestr(member, _bytes(content), compress_type=method, compresslevel=9)
+            packed.writestr(files.zip_member(name), _bytes(content), compress_type=method, compresslevel=9)
     files.write_text(checksum_path(path), f"{files.sha256(path)}  {path.name}\n")
 
 

@@ -18,6 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from playwright import sync_api as playwright
 from torchvision.ops import batched_nms
 
 from carseg_lib.core import files
@@ -286,9 +287,7 @@ def test_the_page_finds_in_a_browser_what_the_file_finds(exported, tmp_path):
                 opened.evaluate(DROP, [name, bytes_])
             else:
                 opened.set_input_files("#file", tmp_path / name)
-            opened.wait_for_function(
-                "name => document.getElementById('status').textContent.startsWith(name)", arg=f"{name}:"
-            )
+            playwright.expect(opened.locator("#status")).to_contain_text(f"{name}:", timeout=120_000)
             size, photo = open_photo(tmp_path / name, longest_side)
             assert f"{size[0]} × {size[1]} pixels" in opened.inner_text("#status")
             found = dict(zip(OUTPUTS, session.run(None, {"photo": photo}), strict=True))

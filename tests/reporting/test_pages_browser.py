@@ -111,7 +111,7 @@ def test_predicted_photos_are_filtered_and_their_thumbnails_shown(browser: playw
     folder = reports / "second" / "predictions"
     visit = Visit(browser, folder / "index.html")
     page = visit.page
-    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth === 480)")
+    visit.until("[...document.images].every((image) => image.complete && image.naturalWidth === 480)")
     assert page.locator("#found").inner_text() == "3 of 3 photos"
     text = page.locator("body").inner_text()
     for words in ("1 of the types is not sure", "nothing found", "1 file could not be read", "1 result of"):
@@ -120,7 +120,7 @@ def test_predicted_photos_are_filtered_and_their_thumbnails_shown(browser: playw
     assert page.locator(".answered li:visible .name").inner_text() == "trip #1/b <i>.jpg · numbers"
     page.locator("#filters [type=reset]").click()
     page.locator("[name=text]").fill("C.PNG")
-    page.wait_for_function("document.getElementById('found').textContent === '1 of 3 photos'")
+    visit.until("document.getElementById('found').textContent === '1 of 3 photos'")
     page.locator(".answered li:visible a").first.click()
     page.wait_for_url("**/c.png.png")
     assert visit.complaints == [] and all(url.startswith(folder.as_uri()) for url in visit.requests)
@@ -138,13 +138,14 @@ def test_a_link_unfolds_what_it_names(browser: playwright.Browser, reports: Path
 
 
 def test_a_narrow_window_folds_the_contents_which_name_what_is_read(browser: playwright.Browser, reports: Path) -> None:
-    page = Visit(browser, reports / "second" / "index.html", width=390).page
+    visit = Visit(browser, reports / "second" / "index.html", width=390)
+    page = visit.page
     link = page.locator('nav a[href="#audit"]')
     assert not link.is_visible()
     page.locator(".menu > summary").click()
     link.click()
     assert not link.is_visible()
-    page.wait_for_function("document.querySelector('nav [aria-current]')?.hash === '#audit'")
+    visit.until("document.querySelector('nav [aria-current]')?.hash === '#audit'")
     assert page.locator(".menu > summary").is_visible(), "it stays at the top of the window"
 
 

@@ -54,8 +54,15 @@ def found(visit: Visit) -> str:
     return visit.page.locator("#found").inner_text()
 
 
-def is_open(visit: Visit) -> bool:
-    return visit.page.locator("#photo[open]").count() == 1
+def opens(visit: Visit, name: str = "") -> None:
+    """The large view opens; the address leads there, which the browser tells the page a moment after the key."""
+    playwright.expect(visit.page.locator("#photo[open] .name")).to_contain_text(name)
+
+
+def closes(visit: Visit) -> None:
+    """The large view closes, and the address, which its event sets, no longer names its photo."""
+    playwright.expect(visit.page.locator("#photo[open]")).to_have_count(0)
+    visit.page.wait_for_url(lambda url: "#photo" not in url)
 
 
 def test_it_opens_with_the_mistakes_of_the_split_of_the_verdict(visit: Visit, rows: pd.DataFrame) -> None:
@@ -113,10 +120,9 @@ def test_filters_search_and_order(visit: Visit, rows: pd.DataFrame) -> None:
 
 def test_a_photo_opens_with_outlines_and_what_is_known(visit: Visit, rows: pd.DataFrame) -> None:
     page = visit.page
-    page.locator("#gallery a").first.click()
-    assert is_open(visit)
     name = names(visit)[0]
-    assert name in page.locator("#photo .name").inner_text()
+    page.locator("#gallery a").first.click()
+    opens(visit, name)
     assert page.evaluate("decodeURIComponent(location.hash)") == f"#photo={name}"
     assert page.locator("#photo .view .labelled path:not(.casing)").count() == 1
     row = rows.set_index("photo_id").loc[name]
@@ -128,7 +134,8 @@ def test_a_photo_opens_with_outlines_and_what_is_known(visit: Visit, rows: pd.Da
     page.locator("#photo [value=labelled]").uncheck()
     assert not page.locator("#photo .view .labelled").first.is_visible()
     page.locator("#photo .close").click()
-    assert not is_open(visit) and page.evaluate("location.hash") == "#predictions"
+    closes(visit)
+    assert page.evaluate("location.hash") == "#predictions"
 
 
 def test_the_keyboard_alone(visit: Visit) -> None:
@@ -140,7 +147,7 @@ def test_the_keyboard_alone(visit: Visit) -> None:
     page.locator("#filters [type=reset]").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert is_open(visit)
+    opens(visit, shown[0])
     assert "1 of" in page.locator("#photo .position").inner_text()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
@@ -152,8 +159,8 @@ def test_the_keyboard_alone(visit: Visit) -> None:
     assert shown[0] in page.locator("#photo .name").inner_text(), "there is none before the first"
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Escape")
-    assert not is_open(visit)
-    assert page.evaluate("document.activeElement.querySelector('.name').textContent") == shown[1]
+    closes(visit)
+    playwright.expect(page.locator("#gallery a", has=page.get_by_text(shown[1], exact=True))).to_be_focused()
     assert visit.complaints == []
 
 
@@ -164,13 +171,13 @@ def test_a_link_opens_its_photo_also_one_that_is_filtered_out(
     visit = Visit(browser, page_path)
     visit.page.goto(f"{page_path.as_uri()}#photo={quote(right, safe='')}")
     visit.page.reload()
-    assert is_open(visit) and right in visit.page.locator("#photo .name").inner_text()
+    opens(visit, right)
     assert f"of {len(rows)}" in visit.page.locator("#photo .position").inner_text()
     visit.page.evaluate("location.hash = '#photo=%E0%A4%A'")
-    visit.page.wait_for_function("!document.getElementById('photo').open")
+    playwright.expect(visit.page.locator("#photo[open]")).to_have_count(0)
     visit.page.evaluate("location.hash = '#photo=unknown.jpg'")
     visit.page.wait_for_timeout(100)
-    assert not is_open(visit) and visit.complaints == []
+    assert visit.page.locator("#photo[open]").count() == 0 and visit.complaints == []
 
 
 def test_false_alarms_are_looked_at_from_their_section(visit: Visit) -> None:
@@ -180,6 +187,7 @@ def test_false_alarms_are_looked_at_from_their_section(visit: Visit) -> None:
     assert page.locator("#wrong-only").inner_text() == "False alarms only"
     assert page.locator(".matrix:visible").count() == 0
     page.locator("#gallery a").click()
+    opens(visit)
     assert "suv 0.72, labelled no car" in page.locator("#photo-title").inner_text()
     assert page.locator("#photo .detections li").count() == 1
     page.keyboard.press("Escape")
@@ -189,9 +197,10 @@ def test_false_alarms_are_looked_at_from_their_section(visit: Visit) -> None:
 
 def test_the_way_back_closes_the_photo(visit: Visit) -> None:
     visit.page.locator("#gallery a").first.click()
+    opens(visit)
     visit.page.keyboard.press("ArrowRight")
     visit.page.go_back()
-    visit.page.wait_for_function("!document.getElementById('photo').open")
+    playwright.expect(visit.page.locator("#photo[open]")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "light")])
@@ -199,6 +208,7 @@ def test_it_fits_the_window(browser: playwright.Browser, page_path: Path, width:
     visit = Visit(browser, page_path, width, scheme)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
     visit.page.locator("#gallery a").first.click()
+    opens(visit)
     view = visit.page.locator("#photo").bounding_box()
     assert view and view["x"] >= 0 and view["x"] + view["width"] <= width
     assert visit.page.evaluate("document.querySelector('#photo .parts').scrollWidth") <= width

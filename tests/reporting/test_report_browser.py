@@ -149,7 +149,7 @@ def test_the_skip_link_comes_first(browser: playwright.Browser, page_path: Path)
     other.page.keyboard.press("Tab")
     assert other.page.evaluate("document.activeElement.className") == "skip"
     other.page.keyboard.press("Enter")
-    assert other.page.evaluate("document.activeElement.id") == "main"
+    playwright.expect(other.page.locator("#main")).to_be_focused()
 
 
 def test_a_print_is_a_summary_unless_everything_is_asked_for(browser: playwright.Browser, page_path: Path) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import check_run_name, project_folder, runs_root
+from carseg_lib.data.builtin import SUMS
 from carseg_lib.data.fingerprint import content_fingerprint
 from carseg_lib.workflow.archive import zip_files
 from carseg_lib.workflow.archive.make import LOCK, MANIFEST
@@ -167,8 +168,8 @@ def _other_packages(folder: Path) -> list[str]:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Unpack, unless the folder holds this very archive."""
-    sums = zip_files.read_member(archive, zip_files.SUMS)
-    held = folder / zip_files.SUMS
+    sums = zip_files.read_member(archive, SUMS)
+    held = folder / SUMS
     if held.is_file() and held.read_bytes() == sums:
         zip_files.check_folder(folder)
         return

@@ -17,9 +17,8 @@ from typing import IO
 
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.data.builtin import SUMS
 
-SUMS = "SHA256SUMS"
-_TIME = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can tell: the same files make the same zip
 _PACKED = (".zip", ".jpg", ".jpeg", ".png", ".webp", ".whl", ".gz", ".pt", ".safetensors")  # deflating gains nothing
 _CHUNK = 1 << 20  # bytes
 _MAX_FILES = 1_000_000
@@ -85,9 +84,7 @@ def sums_text(sums: dict[str, str]) -> str:
 
 
 def _info(name: str, executable: bool = False) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, _TIME)
-    info.create_system = 3  # Unix, whatever the machine
-    info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    info = files.zip_member(name, executable=executable)
     info.compress_type = zipfile.ZIP_STORED if name.lower().endswith(_PACKED) else zipfile.ZIP_DEFLATED
     return info
 
