@@ -37,7 +37,7 @@ def archive(kind: str) -> bytes:
         ("cars.zip", archive("zip"), "cars.zip: a zip archive; unpack it, and give its folder as DATA"),
         ("cars.zip", archive("locked"), "cars.zip: a zip archive with a password; unpack it"),
         ("cars.tar", archive("tar"), "cars.tar: a tar archive; unpack it"),
-        ("cars.tar.gz", gzip.compress(b"x"), "cars.tar.gz: packed by gzip; unpack it"),
+        ("cars.tar.gz", gzip.compress(b"x", mtime=0), "cars.tar.gz: packed by gzip; unpack it"),
         ("cars.7z", b"7z\xbc\xaf\x27\x1c", "cars.7z: a 7z archive; unpack it"),
         ("photos.csv", archive("xlsx"), "photos.csv: a workbook of Excel, or another file of Office; save it as CSV"),
         (

@@ -43,6 +43,7 @@ from carseg_lib.data.formats.csv_text import (
 )
 from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.mask_png import MaskPng
+from carseg_lib.data.formats.unlisted import note_unlisted
 from carseg_lib.data.names import PHOTO_SUFFIXES, inside, split_of
 from carseg_lib.data.photo_names import with_suffix
 from carseg_lib.data.strange_files import strange
@@ -85,7 +86,8 @@ def names_types(data: Path, types: ClassMap) -> bool:
 def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclude") -> Listing:
     """List the photos of a .csv file, or of the table in a folder (`tables_of`), in the order of its rows.
 
-    Rows of other types, photos without a car of the types and columns of other names are noted in `ignored`.
+    Rows of other types, photos without a car of the types, photos beside the others without a row, and columns of other
+    names are noted in `ignored`.
 
     Args:
         data: The file or folder.
@@ -126,6 +128,7 @@ def read_csv_table(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclud
         raise CarsegError(
             f"{paths[0]}: no row is of type {types.sentence} (found: {found}); {by_classes(types, reader.others)}"
         )
+    note_unlisted(listing, {*reader.splits, *reader.masks}, "row of the table")
     if reader.photos.without_suffix:
         listing.note(f"{reader.photos.without_suffix} rows name a photo without its suffix")
     if reader.photos.found_by_name:
@@ -188,6 +191,7 @@ class _Reader:
         self.splits: dict[str, tuple[str, int]] = {}
         self.sizes: dict[str, tuple[int, int]] = {}
         self.carless: dict[str, tuple[str, int]] = {}
+        self.masks: set[str] = set()  # pictures
         self.others: Counter[str] = Counter()
         self.several: set[str] = set()  # types together, of rows that have several
         self._first_split: tuple[bool, int] | None = None
@@ -242,6 +246,7 @@ class _Reader:
         corners, text = _corners(where, row)
         bbox = _bbox(where, row["box"]) if row["box"] else None
         mask = MaskPng(root, self._path(where, folder, row, "mask")) if row["mask"] else None
+        self.masks |= {mask.name} if mask else set()
         annotations = self.cars.setdefault(photo_id, [])
         if row["width"].isdecimal() and row["height"].isdecimal() and int(row["width"]) * int(row["height"]):
             self.sizes[photo_id] = int(row["width"]), int(row["height"])

@@ -21,6 +21,7 @@ from carseg_lib.data.formats.folder_advice import advise, by_classes
 from carseg_lib.data.formats.folder_places import type_by_folder
 from carseg_lib.data.formats.image_folder import add_background_folders
 from carseg_lib.data.formats.joined_parts import without_boxes_of_masks
+from carseg_lib.data.formats.unlisted import note_unlisted
 from carseg_lib.data.names import inside
 from carseg_lib.data.photo_names import FoundPhoto, PhotoFinder, common_root
 from carseg_lib.data.photos import upright_size
@@ -90,8 +91,9 @@ def list_named(
 ) -> dict[str, str]:
     """Add the photos that annotation files name to a listing.
 
-    Labels of other types, photos without a labelled car of the types, and photos found by other names than the files
-    write are noted in `ignored`. A folder `background/` among the photos holds photos without a car.
+    Labels of other types, photos without a labelled car of the types, photos found by other names than the files write,
+    and photos beside them that no file names, are noted in `ignored`. A folder `background/` among the photos holds
+    photos without a car.
 
     Args:
         data: The data set, a folder or a file.
@@ -125,6 +127,8 @@ def list_named(
         listing.note(f"{words}: their type is that of the photo, or of its folder")
     advise(listing, others, f"{sources[0].unit} have other classes", sources[0].unit)
     add_background_folders(listing, seen)
+    if any(place.finder for place in places):  # others were found by their own annotation files
+        note_unlisted(listing, seen, "image of the annotations")
     return seen
 
 
