@@ -47,6 +47,16 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) >= 10**-digits or value == 0 else f"{value:.1e}"
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits and no exponent: "0.0000432", "12.3", "1,230"; a dash for none."""
+    if not math.isfinite(value):
+        return DASH
+    rounded = float(f"{value:.{digits}g}")
+    decimals = max(digits - 1 - math.floor(math.log10(abs(rounded))), 0) if rounded else 0
+    text = f"{rounded:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def duration(seconds: float) -> str:
     """A duration in words: "40 s", "12 min", "3 h 05 min"."""
     if seconds < 90:

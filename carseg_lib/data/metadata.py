@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.formatting import significant
 from carseg_lib.data.catalogue import PARAMETER_COLUMNS, Catalogue, table
 from carseg_lib.data.formats.base import Listing, as_text, reading
 from carseg_lib.data.names import is_text
@@ -188,7 +189,7 @@ def linear_separability(catalogue: Catalogue, names: tuple[str, ...]) -> float:
 
 def _values(column: pd.Series) -> str:
     if column.dtype == "float64":
-        return f"{column.min():.3g} … {column.median():.3g} … {column.max():.3g}"
+        return " … ".join(significant(value) for value in (column.min(), column.median(), column.max()))
     shares = column.value_counts(normalize=True)
     shown = [f"{value or 'not known'} {share:.0%}" for value, share in shares.head(8).items()]
     return ", ".join(shown) + (f" and {len(shares) - 8} more" if len(shares) > 8 else "")

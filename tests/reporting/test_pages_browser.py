@@ -61,7 +61,7 @@ def predict(folder: Path) -> None:
             picture.save(path, format="PNG")
         files.write_json(folder / f"{name}.json", {})
         photos.append(Predicted(name, kind, body_type, text, 2, write_thumbnail(folder, name, picture)))
-    files.write_json(folder / "earlier.jpg.json", {})
+    write_thumbnail(folder, "earlier", picture)
     write_predicted(folder, "second", photos, ("suv", "sedan", "convertible", "minivan"), sure=0.5, left_out=1)
 
 

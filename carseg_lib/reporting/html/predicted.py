@@ -67,9 +67,7 @@ def write_predicted(
     Returns:
         The path of the page.
     """
-    shown = {f"{photo.name}.json" for photo in photos}
-    results = (path for path in folder.rglob("*.json") if Path(path.stem).suffix.lower() in PHOTO_SUFFIXES)
-    others = sum(path.relative_to(folder).as_posix() not in shown for path in results)
+    others = len(_earlier(folder) - {photo.name for photo in photos})
     context = {
         "run": run,
         "photos": photos,
@@ -83,3 +81,13 @@ def write_predicted(
     }
     page = render("predicted.html", context, parts=("predicted",), pictures_beside=True)
     return files.write_text(folder / "index.html", page)
+
+
+def _earlier(folder: Path) -> set[str]:
+    """The photos of which the folder holds results: those on a page by their thumbnails, others by their numbers."""
+    numbers = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.json"))
+    shown = (path.relative_to(folder / THUMBNAILS).with_suffix("") for path in (folder / THUMBNAILS).rglob("*.webp"))
+    return {
+        *(path.as_posix() for path in numbers if path.suffix.lower() in PHOTO_SUFFIXES),
+        *(path.as_posix() for path in shown),
+    }

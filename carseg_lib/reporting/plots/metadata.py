@@ -12,7 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.projections.polar import PolarAxes
 from PIL import Image
 
-from carseg_lib.core.formatting import percent
+from carseg_lib.core.formatting import percent, significant
 from carseg_lib.data.metadata import SHAPE, attribute_description, attribute_strips, linear_separability
 from carseg_lib.data.photos import read_photo
 from carseg_lib.reporting.palette import class_color, class_marker
@@ -201,7 +201,8 @@ def number_quartiles(catalogue: Catalogue) -> AccessibleFigure:
             axes.plot([low, high], [k, k], color=tone, linewidth=2.4, alpha=0.5)
             axes.plot(middle, k, class_marker(body_type, types), color=tone)
             ranges.append((low, middle, high))
-            words.append(f"{NUMBERS[name]}, {body_type}: {middle:.3g} ({low:.3g} to {high:.3g})")
+            its, least, most = (significant(value) for value in (middle, low, high))
+            words.append(f"{NUMBERS[name]}, {body_type}: {its} ({least} to {most})")
         if ranges and max(r[1] for r in ranges) > min(r[2] for r in ranges):
             apart.append(NUMBERS[name])
         axes.set_xlabel(NUMBERS[name])

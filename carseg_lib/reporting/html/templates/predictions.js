@@ -194,7 +194,7 @@ function showPredictions(data, pictures) {
       : "None.";
     part(".facts").replaceChildren(...factsOf(photo).flatMap((fact) => [
       html("dt", {}, fact.name.replaceAll("_", " ")),
-      html("dd", {}, [String(fact.value), ...(fact.meaning ? [html("span", { class: "meaning" }, fact.meaning)] : [])]),
+      html("dd", {}, [inWords(fact.value), ...(fact.meaning ? [html("span", { class: "meaning" }, fact.meaning)] : [])]),
     ]));
     if (!view.open) view.showModal();
     part(".side").scrollTop = 0;
@@ -260,6 +260,11 @@ function showPredictions(data, pictures) {
   addEventListener("hashchange", follow);
   filter();
   follow();
+}
+
+// A number without an exponent: 0.0000432, not 4.32e-5; a text as it is.
+function inWords(value) {
+  return typeof value === "number" ? value.toLocaleString("en", { maximumSignificantDigits: 3, useGrouping: false }) : value;
 }
 
 function fill(element, attributes, content) {
