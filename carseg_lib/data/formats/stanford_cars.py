@@ -65,7 +65,7 @@ def _walk(top: Path, depth: int) -> Iterator[tuple[Path, list[str], list[str]]]:
     for folder, subfolders, names in os.walk(top):
         left = depth - len(Path(folder).relative_to(top).parts)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith(".")) if left > 0 else []
-        yield Path(folder), subfolders, names
+        yield Path(folder), subfolders, sorted(names)
 
 
 def read_stanford_cars(data: Path, types: ClassMap) -> Listing:
