@@ -60,6 +60,18 @@ def test_headings_are_in_order(visit: Visit) -> None:
     assert all(b - a <= 1 for a, b in pairwise(levels))
 
 
+def test_controls_are_24_pixels_large_and_each_section_has_its_link(visit: Visit) -> None:
+    visit.page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    small = """[...document.querySelectorAll('a, button, input, select, summary')]
+        .filter((element) => !element.closest('p, td, li, dd, figcaption, label, .notice, .skip'))
+        .map((element) => [element.outerHTML.slice(0, 80), element.getBoundingClientRect()])
+        .filter(([, { width, height }]) => width && height && Math.min(width, height) < 24).map(([text]) => text)"""
+    assert visit.page.evaluate(small) == []
+    links = visit.page.locator("section > .permalink").evaluate_all("found => found.map((link) => link.hash)")
+    sections = visit.page.locator("main > section").evaluate_all("found => found.map((section) => '#' + section.id)")
+    assert len(sections) > 5 and links == sections
+
+
 def column(visit: Visit, table: str, index: int) -> list[str]:
     script = f"""[...document.querySelector({table!r}).tBodies[0].rows].map(r =>
         r.cells[{index}].dataset.value ?? r.cells[{index}].textContent.trim())"""
