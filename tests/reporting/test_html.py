@@ -204,7 +204,8 @@ def test_headings_captions_and_ids_are_in_order(run: Path) -> None:
 def test_every_section_has_its_heading_and_template(run: Path) -> None:
     html = write_report(run).read_text(encoding="utf-8")
     assert re.findall(
-        r'<section id="([a-z-]+)"[^>]*>\s*<a class="permalink"[^>]*>#</a>\s*(?:<details class="fold"><summary>)?<h2>([^<]+)</h2>',
+        r'<section id="([a-z-]+)"[^>]*>\s*<a class="permalink"[^>]*>#</a>\s*'
+        r'(?:<details class="fold"><summary>)?<h2>([^<]+)</h2>',
         html,
     ) == [
         ("results", "Compared with the paper"),
