@@ -24,7 +24,7 @@ SHELL := /bin/bash
 ## OUT=folder        for render-dataset, export, export-model and archive: where to write
 ## ARCHIVE=file.zip  for rerun: what make archive wrote
 ## SAVE="table masks" for predict: page (default), overlays, json, polygons, table, masks, cutouts, coco, coco-rle
-## REAL=folder       for sim2real, ablation and train-segmenter: photographs to measure on
+## REAL=folder       for sim2real, ablation, train-segmenter and pack-model: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
@@ -36,7 +36,7 @@ SHELL := /bin/bash
 VARIABLES := DATA CLASSES FORMAT PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
 	ARCHIVE SAVE REAL SYNTHETIC JOBS TABLE N HEADLINE TORCH ADVISORIES PYTHON
 COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model try-page \
-	eval-annotator train-segmenter audit readings certainty ablation generalisation sim2real benchmark \
+	eval-annotator train-segmenter pack-model audit readings certainty ablation generalisation sim2real benchmark \
 	archive rerun
 TARGETS := reproduce explore preprocess train evaluate $(COMMANDS) render-dataset setup-rendering \
 	setup test test-slow test-gpu faults audit-deps check lint typecheck format coverage docs lock clean help
@@ -101,10 +101,11 @@ render-dataset: .venv/.rendering ## render the built-in data set, or another by 
 setup-rendering: .venv/.rendering ## install what rendering needs (make render-dataset does it when needed)
 
 ##@ Model
-predict: ## predict IMAGES by a run's model: a page, or what SAVE names, in reports/<run>/predictions
+predict: ## predict IMAGES by a run's model, before any training by carseg's: a page, or what SAVE names
 export-model: ## write a run's model as one ONNX file, with a runner without torch: reports/<run>/portable/
 try-page: ## make one offline page of a run's model to drop photos into: reports/<run>/portable/ (needs npm)
 eval-annotator: ## measure the masks and the speed of the annotator, on DATA with masks; trains nothing
+pack-model: ## pack a run's model as the one that comes with carseg; measured on REAL and NEGATIVES too
 train-segmenter: ## train the car segmenter on DATA with masks (REAL: others to measure on): reports/segmenter/
 
 ##@ The paper

@@ -30,6 +30,11 @@ def builtin_segmenter() -> Path:
     return project_folder() / "carseg_lib" / "data" / "assets" / "car-segmenter.safetensors"
 
 
+def builtin_model() -> Path:
+    """The model of the four body types that comes with carseg; `<name>.sha256` lies beside it."""
+    return project_folder() / "carseg_lib" / "data" / "assets" / "car-types.safetensors"
+
+
 def checksum_path(archive: Path) -> Path:
     """The file with an archive's sha256, beside it."""
     return archive.with_name(f"{archive.name}.sha256")
@@ -58,6 +63,7 @@ def verify_checksum(path: Path, what: str, advice: str) -> None:
 
 
 RESERVED_RUNS = ("reference", "bench")
+PACKAGED = "packaged"  # the run of the model that comes with carseg; none that is trained has its name
 _RUN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}")
 
 

@@ -19,7 +19,15 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.config import ANNOTATORS, WEIGHTS, RunConfig, field_of, validate
 from carseg_lib.core.data_spec import BUILTIN, resolve_source
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.paths import RunPaths, builtin_segmenter, check_run_name, data_of_run, default_run_name, runs_root
+from carseg_lib.core.paths import (
+    PACKAGED,
+    RunPaths,
+    builtin_segmenter,
+    check_run_name,
+    data_of_run,
+    default_run_name,
+    runs_root,
+)
 from carseg_lib.core.profiles import CLI_SETTINGS, nested, profile_path, read_profile, resolve_name
 from carseg_lib.core.setting_values import parse_value
 
@@ -94,6 +102,8 @@ class Run(RunPaths):
         values |= {"data.source": source, "data_as_given": data, "profile": profile}
         values |= {"negatives_as_given": negatives}
         values |= {"data.classes": ClassMap.parse(classes), "classes_as_given": classes}
+        if name.lower() == PACKAGED:
+            raise CarsegError(f"RUN={name}: this name is kept for the model that comes with carseg; choose another.")
         values["name"] = check_run_name(name) if name else default_run_name(check_run_name(profile), source)
         if (held := data_of_run(values["name"])) not in ("", source):
             raise CarsegError(

@@ -1,8 +1,9 @@
-"""The car segmenter: a Mask R-CNN with one class, "car", trained on cars with masks; carseg comes with one.
+"""Trained models as single files of safetensors, and the two that come with carseg.
 
-It is trained like any model here, with every body type called "car" (`core.classes.ANY_CAR`), by profile `segmenter`:
-on the rendered cars, or on any data with masks, such as COCO's and VOC's cars. The one in the package is the default
-annotator of pseudo-labels, and the initial weights of a run with `WEIGHTS=segmenter`.
+The car segmenter is a Mask R-CNN with one class, "car". It is trained like any model here, with every body type called
+"car" (`core.classes.ANY_CAR`), by profile `segmenter`: on the rendered cars, or on any data with masks, such as COCO's
+and VOC's cars. The one in the package is the default annotator of pseudo-labels, and the initial weights of a run with
+`WEIGHTS=segmenter`. The other model names the body types: `make predict` uses it where no run is trained yet.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ CAR = "car"
 _WHAT_TO_DO = "restore it from git, or train one: make train-segmenter"
 
 
-def write_segmenter(path: Path, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
-    """Writes a segmenter: its tensors, kernels at half precision, its card in the file's header, its sha256 beside it.
+def write_packed(path: Path, state: dict[str, Tensor], card: dict[str, Any]) -> Path:
+    """Writes a model: its tensors, kernels at half precision, its card in the file's header, its sha256 beside it.
 
     Args:
         path: ends in .safetensors.
@@ -42,20 +43,30 @@ def write_segmenter(path: Path, state: dict[str, Tensor], card: dict[str, Any]) 
     return path
 
 
-def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors, as float32, and card of a segmenter.
+def read_packed(path: Path, what: str, advice: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors, as float32, and card of a model that `write_packed` wrote.
+
+    Args:
+        path: Of the file.
+        what: The model in words, for messages.
+        advice: What the user can do.
 
     Raises:
         CarsegError: missing, damaged, or its sha256 is not the one beside it.
     """
-    verify_checksum(path, "the car segmenter", _WHAT_TO_DO)
+    verify_checksum(path, what, advice)
     try:
         with safe_open(path, framework="pt") as opened:
             card = json.loads(opened.metadata()["card"])
             state = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise CarsegError(f"{path}: no car segmenter ({error}); {_WHAT_TO_DO}") from None
+        raise CarsegError(f"{path}: it does not hold {what} ({error}); {advice}") from None
     return state, card
+
+
+def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and card of a car segmenter; see `read_packed`."""
+    return read_packed(path, "the car segmenter", _WHAT_TO_DO)
 
 
 def read_builtin() -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -85,7 +85,7 @@ def test_help_is_the_default_and_names_every_target_and_variable(clone):
         "reproduce", "explore", "preprocess", "train", "evaluate", "report", "predict", "export", "export-model", "lab",
         "inspect",
         "render-dataset", "setup-rendering", "eval-annotator", "train-segmenter", "ablation", "sim2real", "benchmark",
-        "archive", "rerun", "try-page", "test-gpu", "faults", "audit-deps",
+        "archive", "rerun", "try-page", "pack-model", "test-gpu", "faults", "audit-deps",
         "audit", "readings", "certainty", "generalisation",
         "check-reference", "update-reference", "show-config", "setup", "test", "test-slow", "check", "lint",
         "typecheck", "format", "docs", "coverage", "lock", "clean", "help",

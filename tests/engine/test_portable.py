@@ -34,15 +34,14 @@ from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector, resize
 from carseg_lib.engine.portable.page import write_page
 from carseg_lib.engine.portable.runner import open_photo
 from carseg_lib.engine.portable.storage import without_traces
-from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
 from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.reporting.palette import class_colors
 from tests.helpers.browser import chromium
-from tests.helpers.small_run import small_run
+from tests.helpers.small_run import small_run, with_threshold
 
-CARS = (436, 656, 817)  # ImageNet's beach wagon, minivan and sports car
+CARS = {436: "beach wagon", 656: "minivan", 817: "sports car"}  # of ImageNet
 
 
 @settings(deadline=None, max_examples=40)
@@ -99,8 +98,8 @@ def test_the_graph_of_one_photo_equals_the_model(trained_run, changed):
         model.load_state_dict(load_trained(trained_run.config, trained_run)[0].state_dict())
     size, types = config.inputs.size, ("a", "b", "c", "d")
     classifier = imagenet_network()
-    look = SecondLook(ImageNetClassifier(torch.device("cpu")), CARS)
-    portable = PortableDetector(copy.deepcopy(model), size, classifier, CARS).eval()
+    look = SecondLook(ImageNetClassifier(torch.device("cpu")), tuple(CARS))
+    portable = PortableDetector(copy.deepcopy(model), size, classifier, tuple(CARS)).eval()
     rng = np.random.default_rng(0)
     numbers = set()
     for flat in (rng.integers(0, 256, 3), 255, 0):  # of the size of the network: resizing changes nothing
@@ -156,14 +155,6 @@ def test_baked_convolutions_give_the_same(size):
     assert not [name for name in network.state_dict() if "running_mean" in name and "conv" in name]
 
 
-def with_threshold(run, threshold: float) -> None:
-    """A threshold that evaluation would have chosen."""
-    sha256 = files.read_json(run.best_card)["sha256"]
-    weights = ImageNetClassifier(torch.device("cpu")).sha256
-    names = ("beach wagon", "minivan", "sports car")
-    Presence(CARS, names, np.array([threshold]), 1, 0.99, weights, sha256).save(run.presence)
-
-
 def test_where_a_node_was_made_is_no_part_of_the_file():
     node = onnx.helper.make_node("Identity", ["a"], ["b"], doc_string="/home/me/file.py")
     note = node.metadata_props.add()
@@ -191,7 +182,7 @@ def exported(trained_folder, synthetic_cars, tmp_path_factory):
     shutil.copytree(trained_folder, folder / "trained")
     with pytest.MonkeyPatch.context() as patch:
         run = small_run(patch, folder / "trained", synthetic_cars)
-        with_threshold(run, 0.0)
+        with_threshold(run, 0.0, CARS)
         yield run, folder / "out", export_onnx(run, folder / "out")
 
 
@@ -210,7 +201,7 @@ def test_the_exported_model_runs_without_torch_and_agrees(exported, tmp_path):
     )
 
     model, _ = load_trained(trained_run.config.updated(model={"precision": "32-true"}), trained_run)
-    portable = portable_detector(model, trained_run.config.inputs.size, CARS)
+    portable = portable_detector(model, trained_run.config.inputs.size, tuple(CARS))
     session = onnxruntime.InferenceSession(out / MODEL)
     rng = np.random.default_rng(0)
     for shape in ((40, 60), (96, 96), (150, 31)):

@@ -276,9 +276,9 @@ def segmenter(folder: Path) -> Call:
 
     from carseg_lib.core.files import sha256
     from carseg_lib.core.paths import checksum_path
-    from carseg_lib.models.pretrained import read_segmenter, write_segmenter
+    from carseg_lib.models.pretrained import read_segmenter, write_packed
 
-    path = write_segmenter(folder / "s.safetensors", {"a": torch.ones(2, 3), "b": torch.ones(2)}, {"config": {"x": 1}})
+    path = write_packed(folder / "s.safetensors", {"a": torch.ones(2, 3), "b": torch.ones(2)}, {"config": {"x": 1}})
 
     def call(changed: Path) -> None:
         checksum_path(path).write_text(f"{sha256(path)}  {path.name}\n")  # a file that is broken on purpose

@@ -1,11 +1,18 @@
 """A small study for tests: settings that make every module run in a second, and a data set of drawn cars."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
+
+from carseg_lib.core import files
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
+from carseg_lib.engine.likeness import ImageNetClassifier
+from carseg_lib.engine.presence import Presence
 
 SETTINGS = {
     "height": "96",
@@ -40,3 +47,12 @@ def with_dataset(run: Run) -> Catalogue:
     dataset = assign_splits(catalogue, run.config.seed)
     dataset.save(run.dataset)
     return Catalogue.load(run.dataset)
+
+
+def with_threshold(run: Run, threshold: float, classes: Mapping[int, str] | None = None) -> None:
+    """A threshold that evaluation would have chosen; without ImageNet classes (number → name) the detector decides."""
+    sha256, classes = files.read_json(run.best_card)["sha256"], classes or {}
+    weights = ImageNetClassifier(torch.device("cpu")).sha256
+    Presence(tuple(classes), tuple(classes.values()), np.array([threshold]), 1, 0.99, weights, sha256).save(
+        run.presence
+    )

@@ -8,7 +8,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import builtin_segmenter, checksum_path
 from carseg_lib.models import pretrained
-from carseg_lib.models.pretrained import read_segmenter, write_segmenter
+from carseg_lib.models.pretrained import read_segmenter, write_packed
 
 STATE = {
     "conv.weight": torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0)),
@@ -20,7 +20,7 @@ CARD = {"body_types": ["car"], "with_masks": True, "settings": {"backbone": "eff
 
 @pytest.fixture
 def path(tmp_path):
-    return write_segmenter(tmp_path / "some.safetensors", STATE, CARD)
+    return write_packed(tmp_path / "some.safetensors", STATE, CARD)
 
 
 def test_it_is_read_as_it_was_written_but_for_the_rounding_of_kernels(path):

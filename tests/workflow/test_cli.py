@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from carseg_lib.core import files
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import pipeline, predict
 from carseg_lib.workflow.cli import RENAMED, cli, main
@@ -143,9 +144,23 @@ def test_other_data_get_a_run_of_their_own_and_the_first_line_says_so(reports, c
     assert said.count("\n") == 1
 
 
+def test_before_any_training_the_model_that_comes_with_carseg_predicts(reports, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(predict, "predict_path", lambda run, *_: seen.append((run.name, run.config.device)))
+    assert main(["predict", "--images", "a.jpg"]) == 0
+    assert "no run is trained yet: the model that comes with carseg, trained on " in capsys.readouterr().out
+    assert main(["predict", "--images", "a.jpg", "--run", "packaged", "--device", "cpu"]) == 0
+    assert seen == [("packaged", "auto"), ("packaged", "cpu")] and (reports / "packaged" / "model").is_dir()
+    assert main(["predict", "--images", "a.jpg", "--run", "quick"]) == 2
+    assert "There is no run 'quick'" in capsys.readouterr().err
+    assert main(["run", "--run", "packaged"]) == 2
+    assert "kept for the model that comes with carseg" in capsys.readouterr().err
+
+
 def test_predict_takes_another_device(reports, monkeypatch, capsys):
     monkeypatch.setattr(pipeline, "make_run", lambda run, until: run.save() and ["01"])
     assert main(["run", "--data", "photos", "--device", "cuda"]) == 0
+    files.write_json(Run.open("quick").best_card, {})
     seen = []
     monkeypatch.setattr(predict, "predict_path", lambda run, *_: seen.append(run.config.device))
     assert main(["predict", "--images", "a.jpg"]) == 0

@@ -5,24 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from pycocotools.coco import COCO
 
-from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import box_of_mask, decode_mask, encode_mask, mask_iou, polygons_to_mask
 from carseg_lib.data.photos import ImageError
-from carseg_lib.engine.likeness import ImageNetClassifier
 from carseg_lib.engine.predictor import BATCH, Predictor
-from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.trainer import train
 from carseg_lib.workflow.predict import predict_path
 from carseg_lib.workflow.prediction_files import KINDS, LARGEST_SIDE, cut_out, read_kinds
-from tests.helpers.small_run import small_run, with_dataset
+from tests.helpers.small_run import small_run, with_dataset, with_threshold
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +29,6 @@ def trained(tmp_path_factory, synthetic_cars):
         train(run.config, run)
         with_threshold(run, 0.0)
         yield run
-
-
-def with_threshold(run, threshold: float) -> None:
-    """A threshold that evaluation would have chosen; the detector alone decides."""
-    sha256 = files.read_json(run.best_card)["sha256"]
-    weights = ImageNetClassifier(torch.device("cpu")).sha256
-    Presence((), (), np.array([threshold]), 1, 0.99, weights, sha256).save(run.presence)
 
 
 def test_a_photo_gives_an_overlay_and_a_json(trained, synthetic_cars, tmp_path, caplog):

@@ -14,7 +14,7 @@ from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, format_scores, measure
 from carseg_lib.experiments.trial_network import train_run
-from carseg_lib.models.pretrained import write_segmenter
+from carseg_lib.models.pretrained import write_packed
 from carseg_lib.models.weights import read_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def train_segmenter(run: Run, real: Path | None) -> Path:
         scores = measure(annotator, catalogue.split("validation"), run)
         card["metrics"][catalogue.name] = scores
         logger.info("%s: %s", catalogue.name, format_scores(scores))
-    path = write_segmenter(run.folder / NAME, read_checkpoint(run.best_weights), card)
+    path = write_packed(run.folder / NAME, read_checkpoint(run.best_weights), card)
     files.write_text(path.with_suffix(".md"), model_card(card, path))
     return path
 

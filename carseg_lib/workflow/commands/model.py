@@ -10,6 +10,7 @@ from carseg_lib.core import files
 from carseg_lib.core.cli import CarsegCommand
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root
+from carseg_lib.core.run import Run
 from carseg_lib.workflow.commands.options import create_run, open_run, shown, variables
 
 
@@ -19,7 +20,7 @@ def predict(images: str, run: str, profile: str, device: str, save: str) -> None
     """Predict the photos of IMAGES with a trained run's model."""
     if not images:
         raise CarsegError("name a photo, or a folder of photos, by IMAGES=path.")
-    study = open_run(run, profile, device)
+    study = _trained_run(run, profile, device)
     from carseg_lib.workflow.predict import predict_path
     from carseg_lib.workflow.prediction_files import read_kinds
 
@@ -28,6 +29,16 @@ def predict(images: str, run: str, profile: str, device: str, save: str) -> None
     files.remove_leftovers(folder)
     predict_path(study, Path(images).expanduser(), folder, save)
     print(f"open: {(folder / 'index.html').resolve().as_uri()}" if "page" in kinds else f"done: {shown(folder)}")
+
+
+def _trained_run(run: str, profile: str, device: str) -> Run:
+    """The run that RUN or PROFILE names; without either the default run if it is trained, else the packaged model."""
+    if not run and not profile and not (runs_root() / "quick" / "model" / "best.json").is_file():
+        from carseg_lib.engine.packaged import about_packaged, open_packaged
+
+        print(f"no run is trained yet: {about_packaged()}")
+        return open_packaged(device)
+    return open_run(run, profile, device)
 
 
 @click.command("export-model", cls=CarsegCommand, help="write a run's model as ONNX, with a runner without torch")
@@ -82,4 +93,14 @@ def train_segmenter(run: str, real: str, **options: str) -> None:
     print(f"done: {shown(train.train_segmenter(study, Path(real).expanduser() if real else None))}")
 
 
-COMMANDS = (predict, export_model, try_page, eval_annotator, train_segmenter)
+@click.command("pack-model", cls=CarsegCommand, help="pack a run's model as the one that comes with carseg")
+@variables("run", "profile", "real", "negatives")
+def pack_model(run: str, profile: str, real: str, negatives: str) -> None:
+    """Pack and measure a trained run's model."""
+    study = open_run(run, profile, "cpu")
+    from carseg_lib.experiments.packing import pack_model
+
+    print(f"done: {shown(pack_model(study, real, negatives))}")
+
+
+COMMANDS = (predict, export_model, try_page, eval_annotator, train_segmenter, pack_model)
