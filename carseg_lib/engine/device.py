@@ -18,8 +18,8 @@ CUBLAS_WORKSPACE = ":4096:8"
 def choose_device(device: str) -> torch.device:
     """The torch device of the setting `device` ("auto", "cpu", "cuda" or "mps"); "auto" is cuda where there is one.
 
-    It never is mps: what that computes has to be compared first (`carseg_lib.engine.device_check`). Processes that share
-    a machine (torchrun) take its GPUs in turn.
+    It never is mps: what that computes has to be compared first (`carseg_lib.engine.device_check`). Processes on one
+    machine, under torchrun, take its GPUs in turn.
 
     Raises:
         CarsegError: torch cannot use such a device on this machine.

@@ -128,7 +128,7 @@ def run_main(main: Callable[[str], None]) -> int:
     if rank == 0 and restarts():
         most = os.environ.get("TORCHELASTIC_MAX_RESTARTS", MAX_RESTARTS)
         logger.warning(
-            f"a process was lost: all {processes} are started again and go on from what is finished "
+            f"a process was lost: {processes} start again and go on from what is finished "
             f"(restart {restarts()} of {most})"
         )
     try:

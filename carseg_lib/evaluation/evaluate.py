@@ -35,7 +35,6 @@ from carseg_lib.evaluation.presence_run import Looks, measure_presence, negative
 from carseg_lib.evaluation.tables import DETECTIONS, probability_columns
 from carseg_lib.models.mask_rcnn import MaskRCNN
 
-
 MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
 _SHARES = "evaluation-"  # begin of the names of folders beside the run's model
 

@@ -84,11 +84,11 @@ def second_looks(
     rows: list[dict[str, Any]] = []
     car_scores = np.zeros(0)
     for split in SPLITS:
-        looks = list(look_again(second_look, photos[split], detections[split], shares, f"look at {split}"))
+        of_split = list(look_again(second_look, photos[split], detections[split], shares, f"look at {split}"))
         if split == "validation":
-            car_scores = np.array([photo_score(regions) for regions in looks])
+            car_scores = np.array([photo_score(regions) for regions in of_split])
         labels = photos[split].photos[["photo_id", "body_type"]].to_dict("records")
-        rows += presence_rows(labels, looks, source=OWN, split=split)
+        rows += presence_rows(labels, of_split, source=OWN, split=split)
     negatives = negatives_of(config)
     for source, split, background in background_photos(config, dataset, negatives):
         name = f"{source} background of {split}"

@@ -20,6 +20,7 @@ from carseg_lib.models import precision
 from carseg_lib.models.mask_rcnn import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.models.precision import BFLOAT16
 from carseg_lib.models.weights import PretrainedInfo, hash_tensors
+from tests.helpers import lost_worker
 from tests.helpers.small_run import small_run, with_dataset
 
 TIMES = ["seconds", "photos_per_second"]
@@ -145,7 +146,9 @@ def test_killed_and_resumed_gives_the_same_bits(moment, trained_run, monkeypatch
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(trained_run, monkeypatch, tmp_path, synthetic_cars, caplog):
+def test_two_processes_learn_what_one_does_also_where_one_is_lost(
+    trained_run, monkeypatch, tmp_path, synthetic_cars, caplog
+):
     caplog.set_level("INFO", logger="carseg_lib")
     one = pd.read_csv(trained_run.history)
     two = small_run(monkeypatch, tmp_path / "b", synthetic_cars, num_processes=2)
@@ -161,6 +164,16 @@ def test_two_processes_learn_what_one_does(trained_run, monkeypatch, tmp_path, s
     assert history.validation_photos.eq(8).all()
     epochs = [line.split()[0] for line in caplog.messages if line.lstrip().startswith(("1/2 ", "2/2 "))]
     assert epochs == ["1/2", "2/2"]  # the first process's alone
+
+    caplog.clear()
+    lost = small_run(monkeypatch, tmp_path / "c", synthetic_cars, num_processes=2)
+    with_dataset(lost)
+    monkeypatch.setattr(trainer, "MODULE", lost_worker.MODULE)  # whose second process is killed in the second epoch
+    resumed = train(lost.config, lost)
+    assert resumed.drop(columns=TIMES).equals(history.drop(columns=TIMES)) and weights_of(lost) == weights_of(two)
+    restarted = [line for line in caplog.messages if "a process was lost" in line]
+    assert restarted == ["a process was lost: 2 start again and go on from what is finished (restart 1 of 3)"]
+    assert "going on after epoch 1" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_photos_of_the_batch(run, monkeypatch):
