@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 # Often enough for a bad day of a machine, seldom enough for a program that fails each time.
 MAX_RESTARTS = 3
+# For torchrun: left to itself it keeps the processes' addresses in one store, where those that it starts again find the
+# addresses of the dead, and wait for them.
+OWN_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 _FOREVER = datetime.timedelta(days=30)  # processes wait for the slowest; torchrun ends them where one dies
 _Item = TypeVar("_Item")
 
@@ -94,7 +97,7 @@ def run_module(module: str, argument: str, processes: int) -> None:
         *(f"--max-restarts={MAX_RESTARTS}", "-m", module, argument),
     ]
     # torchrun gives each process one thread; all of them together may use the machine
-    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1))} | os.environ
+    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1)), **OWN_STORE} | os.environ
     mistakes: list[str] = []
     messages: deque[str] = deque(maxlen=50)
     pipe = subprocess.PIPE

@@ -1,4 +1,4 @@
-"""`carseg_lib.engine.trainer` for `distributed.run_module`, whose second process is killed once, in its second epoch."""
+"""The trainer for `distributed.run_module`: its second process is killed once, in its second epoch."""
 
 import os
 import signal
