@@ -272,7 +272,7 @@ def test_where_the_newest_checkpoint_is_damaged_training_goes_on_from_the_one_be
     assert weights_of(trained_run) == its_weights
 
 
-def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsys):
+def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsys, caplog):
     levels = []
     monkeypatch.setattr(distributed, "show_log", levels.append)
     monkeypatch.setattr(sys, "argv", ["carseg_lib.engine.trainer", "no-such-run"])
@@ -283,9 +283,18 @@ def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsy
         line = capsys.readouterr().err
         assert line.startswith("carseg: ") and "no-such-run" in line and line.count("\n") == 1
     assert levels == [logging.INFO, logging.WARNING]  # the first process alone shows its progress
+    assert not caplog.messages
+    for rank, lines in (("1", 0), ("0", 1)):  # started again, and it is said once
+        for name, value in {"RANK": rank, "WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "1"}.items():
+            monkeypatch.setenv(name, value)
+        assert distributed.run_main(trainer._main) == 2
+        assert len(caplog.messages) == lines
+    assert caplog.messages == ["a process was lost: 2 start again and go on from what is finished (restart 1 of 3)"]
 
 
 @pytest.mark.slow
-def test_a_mistake_in_several_processes_is_one_mistake_here(run):
+def test_a_mistake_in_several_processes_is_one_mistake_here_and_not_tried_again(run, caplog):
+    caplog.set_level("INFO", logger="carseg_lib")
     with pytest.raises(CarsegError, match=r"^There is no run 'no-such-run'"):
         distributed.run_module("carseg_lib.engine.trainer", "no-such-run", 2)
+    assert "a process was lost" not in caplog.text
