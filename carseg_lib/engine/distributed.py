@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from carseg_lib.core.environment import thread_waiting
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import duration
 from carseg_lib.core.log import show_log
@@ -97,7 +98,8 @@ def run_module(module: str, argument: str, processes: int) -> None:
         *(f"--max-restarts={MAX_RESTARTS}", "-m", module, argument),
     ]
     # torchrun gives each process one thread; all of them together may use the machine
-    environment = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1)), **OWN_STORE} | os.environ
+    share = {"OMP_NUM_THREADS": str(max((os.cpu_count() or 1) // processes, 1))}
+    environment = share | OWN_STORE | thread_waiting() | os.environ
     mistakes: list[str] = []
     messages: deque[str] = deque(maxlen=50)
     pipe = subprocess.PIPE

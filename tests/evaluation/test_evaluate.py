@@ -208,7 +208,7 @@ def test_shares_are_of_one_model_and_one_set_of_photos(trained, tmp_path):
     for other in ({"eval": {"tta": "hflip"}}, {"eval": {"negatives": str(tmp_path)}}, {"train": {"batch_size": 2}}):
         changed = run.updated(**other)
         assert shares_of(changed.config, changed, dataset).folder != folder, other
-    assert shares_of(run.config, run, dataset.without(dataset.photos.photo_id[:1], "x", "")).folder != folder
+    assert shares_of(run.config, run, dataset.without(dataset.photos.photo_id[:1], "x", [""])).folder != folder
     assert shares_of(run.updated(num_processes=2).config, run, dataset).folder == folder
 
 
