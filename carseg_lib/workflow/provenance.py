@@ -9,8 +9,8 @@ lock            sha256 of requirements.lock
 hardware        processor, processor_model (its family, model and stepping, since a virtual machine may hide its name;
                 empty where not known), cores (that this process may use), memory_gb (1e9 bytes), gpus (names)
 threads         that one process may spread its sums over: OMP_NUM_THREADS, else as many as cores
-spin_count      how often such a thread looks before it sleeps (1000 beside other programs); changes no number; null where
-                OMP_WAIT_POLICY says how they wait
+spin_count      how often such a thread looks before it sleeps, which changes no number (1000 beside other programs);
+                null where OMP_WAIT_POLICY says how they wait
 number_format   that the model was trained in, float32 or bfloat16; null before
 data            name, and sha256 of all its files' names and contents
 weights         the training's record of its initial weights, and model_sha256 of the trained ones; or null
