@@ -19,6 +19,7 @@ from carseg_lib.core.setting_values import describe_range
 
 WEIGHTS = ("coco", "imagenet", "segmenter", "none")  # `model.weights`; anything else is a checkpoint's path
 ANNOTATORS = ("builtin", "coco", "grabcut", "none")  # `pseudo_labels.source`; anything else is a checkpoint's path
+MOST_PROCESSES = 64  # of `num_processes`
 Unlabelled = Literal["exclude", "background"]  # `data.unlabelled`
 DataFormat = Literal[  # `data.format`
     "auto",
@@ -218,7 +219,7 @@ class RunConfig(_Part):
     profile: str = Field(description="name of the profile the values came from")
     seed: int = _setting(0, "seed of every random choice; 0 is a seed", ge=0, le=2**32 - 1)
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("auto", "where it runs")
-    num_processes: int = _setting(1, "training processes", ge=1, le=64)
+    num_processes: int = _setting(1, "processes that train and evaluate", ge=1, le=MOST_PROCESSES)
     data_as_given: str = _setting("", "data.source as the user wrote it")
     classes_as_given: str = _setting("", "data.classes as the user wrote it")
     negatives_as_given: str = _setting("", "eval.negatives as the user wrote it")

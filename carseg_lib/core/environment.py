@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import subprocess
@@ -12,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+SPIN_COUNT = "GOMP_SPINCOUNT"  # how often a thread of GNU's OpenMP, which torch links on Linux, looks before it sleeps
+_ALONE, _BESIDE_OTHERS = 300_000, 1_000  # its default, and what it takes where it has more threads than cores
+_LOOK = 0.2  # seconds
 
 
 def now() -> str:
@@ -32,6 +37,30 @@ def environment_variables(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def threads(cores: int) -> int:
+    """Threads that torch may take for one operation; where cores are hyper-threads it may take fewer."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is of nested levels
+    return int(asked) if asked.isdecimal() and int(asked) else cores
+
+
+@functools.cache
+def thread_waiting() -> dict[str, str]:
+    """The variable that says how torch's threads wait for each other, for processes that load torch.
+
+    A thread that waits looks again and again before it sleeps, for some milliseconds. Where other programs work, it
+    takes from the thread that it waits for: then it sleeps soon. It is looked once, which takes a moment; the numbers
+    are the same bits either way.
+
+    Returns:
+        `SPIN_COUNT`, or nothing where the user has set it or OMP_WAIT_POLICY.
+    """
+    if SPIN_COUNT in os.environ or "OMP_WAIT_POLICY" in os.environ:
+        return {}
+    cores = psutil.cpu_count() or 1
+    busy = cores * psutil.cpu_percent(interval=_LOOK) / 100
+    return {SPIN_COUNT: str(_BESIDE_OTHERS if threads(cores) + busy > cores + 0.5 else _ALONE)}
 
 
 def hardware() -> dict[str, Any]:

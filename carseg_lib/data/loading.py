@@ -120,9 +120,9 @@ def collate(items: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
 
 
 def make_loader(
-    dataset: Dataset, batches: DistributedBatchSampler, workers: int = 0, *, pin: bool = False
+    dataset: Dataset, batches: DistributedBatchSampler | Sequence[Any], workers: int = 0, *, pin: bool = False
 ) -> DataLoader:
-    """A loader of the given batches, with `workers` processes that read photos ahead.
+    """A loader of the given batches of indices, with `workers` processes that read photos ahead.
 
     With `pin` they lie in page-locked memory, which a GPU copies while it computes.
     """

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.engine import distributed
 
 Model = TypeVar("Model", bound=nn.Module)
 DETERMINISTIC = ("cpu", "cuda")  # kinds of device on which every operation that is used here has such a kernel
@@ -17,7 +18,8 @@ CUBLAS_WORKSPACE = ":4096:8"
 def choose_device(device: str) -> torch.device:
     """The torch device of the setting `device` ("auto", "cpu", "cuda" or "mps"); "auto" is cuda where there is one.
 
-    It never is mps: what that computes has to be compared first (`carseg_lib.engine.device_check`).
+    It never is mps: what that computes has to be compared first (`carseg_lib.engine.device_check`). Processes on one
+    machine, under torchrun, take its GPUs in turn.
 
     Raises:
         CarsegError: torch cannot use such a device on this machine.
@@ -27,6 +29,8 @@ def choose_device(device: str) -> torch.device:
         device = "cuda" if available["cuda"] else "cpu"
     if not available[device]:
         raise CarsegError(f"DEVICE={device}: this machine has none that torch can use; take DEVICE=auto or cpu")
+    if device == "cuda" and distributed.inside():
+        return torch.device(device, distributed.local_rank() % torch.cuda.device_count())
     return torch.device(device)
 
 

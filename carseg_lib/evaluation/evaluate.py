@@ -2,39 +2,71 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from torch import Tensor
+import torch
 
 from carseg_lib.core import files
+from carseg_lib.core.code_fingerprint import imported_files
 from carseg_lib.core.config import InputConfig, ModelConfig, RunConfig
-from carseg_lib.core.paths import RunPaths
-from carseg_lib.core.progress import counted
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.paths import RunPaths, project_folder
+from carseg_lib.core.run import Run
 from carseg_lib.data.background import BackgroundDataset
 from carseg_lib.data.boxes import Instance, box_iou, largest_instance
+from carseg_lib.data.builtin_background import with_background
 from carseg_lib.data.catalogue import SPLITS, Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.loading import DistributedBatchSampler, make_loader
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.masks import mask_iou as iou_of_masks
+from carseg_lib.engine import distributed
+from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.inference import Detection, as_columns, detect, load_trained
+from carseg_lib.engine.shares import ALONE, Batch, Shares
 from carseg_lib.evaluation.bootstrap import proportion_estimate
 from carseg_lib.evaluation.classification import classification_report, headline_numbers, report_markdown, split_metrics
-from carseg_lib.evaluation.presence_run import measure_presence
+from carseg_lib.evaluation.presence_run import Looks, measure_presence, negatives_of, second_looks
 from carseg_lib.evaluation.tables import DETECTIONS, probability_columns
 from carseg_lib.models.mask_rcnn import MaskRCNN
+
+MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
+_SHARES = "evaluation-"  # begin of the names of folders beside the run's model
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run's model found in the run's photos.
+
+    Attributes:
+        card: of the model.
+        parameters: of the model.
+        photos: by split; of training a sample.
+        detections: of each photo, highest score first, by split.
+        looks: second looks, at photos without a car too.
+    """
+
+    card: dict[str, Any]
+    parameters: int
+    photos: dict[str, CarDataset]
+    detections: dict[str, list[list[Detection]]]
+    looks: Looks
 
 
 def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     """Every number of a run, from one pass over validation, test and a fixed sample of training.
 
     Writes predictions.csv, detections.csv, presence.csv, model/presence.json, metrics.json, classification_report.csv
-    and .md into the run's folder.
+    and .md into the run's folder. With `num_processes` the photos are shared by as many processes, and this one goes on
+    with what they find, the same to the bit; likewise with what processes on other machines have left in the folder.
 
     Args:
-        config: of the run.
+        config: of the run. Several processes read it from the run's folder: it must be saved there.
         paths: of the run; its data set, trained model and history are read.
 
     Returns:
@@ -44,17 +76,14 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
         CarsegError: The run has no trained model, or the model is not the one that its card describes.
     """
     dataset = Catalogue.load(paths.dataset)
+    shares = ALONE
+    if config.num_processes > 1 or any(paths.checkpoints.glob(f"{_SHARES}*")):
+        shares = shares_of(config, paths, dataset)
+    if config.num_processes > 1:
+        distributed.run_module(MODULE, config.name, config.num_processes)
+    found = find_all(config, paths, dataset, shares)
     measured = dataset.measured()
-    model, card = load_trained(config, paths)
-    photos = {split: CarDataset(measured, split, config.inputs, config.seed) for split in SPLITS}
-    photos["train"] = photos["train"].sample(config.train.train_eval_size)
-    reading = (config.model, config.train.batch_size, config.inputs.num_workers)
-
-    def find(part: CarDataset | BackgroundDataset) -> Iterator[list[Detection]]:
-        return find_cars(model, part, dataset.body_types, *reading)
-
-    found = {split: list(find(photos[split])) for split in SPLITS}
-    tables = [prediction_tables(photos[split], split, found[split]) for split in SPLITS]
+    tables = [prediction_tables(found.photos[split], split, found.detections[split]) for split in SPLITS]
     predictions, detections = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     splits = {
         split: split_metrics(
@@ -64,27 +93,18 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
             body_types=dataset.body_types,
             bootstrap_samples=config.eval.bootstrap_samples,
             seed=config.seed,
-            has_masks=card["with_masks"],
+            has_masks=found.card["with_masks"],
             groups=dataset.photos.set_index("photo_id").get("group"),
         )
         for split in SPLITS
     }
     metrics = {
         "schema": 1,
-        "run": _run_info(config, card, sum(p.numel() for p in model.parameters())),
+        "run": _run_info(config, found.card, found.parameters),
         "data": _data_info(dataset, config.inputs, config.seed),
         "training": training_summary(pd.read_csv(paths.history)),
         "splits": {split: headline_numbers(scores) | scores for split, scores in splits.items()},
-        "presence": measure_presence(
-            config,
-            paths,
-            dataset,
-            photos,
-            found,
-            find,
-            model_sha256=card["sha256"],
-            device=next(model.parameters()).device,
-        ),
+        "presence": measure_presence(config, paths, dataset, found.looks, model_sha256=found.card["sha256"]),
     }
     report = pd.concat({split: classification_report(splits[split]) for split in SPLITS}, names=["split"])
     files.write_csv(paths.predictions, predictions)
@@ -93,7 +113,48 @@ def evaluate(config: RunConfig, paths: RunPaths) -> dict[str, Any]:
     title = f"Classification report of run {config.name} (profile {config.profile}, data {dataset.name})"
     files.write_text(paths.folder / "classification_report.md", _markdown(title, splits))
     files.write_json(paths.metrics, metrics)
+    for folder in paths.checkpoints.glob(f"{_SHARES}*"):  # of earlier weights or code, too
+        Shares(folder).remove()
     return metrics
+
+
+def find_all(config: RunConfig, paths: RunPaths, dataset: Catalogue, shares: Shares) -> Found:
+    """What a run's model finds in the photos of the run's data set; each of several processes works on its share."""
+    model, card = load_trained(config, paths)
+    measured = dataset.measured()
+    photos = {split: CarDataset(measured, split, config.inputs, config.seed) for split in SPLITS}
+    photos["train"] = photos["train"].sample(config.train.train_eval_size)
+    reading = (config.model, config.train.batch_size, config.inputs.num_workers)
+
+    def find(part: CarDataset | BackgroundDataset, name: str) -> Iterator[list[Detection]]:
+        return find_cars(model, part, dataset.body_types, *reading, shares=shares, name=name)
+
+    found = {split: list(find(photos[split], split)) for split in SPLITS}
+    device = next(model.parameters()).device
+    looks = second_looks(config, dataset, photos, found, find, device=device, shares=shares)
+    return Found(card, sum(p.numel() for p in model.parameters()), photos, found, looks)
+
+
+def shares_of(config: RunConfig, paths: RunPaths, dataset: Catalogue) -> Shares:
+    """The shares of several processes that evaluate a run, in a folder named by all that they follow from.
+
+    Raises:
+        CarsegError: The run has no trained model, or photos without a car cannot be had.
+    """
+    if not paths.best_card.is_file():
+        raise CarsegError(f"run {config.name!r} has no trained model yet; run make train RUN={config.name} first")
+    lock = project_folder() / "requirements.lock"
+    parts = ("seed", "inputs", "model", "train", "eval")
+    recipe = [
+        config.select(*parts),
+        choose_device(config.device).type,
+        files.read_json(paths.best_card)["sha256"],
+        [part.fingerprint for part in (dataset, with_background(dataset), negatives_of(config)) if part],
+        imported_files(project_folder(), ("carseg_lib",), f"import {MODULE}", "evaluation"),
+        files.sha256(lock) if lock.is_file() else "",
+        torch.__version__,
+    ]
+    return Shares(paths.checkpoints / f"{_SHARES}{files.sha256_text(json.dumps(recipe, sort_keys=True))[:16]}")
 
 
 def find_cars(
@@ -103,6 +164,9 @@ def find_cars(
     config: ModelConfig,
     batch_size: int,
     num_workers: int,
+    *,
+    shares: Shares = ALONE,
+    name: str = "",
 ) -> Iterator[list[Detection]]:
     """Each photo's detections, highest score first.
 
@@ -114,12 +178,20 @@ def find_cars(
         photos: without augmentation.
         body_types: names of classes 1, 2, ...
         config: thresholds.
-        batch_size: photos in a batch; the predictions do not depend on it, their last bits may.
+        batch_size: photos in a batch; the predictions do not depend on it, on a GPU their last bits may.
         num_workers: processes that load photos ahead.
+        shares: of this process.
+        name: of the photos, if they are shared.
     """
-    batches = _batches(photos, batch_size, num_workers)
-    found = detect(model, batches, body_types, config, class_agnostic_nms=False)
-    return counted(found, "photos predicted", len(photos))
+    sizes = list(photos.photos[["width", "height"]].itertuples(index=False, name=None))
+
+    def work(batches: Sequence[Batch]) -> Iterator[list[Detection]]:
+        images = (images for images, _ in make_loader(photos, batches, num_workers))
+        loaded = zip(images, ([sizes[i] for _, i in batch] for batch in batches), strict=True)
+        return detect(model, loaded, body_types, config, class_agnostic_nms=False)
+
+    batches = DistributedBatchSampler(photos.in_order(), batch_size).batches
+    return shares.results(name, batches, work, list[Detection], "photos predicted")
 
 
 def prediction_tables(
@@ -160,14 +232,6 @@ def _probabilities(best: Detection | None, body_types: list[str]) -> dict[str, f
     unknown = float("nan") if best else 0.0
     found = best.probabilities if best and best.probabilities else [unknown] * len(body_types)
     return dict(zip(probability_columns(body_types), found, strict=True))
-
-
-def _batches(
-    photos: CarDataset | BackgroundDataset, batch_size: int, num_workers: int
-) -> Iterator[tuple[Tensor, list[tuple[int, int]]]]:
-    sizes = photos.photos[["width", "height"]].itertuples(index=False, name=None)
-    for images, _ in make_loader(photos, DistributedBatchSampler(photos.in_order(), batch_size), num_workers):
-        yield images, [next(sizes) for _ in images]
 
 
 def mask_iou(prediction: Detection | None, truth: Instance, height: int, width: int) -> float:
@@ -247,3 +311,13 @@ def _masks(origins: pd.Series) -> str:
 def _markdown(title: str, splits: dict[str, Any]) -> str:
     reports = {split: report_markdown(classification_report(scores)) for split, scores in splits.items()}
     return "\n".join([f"# {title}\n", *(f"## {split.capitalize()}\n\n{text}" for split, text in reports.items())])
+
+
+def _main(name: str) -> None:
+    run = Run.open(name)
+    dataset = Catalogue.load(run.dataset)
+    find_all(run.config, run, dataset, shares_of(run.config, run, dataset))
+
+
+if __name__ == "__main__":
+    sys.exit(distributed.run_main(_main))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
-from carseg_lib.core.environment import environment_variables
+from carseg_lib.core.environment import environment_variables, thread_waiting
 from carseg_lib.core.errors import CarsegError, exhaustion, without_secrets
 from carseg_lib.workflow.live import live_bar
 from carseg_lib.workflow.memory import MemoryWatch
@@ -188,6 +188,7 @@ def _own_kernel(environment: Mapping[str, str]) -> Iterator[None]:
         spec = {"argv": argv, "display_name": KERNEL, "language": "python"}
         files.write_json(Path(folder, "kernels", KERNEL, "kernel.json"), spec)
         changed = {
+            **thread_waiting(),
             **environment,
             "JUPYTER_PATH": folder,
             "IPYTHONDIR": str(Path(folder, "ipython")),

@@ -72,14 +72,12 @@ class PhotoFiles:
     Attributes:
         name: of the photo, with its subfolders, "/" between.
         size: width and height, pixels.
-        picture: of the overlay; None without one.
         rows: of the table.
         annotations: of the COCO data set and results, of each detection; their ids are not yet known.
     """
 
     name: str
     size: tuple[int, int]
-    picture: Image.Image | None
     rows: list[dict[str, Any]]
     annotations: list[dict[str, Any]]
 
@@ -110,8 +108,11 @@ class PredictionFiles:
         for kind in self.kinds.intersection(COCO):
             check_link(self.folder / kind)
 
-    def write(self, prediction: Prediction) -> PhotoFiles:
-        """Write the files of one photo; several threads may do so at once.
+    def write(self, prediction: Prediction) -> tuple[PhotoFiles, Image.Image | None]:
+        """Write the files of one photo; several threads, and processes, may do so at once.
+
+        Returns:
+            What was written, and the picture of the overlay if there is one.
 
         Raises:
             ImageError: The photo is needed in full size and cannot be read.
@@ -134,7 +135,7 @@ class PredictionFiles:
         annotations = []
         if self.kinds.intersection(COCO):
             annotations = [self._annotation(one, prediction) for one in prediction.detections]
-        return PhotoFiles(name, prediction.size, picture, rows, annotations)
+        return PhotoFiles(name, prediction.size, rows, annotations), picture
 
     def add(self, written: PhotoFiles) -> None:
         """Keep what tables need of a photo."""

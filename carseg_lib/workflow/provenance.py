@@ -9,6 +9,8 @@ lock            sha256 of requirements.lock
 hardware        processor, processor_model (its family, model and stepping, since a virtual machine may hide its name;
                 empty where not known), cores (that this process may use), memory_gb (1e9 bytes), gpus (names)
 threads         that one process may spread its sums over: OMP_NUM_THREADS, else as many as cores
+spin_count      how often such a thread looks before it sleeps, which changes no number (1000 beside other programs);
+                null where OMP_WAIT_POLICY says how they wait
 number_format   that the model was trained in, float32 or bfloat16; null before
 data            name, and sha256 of all its files' names and contents
 weights         the training's record of its initial weights, and model_sha256 of the trained ones; or null
@@ -27,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from carseg_lib.core import files
-from carseg_lib.core.environment import command_output, hardware, now
+from carseg_lib.core.environment import SPIN_COUNT, command_output, hardware, now, thread_waiting, threads
 from carseg_lib.core.errors import CarsegError
 
 if TYPE_CHECKING:
@@ -81,7 +83,8 @@ def record(run: Run, root: Path, steps: Sequence[Mapping[str, Any]], data_sha256
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "lock": files.sha256(lock) if lock.is_file() else None,
         "hardware": (machine := hardware()) | {"processor_model": _processor_model()},
-        "threads": _threads(machine["cores"]),
+        "threads": threads(machine["cores"]),
+        "spin_count": int(spins) if (spins := _spin_count()).isdecimal() else None,
         "number_format": NUMBER_FORMATS.get(card.get("precision", ""), card.get("precision")),
         "data": {"name": Path(run.config.data.source).name, "sha256": data_sha256},
         "weights": {**weights, "model_sha256": card.get("sha256")} if isinstance(weights, dict) else None,
@@ -104,10 +107,8 @@ def is_current(run: Run, steps: Sequence[Mapping[str, Any]], data_sha256: str | 
         return False
 
 
-def _threads(cores: int) -> int:
-    """Threads that torch may take for one operation; where cores are hyper-threads it may take fewer."""
-    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # a list is of nested levels
-    return int(asked) if asked.isdecimal() and int(asked) else cores
+def _spin_count() -> str:
+    return (thread_waiting() | os.environ).get(SPIN_COUNT, "")
 
 
 def _processor_model() -> str:

@@ -20,6 +20,7 @@ from carseg_lib.models import precision
 from carseg_lib.models.mask_rcnn import LOSS_TERMS, MaskRCNN, build_model
 from carseg_lib.models.precision import BFLOAT16
 from carseg_lib.models.weights import PretrainedInfo, hash_tensors
+from tests.helpers import lost_worker
 from tests.helpers.small_run import small_run, with_dataset
 
 TIMES = ["seconds", "photos_per_second"]
@@ -145,7 +146,9 @@ def test_killed_and_resumed_gives_the_same_bits(moment, trained_run, monkeypatch
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(trained_run, monkeypatch, tmp_path, synthetic_cars, caplog):
+def test_two_processes_learn_what_one_does_also_where_one_is_lost(
+    trained_run, monkeypatch, tmp_path, synthetic_cars, caplog
+):
     caplog.set_level("INFO", logger="carseg_lib")
     one = pd.read_csv(trained_run.history)
     two = small_run(monkeypatch, tmp_path / "b", synthetic_cars, num_processes=2)
@@ -161,6 +164,16 @@ def test_two_processes_learn_what_one_does(trained_run, monkeypatch, tmp_path, s
     assert history.validation_photos.eq(8).all()
     epochs = [line.split()[0] for line in caplog.messages if line.lstrip().startswith(("1/2 ", "2/2 "))]
     assert epochs == ["1/2", "2/2"]  # the first process's alone
+
+    caplog.clear()
+    lost = small_run(monkeypatch, tmp_path / "c", synthetic_cars, num_processes=2)
+    with_dataset(lost)
+    monkeypatch.setattr(trainer, "MODULE", lost_worker.MODULE)  # whose second process is killed in the second epoch
+    resumed = train(lost.config, lost)
+    assert resumed.drop(columns=TIMES).equals(history.drop(columns=TIMES)) and weights_of(lost) == weights_of(two)
+    restarted = [line for line in caplog.messages if "a process was lost" in line]
+    assert restarted == ["a process was lost: 2 start again and go on from what is finished (restart 1 of 3)"]
+    assert "going on after epoch 1" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_photos_of_the_batch(run, monkeypatch):
@@ -259,7 +272,7 @@ def test_where_the_newest_checkpoint_is_damaged_training_goes_on_from_the_one_be
     assert weights_of(trained_run) == its_weights
 
 
-def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsys):
+def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsys, caplog):
     levels = []
     monkeypatch.setattr(distributed, "show_log", levels.append)
     monkeypatch.setattr(sys, "argv", ["carseg_lib.engine.trainer", "no-such-run"])
@@ -270,9 +283,18 @@ def test_a_mistake_in_a_process_is_one_line_and_status_2(run, monkeypatch, capsy
         line = capsys.readouterr().err
         assert line.startswith("carseg: ") and "no-such-run" in line and line.count("\n") == 1
     assert levels == [logging.INFO, logging.WARNING]  # the first process alone shows its progress
+    assert not caplog.messages
+    for rank, lines in (("1", 0), ("0", 1)):  # started again, and it is said once
+        for name, value in {"RANK": rank, "WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "1"}.items():
+            monkeypatch.setenv(name, value)
+        assert distributed.run_main(trainer._main) == 2
+        assert len(caplog.messages) == lines
+    assert caplog.messages == ["a process was lost: 2 start again and go on from what is finished (restart 1 of 3)"]
 
 
 @pytest.mark.slow
-def test_a_mistake_in_several_processes_is_one_mistake_here(run):
+def test_a_mistake_in_several_processes_is_one_mistake_here_and_not_tried_again(run, caplog):
+    caplog.set_level("INFO", logger="carseg_lib")
     with pytest.raises(CarsegError, match=r"^There is no run 'no-such-run'"):
         distributed.run_module("carseg_lib.engine.trainer", "no-such-run", 2)
+    assert "a process was lost" not in caplog.text

@@ -19,7 +19,7 @@ from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.engine.inference import Detection, choose_device, load_trained, photo_detections
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation import evaluate as evaluation
-from carseg_lib.evaluation.evaluate import evaluate, mask_iou, training_summary
+from carseg_lib.evaluation.evaluate import evaluate, mask_iou, shares_of, training_summary
 from carseg_lib.evaluation.presence import PRESENCE
 from carseg_lib.evaluation.tables import (
     DETECTIONS,
@@ -180,6 +180,38 @@ def test_evaluating_again_gives_the_same_bytes(trained):
     assert first == (run.metrics.read_bytes(), run.predictions.read_bytes(), run.detections.read_bytes())
 
 
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(trained, caplog, monkeypatch):
+    run, metrics = trained
+    names = ("metrics", "predictions", "detections", "presence", "presence_table")
+    alone = {name: getattr(run, name).read_bytes() for name in names}
+    two = run.updated(num_processes=2)
+    two.save()
+    stale = run.checkpoints / "evaluation-0123456789abcdef" / "test" / "000000.json"
+    files.write_sealed_json(stale, {"results": []})
+    caplog.set_level("INFO", logger="carseg_lib")
+    monkeypatch.setattr(evaluation, "detect", None)  # this process detects nothing
+    try:
+        assert evaluate(two.config, two) == metrics
+    finally:
+        run.save()
+    assert {name: getattr(run, name).read_bytes() for name in names} == alone
+    assert not list(run.checkpoints.glob("evaluation-*"))
+    assert "photos predicted: 8 of 8 photos, 0 s left" in caplog.messages  # what a process said
+
+
+def test_shares_are_of_one_model_and_one_set_of_photos(trained, tmp_path):
+    run, _ = trained
+    dataset = Catalogue.load(run.dataset)
+    folder = shares_of(run.config, run, dataset).folder
+    Image.new("RGB", (90, 60), "red").save(tmp_path / "a.png")
+    for other in ({"eval": {"tta": "hflip"}}, {"eval": {"negatives": str(tmp_path)}}, {"train": {"batch_size": 2}}):
+        changed = run.updated(**other)
+        assert shares_of(changed.config, changed, dataset).folder != folder, other
+    assert shares_of(run.config, run, dataset.without(dataset.photos.photo_id[:1], "x", [""])).folder != folder
+    assert shares_of(run.updated(num_processes=2).config, run, dataset).folder == folder
+
+
 def test_the_training_accuracy_of_the_best_epoch_is_measured_again(trained):
     """Training and evaluation measure the same sample with the same weights by two paths."""
     run, metrics = trained
@@ -272,7 +304,11 @@ def test_devices(monkeypatch):
     with pytest.raises(CarsegError, match="DEVICE=cuda: this machine has none"):
         choose_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_device("auto").type == "cuda"
+    assert choose_device("auto") == torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "LOCAL_RANK": "3"}.items():
+        monkeypatch.setenv(name, value)
+    assert choose_device("cuda") == torch.device("cuda", 1)  # a GPU each, in turn
 
 
 def test_without_masks_there_is_no_mask_number(monkeypatch, tmp_path, synthetic_cars):

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from pycocotools.coco import COCO
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.masks import box_of_mask, decode_mask, encode_mask, mask_iou, polygons_to_mask
 from carseg_lib.data.photos import ImageError
+from carseg_lib.engine import distributed, shares
 from carseg_lib.engine.predictor import BATCH, Predictor
+from carseg_lib.engine.shares import Shares
 from carseg_lib.engine.trainer import train
 from carseg_lib.workflow.predict import predict_path
 from carseg_lib.workflow.prediction_files import KINDS, LARGEST_SIDE, cut_out, read_kinds
@@ -105,6 +108,56 @@ def test_a_folder_keeps_its_subfolders_and_tells_of_bad_photos(trained, tmp_path
     with Image.open(tmp_path / "out" / "large.png.png") as overlay:
         assert overlay.size == (LARGEST_SIDE, LARGEST_SIDE // 2)
     assert json.loads((tmp_path / "out" / "large.png.json").read_text())["width"] == 2000
+
+
+def _contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_writes(trained, synthetic_cars, tmp_path, caplog):
+    photos = tmp_path / "photos"
+    shutil.copytree(synthetic_cars / "images", photos)
+    for i in range(2 * BATCH):
+        Image.new("RGB", (60 + i, 90), "blue").save(photos / f"{i}.png")
+    (photos / "broken.jpg").write_bytes(b"no photo")
+    (photos / "notes.txt").write_text("not looked at")
+    trained.save()
+    said, files_of, answers = {}, {}, {}
+    for processes in (1, 2):
+        caplog.clear()
+        caplog.set_level("INFO", logger="carseg_lib")
+        answers[processes] = predict_path(trained, photos, tmp_path / "out", " ".join(KINDS), processes)
+        files_of[processes] = _contents(tmp_path / "out")
+        said[processes] = [line for line in caplog.messages if not line.startswith("photos predicted: ")]
+        (tmp_path / "out").rename(tmp_path / f"out-{processes}")
+    assert len(answers[1]) == 24 + 2 * BATCH and answers[2] == answers[1]
+    assert said[2] == said[1] and said[1][-1] == "1 of 41 photos could not be read and are left out"
+    assert files_of[2] == files_of[1] and Path("coco/results.json") in files_of[1]
+
+
+def test_processes_of_several_machines_take_their_share_and_the_first_writes_the_tables(
+    trained, synthetic_cars, tmp_path, monkeypatch
+):
+    """Each process as torchrun starts it on its machine, one after the other: here the second comes first."""
+    photos = synthetic_cars / "images"
+    alone = predict_path(trained, photos, tmp_path / "alone", "table json")
+    together = tmp_path / "together"
+    waits = []
+    monkeypatch.setattr(distributed, "wait_for_all", lambda: waits.append(1))
+    monkeypatch.setattr(shares, "_BLOCK", BATCH)
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert predict_path(trained, photos, together, "table json") == []
+    assert not (together / "predictions.csv").exists()
+    assert len(list(together.rglob("0*.json"))) == BATCH + 1  # its eight of 24 photos, and what it tells of them
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setattr(Shares, "remove", lambda self: None)
+    assert predict_path(trained, photos, together, "table json") == alone
+    assert len(waits) == 4  # before and after a process's share
+    monkeypatch.undo()
+    Shares(together / ".shares").remove()
+    assert _contents(together) == _contents(tmp_path / "alone")
 
 
 def test_mistakes_get_one_line(trained, tmp_path):

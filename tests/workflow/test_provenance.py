@@ -6,10 +6,11 @@ import json
 import re
 import subprocess
 
+import psutil
 import pytest
 
 from carseg_lib.core import files
-from carseg_lib.core.environment import command_output
+from carseg_lib.core.environment import command_output, thread_waiting
 from carseg_lib.core.run import Run
 from carseg_lib.workflow import provenance
 
@@ -50,6 +51,32 @@ def test_threads_are_those_asked_for_or_the_cores(run, tmp_path, monkeypatch, as
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     record = provenance.record(run, tmp_path, [], None)
     assert record["threads"] == (threads or record["hardware"]["cores"])
+
+
+@pytest.mark.parametrize(
+    ("percent", "set_by_user", "spins"),
+    [
+        (20, {}, 300_000),
+        (30, {}, 1000),
+        (70, {"OMP_NUM_THREADS": "1"}, 300_000),  # a core is left for it
+        (90, {"OMP_NUM_THREADS": "1"}, 1000),
+        (90, {"GOMP_SPINCOUNT": "7"}, 7),
+        (90, {"OMP_WAIT_POLICY": "passive"}, None),
+    ],
+)
+def test_beside_other_programs_threads_sleep_soon_and_it_is_recorded(
+    run, tmp_path, monkeypatch, percent, set_by_user, spins
+):
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: percent)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for name, value in set_by_user.items():
+        monkeypatch.setenv(name, value)
+    thread_waiting.cache_clear()
+    try:
+        assert provenance.record(run, tmp_path, [], None)["spin_count"] == spins
+    finally:
+        thread_waiting.cache_clear()
 
 
 @pytest.mark.parametrize(("precision", "name"), [("32-true", "float32"), ("bf16-mixed", "bfloat16")])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.core.formatting import duration
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import REJECTED_COLUMNS, Catalogue, table
@@ -25,7 +21,6 @@ from carseg_lib.engine.pseudo_labels.grabcut import GrabCutAnnotator
 from carseg_lib.engine.pseudo_labels.selection import Annotator, annotate, with_pseudo_masks, without_masks
 
 MODULE = __spec__.name  # `__name__` is another where torchrun runs this module
-logger = logging.getLogger(MODULE)
 
 NONE, GRABCUT = "none", "grabcut"  # values of `pseudo_labels.source`; with none, photos without masks stay so
 
@@ -80,21 +75,13 @@ def pseudo_label(config: RunConfig, paths: RunPaths) -> tuple[Catalogue, pd.Data
 
 def annotate_share(dataset: Catalogue, annotator: Annotator, folder: Path, batch_size: int) -> None:
     """Annotates this process's share of the photos into the cache, in batches; logs its progress a dozen times."""
-    rank, processes = distributed.rank_and_size()
-    batch = np.arange(len(dataset.photos)) // batch_size
+    names = dataset.photos.photo_id.tolist()
     # whole batches, as one process would see them: the instances are then the same to the last digit
-    photos, cars = dataset.photos[batch % processes == rank], dataset.instances
-    share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(photos.photo_id)])
-    started, logged = time.monotonic(), 0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal logged
-        if done == total or done >= logged + total / 12:
-            logged = done
-            left = (time.monotonic() - started) / done * (total - done)
-            logger.info(f"masks by {annotator.name}: {done:,} of {total:,} photos, {duration(left)} left")
-
-    annotate(share, annotator, folder, batch_size, progress)
+    batches = [names[first : first + batch_size] for first in range(0, len(names), batch_size)]
+    mine = [name for batch in distributed.share_of(batches) for name in batch]
+    photos, cars = dataset.photos[dataset.photos.photo_id.isin(mine)], dataset.instances
+    share = replace(dataset, photos=photos, instances=cars[cars.photo_id.isin(mine)])
+    annotate(share, annotator, folder, batch_size, distributed.logged_progress(f"masks by {annotator.name}"))
 
 
 def make_annotator(source: str, device: str) -> Annotator:

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from carseg_lib.core import files
-from carseg_lib.core.cli import CarsegCommand
+from carseg_lib.core.cli import CarsegCommand, whole_number
+from carseg_lib.core.config import MOST_PROCESSES
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import runs_root
 from carseg_lib.core.run import Run
@@ -15,20 +16,25 @@ from carseg_lib.workflow.commands.options import create_run, open_run, shown, va
 
 
 @click.command("predict", cls=CarsegCommand, help="predict photos: a page, or the files that SAVE names")
-@variables("images", "run", "profile", "device", "save")
-def predict(images: str, run: str, profile: str, device: str, save: str) -> None:
+@variables("images", "run", "profile", "device", "nproc", "save")
+def predict(images: str, run: str, profile: str, device: str, nproc: str, save: str) -> None:
     """Predict the photos of IMAGES with a trained run's model."""
     if not images:
         raise CarsegError("name a photo, or a folder of photos, by IMAGES=path.")
     study = _trained_run(run, profile, device)
+    processes = whole_number(nproc or "1", "NPROC")
+    if not 1 <= processes <= MOST_PROCESSES:
+        raise CarsegError(f"NPROC={nproc}: must be a whole number from 1 to {MOST_PROCESSES}")
+    from carseg_lib.engine import distributed
     from carseg_lib.workflow.predict import predict_path
     from carseg_lib.workflow.prediction_files import read_kinds
 
     folder = study.folder / "predictions"
     kinds = read_kinds(save)
     files.remove_leftovers(folder)
-    predict_path(study, Path(images).expanduser(), folder, save)
-    print(f"open: {(folder / 'index.html').resolve().as_uri()}" if "page" in kinds else f"done: {shown(folder)}")
+    predict_path(study, Path(images).expanduser(), folder, save, processes)
+    if distributed.rank_and_size()[0] == 0:
+        print(f"open: {(folder / 'index.html').resolve().as_uri()}" if "page" in kinds else f"done: {shown(folder)}")
 
 
 def _trained_run(run: str, profile: str, device: str) -> Run:

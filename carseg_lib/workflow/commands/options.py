@@ -22,7 +22,7 @@ VARIABLES = {
     "seed": "seed of every random choice (default: 0)",
     "device": "auto (default), cpu, cuda or mps",
     "weights": "initial weights: coco, imagenet, segmenter, none, or a checkpoint's path (default: the profile's)",
-    "nproc": "training processes (default: 1)",
+    "nproc": "processes that train, evaluate and predict (default: 1)",
     "set": 'settings that differ from the profile: "epochs=3 lr=0.001"',
     "negatives": "a folder of photos without a car, to measure false alarms on (default: those of the data alone)",
     "images": "the photo, or folder of photos, to predict",
