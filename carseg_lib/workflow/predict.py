@@ -21,11 +21,13 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import percent
 from carseg_lib.core.parallel import THREADS, ahead, thread_pool
+from carseg_lib.core.paths import PACKAGED
 from carseg_lib.core.run import Run
 from carseg_lib.data.formats.folder_places import is_photo
 from carseg_lib.data.photos import PHOTO_SUFFIXES, ImageError
 from carseg_lib.engine import distributed
 from carseg_lib.engine.inference import Detection
+from carseg_lib.engine.packaged import about_packaged
 from carseg_lib.engine.predictor import BATCH, SURE_SCORE, Prediction, Predictor
 from carseg_lib.engine.shares import ALONE, Shares, Work
 from carseg_lib.evaluation.presence import NO_CAR
@@ -106,7 +108,8 @@ def predict_path(run: Run, path: Path, folder: Path, save: str = DEFAULT, proces
     left_out = len(photos) - len(predictions)
     output.finish(f"photos predicted by run {run.name}")
     if "page" in kinds:
-        write_predicted(folder, run.name, page, predictor.body_types, sure=SURE_SCORE, left_out=left_out)
+        about = about_packaged() if run.name == PACKAGED else ""
+        write_predicted(folder, run.name, page, predictor.body_types, sure=SURE_SCORE, left_out=left_out, about=about)
     if left_out:
         logger.warning("%d of %d photos could not be read and are left out", left_out, len(photos))
     return predictions

@@ -52,7 +52,14 @@ def write_thumbnail(folder: Path, name: str, overlay: Image.Image) -> tuple[int,
 
 
 def write_predicted(
-    folder: Path, run: str, photos: Sequence[Predicted], body_types: Sequence[str], *, sure: float, left_out: int = 0
+    folder: Path,
+    run: str,
+    photos: Sequence[Predicted],
+    body_types: Sequence[str],
+    *,
+    sure: float,
+    left_out: int = 0,
+    about: str = "",
 ) -> Path:
     """Write `index.html` into the folder of the overlays.
 
@@ -63,6 +70,7 @@ def write_predicted(
         body_types: of the run, in order.
         sure: score below which a type is said to be not sure.
         left_out: photos that could not be read.
+        about: what the model is, where the run has no page that says it.
 
     Returns:
         The path of the page.
@@ -76,6 +84,7 @@ def write_predicted(
         "types": {name: sum(photo.body_type == name for photo in photos) for name in body_types},
         "sure": sure,
         "left_out": left_out,
+        "about": about,
         "others": others,
         "thumbnails": THUMBNAILS,
     }
