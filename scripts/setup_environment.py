@@ -3,7 +3,7 @@
     python3 scripts/setup_environment.py                     .venv from requirements.lock, with carseg itself
     python scripts/setup_environment.py conda                carseg itself into the active conda environment
     .venv/bin/python scripts/setup_environment.py rendering  requirements-rendering.lock into this Python's environment
-    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise
+    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise, and so cluster
     .venv/bin/python scripts/setup_environment.py lock       resolve requirements*.in to the locks again
 
 Two variables make .venv smaller; it keeps what it was made with until they say otherwise:
@@ -18,6 +18,7 @@ standard library alone, and no syntax newer than Python 3.7.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 ONLY_CUDA = ("nvidia-", "cuda-", "triton")  # packages that torch's builds for CPUs do without
 TOOLS = "# tests and tools"  # a heading in requirements.in; after it
 NEEDED_TOOLS = ("setuptools", "uv")  # these install the others
+ADDED = ("rendering", "docs", "cluster")  # locks that are added to it: requirements-<name>.lock
 CHOICES = {"CARSEG_TORCH": ("default", "cpu"), "CARSEG_TOOLS": ("all", "none")}
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 
@@ -47,8 +49,7 @@ def main(words: list[str]) -> int:
     tasks = {
         "": make_venv,
         "conda": use_conda,
-        "rendering": lambda: add("rendering"),
-        "docs": lambda: add("docs"),
+        **{name: functools.partial(add, name) for name in ADDED},
         "lock": write_locks,
     }
     try:
@@ -161,8 +162,8 @@ def add(name: str) -> None:
 def write_locks() -> None:
     """Resolve requirements*.in to the locks; a version stays unless a line asks for another."""
     compile_to_lock("requirements")
-    for name in ("requirements-rendering", "requirements-docs"):
-        compile_to_lock(name, "--constraint", "requirements.lock")
+    for name in ADDED:
+        compile_to_lock(f"requirements-{name}", "--constraint", "requirements.lock")
     print("the locks are written; bring environment.yml in line with requirements.lock")
 
 

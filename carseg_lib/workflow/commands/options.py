@@ -31,6 +31,7 @@ VARIABLES = {
     "real": "photographs to measure on: a folder or a COCO .json file",
     "synthetic": 'rendered data sets to train on, e.g. "rendered-2109-plain full=rendered" (default: the built-in)',
     "jobs": "trainings side by side (default: 1)",
+    "cluster": "dask scheduler whose workers make the trainings, tcp://host:8786 (default: this machine alone)",
     "table": "a classification report to check, a .csv file (default: the paper's Table 1)",
     "n": "photos that the report is of (default: not known)",
     "archive": "the zip that make archive wrote",
