@@ -3,7 +3,7 @@
     python3 scripts/setup_environment.py                     .venv from requirements.lock, with carseg itself
     python scripts/setup_environment.py conda                carseg itself into the active conda environment
     .venv/bin/python scripts/setup_environment.py rendering  requirements-rendering.lock into this Python's environment
-    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise, and so cluster
+    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise; also cluster, remote
     .venv/bin/python scripts/setup_environment.py lock       resolve requirements*.in to the locks again
 
 Two variables make .venv smaller; it keeps what it was made with until they say otherwise:
@@ -33,7 +33,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 ONLY_CUDA = ("nvidia-", "cuda-", "triton")  # packages that torch's builds for CPUs do without
 TOOLS = "# tests and tools"  # a heading in requirements.in; after it
 NEEDED_TOOLS = ("setuptools", "uv")  # these install the others
-ADDED = ("rendering", "docs", "cluster")  # locks that are added to it: requirements-<name>.lock
+ADDED = ("rendering", "docs", "cluster", "remote")  # locks that are added to it: requirements-<name>.lock
 CHOICES = {"CARSEG_TORCH": ("default", "cpu"), "CARSEG_TOOLS": ("all", "none")}
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 

@@ -45,13 +45,11 @@ def results_of(folder: Path) -> dict[str, object]:
     return tables | {f"{name} files": read_trial(folder / name)["sha256"] for name in names}
 
 
-@pytest.fixture
-def two_workers(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture(scope="module")
+def two_workers():
     distributed = pytest.importorskip("distributed", reason="needs scripts/setup_environment.py cluster")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as many as a worker has: the bits depend on them
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))  # as many as a worker has: the bits depend on them
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as local:
         yield local
     torch.set_num_threads(before)
