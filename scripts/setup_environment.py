@@ -34,6 +34,7 @@ ONLY_CUDA = ("nvidia-", "cuda-", "triton")  # packages that torch's builds for C
 TOOLS = "# tests and tools"  # a heading in requirements.in; after it
 NEEDED_TOOLS = ("setuptools", "uv")  # these install the others
 ADDED = ("rendering", "docs", "cluster", "remote")  # locks that are added to it: requirements-<name>.lock
+OLDER = {"remote": ("python-dateutil",)}  # packages that an added lock has older: botocore allows none from 3 on
 CHOICES = {"CARSEG_TORCH": ("default", "cpu"), "CARSEG_TOOLS": ("all", "none")}
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 
@@ -163,8 +164,20 @@ def write_locks() -> None:
     """Resolve requirements*.in to the locks; a version stays unless a line asks for another."""
     compile_to_lock("requirements")
     for name in ADDED:
-        compile_to_lock(f"requirements-{name}", "--constraint", "requirements.lock")
+        compile_to_lock(f"requirements-{name}", "--constraint", constraint_of(name))
     print("the locks are written; bring environment.yml in line with requirements.lock")
+
+
+def constraint_of(name: str) -> str:
+    """Return the lock that another one must agree with: requirements.lock, or what is left of it."""
+    if name not in OLDER:
+        return "requirements.lock"
+    text = Path("requirements.lock").read_text(encoding="utf-8")
+    kept = [entry for entry in entries(text) if not entry.startswith(tuple(f"{package}==" for package in OLDER[name]))]
+    part = VENV / f"for-{name}.lock"
+    part.parent.mkdir(exist_ok=True)
+    part.write_text("".join(kept), encoding="utf-8")
+    return str(part)
 
 
 def compile_to_lock(name: str, *options: str) -> None:
