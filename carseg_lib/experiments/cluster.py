@@ -46,11 +46,13 @@ class Expected:
 
     Attributes:
         versions: of Python, of packages and of carseg's code, by name.
+        token: a file of the experiment's folder, and its text, which no other folder's has.
         files: that it must see, by path, with their sizes in bytes.
         children: whether trials start processes: to load photos, or to train.
     """
 
     versions: dict[str, str]
+    token: tuple[Path, str]
     files: dict[str, int]
     children: bool
 
@@ -68,15 +70,21 @@ def check_address(address: str) -> str:
     return address
 
 
-def here(folder: Path, seen: Sequence[Path], *, children: bool) -> Expected:
+@contextmanager
+def required(folder: Path, seen: Sequence[Path], *, children: bool) -> Iterator[Expected]:
     """What workers must have: this process's versions, and sight of some files and of `folder`, where one is written.
+
+    That file goes with the end of the block.
 
     Raises:
         CarsegError: The file cannot be written.
     """
-    token = folder / ".cluster"
-    files.write_text(token, uuid4().hex * (1 + os.getpid() % 7))  # another size is another folder of that name
-    return Expected(_versions(), {str(path): path.stat().st_size for path in [token, *seen]}, children)
+    token, text = folder / ".cluster", uuid4().hex
+    files.write_text(token, text)
+    try:
+        yield Expected(_versions(), (token, text), {str(path): path.stat().st_size for path in seen}, children)
+    finally:
+        token.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -210,14 +218,16 @@ def _wrong(expected: Expected) -> str:
                 "another code of carseg" if name == "carseg" else f"{name} {own[name] or 'not at all'}, not {version}"
             )
             return f"has {what}: install the same commit and the same locks there"
-    for name, size in expected.files.items():
+    token, text = expected.token
+    wanted: dict[Path, str | int] = {token: text} | {Path(name): size for name, size in expected.files.items()}
+    for path, state in wanted.items():
         try:
-            found = Path(name).stat().st_size
+            found = path.read_text(encoding="utf-8") if path == token else path.stat().st_size
         except OSError:
-            found = -1
-        if found != size:
-            lacks = "does not see" if found < 0 else "sees another file as"
-            return f"{lacks} {name}: reports/ and the photos must be the same folder, by the same path, on all machines"
+            found = None
+        if found != state:
+            lacks = "does not see" if found is None else "sees another file as"
+            return f"{lacks} {path}: reports/ and the photos must be the same folder, by the same path, on all machines"
     if expected.children and multiprocessing.current_process().daemon:
         return (
             "may not start processes, which SET=num_workers and NPROC ask for: leave them out, or start it with "

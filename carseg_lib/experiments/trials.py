@@ -200,8 +200,11 @@ def _made_by(
     if address:
         folder = shared.experiment.folder
         children = any(one.run.config.inputs.num_workers or one.run.config.num_processes > 1 for one in trials)
-        expected = cluster_of_workers.here(folder, shared.experiment.some_photos(), children=children)
-        with cluster_of_workers.connect(address, expected) as client:
+        photos = shared.experiment.some_photos()
+        with (
+            cluster_of_workers.required(folder, photos, children=children) as expected,
+            cluster_of_workers.connect(address, expected) as client,
+        ):
             yield lambda some: cluster_of_workers.outcomes(
                 client,
                 _in_process,

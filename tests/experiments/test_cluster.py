@@ -87,11 +87,19 @@ def _end(task: str, shared: str, threads: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.slow
-def test_what_is_wrong_with_a_worker_is_one_line(two_workers, reports, tmp_path):
+@pytest.fixture
+def required(reports: Path):
+    """What a worker must have for trials in the folder of reports."""
     reports.mkdir()
+    with cluster.required(reports, [], children=False) as expected:
+        yield expected
+    assert not (reports / ".cluster").exists()
+
+
+@pytest.mark.slow
+def test_what_is_wrong_with_a_worker_is_one_line(two_workers, required, reports, tmp_path):
     address = two_workers.scheduler_address
-    expected = cluster.here(reports, [], children=False)
+    expected = required
     hidden = dataclasses.replace(expected, files={str(tmp_path / "elsewhere" / "photo.jpg"): 12})
     older = dataclasses.replace(expected, versions=expected.versions | {"torch": "2.0.0"})
     other = dataclasses.replace(expected, versions=expected.versions | {"carseg": "0"})
@@ -116,9 +124,8 @@ def test_an_address_is_one_of_a_scheduler():
             cluster.check_address(wrong)
 
 
-def test_what_is_missing_is_said_in_one_line(reports, monkeypatch):
-    reports.mkdir()
-    expected = cluster.here(reports, [], children=False)
+def test_what_is_missing_is_said_in_one_line(required, reports, monkeypatch):
+    expected = required
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "distributed", None)
         with (
