@@ -177,7 +177,7 @@ def outcomes(
                     f"{futures[future]}: the workers that it was given to ended, one after the other, perhaps for want "
                     "of memory: start fewer on a machine; the same command goes on."
                 ) from None
-            except (distributed.client.FutureCancelledError, distributed.comm.CommClosedError, OSError) as error:
+            except (distributed.client.FutureCancelledError, distributed.comm.CommClosedError) as error:
                 raise CarsegError(
                     f"The cluster is gone ({_first_line(error)}): start it again; the same command goes on."
                 ) from None
