@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 ##@ Variables, all optional
 ## DATA=folder       your photos: <type>/*.jpg, <split>/<type>/*.jpg, COCO or VOC annotations, Stanford Cars,
-##                   a COCO .json file, a .csv table, or kaggle:owner/slug@version; default: the built-in data set
+##                   a COCO .json file, a .csv table, kaggle:owner/slug@version, s3://bucket/folder; default: built-in
 ## FORMAT=cvat       where the files don't tell: coco, voc, yolo, csv, cvat, label-studio, labelme, supervisely, via, …
 ## CLASSES="hatchback wagon=estate,kombi"   types and other names, a .yaml file, or `folders`; default: the paper's
 ## PROFILE=quick     set of settings: smoke, quick, best or paper
@@ -27,6 +27,7 @@ SHELL := /bin/bash
 ## REAL=folder       for sim2real, ablation, train-segmenter and pack-model: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
 ## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
+## CLUSTER=tcp://host:8786   for the same: a dask cluster, in place of JOBS
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
 ## HEADLINE="accuracy=91.2% f1=89.6%"   for audit: the averages that are printed with it
@@ -34,7 +35,7 @@ SHELL := /bin/bash
 ## ADVISORIES=folder for audit-deps: known weaknesses of packages, in OSV's format
 ## PYTHON=python3.12 the Python that .venv is made with; 3.11 or newer
 VARIABLES := DATA CLASSES FORMAT PROFILE RUN SEED DEVICE WEIGHTS NPROC SET NEGATIVES IMAGES NUM_IMAGES REALISM OUT \
-	ARCHIVE SAVE REAL SYNTHETIC JOBS TABLE N HEADLINE TORCH ADVISORIES PYTHON
+	ARCHIVE SAVE REAL SYNTHETIC JOBS CLUSTER TABLE N HEADLINE TORCH ADVISORIES PYTHON
 COMMANDS := report check-reference update-reference show-config lab inspect export predict export-model try-page \
 	eval-annotator train-segmenter pack-model audit readings certainty ablation generalisation sim2real benchmark \
 	archive rerun

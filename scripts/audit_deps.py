@@ -31,7 +31,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ("requirements.lock", "requirements-rendering.lock", "requirements-docs.lock")
+LOCKS = ("requirements.lock", *(f"requirements-{name}.lock" for name in ("rendering", "docs", "cluster", "remote")))
 CLASSES = (  # the first that fits a part of a licence's text
     (
         "strong copyleft",

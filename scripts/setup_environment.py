@@ -3,7 +3,7 @@
     python3 scripts/setup_environment.py                     .venv from requirements.lock, with carseg itself
     python scripts/setup_environment.py conda                carseg itself into the active conda environment
     .venv/bin/python scripts/setup_environment.py rendering  requirements-rendering.lock into this Python's environment
-    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise
+    .venv/bin/python scripts/setup_environment.py docs       requirements-docs.lock likewise; also cluster, remote
     .venv/bin/python scripts/setup_environment.py lock       resolve requirements*.in to the locks again
 
 Two variables make .venv smaller; it keeps what it was made with until they say otherwise:
@@ -18,6 +18,7 @@ standard library alone, and no syntax newer than Python 3.7.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -32,6 +33,8 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 ONLY_CUDA = ("nvidia-", "cuda-", "triton")  # packages that torch's builds for CPUs do without
 TOOLS = "# tests and tools"  # a heading in requirements.in; after it
 NEEDED_TOOLS = ("setuptools", "uv")  # these install the others
+ADDED = ("rendering", "docs", "cluster", "remote")  # locks that are added to it: requirements-<name>.lock
+OLDER = {"remote": ("python-dateutil",)}  # packages that an added lock has older: botocore allows none from 3 on
 CHOICES = {"CARSEG_TORCH": ("default", "cpu"), "CARSEG_TOOLS": ("all", "none")}
 CANDIDATES = ("python3", "python3.13", "python3.12", "python3.11", "python3.14")
 
@@ -47,8 +50,7 @@ def main(words: list[str]) -> int:
     tasks = {
         "": make_venv,
         "conda": use_conda,
-        "rendering": lambda: add("rendering"),
-        "docs": lambda: add("docs"),
+        **{name: functools.partial(add, name) for name in ADDED},
         "lock": write_locks,
     }
     try:
@@ -161,9 +163,21 @@ def add(name: str) -> None:
 def write_locks() -> None:
     """Resolve requirements*.in to the locks; a version stays unless a line asks for another."""
     compile_to_lock("requirements")
-    for name in ("requirements-rendering", "requirements-docs"):
-        compile_to_lock(name, "--constraint", "requirements.lock")
+    for name in ADDED:
+        compile_to_lock(f"requirements-{name}", "--constraint", constraint_of(name))
     print("the locks are written; bring environment.yml in line with requirements.lock")
+
+
+def constraint_of(name: str) -> str:
+    """Return the lock that another one must agree with: requirements.lock, or what is left of it."""
+    if name not in OLDER:
+        return "requirements.lock"
+    text = Path("requirements.lock").read_text(encoding="utf-8")
+    kept = [entry for entry in entries(text) if not entry.startswith(tuple(f"{package}==" for package in OLDER[name]))]
+    part = VENV / f"for-{name}.lock"
+    part.parent.mkdir(exist_ok=True)
+    part.write_text("".join(kept), encoding="utf-8")
+    return str(part)
 
 
 def compile_to_lock(name: str, *options: str) -> None:

@@ -52,7 +52,7 @@ def imported_files(root: Path, packages: tuple[str, ...], source: str, name: str
         Digest by path relative to `root`, in order of name.
     """
     found: dict[str, str] = {}
-    queue = [*_imports(_parsed(source, name), "", False)]
+    queue = [*_imports(source, name, "", False)]
     seen: set[str] = set()
     while queue:
         module = queue.pop()
@@ -66,14 +66,19 @@ def imported_files(root: Path, packages: tuple[str, ...], source: str, name: str
             continue
         shown, text = path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
         found[shown] = code_digest(text, shown)
-        queue += _imports(_parsed(text, shown), module, is_package)
+        queue += _imports(text, shown, module, is_package)
         if is_package:
             found |= {data.relative_to(root).as_posix(): files.sha256(data) for data in _data_files(path.parent)}
     return dict(sorted(found.items()))
 
 
-def _imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
-    """Every module that some code may import, its packages first."""
+@functools.lru_cache(maxsize=512)
+def _imports(source: str, name: str, module: str, is_package: bool) -> tuple[str, ...]:
+    """Every module that some code may import, its packages first; `name` is for messages."""
+    return tuple(_imports_of(_parsed(source, name), module, is_package))
+
+
+def _imports_of(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
     for node in _running_nodes(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""The values of DATA: the built-in data set, a data set of Kaggle, or a path. Reads no photo and is light to import.
+"""The values of DATA: the built-in data set, one of Kaggle, a store's folder, or a path. Light; reads no photo.
 
 `carseg_lib.data.locate` unpacks, fetches and finds the files.
 """
@@ -13,6 +13,7 @@ from carseg_lib.core.errors import CarsegError
 
 BUILTIN = "rendered"  # the value of DATA for the built-in data set, and its name
 PREFIX = "kaggle:"
+STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "oss", "oci", "hf", "sftp", "webdav", "http", "https")
 _NAME = re.compile(r"kaggle:([A-Za-z0-9-]{1,80})/([A-Za-z0-9_-]{1,80})(?:@([1-9]\d{0,5}))?")
 
 
@@ -40,6 +41,28 @@ def is_kaggle(data: str) -> bool:
     return data.lower().startswith(PREFIX)
 
 
+def is_remote(data: str) -> bool:
+    """Whether DATA is an address: s3://bucket/folder."""
+    return "://" in data
+
+
+def remote_address(data: str) -> str:
+    """The address of a store's folder, as DATA gives it, without a slash at its end.
+
+    Raises:
+        CarsegError: No store of fsspec has such addresses, or it holds more than a place: credentials, say.
+    """
+    store, _, place = data.strip().partition("://")
+    if store not in STORES:
+        raise CarsegError(f"DATA={store}://…: no store has such addresses; known are {', '.join(STORES)}.")
+    if re.search(r"[@?#\s\\]|::|(^|/)\.\.?(/|$)", place) or not place.strip("/"):
+        raise CarsegError(
+            f"DATA={store}://…: write it as s3://bucket/folder, without user, password, '?' or '..': credentials are "
+            "the environment's (AWS_PROFILE, for instance), and an address is shown in reports."
+        )
+    return f"{store}://{place.rstrip('/')}"
+
+
 def parse_kaggle(data: str) -> KaggleData:
     """Read `kaggle:<owner>/<slug>@<version>`.
 
@@ -62,7 +85,7 @@ def parse_kaggle(data: str) -> KaggleData:
 
 
 def resolve_source(data: str) -> str:
-    """The setting data.source: the word of the built-in data set or of Kaggle's, else an absolute path.
+    """The setting data.source: the word of the built-in data set or of Kaggle's, an address, else a path.
 
     The built-in data set has no path here, so that a moved repository keeps its runs.
 
@@ -73,6 +96,8 @@ def resolve_source(data: str) -> str:
         return data
     if is_kaggle(data):
         return parse_kaggle(data).word
+    if is_remote(data):
+        return remote_address(data)
     path = Path(data).expanduser().resolve()
     if path.is_file() and path.suffix.lower() in (".json", ".csv"):
         return str(path)

@@ -22,6 +22,7 @@ from carseg_lib.data.formats.json_files import read_json
 from carseg_lib.data.masks import decode_mask, mask_area
 from carseg_lib.data.outlines import mask_outlines
 from carseg_lib.data.photos import read_photo
+from carseg_lib.data.remote import is_mirror
 
 LINK = "images"
 _MARK = "carseg"  # the contributor of a file, by which a later export knows it
@@ -75,9 +76,11 @@ def link_photos(folder: Path, photos: Path) -> None:
     """Make the link `images` of a folder that `check_link` has passed lead to the photos.
 
     Raises:
-        CarsegError: The disk takes no links.
+        CarsegError: The disk takes no links, or the photos are a store's.
     """
     link = folder / LINK
+    if is_mirror(photos):
+        raise CarsegError(f"{photos} holds photos of a store, read when they are needed: export by SET=format=yolo.")
     try:
         link.unlink(missing_ok=True)
         link.symlink_to(photos, target_is_directory=True)

@@ -18,6 +18,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask
 from carseg_lib.data.outlines import mask_outline
+from carseg_lib.data.remote import open_photo
 
 _MARK = "# exported by carseg\n"  # the first line of data.yaml, by which a later export knows it
 _SHORT = {"train": "train", "validation": "val", "test": "test"}
@@ -60,7 +61,8 @@ def write_yolo(dataset: Catalogue, rejected: pd.DataFrame, folder: Path, *, boxe
                     (top / short).mkdir()
             for photo_id, split, width, height in photos.itertuples(index=False):
                 name = Path(_SHORT[split], names[photo_id])
-                shutil.copyfile(dataset.root / photo_id, images / name)
+                with open_photo(dataset.root / photo_id) as photo, (images / name).open("wb") as copy:
+                    shutil.copyfileobj(photo, copy)
                 rows = [
                     _row(car, dataset.body_types, (width, height), dataset.has_masks and not boxes)
                     for car in cars.get(photo_id, [])

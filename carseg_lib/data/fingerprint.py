@@ -6,10 +6,11 @@ import hashlib
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, cast
 
-from carseg_lib.core import files
 from carseg_lib.data.annotated_photos import photos_of
 from carseg_lib.data.photo_names import walk_files
+from carseg_lib.data.remote import open_photo
 
 _UNREADABLE = "unreadable"  # in place of a file's size or content
 
@@ -31,7 +32,13 @@ def stat_fingerprint(data: Path) -> str:
 
 def content_fingerprint(data: Path) -> str:
     """Fingerprint of a data set, the same for a copy elsewhere: over (relative path, sha256) of its files."""
-    return _fingerprint(data, files.sha256)
+    return _fingerprint(data, content_sha256)
+
+
+def content_sha256(path: Path) -> str:
+    """sha256 (hex) of a data set's file, which a store may have to give first."""
+    with open_photo(path) as file:
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
 
 
 def _fingerprint(data: Path, state_of: Callable[[Path], str]) -> str:

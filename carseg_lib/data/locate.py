@@ -1,4 +1,4 @@
-"""The files of a data set: the built-in ones are unpacked, Kaggle's fetched, the user's used where they are."""
+"""The files of a data set: built-in ones are unpacked, Kaggle's fetched, a store's mirrored, the user's as they are."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from carseg_lib.core.data_spec import BUILTIN, is_kaggle, parse_kaggle
+from carseg_lib.core.data_spec import BUILTIN, is_kaggle, is_remote, parse_kaggle
 from carseg_lib.core.paths import builtin_archive, runs_root
-from carseg_lib.data import builtin, kaggle
+from carseg_lib.data import builtin, kaggle, remote
 
 
 def locate_photos(source: str) -> Path:
     """The folder of the photos, or the annotation file, of a value of the setting data.source.
 
-    The built-in data set is unpacked first, and one of Kaggle fetched, unless that is done.
+    The built-in data set is unpacked first, and one of Kaggle fetched, unless that is done. A store's folder is listed.
 
     Raises:
         CarsegError: The built-in data set is missing or damaged, or cannot be unpacked; or a data set of Kaggle cannot
-            be fetched or has changed.
+            be fetched or has changed, or a store does not give its folder.
     """
     kept = runs_root() / ".data"
     if source == BUILTIN:
         return builtin.unpack(builtin_archive(), kept / BUILTIN)
     if is_kaggle(source):
         return kaggle.fetch(parse_kaggle(source), kept / "kaggle")
+    if is_remote(source):
+        return remote.mirror(source, kept / remote.MIRRORS)
     return Path(source)
 
 

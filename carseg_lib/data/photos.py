@@ -17,7 +17,9 @@ import imagehash
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, ImageStat, PngImagePlugin, UnidentifiedImageError
 
+from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
+from carseg_lib.data.remote import open_photo
 from carseg_lib.data.strange_files import strange
 
 MAX_MEGAPIXELS = 100
@@ -103,7 +105,7 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
 def picture_format(path: Path) -> str:
     """The format of a picture by the first bytes of its file, whatever its name; "" for other files."""
     try:
-        with path.open("rb") as file:
+        with open_photo(path) as file:
             head = file.read(16)
     except OSError:
         return ""
@@ -117,7 +119,7 @@ def upright_size(path: Path) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=_FORMATS) as photo:
+            with open_photo(path) as file, Image.open(file, formats=_FORMATS) as photo:
                 width, height = photo.size
                 return (height, width) if _orientation(photo) >= 5 else (width, height)
     except Exception:  # decoders raise almost anything; the photo itself is judged when it is read
@@ -150,12 +152,12 @@ def _read(path: Path, max_side: int | None, hashed: bool = False) -> tuple[Image
             raise ImageError("unreadable", "not a file")
         if state.st_size == 0:
             raise ImageError("empty file", "0 bytes")
-        with path.open("rb") as file, warnings.catch_warnings():
+        with open_photo(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata; real faults raise
             _check_webp_length(file, state.st_size)
             photo, orientation = _decode(file, max_side)
             return photo, orientation, _sha256(file) if hashed else ""
-    except ImageError:
+    except (ImageError, CarsegError):  # the latter of a store
         raise
     except FileNotFoundError:
         raise ImageError("missing file", "there is no such file") from None

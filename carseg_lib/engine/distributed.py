@@ -84,6 +84,11 @@ def logged_progress(what: str) -> Callable[[int, int], None]:
     return progress
 
 
+def processes_here() -> int:
+    """The number of processes that torchrun started on this machine, of several perhaps; 0 without torchrun."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 0)) if inside() else 0
+
+
 def run_module(module: str, argument: str, processes: int) -> None:
     """Runs `python -m module argument` in several processes on this machine, and logs the lines that they print.
 

@@ -170,9 +170,11 @@ def fit(config: RunConfig, paths: RunPaths) -> None:
 
 def make_fabric(config: RunConfig) -> Fabric:
     """Fabric, launched, for a run's device and number of processes; the model sees to its precision itself."""
+    here = distributed.processes_here() or config.num_processes
     fabric = Fabric(
         accelerator=choose_device(config.device).type,
-        devices=config.num_processes,
+        devices=here,
+        num_nodes=config.num_processes // here,
         strategy="ddp" if config.num_processes > 1 else "auto",
         # Left to itself it takes a SLURM job's tasks for processes of this training.
         plugins=TorchElasticEnvironment() if distributed.inside() else LightningEnvironment(),

@@ -31,6 +31,7 @@ class Plan:
         device: auto, cpu, cuda or mps.
         num_processes: training processes.
         jobs: trials that are made side by side.
+        cluster: the address of a dask scheduler, whose workers make the trials; "" = this machine.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Plan:
     device: str = "auto"
     num_processes: int | str = 1
     jobs: int = 1
+    cluster: str = ""
     # Settings that are the same for all trials: a few photos are enough to see that a training goes well.
     fixed: ClassVar[Mapping[str, Any]] = {"inputs.max_images_per_split": 0, "train.train_eval_size": MONITOR}
 

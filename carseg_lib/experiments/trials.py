@@ -14,7 +14,7 @@ import multiprocessing
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.training_photos import epoch_size, training_background
 from carseg_lib.engine.device import choose_device
+from carseg_lib.experiments import cluster as cluster_of_workers
 from carseg_lib.experiments.elsewhere import Elsewhere
 from carseg_lib.experiments.mixture import mixed_dataset
 from carseg_lib.experiments.plan import MONITOR, Plan
@@ -114,6 +115,10 @@ class Experiment:
             return dataset
         return mixed_dataset(dataset, self.catalogue(trial.mixed_in.config), trial.seed, self.folder / "data")
 
+    def some_photos(self) -> list[Path]:
+        """A photo of each data set that was read so far."""
+        return [one.root / one.photos.photo_id.iloc[0] for one in self._catalogues.values()]
+
     def folder_of(self, trial: Trial) -> Path:
         """A trial's folder."""
         return self.folder / trial.name
@@ -141,6 +146,7 @@ def run_trials(
     write_results: Callable[[Sequence[Trial]], object],
     jobs: int = 1,
     elsewhere: Elsewhere | None = None,
+    cluster: str = "",
 ) -> None:
     """Make what is missing or out of date, in order.
 
@@ -151,6 +157,7 @@ def run_trials(
         write_results: called after each trial with those that are measured so far.
         jobs: trials that are made side by side, each in a process of its own with its share of the processor's cores.
         elsewhere: other photos that every trial is measured on too.
+        cluster: the address of a dask scheduler, whose workers make the trials; "" = this machine.
 
     Raises:
         CarsegError: before anything is trained: a trial's data set has other body types than the photos that measure
@@ -165,36 +172,72 @@ def run_trials(
                 f"have {', '.join(eval_dataset.body_types)}: name the same by CLASSES."
             )
     progress = _Progress(trials, steps, write_results)
-    for stage in ("pretrain", ""):  # what gives others their initial weights comes first
-        of_stage = [trial for trial in trials if (trial.kind == "pretrain") == bool(stage)]
-        if jobs == 1 or len(of_stage) < 2:
-            for trial in of_stage:
-                progress.add(*_timed(trial, experiment, eval_dataset, elsewhere))
-        else:
-            threads = max(1, (os.cpu_count() or 1) // jobs)
-            call = joblib.delayed(_in_process)
-            calls = [call(trial, experiment, eval_dataset, elsewhere, threads) for trial in of_stage]
-            for outcome in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(calls):
+    shared = _Shared(experiment, eval_dataset, elsewhere)
+    stages = [[trial for trial in trials if (trial.kind == "pretrain") == first] for first in (True, False)]
+    with _made_by(cluster, trials, shared, jobs) as made:
+        for of_stage in stages:  # what gives others their initial weights comes first
+            for outcome in made(of_stage):
                 progress.add(*outcome)
 
 
-def _in_process(
-    trial: Trial, experiment: Experiment, eval_dataset: Catalogue, elsewhere: Elsewhere | None, threads: int
-) -> tuple[Trial, str, float]:
+@dataclass(frozen=True)
+class _Shared:
+    """What all trials of an experiment need."""
+
+    experiment: Experiment
+    eval_dataset: Catalogue
+    elsewhere: Elsewhere | None
+
+
+_Outcome = tuple[Trial, str, float]  # a trial, what came of it, and the seconds that it took
+
+
+@contextmanager
+def _made_by(
+    address: str, trials: Sequence[Trial], shared: _Shared, jobs: int
+) -> Iterator[Callable[[Sequence[Trial]], Iterable[_Outcome]]]:
+    """What makes trials: this process, several on this machine, or a cluster."""
+    if address:
+        folder = shared.experiment.folder
+        children = any(one.run.config.inputs.num_workers or one.run.config.num_processes > 1 for one in trials)
+        photos = shared.experiment.some_photos()
+        with (
+            cluster_of_workers.required(folder, photos, children=children) as expected,
+            cluster_of_workers.connect(address, expected) as client,
+        ):
+            yield lambda some: cluster_of_workers.outcomes(
+                client,
+                _in_process,
+                some,
+                shared,
+                expected,
+                lambda trial: (trial.name, folder / trial.name / ".trial.lock"),
+            )
+    else:
+        call, threads = joblib.delayed(_in_process), max(1, (os.cpu_count() or 1) // jobs)
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        yield (
+            lambda some: (
+                (_timed(trial, shared) for trial in some)
+                if jobs == 1 or len(some) < 2
+                else parallel(call(trial, shared, threads) for trial in some)
+            )
+        )
+
+
+def _in_process(trial: Trial, shared: _Shared, threads: int) -> _Outcome:
     """`_timed` in a process of its own, beside others."""
     show_log()
     multiprocessing.set_start_method("spawn", force=True)  # joblib's own is not known to the processes that load photos
     torch.set_num_threads(threads)
-    return _timed(trial, experiment, eval_dataset, elsewhere)
+    return _timed(trial, shared)
 
 
-def _timed(
-    trial: Trial, experiment: Experiment, eval_dataset: Catalogue, elsewhere: Elsewhere | None
-) -> tuple[Trial, str, float]:
-    """Make a trial; returns it, what came of it, and the seconds that it took."""
+def _timed(trial: Trial, shared: _Shared) -> _Outcome:
+    """Make a trial."""
     started = time.monotonic()
-    with use_runs_root(experiment.folder):
-        return trial, _run_trial(trial, experiment, eval_dataset, elsewhere), time.monotonic() - started
+    with use_runs_root(shared.experiment.folder):
+        return trial, _run_trial(trial, shared), time.monotonic() - started
 
 
 class _Progress:
@@ -224,8 +267,9 @@ class _Progress:
             self._write_results([one for one in self._trials if one.name in self._done and one.kind != "pretrain"])
 
 
-def _run_trial(trial: Trial, experiment: Experiment, eval_dataset: Catalogue, elsewhere: Elsewhere | None) -> str:
+def _run_trial(trial: Trial, shared: _Shared) -> str:
     """Train a trial's network and predict the photos; what came of it in words, "" if it was up to date."""
+    experiment, eval_dataset, elsewhere = shared.experiment, shared.eval_dataset, shared.elsewhere
     run, folder = trial.run, experiment.folder_of(trial)
     dataset = experiment.training_set(trial)
     source = experiment.catalogue(run.config)

@@ -35,6 +35,8 @@ IMPORT_NAMES = {
 FOR_RENDERING = {"mitsuba", "drjit"}
 # By an extra of pyproject.toml; imported for DATA=kaggle:... alone.
 FOR_KAGGLE = {"kagglehub"}
+# By requirements-cluster.lock and requirements-remote.lock, for CLUSTER and DATA=s3://…; fsspec comes with torch.
+FOR_MACHINES = {"distributed", "fsspec"}
 # They come along: nbclient with papermill, bs4 with nbconvert, markupsafe with jinja2, packaging with pytest.
 COME_ALONG = {"nbclient", "bs4", "markupsafe", "packaging", "pydantic_core"}
 
@@ -102,7 +104,7 @@ def test_what_is_for_development_alone_is_not_asked_for_by_the_package():
 
 def test_the_extras_are_those_of_the_other_locks():
     assert set(named(EXTRAS["docs"])) == set(listed("requirements-docs.in"))
-    assert set(EXTRAS) == {"rendering", "kaggle", "docs", "dev"}
+    assert set(EXTRAS) == {"rendering", "kaggle", "cluster", "remote", "docs", "dev"}
     assert set(named(EXTRAS["kaggle"])) == FOR_KAGGLE
 
 
@@ -164,7 +166,7 @@ def test_what_the_code_imports_is_asked_for():
     def packages(*folders: str) -> set[str]:
         return {IMPORT_NAMES.get(name, name) for folder in folders for name in imported(folder)}
 
-    extra = FOR_RENDERING | FOR_KAGGLE | COME_ALONG
+    extra = FOR_RENDERING | FOR_KAGGLE | FOR_MACHINES | COME_ALONG
     assert packages("carseg_lib", "carseg_rendering") - extra <= set(named(PROJECT["dependencies"]))
     assert packages("tests", "docs", "scripts") - extra <= set(direct())
 
@@ -173,10 +175,11 @@ def test_what_the_setup_script_imports_comes_with_python():
     assert imported("scripts", "setup_environment.py") | imported("scripts", "explain_name.py") == set()
 
 
-def test_the_renderer_is_asked_for_in_one_version():
-    asked = re.search(r"^mitsuba==\S+", (ROOT / "requirements-rendering.in").read_text(), re.M).group()
-    lock = (ROOT / "requirements-rendering.lock").read_text()
-    assert EXTRAS["rendering"] == [asked]
+@pytest.mark.parametrize("name", ["rendering", "cluster", "remote"])
+def test_an_extra_is_asked_for_in_one_version(name):
+    asked = re.search(r"^[a-z0-9]+==\S+", (ROOT / f"requirements-{name}.in").read_text(), re.M).group()
+    lock = (ROOT / f"requirements-{name}.lock").read_text()
+    assert EXTRAS[name] == [asked]
     assert f"{asked} \\\n    --hash=sha256:" in lock
     assert "://" not in lock
 

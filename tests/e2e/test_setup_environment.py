@@ -206,7 +206,7 @@ def test_conda_gets_carseg_alone(repository, capsys):
     assert capsys.readouterr().out == "installing carseg_lib into the conda environment\n"
 
 
-@pytest.mark.parametrize("name", ["rendering", "docs"])
+@pytest.mark.parametrize("name", ["rendering", "docs", "cluster", "remote"])
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_other_locks_are_added_with_hashes(repository, name, installer):
     repository.works["uv"] = installer == "uv"
@@ -219,11 +219,13 @@ def test_other_locks_are_added_with_hashes(repository, name, installer):
 
 def test_all_locks_are_written_with_hashes_and_without_addresses(repository):
     assert repository.script.main(["lock"]) == 0
-    assert len(repository.commands) == 3
-    for command, name in zip(repository.commands, ("", "-rendering", "-docs"), strict=True):
+    assert len(repository.commands) == 5
+    for command, name in zip(repository.commands, ("", "-rendering", "-docs", "-cluster", "-remote"), strict=True):
         assert command.endswith(f"--output-file requirements{name}.lock requirements{name}.in")
         assert {"--universal", "--generate-hashes", "--no-emit-index-url"} <= set(command.split())
-        assert ("--constraint requirements.lock" in command) == bool(name)
+        constraint = ".venv/for-remote.lock" if name == "-remote" else "requirements.lock"
+        assert (f"--constraint {constraint}" in command) == bool(name)
+    assert "python-dateutil" not in (repository.folder / ".venv" / "for-remote.lock").read_text()
 
 
 @pytest.mark.parametrize("name", ["setup_environment.py", "explain_name.py"])

@@ -54,7 +54,7 @@ def run_ablation(plan: AblationPlan) -> Path:
             if elsewhere is not None:
                 write_elsewhere(experiment, elsewhere, pairs, trials)
 
-        run_trials(plan.trials(photos), experiment, eval_dataset, write, plan.jobs, elsewhere)
+        run_trials(plan.trials(photos), experiment, eval_dataset, write, plan.jobs, elsewhere, cluster=plan.cluster)
         results = files.read_json(plan.folder / "results.json")
         correct = percent(results["groups"][0]["accuracy"]["value"])
         seeds = f"{plan.seeds} {'seed' if plan.seeds == 1 else 'seeds'}"

@@ -92,7 +92,7 @@ def run_generalisation(plan: GeneralisationPlan) -> Path:
         eval_dataset = eval_images(source, plan.validation_photos, experiment.seed)
         trials = planned_trials(plan, len(source.split("train").photos), left)
         write = functools.partial(write_generalisation_results, plan, experiment, eval_dataset, fold_of)
-        run_trials(trials, experiment, eval_dataset, write, plan.jobs)
+        run_trials(trials, experiment, eval_dataset, write, plan.jobs, cluster=plan.cluster)
         results = files.read_json(plan.folder / "results.json")
         for name, draw in (("curve", curve_figure), ("unseen", groups_figure)):
             if results[name]:

@@ -50,7 +50,7 @@ def run_readings(plan: ReadingsPlan) -> Path:
         write = functools.partial(write_readings, plan, experiment, source, eval_dataset, known)
         if known:
             write([])
-        run_trials(missing, experiment, eval_dataset, write, plan.jobs)
+        run_trials(missing, experiment, eval_dataset, write, plan.jobs, cluster=plan.cluster)
         return plan.folder
 
 

@@ -42,7 +42,7 @@ def run_sim2real(plan: Sim2RealPlan) -> Path:
             initial_model(trials[-1].run.config, real.body_types, real.has_masks, full_start=True)
         eval_dataset = eval_images(real, plan.validation_photos, experiment.seed)
         write = functools.partial(write_sim2real_results, plan, experiment, real, eval_dataset)
-        run_trials(trials, experiment, eval_dataset, write, plan.jobs)
+        run_trials(trials, experiment, eval_dataset, write, plan.jobs, cluster=plan.cluster)
         last = [trial for trial in trials if trial.metadata["question"] == "version"][-1]
         write_missing(experiment, last, real, catalogues[plan.versions[-1]])
         return write_sim2real_report(plan.folder)

@@ -15,11 +15,11 @@ import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.config import ANNOTATORS, WEIGHTS
-from carseg_lib.core.data_spec import BUILTIN, is_kaggle
+from carseg_lib.core.data_spec import BUILTIN, is_kaggle, is_remote
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import builtin_archive, project_folder
 from carseg_lib.core.run import Run
-from carseg_lib.data.fingerprint import data_files, fingerprint_of
+from carseg_lib.data.fingerprint import content_sha256, data_files, fingerprint_of
 from carseg_lib.data.locate import locate_photos
 from carseg_lib.workflow.archive.source_code import FOLDER as CODE
 from carseg_lib.workflow.archive.zip_files import Entry
@@ -106,7 +106,7 @@ def _add_photos(found: Inputs, variable: str, source: str, carry: bool, expected
     try:
         path = locate_photos(source)
         listed = sorted(data_files(path))
-        digests = {name: files.sha256(file) for name, file in listed}
+        digests = {name: content_sha256(file) for name, file in listed}
     except OSError as error:
         raise CarsegError(f"{variable}: {error.filename} cannot be read ({error.strerror}).") from error
     whole = fingerprint_of(digests.items())
@@ -120,8 +120,8 @@ def _add_photos(found: Inputs, variable: str, source: str, carry: bool, expected
     listing = pd.DataFrame(table, columns=["file", "bytes", "sha256"]).to_csv(index=False, lineterminator="\n")
     found.entries.append(Entry(LIST if kind == "data" else f"{kind}-files.csv", listing.encode()))
     found.places |= {str(path): place} | ({str(path.parent): kind} if path.is_file() else {})
-    if is_kaggle(source):
-        return  # the command names it by the word, which is no path
+    if is_kaggle(source) or is_remote(source):
+        return  # the command names it by the word or the address, which is no path
     if carry:
         root = path if path.is_dir() else path.parent
         for _, file in listed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from carseg_lib.core import cli, profiles
@@ -11,9 +13,11 @@ from carseg_lib.workflow.commands.options import overrides_of, shown, variables
 
 
 @click.command("sim2real", cls=CarsegCommand, help="train on rendered cars, measure on photographs")
-@variables("real", "synthetic", "classes", "profile", "run", "seed", "device", "nproc", "weights", "jobs", "set")
+@variables(
+    "real", "synthetic", "classes", "profile", "run", "seed", "device", "nproc", "weights", "jobs", "cluster", "set"
+)
 def sim2real(
-    real: str, synthetic: str, profile: str, run: str, weights: str, jobs: str, set: str, **options: str
+    real: str, synthetic: str, profile: str, run: str, weights: str, jobs: str, cluster: str, set: str, **options: str
 ) -> None:
     """Train on rendered cars and measure on photographs."""
     from carseg_lib.experiments.sim2real import config
@@ -32,12 +36,12 @@ def sim2real(
         classes=options["classes"],
         jobs=_jobs(jobs),
     )
-    print(f"done: {shown(run_sim2real(plan))}")
+    print(f"done: {shown(run_sim2real(replace(plan, cluster=_cluster(cluster, jobs))))}")
 
 
 @click.command("ablation", cls=CarsegCommand, help="train the variants of notebooks/ablations.yaml")
-@variables("data", "real", "negatives", "classes", "format", "run", "device", "jobs", "set")
-def ablation(data: str, format: str, run: str, device: str, jobs: str, set: str, **options: str) -> None:
+@variables("data", "real", "negatives", "classes", "format", "run", "device", "jobs", "cluster", "set")
+def ablation(data: str, format: str, run: str, device: str, jobs: str, cluster: str, set: str, **options: str) -> None:
     """Train every variant and compare."""
     from carseg_lib.experiments.ablation import config
 
@@ -45,12 +49,14 @@ def ablation(data: str, format: str, run: str, device: str, jobs: str, set: str,
     plan = config.create_plan(data, run, device or "auto", overrides, jobs=_jobs(jobs), **options)
     from carseg_lib.experiments.ablation.run import run_ablation
 
-    print(f"done: {shown(run_ablation(plan))}")
+    print(f"done: {shown(run_ablation(replace(plan, cluster=_cluster(cluster, jobs))))}")
 
 
 @click.command("generalisation", cls=CarsegCommand, help="measure on groups never seen, and draw a learning curve")
-@variables("data", "classes", "format", "profile", "run", "seed", "device", "nproc", "jobs", "set")
-def generalisation(data: str, format: str, profile: str, run: str, jobs: str, set: str, **options: str) -> None:
+@variables("data", "classes", "format", "profile", "run", "seed", "device", "nproc", "jobs", "cluster", "set")
+def generalisation(
+    data: str, format: str, profile: str, run: str, jobs: str, cluster: str, set: str, **options: str
+) -> None:
     """Measure on groups never seen, and by the number of training photos."""
     from carseg_lib.experiments.generalisation import config
 
@@ -67,12 +73,12 @@ def generalisation(data: str, format: str, profile: str, run: str, jobs: str, se
     )
     from carseg_lib.experiments.generalisation.run import run_generalisation
 
-    print(f"done: {shown(run_generalisation(plan))}")
+    print(f"done: {shown(run_generalisation(replace(plan, cluster=_cluster(cluster, jobs))))}")
 
 
 @click.command("readings", cls=CarsegCommand, help="train the paper's text under each of its readings")
-@variables("data", "classes", "format", "run", "device", "jobs", "set")
-def readings(data: str, classes: str, format: str, run: str, device: str, jobs: str, set: str) -> None:
+@variables("data", "classes", "format", "run", "device", "jobs", "cluster", "set")
+def readings(data: str, classes: str, format: str, run: str, device: str, jobs: str, cluster: str, set: str) -> None:
     """Train every reading of the sample, and draw the specification curve."""
     from carseg_lib.experiments.readings import config
 
@@ -82,7 +88,7 @@ def readings(data: str, classes: str, format: str, run: str, device: str, jobs: 
     from carseg_lib.experiments.readings.run import run_readings
     from carseg_lib.workflow import notebooks
 
-    folder = run_readings(plan)
+    folder = run_readings(replace(plan, cluster=_cluster(cluster, jobs)))
     notebook = project_folder() / "notebooks" / "05_readings.ipynb"
     reports = {"CARSEG_REPORTS": str(folder.parent)}
     executed, _ = notebooks.run_notebook(notebook, {"run_name": folder.name}, reports)
@@ -105,6 +111,14 @@ def _jobs(text: str) -> int:
     if not jobs:
         raise CarsegError("JOBS=0: must be 1 or more.")
     return jobs
+
+
+def _cluster(address: str, jobs: str) -> str:
+    from carseg_lib.experiments.cluster import check_address
+
+    if address and jobs:
+        raise CarsegError(f"JOBS={jobs} and CLUSTER={address}: give one; a cluster makes a training on each worker.")
+    return check_address(address)
 
 
 COMMANDS = (readings, sim2real, ablation, generalisation, benchmark)

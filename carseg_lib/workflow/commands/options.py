@@ -11,8 +11,8 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 
 VARIABLES = {
-    "data": "photos: a folder, a COCO .json file, a .csv table, or kaggle:owner/slug@version (default: rendered, "
-    "the built-in data set)",
+    "data": "photos: a folder, a COCO .json file, a .csv table, kaggle:owner/slug@version or s3://bucket/folder "
+    "(default: rendered, the built-in data set)",
     "classes": 'body types: "hatchback wagon=estate,kombi", a .yaml file, or folders (default: the paper\'s four)',
     "format": "format of the data, where the files do not tell: coco, voc, yolo, csv, cvat, label-studio, labelme, "
     "supervisely, via, stanford-cars or folders (default: auto)",
@@ -31,6 +31,7 @@ VARIABLES = {
     "real": "photographs to measure on: a folder or a COCO .json file",
     "synthetic": 'rendered data sets to train on, e.g. "rendered-2109-plain full=rendered" (default: the built-in)',
     "jobs": "trainings side by side (default: 1)",
+    "cluster": "dask scheduler whose workers make the trainings, tcp://host:8786 (default: this machine alone)",
     "table": "a classification report to check, a .csv file (default: the paper's Table 1)",
     "n": "photos that the report is of (default: not known)",
     "archive": "the zip that make archive wrote",
