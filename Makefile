@@ -15,7 +15,7 @@ SHELL := /bin/bash
 ## SEED=0            seed of every random choice
 ## DEVICE=auto       auto, cpu, cuda or mps
 ## WEIGHTS=imagenet  initial weights: coco, imagenet, segmenter, none, or a file; default: the profile's
-## NPROC=1           training processes
+## NPROC=1           processes that train, evaluate and predict
 ## SET="epochs=3 lr=0.001"   settings that differ from the profile; `make show-config` lists them
 ## NEGATIVES=folder  photos without a car, to measure false alarms on
 ## IMAGES=path       for predict: a photo, or a folder of photos
