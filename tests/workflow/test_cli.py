@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import make_dataclass
+
 import pytest
 
 from carseg_lib.core import files
@@ -270,9 +272,10 @@ def test_classes_reach_the_experiments(reports, monkeypatch, capsys):
     from carseg_lib.experiments.sim2real import run as sim2real_run
 
     given = {}
-    monkeypatch.setattr(ablation, "create_plan", lambda *args, **options: given.update(ablation=options))
+    plan = make_dataclass("Plan", [("cluster", str, "")])()
+    monkeypatch.setattr(ablation, "create_plan", lambda *args, **options: given.update(ablation=options) or plan)
     monkeypatch.setattr(ablation_run, "run_ablation", lambda plan: reports / "ablation.md")
-    monkeypatch.setattr(sim2real, "create_plan", lambda *args, **options: given.update(sim2real=options))
+    monkeypatch.setattr(sim2real, "create_plan", lambda *args, **options: given.update(sim2real=options) or plan)
     monkeypatch.setattr(sim2real_run, "run_sim2real", lambda plan: reports / "index.html")
     monkeypatch.setattr(
         benchmark, "run_benchmark", lambda *args, **options: given.update(benchmark=options) or reports / "b.md"
