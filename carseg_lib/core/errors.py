@@ -20,6 +20,11 @@ def without_secrets(text: str) -> str:
     return text
 
 
+def first_line(error: BaseException, most: int) -> str:
+    """What an error is and says, without credentials: its first line, of so many characters at most."""
+    return f"{type(error).__name__}: {without_secrets(str(error))}".partition("\n")[0][:most]
+
+
 class CarsegError(Exception):
     """A user's mistake or a broken input: one line with what is wrong, where, and what to do.
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from carseg_lib.core import files
-from carseg_lib.core.errors import CarsegError, without_secrets
+from carseg_lib.core.errors import CarsegError, first_line
 from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.data.names import outside
 
@@ -41,6 +41,7 @@ _KEPT = 0.9  # of the limit, after photos have been made placeholders
 _INDEX, _USED, _LOCK = "index.json", "used.json", ".lock"
 _ETAGS, _TIMES = ("ETag", "etag", "md5Hash"), ("mtime", "LastModified", "created")  # what stores call them
 _OF = "of"  # the beginning of a state that is no ETag
+_SAID = 160  # characters of what a client says
 _BY_HAND = "or copy the folder by hand and give that as DATA"
 
 Remote = tuple[str, int, str]  # a file's key, size in bytes, and ETag (or time) in the listing
@@ -60,7 +61,7 @@ def mirror(address: str, mirrors: Path) -> Path:
             limit.
     """
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", address.rstrip("/").rpartition("/")[2]).strip("-")[:40] or "data"
-    place = files.make_folder(mirrors / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}")
+    place = files.make_folder(mirrors / f"{name}-{files.sha256_text(address)[:12]}")
     root = files.make_folder(place / name)
     with wait_for_lock(place / _LOCK):
         listed = _listed(address)
@@ -164,7 +165,7 @@ def _store(address: str) -> Iterator[tuple[Any, str]]:
     except (ImportError, ValueError) as error:
         raise CarsegError(
             f"DATA={address} needs fsspec and its client for this store: .venv/bin/python scripts/setup_environment.py "
-            f"remote has that of S3 ({_line(error)}); {_BY_HAND}."
+            f"remote has that of S3 ({first_line(error, _SAID)}); {_BY_HAND}."
         ) from None
     try:
         yield store, path
@@ -175,15 +176,16 @@ def _store(address: str) -> Iterator[tuple[Any, str]]:
 
 
 def _said(address: str, error: Exception) -> CarsegError:
+    said = first_line(error, _SAID)
     if type(error).__name__ in ("NoCredentialsError", "PermissionError") or isinstance(error, PermissionError):
         return CarsegError(
-            f"DATA={address}: the store does not give it ({_line(error)}): give its client credentials in the usual "
+            f"DATA={address}: the store does not give it ({said}): give its client credentials in the usual "
             "way (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or FSSPEC_S3_ANON=true for a public "
             f"one; {_BY_HAND}."
         )
     if isinstance(error, FileNotFoundError):
-        return CarsegError(f"DATA={address}: there is no such bucket, folder or file any more ({_line(error)}).")
-    return CarsegError(f"DATA={address} could not be read ({_line(error)}): run again, {_BY_HAND}.")
+        return CarsegError(f"DATA={address}: there is no such bucket, folder or file any more ({said}).")
+    return CarsegError(f"DATA={address} could not be read ({said}): run again, {_BY_HAND}.")
 
 
 def _fetch(path: Path, remote: Remote, address: str) -> None:
@@ -219,7 +221,7 @@ def _put_placeholder(path: Path, remote: Remote) -> None:
 
 def _mark(path: Path, mode: int, remote: Remote) -> None:
     """Give a file its mode, and the time that stands for its state in the listing."""
-    state = int(hashlib.sha256(json.dumps(remote).encode()).hexdigest()[:8], 16)
+    state = int(files.sha256_text(json.dumps(remote))[:8], 16)
     os.utime(path, (path.stat().st_atime, 946_684_800 + state % 2**29))
     path.chmod(mode)
 
@@ -287,7 +289,3 @@ def _limit() -> float:
     if not 0 < limit < 1e18:
         raise CarsegError(f"{LIMIT}={text!r}: must be a number of GB above 0.")
     return limit
-
-
-def _line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {without_secrets(str(error))}".partition("\n")[0][:160]

@@ -59,9 +59,9 @@ class Checkpoints:
             weights = _weights(model)
         content = {"model": weights, "trained": _weights(model), "average": average.state_dict()}
         last = _file("epoch", state.epoch)
-        hashes[last] = _save(content | {"optimizer": optimizer.state_dict()}, self.folder / last)
+        hashes[last] = write_tensors(content | {"optimizer": optimizer.state_dict()}, self.folder / last)
         if state.best_epoch == state.epoch:
-            hashes[self.best(state).name] = _save(weights, self.best(state))
+            hashes[self.best(state).name] = write_tensors(weights, self.best(state))
         wanted = {name for epochs in (state.epoch, state.epoch - 1) for name in _files(state.history[:epochs])}
         hashes = {name: digest for name, digest in hashes.items() if name in wanted}
         files.write_sealed_json(self.index, {"last": last, "sha256": hashes, "history": state.history})
@@ -122,7 +122,7 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
 
 
-def _save(content: Mapping[str, Any], path: Path) -> str:
+def write_tensors(content: Mapping[str, Any], path: Path) -> str:
     """Writes tensors and plain values; returns the file's sha256."""
     buffer = io.BytesIO()  # `files` reports a full disk in one line, torch in many
     torch.save(dict(content), buffer)

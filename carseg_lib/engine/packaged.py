@@ -6,13 +6,10 @@ One file holds its tensors, its settings, and from which score a region is a car
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 
 from carseg_lib.core import files
@@ -21,8 +18,9 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.formatting import interval, percent
 from carseg_lib.core.paths import PACKAGED, builtin_model, checksum_path
 from carseg_lib.core.run import Run
+from carseg_lib.engine.checkpoint import write_tensors
 from carseg_lib.engine.inference import load_trained
-from carseg_lib.models.pretrained import read_packed, write_packed
+from carseg_lib.models.pretrained import read_card, read_packed, write_packed
 from carseg_lib.models.weights import read_checkpoint
 
 _WHAT, _ADVICE = "the model that comes with carseg", "restore it from git, or train one: make reproduce"
@@ -43,12 +41,14 @@ def pack(run: Run, path: Path, measured: dict[str, Any]) -> Path:
     _, card = load_trained(run.config, run)
     if not run.presence.is_file():
         raise CarsegError(f"run {run.name!r} was not evaluated; run make evaluate RUN={run.name} first")
-    config = run.config.updated(name=PACKAGED, device="auto", num_processes=1, eval={"negatives": ""})
+    config = run.config.updated(
+        name=PACKAGED, device="auto", num_processes=1, negatives_as_given="", eval={"negatives": ""}
+    )
     return write_packed(
         path,
         read_checkpoint(run.best_weights),
         {
-            "config": config.model_dump(mode="json") | {"negatives_as_given": ""},
+            "config": config.model_dump(mode="json"),
             "card": {name: value for name, value in card.items() if name not in ("config", "sha256")},
             "presence": files.read_json(run.presence),
             "measured": measured,
@@ -67,18 +67,15 @@ def open_packaged(device: str = "", path: Path | None = None) -> Run:
         CarsegError: The file is missing or damaged, or is of another version of carseg.
     """
     path = path or builtin_model()
-    state, content = read_packed(path, _WHAT, _ADVICE)
+    content = read_card(path, _WHAT, _ADVICE)
     origin = checksum_path(path).read_text(encoding="ascii").split()[0]
     try:
         run = Run(RunConfig.model_validate_json(json.dumps(content["config"])))
     except ValidationError:
         raise CarsegError(f"{path} is of another version of carseg; {_ADVICE}") from None
     if not (run.best_card.is_file() and files.read_json(run.best_card).get(_ORIGIN) == origin):
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
         run.save()
-        files.write_bytes(run.best_weights, buffer.getvalue())
+        digest = write_tensors(read_packed(path, _WHAT, _ADVICE)[0], run.best_weights)
         files.write_json(run.presence, content["presence"] | {"model_sha256": digest})
         files.write_json(
             run.best_card, content["card"] | {"config": content["config"], "sha256": digest, _ORIGIN: origin}
@@ -92,8 +89,7 @@ def about_packaged(path: Path | None = None) -> str:
     Raises:
         CarsegError: As `open_packaged`.
     """
-    content = read_packed(path or builtin_model(), _WHAT, _ADVICE)[1]
-    measured = content["measured"]
+    measured = read_card(path or builtin_model(), _WHAT, _ADVICE)["measured"]
     parts = [
         f"{percent(of['accuracy']['value'])} ({interval(of['accuracy'])}) of {of['accuracy']['n']:,} {of['photos']}"
         for of in measured["cars"]

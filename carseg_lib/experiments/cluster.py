@@ -26,11 +26,12 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from carseg_lib.core import files
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, first_line
 from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.experiments.subsets import code_digest
 
 WAIT = 10  # seconds, for the scheduler and for the first worker
+_SAID = 200  # characters of what dask says
 _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}")
 _CODE = "from carseg_lib.experiments import trials"
 _PACKAGES = ("dask", "distributed", "torch", "torchvision", "timm", "numpy", "pandas", "pillow")  # decide numbers
@@ -105,8 +106,8 @@ def connect(address: str, expected: Expected) -> Iterator[Any]:
         client = distributed.Client(address, timeout=WAIT, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise CarsegError(
-            f"CLUSTER={address}: no scheduler answers there ({_first_line(error)}): start one (dask scheduler), or "
-            "give the address that it prints."
+            f"CLUSTER={address}: no scheduler answers there ({first_line(error, _SAID)}): start one (dask scheduler), "
+            "or give the address that it prints."
         ) from None
     with client:
         try:
@@ -129,7 +130,9 @@ def _check_workers(client: Any, expected: Expected) -> None:
             )
     for worker, wrong in client.run(_wrong, expected, on_error="return").items():
         if isinstance(wrong, BaseException):
-            wrong = f"cannot run carseg ({_first_line(wrong)}): install this commit of it there, in the same place"
+            wrong = (
+                f"cannot run carseg ({first_line(wrong, _SAID)}): install this commit of it there, in the same place"
+            )
         if wrong:
             raise CarsegError(f"The worker {worker} {wrong}.")
 
@@ -179,7 +182,7 @@ def outcomes(
                 ) from None
             except (distributed.client.FutureCancelledError, distributed.comm.CommClosedError) as error:
                 raise CarsegError(
-                    f"The cluster is gone ({_first_line(error)}): start it again; the same command goes on."
+                    f"The cluster is gone ({first_line(error, _SAID)}): start it again; the same command goes on."
                 ) from None
     finally:
         client.cancel(list(futures))
@@ -244,7 +247,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = ""
     return found | {"carseg": code_digest(_CODE)}
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0][:200]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from carseg_lib.core import files
 from carseg_lib.core.data_spec import resolve_source
@@ -29,8 +29,6 @@ from carseg_lib.engine.packaged import open_packaged, pack
 from carseg_lib.engine.predictor import Prediction, Predictor
 from carseg_lib.evaluation.bootstrap import mean_estimate, proportion_estimate
 from carseg_lib.evaluation.evaluate import mask_iou
-
-logger = logging.getLogger(__name__)
 
 NAME = "car-types.safetensors"
 
@@ -66,7 +64,7 @@ def pack_model(run: Run, real: str = "", negatives: str = "") -> Path:
             "cars": [{"photos": words} | _on_cars(predictor, photos, run) for words, photos in cars],
         }
         if without_car is not None:
-            found = [bool(one.cars) for _, one in _predicted(predictor, without_car)]
+            found = [bool(one.cars) for _, one in _predicted(predictor, without_car, without_car.background)]
             measured["without_car"] = {"photos": f"photos of “{folder.name}”, without a car"} | {
                 "called_a_car": proportion_estimate(sum(found), len(found))
             }
@@ -81,7 +79,7 @@ def _on_cars(predictor: Predictor, catalogue: Catalogue, run: Run) -> dict[str, 
     cars = dict(list(catalogue.instances.groupby("photo_id")))
     right: dict[str, list[bool]] = {name: [] for name in predictor.body_types}
     overlaps = []
-    for photo_id, found in _predicted(predictor, catalogue):
+    for photo_id, found in _predicted(predictor, catalogue, catalogue.photos):
         row = labels.loc[photo_id]
         right[row["body_type"]].append(found.best is not None and found.best.body_type == row["body_type"])
         truth = largest_instance(cars[photo_id], row["body_type"])
@@ -98,8 +96,9 @@ def _on_cars(predictor: Predictor, catalogue: Catalogue, run: Run) -> dict[str, 
     }
 
 
-def _predicted(predictor: Predictor, catalogue: Catalogue) -> Iterator[tuple[str, Prediction]]:
-    names = (catalogue.photos if len(catalogue.photos) else catalogue.background)["photo_id"].tolist()
+def _predicted(predictor: Predictor, catalogue: Catalogue, photos: pd.DataFrame) -> Iterator[tuple[str, Prediction]]:
+    """What is found in some of a catalogue's photos, by their names."""
+    names = photos["photo_id"].tolist()
     paths = [catalogue.root / name for name in names]
     with thread_pool() as pool:
         found = counted(predictor.predict_many(paths, pool), catalogue.name, len(paths))

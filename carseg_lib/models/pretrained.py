@@ -9,6 +9,8 @@ and VOC's cars. The one in the package is the default annotator of pseudo-labels
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +56,29 @@ def read_packed(path: Path, what: str, advice: str) -> tuple[dict[str, Tensor], 
     Raises:
         CarsegError: missing, damaged, or its sha256 is not the one beside it.
     """
+    with _opened(path, what, advice) as opened:
+        state = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
+        return state, _card(opened)
+
+
+def read_card(path: Path, what: str, advice: str) -> dict[str, Any]:
+    """The card of a model alone; as `read_packed`, which reads the tensors too."""
+    with _opened(path, what, advice) as opened:
+        return _card(opened)
+
+
+@contextmanager
+def _opened(path: Path, what: str, advice: str) -> Iterator[Any]:
     verify_checksum(path, what, advice)
     try:
         with safe_open(path, framework="pt") as opened:
-            card = json.loads(opened.metadata()["card"])
-            state = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118
+            yield opened
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CarsegError(f"{path}: it does not hold {what} ({error}); {advice}") from None
-    return state, card
+
+
+def _card(opened: Any) -> dict[str, Any]:
+    return json.loads(opened.metadata()["card"])
 
 
 def read_segmenter(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
