@@ -90,7 +90,7 @@ class Predictor:
                 f"{run.presence} was made with other ImageNet weights than those installed; run make evaluate "
                 f"RUN={run.name} again"
             )
-        self._second_look = SecondLook(classifier, self.presence.classes)
+        self._second_look = SecondLook(classifier, self.presence.classes, self.presence.opinion)
 
     def __call__(self, path: Path) -> Prediction:
         """Read a photo and predict it.

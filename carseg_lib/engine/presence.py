@@ -7,7 +7,8 @@ cars that look no more like a car. The threshold is the score that keeps 99% of 
 car.
 (A conformal p-value: Vovk et al. 2005; Bates et al. 2023, doi:10.1214/22-AOS2244.)
 
-Which type a car is, and so every accuracy of the study, does not depend on it.
+The accuracies of the study do not depend on it: they are the detector's alone. What `make predict` answers also heeds
+the second opinion on the type (`carseg_lib.engine.second_opinion`), which lies in the same file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import RunPaths
+from carseg_lib.engine.second_opinion import SecondOpinion
 
 SCHEMA = 1
 _KEPT_SCORES = 2000  # of validation cars, in the file
@@ -39,6 +41,7 @@ class Presence:
         keep: share of the validation cars that the threshold keeps, 0..1.
         weights_sha256: of the ImageNet classifier.
         model_sha256: of the detector.
+        opinion: on a car's type; None: the detector alone names it.
     """
 
     classes: tuple[int, ...]
@@ -48,6 +51,7 @@ class Presence:
     keep: float
     weights_sha256: str
     model_sha256: str
+    opinion: SecondOpinion | None = None
 
     @cached_property
     def threshold(self) -> float:
@@ -69,6 +73,7 @@ class Presence:
             "threshold": self.threshold,
             "validation_cars": self.cars,
             "validation_scores": self.car_scores.tolist(),
+            "second_opinion": self.opinion.content() if self.opinion else None,
         }
         files.write_json(path, content)
 
@@ -103,6 +108,7 @@ class Presence:
                 keep=float(content["keep"]),
                 weights_sha256=content["imagenet_sha256"],
                 model_sha256=model_sha256,
+                opinion=SecondOpinion.of(said, len(classes)) if (said := content.get("second_opinion")) else None,
             )
             scores = read.car_scores
             if not (0 < read.keep <= 1 and scores.ndim == 1 and len(scores) and np.isfinite(scores).all()):

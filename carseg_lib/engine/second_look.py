@@ -1,15 +1,17 @@
-"""A second look at the detections of a photo, by a network that no fine-tuning has touched."""
+"""A second look at a photo's detections, by a network that no fine-tuning has touched: is it a car, and which type?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 
 from carseg_lib.data.boxes import box_iou
 from carseg_lib.engine.inference import Detection
 from carseg_lib.engine.likeness import ImageNetClassifier, crop_region
+from carseg_lib.engine.second_opinion import SecondOpinion
 
 LOOKS = 3  # regions of a photo that are looked at, those of the highest scores
 SAME_REGION = 0.5  # IoU from which two detections are of one region
@@ -21,10 +23,11 @@ class SecondLook:
     Args:
         classifier: the untouched network.
         classes: of the object; none: the likeness is 1 throughout, and the detector decides alone.
+        opinion: on the type; None: the detector alone names it.
     """
 
-    def __init__(self, classifier: ImageNetClassifier, classes: Sequence[int]):
-        self._classifier, self._classes = classifier, list(classes)
+    def __init__(self, classifier: ImageNetClassifier, classes: Sequence[int], opinion: SecondOpinion | None = None):
+        self._classifier, self._classes, self._opinion = classifier, list(classes), opinion
 
     def __call__(
         self, photos: Sequence[tuple[np.ndarray, Sequence[Detection], tuple[int, int]]], limit: int = LOOKS
@@ -37,18 +40,23 @@ class SecondLook:
             limit: regions of a photo that are looked at, at most.
 
         Returns:
-            For each photo the detections of its first regions, in their order, with likeness and car_score.
+            For each photo the detections of its first regions, in their order, with likeness and car_score; their type
+            and its probabilities are those of both networks.
         """
         regions = [distinct_regions(detections, limit) for _, detections, _ in photos]
-        likeness = iter([1.0] * sum(map(len, regions)))
-        if self._classes:
-            crops = [
-                crop_region(image, one.box, size)
-                for (image, _, size), found in zip(photos, regions, strict=True)
-                for one in found
-            ]
-            likeness = iter(self._classifier(crops)[:, self._classes].sum(axis=1).clip(0, 1).tolist())
-        return [[_scored(one, next(likeness)) for one in found] for found in regions]
+        if not self._classes:
+            return [[_scored(one, 1.0) for one in found] for found in regions]
+        crops = [
+            crop_region(image, one.box, size)
+            for (image, _, size), found in zip(photos, regions, strict=True)
+            for one in found
+        ]
+        said = self._classifier(crops)[:, self._classes]
+        likeness = said.sum(axis=1).clip(0, 1).tolist()
+        looked_at: Iterator[Detection] = map(_scored, chain.from_iterable(regions), likeness)
+        if self._opinion is not None:
+            looked_at = map(self._opinion.on, looked_at, self._opinion(said))
+        return [list(islice(looked_at, len(found))) for found in regions]
 
 
 def _scored(detection: Detection, likeness: float) -> Detection:

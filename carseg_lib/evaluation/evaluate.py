@@ -123,7 +123,8 @@ def find_all(config: RunConfig, paths: RunPaths, dataset: Catalogue, shares: Sha
     model, card = load_trained(config, paths)
     measured = dataset.measured()
     photos = {split: CarDataset(measured, split, config.inputs, config.seed) for split in SPLITS}
-    photos["train"] = photos["train"].sample(config.train.train_eval_size)
+    training = photos["train"]
+    photos["train"] = training.sample(config.train.train_eval_size)
     reading = (config.model, config.train.batch_size, config.inputs.num_workers)
 
     def find(part: CarDataset | BackgroundDataset, name: str) -> Iterator[list[Detection]]:
@@ -131,7 +132,7 @@ def find_all(config: RunConfig, paths: RunPaths, dataset: Catalogue, shares: Sha
 
     found = {split: list(find(photos[split], split)) for split in SPLITS}
     device = next(model.parameters()).device
-    looks = second_looks(config, dataset, photos, found, find, device=device, shares=shares)
+    looks = second_looks(config, dataset, training, photos, found, find, device=device, shares=shares)
     return Found(card, sum(p.numel() for p in model.parameters()), photos, found, looks)
 
 

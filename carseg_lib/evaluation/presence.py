@@ -83,7 +83,9 @@ def presence_metrics(
         threshold, keep, classes (names); kept: by split, the share of cars whose score reaches the threshold;
         without_car: by set of photos ("test", "validation", "built-in", "negatives") {photos, scores: {score:
         {threshold, false_alarms, auroc}}}, against the cars of test (of validation, for validation's own); confusion:
-        by split {labels, matrix}: rows the labels, "no car" last if there are such photos, columns the answers.
+        by split {labels, matrix}: rows the labels, "no car" last if there are such photos, columns the answers;
+        answers: by split, the share of cars that are answered with their type, as `make predict` does: after the second
+        look, "no car" is wrong; opinion: what its opinion on the type counts.
     """
     photos = photo_table(table, presence.threshold)
     cars = {split: photos[(photos["split"] == split) & (photos["body_type"] != NO_CAR)] for split in SPLITS}
@@ -113,6 +115,11 @@ def presence_metrics(
         "classes": list(presence.names),
         "kept": kept,
         "without_car": without,
+        "answers": {
+            split: share_estimate((part["answer"] == part["body_type"]).to_numpy(), groups_of(part))
+            for split, part in cars.items()
+        },
+        "opinion": presence.opinion.power if presence.opinion else 0.0,
         "confusion": {split: answer_matrix(own[own["split"] == split], body_types) for split in SPLITS},
     }
 
@@ -196,3 +203,18 @@ def describe(metrics: Mapping[str, Any]) -> str:
             f"are called one, by the detector alone {percent(alone['value'])}"
         )
     return text
+
+
+def describe_answers(metrics: Mapping[str, Any]) -> str:
+    """A sentence on what is answered for a photo of a car, after the second look; "" of a run that has no such number.
+
+    Args:
+        metrics: from `presence_metrics`.
+    """
+    if not (answers := metrics.get("answers")):
+        return ""
+    opinion = f"its opinion on the type (to the power {metrics['opinion']:g}) and " if metrics["opinion"] else ""
+    shares = " and ".join(
+        f"{percent(of['value'])} ({interval(of)}) of {of['n']:,} {split} cars" for split, of in answers.items()
+    )
+    return f"answered as make predict does, with {opinion}“no car” below the threshold, {shares} are named right"

@@ -1,4 +1,4 @@
-"""The second look at a run's photos: learn what the object looks like, choose the threshold, measure both."""
+"""The second look at a run's photos: learn what the object and its types look like, choose the threshold, measure."""
 
 from __future__ import annotations
 
@@ -24,8 +24,19 @@ from carseg_lib.engine.inference import Detection
 from carseg_lib.engine.likeness import ImageNetClassifier, class_names, crop_region, object_classes
 from carseg_lib.engine.presence import Presence, reference_scores
 from carseg_lib.engine.second_look import SecondLook, object_score, photo_score
+from carseg_lib.engine.second_opinion import TEACHERS, SecondOpinion, learn_opinion
 from carseg_lib.engine.shares import ALONE, Batch, Shares
-from carseg_lib.evaluation.presence import BUILTIN, GIVEN, NO_CAR, OWN, PRESENCE, SPLITS, describe, presence_metrics
+from carseg_lib.evaluation.presence import (
+    BUILTIN,
+    GIVEN,
+    NO_CAR,
+    OWN,
+    PRESENCE,
+    SPLITS,
+    describe,
+    describe_answers,
+    presence_metrics,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +52,7 @@ class Looks:
     Attributes:
         classes: ImageNet's, of the object.
         weights_sha256: of the network that looked.
+        opinion: that it has of the types; None: it has none.
         rows: of presence.csv.
         car_scores: of the validation photos.
         left_out: photos of `eval.negatives`, counted by why they are left out.
@@ -48,6 +60,7 @@ class Looks:
 
     classes: np.ndarray
     weights_sha256: str
+    opinion: SecondOpinion | None
     rows: list[dict[str, Any]]
     car_scores: np.ndarray
     left_out: dict[str, int]
@@ -56,6 +69,7 @@ class Looks:
 def second_looks(
     config: RunConfig,
     dataset: Catalogue,
+    training: CarDataset,
     photos: dict[str, CarDataset],
     detections: dict[str, list[list[Detection]]],
     detect: Detector,
@@ -68,7 +82,8 @@ def second_looks(
     Args:
         config: of the run.
         dataset: the run's photos.
-        photos: by split; those of training teach which ImageNet classes the object has.
+        training: all training photos; up to `TEACHERS` of them teach what the types look like.
+        photos: by split; those of training, a sample, teach which ImageNet classes the object has.
         detections: of each validation and test photo, highest score first.
         detect: the detector, for photos without a car.
         device: where the ImageNet classifier runs.
@@ -77,10 +92,11 @@ def second_looks(
     Raises:
         CarsegError: The ImageNet weights, or the photos of `eval.negatives`, cannot be had.
     """
-    classifier, classes = ImageNetClassifier(device), np.array([], int)
+    classifier, classes, opinion = ImageNetClassifier(device), np.array([], int), None
     if config.eval.likeness == "imagenet":
         classes = learn_classes(classifier, photos["train"], shares)
-    second_look = SecondLook(classifier, classes.tolist())
+        opinion = learn_types(classifier, classes, training, config.eval.second_opinion, shares)
+    second_look = SecondLook(classifier, classes.tolist(), opinion)
     rows: list[dict[str, Any]] = []
     car_scores = np.zeros(0)
     for split in SPLITS:
@@ -97,7 +113,7 @@ def second_looks(
         looks = look_again(second_look, background, found, shares, f"look at {name}")
         rows += presence_rows(labels, looks, source=source, split=split)
     left_out = negatives.excluded_counts() if negatives else {}
-    return Looks(classes, classifier.sha256, rows, car_scores, left_out)
+    return Looks(classes, classifier.sha256, opinion, rows, car_scores, left_out)
 
 
 def measure_presence(
@@ -127,18 +143,46 @@ def measure_presence(
         keep=config.eval.keep_cars,
         weights_sha256=looks.weights_sha256,
         model_sha256=model_sha256,
+        opinion=looks.opinion,
     )
     table = pd.DataFrame(looks.rows, columns=list(PRESENCE)).astype(PRESENCE)
     groups = dataset.photos.set_index("photo_id")["group"] if dataset.has_groups else None
     metrics = presence_metrics(table, presence, dataset.body_types, groups)
     presence.save(paths.presence)
     files.write_csv(paths.presence_table, table)
-    logger.info("car or no car: %s", describe(metrics))
+    logger.info("car or no car: %s; %s", describe(metrics), describe_answers(metrics))
     return metrics
 
 
 def learn_classes(classifier: ImageNetClassifier, photos: CarDataset, shares: Shares = ALONE) -> np.ndarray:
     """The ImageNet classes of the photos' labelled objects, see `likeness.object_classes`."""
+    return object_classes(_labelled_objects(classifier, photos, slice(None), shares, "classes"))
+
+
+def learn_types(
+    classifier: ImageNetClassifier, classes: np.ndarray, photos: CarDataset, power: float, shares: Shares = ALONE
+) -> SecondOpinion | None:
+    """What the object's ImageNet classes say of its types, see `second_opinion.learn_opinion`.
+
+    Args:
+        classifier: looks.
+        classes: from `learn_classes`.
+        photos: of training; a sample of them, if they are many.
+        power: of the opinion; 0: there is none, and no photo is looked at.
+        shares: of this process.
+    """
+    if not power or not len(classes):
+        return None
+    teachers = photos.sample(TEACHERS)
+    seen = _labelled_objects(classifier, teachers, classes, shares, "types")
+    labels = [teachers.truth(i) - 1 for i in range(len(teachers))]
+    return learn_opinion(seen, labels, tuple(photos.class_ids), power)
+
+
+def _labelled_objects(
+    classifier: ImageNetClassifier, photos: CarDataset, classes: slice | np.ndarray, shares: Shares, name: str
+) -> np.ndarray:
+    """The probabilities of some ImageNet classes for the photos' labelled objects, float32 (photos, classes)."""
 
     def work(batches: Sequence[Batch]) -> Iterator[list[float]]:
         for batch in batches:
@@ -147,10 +191,10 @@ def learn_classes(classifier: ImageNetClassifier, photos: CarDataset, shares: Sh
                 row = photos.photos.iloc[i]
                 image, car = photos.load(i)[0], largest_instance(photos.instances[row.photo_id], row.body_type)
                 crops.append(crop_region(image, (car.x1, car.y1, car.x2, car.y2), (row.width, row.height)))
-            yield from classifier(crops).tolist()
+            yield from classifier(crops)[:, classes].tolist()
 
-    found = shares.results("classes", _parts(photos), work, list[float], "training photos looked at")
-    return object_classes(np.array(list(found), np.float32))
+    found = shares.results(name, _parts(photos), work, list[float], "training photos looked at")
+    return np.array(list(found), np.float32)
 
 
 def negatives_of(config: RunConfig) -> Catalogue | None:

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,9 @@ from carseg_lib.engine.portable.network import OUTPUTS, PortableDetector, resize
 from carseg_lib.engine.portable.page import write_page
 from carseg_lib.engine.portable.runner import open_photo
 from carseg_lib.engine.portable.storage import without_traces
+from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.second_look import SecondLook
+from carseg_lib.engine.second_opinion import SecondOpinion
 from carseg_lib.models.frozen_bn import bake_fused_convolutions, fuse_frozen_batchnorm
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.reporting.palette import class_colors
@@ -42,6 +45,13 @@ from tests.helpers.browser import chromium
 from tests.helpers.small_run import small_run, with_threshold
 
 CARS = {436: "beach wagon", 656: "minivan", 817: "sports car"}  # of ImageNet
+OPINION = SecondOpinion(
+    ("suv", "sedan", "convertible", "minivan"),
+    np.array([[0.3, 0.1, -0.2, -0.2], [0.0, -0.4, -0.3, 0.7], [-0.5, 0.4, 0.5, -0.4]]),
+    np.array([0.1, 0.0, -0.2, 0.1]),
+    0.5,
+)
+PRESENCE = Presence(tuple(CARS), tuple(CARS.values()), np.array([0.0]), 1, 0.99, "", "", OPINION)
 
 
 @settings(deadline=None, max_examples=40)
@@ -96,10 +106,11 @@ def test_the_graph_of_one_photo_equals_the_model(trained_run, changed):
     model = build_model(config.model, 5, with_masks=True, tta=tta).eval()
     if not changed:
         model.load_state_dict(load_trained(trained_run.config, trained_run)[0].state_dict())
-    size, types = config.inputs.size, ("a", "b", "c", "d")
+    size, types = config.inputs.size, OPINION.types
     classifier = imagenet_network()
-    look = SecondLook(ImageNetClassifier(torch.device("cpu")), tuple(CARS))
+    look = SecondLook(ImageNetClassifier(torch.device("cpu")), tuple(CARS), OPINION)
     portable = PortableDetector(copy.deepcopy(model), size, classifier, tuple(CARS)).eval()
+    with_opinion = PortableDetector(copy.deepcopy(model), size, classifier, tuple(CARS), OPINION).eval()
     rng = np.random.default_rng(0)
     numbers = set()
     for flat in (rng.integers(0, 256, 3), 255, 0):  # of the size of the network: resizing changes nothing
@@ -115,9 +126,16 @@ def test_the_graph_of_one_photo_equals_the_model(trained_run, changed):
         np.testing.assert_allclose(found["boxes"], [one.box for one in ours], atol=2e-3)
         np.testing.assert_allclose(found["scores"], [one.score for one in ours], atol=1e-5)
         np.testing.assert_allclose(found["probabilities"], [one.probabilities for one in ours], atol=1e-5)
-        looked = look([(photo, ours, size[::-1])], limit=len(ours))[0]
-        if len(looked) == len(ours):  # regions that overlap are looked at once
-            np.testing.assert_allclose(found["car_scores"], [one.car_score for one in looked], atol=0.02)
+        # one by one: regions that overlap are looked at once
+        looked = [look([(photo, [one], size[::-1])])[0][0] for one in ours]
+        np.testing.assert_allclose(found["car_scores"], [one.car_score for one in looked], atol=0.02)
+        with torch.inference_mode():
+            heard = dict(zip(OUTPUTS, with_opinion(torch.from_numpy(photo)), strict=True))
+        np.testing.assert_array_equal(heard["car_scores"], found["car_scores"])
+        np.testing.assert_allclose(heard["probabilities"], [one.probabilities for one in looked], atol=0.03)
+        np.testing.assert_allclose(heard["scores"], heard["probabilities"].max(1).values)
+        assert heard["labels"].tolist() == (heard["probabilities"].argmax(1) + 1).tolist()
+        assert np.abs(heard["probabilities"] - found["probabilities"]).max() > 0.005, "the opinion is heard"
         assert found["masks"].shape == (len(ours), 28, 28)
     assert max(numbers) > 0
 
@@ -182,7 +200,7 @@ def exported(trained_folder, synthetic_cars, tmp_path_factory):
     shutil.copytree(trained_folder, folder / "trained")
     with pytest.MonkeyPatch.context() as patch:
         run = small_run(patch, folder / "trained", synthetic_cars)
-        with_threshold(run, 0.0, CARS)
+        with_threshold(run, 0.0, CARS, OPINION)
         yield run, folder / "out", export_onnx(run, folder / "out")
 
 
@@ -201,7 +219,7 @@ def test_the_exported_model_runs_without_torch_and_agrees(exported, tmp_path):
     )
 
     model, _ = load_trained(trained_run.config.updated(model={"precision": "32-true"}), trained_run)
-    portable = portable_detector(model, trained_run.config.inputs.size, tuple(CARS))
+    portable = portable_detector(model, trained_run.config.inputs.size, PRESENCE)
     session = onnxruntime.InferenceSession(out / MODEL)
     rng = np.random.default_rng(0)
     for shape in ((40, 60), (96, 96), (150, 31)):
@@ -314,6 +332,6 @@ def onnx_metadata(path: Path) -> dict[str, str]:
 
 def test_a_detector_has_no_convolution_that_needs_python(trained_run):
     model, _ = load_trained(trained_run.config, trained_run)
-    portable = portable_detector(model, trained_run.config.inputs.size, ())
+    portable = portable_detector(model, trained_run.config.inputs.size, replace(PRESENCE, classes=(), opinion=None))
     kinds = {type(module).__name__ for module in portable.modules()}
     assert not {kind for kind in kinds if kind.startswith(("_FusedConv", "Conv2dSame"))}

@@ -1,6 +1,7 @@
 """carseg_lib.engine.presence: what a score means, the threshold and its file."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.engine.presence import Presence, reference_scores, threshold_of
+from carseg_lib.engine.second_opinion import SecondOpinion
 
 
 def presence(scores, keep=0.9) -> Presence:
@@ -49,8 +51,18 @@ def test_the_file_comes_back_and_is_refused_for_another_model(tmp_path):
     found = Presence.load(run, "model")
     assert found.car_scores.tolist() == [0.2, 0.4, 0.9] and found.threshold == saved.threshold == 0.2
     assert (found.classes, found.names, found.cars, found.keep) == ((5, 7), ("cab", "jeep"), 3, 0.9)
+    assert found.opinion is None
+    rule = SecondOpinion(("suv", "van"), np.array([[0.5, -0.5], [0.0, 1.5]]), np.array([0.1, -0.1]), 0.5)
+    replace(saved, opinion=rule).save(run.presence)
+    again = Presence.load(run, "model").opinion
+    assert again.types == ("suv", "van") and again.power == 0.5 and (again.weights == rule.weights).all()
     with pytest.raises(CarsegError, match="another model"):
         Presence.load(run, "other")
+    content = json.loads(run.presence.read_text())
+    del content["second_opinion"]["weights"][1]  # of one class alone
+    run.presence.write_text(json.dumps(content))
+    with pytest.raises(CarsegError, match="make evaluate RUN=quick"):
+        Presence.load(run, "model")
     run.presence.write_text(json.dumps({"schema": 0}))
     with pytest.raises(CarsegError, match="another version"):
         Presence.load(run, "model")

@@ -5,6 +5,7 @@ import pytest
 
 from carseg_lib.engine.inference import Detection
 from carseg_lib.engine.second_look import SecondLook, distinct_regions, photo_score
+from carseg_lib.engine.second_opinion import SecondOpinion
 
 SEDAN = Detection("sedan", 0.6, (10, 10, 90, 50), "", (0.3, 0.6, 0.0, 0.0))
 SAME_AS_SUV = Detection("suv", 0.3, (10, 10, 90, 50), "", (0.3, 0.6, 0.0, 0.0))
@@ -48,6 +49,26 @@ def test_without_classes_the_detector_decides_alone():
     classifier = ByBrightness()
     (found,) = SecondLook(classifier, ())([(np.zeros((60, 100, 3), np.uint8), [NAIL], (100, 60))])
     assert (found[0].likeness, found[0].car_score) == (1.0, pytest.approx(0.98)) and not classifier.seen
+
+
+def test_its_opinion_on_the_type_counts_and_its_likeness_is_as_without():
+    photo = np.zeros((60, 100, 3), np.uint8)
+    photo[10:50, 10:90] = 255
+    types = ("suv", "sedan", "convertible", "minivan")
+    # the bright car has 0.76 of the first class: 3 log 0.76 + 9 = 8.2 for a minivan, and 0 for the others
+    for_minivans = SecondOpinion(types, np.array([[0.0, 0.0, 0.0, 3.0], [0.0] * 4]), np.array([0.0, 0.0, 0.0, 9.0]), 1)
+    photos = [(photo, [NAIL, SEDAN, SAME_AS_SUV], (100, 60)), (photo, [], (100, 60)), (photo, [SEDAN], (100, 60))]
+    alone = SecondLook(ByBrightness(), (5, 7))(photos)
+    heard = SecondLook(ByBrightness(), (5, 7), for_minivans)(photos)
+    assert [len(found) for found in heard] == [2, 0, 1]
+    assert heard[0][1].body_type == "sedan", "a detector that excludes minivans outweighs any opinion"
+    for one, other in zip(alone[0] + alone[2], heard[0] + heard[2], strict=True):
+        assert (one.likeness, one.car_score, one.box) == (other.likeness, other.car_score, other.box)
+    unsure = Detection("sedan", 0.5, SEDAN.box, "", (0.1, 0.5, 0.1, 0.2))
+    ((renamed,),) = SecondLook(ByBrightness(), (5, 7), for_minivans)([(photo, [unsure], (100, 60))])
+    assert renamed.body_type == "minivan" and renamed.score == pytest.approx(0.9, abs=0.01)
+    (dark,) = SecondLook(ByBrightness(), (5, 7), for_minivans)([(photo // 255, [unsure], (100, 60))])
+    assert dark[0].body_type == "sedan"  # 3 log 0.003 + 9 = -8.4
 
 
 def test_a_limit_of_regions():

@@ -13,6 +13,7 @@ from carseg_lib.evaluation.presence import (
     PRESENCE,
     answer_matrix,
     describe,
+    describe_answers,
     froc_curve,
     photo_table,
     presence_metrics,
@@ -92,6 +93,13 @@ def test_the_numbers(table):
     given = found["without_car"]["negatives"]
     assert given["photos"] == 2 and given["scores"]["object_score"]["false_alarms"]["value"] == 0.5
     assert given["scores"]["score"]["false_alarms"]["n"] == 2
+    # of the validation cars one is no car, of the test cars one is missed and one called another type
+    assert (found["answers"]["validation"]["value"], found["answers"]["test"]["value"]) == (0.75, pytest.approx(1 / 3))
+    assert describe_answers(found).startswith(
+        "answered as make predict does, with “no car” below the threshold, 75.0% ("
+    )
+    assert "its opinion on the type (to the power 0.5) and “no car”" in describe_answers(found | {"opinion": 0.5})
+    assert found["opinion"] == 0 and describe_answers({}) == ""
     matrix = found["confusion"]["test"]
     assert matrix["labels"] == ["suv", "sedan", NO_CAR]
     assert matrix["matrix"] == [[1, 0, 0], [1, 0, 1], [0, 0, 2]]

@@ -180,15 +180,19 @@ def page(folder: Path) -> Call:
 
 def presence(folder: Path) -> Call:
     from carseg_lib.engine.presence import Presence
+    from carseg_lib.engine.second_opinion import SecondOpinion
 
     run = folder / "a"
-    one = Presence((1, 2), ("a", "b"), np.linspace(0.1, 0.9, 9), 9, 0.99, "ab" * 32, "cd" * 32)
+    opinion = SecondOpinion(("suv", "van"), np.array([[0.5, -0.5], [0.0, 1.5]]), np.array([0.1, -0.1]), 0.5)
+    one = Presence((1, 2), ("a", "b"), np.linspace(0.1, 0.9, 9), 9, 0.99, "ab" * 32, "cd" * 32, opinion)
     one.save(run / "model" / "presence.json")
     paths = paths_of(run)
 
     def call(changed: Path) -> None:
         read = Presence.load(paths, "cd" * 32)
         read.share_below(0.3)
+        if read.opinion is not None:
+            assert np.isfinite(read.opinion(np.array([[0.5, 0.0]]))).all()
         assert np.isfinite(read.threshold)
 
     return call

@@ -13,6 +13,7 @@ from carseg_lib.data.loader import load_catalogue
 from carseg_lib.data.splits import assign_splits
 from carseg_lib.engine.likeness import ImageNetClassifier
 from carseg_lib.engine.presence import Presence
+from carseg_lib.engine.second_opinion import SecondOpinion
 
 SETTINGS = {
     "height": "96",
@@ -49,10 +50,12 @@ def with_dataset(run: Run) -> Catalogue:
     return Catalogue.load(run.dataset)
 
 
-def with_threshold(run: Run, threshold: float, classes: Mapping[int, str] | None = None) -> None:
+def with_threshold(
+    run: Run, threshold: float, classes: Mapping[int, str] | None = None, opinion: SecondOpinion | None = None
+) -> None:
     """A threshold that evaluation would have chosen; without ImageNet classes (number → name) the detector decides."""
     sha256, classes = files.read_json(run.best_card)["sha256"], classes or {}
     weights = ImageNetClassifier(torch.device("cpu")).sha256
-    Presence(tuple(classes), tuple(classes.values()), np.array([threshold]), 1, 0.99, weights, sha256).save(
+    Presence(tuple(classes), tuple(classes.values()), np.array([threshold]), 1, 0.99, weights, sha256, opinion).save(
         run.presence
     )

@@ -52,7 +52,7 @@ def export_onnx(run: Run, folder: Path) -> Agreement:
         raise CarsegError(f"run {run.name!r} has no masks; only models with masks are exported")
     presence = Presence.load(run, card["sha256"])
     logger.info("exporting the model of run %s, which takes about two minutes", run.name)
-    detector = portable_detector(model, config.inputs.size, presence.classes)
+    detector = portable_detector(model, config.inputs.size, presence)
     metrics = read_metrics(run)
     described = {
         "body_types": card["body_types"],
@@ -88,7 +88,7 @@ def is_exported(run: Run, folder: Path) -> bool:
     return about.get("weights_sha256") == sha256 and about["car_threshold"] == Presence.load(run, sha256).threshold
 
 
-def portable_detector(model: Any, size: tuple[int, int], classes: tuple[int, ...]) -> PortableDetector:
+def portable_detector(model: Any, size: tuple[int, int], presence: Presence) -> PortableDetector:
     """The detector of a trained model; the model is changed: its normalisation becomes part of its convolutions."""
     classifier = imagenet_network()
     for network, input_size in ((model.backbone, size), (classifier, SIZE)):
@@ -96,7 +96,7 @@ def portable_detector(model: Any, size: tuple[int, int], classes: tuple[int, ...
         fuse_frozen_batchnorm(network, example)
         bake_fused_convolutions(network, example)
         network.to(memory_format=torch.contiguous_format)
-    return PortableDetector(model, size, classifier, classes).eval()
+    return PortableDetector(model, size, classifier, presence.classes, presence.opinion).eval()
 
 
 def write_onnx(detector: nn.Module, described: dict[str, Any], path: Path) -> None:

@@ -21,6 +21,7 @@ from torchvision.ops import box_iou, clip_boxes_to_image
 from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
 from carseg_lib.engine.features import SIZE
 from carseg_lib.engine.likeness import MARGIN
+from carseg_lib.engine.second_opinion import FLOOR, SecondOpinion
 from carseg_lib.models.mask_rcnn import MaskRCNN
 from carseg_lib.models.roi_align import MultiScaleRoIAlign
 from carseg_lib.models.roi_heads import LAST_FEATURE, MIN_SIZE, DualFeaturePool, hflip_boxes
@@ -37,6 +38,7 @@ class PortableDetector(nn.Module):
         size: height and width of the network's input, pixels.
         classifier: the untouched ImageNet network, crops (B, 3, H, W) → logits (B, 1000).
         classes: of the object, for the second look; none: the detector decides alone.
+        opinion: of the second look on the type, if it has one.
 
     Raises:
         ValueError: the model has no mask branch.
@@ -45,8 +47,17 @@ class PortableDetector(nn.Module):
     anchors: Tensor
     pixel_mean: Tensor
     pixel_std: Tensor
+    opinion_weights: Tensor
+    opinion_biases: Tensor
 
-    def __init__(self, model: MaskRCNN, size: tuple[int, int], classifier: nn.Module, classes: Sequence[int]):
+    def __init__(
+        self,
+        model: MaskRCNN,
+        size: tuple[int, int],
+        classifier: nn.Module,
+        classes: Sequence[int],
+        opinion: SecondOpinion | None = None,
+    ):
         super().__init__()
         if not model.roi_heads.has_masks:
             raise ValueError("the model has no mask branch")
@@ -60,6 +71,10 @@ class PortableDetector(nn.Module):
         self.register_buffer("pixel_mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1) * 255)
         self.register_buffer("pixel_std", torch.tensor(IMAGENET_STD).view(3, 1, 1) * 255)
         self.per_level = [len(cell) for cell in cells]
+        self.power = opinion.power if opinion else 0.0
+        if opinion:
+            self.register_buffer("opinion_weights", torch.tensor(opinion.weights, dtype=torch.float32))
+            self.register_buffer("opinion_biases", torch.tensor(opinion.biases, dtype=torch.float32))
 
     def forward(self, photo: Tensor) -> tuple[Tensor, ...]:
         """Find the cars of a photo.
@@ -80,13 +95,17 @@ class PortableDetector(nn.Module):
         sides = torch.stack([columns[0, 1], rows[0, 1]] * 2)
         boxes = found["boxes"] * (sides / sides.new_tensor([self.size[1], self.size[0]] * 2))
         kept = torch.nonzero(found["valid"]).flatten()
-        likely = found["probabilities"][kept]
+        labels, scores, likely = found["labels"][kept], found["scores"][kept], found["probabilities"][kept]
         car_scores = likely.sum(1).clamp(max=1)
         if self.classes:
             # one region more, so that the classifier is never asked about none
             looked_at = boxes[torch.cat([kept.new_zeros(1), kept])]
-            car_scores = car_scores * self._likeness(planes, looked_at, height, width)[1:]
-        return boxes[kept], found["labels"][kept], found["scores"][kept], likely, found["masks"][kept], car_scores
+            said = self._said(planes, looked_at, height, width)[1:]
+            car_scores = car_scores * said.sum(1).clamp(0, 1)
+            if self.power:
+                likely = self._together(likely, said)
+                scores, labels = likely.max(1).values, likely.argmax(1) + 1
+        return boxes[kept], labels, scores, likely, found["masks"][kept], car_scores
 
     def _prepared(self, planes: Tensor, rows: Tensor, columns: Tensor, size: tuple[int, int]) -> Tensor:
         """Parts of a photo (3, h, w), 0..255, by their edges (N, 2) in each direction → (N, 3, *size), normalised."""
@@ -179,8 +198,14 @@ class PortableDetector(nn.Module):
         logits = heads.mask_predictor(heads.mask_head(align(heads.mask_roi_pool, features, boxes)))
         return logits[torch.arange(len(labels)), labels].sigmoid()
 
-    def _likeness(self, planes: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
-        """How much each region (D, 4) looks like the object, 0..1; the crop is that of `likeness.crop_box`."""
+    def _together(self, likely: Tensor, said: Tensor) -> Tensor:
+        """Both networks' probabilities of the types (D, types), see `second_opinion.SecondOpinion`."""
+        logits = said.clamp(min=FLOOR).log() @ self.opinion_weights + self.opinion_biases
+        both = likely * (logits.log_softmax(1) * self.power).exp()
+        return both * (likely.sum(1, keepdim=True) / both.sum(1, keepdim=True).clamp(min=torch.finfo().tiny))
+
+    def _said(self, planes: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
+        """Of each region (D, 4) the probabilities of the object's classes; the crop is that of `likeness.crop_box`."""
         sides = boxes[:, 2:] - boxes[:, :2]
         low, high = (boxes[:, :2] - MARGIN * sides).trunc(), (boxes[:, 2:] + MARGIN * sides).ceil()
         edges = []
@@ -189,7 +214,7 @@ class PortableDetector(nn.Module):
             start = low[:, axis].clamp(min=0).minimum(most - 1)
             edges.append(torch.stack([start, high[:, axis].minimum(most).maximum(start + 1)], 1))
         crops = self._prepared(planes, edges[0], edges[1], SIZE)
-        return self.classifier(crops).softmax(1)[:, self.classes].sum(1).clamp(0, 1)
+        return self.classifier(crops).softmax(1)[:, self.classes]
 
 
 def length(cells: int) -> Tensor:

@@ -17,7 +17,7 @@ from carseg_lib.evaluation.claim_table.table import AVERAGE, HEADLINE, STATEMENT
 from carseg_lib.evaluation.classification import REPORT_COLUMNS, SCORES
 from carseg_lib.evaluation.equivalence import MARGIN
 from carseg_lib.evaluation.presence import SCORES as PRESENCE_SCORES
-from carseg_lib.evaluation.presence import describe
+from carseg_lib.evaluation.presence import describe, describe_answers
 from carseg_lib.evaluation.slices import ERROR_ODDS_COLUMNS, SLICE_COLUMNS
 from carseg_lib.paper import audit as paper_audit
 from carseg_lib.paper import claims, recipe
@@ -233,7 +233,13 @@ def presence(run: RunFiles) -> dict[str, Any]:
     found = run.metrics.get("presence")
     if not found:
         return {}
-    return {"found": found, "sentence": describe(found), "scores": PRESENCE_SCORES, "figures": run.figures["presence"]}
+    return {
+        "found": found,
+        "sentence": describe(found),
+        "answers": describe_answers(found),
+        "scores": PRESENCE_SCORES,
+        "figures": run.figures["presence"],
+    }
 
 
 def error_analysis(run: RunFiles) -> dict[str, Any]:
