@@ -12,6 +12,7 @@ from pathlib import Path
 
 _HEAD = 512  # bytes of a file that are looked at
 _UNPACK = "unpack it, and give its folder as DATA"
+_AS_FILES = "save the photos as files, and their labels as a table in CSV"
 _BEGINNINGS = (
     (0, b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS in place of the file; run git lfs pull"),
     (0, b"/annex/objects/", "a pointer of git-annex in place of the file; run git annex get"),
@@ -23,6 +24,10 @@ _BEGINNINGS = (
     (0, b"Rar!\x1a\x07", f"a rar archive; {_UNPACK}"),
     (257, b"ustar", f"a tar archive; {_UNPACK}"),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a workbook of Excel, or encrypted; save it as CSV in UTF-8"),
+    (0, b"PAR1", f"a Parquet table; {_AS_FILES}"),
+    (0, b"\x89HDF\r\n\x1a\n", f"an HDF5 file; {_AS_FILES}"),
+    (0, b"\x93NUMPY", f"an array of NumPy; {_AS_FILES}"),
+    (0, b"SQLite format 3\0", f"a database of SQLite; {_AS_FILES}"),
     (0, b"Salted__", "encrypted; decrypt it first"),
     (0, b"age-encryption.org/", "encrypted; decrypt it first"),
     (0, b"-----BEGIN PGP MESSAGE", "encrypted; decrypt it first"),
@@ -30,6 +35,8 @@ _BEGINNINGS = (
 _EMPTY = "an empty file; download or export it again"
 _PAGES = (b"<!doctype html", b"<html")
 _ANNOTATIONS = (".json", ".xml", ".csv", ".yaml", ".yml", ".txt", ".mat")
+_TENSORFLOW = (".tfrecord", ".tfrecords", ".record")
+_OTHERS = (".xlsx", ".xls", ".ods", ".parquet", ".h5", ".hdf5", ".npy", ".npz", ".db", ".sqlite", *_TENSORFLOW)
 _PACKED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _LOOKED_AT = 2_000  # files of a folder
 
@@ -44,11 +51,17 @@ def strange(path: Path) -> str:
     if not head:
         return _EMPTY
     if head.startswith(b"PK\x03\x04"):
-        if head[30:].startswith(b"[Content_Types].xml"):
+        if head[30:].startswith(b"[Content_Types].xml") or path.suffix.lower() in (".xlsx", ".xlsm"):
             return "a workbook of Excel, or another file of Office; save it as CSV in UTF-8"
+        if path.suffix.lower() == ".npz":
+            return f"arrays of NumPy; {_AS_FILES}"
+        if path.suffix.lower() == ".ods":
+            return "a spreadsheet; save it as CSV in UTF-8"
         return f"a zip archive{' with a password' * (head[6] & 1)}; {_UNPACK}"
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGES):
         return "a web page in place of the file, as of a download that needs a login; download it again"
+    if path.suffix.lower() in _TENSORFLOW:
+        return "records of TensorFlow; export them as COCO or Pascal VOC"
     return next((what for start, mark, what in _BEGINNINGS if head[start:].startswith(mark)), "")
 
 
@@ -66,7 +79,9 @@ def _candidates(folder: Path) -> Iterator[Path]:
     seen = 0
     for here, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (Path(here, name) for name in sorted(names) if name.lower().endswith((*_ANNOTATIONS, *_PACKED)))
+        yield from (
+            Path(here, name) for name in sorted(names) if name.lower().endswith((*_ANNOTATIONS, *_PACKED, *_OTHERS))
+        )
         seen += len(names)
         if seen > _LOOKED_AT:
             return

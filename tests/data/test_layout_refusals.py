@@ -119,6 +119,41 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
         [photos("images/{name}.jpg"), one("annotations/train.json", '{"dm_format_version": "1.0", "items": []}')],
         "annotations of Datumaro (annotations/train.json), which are not read; run datum convert -f coco_instances",
     ),
+    "Labelbox": (
+        [photos("{name}.jpg"), one("export.ndjson", '{"data_row": {"id": "a"}, "projects": {"p": {"objects": []}}}')],
+        "annotations of Labelbox (export.ndjson), which are not read; convert it to COCO, or to a table",
+    ),
+    "V7 Darwin": (
+        [photos("images/{name}.jpg"), one("annotations/1.json", '{"item": {"name": "1.jpg", "slots": []}}')],
+        "annotations of V7 Darwin (annotations/1.json), which are not read; export it as COCO",
+    ),
+    "SuperAnnotate": (
+        [photos("{name}.jpg"), one("1.jpg___objects.json", '{"instances": [{"type": "bbox", "className": "suv"}]}')],
+        "annotations of SuperAnnotate (1.jpg___objects.json), which are not read; export it as COCO",
+    ),
+    "Hugging Face": (
+        [photos("{name}.jpg"), one("metadata.jsonl", '{"file_name": "00001.jpg", "objects": {"bbox": []}}')],
+        "image folders (metadata.jsonl), which are not read; write it as a table photos.csv with the columns photo,x1",
+    ),
+    "KITTI": (
+        [photos("image_2/{name}.jpg"), one("label_2/1.txt", "suv 0.00 0 -1.57 1 2 30.5 40 1.5 1.6 3.9 0 0 9.1 -1\n")],
+        "annotations of KITTI (label_2/1.txt), which are not read; run datum convert -if kitti",
+    ),
+    "a list as text": (
+        [photos("{name}.jpg"), one("labels.txt", "00001.jpg suv\n")],
+        "a list of photos as text (labels.txt), which are not read; save it as photos.csv, with commas and",
+    ),
+    "types in the names of photos": (
+        [photos("{type}_{name}.jpg")],
+        "16 of 16 photos have a type in their names (convertible_00003.jpg): move them into folders of the types, or",
+    ),
+    "Open Images": (
+        [
+            photos("images/{name}.jpg"),
+            table(lambda car: f"{car.name},{car.body_type},0.1,0.9,0.2,0.8", "ImageID,LabelName,XMin,XMax,YMin,YMax"),
+        ],
+        "shares of the photo, not pixels; multiply them by its width and height",
+    ),
 }  # fmt: skip
 
 

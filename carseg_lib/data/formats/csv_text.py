@@ -17,7 +17,7 @@ COLUMNS = ("photo", "type", *EDGES, "box", "mask", "split", "group", "width", "h
 # Other names of columns, of TensorFlow's and Roboflow's tables and of people; without case, spaces, "_" and "-".
 _ALIASES = {
     "photo": "filename file filepath image imagename imagepath imagefile img imgname imgpath path fname photopath",
-    "type": "class label category classname bodytype bodystyle cartype vehicletype",
+    "type": "class label labelname category classname bodytype bodystyle cartype vehicletype",
     "x1": "xmin left bboxx1",
     "y1": "ymin top bboxy1",
     "x2": "xmax right bboxx2",

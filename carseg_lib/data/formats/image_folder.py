@@ -7,6 +7,7 @@ negative or no_car in the place of a type folder holds photos without a car.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Container
 from pathlib import Path
@@ -154,6 +155,23 @@ def _how_to_use(reason: str) -> str:
     return ""
 
 
+def _named_after_types(data: Path, types: ClassMap) -> str:
+    """What to do where photos are named after their types, suv_0001.jpg; "" where most are not."""
+    photos = [
+        name
+        for here, names in walk(data, Listing(name="", root=data))
+        for name in names
+        if is_photo(data / here / name)
+    ]
+    named = [name for name in photos if types.resolve(re.split(r"[\W\d_]", name, maxsplit=1)[0])]
+    if not named or 2 * len(named) < len(photos):
+        return ""
+    return (
+        f"{len(named):,} of {len(photos):,} photos have a type in their names ({as_text(min(named))}): move them into "
+        "folders of the types, or list them in a table photos.csv with the columns photo,type"
+    )
+
+
 def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
     with_split = {bool(photo.split): photo.photo_id for photo in listing.photos}
     if len(with_split) == 2:
@@ -167,7 +185,7 @@ def _check(data: Path, listing: Listing, elsewhere: Counter[str]) -> None:
         if told := named_format(data):
             raise CarsegError(told)
         strange = first_strange(data)
-        told = f"{strange[0]} is {strange[1]}" if strange else ""
+        told = f"{strange[0]} is {strange[1]}" if strange else _named_after_types(data, listing.types)
         if told and not elsewhere:
             raise CarsegError(f"{data}: no photos and no annotations that can be read; {told}")
         advice = suggestion(listing.types, others, class_names(data))

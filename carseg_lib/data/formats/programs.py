@@ -19,6 +19,9 @@ _LOOKED_AT = 2_000  # files of a data set
 _THEN = "then give its folder, or the file, as DATA"
 # What a program writes: its name, and a pattern of the beginning of a file.
 _JSON = (
+    ("Labelbox", r'"data_row"\s*:\s*\{|"Labeled Data"\s*:'),
+    ("V7 Darwin", r'"item"\s*:\s*\{.*"slots"\s*:|"workview_url"\s*:'),
+    ("SuperAnnotate", r'"instances"\s*:.*"className"\s*:'),
     ("VIA 3", r'"project"\s*:.*"pid"\s*:|"_via_3|"vid_list"\s*:'),
     (LABELME, r'"shapes"\s*:\s*\[|"imageData"\s*:|"imagePath"\s*:'),
     (VIA, r'"_via_|"shape_attributes"|"regions"\s*:'),
@@ -32,9 +35,16 @@ _JSON = (
     ("CreateML", r'^\s*\[\s*\{.*"(?:label|coordinates)"\s*:'),
     ("Datumaro", r'"dm_format_version"|"infos"\s*:.*"categories"\s*:.*"label_categories"|"items"\s*:\s*\['),
 )
+_LINES = (*_JSON, ("Hugging Face's image folders", r'^\s*\{[^\n]*"(?:file_name|image)"\s*:'))
+_NUMBER = r"-?\d+(?:\.\d+)?"
+_TEXT = (
+    ("KITTI", rf"^\S+ {_NUMBER} -?\d(?: {_NUMBER}){{12,13}}\s"),  # a name first, and 14 numbers or 15
+    ("a list of photos as text", r"(?i)^[^\n]*\.(?:jpe?g|png|bmp|webp)[\"']?[ \t,;|:]+\S"),
+)
 # What rows of COCO have that are no objects, and what it is.
 _HELD = {"caption": "captions", "segments_info": "panoptic segments", "keypoints": "key points"}
 _XML = (("CVAT for video", r"<annotations\b.*<track\b"), (CVAT, r"<annotations\b"))
+_KINDS = {".json": _JSON, ".ndjson": _LINES, ".jsonl": _LINES, ".xml": _XML, ".txt": _TEXT}
 _FORMATS = {
     COCO: "coco",
     CVAT: "cvat",
@@ -49,6 +59,12 @@ _REMEDIES = {
     "Label Studio, JSON_MIN": "choose Export, JSON",
     "CreateML": "export it as COCO or Pascal VOC from your program",
     "Datumaro": "run datum convert -f coco_instances",
+    "Labelbox": "convert it to COCO, or to a table with the columns photo,x1,y1,x2,y2,type",
+    "V7 Darwin": "export it as COCO",
+    "SuperAnnotate": "export it as COCO",
+    "Hugging Face's image folders": "write it as a table photos.csv with the columns photo,x1,y1,x2,y2,type",
+    "KITTI": "run datum convert -if kitti -f coco_instances",
+    "a list of photos as text": "save it as photos.csv, with commas and a first line photo,type",
     "CVAT for video": "choose Export task dataset, format CVAT for images 1.1",
 }
 
@@ -57,7 +73,7 @@ def named_format(data: Path) -> str:
     """A message that names the format of a folder or a file that is known and not read, and how to export it; else "".
 
     Args:
-        data: A folder, searched with its subfolders, or a .json or .xml file.
+        data: A folder, searched with its subfolders, or a file.
     """
     for path in [data] if data.is_file() else _files(data):
         if (program := of_file(path)) in _REMEDIES:
@@ -75,8 +91,8 @@ def remedy(path: Path) -> str:
 
 
 def of_file(path: Path) -> str | None:
-    """The program that wrote a .json or .xml file, by its beginning; None of COCO, or if it is not known."""
-    kinds = {".json": _JSON, ".xml": _XML}.get(path.suffix.lower(), ())
+    """The program, or format, that an annotation file is of, by its beginning; None of COCO, or if it is not known."""
+    kinds = _KINDS.get(path.suffix.lower(), ())
     if not kinds:
         return None
     try:
@@ -170,7 +186,7 @@ def _files(data: Path) -> list[Path]:
     for folder, subfolders, names in os.walk(data):
         subfolders[:] = sorted(name for name in subfolders if not is_junk(name))
         seen += len(names)
-        for suffix in (".json", ".xml"):
+        for suffix in _KINDS:
             of_suffix = sorted(name for name in names if name.lower().endswith(suffix) and not is_junk(name))
             found += [Path(folder, name) for name in of_suffix[:3]]
         if seen > _LOOKED_AT and found:
