@@ -30,6 +30,8 @@ _SHARE_OUT = 0.05  # of the cars, above which labels beyond the edge are those o
 _FEWEST_OUT = 3
 _FEWEST = 20  # cars, from which on it tells something that none is in most of the photo
 _REACH = 0.75  # of a photo's sides
+_SAME_CAR = 0.98  # intersection over union of two boxes, from which on they are of one car
+_SAME_PLACE = 0.95  # of boxes of two types, from which on they contradict each other
 
 
 def check_shares(numbers: Sequence[float], what: str) -> None:
@@ -42,7 +44,8 @@ def check_shares(numbers: Sequence[float], what: str) -> None:
     Raises:
         ImageError: "coordinates from 0 to 1".
     """
-    if len(numbers) > 0 and all(-0.01 <= number <= 1.01 for number in numbers):
+    # VOC's corners are one less than they are written
+    if len(numbers) > 0 and all(-1.01 <= number <= 1.01 for number in numbers):
         raise ImageError(
             "coordinates from 0 to 1",
             f"the {what} has coordinates of at most {max(numbers):.3g}: shares of the photo, not pixels; multiply them "
@@ -120,6 +123,32 @@ def check_box_against_mask(box: Box, mask: np.ndarray, annotation: Annotation) -
             f"the mask of the {annotation.body_type} takes {filled:.0%} of its box {text}; the mask spans "
             f"x {drawn[0]:g} to {drawn[2]:g}, y {drawn[1]:g} to {drawn[3]:g}",
         )
+
+
+def same_car(body_type: str, box: Box, before: Sequence[tuple[str, Box]]) -> int | None:
+    """Which of a photo's labels is of the same car as another; None of the label of another car.
+
+    Args:
+        body_type: Of the label.
+        box: Of the label, cut at the photo's edge, pixels.
+        before: Types and boxes of the photo's other labels.
+
+    Returns:
+        Its place among these.
+
+    Raises:
+        ImageError: "one car of two types": another label has its place and another type.
+    """
+    for place, (other, its) in enumerate(before):
+        overlap = _iou(box, its)
+        if body_type != other and overlap >= _SAME_PLACE:
+            raise ImageError(
+                "one car of two types",
+                f"it is labelled {other} and {body_type}: the boxes have an IoU of {overlap:.2f}; keep one of them",
+            )
+        if body_type == other and overlap >= _SAME_CAR:
+            return place
+    return None
 
 
 def cut_remark(annotation: Annotation, frame: Size) -> Remark | None:

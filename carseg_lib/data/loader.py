@@ -4,11 +4,11 @@ Reasons for excluding a photo as bad, besides those of `carseg_lib.data.photos`:
 name", "size mismatch", "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "no mask"
 (nor a box, of one of several cars), "car in a background photo" (a photo without a car that has the pixels of one with
 a car), and those of labels that cannot be true: "box against mask", "mask of the ground", "coordinates from 0 to 1",
-"labels of another photo", "labels turned", "same pixels under two types". If more than 5% of the photos are bad, the
-data are refused. Others are not counted as bad: "other type", "left out" (a type, on purpose), "other format", "other
-file", "other column", "other shape" (drawn as a line or as points), "crowd region", "no labelled car", "no annotation",
-"no classes", "in no split", "in no type folder", "unknown split", "mask pictures"; and `remarks.REASONS`, of labels and
-names that are read otherwise than they are written.
+"labels of another photo", "labels turned", "one car of two types", "same pixels under two types". If more than 5% of
+the photos are bad, the data are refused. Others are not counted as bad: "other type", "left out" (a type, on purpose),
+"other format", "other file", "other column", "other shape" (drawn as a line or as points), "crowd region", "no labelled
+car", "no annotation", "no classes", "in no split", "in no type folder", "unknown split", "mask pictures"; and
+`remarks.REASONS`, of labels and names that are read otherwise than they are written.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ from carseg_lib.data.catalogue import (
 from carseg_lib.data.formats.base import ImageRecord, Listing, excluded_row
 from carseg_lib.data.formats.detect import detect_and_list
 from carseg_lib.data.formats.instances import CheckedLabels
+from carseg_lib.data.masks import box_of_mask, decode_mask
 from carseg_lib.data.names import is_text
 from carseg_lib.data.photos import ImageError, ImageInfo, inspect_image
-from carseg_lib.data.remarks import REASONS, SOME_MASKS, Remarks
+from carseg_lib.data.remarks import BOXES_AS_MASKS, REASONS, SOME_MASKS, Remarks
 
 MAX_BAD_SHARE = 0.05  # of the photos that the source names
 MIN_PER_TYPE = 3  # one for each split
+_FEWEST_MASKS = 10  # that tell what all of them are
 
 
 def load_catalogue(
@@ -95,8 +97,8 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
             bad.append(_bad_row(record, error))
             continue
         areas = [(car["x2"] - car["x1"]) * (car["y2"] - car["y1"]) for car in its_cars]
-        largest = record.annotations[areas.index(max(areas))]  # what it is about
-        photos.append(row | {"body_type": largest.body_type, "group": largest.group})
+        largest = its_cars[areas.index(max(areas))]  # what it is about
+        photos.append(row | {"body_type": largest["body_type"], "group": largest["group"]})
         cars += its_cars
         remarks.add(record.photo_id, said)
     used = listing.parameters["photo_id"].isin([row["photo_id"] for row in photos])
@@ -110,8 +112,9 @@ def read_listing(listing: Listing, *, progress: Callable[[int, int], None] | Non
         body_types=listing.types.names,
         background=table(sorted(background, key=lambda row: row["photo_id"]), BACKGROUND_COLUMNS),
     )
+    catalogue, filled = _without_filled_boxes(catalogue)
     catalogue = _without_two_types(_without_contradictions(_without_maskless(catalogue)))
-    said_of_all = [*remarks.lines(), *labels.lines(), *_lines_on_masks(catalogue)]
+    said_of_all = [*remarks.lines(), *labels.lines(), *filled, *_lines_on_masks(catalogue)]
     lines = [excluded_row(f"{root.name}/", *line, "", "") for line in said_of_all]
     excluded = pd.concat([catalogue.excluded, table([*lines, *listing.ignored], EXCLUDED_COLUMNS)], ignore_index=True)
     return replace(catalogue, excluded=excluded)
@@ -176,6 +179,22 @@ def _without_contradictions(catalogue: Catalogue) -> Catalogue:
         return catalogue
     copies = catalogue.background.loc[same.index, "photo_id"]
     return catalogue.without(copies, "car in a background photo", "same pixels as " + same)
+
+
+def _without_filled_boxes(catalogue: Catalogue) -> tuple[Catalogue, list[tuple[str, str]]]:
+    """Take masks for none where all of them are filled rectangles, and what to say of it: programs export boxes so."""
+    cars = catalogue.instances[catalogue.instances["mask"] != ""]
+    sizes = catalogue.photos.set_index("photo_id")[["height", "width"]]
+    if len(cars) < _FEWEST_MASKS:
+        return catalogue, []
+    for photo_id, mask in zip(cars["photo_id"], cars["mask"], strict=True):  # as a rule the first one tells
+        pixels = decode_mask(mask, *sizes.loc[photo_id].tolist())
+        x1, y1, x2, y2 = box_of_mask(pixels)
+        if pixels.sum() < (x2 - x1) * (y2 - y1):
+            return catalogue, []
+    changed = catalogue.instances.assign(mask="", mask_origin="none")
+    said = f"all {len(cars):,} masks are filled boxes: they outline no car, and are taken for none"
+    return replace(catalogue, instances=changed), [(BOXES_AS_MASKS, said)]
 
 
 def _without_two_types(catalogue: Catalogue) -> Catalogue:

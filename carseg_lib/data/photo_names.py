@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from carseg_lib.data.names import PHOTO_SUFFIXES, SPLIT_WORDS, outside
 
 _PHOTO_FOLDERS = ("images", "data", "JPEGImages", "photos", "img", "imgs")  # as COCO, FiftyOne, VOC and others name it
+_PICTURES = (*PHOTO_SUFFIXES, ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm")
 _INSTANCES = re.compile(r"^_?instances[_-]?", re.IGNORECASE)  # COCO's and CVAT's instances_<subset>.json
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")  # that Label Studio puts before the name of a photo that is uploaded
 
@@ -45,7 +46,8 @@ class FoundPhoto:
     Attributes:
         path: The file, or None if there is none, or more than one.
         how: "" by the name as it is written; "spelling", by the same name in another spelling; "base name", by the
-            last part of a name whose folders are not there; "prefix", by that without Label Studio's eight digits.
+            last part of a name whose folders are not there; "prefix", by that without Label Studio's eight digits;
+            "suffix", by the same name with the suffix of another kind of photo.
         alike: Files that fit equally well, where there is not one.
     """
 
@@ -92,7 +94,8 @@ class PhotoFinder:
     A name is looked for, as it is written, in the folder of the photos, in that of the data, and in subfolders of the
     file's subset or split. If it is in none of them, the same name in another spelling is (composed or decomposed
     letters, percent codes, upper and lower case). A name whose folders are not there, or lead outside, as of a disk of
-    another machine, is looked for by its last part, within the folder of the photos. Nothing outside of the data is
+    another machine, is looked for by its last part, within the folder of the photos; at last the suffix may be that of
+    another kind of photo. Nothing outside of the data is
     ever found, and of several files that fit none is.
     """
 
@@ -123,9 +126,14 @@ class PhotoFinder:
                     if (folder / name).is_file():
                         return FoundPhoto(folder / name)
                 found = self._by_spelling(name)
-                if found.path or found.alike or self._has_folder(name):
+                if found.path or found.alike:
                     return found
-            return self._by_base_name(PurePosixPath(name).name)
+                if self._has_folder(name):
+                    return self._by_suffix(name)
+            found = self._by_base_name(PurePosixPath(name).name)
+            if found.path or found.alike or outside(name):
+                return found
+            return self._by_suffix(name)
         except (OSError, ValueError):  # a name that no file can have
             return FoundPhoto(None)
 
@@ -152,6 +160,19 @@ class PhotoFinder:
                     if found.path or found.alike:
                         return found
         return FoundPhoto(None)
+
+    def _by_suffix(self, name: str) -> FoundPhoto:
+        """The photo of the same name that was saved in another format after it was annotated: car.png, now car.jpg."""
+        pure = PurePosixPath(name)
+        if pure.suffix.lower() not in _PICTURES:
+            return FoundPhoto(None)
+        found: list[Path] = []
+        for folder in self.folders:
+            for suffix in PHOTO_SUFFIXES:
+                path = folder / pure.with_suffix(suffix)
+                if path.is_file() and not any(path.samefile(other) for other in found):
+                    found.append(path)
+        return _only(found, "suffix")
 
     def _by_base_name(self, base: str, how: str = "base name") -> FoundPhoto:
         for spelling in _SPELLINGS:

@@ -22,12 +22,15 @@ UPRIGHT = "labels of the upright photo"
 SAME_SIZE = "upside down or mirrored"
 IN_A_CORNER = "labels in one corner"
 SOME_MASKS = "masks of some cars"
+TWICE = "a car labelled twice"
+BOXES_AS_MASKS = "boxes in place of masks"
+NAME_SUFFIX = "name with another suffix"
 OTHER = "read otherwise"  # of readers that say the rest in words
 
 REASONS = frozenset(
     {
-        *(NAME_SPELLED, NAME_BY_BASE, NAME_PREFIXED, ONE_OBJECT, SIZE_NOT_READ, FORM, STRAY_PARTS),
-        *(CUT, TURNED, UPRIGHT, SAME_SIZE, IN_A_CORNER, SOME_MASKS, OTHER),
+        *(NAME_SPELLED, NAME_BY_BASE, NAME_PREFIXED, NAME_SUFFIX, ONE_OBJECT, SIZE_NOT_READ, FORM, STRAY_PARTS),
+        *(CUT, TURNED, UPRIGHT, SAME_SIZE, IN_A_CORNER, SOME_MASKS, TWICE, BOXES_AS_MASKS, OTHER),
     }
 )
 

@@ -136,6 +136,10 @@ def upper_case(w: Writer) -> None:
     w.write("annotations/all.json", photo=lambda s, n: f"images/IMG_{n}.JPG", named=lambda s, n: f"img_{n}.jpg")
 
 
+def saved_again(w: Writer) -> None:
+    w.write("annotations/all.json", named=lambda s, n: f"{n}.png")
+
+
 def ids_as(kind: Callable[[int], Any]) -> Callable[[Writer], None]:
     def change(table: dict[str, Any]) -> None:
         for row in table["annotations"]:
@@ -171,6 +175,7 @@ ALL = {"": 24}
         (percent, "annotations/all.json", ALL, "my car 00001.jpg", ["name in another spelling"]),
         (composed, "annotations/all.json", ALL, None, ["name in another spelling"]),
         (upper_case, "annotations/all.json", ALL, "IMG_00001.JPG", ["name in another spelling"]),
+        (saved_again, "annotations/all.json", ALL, "00001.jpg", ["name with another suffix"]),
         (ids_as(str), "annotations/all.json", ALL, "00001.jpg", []),
         (ids_as(float), "annotations/all.json", ALL, "00001.jpg", []),
         (ids_as(lambda n: f"{n}.0"), "annotations/all.json", ALL, "00001.jpg", []),

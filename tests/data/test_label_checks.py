@@ -350,6 +350,47 @@ def test_photos_upside_down_are_said_to_be_taken_as_upright(tmp_path, orientatio
     ]
 
 
+@pytest.mark.parametrize("first_has_mask", [True, False])
+def test_a_car_that_is_labelled_twice_counts_once(honest, truth, tmp_path, first_has_mask):
+    shutil.copytree(honest, tmp_path / "cars")
+    path = tmp_path / "cars" / "annotations" / "train.json"
+    table = json.loads(path.read_text())
+    again = [one | {"id": 900 + k, "segmentation": None} for k, one in enumerate(table["annotations"][:3])]
+    table["annotations"] = [*table["annotations"], *again] if first_has_mask else [*again, *table["annotations"]]
+    path.write_text(json.dumps(table))
+    catalogue = load_catalogue(tmp_path / "cars")
+    assert catalogue.excluded_counts() == {"a car labelled twice": 1}
+    assert "3 photos; the first: " in catalogue.excluded["detail"].iloc[0]
+    columns = ["photo_id", "body_type", "x1", "y1", "x2", "y2", "mask"]
+    assert catalogue.instances[columns].values.tolist() == truth.instances[columns].values.tolist()
+
+
+def test_a_car_of_two_types_is_left_out(honest, truth, tmp_path):
+    shutil.copytree(honest, tmp_path / "cars")
+    path = tmp_path / "cars" / "annotations" / "train.json"
+    table = json.loads(path.read_text())
+    one = table["annotations"][0]
+    table["annotations"].append(one | {"id": 900, "category_id": one["category_id"] % 4 + 1})
+    path.write_text(json.dumps(table))
+    catalogue = load_catalogue(tmp_path / "cars")
+    assert catalogue.excluded["reason"].tolist() == ["one car of two types"]
+    assert "IoU of 1.00; keep one of them" in catalogue.excluded["detail"].iloc[0]
+    assert len(catalogue.photos) == len(truth.photos) - 1
+
+
+def boxed(annotation: dict[str, Any]) -> None:
+    x, y, w, h = annotation["bbox"]
+    annotation["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+
+
+def test_filled_boxes_are_no_masks(honest, tmp_path):
+    boxes = load_catalogue(changed(honest, tmp_path / "all", lambda i, a: boxed(a)))
+    assert not boxes.has_some_masks and boxes.excluded_counts() == {"boxes in place of masks": 1}
+    assert "all 24 masks are filled boxes: they outline no car" in boxes.excluded["detail"].iloc[0]
+    most = load_catalogue(changed(honest, tmp_path / "most", lambda i, a: boxed(a) if i["id"] % 4 else None))
+    assert most.has_masks and most.excluded_counts() == {}
+
+
 # ---------------------------------------------------------------- one label among honest ones
 
 

@@ -9,8 +9,23 @@ from PIL import PngImagePlugin
 
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.loader import load_catalogue
+from tests.helpers.dataset_formats import voc_object, voc_xml
 from tests.helpers.drawn_cars import TYPES
-from tests.helpers.layouts import NAMES, YOLO, Build, Car, cars, corners, files, numbered, one, photos, table, write
+from tests.helpers.layouts import (
+    NAMES,
+    SIZE,
+    YOLO,
+    Build,
+    Car,
+    cars,
+    corners,
+    files,
+    numbered,
+    one,
+    photos,
+    table,
+    write,
+)
 
 OTHER_NAMES = {"suv": "S.U.V.", "sedan": "Sedan cars", "convertible": "Cabriolet", "minivan": "Mini Van"}
 
@@ -18,6 +33,26 @@ OTHER_NAMES = {"suv": "S.U.V.", "sedan": "Sedan cars", "convertible": "Cabriolet
 def in_other_folders(folder: Path) -> None:
     for car in cars():
         car.save(folder / OTHER_NAMES[car.body_type] / f"{car.name}.jpg")
+
+
+def in_shares(car: Car) -> str:
+    """A row of corners, as shares of the photo's sides."""
+    shares = (f"{edge / SIZE[k % 2]:.6f}" for k, edge in enumerate(car.box))
+    return f"{TYPES.index(car.body_type)} {' '.join(shares)}\n"
+
+
+def with_commas(car: Car) -> str:
+    return car.yolo().replace(" ", ", ")
+
+
+def by_name(car: Car) -> str:
+    return car.body_type + car.yolo()[1:]
+
+
+def of_width_and_height(car: Car) -> str:
+    """An XML file with x, y, width and height in the place of the edges."""
+    x1, y1, x2, y2 = map(int, car.box)
+    return voc_xml(f"{car.name}.jpg", [voc_object(car.body_type, (x1, y1, x2 - x1, y2 - y1))], SIZE)
 
 
 REFUSED: dict[str, tuple[list[Build], str]] = {
@@ -53,6 +88,22 @@ REFUSED: dict[str, tuple[list[Build], str]] = {
     "YOLO in pixels": (
         [YOLO[0], files("labels/{split}/{name}.txt", lambda car: f"0 {corners(car, ' ')}"), one("data.yaml", NAMES)],
         "is no share of the photo's side, 0 to 1; divide pixels by its width or height",
+    ),
+    "YOLO with corners": (
+        [YOLO[0], files("labels/{split}/{name}.txt", in_shares), one("data.yaml", NAMES)],
+        "boxes reach beyond their photos, and read as corners all of them fit; a row is class, centre x",
+    ),
+    "YOLO with commas": (
+        [YOLO[0], files("labels/{split}/{name}.txt", with_commas), one("data.yaml", NAMES)],
+        "has commas or semicolons; YOLO has spaces between numbers, and points in them",
+    ),
+    "YOLO with names of classes": (
+        [YOLO[0], files("labels/{split}/{name}.txt", by_name), one("data.yaml", NAMES)],
+        "the class is named, 'suv'; YOLO has its number, 0 for the first name of data.yaml or classes.txt",
+    ),
+    "VOC with widths and heights": (
+        [photos("JPEGImages/{name}.jpg"), files("Annotations/{name}.xml", of_width_and_height)],
+        "boxes fit their photos if xmax and ymax are a width and a height (6 have xmin above xmax or ymin above ymax)",
     ),
     "YOLO predictions": (
         [YOLO[0], files("labels/{split}/{name}.txt", lambda car: car.yolo().strip() + " 0.9"), one("data.yaml", NAMES)],

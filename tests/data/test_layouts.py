@@ -51,16 +51,13 @@ def background(name: str) -> Build:
 
 def numbered_corners(car: Car) -> str:
     """The box and, within the object, a polygon around it with numbered corners."""
-    x1, y1, x2, y2 = car.box
-    corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
-    points = "".join(f"<x{k}>{x}</x{k}><y{k}>{y}</y{k}>" for k, (x, y) in enumerate(corners, start=1))
+    points = "".join(f"<x{k}>{x}</x{k}><y{k}>{y}</y{k}>" for k, (x, y) in enumerate(car.outline, start=1))
     return car.xml().replace("</object>", f"<polygon>{points}</polygon></object>")
 
 
 def points_alone(car: Car) -> str:
     """A polygon around the car, a <pt> a corner, and no box."""
-    x1, y1, x2, y2 = car.box
-    points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in [(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
+    points = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in car.outline)
     return re.sub("<bndbox>.*</bndbox>", f"<polygon>{points}<username>me</username></polygon>", car.xml())
 
 

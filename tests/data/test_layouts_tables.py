@@ -64,6 +64,12 @@ def box_cell(car: Car) -> str:
     return str([x1, y1, x2 - x1, y2 - y1])
 
 
+def oriented(car: Car) -> str:
+    """A row of the four corners of a box, as oriented boxes have them."""
+    x1, y1, x2, y2 = (edge / SIZE[k % 2] for k, edge in enumerate(car.box))
+    return f"{TYPES.index(car.body_type)} {x1:.6f} {y1:.6f} {x2:.6f} {y1:.6f} {x2:.6f} {y2:.6f} {x1:.6f} {y2:.6f}\n"
+
+
 def few_outlines(car: Car) -> str:
     return car.yolo_polygon() if car.name < "00005" else car.yolo()
 
@@ -216,6 +222,20 @@ READ: dict[str, Row] = {
         "",
         GIVEN,
         MASK,
+        {},
+    ),
+    "YOLO oriented boxes": (
+        [YOLO[0], files("labels/{split}/{name}.txt", oriented), one("data.yaml", NAMES)],
+        "",
+        GIVEN,
+        BOX,
+        {"boxes in place of masks": 1},
+    ),
+    "YOLO with a byte order mark": (
+        [YOLO[0], files("labels/{split}/{name}.txt", lambda car: "\ufeff" + car.yolo()), one("data.yaml", NAMES)],
+        "",
+        GIVEN,
+        BOX,
         {},
     ),
     "YOLO beside photos, with lists": (

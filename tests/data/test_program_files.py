@@ -16,9 +16,9 @@ from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.fingerprint import content_fingerprint
 from carseg_lib.data.formats.detect import FORMATS, detect_and_list
 from carseg_lib.data.loader import load_catalogue, read_listing
-from carseg_lib.data.masks import box_of_mask, decode_mask, polygons_to_mask
+from carseg_lib.data.masks import box_of_mask, decode_mask, mask_iou, polygons_to_mask
 from tests.helpers.layouts import SHORT, SIZE, TREE, cars, write
-from tests.helpers.program_files import WRITERS, corners, cvat_shape, region, task, via
+from tests.helpers.program_files import WRITERS, cvat_shape, region, task, via
 
 WIDTH, HEIGHT = SIZE
 FORMS = [(key, form) for key in WRITERS for form in ("box", "polygon", "bitmap") if (key, form) != ("via", "bitmap")]
@@ -26,7 +26,7 @@ SAID = {"label-studio": {"name without its prefix": 3}, "via": {"other column": 
 SPLITS = {"train": 8, "validation": 4, "test": 4}
 
 
-def check(catalogue: Catalogue, form: str, splits: dict[str, int] = SPLITS) -> None:
+def check(catalogue: Catalogue, form: str, splits: dict[str, int] = SPLITS, least: float = 1.0) -> None:
     """Every drawn car is there, with its type, split, box and mask."""
     truth = {car.name: car for car in cars()}
     assert catalogue.photos["split"].value_counts().to_dict() == splits
@@ -38,9 +38,9 @@ def check(catalogue: Catalogue, form: str, splits: dict[str, int] = SPLITS) -> N
         if form == "box":
             assert row.mask == ""
             continue
-        whole = polygons_to_mask([[v for point in corners(car) for v in point]], HEIGHT, WIDTH)
+        whole = polygons_to_mask([[v for point in car.outline for v in point]], HEIGHT, WIDTH)
         wanted = whole if form == "polygon" else car.mask
-        assert (decode_mask(row.mask, HEIGHT, WIDTH) == wanted).all()
+        assert mask_iou(decode_mask(row.mask, HEIGHT, WIDTH), wanted) >= least
 
 
 @pytest.mark.parametrize(("key", "form"), FORMS)
@@ -48,7 +48,8 @@ def test_what_a_program_writes_comes_back(tmp_path, key, form):
     folder = tmp_path / "cars"
     WRITERS[key](folder, form)
     catalogue = load_catalogue(folder)
-    check(catalogue, form)
+    # Supervisely's points are pixels, which all belong to the car: a slanted side has others than the polygon's
+    check(catalogue, form, least=0.98 if (key, form) == ("supervisely", "polygon") else 1.0)
     assert catalogue.excluded_counts() == SAID.get(key, {})
     assert load_catalogue(folder, data_format=key).fingerprint == catalogue.fingerprint
     (inner := tmp_path / "archive" / "inner").parent.mkdir()
@@ -179,7 +180,8 @@ def test_shapes_of_one_group_are_one_car(tmp_path):
     mask = first.mask.copy()
     mask[:4, :4] = True
     assert (decode_mask(grouped.instances["mask"].iloc[0], HEIGHT, WIDTH) == mask).all()
-    assert len(cvat_of(tmp_path, 2 * cvat_shape(first, "box", ' group_id="1"')).instances) == 2
+    other = '<box label="suv" xtl="2" ytl="2" xbr="20" ybr="20" group_id="1"/>'
+    assert len(cvat_of(tmp_path, cvat_shape(first, "box", ' group_id="1"') + other).instances) == 2
 
 
 @pytest.mark.parametrize(

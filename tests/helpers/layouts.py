@@ -37,6 +37,12 @@ class Car:
         """x1, y1, x2, y2 in pixels."""
         return box_of_mask(self.mask)
 
+    @property
+    def outline(self) -> list[list[float]]:
+        """A polygon along the box, of which a corner is cut off: one of the four corners would be a box."""
+        x1, y1, x2, y2 = self.box
+        return [[x1 + 4, y1], [x2, y1], [x2, y2], [x1, y2], [x1, y1 + 4]]
+
     def save(self, path: Path) -> None:
         """Write the photo, in the format of the suffix, else as JPEG."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,9 +63,7 @@ class Car:
 
     def yolo_polygon(self) -> str:
         """The label as YOLO has it for masks: a polygon along the box."""
-        x1, y1, x2, y2 = self.box
-        corners = [(x1, y1), (x2, y1), (x2, y2), (x1, y2)]
-        numbers = " ".join(f"{x / SIZE[0]:.6f} {y / SIZE[1]:.6f}" for x, y in corners)
+        numbers = " ".join(f"{x / SIZE[0]:.6f} {y / SIZE[1]:.6f}" for x, y in self.outline)
         return f"{TYPES.index(self.body_type)} {numbers}\n"
 
 

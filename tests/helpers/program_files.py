@@ -21,12 +21,6 @@ from tests.helpers.layouts import SHORT, SIZE, Car, cars, write
 WIDTH, HEIGHT = SIZE
 
 
-def corners(car: Car) -> list[list[float]]:
-    """The corners of a car's box, as the points of a polygon."""
-    x1, y1, x2, y2 = car.box
-    return [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]
-
-
 def png(mask: np.ndarray) -> bytes:
     """A bitmap as a PNG of one bit a pixel."""
     file = io.BytesIO()
@@ -73,7 +67,7 @@ def labelme(folder: Path, form: str) -> None:
         if form == "box":
             shape |= {"shape_type": "rectangle", "points": [[x2, y2], [x1, y1]]}
         elif form == "polygon":
-            shape |= {"shape_type": "polygon", "points": corners(car)}
+            shape |= {"shape_type": "polygon", "points": car.outline}
         else:
             shape |= {"shape_type": "mask", "points": [[x1, y1], [x2 - 1, y2 - 1]]}
             shape["mask"] = base64.b64encode(png(cut(car))).decode()
@@ -88,7 +82,7 @@ def cvat_shape(car: Car, form: str, more: str = "") -> str:
     if form == "box":
         return f'<box label="{car.body_type}" xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}"{more}/>'
     if form == "polygon":
-        points = ";".join(f"{x},{y}" for x, y in corners(car))
+        points = ";".join(f"{x},{y}" for x, y in car.outline)
         return f'<polygon label="{car.body_type}" points="{points}"{more}/>'
     place = f'left="{x1:.0f}" top="{y1:.0f}" width="{x2 - x1:.0f}" height="{y2 - y1:.0f}"'
     return f'<mask label="{car.body_type}" rle="{", ".join(map(str, runs(cut(car))))}" {place}{more}/>'
@@ -113,7 +107,7 @@ def region(car: Car, form: str) -> dict[str, Any]:
     if form == "box":
         kind, value = "rectangle", {"x": x1 * w, "y": y1 * h, "width": (x2 - x1) * w, "height": (y2 - y1) * h}
     elif form == "polygon":
-        kind, value = "polygon", {"points": [[x * w, y * h] for x, y in corners(car)], "closed": True}
+        kind, value = "polygon", {"points": [[x * w, y * h] for x, y in car.outline], "closed": True}
     else:
         kind, value = "brush", {"format": "rle", "rle": brush(car.mask)}
     value[f"{kind}labels"] = [car.body_type]
@@ -145,7 +139,7 @@ def via_regions(car: Car, form: str) -> list[dict[str, Any]]:
     x1, y1, x2, y2 = car.box
     shape: dict[str, Any] = {"name": "rect", "x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
     if form == "polygon":
-        xs, ys = zip(*corners(car), strict=True)
+        xs, ys = zip(*car.outline, strict=True)
         shape = {"name": "polygon", "all_points_x": list(xs), "all_points_y": list(ys)}
     return [{"shape_attributes": shape, "region_attributes": {"body": {car.body_type: True}, "side": "left"}}]
 
@@ -182,7 +176,7 @@ def supervisely(folder: Path, form: str) -> None:
         one: dict[str, Any] = {"classTitle": car.body_type, "geometryType": "rectangle"}
         one["points"] = {"exterior": [[x1, y1], [x2 - 1, y2 - 1]], "interior": []}
         if form == "polygon":
-            edges = [[x1, y1], [x2 - 1, y1], [x2 - 1, y2 - 1], [x1, y2 - 1]]
+            edges = [[min(x, x2 - 1), min(y, y2 - 1)] for x, y in car.outline]
             one |= {"geometryType": "polygon", "points": {"exterior": edges, "interior": []}}
         elif form == "bitmap":
             data = base64.b64encode(zlib.compress(png(cut(car)))).decode()

@@ -25,12 +25,13 @@ from carseg_lib.data.label_checks import (
     corner_remark,
     cut_remark,
     labels_of_other_photos,
+    same_car,
     spans_of,
 )
 from carseg_lib.data.masks import box_of_mask, decode_segmentation, encode_mask
 from carseg_lib.data.orientation import FrameVotes, LabelFrame, turn_box, turn_mask
 from carseg_lib.data.photos import ImageError, ImageInfo
-from carseg_lib.data.remarks import IN_A_CORNER, Remark
+from carseg_lib.data.remarks import IN_A_CORNER, TWICE, Remark
 
 
 class CheckedLabels:
@@ -73,20 +74,34 @@ def validate_instances(record: ImageRecord, frame: LabelFrame) -> tuple[list[dic
         frame: The picture that they are drawn on.
 
     Returns:
-        A dict per car with the keys of INSTANCE_COLUMNS, of the upright photo; and what is to be said of them.
+        A dict per car with the keys of INSTANCE_COLUMNS, of the upright photo, and its group; and what is to be said of
+        them. A car that is labelled twice has one.
 
     Raises:
         ImageError: "bad box", "box outside the photo", "zero-area box", "bad mask", "zero-area mask", "coordinates from
-            0 to 1", "mask of the ground" or "box against mask"; one bad annotation makes the photo unusable, as its
-            car would be unlabelled.
+            0 to 1", "mask of the ground", "box against mask" or "one car of two types"; one bad annotation makes the
+            photo unusable, as its car would be unlabelled.
     """
     remarks = [frame.remark] if frame.remark else []
-    rows = []
+    rows: list[dict[str, Any]] = []
     for annotation in record.annotations:
         row, its_remarks = _car(record.photo_id, annotation, frame)
-        rows.append(row)
-        remarks += its_remarks
+        drawn = row["box_origin"] != "whole frame"
+        again = (
+            same_car(row["body_type"], _box_of(row), [(r["body_type"], _box_of(r)) for r in rows]) if drawn else None
+        )
+        if again is None:
+            rows.append(row)
+            remarks += its_remarks
+            continue
+        remarks.append(Remark(TWICE, f"two labels of one {row['body_type']}: it counts once"))
+        if row["mask"] and not rows[again]["mask"]:
+            rows[again] = row
     return rows, remarks
+
+
+def _box_of(row: dict[str, Any]) -> Box:
+    return row["x1"], row["y1"], row["x2"], row["y2"]
 
 
 def _car(photo_id: str, annotation: Annotation, frame: LabelFrame) -> tuple[dict[str, Any], list[Remark]]:
@@ -119,6 +134,7 @@ def _car(photo_id: str, annotation: Annotation, frame: LabelFrame) -> tuple[dict
         "box_origin": origin,
         "mask_origin": "none" if mask is None else "given",
         "mask_quality": float("nan"),
+        "group": annotation.group,
     }
     return row, remarks
 

@@ -25,7 +25,7 @@ from carseg_lib.data.formats.unlisted import note_unlisted
 from carseg_lib.data.names import inside
 from carseg_lib.data.photo_names import FoundPhoto, PhotoFinder, common_root
 from carseg_lib.data.photos import upright_size
-from carseg_lib.data.remarks import NAME_BY_BASE, NAME_PREFIXED, NAME_SPELLED
+from carseg_lib.data.remarks import NAME_BY_BASE, NAME_PREFIXED, NAME_SPELLED, NAME_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -296,6 +296,7 @@ def _note_names(place: _Places, listing: Listing) -> None:
         ("spelling", NAME_SPELLED, "in another spelling"),
         ("base name", NAME_BY_BASE, "by the last part of their names"),
         ("prefix", NAME_PREFIXED, "without the digits that stand before their names"),
+        ("suffix", NAME_SUFFIX, "as another kind of file"),
     ):
         found = [(photo, its) for photo, its in zip(source.photos, place.found, strict=True) if its and its.how == how]
         if found:

@@ -30,6 +30,7 @@ from carseg_lib.data.formats.shapes import numbers
 from carseg_lib.data.formats.voc_files import VocFiles, VocSplits, is_annotation, read_xml, xml_files
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
+_FEWEST, _FEWEST_WITH_SWAPPED = 20, 8  # boxes that tell what all of them are; with one whose edges are exchanged
 
 
 def annotation_folder(data: Path) -> Path | None:
@@ -98,6 +99,7 @@ def read_pascal_voc(data: Path, types: ClassMap, unlabelled: Unlabelled = "exclu
             listing.ignore(photo_id, "no labelled car", "no object of the body types", split)
         else:
             listing.photos.append(ImageRecord(photo_id, split, cars, _stated_size(root)))
+    reader.check_forms(annotations)
     for name, number in sorted(reader.others.items()):
         listing.ignore(f"{annotations.name}/", types.exclusion_reason(name), f"{as_text(name)}: {number} objects")
     reader.files.add_unlisted(listing, set(listed), "an XML file")
@@ -123,6 +125,8 @@ class _Reader:
         self.others: Counter[str] = Counter()  # names of objects that are of no type
         self.found = 0  # cars
         self.swapped = 0  # boxes
+        self.boxes = 0
+        self.as_sizes = 0  # boxes that fit their photo if the last two numbers are width and height
         self.by_folder: Counter[str] = Counter()  # cars whose type is that of their folder, by the name of the object
 
     def cars(self, path: Path, key: str, photo_id: str, root: Element) -> list[Annotation]:
@@ -143,6 +147,8 @@ class _Reader:
                 continue
             corners, text = _corners(item)
             self.swapped += _is_swapped(item)
+            self.boxes += corners is not None
+            self.as_sizes += _fits_as_size(item, _stated_size(root))
             mask = self.files.mask_of(key, number) or _polygon(item)
             cars.append(Annotation(body_type, None, corners, text, mask))
         self.found += len(cars)
@@ -153,6 +159,19 @@ class _Reader:
         body_type = type_by_folder(name, photo_id, self.types)
         self.by_folder[name] += body_type is not None
         return body_type
+
+    def check_forms(self, folder: Path) -> None:
+        """Refuse boxes whose last two numbers are a width and a height.
+
+        Raises:
+            CarsegError: Read so, all of them fit their photos, as true corners do where each car's centre is in the
+                upper left quarter of its photo.
+        """
+        if self.as_sizes == self.boxes >= (_FEWEST_WITH_SWAPPED if self.swapped else _FEWEST):
+            raise CarsegError(
+                f"{folder}: all {self.boxes} boxes fit their photos if xmax and ymax are a width and a height "
+                f"({self.swapped} have xmin above xmax or ymin above ymax); they must be the right and lower edge"
+            )
 
     def notes(self) -> list[str]:
         """Lines on what was understood otherwise than it is written."""
@@ -190,6 +209,15 @@ def _corners(item: Element) -> tuple[Box | None, str]:
     if _is_swapped(item):
         x1, x2, y1, y2 = *sorted((x1, x2)), *sorted((y1, y2))
     return (x1 - 1, y1 - 1, x2, y2), text
+
+
+def _fits_as_size(item: Element, size: tuple[int, int] | None) -> bool:
+    """Whether an object's box, read as x, y, width and height, lies in a photo of a known size."""
+    try:
+        x, y, width, height = map(float, _written(item) or [])
+    except ValueError:
+        return False
+    return size is not None and x + width <= size[0] + 1 and y + height <= size[1] + 1
 
 
 def _polygon(item: Element) -> list[list[float]] | None:

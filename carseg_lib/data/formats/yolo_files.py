@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from carseg_lib.data.names import split_of, too_long
 
 _MAX_BYTES = 1_000_000  # of a YAML file
 _YAML = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
-_ROW = re.compile(rb"\s*\d+(?:\.0*)?(?:[ \t]+[-+0-9.eE]+){4,}\s*")
+_NUMBERS = rb"(?:[ \t,;]+[-+0-9.eE]+)"
+# a class and its numbers; or what `rows_of` refuses: the name of a class, commas
+_ROW = re.compile(rb"\s*(?:\d+(?:\.0*)?" + _NUMBERS + rb"{4,}|[^\W\d][\w-]*" + _NUMBERS + rb"{4,5})\s*")
 
 
 @dataclass
@@ -118,6 +121,16 @@ def rows_of(path: Path) -> Iterator[tuple[int, list[float]]]:
         if not cells:
             continue
         where = f"{path} row {number}"
+        if "," in line or ";" in line:
+            raise CarsegError(
+                f"{where}: {as_text(line.strip())[:60]!r} has commas or semicolons; YOLO has spaces between numbers, "
+                "and points in them"
+            )
+        if not cells[0][:1].isdigit() and len(cells) in (5, 6):
+            raise CarsegError(
+                f"{where}: the class is named, {as_text(cells[0])[:40]!r}; YOLO has its number, 0 for the first name "
+                "of data.yaml or classes.txt"
+            )
         try:
             values = [float(cell) for cell in cells]
         except ValueError:
@@ -147,7 +160,7 @@ def _has_rows(path: Path) -> bool:
     """Whether a text file's first row is one of YOLO's."""
     try:
         with path.open("rb") as file:
-            first = file.read(100_000).lstrip().partition(b"\n")[0]
+            first = file.read(100_000).removeprefix(codecs.BOM_UTF8).lstrip().partition(b"\n")[0]
     except OSError:
         return False
     return _ROW.fullmatch(first) is not None
