@@ -10,6 +10,7 @@ from carseg_lib.core.paths import PACKAGED, builtin_model, checksum_path, use_ru
 from carseg_lib.core.run import Run
 from carseg_lib.engine.packaged import about_packaged, open_packaged, pack
 from carseg_lib.engine.predictor import Predictor
+from carseg_lib.engine.second_opinion import SecondOpinion
 from carseg_lib.models.weights import read_checkpoint
 from tests.helpers.small_run import with_threshold
 
@@ -39,6 +40,16 @@ def test_it_is_the_runs_model_but_for_the_rounding_of_kernels(trained_run, packe
     original = Predictor(trained_run)
     assert predictor.body_types == original.body_types
     np.testing.assert_array_equal(predictor.presence.car_scores, original.presence.car_scores)
+
+
+def test_what_its_opinion_counts_is_that_for_another_source(trained_run, tmp_path):
+    rule = SecondOpinion(("suv", "sedan", "convertible", "minivan"), np.ones((1, 4)), np.zeros(4), 0.5)
+    with_threshold(trained_run, 0.25, {656: "minivan"}, rule)
+    path = pack(trained_run, tmp_path / "model.safetensors", MEASURED)
+    with use_runs_root(tmp_path / "reports"):
+        run = open_packaged("cpu", path)
+        assert Predictor(run).presence.opinion.power == run.config.eval.second_opinion == 1.0
+    assert Predictor(trained_run).presence.opinion.power == 0.5
 
 
 def test_another_file_takes_the_place_of_the_one_before(trained_run, packed, tmp_path):
