@@ -204,12 +204,10 @@ class EvalConfig(_Part):
     likeness: Literal["imagenet", "none"] = _setting(
         "imagenet", "second look at a detection: imagenet, by a classifier that no fine-tuning has touched, or none"
     )
-    second_opinion: float = _setting(
-        0.5,
-        "what its opinion on a car's type counts in what is answered for new photos: 0 = nothing, 1 = as much as the "
-        "detector's",
-        ge=0,
-        le=10,
+    second_opinion: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "whether its opinion on a car's type counts where new photos are answered; auto: of a model of the rendered "
+        "cars, whose new photos are of another source",
     )
     bootstrap_samples: int = _setting(
         1000, "draws behind the 95% intervals of averages, means and AP", ge=100, le=100_000

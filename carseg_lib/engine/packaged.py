@@ -24,7 +24,6 @@ from carseg_lib.models.pretrained import read_card, read_packed, write_packed
 from carseg_lib.models.weights import read_checkpoint
 
 _WHAT, _ADVICE = "the model that comes with carseg", "restore it from git, or train one: make reproduce"
-_POWER = 1.0  # of the second opinion: new photos are never of the rendered source that the detector learned from
 _ORIGIN = "packed"  # in the card of the run: the sha256 of the file that it is from
 
 
@@ -42,18 +41,16 @@ def pack(run: Run, path: Path, measured: dict[str, Any]) -> Path:
     _, card = load_trained(run.config, run)
     if not run.presence.is_file():
         raise CarsegError(f"run {run.name!r} was not evaluated; run make evaluate RUN={run.name} first")
-    settings = {"negatives": "", "second_opinion": _POWER}
-    config = run.config.updated(name=PACKAGED, device="auto", num_processes=1, negatives_as_given="", eval=settings)
-    presence = files.read_json(run.presence)
-    if opinion := presence.get("second_opinion"):
-        presence["second_opinion"] = opinion | {"power": _POWER}
+    config = run.config.updated(
+        name=PACKAGED, device="auto", num_processes=1, negatives_as_given="", eval={"negatives": ""}
+    )
     return write_packed(
         path,
         read_checkpoint(run.best_weights),
         {
             "config": config.model_dump(mode="json"),
             "card": {name: value for name, value in card.items() if name not in ("config", "sha256")},
-            "presence": presence,
+            "presence": files.read_json(run.presence),
             "measured": measured,
         },
     )

@@ -6,7 +6,7 @@ says of a car in the dozen classes that are the object's (`carseg_lib.engine.lik
 special about one source: a linear rule on the logarithms of these probabilities, learned from training cars, names
 fewer of their own kind than the detector does, and loses less elsewhere.
 
-The two are multiplied, the opinion to a power (a product of experts: Hinton 2002, doi:10.1162/089976602760128018).
+The two are multiplied (a product of experts: Hinton 2002, doi:10.1162/089976602760128018).
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class SecondOpinion:
         types: names, in the study's order.
         weights: float64 (classes, types), of the logarithms.
         biases: float64 (types,).
-        power: what the opinion counts beside the detector's: 0 nothing, 1 as much.
+        power: what the opinion counts beside the detector's: 1 as much.
     """
 
     types: tuple[str, ...]
     weights: np.ndarray
     biases: np.ndarray
-    power: float
+    power: float = 1.0
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
         """The probabilities of the types.
@@ -107,25 +107,22 @@ class SecondOpinion:
         return read
 
 
-def learn_opinion(
-    probabilities: np.ndarray, labels: Sequence[int], types: Sequence[str], power: float
-) -> SecondOpinion | None:
+def learn_opinion(probabilities: np.ndarray, labels: Sequence[int], types: Sequence[str]) -> SecondOpinion | None:
     """Learn the rule.
 
     Args:
         probabilities: (cars, classes) of the object's ImageNet classes, of training cars.
         labels: index of each car's type in `types`.
         types: of the study.
-        power: of the opinion.
 
     Returns:
         The rule; None where there can be none: no classes, or cars of some types alone.
     """
-    if not power or not probabilities.shape[1] or len(types) < 2 or len(set(labels)) < len(types):
+    if not probabilities.shape[1] or len(types) < 2 or len(set(labels)) < len(types):
         return None
     rule = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-10, max_iter=1000)
     rule.fit(np.log(np.maximum(probabilities.astype(float), FLOOR)), labels)
     weights, biases = rule.coef_.T, rule.intercept_
     if len(types) == 2:  # of two types there is one row of numbers, for the second against the first
         weights, biases = np.hstack([-weights / 2, weights / 2]), np.array([-biases[0] / 2, biases[0] / 2])
-    return SecondOpinion(tuple(types), weights.round(_DIGITS), biases.round(_DIGITS), power)
+    return SecondOpinion(tuple(types), weights.round(_DIGITS), biases.round(_DIGITS))

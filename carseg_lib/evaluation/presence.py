@@ -85,7 +85,7 @@ def presence_metrics(
         {threshold, false_alarms, auroc}}}, against the cars of test (of validation, for validation's own); confusion:
         by split {labels, matrix}: rows the labels, "no car" last if there are such photos, columns the answers;
         answers: by split, the share of cars that are answered with their type, as `make predict` does: after the second
-        look, "no car" is wrong; opinion: what its opinion on the type counts.
+        look, "no car" is wrong; opinion: whether its opinion on the type counts.
     """
     photos = photo_table(table, presence.threshold)
     cars = {split: photos[(photos["split"] == split) & (photos["body_type"] != NO_CAR)] for split in SPLITS}
@@ -119,7 +119,7 @@ def presence_metrics(
             split: share_estimate((part["answer"] == part["body_type"]).to_numpy(), groups_of(part))
             for split, part in cars.items()
         },
-        "opinion": presence.opinion.power if presence.opinion else 0.0,
+        "opinion": presence.opinion is not None,
         "confusion": {split: answer_matrix(own[own["split"] == split], body_types) for split in SPLITS},
     }
 
@@ -213,7 +213,7 @@ def describe_answers(metrics: Mapping[str, Any]) -> str:
     """
     if not (answers := metrics.get("answers")):
         return ""
-    opinion = f"its opinion on the type (to the power {metrics['opinion']:g}) and " if metrics["opinion"] else ""
+    opinion = "its opinion on the type and " if metrics["opinion"] else ""
     shares = " and ".join(
         f"{percent(of['value'])} ({interval(of)}) of {of['n']:,} {split} cars" for split, of in answers.items()
     )

@@ -14,6 +14,7 @@ import torch
 
 from carseg_lib.core import files
 from carseg_lib.core.config import RunConfig
+from carseg_lib.core.data_spec import BUILTIN as RENDERED
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.background import BackgroundDataset, read_background_folder
 from carseg_lib.data.boxes import largest_instance
@@ -95,7 +96,8 @@ def second_looks(
     classifier, classes, opinion = ImageNetClassifier(device), np.array([], int), None
     if config.eval.likeness == "imagenet":
         classes = learn_classes(classifier, photos["train"], shares)
-        opinion = learn_types(classifier, classes, training, config.eval.second_opinion, shares)
+        if config.eval.second_opinion == "on" or (config.eval.second_opinion, config.data.source) == ("auto", RENDERED):
+            opinion = learn_types(classifier, classes, training, shares)
     second_look = SecondLook(classifier, classes.tolist(), opinion)
     rows: list[dict[str, Any]] = []
     car_scores = np.zeros(0)
@@ -160,7 +162,7 @@ def learn_classes(classifier: ImageNetClassifier, photos: CarDataset, shares: Sh
 
 
 def learn_types(
-    classifier: ImageNetClassifier, classes: np.ndarray, photos: CarDataset, power: float, shares: Shares = ALONE
+    classifier: ImageNetClassifier, classes: np.ndarray, photos: CarDataset, shares: Shares = ALONE
 ) -> SecondOpinion | None:
     """What the object's ImageNet classes say of its types, see `second_opinion.learn_opinion`.
 
@@ -168,15 +170,14 @@ def learn_types(
         classifier: looks.
         classes: from `learn_classes`.
         photos: of training; a sample of them, if they are many.
-        power: of the opinion; 0: there is none, and no photo is looked at.
         shares: of this process.
     """
-    if not power or not len(classes):
+    if not len(classes):
         return None
     teachers = photos.sample(TEACHERS)
     seen = _labelled_objects(classifier, teachers, classes, shares, "types")
     labels = [teachers.truth(i) - 1 for i in range(len(teachers))]
-    return learn_opinion(seen, labels, tuple(photos.class_ids), power)
+    return learn_opinion(seen, labels, tuple(photos.class_ids))
 
 
 def _labelled_objects(

@@ -46,7 +46,7 @@ def answers(run: Run, sources: Sequence[Catalogue]) -> Iterator[Tables]:
     training = CarDataset(Catalogue.load(run.dataset).measured(), "train", inputs, seed)
     classifier = ImageNetClassifier(choose_device(run.config.device))
     classes = learn_classes(classifier, training.sample(run.config.train.train_eval_size))
-    opinion = learn_types(classifier, classes, training, 1.0)
+    opinion = learn_types(classifier, classes, training)
     assert opinion is not None
     for source in sources:
         photos = CarDataset(source.measured(), "validation", inputs, seed)

@@ -42,14 +42,12 @@ def test_it_is_the_runs_model_but_for_the_rounding_of_kernels(trained_run, packe
     np.testing.assert_array_equal(predictor.presence.car_scores, original.presence.car_scores)
 
 
-def test_what_its_opinion_counts_is_that_for_another_source(trained_run, tmp_path):
-    rule = SecondOpinion(("suv", "sedan", "convertible", "minivan"), np.ones((1, 4)), np.zeros(4), 0.5)
+def test_its_opinion_on_the_type_comes_along(trained_run, tmp_path):
+    rule = SecondOpinion(("suv", "sedan", "convertible", "minivan"), np.ones((1, 4)), np.zeros(4))
     with_threshold(trained_run, 0.25, {656: "minivan"}, rule)
     path = pack(trained_run, tmp_path / "model.safetensors", MEASURED)
     with use_runs_root(tmp_path / "reports"):
-        run = open_packaged("cpu", path)
-        assert Predictor(run).presence.opinion.power == run.config.eval.second_opinion == 1.0
-    assert Predictor(trained_run).presence.opinion.power == 0.5
+        assert Predictor(open_packaged("cpu", path)).presence.opinion.content() == rule.content()
 
 
 def test_another_file_takes_the_place_of_the_one_before(trained_run, packed, tmp_path):

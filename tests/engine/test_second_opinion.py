@@ -25,22 +25,21 @@ def seen(rng: np.random.Generator, cars: int, types: int) -> tuple[np.ndarray, l
 @pytest.mark.parametrize("types", [2, 3])
 def test_the_rule_names_what_its_classes_tell(types):
     rng = np.random.default_rng(0)
-    rule = learn_opinion(*seen(rng, 300, types), TYPES[:types], 1.0)
+    rule = learn_opinion(*seen(rng, 300, types), TYPES[:types])
     said, labels = seen(rng, 90, types)
     likely = rule(said)
     assert likely.shape == (90, types) and (likely.argmax(1) == labels).all()
     np.testing.assert_allclose(likely.sum(1), 1)
     np.testing.assert_array_equal(rule.weights, rule.weights.round(6))
-    few = learn_opinion(*seen(rng, 2 * types, types), TYPES[:types], 1.0)
+    few = learn_opinion(*seen(rng, 2 * types, types), TYPES[:types])
     assert few(said).max() < likely.max() - 0.1, "a rule of a few cars is less sure"
 
 
 def test_where_there_can_be_no_rule_there_is_none():
     said, labels = seen(np.random.default_rng(0), 30, 3)
-    assert learn_opinion(said, labels, TYPES, 0.0) is None
-    assert learn_opinion(said[:, :0], labels, TYPES, 1.0) is None
-    assert learn_opinion(said, labels, (*TYPES, "minivan"), 1.0) is None, "no car of the fourth type"
-    assert learn_opinion(said, [0] * 30, TYPES[:1], 1.0) is None
+    assert learn_opinion(said[:, :0], labels, TYPES) is None
+    assert learn_opinion(said, labels, (*TYPES, "minivan")) is None, "no car of the fourth type"
+    assert learn_opinion(said, [0] * 30, TYPES[:1]) is None
 
 
 def rule(power: float) -> SecondOpinion:
@@ -78,16 +77,16 @@ def test_a_detection_that_gives_no_probabilities_stays(probabilities):
 
 
 def test_it_comes_back_from_its_file():
-    learned = learn_opinion(*seen(np.random.default_rng(0), 60, 3), TYPES, 0.5)
+    learned = learn_opinion(*seen(np.random.default_rng(0), 60, 3), TYPES)
     again = SecondOpinion.of(learned.content(), 5)
     np.testing.assert_array_equal(again.weights, learned.weights)
-    assert (again.types, again.power, again.biases.tolist()) == (TYPES, 0.5, learned.biases.tolist())
+    assert (again.types, again.power, again.biases.tolist()) == (TYPES, 1.0, learned.biases.tolist())
 
 
 @pytest.mark.parametrize(
     "wrong", [{"power": 0}, {"power": math.inf}, {"biases": [1, 2]}, {"weights": [[1, 2, 3]]}, {"types": ["suv"]}]
 )
 def test_a_file_of_another_form_is_refused(wrong):
-    content = learn_opinion(*seen(np.random.default_rng(0), 60, 3), TYPES, 0.5).content()
+    content = learn_opinion(*seen(np.random.default_rng(0), 60, 3), TYPES).content()
     with pytest.raises(ValueError, match="power"):
         SecondOpinion.of(content | wrong, 5)

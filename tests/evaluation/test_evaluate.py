@@ -17,8 +17,10 @@ from carseg_lib.data.boxes import box_iou, largest_instance
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.masks import decode_mask, encode_mask
 from carseg_lib.engine.inference import Detection, choose_device, load_trained, photo_detections
+from carseg_lib.engine.presence import Presence
 from carseg_lib.engine.trainer import train
 from carseg_lib.evaluation import evaluate as evaluation
+from carseg_lib.evaluation import presence_run
 from carseg_lib.evaluation.evaluate import evaluate, mask_iou, shares_of, training_summary
 from carseg_lib.evaluation.presence import PRESENCE
 from carseg_lib.evaluation.tables import (
@@ -57,6 +59,25 @@ def test_metrics_have_every_headline_number_with_n_and_interval_for_each_split(t
     assert metrics["data"]["masks"] == "given" and metrics["run"]["device"] == "cpu"
     assert metrics["run"]["precision"] == "32-true"  # profile smoke
     assert "seconds" not in json.dumps(metrics)  # the same seed gives the same file
+
+
+def test_the_opinion_on_the_type_is_learned_where_it_counts_and_changes_no_accuracy(trained, tmp_path, monkeypatch):
+    run, before = trained
+    assert before["presence"]["opinion"] is False and Presence.load(run, model_of(run)).opinion is None
+    shutil.copytree(run.folder, tmp_path / run.name)
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    monkeypatch.setattr(presence_run, "learn_classes", lambda *_: np.array([436, 656]))
+    run = Run.open(run.name).updated(eval={"second_opinion": "on"})
+    run.save()
+    after = evaluate(run.config, run)
+    opinion = Presence.load(run, model_of(run)).opinion
+    assert opinion.types == ("suv", "sedan", "convertible", "minivan") and opinion.weights.shape == (2, 4)
+    assert after["presence"]["opinion"] is True and after["presence"]["answers"]["test"]["n"] == 4
+    assert after["splits"] == before["splits"]
+
+
+def model_of(run):
+    return files.read_json(run.best_card)["sha256"]
 
 
 def test_drawn_masks_beside_given_ones_are_no_truth(trained, tmp_path, monkeypatch):

@@ -98,8 +98,8 @@ def test_the_numbers(table):
     assert describe_answers(found).startswith(
         "answered as make predict does, with “no car” below the threshold, 75.0% ("
     )
-    assert "its opinion on the type (to the power 0.5) and “no car”" in describe_answers(found | {"opinion": 0.5})
-    assert found["opinion"] == 0 and describe_answers({}) == ""
+    assert "its opinion on the type and “no car”" in describe_answers(found | {"opinion": True})
+    assert found["opinion"] is False and describe_answers({}) == ""
     matrix = found["confusion"]["test"]
     assert matrix["labels"] == ["suv", "sedan", NO_CAR]
     assert matrix["matrix"] == [[1, 0, 0], [1, 0, 1], [0, 0, 2]]
