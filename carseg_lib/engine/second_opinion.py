@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
-from carseg_lib.engine.inference import Detection
+if TYPE_CHECKING:  # what reads a rule, as the report does, depends on no network
+    from carseg_lib.engine.inference import Detection
 
 TEACHERS = 1000  # training cars that a rule is learned from, at most
 FLOOR = 1e-6  # of a probability, before its logarithm is taken
@@ -120,6 +120,8 @@ def learn_opinion(probabilities: np.ndarray, labels: Sequence[int], types: Seque
     """
     if not probabilities.shape[1] or len(types) < 2 or len(set(labels)) < len(types):
         return None
+    from sklearn.linear_model import LogisticRegression  # a second, which no prediction needs
+
     rule = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-10, max_iter=1000)
     rule.fit(np.log(np.maximum(probabilities.astype(float), FLOOR)), labels)
     weights, biases = rule.coef_.T, rule.intercept_
