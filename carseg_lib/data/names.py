@@ -24,6 +24,7 @@ _SPLIT_NAME = re.compile(rf"\d*{_BESIDE}({'|'.join(sorted(SPLIT_WORDS, key=len, 
 # Words that say that a folder is a part of a division, though not which: it is never taken for a type.
 _PART_WORDS = {*SPLIT_WORDS, "dev", "eval", "evaluation", "holdout", "heldout", "pred", "predict", "prediction"}
 _PART_WORDS |= {"predictions", "unlabeled", "unlabelled"}
+OTHER_PICTURES = (".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2")  # suffixes of pictures that are not read
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp")
 NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # Unicode: control, surrogate (for an undecodable byte), line ends
 _LONGEST_PATH = 2000  # characters, below the data's folder; systems take 4,096 bytes in all

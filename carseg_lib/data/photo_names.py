@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from carseg_lib.data.names import PHOTO_SUFFIXES, SPLIT_WORDS, outside
+from carseg_lib.data.names import OTHER_PICTURES, PHOTO_SUFFIXES, SPLIT_WORDS, outside
 
 _PHOTO_FOLDERS = ("images", "data", "JPEGImages", "photos", "img", "imgs")  # as COCO, FiftyOne, VOC and others name it
-_PICTURES = (*PHOTO_SUFFIXES, ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif", ".jp2", ".ppm", ".pgm")
+_PICTURES = (*PHOTO_SUFFIXES, *OTHER_PICTURES, ".ppm", ".pgm")
 _INSTANCES = re.compile(r"^_?instances[_-]?", re.IGNORECASE)  # COCO's and CVAT's instances_<subset>.json
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")  # that Label Studio puts before the name of a photo that is uploaded
 
@@ -95,8 +95,7 @@ class PhotoFinder:
     file's subset or split. If it is in none of them, the same name in another spelling is (composed or decomposed
     letters, percent codes, upper and lower case). A name whose folders are not there, or lead outside, as of a disk of
     another machine, is looked for by its last part, within the folder of the photos; at last the suffix may be that of
-    another kind of photo. Nothing outside of the data is
-    ever found, and of several files that fit none is.
+    another kind of photo. Nothing outside of the data is ever found, and of several files that fit none is.
     """
 
     def __init__(self, data: Path, file: Path, subset: str = "") -> None:

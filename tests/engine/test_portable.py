@@ -260,6 +260,10 @@ def test_the_exported_model_runs_without_torch_and_agrees(exported, tmp_path):
     about = json.loads(onnx_metadata(out / MODEL)["carseg"])
     assert about["body_types"] == list(files.read_json(trained_run.best_card)["body_types"])
     assert about["car_threshold"] == 0.0 and about["longest_side"] == 2 * max(trained_run.config.inputs.size)
+    with_threshold(trained_run, 0.0, CARS)
+    assert not is_exported(trained_run, out), "it answers with an opinion that the run has no longer"
+    with_threshold(trained_run, 0.0, CARS, OPINION)
+    assert is_exported(trained_run, out)
 
 
 @pytest.mark.slow

@@ -19,11 +19,9 @@ from carseg_lib.data.formats.folder_advice import advise, class_names, names_of_
 from carseg_lib.data.formats.folder_masks import add_masks, mask_pictures
 from carseg_lib.data.formats.folder_places import is_carless, is_photo, place_of, type_folders, walk, wrapper_depth
 from carseg_lib.data.formats.programs import named_format, remedy
-from carseg_lib.data.names import split_of
+from carseg_lib.data.names import OTHER_PICTURES, split_of
 from carseg_lib.data.photos import picture_format
 from carseg_lib.data.strange_files import first_strange
-
-_OTHER_PICTURES = {".gif", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}
 
 
 def read_image_folder(data: Path, types: ClassMap) -> Listing:
@@ -134,8 +132,8 @@ def add_background_folders(listing: Listing, listed: Container[str]) -> None:
 def _note_other(root: Path, name: str, split: str, kind: str, listing: Listing, others: dict[str, list[str]]) -> None:
     """Note a file among photos that is none: a picture in another format by its name, others by their suffix."""
     suffix = Path(name).suffix.lower()
-    if found := picture_format(root / name) or (suffix if suffix in _OTHER_PICTURES else ""):
-        said = suffix if suffix in _OTHER_PICTURES else found
+    if found := picture_format(root / name) or (suffix if suffix in OTHER_PICTURES else ""):
+        said = suffix if suffix in OTHER_PICTURES else found
         listing.ignore(name, "other format", f"{said} is not read", split, kind)
     else:
         others.setdefault(suffix, []).append(name)

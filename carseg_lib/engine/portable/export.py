@@ -58,6 +58,7 @@ def export_onnx(run: Run, folder: Path) -> Agreement:
         "body_types": card["body_types"],
         "longest_side": cache_side(config.inputs.size),
         "car_threshold": presence.threshold,
+        "second_opinion": _opinion(presence),
         "kept_validation_cars": presence.keep,
         "score_threshold": config.model.score_threshold,
         "nms_iou": config.model.class_agnostic_nms_iou,
@@ -80,12 +81,17 @@ def export_onnx(run: Run, folder: Path) -> Agreement:
 
 
 def is_exported(run: Run, folder: Path) -> bool:
-    """Whether a folder holds the present model of a run, with its present threshold."""
+    """Whether a folder holds the present model of a run, with its present threshold and opinion on the type."""
     if not (folder / MODEL).is_file() or not run.best_card.is_file():
         return False
     sha256 = files.read_json(run.best_card)["sha256"]
-    about = description(folder / MODEL)
-    return about.get("weights_sha256") == sha256 and about["car_threshold"] == Presence.load(run, sha256).threshold
+    about, presence = description(folder / MODEL), Presence.load(run, sha256)
+    present = (sha256, presence.threshold, _opinion(presence))
+    return tuple(map(about.get, ("weights_sha256", "car_threshold", "second_opinion"))) == present
+
+
+def _opinion(presence: Presence) -> dict[str, Any] | None:
+    return presence.opinion.content() if presence.opinion else None
 
 
 def portable_detector(model: Any, size: tuple[int, int], presence: Presence) -> PortableDetector:
