@@ -46,24 +46,28 @@ def depthwise(network: nn.Module) -> list[nn.Conv2d]:
 
 
 class _InFloat32(nn.Conv2d):
-    """A convolution that computes in float32 on a CPU, where a gradient goes through it, and returns bfloat16."""
+    """A convolution that computes in float32 on a CPU, where bfloat16's gradient is slow, and returns bfloat16."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.requires_grad or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        strided = self.stride != (1, 1)
+        slow = x.requires_grad if strided else self.weight.requires_grad and torch.is_grad_enabled()
+        if not slow or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(torch.bfloat16)
 
 
 def keep_depthwise_fp32(body: nn.Module) -> int:
-    """Lets the depthwise convolutions of a network that have a stride compute in float32; returns their number.
+    """Lets depthwise convolutions with a stride or a large kernel compute in float32; returns their number.
 
-    Their gradient has no fast bfloat16 kernel on a CPU: measured with 144 channels of 56 × 56, a batch of 8, 37 ms
-    against 0.9. An EfficientNet has four of them; they made a whole step slower in bfloat16 than in float32.
-    Parameters, their names and, but for rounding, the results stay.
+    Two gradients have no fast bfloat16 kernel on a CPU: with a stride all of it (measured with 144 channels of 56 × 56,
+    a batch of 8: 37 ms against 0.9), and the weights' of a kernel of more than 3 × 3 (672 channels of 14 × 14 and
+    5 × 5: 46 ms against 12). They made a whole step slower in bfloat16 than in float32. A kernel without a stride whose
+    weights are frozen stays in bfloat16. Parameters, their names and, but for rounding, the results stay.
     """
-    strided = [m for m in depthwise(body) if m.stride != (1, 1) and not isinstance(m, _InFloat32)]
-    kinds = {type(module) for module in strided}
+    slow = [m for m in depthwise(body) if m.stride != (1, 1) or max(m.kernel_size) > 3]
+    slow = [m for m in slow if not isinstance(m, _InFloat32)]
+    kinds = {type(module) for module in slow}
     classes = {kind: type(f"{kind.__name__}InFloat32", (_InFloat32, kind), {}) for kind in kinds}
-    replace_modules(body, {module: as_class(module, classes[type(module)]) for module in strided})
-    return len(strided)
+    replace_modules(body, {module: as_class(module, classes[type(module)]) for module in slow})
+    return len(slow)

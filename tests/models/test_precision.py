@@ -47,6 +47,23 @@ def test_only_depthwise_convolutions_with_a_stride_leave_bfloat16_and_only_for_a
     assert seen == [torch.float32] and maps.grad.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_large_depthwise_kernel_leaves_bfloat16_only_for_a_gradient_of_its_weights(trained):
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(8, 8, 5, padding=2, groups=8), nn.Conv2d(8, 8, 3, padding=1, groups=8))
+    assert keep_depthwise_fp32(body) == 1
+    large = body[0]
+    large.weight.requires_grad_(trained)
+    maps = torch.randn(2, 8, 8, 8).bfloat16().requires_grad_()
+    exact = nn.functional.conv2d(maps.float(), large.weight, large.bias, 1, 2, 1, 8).bfloat16()
+    rounded = nn.functional.conv2d(maps, large.weight.bfloat16(), large.bias.bfloat16(), 1, 2, 1, 8)
+    assert not torch.equal(exact, rounded)
+    with autocast(BFLOAT16, CPU):
+        torch.testing.assert_close(large(maps), exact if trained else rounded, rtol=0, atol=0)
+        with torch.no_grad():
+            torch.testing.assert_close(large(maps), rounded, rtol=0, atol=0)
+
+
 def test_a_model_in_bfloat16_gives_float32_and_nearly_the_same(monkeypatch, tmp_path, synthetic_cars):
     exact = small_run(monkeypatch, tmp_path, synthetic_cars, precision=FLOAT32, score_threshold=0.0)
     torch.manual_seed(0)
