@@ -16,7 +16,7 @@ import numpy as np
 from carseg_rendering.camera.camera import Camera, develop, encode, place_camera, without_fireflies
 from carseg_rendering.camera.denoising import denoise
 from carseg_rendering.camera.light import emitters
-from carseg_rendering.camera.tracing import HEIGHT, WIDTH, Scene, Visibility, mitsuba, trace_visibility
+from carseg_rendering.camera.tracing import HEIGHT, WIDTH, Scene, mitsuba, trace_visibility
 from carseg_rendering.car.assembly import build_car
 from carseg_rendering.car.paints import CarLook, sample_look
 from carseg_rendering.car.shapes import CarShape, sample_shape
@@ -108,9 +108,9 @@ def render_photo(
     content = [*place, *main, *(part for car in others for part in car.parts)]
     path_seed = (seed * 1_000_003 + index) % 2**31
     light = Scene(content, emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
-    photo = develop(denoise(without_fireflies(light), guide(seen)), scene, draw["film"])
-    cars = [RenderedCar(body_type, _mask(seen.group, 1))]
-    found = [RenderedCar(car.body_type, _mask(seen.group, number)) for number, car in enumerate(others, start=2)]
+    photo = develop(denoise(without_fireflies(light)), scene, draw["film"])
+    cars = [RenderedCar(body_type, _mask(seen, 1))]
+    found = [RenderedCar(car.body_type, _mask(seen, number)) for number, car in enumerate(others, start=2)]
     found = [car for car in found if car.mask.sum() >= FEWEST_PIXELS]
     cars += sorted(found, key=lambda car: -int(car.mask.sum()))
     parameters = _parameters(shape, paint, scene, cars, _unoccluded(main, camera))
@@ -187,14 +187,12 @@ def _overlap(a: Array, b: Array) -> bool:
 
 def _drop_large_others(
     place: list[Part], main: list[Part], others: list[_OtherCar], camera: Camera
-) -> tuple[Visibility, list[_OtherCar]]:
+) -> tuple[Array, list[_OtherCar]]:
     """The visibility, with only those other cars that are clearly smaller than the main car."""
     while True:
         seen = trace_visibility([place, main, *(car.parts for car in others)], camera.sensor(), subsamples=SUBSAMPLES)
-        main_size = _size(seen.group, 1)
-        keep = [
-            car for number, car in enumerate(others, start=2) if _size(seen.group, number) <= LARGEST_OTHER * main_size
-        ]
+        main_size = _size(seen, 1)
+        keep = [car for number, car in enumerate(others, start=2) if _size(seen, number) <= LARGEST_OTHER * main_size]
         if len(keep) == len(others):
             return seen, others
         others = keep
@@ -214,17 +212,10 @@ def _mask(points: Array, group: int) -> Array:
     return count * 2 >= SUBSAMPLES**2
 
 
-def guide(seen: Visibility) -> Array:
-    """The denoiser's guide (160, 240, 8): the visible geometry at the points of each pixel, scaled for `denoise`."""
-    group = seen.group[..., None]
-    points = np.concatenate([group * 3.0, seen.guide * [8.0, 8.0, 3.0, 3.0, 3.0, 6.0]], axis=-1)
-    return points.reshape(HEIGHT, SUBSAMPLES, WIDTH, SUBSAMPLES, -1).mean(axis=(1, 3))
-
-
 def _unoccluded(main: list[Part], camera: Camera) -> tuple[float, float]:
     """Pixels of the main car without anything before it: within the frame, and in a frame twice as wide and high."""
     wide = replace(camera, focal_length=camera.focal_length / 2)
-    alone = trace_visibility([main], wide.sensor(), subsamples=2).group == 0
+    alone = trace_visibility([main], wide.sensor(), subsamples=2) == 0
     inside = alone[HEIGHT // 2 : -HEIGHT // 2, WIDTH // 2 : -WIDTH // 2]
     return float(inside.sum()), float(alone.sum())
 

@@ -6,7 +6,6 @@ The only module that holds a Mitsuba scene. Everything runs in one thread, so th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -116,51 +115,31 @@ class Scene:
         return np.array(mi.render(self._scene, sensor=sensor, integrator=integrator, seed=seed), dtype=np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class Visibility:
-    """The visible parts at the points of a raster (H, W) finer than the pixels.
-
-    Attributes:
-        group: (H, W) int, index of the visible group of parts; -1 where there is none.
-        guide: (H, W, 6) float32: the part (two numbers that identify it), its shading normal (three) and log(1 + its
-            distance). 0 where there is none.
-    """
-
-    group: Array
-    guide: Array
-
-
-def trace_visibility(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int) -> Visibility:
-    """Find the visible part at each point of a raster finer than the pixels.
+def trace_visibility(groups: Sequence[Sequence[Part]], view: Mapping[str, Any], *, subsamples: int) -> Array:
+    """Find what is visible at each point of a raster finer than the pixels.
 
     Args:
         groups: Lists of parts; the groups are numbered in this order, from 0.
         view: As for `Scene.render`.
         subsamples: Points a side of a pixel; they lie in the middles of equal squares.
+
+    Returns:
+        (160 × subsamples, 240 × subsamples) int, index of the visible group of parts; -1 where there is none.
     """
     mi = mitsuba()
     # one mesh a group: looking up which shape was hit takes time in proportion to their number
     solid = mi.load_dict({"type": "diffuse"})
     content: dict[str, Any] = {"type": "scene"}
     for number, parts in enumerate(groups):
-        content[f"group{number}"] = shape_of(_labelled(parts), solid)
+        content[f"group{number}"] = shape_of(merged([part.mesh for part in parts]), solid)
         content[f"group{number}"].set_id(f"group{number}")
     scene = load_scene(content)
     order = np.array([-1, *(int(shape.id().removeprefix("group")) for shape in scene.shapes())])
     sampler = {"type": "stratified", "sample_count": 1, "jitter": False}
     sensor = mi.load_dict({**view, "film": _film(subsamples), "sampler": sampler})
-    integrator = mi.load_dict({"type": "aov", "aovs": "shape:shape_index,part:uv,facing:sh_normal,distance:depth"})
-    found = np.array(mi.render(scene, sensor=sensor, integrator=integrator), dtype=np.float32)[..., -7:]
-    guide = np.concatenate([found[..., 1:6], np.log1p(found[..., 6:])], axis=-1)
-    return Visibility(order[found[..., 0].round().astype(int)], guide)
-
-
-def _labelled(parts: Sequence[Part]) -> Mesh:
-    """Parts merged into one mesh; the texture coordinates of each are two numbers (0..1) that identify it."""
-    mesh = merged([part.mesh for part in parts])
-    golden = np.array([0.7549, 0.5698])  # spreads points over a square: multiples of the plastic number's inverses
-    labels = [np.tile((number * golden) % 1, (len(part.mesh.vertices), 1)) for number, part in enumerate(parts)]
-    return replace(mesh, smooth=True, texcoords=np.concatenate(labels))
+    integrator = mi.load_dict({"type": "aov", "aovs": "shape:shape_index"})
+    found = np.array(mi.render(scene, sensor=sensor, integrator=integrator))[..., -1]
+    return order[found.round().astype(int)]
 
 
 def _film(scale: int) -> dict[str, Any]:

@@ -55,9 +55,9 @@ largest box.
 
 `make dataset` of carseg ({plan}), with {packages}. Body shapes are drawn from ranges of real proportions that
 overlap between types; scenes are drawn at random, with an eye on how cars for sale are photographed. A pixel has
-{samples} light paths; a filter that is guided by the exact geometry takes their noise out (and some of the ground's
-grain with it), then a simulated camera adds blur, noise, sharpening and JPEG of its own. The same code, packages and
-platform give the same bytes.
+{samples} light paths; Intel's Open Image Denoise, a network that was trained on path-traced pictures, takes their noise
+out, then a simulated camera adds blur, noise, sharpening and JPEG of its own. The same code, packages and kind of
+processor give the same bytes.
 
 ## What it is not
 

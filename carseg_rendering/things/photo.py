@@ -10,7 +10,7 @@ import numpy as np
 from carseg_rendering.camera.camera import develop, encode, place_camera, without_fireflies
 from carseg_rendering.camera.denoising import denoise
 from carseg_rendering.camera.light import emitters
-from carseg_rendering.camera.render import SAMPLES, SUBSAMPLES, guide
+from carseg_rendering.camera.render import SAMPLES, SUBSAMPLES
 from carseg_rendering.camera.tracing import HEIGHT, WIDTH, Scene, mitsuba, trace_visibility
 from carseg_rendering.geometry.meshes import Array
 from carseg_rendering.scene.scenes import SceneParameters, sample_scene
@@ -70,10 +70,10 @@ def render_background(
     light = Scene([*place, *thing.parts], emitters(scene)).render(camera.sensor(), samples=samples, seed=path_seed)
     light = without_fireflies(light)
     if family != SURFACES:
-        light = denoise(light, guide(seen))
+        light = denoise(light)
     picture = develop(light, scene, draw["film"])
     what: dict[str, float | int | str] = {"family": family, "kind": kind}
-    return RenderedBackground(encode(picture, scene.jpeg_quality), what | _parameters(scene, thing, seen.group))
+    return RenderedBackground(encode(picture, scene.jpeg_quality), what | _parameters(scene, thing, seen))
 
 
 def _for_thing(scene: SceneParameters, family: str, thing: Thing) -> SceneParameters:

@@ -81,7 +81,7 @@ def test_sensor_agrees_with_project():
     camera = place_camera(scene, CAR)
     mark = np.array([0.6, -0.4, 0.9])
     cube = Part("mark", box([0.05, 0.05, 0.05]).moved(mark), matte((1, 1, 1)))
-    rows, columns = np.nonzero(trace_visibility([[cube]], camera.sensor(), subsamples=4).group == 0)
+    rows, columns = np.nonzero(trace_visibility([[cube]], camera.sensor(), subsamples=4) == 0)
     x, y, _ = camera.project(mark[None])[0]
     assert (columns.mean() + 0.5) / 4 == pytest.approx(x, abs=0.3)
     assert (rows.mean() + 0.5) / 4 == pytest.approx(y, abs=0.3)

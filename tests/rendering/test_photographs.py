@@ -110,7 +110,7 @@ def test_masks_are_what_rays_hit():
     car = build_car(shape, sample_look(rng, body_type="suv"))
     scene = sample_scene(rng, "plain")
     camera = place_camera(scene, np.concatenate([part.mesh.vertices for part in car]))
-    alone = tracing.trace_visibility([car], camera.sensor(), subsamples=1).group == 0
+    alone = tracing.trace_visibility([car], camera.sensor(), subsamples=1) == 0
     seen = camera.project(np.concatenate([part.mesh.vertices for part in car]))
     rows, columns = np.nonzero(alone)
     assert columns.min() == pytest.approx(seen[:, 0].min(), abs=1.5)
@@ -119,7 +119,7 @@ def test_masks_are_what_rays_hit():
     # a wall between camera and car hides what it covers
     middle = 0.6 * camera.position
     wall = [Part("wall", box((0.2, 0.2, 6.0)).moved([middle[0], middle[1], 0.0]), matte((0.5, 0.5, 0.5)))]
-    behind = tracing.trace_visibility([wall, car], camera.sensor(), subsamples=1).group
+    behind = tracing.trace_visibility([wall, car], camera.sensor(), subsamples=1)
     assert 0 < (behind == 0).sum() < behind.size
     assert np.array_equal(behind == 1, alone & (behind != 0))
 
