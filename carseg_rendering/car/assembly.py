@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from carseg_rendering.car.body import ROUND, BodySurface
+from carseg_rendering.car.finishes import BLACK, CHROME, DULL, RED
 from carseg_rendering.car.fittings import antenna, door_mirror, exhaust, plate, roof_rail, spare_wheel, wiper
 from carseg_rendering.car.greenhouse import Greenhouse, build_shell
 from carseg_rendering.car.interior import driver, folded_roof, interior
 from carseg_rendering.car.paints import CarLook
-from carseg_rendering.car.shapes import CarShape
-from carseg_rendering.car.finishes import BLACK, CHROME, DULL, RED
 from carseg_rendering.car.rears import plate_height
+from carseg_rendering.car.shapes import CarShape
 from carseg_rendering.car.trim import trim
 from carseg_rendering.car.wheels import RIM_PATTERNS, wheel
 from carseg_rendering.geometry.materials import matte

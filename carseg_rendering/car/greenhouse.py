@@ -109,7 +109,7 @@ class Greenhouse:
         return cuts
 
     def _door_pillars(self, front: float, rear: float) -> list[float]:
-        """x of the pillars between the panes: at the same x on base and roof, as they are upright.
+        """X of the pillars between the panes: at the same x on base and roof, as they are upright.
 
         Args:
             front: x of the roof's front corner.
@@ -149,7 +149,7 @@ class Greenhouse:
         return band
 
     def pieces(self) -> dict[str, Mesh]:
-        """The band's meshes by kind: screens, glass of the front doors and behind them, pillars, the frame round them."""
+        """The band's meshes by kind: screens, glass of the front doors and behind them, pillars, the frame."""
         found: dict[str, list[Mesh]] = {}
         start = 0
         # of the band's height: the sill below the glass and the header over it
@@ -178,9 +178,10 @@ class Greenhouse:
     def spoiler(self) -> Mesh:
         """The lip that carries the roof on over the rear screen."""
         edge = self.roof[-_steps("rear screen") - 4 :]  # a little beyond the screen's corners
-        back = np.array([-self.shape.roof_spoiler, 0.0, -0.15 * self.shape.roof_spoiler])
-        rows = [edge + [0.10, 0, 0.008], edge + back + [0, 0, 0.004], edge + back - [0, 0, 0.02], edge - [0, 0, 0.05]]
-        return grid(np.stack(rows, 1)).with_mirror()
+        reach = self.shape.roof_spoiler
+        section = np.array([[0.10, 0, 0.008], [-reach, 0, 0.004], [-reach, 0, -0.02], [0, 0, -0.05]])
+        section[1:3, 2] -= 0.15 * reach
+        return grid(edge[:, None] + section).with_mirror()
 
     def pillar_lamp(self) -> Mesh:
         """A tail lamp on the lower part of the last pillar, beside the rear screen."""

@@ -61,7 +61,7 @@ def _sides(body: BodySurface, look: CarLook, pillars: Sequence[float]) -> list[P
 
 
 def _door_ends(body: BodySurface, front_gap: float, pillars: Sequence[float]) -> list[float]:
-    """x of the rear edge of each door on a side: below the pillars, where there are some."""
+    """X of the rear edge of each door on a side: below the pillars, where there are some."""
     shape = body.shape
     behind = max(shape.rear_axle + 0.12, body.deck_x + 0.15)
     if shape.doors == 1:
