@@ -17,6 +17,7 @@ from carseg_rendering.geometry.materials import BSDF
 from carseg_rendering.geometry.meshes import Mesh, Part
 
 Edge = tuple[tuple[float, float], ...]
+Heights = list[tuple[float, float]]  # (share of the way, height in metres)
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class _Outline:
     low: Edge
     high: Edge
 
-    def placed(self, bottom: float, height: float, grow: float = 0.0) -> tuple[list[tuple[float, float]], ...]:
+    def placed(self, bottom: float, height: float, grow: float = 0.0) -> tuple[Heights, Heights]:
         """Lower and upper edge as heights in metres, each `grow` further out."""
         low = [(s, bottom + v * height - grow) for s, v in self.low]
         high = [(s, bottom + v * height + grow) for s, v in self.high]
@@ -147,18 +148,22 @@ def _headlamps(body: BodySurface, look: CarLook, inner: float, outer: float, top
     size = 0.30 * height if shape.lamp != "slim" else 0.16 * height
     for share in (0.28, 0.58):
         around = start + share * (end - start)
-        middle = 0.5 * sum(float(np.interp(share, *zip(*edge, strict=True))) for edge in (low, high))
+        middle = 0.5 * (_height(low, share) + _height(high, share))
         parts.append(Part("beam", disc_on(body, around, middle, size, 0.014), REFLECTOR))
     if look.amber:
-        lamp = body.patch(end - 0.2 * (end - start), end, *_last_fifth(low, high), lift=0.011)
+        lamp = body.patch(end - 0.2 * (end - start), end, _last_fifth(low), _last_fifth(high), lift=0.011)
         parts.append(Part("turn lamp", lamp.with_mirror(), AMBER))
     return parts
 
 
-def _last_fifth(*edges: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:
-    """The last fifth of edges, stretched over shares from 0 to 1."""
-    at = np.linspace(0.8, 1, 5)
-    return [[(float((s - 0.8) / 0.2), float(np.interp(s, *zip(*edge, strict=True)))) for s in at] for edge in edges]
+def _height(edge: Heights, share: float) -> float:
+    """Height of an edge at a share of the way."""
+    return float(np.interp(share, [s for s, _ in edge], [z for _, z in edge]))
+
+
+def _last_fifth(edge: Heights) -> Heights:
+    """The last fifth of an edge, stretched over shares from 0 to 1."""
+    return [(float(s), _height(edge, 0.8 + 0.2 * float(s))) for s in np.linspace(0, 1, 5)]
 
 
 def _grille(body: BodySurface, most: float, top: float, lowest: float) -> list[Part]:
@@ -191,8 +196,9 @@ def _grille(body: BodySurface, most: float, top: float, lowest: float) -> list[P
     if kind.upright:
         for share in shares:
             at = start + share * (end - start)
-            edges = [float(np.interp(share, *zip(*edge, strict=True))) for edge in (low, high)]
-            bars.append(body.patch(at - 0.22, at + 0.22, edges[0], edges[1], lift=0.022, steps=(2, 19)))
+            bars.append(
+                body.patch(at - 0.22, at + 0.22, _height(low, share), _height(high, share), lift=0.022, steps=(2, 19))
+            )
     else:
         ends = [max(low[-1][1], bottom), high[-1][1]]
         for share in shares:

@@ -105,7 +105,7 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
     names = list(COLOURS)
     colour = names[int(rng.choice(len(names), p=np.array([COLOURS[name][1] for name in names])))]
     # one name covers many paints: silver from grey to white, champagne to gold, teal to navy
-    base = np.array(COLOURS[colour][0]) * rng.uniform(0.65, 1.25) * rng.uniform(0.95, 1.05, 3) + rng.uniform(
+    base = np.array(COLOURS[colour][0]) * rng.uniform(0.65, 1.25) * rng.uniform(0.97, 1.03, 3) + rng.uniform(
         0, 0.004, 3
     )
     finish = FINISHES[int(rng.choice(3, p=[0.38, 0.45, 0.17]))]

@@ -74,6 +74,6 @@ def _tail_lamps(body: BodySurface, tail: float) -> list[Part]:
     clear = body.patch(inner - 0.55 * (inner - outer), inner - 0.4, third, third + 0.045, lift=0.012)
     parts.append(Part("reverse lamp", clear.with_mirror(), CLEAR))
     if kind == "strip":
-        middle = body.patch(inner, ROUND - 1, low + 0.25 * height, top - 0.15 * height, lift=0.008)
-        parts.append(Part("tail strip", middle.with_mirror(), red if shape.rim % 2 else BLACK))
+        strip = body.patch(inner, ROUND - 1, low + 0.25 * height, top - 0.15 * height, lift=0.008)
+        parts.append(Part("tail strip", strip.with_mirror(), red if shape.rim % 2 else BLACK))
     return parts

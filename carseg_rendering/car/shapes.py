@@ -181,7 +181,7 @@ def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
     }
     if doors == 1:
         choices["panes"] = min(choices["panes"], 2)
-    return CarShape(body_type=body_type, style=name, variant=variant, doors=doors, **choices, **has, **number)
+    return CarShape(body_type=body_type, style=name, variant=variant, doors=doors, **choices | has | number)
 
 
 def _numbers(ranges: dict[str, Range], rng: np.random.Generator) -> dict[str, float]:

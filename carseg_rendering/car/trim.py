@@ -34,8 +34,7 @@ def _sides(body: BodySurface, look: CarLook, pillars: Sequence[float]) -> list[P
     ends = _door_ends(body, front_gap, pillars)
     lines = []
     for k, x in enumerate([front_gap, *ends]):
-        z = np.linspace(sill, float(body.shoulder_height(x)) - 0.015, 24)
-        points = np.column_stack([np.full(24, x), z])
+        points = np.column_stack([np.full(24, x), np.linspace(sill, float(body.shoulder_height(x)) - 0.015, 24)])
         if k == 2:  # the rear door ends in the wheel arch
             points = _round_the_arch(points, shape.rear_axle, shape.wheel_radius, arch)
         lines.append(body.line([(float(a), float(b)) for a, b in points]))
