@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from carseg_rendering.car.body import ROUND, BodySurface
+from carseg_rendering.car.finishes import BLACK, CHROME, DULL, RED
 from carseg_rendering.car.fittings import antenna, door_mirror, exhaust, plate, roof_rail, spare_wheel, wiper
 from carseg_rendering.car.greenhouse import Greenhouse, build_shell
 from carseg_rendering.car.interior import driver, folded_roof, interior
 from carseg_rendering.car.paints import CarLook
+from carseg_rendering.car.rears import plate_height
 from carseg_rendering.car.shapes import CarShape
-from carseg_rendering.car.trim import BLACK, CHROME, DULL, plate_height, trim
+from carseg_rendering.car.trim import trim
 from carseg_rendering.car.wheels import RIM_PATTERNS, wheel
 from carseg_rendering.geometry.materials import matte
 from carseg_rendering.geometry.meshes import Part
@@ -29,9 +31,9 @@ def build_car(shape: CarShape, look: CarLook) -> list[Part]:
     parts = [
         Part("body", painted, paint),
         Part("floor", floor, UNDERSIDE),
-        Part("arch lips", lips, DULL if shape.cladding else paint),
+        Part("arch lips", lips, look.lower() if shape.cladding else paint),
         Part("wells", body.wells().with_mirror(), UNDERSIDE),
-        *trim(body, look),
+        *trim(body, look, cabin.pillars),
         *_top(body, cabin, look),
         *_inside(body, cabin, look),
         *_wheels(shape, look),
@@ -52,22 +54,29 @@ def _top(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
         ]
         if shape.windows_up:
             parts.append(Part("side glass", cabin.door_glass(), look.pane()))
+        if shape.roll_bar:
+            parts.append(Part("roll bar", cabin.roll_bar(), paint))
         return parts
     pieces = cabin.pieces()
     cloth = matte(look.cloth)
     soft = shape.variant == "soft top"
-    dark_rear = shape.body_type in ("suv", "minivan")
+    roof = cloth if soft else BLACK if look.black_roof else paint
     materials = {
         "windscreen": look.pane(),
         "rear screen": look.pane(rear=True),
-        "side glass": look.pane(rear=dark_rear),
+        "side glass": look.pane(),
+        "rear glass": look.pane(rear=True),
         "pillar": cloth if soft else paint,
         "door pillar": BLACK,
         "sill": frame,
         "header": cloth if soft else frame,
     }
     parts = [Part(kind, mesh, materials[kind]) for kind, mesh in pieces.items()]
-    parts.append(Part("roof", cabin.skin(), cloth if soft else paint))
+    parts.append(Part("roof", cabin.skin(), roof))
+    if shape.roof_spoiler > 0.03:
+        parts.append(Part("roof spoiler", cabin.spoiler(), paint))
+    if shape.tail_lamp == "pillar":
+        parts.append(Part("tail lamp", cabin.pillar_lamp(), RED))
     parts.append(Part("shelf", cabin.shelf(), UNDERSIDE))
     parts.append(Part("seal", cabin.seal(), BLACK))
     return parts
@@ -75,22 +84,22 @@ def _top(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
 
 def _inside(body: BodySurface, cabin: Greenhouse, look: CarLook) -> list[Part]:
     shape = body.shape
-    rows = {"minivan": 3, "suv": 2, "sedan": 2, "convertible": 1 if shape.length < 4.2 else 2}[shape.body_type]
     belt = float(body.shoulder_height(0.0)) - 0.02
-    half_width = float(cabin.base[:, 1].max()) - 0.05
+    front_x = body.cowl_x - 0.12
+    half_width = min(float(cabin.base[:, 1].max()) - 0.05, float(body.reach(front_x)) - 0.04)
     # a straight tub must end where the body begins to narrow
     along = np.linspace(cabin.base[:, 0].min(), 0.0, 60)
     rear = float(along[np.argmax(body.reach(along) - 0.04 >= half_width)]) + 0.03
     cabin_size: dict[str, Any] = {
         "floor_z": shape.clearance + 0.12,
         "belt_z": belt,
-        "front_x": body.cowl_x - 0.12,
+        "front_x": front_x,
         "rear_x": rear,
         "half_width": half_width,
     }
-    parts = interior(**cabin_size, rows=rows, colour=look.interior, has_roof=shape.has_roof)
+    parts = interior(**cabin_size, rows=shape.rows, colour=look.interior, has_roof=shape.has_roof)
     if look.driver:
-        parts += driver(**cabin_size, rows=rows)
+        parts += driver(**cabin_size, rows=shape.rows)
     if not shape.has_roof:
         z = float(body.top_height(np.array([rear]), np.array([0.0]))[0])
         parts += folded_roof(x=rear + 0.10, z=z, half_width=half_width - 0.06, length=0.42, colour=look.cloth)

@@ -34,13 +34,15 @@ class BodySurface:
         self.cowl_x = half - shape.hood_length
         self.deck_x = -half + shape.deck_length
         belt = shape.cowl_height - 0.035
-        tail = belt + shape.belt_rise + (0.02 if shape.deck_length > 0.3 else 0.0)
+        tail = belt + shape.belt_rise + (0.0 if shape.upright else 0.02)
         fender = belt - 0.42 * shape.nose_lean * (belt - shape.nose_height) + 0.015
         over_wheel = max(shape.front_axle + 0.1, self.cowl_x + 0.25 * shape.hood_length)
         at = [-half, self.deck_x - 0.02, self.cowl_x - 0.1, over_wheel, half]
-        height = [tail - 0.035 * (shape.deck_length > 0.3), tail, belt, fender, shape.nose_height]
+        height = [tail - (0.0 if shape.upright else 0.035), tail, belt, fender, shape.nose_height]
         self._shoulder = PchipInterpolator(at, height)
         self.points = self._band()
+        plan = self.points[:, UP // 2, :2]
+        self.spacing = float(np.hypot(*np.diff(plan, axis=0).T).mean())  # metres from one `round` index to the next
 
     def shoulder_height(self, x: Array | float) -> Array:
         """Height of the body's upper edge at x."""
@@ -61,12 +63,16 @@ class BodySurface:
         if shape.crease:  # a step that catches the light
             side = side + 0.012 / (1 + np.exp(-(share - shape.crease) * 60))
         front = PchipInterpolator(*zip(*FRONT, strict=True))(share)
-        front = np.where(share > 0.5, front * shape.nose_lean, front)
-        rear = PchipInterpolator(*zip(*REAR, strict=True))(share)
-        if shape.deck_length < 0.3:  # an upright tail
-            rear = np.minimum(rear, 0.07) * 0.7
+        # bumpers end at half the height, below the lamps
+        step = shape.bumper_step * np.clip((share - 0.48) / 0.07, 0, 1)
+        front = np.where(share > 0.5, front * shape.nose_lean, front) + step
+        rear = PchipInterpolator(*zip(*REAR, strict=True))(share) + step
+        if shape.upright:
+            rear = np.minimum(rear, 0.07 + step) * 0.7
         inset = ahead * front + beside * side + behind * rear
-        bottom = shape.clearance + 0.035 * ahead[:, 0] + 0.09 * behind[:, 0]
+        # cars that stand high have bumpers that rise before the wheels
+        rise = 0.6 * max(shape.clearance - 0.15, 0.0)
+        bottom = shape.clearance + (0.035 + rise) * ahead[:, 0] + 0.09 * behind[:, 0]
         # the insets move points along x as well: the upper edge belongs to the outline's own x
         top = self.shoulder_height(plan[:, 0])
         flat = plan[:, None] + normal[:, None] * inset[..., None]

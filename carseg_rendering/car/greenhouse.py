@@ -34,7 +34,7 @@ class Greenhouse:
         roof_front = front - (edge_height - shape.cowl_height) * np.tan(np.radians(shape.windscreen_rake))
         roof_rear = rear + (rise - shape.roof_drop) * np.tan(np.radians(shape.rear_rake))
         roof_rear = min(roof_rear, roof_front - 0.7)
-        upright = shape.deck_length < 0.3 and shape.rear_rake < 40
+        upright = shape.upright and shape.rear_rake < 44
         base_exponents = (4.2, 7.0 if upright else 4.6)
         roof_exponents = (4.6, 7.0 if upright else 4.6)
         base = outline(front, rear, base_half, base_exponents, 1201)
@@ -80,21 +80,13 @@ class Greenhouse:
                 a_roof + thick["roof"] / 2,
             ),
         ]
-        # Door glass ends where the next pillar stands: at the same x on base and roof, as B pillars are upright.
-        front, rear = roof[a_roof, 0], roof[c_roof, 0]
-        pillars = []
-        if shape.doors == 2:
-            pillars.append(0.5 * (front + rear) + 0.02 * shape.length)
-        elif shape.has_roof:
-            pillars.append(0.35 * front + 0.65 * rear)
-        if shape.body_type in ("suv", "minivan"):
-            pillars = [front - 0.36 * (front - rear), front - 0.72 * (front - rear)]
+        self.pillars = self._door_pillars(roof[a_roof, 0], roof[c_roof, 0])
         last_base, last_roof = a_base + thick["base"] / 2, a_roof + thick["roof"] / 2
-        for x in pillars:
+        kind = "side glass"
+        for x in self.pillars:
             at = {"base": side("base", base, x), "roof": side("roof", roof, x)}
-            cuts.append(
-                ("side glass", last_base, at["base"] - thick["base"] / 2, last_roof, at["roof"] - thick["roof"] / 2)
-            )
+            cuts.append((kind, last_base, at["base"] - thick["base"] / 2, last_roof, at["roof"] - thick["roof"] / 2))
+            kind = "rear glass"
             cuts.append(
                 (
                     "door pillar",
@@ -105,18 +97,35 @@ class Greenhouse:
                 )
             )
             last_base, last_roof = at["base"] + thick["base"] / 2, at["roof"] + thick["roof"] / 2
-        wide = {"sedan": 2.4, "convertible": 5.0, "suv": 2.0, "minivan": 1.4}[shape.body_type]
-        c_start = {name: at - wide * thick[name] for name, at in (("base", c_base), ("roof", c_roof))}
-        cuts.append(("side glass", last_base, c_start["base"], last_roof, c_start["roof"]))
+        # cloth leaves less glass than steel
+        wide = shape.rear_pillar * (1.5 if shape.variant == "soft top" else 1.0)
+        c_start = {name: at - width(ring, wide) for name, at, ring in (("base", c_base, base), ("roof", c_roof, roof))}
+        # some glass stays before the last pillar
+        c_start["base"] = max(c_start["base"], last_base + width(base, 0.14))
+        c_start["roof"] = max(c_start["roof"], last_roof + width(roof, 0.08))
+        cuts.append((kind, last_base, c_start["base"], last_roof, c_start["roof"]))
         cuts.append(("pillar", c_start["base"], c_base + thick["base"], c_start["roof"], c_roof + thick["roof"]))
         cuts.append(("rear screen", c_base + thick["base"], len(base) - 1, c_roof + thick["roof"], len(roof) - 1))
         return cuts
+
+    def _door_pillars(self, front: float, rear: float) -> list[float]:
+        """X of the pillars between the panes: at the same x on base and roof, as they are upright.
+
+        Args:
+            front: x of the roof's front corner.
+            rear: x of its rear corner.
+        """
+        shape = self.shape
+        if shape.panes == 1 or not shape.has_roof:
+            return []
+        shares = {1: [0.62], 2: [0.40, 0.76] if shape.upright else [0.47, 0.86]}[shape.doors][: shape.panes - 1]
+        return [front - share * (front - rear) for share in shares]
 
     def _ring(self, ring: Array, name: str) -> Array:
         """(N, 3): the ring's points, the same number in each piece, so that base and roof correspond."""
         index: list[Array] = []
         for cut in self.cuts:
-            steps = STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
+            steps = _steps(cut[0])
             start, end = cut[1:3] if name == "base" else cut[3:5]
             index.append(np.linspace(start, end, steps + 1)[:-1])
         index.append(np.array([len(ring) - 1.0]))
@@ -140,13 +149,13 @@ class Greenhouse:
         return band
 
     def pieces(self) -> dict[str, Mesh]:
-        """The band's meshes by kind: windscreen, rear screen, side glass, pillars, and the frame round the glass."""
+        """The band's meshes by kind: screens, glass of the front doors and behind them, pillars, the frame."""
         found: dict[str, list[Mesh]] = {}
         start = 0
         # of the band's height: the sill below the glass and the header over it
         low, high = 1, UP - 2
         for cut in self.cuts:
-            steps = STEPS["pillar"] if "pillar" in cut[0] else STEPS["screen" if "screen" in cut[0] else "glass"]
+            steps = _steps(cut[0])
             piece = self.band[start : start + steps + 1]
             start += steps
             if "pillar" in cut[0]:
@@ -165,6 +174,34 @@ class Greenhouse:
         z = ring[:, 2:3] + self.shape.roof_crown * reach[:, None] ** 0.6 * (1 - share**2.6)
         points = np.stack([np.broadcast_to(ring[:, :1], z.shape), ring[:, 1:2] * share, z], -1)
         return grid(points).with_mirror()
+
+    def spoiler(self) -> Mesh:
+        """The lip that carries the roof on over the rear screen."""
+        edge = self.roof[-_steps("rear screen") - 4 :]  # a little beyond the screen's corners
+        reach = self.shape.roof_spoiler
+        section = np.array([[0.10, 0, 0.008], [-reach, 0, 0.004], [-reach, 0, -0.02], [0, 0, -0.05]])
+        section[1:3, 2] -= 0.15 * reach
+        return grid(edge[:, None] + section).with_mirror()
+
+    def pillar_lamp(self) -> Mesh:
+        """A tail lamp on the lower part of the last pillar, beside the rear screen."""
+        start = len(self.base) - 1 - _steps("rear screen") - _steps("pillar")
+        piece = self.band[start + 1 : start + _steps("pillar") + 1, 1 : UP // 2 + 2]
+        middle = np.array([self.base[:, 0].mean(), 0.0, 0.0])
+        outwards = (piece - middle) * [1.0, 1.0, 0.0]
+        return grid(piece + 0.012 * outwards / np.linalg.norm(outwards, axis=-1, keepdims=True)).with_mirror()
+
+    def roll_bar(self) -> Mesh:
+        """A convertible's bar of steel, from shoulder to shoulder behind the doors."""
+        x = 0.40 * self.roof[:, 0].max() + 0.60 * self.roof[:, 0].min()
+        low, high = (
+            np.array([np.interp(-x, -ring[:, 0], ring[:, i]) for i in range(3)]) for ring in (self.base, self.roof)
+        )
+        across = np.linspace(1, 0, 9)[:, None]
+        top = high * np.concatenate([np.ones_like(across), across, np.ones_like(across)], 1)
+        top[:, 2] += self.shape.roof_crown * (1 - across[:, 0] ** 2.6) - 0.01
+        left = np.concatenate([low + (high - low) * np.linspace(0, 0.9, 6)[:, None], top])
+        return tube(np.concatenate([left, left[-2::-1] * [1, -1, 1]]), 0.045, sides=8, flatness=0.55)
 
     def cabin(self, inset: float = 0.045) -> Array:
         """(N, 2): the closed outline of the opening in the body, so far inside the glass's lower edge (m)."""
@@ -188,9 +225,7 @@ class Greenhouse:
 
     def windscreen_frame(self) -> Mesh:
         """A convertible's bar round its windscreen."""
-        corner = (
-            sum(STEPS["screen" if "screen" in cut[0] else "pillar"] for cut in self.cuts[:2]) - STEPS["pillar"] // 2
-        )
+        corner = STEPS["screen"] + (STEPS["pillar"] + 1) // 2
         left = np.concatenate([self.band[corner, :, :], self.roof[corner::-1]])
         path = np.concatenate([left, left[-2::-1] * [1, -1, 1]])
         return tube(path, 0.024, sides=8)
@@ -218,6 +253,11 @@ class Greenhouse:
         ring = self.cabin(0.02)
         z = self.body.top_height(ring[:, 0], ring[:, 1]) + 0.004
         return tube(np.column_stack([ring, z])[::2], 0.022, sides=6, closed=True)
+
+
+def _steps(kind: str) -> int:
+    """Number of points that a piece of the half ring has."""
+    return STEPS["pillar" if "pillar" in kind else "screen" if "screen" in kind else "glass"]
 
 
 def build_shell(shape: CarShape) -> tuple[BodySurface, Greenhouse]:

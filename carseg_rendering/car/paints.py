@@ -21,9 +21,11 @@ COLOURS: dict[str, tuple[tuple[float, float, float], float]] = {
     "yellow": ((0.70, 0.42, 0.03), 0.03),
     "brown": ((0.10, 0.05, 0.028), 0.03),
 }
+# of the lower body: plastic, most often; grey, silver and beige paint
+CLADDINGS = ((0.03, 0.03, 0.032), (0.10, 0.10, 0.105), (0.35, 0.34, 0.32), (0.30, 0.25, 0.17))
 FINISHES = ("solid", "metallic", "pearl")
 INTERIORS = ((0.035, 0.035, 0.037), (0.10, 0.10, 0.105), (0.36, 0.28, 0.19), (0.16, 0.075, 0.04), (0.30, 0.30, 0.29))
-CLOTHS = ((0.015, 0.015, 0.017), (0.015, 0.015, 0.017), (0.30, 0.24, 0.16), (0.05, 0.055, 0.10))
+CLOTHS = ((0.015, 0.015, 0.017), (0.015, 0.015, 0.017), (0.02, 0.02, 0.022), (0.30, 0.24, 0.16), (0.05, 0.055, 0.10))
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,10 @@ class CarLook:
         interior: Colour of seats and panels.
         cloth: Colour of a soft top.
         rim: Brightness of the rims; below 0.1 they are painted dark.
+        lamp: Brightness of the headlamps' housings.
+        amber: Whether their outer ends are amber.
+        black_roof: Whether a roof of steel is black.
+        cladding: Colour of the lower body where it has a finish of its own.
         plate: Pattern of the number plates; odd ones are short.
         driver: Whether somebody sits in it.
     """
@@ -55,6 +61,10 @@ class CarLook:
     interior: tuple[float, float, float]
     cloth: tuple[float, float, float]
     rim: float
+    lamp: float
+    amber: bool
+    black_roof: bool
+    cladding: tuple[float, float, float]
     plate: int
     driver: bool
 
@@ -66,6 +76,16 @@ class CarLook:
         """The glass."""
         tint = self.rear_tint if rear else self.tint
         return glass(tint)
+
+    def lower(self) -> BSDF:
+        """The finish of a clad lower body: dull plastic, or a second paint."""
+        if self.cladding == CLADDINGS[0]:
+            return plastic(self.cladding, roughness=0.4)
+        return paint(self.cladding, flake=0.4, roughness=0.03 + 0.15 * self.dirt, dirt=0.6 * self.dirt)
+
+    def skid(self) -> BSDF:
+        """The plate under a clad bumper: bare metal with bright rims, else plastic."""
+        return metal((0.55, 0.55, 0.56), roughness=0.25) if self.rim > 0.6 else plastic((0.05, 0.05, 0.05))
 
     def rims(self) -> BSDF:
         """The material of the rims."""
@@ -84,15 +104,21 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
     """
     names = list(COLOURS)
     colour = names[int(rng.choice(len(names), p=np.array([COLOURS[name][1] for name in names])))]
-    base = np.array(COLOURS[colour][0]) * rng.uniform(0.75, 1.2) + rng.uniform(0, 0.004, 3)
+    # one name covers many paints: silver from grey to white, champagne to gold, teal to navy
+    base = np.array(COLOURS[colour][0]) * rng.uniform(0.65, 1.25) * rng.uniform(0.97, 1.03, 3) + rng.uniform(
+        0, 0.004, 3
+    )
     finish = FINISHES[int(rng.choice(3, p=[0.38, 0.45, 0.17]))]
     flake = {"solid": 0.0, "metallic": rng.uniform(0.45, 0.75), "pearl": rng.uniform(0.2, 0.4)}[finish]
     dirt = rng.uniform(0, 0.5) if rng.uniform() < 0.2 else rng.uniform(0, 0.06)
     tint = rng.uniform(0.3, 0.65)
-    privacy = rng.uniform() < (0.55 if body_type in ("suv", "minivan") else 0.12)
+    privacy = rng.uniform() < (0.65 if body_type in ("suv", "minivan") else 0.12)
     interior = INTERIORS[int(rng.choice(len(INTERIORS), p=[0.38, 0.24, 0.16, 0.08, 0.14]))]
     cloth = CLOTHS[int(rng.integers(len(CLOTHS)))]
     rim = rng.uniform(0.45, 0.85) if rng.uniform() < 0.85 else rng.uniform(0.02, 0.08)
+    lamp = rng.uniform(0.28, 0.6) if rng.uniform() < 0.75 else rng.uniform(0.03, 0.12)
+    amber, black_roof = bool(rng.uniform() < 0.45), bool(rng.uniform() < 0.06)
+    cladding = CLADDINGS[int(rng.choice(len(CLADDINGS), p=[0.52, 0.2, 0.14, 0.14]))]
     plate, driver = int(rng.integers(1000)), bool(rng.uniform() < 0.1)
     if finish == "metallic" and colour == "white":
         finish, flake = "pearl", 0.25
@@ -110,6 +136,10 @@ def sample_look(rng: np.random.Generator, *, body_type: str, plain: bool = False
         interior=interior,
         cloth=cloth,
         rim=float(rim),
+        lamp=float(lamp),
+        amber=amber,
+        black_roof=black_roof,
+        cladding=cladding,
         plate=plate,
         driver=driver,
     )

@@ -1,8 +1,7 @@
-"""The parameters of a car's body: some forty numbers with a range for each body type.
+"""The parameters of a car's body: some forty numbers, drawn from the ranges of its body style.
 
-The ranges follow the outside dimensions of passenger cars on the market from about 1990 to 2012 (the years of
-the photographs that such data sets hold) and overlap between neighbouring types, so that no single number tells the
-type.
+The ranges (see `style`) follow passenger cars on the market from about 1990 to 2012, the years of the photographs that
+such data sets hold. They overlap between neighbouring types as real cars do, so that no two numbers tell the types.
 """
 
 from __future__ import annotations
@@ -13,43 +12,28 @@ from typing import Any
 import numpy as np
 
 from carseg_lib.core.classes import BODY_TYPES
+from carseg_rendering.car.low_styles import CONVERTIBLES, SEDANS
+from carseg_rendering.car.style import RANGES, Range, Style
+from carseg_rendering.car.tall_styles import MINIVANS, SUVS
 
-# Metres, degrees from the vertical, or shares 0..1. Columns: suv, sedan, convertible, minivan (BODY_TYPES' order).
-RANGES: dict[str, tuple[tuple[float, float], ...]] = {
-    "length": ((4.0, 5.05), (4.4, 5.05), (3.9, 4.8), (4.65, 5.2)),
-    "width": ((1.76, 2.02), (1.70, 1.90), (1.70, 1.88), (1.78, 2.02)),
-    "height": ((1.6, 1.95), (1.4, 1.57), (1.24, 1.42), (1.66, 1.86)),
-    "wheelbase_share": ((0.575, 0.625), (0.575, 0.615), (0.56, 0.61), (0.595, 0.635)),  # of the length
-    "overhang_share": ((0.44, 0.50), (0.44, 0.50), (0.43, 0.50), (0.46, 0.52)),  # front's share of both overhangs
-    "clearance": ((0.2, 0.34), (0.14, 0.22), (0.12, 0.18), (0.13, 0.2)),  # under the sill
-    "nose_height": ((0.88, 1.18), (0.72, 0.9), (0.64, 0.8), (0.74, 0.92)),  # the hood's front edge
-    "cowl_height": ((1.1, 1.32), (0.94, 1.08), (0.86, 0.97), (1.0, 1.14)),  # the windscreen's base
-    "belt_rise": ((0.00, 0.09), (0.00, 0.10), (-0.03, 0.08), (-0.02, 0.08)),  # from the windscreen to the tail
-    "hood_length": ((0.94, 1.4), (1.02, 1.42), (1.12, 1.6), (0.7, 1.06)),  # nose to windscreen
-    "deck_length": ((0.05, 0.13), (0.40, 0.80), (0.58, 1.05), (0.05, 0.13)),  # tail to the rear screen's base
-    "windscreen_rake": ((36.0, 55.0), (54.0, 63.0), (56.0, 64.0), (52.0, 65.0)),
-    "rear_rake": ((4.0, 32.0), (50.0, 64.0), (50.0, 64.0), (6.0, 26.0)),
-    "roof_crown": ((0.02, 0.06), (0.03, 0.06), (0.03, 0.06), (0.03, 0.06)),  # rise of the roof's middle over its edge
-    "roof_drop": ((0.00, 0.06), (0.02, 0.08), (0.02, 0.07), (0.00, 0.06)),  # of its rear end under its peak
-    "tumblehome": ((0.07, 0.15), (0.13, 0.20), (0.14, 0.22), (0.08, 0.16)),  # inward lean of each side's glass
-    "nose_exponent": ((4.2, 8.0), (3.4, 5.4), (3.2, 5.0), (2.8, 4.0)),  # plan of the front: 2 round, 8 square
-    "nose_lean": ((0.25, 0.75), (0.5, 0.95), (0.65, 1.05), (0.8, 1.25)),  # how far its upper part leans back
-    "tail_exponent": ((4.4, 6.5), (3.6, 5.2), (3.4, 5.0), (4.4, 6.5)),
-    "hood_crown": ((0.01, 0.04), (0.02, 0.055), (0.02, 0.065), (0.03, 0.08)),
-    "shoulder": ((0.03, 0.08), (0.04, 0.09), (0.05, 0.10), (0.03, 0.07)),  # ledge between side and glass
-    "side_bulge": ((0.02, 0.06), (0.02, 0.06), (0.02, 0.07), (0.02, 0.05)),
-    "wheel_radius": ((0.355, 0.425), (0.305, 0.36), (0.305, 0.36), (0.31, 0.355)),  # of the tyre
-    "rim_share": ((0.64, 0.76), (0.66, 0.80), (0.68, 0.82), (0.64, 0.76)),  # of the tyre's radius
-    "tyre_width": ((0.22, 0.27), (0.19, 0.24), (0.19, 0.25), (0.20, 0.235)),
-    "arch_gap": ((0.035, 0.075), (0.02, 0.045), (0.015, 0.04), (0.02, 0.05)),  # between tyre and arch
-    "arch_flare": ((0.010, 0.035), (0.0, 0.018), (0.0, 0.020), (0.0, 0.014)),
-    "lamp_height": ((0.12, 0.24), (0.10, 0.20), (0.09, 0.19), (0.13, 0.24)),
-    "lamp_width": ((0.30, 0.48), (0.34, 0.55), (0.32, 0.50), (0.36, 0.58)),  # along the body
-    "grille_width": ((0.55, 1.05), (0.45, 0.95), (0.35, 0.90), (0.45, 1.00)),
-    "grille_height": ((0.14, 0.34), (0.08, 0.22), (0.05, 0.18), (0.07, 0.20)),
-    "tail_lamp_height": ((0.24, 0.62), (0.12, 0.24), (0.10, 0.20), (0.26, 0.70)),
-}
+STYLES: dict[str, dict[str, Style]] = {"suv": SUVS, "sedan": SEDANS, "convertible": CONVERTIBLES, "minivan": MINIVANS}
 RIM_COUNT = 9  # rim patterns that every type draws from: as many as `wheels` has
+ROOFS = {"open": 0.66, "soft top": 0.29, "hard top": 0.05}  # of convertibles
+# Shares of the cars of each type that have a thing, in BODY_TYPES' order; a style may have its own.
+_CHANCES = {
+    "cladding": (0.45, 0.0, 0.0, 0.15),
+    "roof_rails": (0.6, 0.0, 0.0, 0.4),
+    "spare_wheel": (0.0, 0.0, 0.0, 0.0),
+    "side_moulding": (0.35, 0.3, 0.12, 0.4),
+    "sliding_door": (0.0, 0.0, 0.0, 0.9),
+    "fog_lamps": (0.6, 0.5, 0.6, 0.5),
+    "bumper_strip": (0.12, 0.12, 0.08, 0.2),
+    "windows_up": (1.0, 1.0, 0.35, 1.0),
+    "roll_bar": (0.0, 0.0, 0.0, 0.0),
+    "two_doors": (0.07, 0.0, 1.0, 0.0),
+}
+# How far numbers lean on the size that they share.
+_LEAN = {"length": 0.6, "width": 0.5, "wheel_radius": 0.3, "hood_length": 0.4, "tyre_width": 0.5}
 
 
 @dataclass(frozen=True)
@@ -58,17 +42,29 @@ class CarShape:
 
     Attributes beyond those of RANGES:
         body_type: One of BODY_TYPES.
-        variant: sedan: saloon or fastback; convertible: open or soft top; otherwise "wagon".
+        style: One of the type's STYLES.
+        variant: sedan: saloon or fastback; convertible: open, soft top or hard top; otherwise "wagon".
         doors: Number of doors on each side.
+        rows: Rows of seats.
+        panes: Panes of glass on each side under a closed roof.
+        lamp, grille, tail_lamp: Outlines of headlamps, grille and tail lamps.
         rim: Index of the rim's pattern.
         crease: Height of the side's character line as a share of the shoulder's height; 0 for none.
         trim_style: 0 body colour, 1 black window frames, 2 chrome window frames.
         cladding, roof_rails, spare_wheel, side_moulding, sliding_door, fog_lamps, windows_up: Whether it has them.
+        bumper_strip: Whether rubber runs along its bumpers.
+        roll_bar: Whether a convertible has a bar of steel over its cabin, open or not.
     """
 
     body_type: str
+    style: str
     variant: str
     doors: int
+    rows: int
+    panes: int
+    lamp: str
+    grille: str
+    tail_lamp: str
     rim: int
     crease: float
     trim_style: int
@@ -78,7 +74,9 @@ class CarShape:
     side_moulding: bool
     sliding_door: bool
     fog_lamps: bool
+    bumper_strip: bool
     windows_up: bool
+    roll_bar: bool
     length: float
     width: float
     height: float
@@ -101,13 +99,17 @@ class CarShape:
     hood_crown: float
     shoulder: float
     side_bulge: float
+    bumper_step: float
     wheel_radius: float
     rim_share: float
     tyre_width: float
     arch_gap: float
     arch_flare: float
+    rear_pillar: float
+    roof_spoiler: float
     lamp_height: float
     lamp_width: float
+    lamp_wrap: float
     grille_width: float
     grille_height: float
     tail_lamp_height: float
@@ -132,6 +134,17 @@ class CarShape:
         """Whether glass and a roof of steel or cloth stand over the cabin."""
         return self.variant != "open"
 
+    @property
+    def upright(self) -> bool:
+        """Whether it ends in a tail gate rather than in a lid."""
+        return self.body_type in ("suv", "minivan")
+
+
+def ranges_of(body_type: str, style: str) -> dict[str, Range]:
+    """The range of every number for a body style."""
+    column = BODY_TYPES.index(body_type)
+    return {name: ranges[column] for name, ranges in RANGES.items()} | dict(STYLES[body_type][style].ranges)
+
 
 def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
     """Sample the shape of a car of a body type.
@@ -145,43 +158,40 @@ def sample_shape(body_type: str, rng: np.random.Generator) -> CarShape:
     """
     if body_type not in BODY_TYPES:
         raise ValueError(f"body type {body_type!r} is none of {', '.join(BODY_TYPES)}")
+    styles = STYLES[body_type]
+    name = str(rng.choice(list(styles), p=[style.share for style in styles.values()]))
+    style, number = styles[name], _numbers(ranges_of(body_type, name), rng)
     column = BODY_TYPES.index(body_type)
-    # Size goes together: a long car is wide and has large wheels, so numbers lean on one draw they share.
-    size = rng.uniform()
-    number: dict[str, Any] = {}
-    for name, ranges in RANGES.items():
-        low, high = ranges[column]
-        share = rng.uniform()
-        if name in ("length", "width", "wheel_radius", "hood_length", "tyre_width"):
-            share = 0.6 * size + 0.4 * share
-        number[name] = float(low + (high - low) * share)
-
-    number["nose_height"] = min(number["nose_height"], number["cowl_height"] - 0.06)
-
-    def chance(*shares: float) -> bool:
-        return bool(rng.uniform() < shares[column])
-
+    has = {thing: bool(rng.uniform() < style.chances.get(thing, shares[column])) for thing, shares in _CHANCES.items()}
+    variant = "wagon"
+    if body_type == "sedan":
+        variant = "fastback" if style.fastback else "saloon"
+    elif body_type == "convertible":
+        variant = str(rng.choice(list(ROOFS), p=list(ROOFS.values())))
+    doors = 1 if has.pop("two_doors") else 2
     choices: dict[str, Any] = {
+        "rows": style.rows,
+        "panes": style.panes[int(rng.uniform() < 0.35)],
+        "lamp": str(rng.choice(style.lamps)),
+        "grille": str(rng.choice(style.grilles)),
+        "tail_lamp": str(rng.choice(style.tails)),
         "rim": int(rng.integers(RIM_COUNT)),
         "crease": float(rng.choice([0.0, rng.uniform(0.60, 0.85)])),
-        "trim_style": int(rng.choice(3, p=[0.25, 0.5, 0.25])),
-        "cladding": chance(0.55, 0.0, 0.0, 0.08),
-        "roof_rails": chance(0.6, 0.0, 0.0, 0.3),
-        "spare_wheel": chance(0.14, 0.0, 0.0, 0.0),
-        "side_moulding": chance(0.35, 0.4, 0.15, 0.4),
-        "sliding_door": chance(0.0, 0.0, 0.0, 0.95),
-        "fog_lamps": chance(0.6, 0.5, 0.6, 0.5),
-        "windows_up": chance(1.0, 1.0, 0.35, 1.0),
+        "trim_style": int(rng.choice(3, p=[0.2, 0.5, 0.3])),
     }
-    variant, doors = "wagon", 2
-    if body_type == "sedan":
-        variant = "fastback" if rng.uniform() < 0.25 else "saloon"
-    elif body_type == "convertible":
-        variant, doors = ("soft top" if rng.uniform() < 0.2 else "open"), 1
-    elif body_type == "suv" and rng.uniform() < 0.08:
-        doors = 1
-    if variant == "fastback":
-        number["deck_length"] = float(rng.uniform(0.16, 0.36))
-        number["rear_rake"] = float(rng.uniform(66.0, 72.0))
-        number["roof_drop"] += 0.03
-    return CarShape(body_type=body_type, variant=variant, doors=doors, **choices, **number)
+    if doors == 1:
+        choices["panes"] = min(choices["panes"], 2)
+    return CarShape(body_type=body_type, style=name, variant=variant, doors=doors, **choices | has | number)
+
+
+def _numbers(ranges: dict[str, Range], rng: np.random.Generator) -> dict[str, float]:
+    """A draw of every number."""
+    # Size goes together: a long car is wide and has large wheels, so numbers lean on one draw they share.
+    size = rng.uniform()
+    number = {}
+    for name, (low, high) in ranges.items():
+        lean = _LEAN.get(name, 0.0)
+        share = lean * size + (1 - lean) * rng.uniform()
+        number[name] = float(low + (high - low) * share)
+    number["nose_height"] = min(number["nose_height"], number["cowl_height"] - 0.06)
+    return number

@@ -53,11 +53,11 @@ largest box.
 
 {background}## How it was made
 
-`make dataset` of carseg ({plan}), with {packages}. Body shapes are drawn from ranges of real proportions that
-overlap between types; scenes are drawn at random, with an eye on how cars for sale are photographed. A pixel has
-{samples} light paths; Intel's Open Image Denoise, a network that was trained on path-traced pictures, takes their noise
-out, then a simulated camera adds blur, noise, sharpening and JPEG of its own. The same code, packages and kind of
-processor give the same bytes.
+`make dataset` of carseg ({plan}), with {packages}. A type has several body styles, drawn from ranges of real
+proportions that overlap between types (`shape_style` in `parameters.csv`); scenes are drawn at random, with an eye on
+how cars for sale are photographed. A pixel has {samples} light paths; Intel's Open Image Denoise, a network that was
+trained on path-traced pictures, takes their noise out, then a simulated camera adds blur, noise, sharpening and JPEG of
+its own. The same code, packages and kind of processor give the same bytes.
 
 ## What it is not
 

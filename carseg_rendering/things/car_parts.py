@@ -6,12 +6,12 @@ import numpy as np
 
 from carseg_lib.core.classes import BODY_TYPES
 from carseg_rendering.car.body import BodySurface
+from carseg_rendering.car.finishes import DULL, RED
 from carseg_rendering.car.fittings import door_mirror, exhaust, plate
 from carseg_rendering.car.greenhouse import build_shell
 from carseg_rendering.car.paints import CarLook, sample_look
 from carseg_rendering.car.seats import Cabin, bench, front_seat
 from carseg_rendering.car.shapes import CarShape, sample_shape
-from carseg_rendering.car.trim import DULL, RED
 from carseg_rendering.geometry.materials import glass, lamp_glass, matte
 from carseg_rendering.geometry.meshes import Array, Mesh, Part, grid, merged, tube, without_faces
 from carseg_rendering.scene.plants import placed

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from carseg_rendering.car.finishes import DULL
 from carseg_rendering.car.fittings import spare_wheel
-from carseg_rendering.car.trim import DULL
 from carseg_rendering.car.wheels import RIM_PATTERNS, wheel
 from carseg_rendering.geometry.meshes import Mesh, Part, merged
 from carseg_rendering.scene.plants import placed

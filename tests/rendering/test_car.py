@@ -102,30 +102,19 @@ def check_measures(car):
 
 
 @settings(deadline=None, max_examples=6)
-@given(CARS.filter(lambda car: car[0] != "minivan"))
+@given(CARS)
 def test_the_inside_stays_inside(car):
     assert inside_beyond_the_body(*car) <= 0.01
 
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=50)
-@given(CARS.filter(lambda car: car[0] != "minivan"))
+@given(CARS)
 def test_the_insides_of_many_cars_stay_inside(car):
     assert inside_beyond_the_body(*car) <= 0.01
 
 
-@settings(deadline=None, max_examples=6)
-@given(st.integers(0, 10_000))
-def test_the_inside_of_a_minivan_is_at_most_a_hand_outside(seed):
-    assert inside_beyond_the_body("minivan", seed) <= 0.06
-
-
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True,
-    reason="the front of the tub of one minivan in six stands out by 1 to 4 cm, before the wheels; "
-    "to mend it changes the built-in data set's photos",
-)
 def test_the_insides_of_minivans_stay_inside():
     assert max(inside_beyond_the_body("minivan", seed) for seed in range(40)) <= 0.01
 
