@@ -26,7 +26,8 @@ SHELL := /bin/bash
 ## SAVE="table masks" for predict: page (default), overlays, json, polygons, table, masks, cutouts, coco, coco-rle
 ## REAL=folder       for sim2real, ablation, train-segmenter and pack-model: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
-## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
+## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side; for render-dataset:
+##                   processes, default: one a core
 ## CLUSTER=tcp://host:8786   for the same: a dask cluster, in place of JOBS
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
