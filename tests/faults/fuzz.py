@@ -56,6 +56,7 @@ CHANGES = {
     "os.chmod",
     "shutil.rmtree",
 }
+BY_DESCRIPTOR = {"os.remove", "os.rmdir"}
 CODE = tuple(str(Path(place).resolve()) for place in (sys.prefix, sys.base_prefix, Path(__file__).parents[2]))
 SYSTEM = (
     "/proc/self",
@@ -119,9 +120,11 @@ class Watch:
             if writes or not text.startswith((*CODE, *SYSTEM)):
                 self.seen.append(f"open {'to write' if writes else 'to read'} outside")
         elif event in CHANGES:
+            # shutil.rmtree names a file by its folder's descriptor, which is the last argument
+            folder = f"/proc/self/fd/{arguments[-1]}" if event in BY_DESCRIPTOR and arguments[-1] >= 0 else ""
             for one in arguments:
                 if isinstance(one, str | bytes | os.PathLike):
-                    text = os.path.realpath(os.fsdecode(one))
+                    text = os.path.realpath(Path(folder, os.fsdecode(one)))
                     if not text.startswith(self.folder):
                         self.seen.append(f"{event} outside")
 

@@ -30,6 +30,7 @@ READERS = {
     "via-csv": Reader(given.program("via", "box", "polygon", table=True), mutate.any_text, ("**/train/*.csv",)),
     "supervisely": Reader(given.program("supervisely", "box", "polygon", "bitmap"), mutate.of_json, ("**/*.json",)),
     "stanford-cars": Reader(given.stanford, mutate.of_bytes, ("**/*.mat",), allowed=frozenset({"subprocess.Popen"})),
+    "zip": Reader(given.zipped, mutate.of_bytes, ("*.zip",)),
     "profile": Reader(given.profile, mutate.any_text, ("*.yaml",)),
     "classes": Reader(given.classes, mutate.any_text, ("*.yaml", "*.txt")),
     "settings": Reader(given.overrides, mutate.any_text, ("set.txt",)),

@@ -26,9 +26,9 @@ from tests.helpers.dataset_formats import make_devkit
 from tests.helpers.smoke_run import ROOT
 
 # Inputs of each reader in the fast tests, 2,000 in all; what they cost differs a hundredfold.
-FAST = {"photo-header": 300, "mask-png": 200, "packed-masks": 200, "report-table": 300, "classes": 200, "notebook": 200}
+FAST = {"photo-header": 200, "mask-png": 100, "packed-masks": 200, "report-table": 300, "classes": 200, "notebook": 200}
 FAST |= {"config.json": 200, "photo": 100, "csv": 60, "coco": 40, "voc": 30, "yolo": 40, "cvat": 40, "label-studio": 30}
-FAST |= {"labelme": 20, "via": 20, "supervisely": 20}
+FAST |= {"labelme": 20, "via": 20, "supervisely": 20, "zip": 200}
 SLOW = {"via-csv": 50, "settings": 100, "profile": 20, "stamp": 200, "cache": 5, "catalogue": 30, "presence.json": 200}
 SLOW |= {"checkpoint": 300, "checkpoint-pickle": 200, "segmenter": 300, "training-state": 50, "metrics.json": 15}
 SLOW |= {"stanford-cars": 3, "page": 3}
