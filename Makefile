@@ -129,8 +129,11 @@ test-slow: $(READY) ## run the slow tests: every source by its notebooks, full p
 	@$(ENV_PYTHON) -m pytest -m slow
 test-gpu: $(READY) ## compare a GPU with the CPU, part by part; without one, or by DEVICE=cpu, dry
 	@$(ENV_PYTHON) -m pytest -m gpu -n 0 tests/gpu
-faults: $(READY) ## kill every kind of step, break every file that is read: docs/faults.md; takes hours
-	@$(ENV_PYTHON) -m tests.faults.kill --seeds 3 && $(ENV_PYTHON) -m tests.faults.fuzz
+faults: $(READY) ## kill every kind of step, take what it needs, break every file that is read: docs/faults.md; hours
+	@$(ENV_PYTHON) -m tests.faults.kill --seeds 3 --out reports/kills.jsonl
+	@$(ENV_PYTHON) -m pytest -n 0 -m 'slow or not slow' tests/faults/test_resources.py
+	@$(ENV_PYTHON) -m tests.faults.fuzz --total 1000000 --out reports/fuzzed.jsonl
+	@$(ENV_PYTHON) -m tests.faults.table reports/kills.jsonl reports/fuzzed.jsonl
 audit-deps: $(READY) ## check the locks: ADVISORIES, licences, bill of materials: reports/audit-deps/
 	@$(ENV_PYTHON) scripts/audit_deps.py
 check: lint test ## check style, types and imports, and run the fast tests
