@@ -7,9 +7,11 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 Act = Callable[[Path, int], object]
 
@@ -254,28 +256,37 @@ def _fetch(folder: Path, seed: int) -> None:
     fetch_archive("memory://bucket/set.zip", folder / "reports" / ".data" / "remote-photos")
 
 
+@contextmanager
+def _without_mitsuba() -> Iterator[None]:
+    from carseg_rendering.dataset import card
+    from tests.helpers import fake_renderer
+
+    with mock.patch.object(card, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS):
+        yield
+
+
 def _almost_rendered(folder: Path, seed: int) -> None:
     """A work folder of drawn photos that lacks the last ones."""
     from carseg_rendering.dataset.plan import FEWEST_PHOTOS, DatasetPlan, photo_name
     from tests.helpers import fake_renderer
 
     plan = DatasetPlan(FEWEST_PHOTOS, seed)
-    fake_renderer.drawn_contents(plan, folder / "work")
+    with _without_mitsuba():
+        fake_renderer.drawn_contents(plan, folder / "work")
     for index in range(plan.photos - 5, plan.photos):
         (folder / "work" / photo_name(index)).with_suffix(".json").unlink()
 
 
 def _render(folder: Path, seed: int) -> None:
     """`make render-dataset`, but for the renderer: it takes a second a photo."""
-    from carseg_rendering.dataset import build, card
+    from carseg_rendering.dataset import build
     from carseg_rendering.dataset.crew import Crew
     from carseg_rendering.dataset.plan import FEWEST_PHOTOS, DatasetPlan
     from carseg_rendering.dataset.shards import render_shards, work_lock
     from tests.helpers import fake_renderer
 
-    card.renderer_versions = lambda: fake_renderer.PACKAGE_VERSIONS  # type: ignore[assignment]
     plan = DatasetPlan(FEWEST_PHOTOS, seed)
-    with work_lock(folder / "work") as work:
+    with _without_mitsuba(), work_lock(folder / "work") as work:
         render_shards(plan, work, render=fake_renderer.render, crew=Crew(1))
         build.write_folder(build.dataset_contents(plan, work, {}, work / "background"), folder / "rendered")
 
