@@ -26,7 +26,8 @@ SHELL := /bin/bash
 ## SAVE="table masks" for predict: page (default), overlays, json, polygons, table, masks, cutouts, coco, coco-rle
 ## REAL=folder       for sim2real, ablation, train-segmenter and pack-model: photographs to measure on
 ## SYNTHETIC="rendered-2109-plain full=rendered"   for sim2real: rendered data sets, the last one the most realistic
-## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side
+## JOBS=2            for readings, ablation, generalisation and sim2real: trainings side by side; for render-dataset:
+##                   processes, default: one a core
 ## CLUSTER=tcp://host:8786   for the same: a dask cluster, in place of JOBS
 ## TABLE=table.csv   for audit: a classification report; default: the paper's Table 1
 ## N=590             for audit: photos of the report, if known; SET then says rounding=down digits=3 rows=some
@@ -128,8 +129,11 @@ test-slow: $(READY) ## run the slow tests: every source by its notebooks, full p
 	@$(ENV_PYTHON) -m pytest -m slow
 test-gpu: $(READY) ## compare a GPU with the CPU, part by part; without one, or by DEVICE=cpu, dry
 	@$(ENV_PYTHON) -m pytest -m gpu -n 0 tests/gpu
-faults: $(READY) ## kill every kind of step, break every file that is read: docs/faults.md; takes hours
-	@$(ENV_PYTHON) -m tests.faults.kill --seeds 3 && $(ENV_PYTHON) -m tests.faults.fuzz
+faults: $(READY) ## kill every kind of step, take what it needs, break every file that is read: docs/faults.md; hours
+	@$(ENV_PYTHON) -m tests.faults.kill --seeds 3 --out reports/kills.jsonl
+	@$(ENV_PYTHON) -m pytest -n 0 -m 'slow or not slow' tests/faults/test_resources.py
+	@$(ENV_PYTHON) -m tests.faults.fuzz --total 1000000 --out reports/fuzzed.jsonl
+	@$(ENV_PYTHON) -m tests.faults.table reports/kills.jsonl reports/fuzzed.jsonl
 audit-deps: $(READY) ## check the locks: ADVISORIES, licences, bill of materials: reports/audit-deps/
 	@$(ENV_PYTHON) scripts/audit_deps.py
 check: lint test ## check style, types and imports, and run the fast tests

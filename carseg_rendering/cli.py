@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,6 +28,8 @@ VARIABLES = {
     "out": "folder (dataset) or file (photo, sheet) to write",
     "realism": f"of the renderer: {', '.join(REALISM_LEVELS)} (default)",
     "seed": "seed of every random choice (default: 0)",
+    "jobs": "processes that render (default: one a core)",
+    "cluster": "dask scheduler whose workers render, tcp://host:8786 (default: this machine alone)",
     "data": "rendered (default), or the folder of a rendered data set",
 }
 RENAMED = {"n": "num_images", "version": "realism"}  # former names of options
@@ -55,20 +58,21 @@ def renderer() -> None:
 
 
 @renderer.command("dataset", help="render the packaged data set again, or another one")
-@_options("num_images", "out", "realism", "seed")
-def _dataset(num_images: str, out: str, realism: str, seed: str) -> None:
+@_options("num_images", "out", "realism", "seed", "jobs", "cluster")
+def _dataset(num_images: str, out: str, realism: str, seed: str, jobs: str, cluster: str) -> None:
     from carseg_rendering.dataset.build import build
 
-    path = build(_plan(realism, seed, num_images), out)
+    path = build(_plan(realism, seed, num_images), out, **_crew(jobs, cluster))
     written = [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     print(f"done: {os.path.relpath(path)}, {sum(file.stat().st_size for file in written) / 1e6:.1f} MB")
 
 
 @renderer.command("background", help="render the pictures without a car alone, into the packaged data set")
-def _background() -> None:
+@_options("jobs", "cluster")
+def _background(jobs: str, cluster: str) -> None:
     from carseg_rendering.dataset.build import add_background
 
-    path = add_background(builtin_archive())
+    path = add_background(builtin_archive(), **_crew(jobs, cluster))
     print(f"done: {os.path.relpath(path)}, {path.stat().st_size / 1e6:.1f} MB")
 
 
@@ -120,6 +124,18 @@ def _photo(index: str, out: str, realism: str, seed: str, without_car: bool) -> 
     path = files.write_bytes(Path(out or f"photo-{number}.jpg"), photo.jpeg)
     print(json.dumps(photo.parameters, indent=2))
     print(f"done: {path}")
+
+
+def _crew(jobs: str, cluster: str) -> dict[str, Any]:
+    """The arguments of `build` that say who renders."""
+    from carseg_lib.core.cluster import check_address
+
+    if jobs and cluster:
+        raise CarsegError(f"JOBS={jobs} and CLUSTER={cluster}: give one; a cluster renders a photo on each worker.")
+    number = cli.whole_number(jobs or "0", "JOBS")
+    if jobs and not number:
+        raise CarsegError("JOBS=0: must be 1 or more.")
+    return {"jobs": number, "cluster": check_address(cluster)}
 
 
 def _plan(realism: str, seed: str, num_images: str = "") -> DatasetPlan:

@@ -6,6 +6,7 @@ the catalogue.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import stat
 import warnings
@@ -17,7 +18,7 @@ import imagehash
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, ImageStat, PngImagePlugin, UnidentifiedImageError
 
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion
 from carseg_lib.data.names import PHOTO_SUFFIXES as PHOTO_SUFFIXES
 from carseg_lib.data.remote import open_photo
 from carseg_lib.data.strange_files import strange
@@ -25,6 +26,7 @@ from carseg_lib.data.strange_files import strange
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # by content, whatever the name ends in; JPEG has MPO in it
 PHOTO_FORMATS = ("JPEG", "PNG", "WebP", "BMP")  # of photos in folders, by content; other files are counted
+_OF_THE_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # errors that say nothing of a photo
 _HASHED_AT_ONCE = 4_000_000  # pixels
 # Beginnings of files: at which byte, which bytes, which format. Pillow cannot open all of them; a message names them.
 _BEGINNINGS = (
@@ -98,6 +100,7 @@ def read_photo(path: Path, max_side: int | None = None) -> Image.Image:
 
     Raises:
         ImageError: Missing, empty, unreadable, truncated, or above 100 megapixels.
+        CarsegError: The machine has no more memory or descriptors, or a store does not give the photo.
     """
     return _read(Path(path), max_side)[0]
 
@@ -131,6 +134,7 @@ def inspect_image(path: Path) -> ImageInfo:
 
     Raises:
         ImageError: As `read_photo`.
+        CarsegError: As `read_photo`.
     """
     photo, orientation, file_sha256 = _read(Path(path), None, hashed=True)
     return ImageInfo(
@@ -169,6 +173,8 @@ def _read(path: Path, max_side: int | None, hashed: bool = False) -> tuple[Image
         what = what or (f", but {told}" if (told := strange(path)) else "")
         raise ImageError("unreadable", f"not a JPEG, PNG, WebP, BMP or GIF{what}") from None
     except Exception as error:  # decoders raise almost anything on broken files
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) in _OF_THE_MACHINE:
+            raise exhaustion(error) or error from None  # no photo may be left out for that
         message = getattr(error, "strerror", None) or str(error).partition("\n")[0] or type(error).__name__
         cut_short = any(word in message.lower() for word in ("truncat", "broken data stream", "end of file"))
         raise ImageError("truncated" if cut_short else "unreadable", message) from None
@@ -217,6 +223,8 @@ def _to_rgb(photo: Image.Image) -> Image.Image:
 def _orientation(photo: Image.Image) -> int:
     try:
         orientation = photo.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
     except Exception:  # damaged metadata beside good pixels: as if there were none
         return 1
     return orientation if orientation in range(1, 9) else 1

@@ -40,14 +40,14 @@ _PLACEHOLDER, _WHOLE = 0o1644, 0o644  # modes of a file; no other file has the s
 _KEPT = 0.9  # of the limit, after photos have been made placeholders
 _INDEX, _USED, _LOCK = "index.json", "used.json", ".lock"
 _ETAGS, _TIMES = ("ETag", "etag", "md5Hash"), ("mtime", "LastModified", "created")  # what stores call them
-_OF = "of"  # the beginning of a state that is no ETag
+NO_ETAG = "of"  # the beginning of a state that is no ETag
 _SAID = 160  # characters of what a client says
-_BY_HAND = "or copy the folder by hand and give that as DATA"
+BY_HAND = "or copy the folder by hand and give that as DATA"
 
 Remote = tuple[str, int, str]  # a file's key, size in bytes, and ETag (or time) in the listing
 
 
-def mirror(address: str, mirrors: Path) -> Path:
+def mirror(address: str, mirrors: Path, annotations: str = "") -> Path:
     """Make a local folder hold what a remote one lists: annotations whole, photos as placeholders; returns it.
 
     A file that is there in the listed state stays. Killed and called again it goes on.
@@ -55,21 +55,26 @@ def mirror(address: str, mirrors: Path) -> Path:
     Args:
         address: As `data_spec.remote_address` returns it.
         mirrors: The folder of all mirrors.
+        annotations: The one file in it that is wanted besides photos and PNG files; "" for all.
 
     Raises:
         CarsegError: The client is missing, the store does not give the folder, or what must be whole is above the
             limit.
     """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", address.rstrip("/").rpartition("/")[2]).strip("-")[:40] or "data"
-    place = files.make_folder(mirrors / f"{name}-{files.sha256_text(address)[:12]}")
+    place, name = place_of(address, mirrors, annotations)
     root = files.make_folder(place / name)
     with wait_for_lock(place / _LOCK):
         listed = _listed(address)
+        if annotations:
+            if annotations not in listed:
+                raise CarsegError(f"DATA={address}/{annotations}: there is no such file; look whether it is right.")
+            wanted = {one for one in listed if Path(one).suffix.lower() in (*ON_DEMAND, ".png")} | {annotations}
+            listed = {inside: remote for inside, remote in listed.items() if inside in wanted}
         whole = sum(size for key, (_, size, _) in listed.items() if not _on_demand(key))
-        if whole > _limit():
+        if whole > allowed():
             raise CarsegError(
                 f"DATA={address}: its annotations and PNG files are {whole / 1e9:.2f} GB, which must be here whole, "
-                f"above {LIMIT}={_limit() / 1e9:g}: allow {whole / 1e9 + 1:.0f}, {_BY_HAND}."
+                f"above {LIMIT}={allowed() / 1e9:g}: allow {whole / 1e9 + 1:.0f}, {BY_HAND}."
             )
         before = files.read_json(place / _INDEX)["files"] if (place / _INDEX).is_file() else {}
         for gone in before.keys() - listed.keys():
@@ -90,6 +95,12 @@ def mirror(address: str, mirrors: Path) -> Path:
             *(address, f"{photos:,}", f"{len(listed) - photos:,}", whole / 1e6),
         )
     return root
+
+
+def place_of(address: str, mirrors: Path, annotations: str = "") -> tuple[Path, str]:
+    """The folder of all that is kept of an address, and the name of the data in it."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", address.rstrip("/").rpartition("/")[2]).strip("-")[:40] or "data"
+    return files.make_folder(mirrors / f"{name}-{files.sha256_text(address + annotations)[:12]}"), name
 
 
 def open_photo(path: Path) -> BinaryIO:
@@ -126,7 +137,7 @@ def is_mirror(folder: Path) -> bool:
 
 def _listed(address: str) -> dict[str, Remote]:
     """The files of a remote folder by their names in it, in order."""
-    with _store(address) as (store, folder):
+    with open_store(address) as (store, folder):
         store.invalidate_cache()
         found: dict[str, dict[str, Any]] = store.find(folder, detail=True)
     start = folder.rstrip("/") + "/"
@@ -139,7 +150,7 @@ def _listed(address: str) -> dict[str, Remote]:
         if inside == key or outside(inside) or "\\" in inside or "//" in inside or not inside.isprintable():
             left_out.append(inside)
         elif not any(part.startswith(".") for part in inside.split("/")):
-            listed[inside] = (key, int(about["size"]), _state(about))
+            listed[inside] = (key, int(about["size"]), state_of(about))
     if left_out:
         logger.warning(
             "%s: %s names cannot be files and are left out; first: %r", address, f"{len(left_out):,}", left_out[0]
@@ -149,14 +160,14 @@ def _listed(address: str) -> dict[str, Remote]:
     return listed
 
 
-def _state(about: dict[str, Any]) -> str:
+def state_of(about: dict[str, Any]) -> str:
     """What changes with a file's content, as the store lists it: its ETag, or where it has none, its time."""
     etag = next((str(about[name]).strip('"') for name in _ETAGS if about.get(name)), "")
-    return etag or next((f"{_OF} {about[name]}" for name in _TIMES if about.get(name)), _OF)
+    return etag or next((f"{NO_ETAG} {about[name]}" for name in _TIMES if about.get(name)), NO_ETAG)
 
 
 @contextmanager
-def _store(address: str) -> Iterator[tuple[Any, str]]:
+def open_store(address: str) -> Iterator[tuple[Any, str]]:
     """The client of a store, and the path in it; what it raises within the block becomes one line."""
     try:
         import fsspec
@@ -165,7 +176,7 @@ def _store(address: str) -> Iterator[tuple[Any, str]]:
     except (ImportError, ValueError) as error:
         raise CarsegError(
             f"DATA={address} needs fsspec and its client for this store: .venv/bin/python scripts/setup_environment.py "
-            f"remote has that of S3 ({first_line(error, _SAID)}); {_BY_HAND}."
+            f"remote has that of S3 ({first_line(error, _SAID)}); {BY_HAND}."
         ) from None
     try:
         yield store, path
@@ -181,22 +192,22 @@ def _said(address: str, error: Exception) -> CarsegError:
         return CarsegError(
             f"DATA={address}: the store does not give it ({said}): give its client credentials in the usual "
             "way (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or FSSPEC_S3_ANON=true for a public "
-            f"one; {_BY_HAND}."
+            f"one; {BY_HAND}."
         )
     if isinstance(error, FileNotFoundError):
         return CarsegError(f"DATA={address}: there is no such bucket, folder or file any more ({said}).")
-    return CarsegError(f"DATA={address} could not be read ({said}): run again, {_BY_HAND}.")
+    return CarsegError(f"DATA={address} could not be read ({said}): run again, {BY_HAND}.")
 
 
 def _fetch(path: Path, remote: Remote, address: str) -> None:
     """Put a file's content in its place, if it is the listed one."""
     key, size, state = remote
-    with _store(address) as (store, _):
+    with open_store(address) as (store, _):
         content = store.cat_file(key)
         same = len(content) == size
-        if same and not state.startswith(_OF) and hashlib.md5(content, usedforsecurity=False).hexdigest() != state:
+        if same and not state.startswith(NO_ETAG) and hashlib.md5(content, usedforsecurity=False).hexdigest() != state:
             store.invalidate_cache()
-            same = _state(store.info(key)) == state  # an ETag is no MD5 of what was sent in parts, or encrypted there
+            same = state_of(store.info(key)) == state  # an ETag is no MD5 of what was sent in parts, or encrypted there
     if not same:
         raise CarsegError(
             f"DATA={address}: {path.name} is not the one that was listed ({len(content):,} bytes, not {size:,}, or "
@@ -239,7 +250,7 @@ def _touch(path: Path) -> None:
 
 def _make_room(place: Path, size: int) -> None:
     """Make photos placeholders, the least recently used first, until another one has room under the limit."""
-    index, limit = _index(place), _limit()
+    index, limit = _index(place), allowed()
     root = next(one for one in place.iterdir() if one.is_dir())
     used = _used(place, root, index)
     if used + size <= limit:
@@ -279,7 +290,7 @@ def _on_demand(inside: str) -> bool:
     return Path(inside).suffix.lower() in ON_DEMAND
 
 
-def _limit() -> float:
+def allowed() -> float:
     """Bytes that the files of a mirror may take."""
     text = os.environ.get(LIMIT) or str(DEFAULT_GB)
     try:

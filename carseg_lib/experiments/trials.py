@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import logging
 import multiprocessing
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import torch
 
+from carseg_lib.core import cluster as cluster_of_workers
 from carseg_lib.core import environment, files
 from carseg_lib.core.config import RunConfig
 from carseg_lib.core.errors import CarsegError
@@ -30,12 +29,12 @@ from carseg_lib.core.formatting import duration
 from carseg_lib.core.locks import folder_lock
 from carseg_lib.core.log import show_log
 from carseg_lib.core.paths import use_runs_root
+from carseg_lib.core.processes import in_processes
 from carseg_lib.core.run import Run
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.data.dataset import CarDataset
 from carseg_lib.data.training_photos import epoch_size, training_background
 from carseg_lib.engine.device import choose_device
-from carseg_lib.experiments import cluster as cluster_of_workers
 from carseg_lib.experiments.elsewhere import Elsewhere
 from carseg_lib.experiments.mixture import mixed_dataset
 from carseg_lib.experiments.plan import MONITOR, Plan
@@ -47,6 +46,8 @@ from carseg_lib.models.weights import read_checkpoint
 logger = logging.getLogger(__name__)
 
 MODEL = "model.pt"  # the last epoch's network, in the trial's folder
+MAKING = "from carseg_lib.experiments import trials"  # the code of a trial, with all that it imports
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "pandas", "pillow")  # decide a trial's numbers
 PREDICTING = "from carseg_lib.evaluation import evaluate"  # the code that decides predictions, with all that it imports
 
 
@@ -202,7 +203,7 @@ def _made_by(
         children = any(one.run.config.inputs.num_workers or one.run.config.num_processes > 1 for one in trials)
         photos = shared.experiment.some_photos()
         with (
-            cluster_of_workers.required(folder, photos, children=children) as expected,
+            cluster_of_workers.required(folder, MAKING, PACKAGES, seen=photos, children=children) as expected,
             cluster_of_workers.connect(address, expected) as client,
         ):
             yield lambda some: cluster_of_workers.outcomes(
@@ -211,16 +212,15 @@ def _made_by(
                 some,
                 shared,
                 expected,
-                lambda trial: (trial.name, folder / trial.name / ".trial.lock"),
+                lambda trial: trial.name,
+                lambda trial: folder / trial.name / ".trial.lock",
             )
     else:
-        call, threads = joblib.delayed(_in_process), max(1, (os.cpu_count() or 1) // jobs)
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         yield (
             lambda some: (
                 (_timed(trial, shared) for trial in some)
                 if jobs == 1 or len(some) < 2
-                else parallel(call(trial, shared, threads) for trial in some)
+                else in_processes(_in_process, some, shared, jobs)
             )
         )
 

@@ -16,6 +16,7 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.paths import project_folder
 from carseg_rendering.dataset.background_plan import background_count, background_file, background_splits
+from carseg_rendering.dataset.crew import ALL_CORES, Crew
 from carseg_rendering.dataset.plan import DatasetPlan, photo_name
 from carseg_rendering.dataset.shards import Shard, read_shard, render_missing, renderer_fingerprint
 from carseg_rendering.dataset.tables import table_csv
@@ -51,7 +52,7 @@ def render_backgrounds(
     work: Path,
     *,
     render: RenderBackground = render_background,
-    processes: int = 0,
+    crew: Crew = ALL_CORES,
     log: Callable[[str], None] = print,
 ) -> None:
     """Render the pictures without a car of a plan that the work folder does not hold yet.
@@ -60,7 +61,7 @@ def render_backgrounds(
         plan: The plan of the data set.
         work: The work folder, as of `background_folder`.
         render: Renders a picture from its index; a function that other processes can import.
-        processes: Number of processes; 0 takes one a core.
+        crew: Those who render.
         log: Called with each line for the terminal.
 
     Raises:
@@ -68,7 +69,7 @@ def render_backgrounds(
         RuntimeError: A picture failed. The message has its index; `__cause__` is the error.
     """
     one = partial(_render_shard, render, plan, work)
-    render_missing(one, background_count(plan), work, what="pictures without a car", processes=processes, log=log)
+    render_missing(one, background_count(plan), work, what="pictures without a car", crew=crew, log=log)
 
 
 def read_backgrounds(plan: DatasetPlan, work: Path) -> list[Shard]:

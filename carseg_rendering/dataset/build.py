@@ -36,6 +36,7 @@ from carseg_rendering.dataset.background import (
     render_backgrounds,
 )
 from carseg_rendering.dataset.card import background_section, dataset_card, with_background_section
+from carseg_rendering.dataset.crew import crew_of
 from carseg_rendering.dataset.parameter_strips import render_strips
 from carseg_rendering.dataset.plan import DatasetPlan
 from carseg_rendering.dataset.shards import (
@@ -60,6 +61,8 @@ def build(
     plan: DatasetPlan,
     out: str = "",
     *,
+    jobs: int = 0,
+    cluster: str = "",
     render: Render = render_photo,
     render_without_car: RenderBackground = render_background,
     log: Callable[[str], None] = print,
@@ -70,6 +73,8 @@ def build(
         plan: The photos to render. Without `out`, the default plan makes the packaged archive; any other plan makes a
             folder in the repository that is named after it (`rendered-8434`, `rendered-2109-plain`).
         out: The folder to write.
+        jobs: Number of processes that render; 0 takes one a core.
+        cluster: Address of a dask scheduler whose workers render; "" for this machine.
         render: As for `render_shards`.
         render_without_car: As for `render_backgrounds`.
         log: Called with each line for the terminal.
@@ -78,22 +83,33 @@ def build(
         The archive or the folder.
 
     Raises:
-        CarsegError: Mitsuba is not installed, or the folder cannot be written or holds other files.
+        CarsegError: Mitsuba is not installed, the cluster cannot be used, or the folder cannot be written or holds
+            other files.
     """
     packaged = plan == DatasetPlan() and not out
     path = builtin_archive() if packaged else Path(out).expanduser() if out else project_folder() / folder_name(plan)
     if not packaged:
         check_replaceable(path)
-    with work_lock(work_folder(plan)) as work, work_lock(background_folder(plan)) as background:
-        render_shards(plan, work, render=render, log=log)
-        render_backgrounds(plan, background, render=render_without_car, log=log)
-        contents = dataset_contents(plan, work, render_strips(plan, work, render=render, log=log), background)
+    with (
+        work_lock(work_folder(plan)) as work,
+        work_lock(background_folder(plan)) as background,
+        crew_of(jobs, cluster, work) as crew,
+    ):
+        render_shards(plan, work, render=render, crew=crew, log=log)
+        render_backgrounds(plan, background, render=render_without_car, crew=crew, log=log)
+        strips = render_strips(plan, work, render=render, crew=crew, log=log)
+        contents = dataset_contents(plan, work, strips, background)
         (write_archive if packaged else write_folder)(contents, path)
     return path
 
 
 def add_background(
-    archive: Path, *, render: RenderBackground = render_background, log: Callable[[str], None] = print
+    archive: Path,
+    *,
+    jobs: int = 0,
+    cluster: str = "",
+    render: RenderBackground = render_background,
+    log: Callable[[str], None] = print,
 ) -> Path:
     """Put the pictures without a car into a packed data set, whose photos of cars are not rendered again.
 
@@ -101,6 +117,8 @@ def add_background(
 
     Args:
         archive: A packed data set, with its checksum beside it.
+        jobs: As for `build`.
+        cluster: As for `build`.
         render: As for `render_backgrounds`.
         log: Called with each line for the terminal.
 
@@ -113,8 +131,8 @@ def add_background(
     """
     kept = read_archive(archive)
     plan = _plan_of(archive, json.loads(kept[_PLAN_FILE]))
-    with work_lock(background_folder(plan)) as background:
-        render_backgrounds(plan, background, render=render, log=log)
+    with work_lock(background_folder(plan)) as background, crew_of(jobs, cluster, background) as crew:
+        render_backgrounds(plan, background, render=render, crew=crew, log=log)
         shards = read_backgrounds(plan, background)
         card = with_background_section(kept["README.md"].decode(), background_section(plan, shards))
         contents: Contents = {**kept, "README.md": card.encode()}

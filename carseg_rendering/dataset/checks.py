@@ -18,8 +18,9 @@ from carseg_lib.data.masks import box_of_mask, decode_segmentation
 from carseg_rendering.dataset.background import RenderBackground, read_background_table, render_background
 from carseg_rendering.dataset.background_plan import background_file
 from carseg_rendering.dataset.build import read_plan
+from carseg_rendering.dataset.crew import ALL_CORES, Crew
 from carseg_rendering.dataset.plan import DatasetPlan, photo_name
-from carseg_rendering.dataset.shards import Render, render_photo, run_all
+from carseg_rendering.dataset.shards import Render, render_photo
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def check_dataset(
     photos: int = 200,
     *,
     render: Render = render_photo,
-    processes: int = 0,
+    crew: Crew = ALL_CORES,
     log: Callable[[str], None] = print,
 ) -> list[Comparison]:
     """Render a random sample of a data set's photos again and compare.
@@ -70,7 +71,7 @@ def check_dataset(
         data: Folder of a rendered data set.
         photos: Size of the sample; all photos if there are fewer.
         render: As for `render_shards`.
-        processes: Number of processes; 0 takes one a core.
+        crew: Those who render.
         log: Called with each line for the terminal.
 
     Returns:
@@ -84,7 +85,7 @@ def check_dataset(
     sample = sorted(random.Random(plan.seed).sample(range(plan.photos), min(photos, plan.photos)))
     tasks = [partial(_compare, render, plan, data, index, stored[photo_name(index)]) for index in sample]
     log(f"rendering {len(tasks)} of {plan.photos:,} photos again")
-    return run_all(tasks, processes, log)
+    return crew.do(tasks, log)
 
 
 def check_background(
@@ -92,7 +93,7 @@ def check_background(
     pictures: int = 20,
     *,
     render: RenderBackground = render_background,
-    processes: int = 0,
+    crew: Crew = ALL_CORES,
     log: Callable[[str], None] = print,
 ) -> list[PictureComparison]:
     """Render a random sample of a data set's pictures without a car again and compare.
@@ -101,7 +102,7 @@ def check_background(
         data: Folder of a rendered data set.
         pictures: Size of the sample; all pictures if there are fewer.
         render: As for `background.render_backgrounds`.
-        processes: Number of processes; 0 takes one a core.
+        crew: Those who render.
         log: Called with each line for the terminal.
 
     Returns:
@@ -117,7 +118,7 @@ def check_background(
     sample = sorted(random.Random(plan.seed).sample(range(len(rows)), min(pictures, len(rows))))
     tasks = [partial(_compare_picture, render, plan, data, index, rows[index]) for index in sample]
     log(f"rendering {len(tasks)} of {len(rows):,} pictures without a car again")
-    return run_all(tasks, processes, log)
+    return crew.do(tasks, log)
 
 
 def background_summary(comparisons: list[PictureComparison]) -> tuple[str, bool]:

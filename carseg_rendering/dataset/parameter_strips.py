@@ -11,8 +11,9 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from carseg_lib.core import files
+from carseg_rendering.dataset.crew import ALL_CORES, Crew
 from carseg_rendering.dataset.plan import DatasetPlan, body_type_of
-from carseg_rendering.dataset.shards import Render, render_photo, run_all
+from carseg_rendering.dataset.shards import Render, render_photo
 
 _QUALITY = 92  # of the strips' JPEGs
 # The parameters of every frame, but for the varied one.
@@ -66,7 +67,7 @@ def render_strips(
     *,
     strips: Mapping[str, tuple[str, tuple[Any, ...]]] = STRIPS,
     render: Render = render_photo,
-    processes: int = 0,
+    crew: Crew = ALL_CORES,
     log: Callable[[str], None] = print,
 ) -> dict[str, bytes]:
     """Render all strips; frames in the work folder are not rendered again.
@@ -76,7 +77,7 @@ def render_strips(
         work: The work folder of the data set.
         strips: Body type of the car and values of the parameter, by parameter.
         render: As for `render_shards`.
-        processes: Number of processes; 0 takes one a core.
+        crew: Those who render.
         log: Called with each line for the terminal.
 
     Returns:
@@ -94,7 +95,7 @@ def render_strips(
     ]
     if tasks:
         log(f"rendering {len(tasks)} frames that show what each parameter does")
-        run_all(tasks, processes, log)
+        crew.do(tasks, log)
     return {
         name: _side_by_side([frames[name, k] for k in range(len(values))], values)
         for name, (_, values) in strips.items()

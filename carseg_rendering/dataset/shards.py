@@ -9,14 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
@@ -29,6 +22,7 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.locks import folder_lock
 from carseg_lib.core.paths import project_folder
 from carseg_lib.data.masks import box_of_mask, encode_mask
+from carseg_rendering.dataset.crew import ALL_CORES, PACKAGES, Crew
 from carseg_rendering.dataset.plan import DatasetPlan, body_type_of, photo_name
 
 if TYPE_CHECKING:
@@ -38,8 +32,6 @@ if TYPE_CHECKING:
 Render = Callable[..., "RenderedPhoto"]
 # Keys: photo, sha256, cars (body_type, bbox, area, segmentation), parameters.
 Shard = dict[str, Any]
-
-_LOG_EVERY = 15.0  # seconds
 
 
 def render_photo(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> RenderedPhoto:
@@ -63,7 +55,7 @@ def renderer_versions() -> dict[str, str]:
         CarsegError: Mitsuba is not installed.
     """
     try:
-        return {name: metadata.version(name) for name in ("mitsuba", "drjit", "numpy", "pillow")}
+        return {name: metadata.version(name) for name in PACKAGES}
     except metadata.PackageNotFoundError as error:
         raise CarsegError(
             f"rendering needs {error.name}, which is not installed: run make render-dataset, it installs it"
@@ -85,11 +77,6 @@ def work_folder(plan: DatasetPlan) -> Path:
     return project_folder() / ".rendering" / f"{plan.realism}-{plan.seed}-{renderer_fingerprint()[:12]}"
 
 
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextmanager
 def work_lock(work: Path) -> Iterator[Path]:
     """Hold a work folder (made if it is missing) for this process, and remove what killed processes left in it.
@@ -107,7 +94,7 @@ def render_shards(
     work: Path,
     *,
     render: Render = render_photo,
-    processes: int = 0,
+    crew: Crew = ALL_CORES,
     log: Callable[[str], None] = print,
 ) -> None:
     """Render the photos of a plan that the work folder does not hold yet.
@@ -116,14 +103,14 @@ def render_shards(
         plan: The photos to render.
         work: The work folder.
         render: Renders a photo from its index; a function that other processes can import.
-        processes: Number of processes; 0 takes one a core.
+        crew: Those who render.
         log: Called with each line for the terminal.
 
     Raises:
         CarsegError: A process was ended from outside, or the folder cannot be written.
         RuntimeError: A photo failed. The message has its index; `__cause__` is the error.
     """
-    render_missing(partial(_render_shard, render, plan, work), plan.photos, work, processes=processes, log=log)
+    render_missing(partial(_render_shard, render, plan, work), plan.photos, work, crew=crew, log=log)
 
 
 def render_missing(
@@ -132,7 +119,7 @@ def render_missing(
     work: Path,
     *,
     what: str = "photos",
-    processes: int = 0,
+    crew: Crew = ALL_CORES,
     log: Callable[[str], None] = print,
 ) -> None:
     """Render those of a number of photos that the work folder does not hold yet.
@@ -142,7 +129,7 @@ def render_missing(
         count: Number of photos, which are numbered from 0.
         work: The work folder.
         what: The photos, in messages.
-        processes: Number of processes; 0 takes one a core.
+        crew: Those who render.
         log: Called with each line for the terminal.
 
     Raises:
@@ -156,37 +143,7 @@ def render_missing(
         return
     kept = f", {finished:,} are there already" if finished else ""
     log(f"rendering {len(missing):,} {what}{kept}")
-    run_all([partial(render_one, index) for index in missing], processes, log)
-
-
-def run_all(tasks: Sequence[Callable[[], Any]], processes: int, log: Callable[[str], None]) -> list[Any]:
-    """Run tasks in parallel, and log the progress and the remaining time.
-
-    Args:
-        tasks: Functions that other processes can import.
-        processes: Number of processes; 0 takes one a core.
-        log: Called with each line for the terminal.
-
-    Returns:
-        The results of the tasks, in order.
-
-    Raises:
-        CarsegError: A process was ended from outside.
-        Exception: The first that a task raised. Running tasks are finished, waiting ones are dropped.
-    """
-    processes = min(processes or cores(), len(tasks))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_begin_process) as pool:
-        try:
-            running = [pool.submit(task) for task in tasks]
-            _follow(running, processes, log)
-            return [future.result() for future in running]
-        except BrokenProcessPool:
-            raise CarsegError(
-                "a rendering process was ended, perhaps for want of memory: the same command goes on from there"
-            ) from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    crew.do([partial(render_one, index) for index in missing], log)
 
 
 def read_shard(work: Path, index: int) -> Shard:
@@ -243,35 +200,3 @@ def _render_shard(render: Render, plan: DatasetPlan, work: Path, index: int) -> 
         raise RuntimeError(f"photo {index} (seed {plan.seed}, realism {plan.realism}) failed: {error}") from error
     files.write_bytes(work / shard["photo"], photo.jpeg)
     files.write_json((work / shard["photo"]).with_suffix(".json"), shard)
-
-
-def _follow(running: list[Future[Any]], processes: int, log: Callable[[str], None]) -> None:
-    """Wait for all tasks, and log the progress and the remaining time now and then."""
-    started = logged = time.monotonic()
-    for done, future in enumerate(as_completed(running), start=1):
-        future.result()
-        now = time.monotonic()
-        if now - logged >= _LOG_EVERY and done >= 2 * processes:
-            left = (now - started) / done * (len(running) - done)
-            log(f"{done:,} of {len(running):,} rendered, about {_duration(left)} left")
-            logged = now
-    seconds = time.monotonic() - started
-    each = f"{seconds * processes / len(running):.2f} s each"
-    log(f"{len(running):,} rendered in {_duration(seconds)} by {processes} processes: {each}")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _begin_process() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent ends, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # this is a child process
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()

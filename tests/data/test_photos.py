@@ -1,3 +1,4 @@
+import errno
 import struct
 import warnings
 import zlib
@@ -6,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from carseg_lib.core.errors import CarsegError
+from carseg_lib.data import photos
 from carseg_lib.data.photos import ImageError, inspect_image, read_photo
 
 # A picture of 6 × 4 whose corner tells its orientation, in flat 2 × 2 blocks so that JPEG hardly changes it.
@@ -214,6 +217,25 @@ def test_no_damage_raises_anything_but_bad_photo(tmp_path, suffix):
             assert read_photo(path).mode == "RGB"
         except ImageError as error:
             assert error.reason in ("unreadable", "truncated", "too large")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "The memory is full"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many files are open"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "The memory is full"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_fault_of_a_photo(tmp_path, monkeypatch, error, said):
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.png")
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(photos.Image, "open", fails)
+    with pytest.raises(CarsegError, match=said):
+        read_photo(tmp_path / "a.png")
 
 
 def test_facts(tmp_path):

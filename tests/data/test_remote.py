@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+import shutil
 import stat
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from carseg_lib.core.data_spec import remote_address, resolve_source
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.data import remote
+from carseg_lib.data import remote, remote_archive
 from carseg_lib.data.fingerprint import content_fingerprint, stat_fingerprint
 from carseg_lib.data.loader import load_catalogue
+from carseg_lib.data.locate import locate_photos
 from carseg_lib.data.photos import ImageError, inspect_image, read_photo
+from carseg_lib.data.remote_archive import fetch_archive
 from tests.helpers.drawn_cars import make_car_photos
 
 fsspec = pytest.importorskip("fsspec")
@@ -125,8 +131,165 @@ def test_an_address_names_a_folder_of_a_known_store_and_nothing_else():
             resolve_source(wrong)
 
 
+def zip_of(photos: Path, inside: str = "cars/") -> bytes:
+    """A zip of a folder, as macOS and Windows make them: with folders, and files that are no data."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        if inside:
+            target.writestr(inside, b"")
+        for path in files_of(photos):
+            target.write(path, inside + path.relative_to(photos).as_posix())
+        target.writestr("__MACOSX/._cars", b"x")
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("inside", ["cars/", ""])
+def test_a_zip_is_fetched_and_unpacked_once_and_again_where_it_changed(store, photos, tmp_path, monkeypatch, inside):
+    client, _ = store
+    client.pipe("/bucket/cars.zip", zip_of(photos, inside))
+    root = fetch_archive("memory://bucket/cars.zip", tmp_path)
+    assert content_fingerprint(root) == content_fingerprint(photos)
+    assert load_catalogue(root).fingerprint == load_catalogue(photos).fingerprint
+    assert not list(tmp_path.rglob("*.zip")) and not list(tmp_path.rglob("*.tmp"))
+    listed = stat_fingerprint(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "open", None)  # nothing is fetched again
+        assert fetch_archive("memory://bucket/cars.zip", tmp_path) == root and stat_fingerprint(root) == listed
+    first = files_of(photos)[0].relative_to(photos).as_posix()
+    packed = io.BytesIO(zip_of(photos, inside))
+    with zipfile.ZipFile(packed, "a") as target:
+        target.writestr("cars/more.txt" if inside else "more.txt", "more")
+    client.pipe("/bucket/cars.zip", packed.getvalue())
+    assert fetch_archive("memory://bucket/cars.zip", tmp_path) == root
+    assert (root / "more.txt").read_text() == "more" and (root / first).is_file()
+
+
+def forbidden(*_, **__):
+    raise PermissionError("Forbidden")
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"../up.jpg": b"x"}, r"'\.\./up\.jpg' leads out of the folder; nothing was unpacked"),
+        ({link("etc"): b"/etc"}, "'etc' is a link or no file; nothing was unpacked"),
+        ({"a.jpg": bytes(80_000_000)}, r"bytes that unpack to 80,000,000 are no honest archive"),
+        (
+            {"a.jpg": bytes(range(256)) * 9000},
+            r"it has 0\.\d+ GB and its files 0\.002 GB, above CARSEG_REMOTE_GB=0\.002",
+        ),
+        ({"a" * 300: b"x"}, "no disk has a file of the name 'aaa"),
+        ({"a": b"x", "a/b": b"x"}, r"a(/b)? was not written"),
+        ({".hidden": b"x"}, "holds no file"),
+        (b"PK\3\4 and no more", "not a readable zip"),
+        (b"<html>", "not a readable zip"),
+        ("cut off", "not a readable zip"),
+        ("damaged", "not a readable zip"),
+    ],
+)
+def test_a_zip_that_is_none_or_may_not_be_unpacked_is_one_line(store, photos, tmp_path, monkeypatch, members, said):
+    client, _ = store
+    content = members
+    if isinstance(members, dict):
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as target:
+            for name, inside in members.items():
+                target.writestr(name, inside, zipfile.ZIP_DEFLATED)
+        content = packed.getvalue()
+    elif members == "cut off":
+        content = zip_of(photos)[:-1000]
+    elif members == "damaged":
+        content = bytearray(zip_of(photos))
+        content[200:400] = bytes(200)
+    client.pipe("/bucket/cars.zip", bytes(content))
+    monkeypatch.setenv(remote.LIMIT, "0.002")
+    with pytest.raises(CarsegError, match=said) as caught:
+        fetch_archive("memory://bucket/cars.zip", tmp_path)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in files_of(tmp_path)] == [".lock"]
+
+
+def test_a_zip_above_the_limit_is_not_fetched_and_one_that_changes_is_refused(store, photos, tmp_path, monkeypatch):
+    client, _ = store
+    client.pipe("/bucket/cars.zip", zip_of(photos))
+    with monkeypatch.context() as patch:
+        patch.setenv(remote.LIMIT, "0.000001")
+        patch.setattr(client, "open", None)
+        with pytest.raises(
+            CarsegError, match=r"cars\.zip: it has 0\.\d+ GB, above CARSEG_REMOTE_GB=1e-06: allow 0\.\d+ "
+        ):
+            fetch_archive("memory://bucket/cars.zip", tmp_path)
+    for name in ("none.zip", "cars"):
+        with pytest.raises(CarsegError, match=rf"bucket/{name}: there is no such bucket, folder or file any more"):
+            fetch_archive(f"memory://bucket/{name}", tmp_path)
+
+    def shorter(*arguments, **options):
+        patch.undo()
+        client.pipe("/bucket/cars.zip", zip_of(photos)[:-1])
+        return client.open(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "open", shorter)
+        with pytest.raises(CarsegError, match="it changed while it was fetched; run again"):
+            fetch_archive("memory://bucket/cars.zip", tmp_path)
+
+
+def test_an_address_is_a_folder_a_zip_or_an_annotation_file(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+    monkeypatch.setattr(remote, "mirror", lambda address, mirrors, file="": asked.append((address, file)) or tmp_path)
+    monkeypatch.setattr(remote_archive, "fetch_archive", lambda address, mirrors: asked.append(address) or tmp_path)
+    for address, expected in {
+        "s3://bucket/cars": ("s3://bucket/cars", ""),
+        "s3://bucket/cars.ZIP": "s3://bucket/cars.ZIP",
+        "s3://bucket/cars/a.csv": ("s3://bucket/cars", "a.csv"),
+        "s3://bucket/a.json": ("s3://bucket", "a.json"),
+        "s3://bucket/cars/annotations/a.json": ("s3://bucket/cars", "annotations/a.json"),
+        "s3://annotations/a.json": ("s3://annotations", "a.json"),
+        "s3://cars.json": ("s3://cars.json", ""),
+    }.items():
+        locate_photos(resolve_source(address))
+        assert asked.pop() == expected
+    with pytest.raises(CarsegError, match=r"DATA=s3://bucket/cars\.tar\.gz: of archives, \.zip is read"):
+        locate_photos("s3://bucket/cars.tar.gz")
+
+
+@pytest.fixture(scope="module")
+def listed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The photos with one annotation file for all, and another one that is not asked for."""
+    folder = tmp_path_factory.mktemp("listed") / "cars"
+    shutil.copytree(photos / "images", folder / "images")
+    parts = [json.loads(path.read_text()) for path in sorted((photos / "annotations").glob("*.json"))]
+    whole = {"categories": parts[0]["categories"], "images": [], "annotations": []}
+    for part, content in enumerate(parts):
+        whole["images"] += [one | {"id": f"{part} {one['id']}"} for one in content["images"]]
+        for one in content["annotations"]:
+            whole["annotations"].append(one | {"id": f"{part} {one['id']}", "image_id": f"{part} {one['image_id']}"})
+    (folder / "annotations").mkdir()
+    for name in ("all.json", "other.json"):
+        (folder / "annotations" / name).write_text(json.dumps(whole))
+    return folder
+
+
+def test_an_annotation_file_is_read_with_the_photos_beside_it(store, listed, tmp_path):
+    client, _ = store
+    client.put(f"{listed}/", "/bucket/listed", recursive=True)
+    root, one = remote.mirror("memory://bucket/listed", tmp_path, "annotations/all.json"), "annotations/all.json"
+    assert sorted(path.name for path in (root / "annotations").iterdir()) == ["all.json"] and here(root) == []
+    assert load_catalogue(root / one).fingerprint == load_catalogue(listed / one).fingerprint
+    assert content_fingerprint(root / one) == content_fingerprint(listed / one)
+    with pytest.raises(CarsegError, match=r"DATA=memory://bucket/listed/none\.csv: there is no such file"):
+        remote.mirror("memory://bucket/listed", tmp_path, "none.csv")
+
+
 @pytest.mark.slow
-def test_a_stand_in_of_s3_gives_the_photos_and_keeps_its_credentials(photos, tmp_path, monkeypatch, caplog):
+def test_a_stand_in_of_s3_gives_the_photos_and_keeps_its_credentials(photos, listed, tmp_path, monkeypatch, caplog):
     server_of = pytest.importorskip("moto.server", reason="needs moto[server]")
     pytest.importorskip("s3fs", reason="needs scripts/setup_environment.py remote")
     server = server_of.ThreadedMotoServer("127.0.0.1", port=0)
@@ -150,6 +313,23 @@ def test_a_stand_in_of_s3_gives_the_photos_and_keeps_its_credentials(photos, tmp
         assert 0 < taken(root) <= limit
         with pytest.raises(CarsegError, match=r"DATA=s3://nobodys/cars: there is no such bucket") as caught:
             remote.mirror("s3://nobodys/cars", tmp_path / remote.MIRRORS)
+        monkeypatch.setenv(remote.LIMIT, "1")
+        monkeypatch.setenv("CARSEG_REPORTS", str(tmp_path))
+        fsspec.filesystem("s3").put(f"{listed}/", "photographs/listed", recursive=True)
+        annotated = locate_photos("s3://photographs/listed/annotations/all.json")
+        one = annotated.relative_to(annotated.parents[1])
+        assert load_catalogue(annotated).fingerprint == load_catalogue(listed / one).fingerprint
+        fsspec.filesystem("s3").pipe("photographs/cars.zip", zip_of(photos))
+        packed = fetch_archive("s3://photographs/cars.zip", tmp_path / remote.MIRRORS)
+        assert content_fingerprint(packed) == content_fingerprint(photos)
+        for missing in ("s3://photographs/none.zip", "s3://nobodys/cars.zip"):
+            with pytest.raises(
+                CarsegError, match=rf"DATA={missing}: there is no such bucket, folder or file"
+            ) as caught:
+                fetch_archive(missing, tmp_path / remote.MIRRORS)
+        monkeypatch.setattr(fsspec.filesystem("s3"), "info", forbidden)
+        with pytest.raises(CarsegError, match=r"cars\.zip: the store does not give it .*give its client credentials"):
+            fetch_archive("s3://photographs/cars.zip", tmp_path / remote.MIRRORS)
         kept = b"".join(path.read_bytes() for path in files_of(tmp_path))
         assert b"planted-" not in kept and "planted-" not in caplog.text + str(caught.value)
     finally:

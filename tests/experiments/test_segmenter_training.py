@@ -8,7 +8,9 @@ from carseg_lib.core import files
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.catalogue import Catalogue
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
+from carseg_lib.engine.pseudo_labels.run import cache_folder, make_annotator
 from carseg_lib.experiments.segmenter.evaluate import format_scores, measure
+from carseg_lib.experiments.segmenter.shared import annotate_together
 from carseg_lib.experiments.segmenter.train import NAME, train_segmenter
 from carseg_lib.models.pretrained import CAR, read_segmenter
 from tests.helpers.small_run import small_run, with_dataset
@@ -33,6 +35,19 @@ def test_a_segmenter_is_trained_measured_and_annotates(run, synthetic_cars, log)
     again = measure(annotator, dataset, run)
     assert again["mask_iou"] == scores["mask_iou"]
     files.read_json(run.best_card)
+
+
+@pytest.mark.slow
+def test_two_processes_draw_the_masks_that_one_draws(run):
+    dataset = with_dataset(run)
+    alone = measure(make_annotator("grabcut", "cpu"), dataset, run)
+    drawn = {path: path.read_bytes() for path in cache_folder(run).rglob("*.json")}
+    shutil.rmtree(cache_folder(run))
+    two = run.updated(num_processes=2)
+    annotate_together(dataset, "grabcut", two)
+    assert {path: path.read_bytes() for path in cache_folder(run).rglob("*.json")} == drawn
+    assert len(drawn) == len(dataset.photos) and not (two.folder / "annotating").exists()
+    assert measure(make_annotator("grabcut", "cpu"), dataset, two) == alone
 
 
 def test_photos_without_masks_cannot_make_a_segmenter(run, synthetic_cars, tmp_path):

@@ -1,6 +1,7 @@
 """Mutation fuzzing of every reader: what is refused is refused by name, and nothing else happens.
 
-    python -m tests.faults.fuzz READER ... --inputs 1000 --seed 0 --folder /tmp/fuzz
+    python -m tests.faults.fuzz READER ... --inputs 1000 --seed 0
+    python -m tests.faults.fuzz --total 1000000 --out fuzz.jsonl
 
 What is watched of each input:
 
@@ -16,22 +17,24 @@ import argparse
 import base64
 import collections
 import json
+import math
 import os
 import random
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.faults.reader import Reader
-from tests.faults.readers import READERS, variants
+from tests.faults.readers import READERS, SHARES, variants
 
 SECONDS = 5.0  # of the processor, an input
 MEMORY = 600e6  # bytes, an input
@@ -56,6 +59,7 @@ CHANGES = {
     "os.chmod",
     "shutil.rmtree",
 }
+BY_DESCRIPTOR = {"os.remove", "os.rmdir"}
 CODE = tuple(str(Path(place).resolve()) for place in (sys.prefix, sys.base_prefix, Path(__file__).parents[2]))
 SYSTEM = (
     "/proc/self",
@@ -91,6 +95,7 @@ class Found:
     faults: dict[str, dict[str, str]] = field(default_factory=dict)
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     seconds: float = 0.0
+    processor_seconds: float = 0.0
 
 
 class Watch:
@@ -119,9 +124,11 @@ class Watch:
             if writes or not text.startswith((*CODE, *SYSTEM)):
                 self.seen.append(f"open {'to write' if writes else 'to read'} outside")
         elif event in CHANGES:
+            # shutil.rmtree names a file by its folder's descriptor, which is the last argument
+            folder = f"/proc/self/fd/{arguments[-1]}" if event in BY_DESCRIPTOR and arguments[-1] >= 0 else ""
             for one in arguments:
                 if isinstance(one, str | bytes | os.PathLike):
-                    text = os.path.realpath(os.fsdecode(one))
+                    text = os.path.realpath(Path(folder, os.fsdecode(one)))
                     if not text.startswith(self.folder):
                         self.seen.append(f"{event} outside")
 
@@ -147,6 +154,7 @@ def fuzz(name: str, reader: Reader, inputs: int, seed: int, folder: Path, second
     _plant(folder)
     call = reader.build(place)
     found, rng, started = Found(), random.Random(f"{name} {seed}"), time.monotonic()
+    used = time.process_time()
     peak = _peak()
     for path, valid, broken in variants(reader, place, rng):
         if found.inputs == inputs or time.monotonic() - started > seconds:
@@ -164,8 +172,14 @@ def fuzz(name: str, reader: Reader, inputs: int, seed: int, folder: Path, second
                 content = base64.b64encode(broken).decode()
                 found.faults[kind] = {"file": str(path.relative_to(place)), "content": content, "trace": trace}
         path.write_bytes(valid)
-    found.seconds = time.monotonic() - started
+    found.seconds, found.processor_seconds = time.monotonic() - started, time.process_time() - used
     return found
+
+
+def inputs_of(readers: Sequence[str], total: int) -> dict[str, int]:
+    """How many inputs each reader is given of so many, by `readers.SHARES`; rounded up."""
+    shares = {name: SHARES[name] for name in readers}
+    return {name: math.ceil(total * share / sum(shares.values())) for name, share in shares.items()}
 
 
 def _plant(folder: Path) -> None:
@@ -227,6 +241,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("readers", nargs="*", metavar="READER", help=", ".join(READERS))
     parser.add_argument("--inputs", type=int, default=1000, help="broken files a reader (default: 1000)")
+    parser.add_argument("--total", type=int, default=0, help="broken files of all readers, in place of --inputs")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="at most, a reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a JSON line a reader is added here")
@@ -235,9 +250,11 @@ def main(arguments: list[str]) -> int:
         parser.error(f"no reader {unknown[0]!r}")
     prepare()
     faulty = 0
-    for name in given.readers or READERS:
+    names = given.readers or list(READERS)
+    inputs = inputs_of(names, given.total) if given.total else dict.fromkeys(names, given.inputs)
+    for name in names:
         with tempfile.TemporaryDirectory(prefix="carseg-fuzz-") as folder:
-            found = fuzz(name, READERS[name], given.inputs, given.seed, Path(folder), given.seconds)
+            found = fuzz(name, READERS[name], inputs[name], given.seed, Path(folder), given.seconds)
         faulty += len(found.faults)
         refused = ", ".join(f"{count:,} {kind}" for kind, count in found.refused.items())
         print(
@@ -248,7 +265,8 @@ def main(arguments: list[str]) -> int:
         for kind, count in found.counts.most_common():
             print(f"    {count:,} × {kind}", flush=True)
         if given.out:
-            row = {"reader": name, "seed": given.seed, "inputs": found.inputs, "seconds": round(found.seconds, 1)}
+            row = {"reader": name, "seed": given.seed, "inputs": found.inputs}
+            row |= {"seconds": round(found.seconds, 1), "processor_seconds": round(found.processor_seconds, 1)}
             row |= {
                 "read": found.accepted,
                 "refused": dict(found.refused),
@@ -258,6 +276,17 @@ def main(arguments: list[str]) -> int:
             with given.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
     return 1 if faulty else 0
+
+
+def _in_process(name: str, inputs: int, given: argparse.Namespace) -> bool:
+    """Fuzz a reader in a process of its own, whose memory is its own; whether it found a fault or did not end well."""
+    words = [name, f"--inputs={inputs}", f"--seed={given.seed}", f"--seconds={given.seconds}"]
+    words += [f"--out={given.out}"] if given.out else []
+    command = [sys.executable, "-X", "faulthandler", "-m", "tests.faults.fuzz", *words]
+    status = subprocess.run(command, check=False).returncode
+    if status not in (0, 1):
+        print(f"{name}: ended with status {status}", flush=True)
+    return status != 0
 
 
 def prepare() -> None:

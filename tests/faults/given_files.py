@@ -338,3 +338,19 @@ def packed(folder: Path) -> Call:
             png_bitmap(content, compressed=changed.stem == "packed")
 
     return call
+
+
+def zipped(folder: Path) -> Call:
+    """A zip of an object store, which is unpacked into a folder of its own."""
+    import zipfile
+
+    from carseg_lib.data import remote_archive
+
+    with zipfile.ZipFile(folder / "cars.zip", "w") as packed:
+        for name, content in {"suv/a.jpg": b"a" * 300, "suv/b.jpg": bytes(range(256)), "sedan/": b""}.items():
+            packed.writestr(name, content, zipfile.ZIP_STORED if name.endswith("b.jpg") else zipfile.ZIP_DEFLATED)
+
+    def call(changed: Path) -> None:
+        remote_archive._unpack("s3://bucket/cars.zip", changed, folder / "unpacked" / "cars")
+
+    return call

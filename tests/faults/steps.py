@@ -7,9 +7,11 @@ import json
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 Act = Callable[[Path, int], object]
 
@@ -242,6 +244,53 @@ def _unpack(folder: Path, seed: int) -> None:
     unpack(folder / "set.zip", folder / "reports" / ".data" / "set")
 
 
+def _fetch(folder: Path, seed: int) -> None:
+    """A zip of an object store, which is in memory."""
+    import fsspec
+
+    from carseg_lib.data.remote_archive import fetch_archive
+
+    store = fsspec.filesystem("memory")
+    store.pipe("/bucket/set.zip", (folder / "set.zip").read_bytes())
+    store.store["/bucket/set.zip"].created = store.store["/bucket/set.zip"].modified = 0  # it stays the same file
+    fetch_archive("memory://bucket/set.zip", folder / "reports" / ".data" / "remote-photos")
+
+
+@contextmanager
+def _without_mitsuba() -> Iterator[None]:
+    from carseg_rendering.dataset import card
+    from tests.helpers import fake_renderer
+
+    with mock.patch.object(card, "renderer_versions", lambda: fake_renderer.PACKAGE_VERSIONS):
+        yield
+
+
+def _almost_rendered(folder: Path, seed: int) -> None:
+    """A work folder of drawn photos that lacks the last ones."""
+    from carseg_rendering.dataset.plan import FEWEST_PHOTOS, DatasetPlan, photo_name
+    from tests.helpers import fake_renderer
+
+    plan = DatasetPlan(FEWEST_PHOTOS, seed)
+    with _without_mitsuba():
+        fake_renderer.drawn_contents(plan, folder / "work")
+    for index in range(plan.photos - 5, plan.photos):
+        (folder / "work" / photo_name(index)).with_suffix(".json").unlink()
+
+
+def _render(folder: Path, seed: int) -> None:
+    """`make render-dataset`, but for the renderer: it takes a second a photo."""
+    from carseg_rendering.dataset import build
+    from carseg_rendering.dataset.crew import Crew
+    from carseg_rendering.dataset.plan import FEWEST_PHOTOS, DatasetPlan
+    from carseg_rendering.dataset.shards import render_shards, work_lock
+    from tests.helpers import fake_renderer
+
+    plan = DatasetPlan(FEWEST_PHOTOS, seed)
+    with _without_mitsuba(), work_lock(folder / "work") as work:
+        render_shards(plan, work, render=fake_renderer.render, crew=Crew(1))
+        build.write_folder(build.dataset_contents(plan, work, {}, work / "background"), folder / "rendered")
+
+
 _DATA = ("carseg_lib.data.loader", "carseg_lib.data.splits", "carseg_lib.workflow.pipeline", "tests.helpers.drawn_cars")
 _TORCH = (*_DATA, "carseg_lib.engine.trainer", "carseg_lib.engine.pseudo_labels.run")
 _PAGES = (*_DATA, "carseg_lib.reporting.html.page", "carseg_lib.reporting.html.runs", "tests.helpers.fake_run")
@@ -250,6 +299,8 @@ STEPS = {
     "catalogue": Step(_photos, _catalogue, _DATA),
     "cache": Step(_with_dataset, _cache, (*_DATA, "carseg_lib.data.cache")),
     "unpacking": Step(_archive, _unpack, (*_DATA, "carseg_lib.data.builtin")),
+    "fetching": Step(_archive, _fetch, (*_DATA, "carseg_lib.data.remote_archive", "fsspec")),
+    "rendering": Step(_almost_rendered, _render, ("carseg_rendering.dataset.build", "tests.helpers.fake_renderer")),
     "masks": Step(_without_masks, _masks, _TORCH),
     "notebooks": Step(_photos, _notebook, (*_DATA, "carseg_lib.workflow.notebooks", "nbconvert", "nbformat")),
     "report": Step(_finished, _report, _PAGES),

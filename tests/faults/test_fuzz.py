@@ -19,16 +19,16 @@ from carseg_lib.core.classes import ClassMap
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.formats.detect import FORMATS
 from carseg_lib.data.formats.mat_file import read_mat
-from tests.faults import fuzz, mutate
+from tests.faults import fuzz, mutate, table
 from tests.faults.reader import Reader
 from tests.faults.readers import READERS
 from tests.helpers.dataset_formats import make_devkit
 from tests.helpers.smoke_run import ROOT
 
 # Inputs of each reader in the fast tests, 2,000 in all; what they cost differs a hundredfold.
-FAST = {"photo-header": 300, "mask-png": 200, "packed-masks": 200, "report-table": 300, "classes": 200, "notebook": 200}
+FAST = {"photo-header": 200, "mask-png": 100, "packed-masks": 200, "report-table": 300, "classes": 200, "notebook": 200}
 FAST |= {"config.json": 200, "photo": 100, "csv": 60, "coco": 40, "voc": 30, "yolo": 40, "cvat": 40, "label-studio": 30}
-FAST |= {"labelme": 20, "via": 20, "supervisely": 20}
+FAST |= {"labelme": 20, "via": 20, "supervisely": 20, "zip": 200}
 SLOW = {"via-csv": 50, "settings": 100, "profile": 20, "stamp": 200, "cache": 5, "catalogue": 30, "presence.json": 200}
 SLOW |= {"checkpoint": 300, "checkpoint-pickle": 200, "segmenter": 300, "training-state": 50, "metrics.json": 15}
 SLOW |= {"stanford-cars": 3, "page": 3}
@@ -67,6 +67,25 @@ def test_broken_files_are_refused_by_name(tmp_path):
 def test_broken_files_of_all_other_readers_are_refused_by_name(tmp_path):
     assert FAST.keys() | SLOW.keys() == READERS.keys()
     _check(_fuzzed(SLOW, tmp_path), SLOW)
+
+
+def test_a_total_of_inputs_is_shared_by_all_readers():
+    shared = fuzz.inputs_of(list(READERS), 1_000_000)
+    assert shared.keys() == READERS.keys() and min(shared.values()) >= 96
+    assert 1_000_000 <= sum(shared.values()) < 1_000_100
+    assert fuzz.inputs_of(["zip"], 7) == {"zip": 7}
+
+
+def test_what_was_found_becomes_the_tables_of_the_documentation(tmp_path, capsys):
+    kills = [{"step": "cache", "seed": seed, "killed": 7, "left_behind": 5, "faults": ["a"] * seed} for seed in (0, 1)]
+    fuzzed = [{"reader": "zip", "inputs": 1200, "read": 3, "counts": {"a": 2, "b": 1}}]
+    fuzzed += [{"reader": "csv", "inputs": 2000, "read": 9, "counts": {}}]
+    for name, rows in (("kill", kills), ("fuzz", fuzzed)):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table.main([str(tmp_path / "kill"), str(tmp_path / "fuzz")])
+    said = capsys.readouterr().out.splitlines()
+    assert said[2:4] == ["| cache | 14 | 2 | 10 | 1 |", "| **all** | 14 | 2 | 10 | 1 |"]
+    assert said[7:] == ["| csv | 2,000 | 9 | 0 |", "| zip | 1,200 | 3 | 3 |", "| **all** | 3,200 | 12 | 3 |", ""]
 
 
 @pytest.mark.parametrize("change", [mutate.of_bytes, mutate.of_text, mutate.of_json, mutate.any_text])

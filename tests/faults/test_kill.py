@@ -19,7 +19,7 @@ from tests.helpers.smoke_run import ROOT, carseg
 pytestmark = pytest.mark.xdist_group("faults")
 
 
-@pytest.mark.parametrize("step", ["cache", "unpacking", "export-yolo"])
+@pytest.mark.parametrize("step", ["cache", "unpacking", "fetching", "rendering", "export-yolo"])
 def test_a_step_that_was_killed_ends_as_if_it_had_not_been(tmp_path, step):
     STEPS[step].load()
     outcome = kill.kill_step(step, 3, 0, tmp_path)

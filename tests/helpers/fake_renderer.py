@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,9 @@ from carseg_rendering.dataset.card import COUNTED
 from carseg_rendering.dataset.plan import SHARES, DatasetPlan, body_type_of, photo_name
 from carseg_rendering.dataset.shards import make_shard
 from tests.helpers.drawn_cars import draw_car
+
+if TYPE_CHECKING:
+    from carseg_rendering.camera.render import RenderedPhoto
 
 SIZE = (60, 40)
 PACKAGE_VERSIONS = {"mitsuba": "0", "numpy": "0"}
@@ -81,6 +84,19 @@ def render_slowly(index: int, *, seed: int, realism: str) -> DrawnPhoto:
     """The same, slow enough to be killed."""
     time.sleep(0.15)
     return render_counted(index, seed=seed, realism=realism)
+
+
+def render_in_a_while(index: int, *, seed: int, realism: str) -> DrawnPhoto:
+    """The same, slow enough for a worker to be killed meanwhile."""
+    time.sleep(0.2)
+    return render(index, seed=seed, realism=realism)
+
+
+def render_coarsely(index: int, *, seed: int, realism: str) -> RenderedPhoto:
+    """A photo by the renderer itself, at one path a pixel."""
+    from carseg_rendering.camera.render import render_photo
+
+    return render_photo(index, seed=seed, realism=realism, samples=1)
 
 
 def render_badly(index: int, *, seed: int, realism: str) -> DrawnPhoto:

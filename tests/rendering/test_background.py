@@ -33,6 +33,7 @@ from carseg_rendering.dataset.background_plan import (
 )
 from carseg_rendering.dataset.build import add_background, read_archive, write_archive, write_folder
 from carseg_rendering.dataset.checks import background_summary, check_background
+from carseg_rendering.dataset.crew import Crew
 from carseg_rendering.dataset.plan import FEWEST_PHOTOS, DatasetPlan, body_type_of, photo_name
 from carseg_rendering.dataset.sheet import background_sheet
 from carseg_rendering.dataset.tables import table_csv
@@ -144,7 +145,7 @@ def test_the_sheet_has_five_of_each_family(contents, tmp_path):
 
 def test_a_check_renders_pictures_again_and_compares(contents, tmp_path):
     write_folder(contents, tmp_path / "set")
-    options = {"render": fake_renderer.render_without_car, "processes": 1, "log": str}
+    options = {"render": fake_renderer.render_without_car, "crew": Crew(1), "log": str}
     line, good = background_summary(check_background(tmp_path / "set", 5, **options))
     assert good
     assert line == "5 pictures without a car: the same kind of thing in 5, JPEGs equal to the byte in 5"
@@ -183,7 +184,7 @@ def test_the_card_counts_them_by_family_and_split(contents):
 
 def test_they_are_rendered_once_and_a_damaged_one_again(tmp_path):
     said = []
-    options = {"render": fake_renderer.render_without_car, "processes": 1, "log": said.append}
+    options = {"render": fake_renderer.render_without_car, "crew": Crew(1), "log": said.append}
     render_backgrounds(SMALL, tmp_path, **options)
     count = background_count(SMALL)
     assert said[0] == f"rendering {count} pictures without a car"
@@ -205,7 +206,7 @@ def fail(index, *, seed, realism):
 
 def test_a_picture_that_fails_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"picture 0 without a car \(seed 0, realism full\) failed: it is a car"):
-        render_backgrounds(SMALL, tmp_path, render=fail, processes=1, log=str)
+        render_backgrounds(SMALL, tmp_path, render=fail, crew=Crew(1), log=str)
 
 
 @pytest.fixture
@@ -251,10 +252,10 @@ def test_an_archive_of_something_else_is_refused(tmp_path):
 def test_the_command_adds_them_to_the_packaged_archive(monkeypatch, tmp_path, capsys):
     (tmp_path / "cars.zip").write_bytes(b"1234")
     asked = []
-    monkeypatch.setattr(build, "add_background", lambda path: asked.append(path) or path)
+    monkeypatch.setattr(build, "add_background", lambda path, **crew: asked.append((path, crew)) or path)
     monkeypatch.setattr("carseg_rendering.cli.builtin_archive", lambda: tmp_path / "cars.zip")
     assert main(["background"]) == 0
-    assert asked == [tmp_path / "cars.zip"]
+    assert asked == [(tmp_path / "cars.zip", {"jobs": 0, "cluster": ""})]
     assert capsys.readouterr().out.startswith("done: ")
 
 

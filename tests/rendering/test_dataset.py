@@ -30,6 +30,7 @@ from carseg_rendering.cli import main
 from carseg_rendering.dataset import build, card, shards
 from carseg_rendering.dataset.build import read_plan, write_archive, write_folder
 from carseg_rendering.dataset.checks import check_dataset, summary
+from carseg_rendering.dataset.crew import Crew
 from carseg_rendering.dataset.parameter_strips import render_strips
 from carseg_rendering.dataset.plan import FEWEST_PHOTOS, SHARES, DatasetPlan, body_type_of, photo_name, split_sizes
 from carseg_rendering.dataset.shards import make_shard, read_shard, render_shards, work_lock
@@ -95,10 +96,11 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path; from tests.helpers import fake_renderer\n"
-        "from carseg_rendering.dataset import shards; from carseg_rendering.dataset.plan import DatasetPlan\n"
+        "from carseg_rendering.dataset import shards; from carseg_rendering.dataset.crew import Crew\n"
+        "from carseg_rendering.dataset.plan import DatasetPlan\n"
         "if __name__ == '__main__':\n"
         "    with shards.work_lock(Path(sys.argv[2])) as work:\n"
-        "        shards.render_shards(DatasetPlan(200), work, render=fake_renderer.render_slowly, processes=2)\n"
+        "        shards.render_shards(DatasetPlan(200), work, render=fake_renderer.render_slowly, crew=Crew(2))\n"
     )
     work, script = tmp_path / "work", tmp_path / "build.py"
     script.write_text(code)
@@ -119,7 +121,7 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
     (tmp_path / "log").unlink()
     said = []
     with work_lock(work):
-        render_shards(SMALL, work, render=fake_renderer.render_counted, processes=2, log=said.append)
+        render_shards(SMALL, work, render=fake_renderer.render_counted, crew=Crew(2), log=said.append)
         assert said[0] == f"rendering {200 - len(there) + 1} photos, {len(there) - 1} are there already"
         assert "rendered in" in said[-1]
         again = sorted(map(int, (tmp_path / "log").read_text().split()))
@@ -142,14 +144,14 @@ def wait_for(condition, seconds=60):
 
 def test_a_photo_that_breaks_a_promise_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"photo 7 \(seed 0, realism full\) failed: the main car is no "):
-        render_shards(SMALL, tmp_path, render=fake_renderer.render_badly, processes=1, log=str)
+        render_shards(SMALL, tmp_path, render=fake_renderer.render_badly, crew=Crew(1), log=str)
     assert read_shard(tmp_path, 6)
     assert not read_shard(tmp_path, 7)
 
 
 def test_a_process_that_is_ended_is_one_line(tmp_path):
-    with pytest.raises(CarsegError, match="a rendering process was ended"):
-        render_shards(SMALL, tmp_path, render=fake_renderer.end_the_process, processes=1, log=str)
+    with pytest.raises(CarsegError, match="A process was ended, perhaps for want of memory"):
+        render_shards(SMALL, tmp_path, render=fake_renderer.end_the_process, crew=Crew(2), log=str)
 
 
 def test_the_main_car_has_the_largest_box():
@@ -312,7 +314,7 @@ def test_a_folder_is_replaced_only_if_it_is_a_rendered_set(drawn, tmp_path):
 def test_strips_show_one_parameter_varied(tmp_path, monkeypatch):
     monkeypatch.setenv("RENDERED_LOG", str(tmp_path / "log"))
     wanted = {"fill": ("suv", (0.3, 0.9)), "light": ("minivan", ("dusk", "clear", "showroom"))}
-    options = {"strips": wanted, "render": fake_renderer.render_counted, "processes": 1, "log": str}
+    options = {"strips": wanted, "render": fake_renderer.render_counted, "crew": Crew(1), "log": str}
     strips = render_strips(SMALL, tmp_path / "work", **options)
     assert list(strips) == ["fill", "light"]
     (tmp_path / "light.jpg").write_bytes(strips["light"])
@@ -325,7 +327,7 @@ def test_strips_show_one_parameter_varied(tmp_path, monkeypatch):
 
 
 def test_a_check_renders_again_and_compares(drawn, tmp_path):
-    found = check_dataset(drawn, 30, render=fake_renderer.render, processes=1, log=str)
+    found = check_dataset(drawn, 30, render=fake_renderer.render, crew=Crew(1), log=str)
     assert len({row.photo for row in found}) == 30
     line, good = summary(found)
     assert good
@@ -342,7 +344,7 @@ def test_a_check_renders_again_and_compares(drawn, tmp_path):
             row["bbox"][0] += 1
         path.chmod(0o644)
         files.write_json(path, coco)
-    line, good = summary(check_dataset(tmp_path / "set", 10, render=fake_renderer.render, processes=1, log=str))
+    line, good = summary(check_dataset(tmp_path / "set", 10, render=fake_renderer.render, crew=Crew(1), log=str))
     assert not good
     assert "extents in 0" in line
     assert "look at 0" in line
@@ -363,6 +365,9 @@ def test_the_contact_sheet_has_ten_of_each_type(drawn, tmp_path):
         ([], "a command is missing: dataset, background, check, sheet, photo"),
         (["dataset", "--num-images", "7"], "NUM_IMAGES=7: a rendered data set has 200 to"),
         (["dataset", "--num-images", "many"], "NUM_IMAGES=many: must be a whole number"),
+        (["dataset", "--jobs", "0"], "JOBS=0: must be 1 or more"),
+        (["dataset", "--jobs", "2", "--cluster", "tcp://a:1"], "JOBS=2 and CLUSTER=tcp://a:1: give one"),
+        (["dataset", "--cluster", "a:1"], "CLUSTER=a:1: give the address of a dask scheduler"),
         (["dataset", "--seed", "-1"], "SEED=-1: must be a whole number"),
         (["dataset", "--realism", "fine"], "REALISM=fine"),
         (["dataset", "--out", "mine"], "OUT=mine: holds something else"),
@@ -377,7 +382,7 @@ def test_the_contact_sheet_has_ten_of_each_type(drawn, tmp_path):
     ],
 )
 def test_a_mistake_is_one_line_and_2(tmp_path, monkeypatch, capsys, words, message):
-    for name in ("NUM_IMAGES", "N", "OUT", "REALISM", "VERSION", "SEED", "DATA"):
+    for name in ("NUM_IMAGES", "N", "OUT", "REALISM", "VERSION", "SEED", "DATA", "JOBS", "CLUSTER"):
         monkeypatch.delenv(f"CARSEG_{name}", raising=False)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a.txt").write_text("x")
@@ -436,9 +441,10 @@ def test_the_fingerprint_covers_the_renderer_and_the_librarys_core(monkeypatch):
 
 def test_make_hands_its_variables_over(monkeypatch, capsys, tmp_path):
     asked = []
-    monkeypatch.setattr(build, "build", lambda plan, out: asked.append((plan, out)) or Path(__file__))
-    for name, value in {"NUM_IMAGES": "8434", "REALISM": "plain", "SEED": "3", "OUT": "there"}.items():
+    monkeypatch.setattr(build, "build", lambda plan, out, **crew: asked.append((plan, out, crew)) or Path(__file__))
+    given = {"NUM_IMAGES": "8434", "REALISM": "plain", "SEED": "3", "OUT": "there", "CLUSTER": "tcp://node:8786"}
+    for name, value in given.items():
         monkeypatch.setenv(f"CARSEG_{name}", value)
     assert main(["dataset"]) == 0
-    assert asked == [(DatasetPlan(8434, 3, "plain"), "there")]
+    assert asked == [(DatasetPlan(8434, 3, "plain"), "there", {"jobs": 0, "cluster": "tcp://node:8786"})]
     assert capsys.readouterr().out.startswith("done: ")

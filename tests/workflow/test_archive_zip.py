@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from carseg_lib.core import unzip
 from carseg_lib.core.errors import CarsegError
-from carseg_lib.workflow.archive import zip_files
 from carseg_lib.workflow.archive.zip_files import SUMS, Entry, check_folder, read_member, unpack_zip, write_zip
 
 HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # sha256 of "hello"
@@ -91,7 +91,7 @@ def link(name):
         ({"C:/x": b"x"}, None, "leads out of the folder"),
         ({"a//b": b"x"}, None, "leads out of the folder"),
         ({link("etc"): b"/etc"}, None, "is a link or no file"),
-        ({"a.txt": b"0" * 2_000_000}, None, "are no archive of a run"),
+        ({"a.txt": b"0" * 2_000_000}, None, "are no honest archive"),
         ({"a.txt": b"x"}, f"{'0' * 64}  a.txt\n", "is not what SHA256SUMS says"),
         ({"a.txt": b"x"}, "", "is not in SHA256SUMS"),
         ({"a.txt": b"x"}, f"{'0' * 64}  a.txt\n{'0' * 64}  b.txt\n", "in SHA256SUMS and not in the archive"),
@@ -99,7 +99,7 @@ def link(name):
     ],
 )
 def test_what_is_wrong_is_one_line_and_nothing_is_unpacked(tmp_path, monkeypatch, members, sums, message):
-    monkeypatch.setattr(zip_files, "_FREE_RATIO", 1_000_000)  # bytes that a small zip may unpack to
+    monkeypatch.setattr(unzip, "FREE_RATIO", 1_000_000)  # bytes that a small zip may unpack to
     make(tmp_path / "bad.zip", members, sums)
     with pytest.raises(CarsegError, match=message) as caught:
         unpack_zip(tmp_path / "bad.zip", tmp_path / "out")

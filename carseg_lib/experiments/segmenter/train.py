@@ -13,6 +13,7 @@ from carseg_lib.data.locate import locate_photos
 from carseg_lib.engine.device import choose_device
 from carseg_lib.engine.pseudo_labels.annotators import load_annotator
 from carseg_lib.experiments.segmenter.evaluate import cars_with_masks, format_scores, measure
+from carseg_lib.experiments.segmenter.shared import annotate_together
 from carseg_lib.experiments.trial_network import train_run
 from carseg_lib.models.pretrained import write_packed
 from carseg_lib.models.weights import read_checkpoint
@@ -43,7 +44,9 @@ def train_segmenter(run: Run, real: Path | None) -> Path:
     annotator = load_annotator(str(run.best_weights), choose_device(run.config.device))
     card["metrics"] = {}
     for catalogue in (dataset, *others):
-        scores = measure(annotator, catalogue.split("validation"), run)
+        validation = catalogue.split("validation")
+        annotate_together(validation, str(run.best_weights), run)
+        scores = measure(annotator, validation, run)
         card["metrics"][catalogue.name] = scores
         logger.info("%s: %s", catalogue.name, format_scores(scores))
     path = write_packed(run.folder / NAME, read_checkpoint(run.best_weights), card)

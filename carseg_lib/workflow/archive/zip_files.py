@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
-import stat
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from carseg_lib.core import files
+from carseg_lib.core import files, unzip
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.data.builtin import SUMS
 
 _PACKED = (".zip", ".jpg", ".jpeg", ".png", ".webp", ".whl", ".gz", ".pt", ".safetensors")  # deflating gains nothing
 _CHUNK = 1 << 20  # bytes
-_MAX_FILES = 1_000_000
-_MAX_RATIO = 100  # unpacked bytes for each byte of the zip: text gains a factor of ten, a bomb one of a thousand
-_FREE_RATIO = 1 << 26  # bytes that a zip may unpack to whatever its ratio
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
+_LARGEST = 1 << 26  # bytes, of what is read as a whole
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ def write_zip(path: Path, entries: list[Entry]) -> dict[str, str]:
     ordered = sorted(entries, key=lambda entry: entry.name)
     names = [entry.name for entry in ordered]
     for name, following in zip(names, [*names[1:], ""], strict=False):
-        if name == following or not _confined(name):
+        if name == following or not unzip.confined(name):
             raise CarsegError(f"{name!r}: not a name that a zip can hold, or there twice; nothing was written.")
     sums: dict[str, str] = {}
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -102,7 +96,7 @@ def read_member(archive: Path, name: str) -> bytes:
 def _content(archive: Path, packed: zipfile.ZipFile, name: str) -> bytes:
     try:
         info = packed.getinfo(name)
-        if info.file_size > _FREE_RATIO:
+        if info.file_size > _LARGEST:
             raise CarsegError(f"{archive}: {name} has {info.file_size:,} bytes; it is no archive of carseg.")
         return packed.read(info)
     except KeyError:
@@ -119,7 +113,7 @@ def unpack_zip(archive: Path, folder: Path) -> None:
             than it can rightly hold or than the disk has, or a checksum is missing or wrong.
     """
     with _opened(archive) as packed:
-        infos = _checked(archive, packed, folder)
+        infos = unzip.checked(packed, archive.stat().st_size, folder, str(archive))
         sums = read_sums(_content(archive, packed, SUMS).decode("utf-8", "replace"), archive)
         names = {info.filename for info in infos} - {SUMS}
         if different := sorted(names ^ sums.keys()):
@@ -130,8 +124,8 @@ def unpack_zip(archive: Path, folder: Path) -> None:
                 target = temporary / info.filename
                 files.make_folder(target.parent)
                 try:
-                    digest = _copied(packed.open(info), target)
-                except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                    digest = unzip.copied(packed.open(info), target)
+                except unzip.UNREADABLE as error:
                     raise _damaged(archive, error) from error
                 if info.filename != SUMS and digest != sums[info.filename]:
                     raise CarsegError(f"{archive}: {info.filename} is not what {SUMS} says; get the archive again.")
@@ -178,49 +172,3 @@ def _opened(archive: Path) -> zipfile.ZipFile:
 
 def _damaged(archive: Path, error: Exception) -> CarsegError:
     return CarsegError(f"{archive}: not a readable zip ({error}); get the archive again.")
-
-
-def _checked(archive: Path, packed: zipfile.ZipFile, folder: Path) -> list[zipfile.ZipInfo]:
-    """The files to unpack, once nothing is wrong with any name or size."""
-
-    def refuse(what: str) -> CarsegError:
-        return CarsegError(f"{archive}: {what}; nothing was unpacked.")
-
-    infos = packed.infolist()
-    if len(infos) > _MAX_FILES:
-        raise refuse(f"{len(infos):,} files are too many")
-    seen: set[str] = set()
-    for info in infos:
-        name, kind = info.filename, info.external_attr >> 16
-        if not _confined(name):
-            raise refuse(f"{name!r} leads out of the folder")
-        if stat.S_IFMT(kind) not in (0, stat.S_IFREG):
-            raise refuse(f"{name!r} is a link or no file")
-        if info.flag_bits & 1:
-            raise refuse(f"{name!r} is encrypted")
-        if name in seen:
-            raise refuse(f"{name!r} is there twice")
-        seen.add(name)
-    size, unpacked = archive.stat().st_size, sum(info.file_size for info in infos)
-    if sum(info.compress_size for info in infos) > size or unpacked > max(_FREE_RATIO, size * _MAX_RATIO):
-        raise refuse(f"{size:,} bytes that unpack to {unpacked:,} are no archive of a run")
-    free = shutil.disk_usage(next(parent for parent in folder.resolve().parents if parent.is_dir())).free
-    if unpacked > free:
-        raise refuse(f"it unpacks to {unpacked / 1e9:.1f} GB and {free / 1e9:.1f} GB are free")
-    return infos
-
-
-def _confined(name: str) -> bool:
-    """Whether the name of a file stays in the folder that it is unpacked to, on every system."""
-    parts = name.split("/")
-    return bool(name) and not _CONTROL.search(name) and ":" not in parts[0] and not {"", ".", ".."} & {*parts}
-
-
-def _copied(source: IO[bytes], target: Path) -> str:
-    """Copy to a new file; the sha256 (hex) of the content. zipfile ends a file at the size that its header tells."""
-    digest = hashlib.sha256()
-    with source, target.open("xb") as file:
-        while piece := source.read(_CHUNK):
-            digest.update(piece)
-            file.write(piece)
-    return digest.hexdigest()

@@ -114,7 +114,7 @@ def _jobs(text: str) -> int:
 
 
 def _cluster(address: str, jobs: str) -> str:
-    from carseg_lib.experiments.cluster import check_address
+    from carseg_lib.core.cluster import check_address
 
     if address and jobs:
         raise CarsegError(f"JOBS={jobs} and CLUSTER={address}: give one; a cluster makes a training on each worker.")

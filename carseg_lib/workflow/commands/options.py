@@ -11,8 +11,8 @@ from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.run import Run
 
 VARIABLES = {
-    "data": "photos: a folder, a COCO .json file, a .csv table, kaggle:owner/slug@version or s3://bucket/folder "
-    "(default: rendered, the built-in data set)",
+    "data": "photos: a folder, a COCO .json file, a .csv table, kaggle:owner/slug@version, or s3://bucket/cars "
+    "(a folder, .zip, .json or .csv there; default: rendered, the built-in data set)",
     "classes": 'body types: "hatchback wagon=estate,kombi", a .yaml file, or folders (default: the paper\'s four)',
     "format": "format of the data, where the files do not tell: coco, voc, yolo, csv, cvat, label-studio, labelme, "
     "supervisely, via, stanford-cars or folders (default: auto)",

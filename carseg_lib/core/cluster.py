@@ -1,8 +1,8 @@
-"""Trials on a dask cluster: CLUSTER=tcp://host:8786 in the place of JOBS.
+"""Tasks on a dask cluster: CLUSTER=tcp://host:8786 in the place of JOBS.
 
-Each trial is one task of the cluster's workers, which write it into the experiment's folder; a task of a worker that
-dies is given to another one. Results are files, not what workers send back. dask unpickles what it is sent: a cluster
-is for a network whose machines are trusted, or for TLS (docs/cluster/index.md).
+A task, a trial or a photo to be rendered, is done by one of the cluster's workers, which write files into a folder that
+all machines see; a task of a worker that dies is given to another one. dask unpickles what it is sent: a cluster is for
+a network whose machines are trusted, or for TLS (docs/cluster/index.md).
 
 joblib has a backend for dask, but where a task takes several workers down with it (out of memory, say) joblib is not
 told and waits for ever; so the tasks are submitted to dask itself.
@@ -10,7 +10,9 @@ told and waits for ever; so the tasks are submitted to dask itself.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
+import itertools
 import multiprocessing
 import os
 import platform
@@ -19,23 +21,23 @@ import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 from carseg_lib.core import files
+from carseg_lib.core.code_fingerprint import imported_files
 from carseg_lib.core.errors import CarsegError, first_line
 from carseg_lib.core.locks import wait_for_lock
-from carseg_lib.experiments.subsets import code_digest
+from carseg_lib.core.paths import project_folder
 
 WAIT = 10  # seconds, for the scheduler and for the first worker
 _SAID = 200  # characters of what dask says
 _ADDRESS = re.compile(r"(tcp|tls)://(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.-]+):\d{1,5}")
-_CODE = "from carseg_lib.experiments import trials"
-_PACKAGES = ("dask", "distributed", "torch", "torchvision", "timm", "numpy", "pandas", "pillow")  # decide numbers
-_ONE_AT_A_TIME = threading.Lock()  # of trials in this process: random numbers and threads are the whole process's
+_WAITING = 1000  # tasks that the scheduler is given and that have not ended: it keeps a record of each
+_ONE_AT_A_TIME = threading.Lock()  # of tasks in this process: random numbers and threads are the whole process's
 
 Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
@@ -43,15 +45,17 @@ Outcome = TypeVar("Outcome")
 
 @dataclass(frozen=True)
 class Expected:
-    """What a worker must have for its trials to give the numbers of this process.
+    """What a worker must have for its tasks to give the results of this process.
 
     Attributes:
-        versions: of Python, of packages and of carseg's code, by name.
-        token: a file of the experiment's folder, and its text, which no other folder's has.
+        code: an import statement that reaches the code of the tasks.
+        versions: of packages, of Python and of that code ("carseg"), by name.
+        token: a file of the folder that the tasks write into, and its text, which no other folder's has.
         files: that it must see, by path, with their sizes in bytes.
-        children: whether trials start processes: to load photos, or to train.
+        children: whether tasks start processes: to load photos, or to train.
     """
 
+    code: str
     versions: dict[str, str]
     token: tuple[Path, str]
     files: dict[str, int]
@@ -72,10 +76,17 @@ def check_address(address: str) -> str:
 
 
 @contextmanager
-def required(folder: Path, seen: Sequence[Path], *, children: bool) -> Iterator[Expected]:
-    """What workers must have: this process's versions, and sight of some files and of `folder`, where one is written.
+def required(
+    folder: Path, code: str, packages: Sequence[str], *, seen: Sequence[Path] = (), children: bool = False
+) -> Iterator[Expected]:
+    """What workers must have: this process's versions, and sight of some files and of a folder.
 
-    That file goes with the end of the block.
+    Args:
+        folder: that the tasks write into. A file shows it to the workers, and goes with the end of the block.
+        code: an import statement that reaches the code of the tasks.
+        packages: that decide their results, besides dask.
+        seen: files that they read.
+        children: whether they start processes.
 
     Raises:
         CarsegError: The file cannot be written.
@@ -83,7 +94,8 @@ def required(folder: Path, seen: Sequence[Path], *, children: bool) -> Iterator[
     token, text = folder / ".cluster", uuid4().hex
     files.write_text(token, text)
     try:
-        yield Expected(_versions(), (token, text), {str(path): path.stat().st_size for path in seen}, children)
+        sizes = {str(path): path.stat().st_size for path in seen}
+        yield Expected(code, _versions(code, ("dask", "distributed", *packages)), (token, text), sizes, children)
     finally:
         token.unlink(missing_ok=True)
 
@@ -125,8 +137,8 @@ def _check_workers(client: Any, expected: Expected) -> None:
     for worker, threads in client.nthreads().items():
         if threads > 1:
             raise CarsegError(
-                f"The worker {worker} has {threads} threads, and a trial needs a process of its own: start it with "
-                "--nthreads 1, and as many by --nworkers as trials are to run on it."
+                f"The worker {worker} has {threads} threads, and a task needs a process of its own: start it with "
+                "--nthreads 1, and as many by --nworkers as tasks are to run on it."
             )
     for worker, wrong in client.run(_wrong, expected, on_error="return").items():
         if isinstance(wrong, BaseException):
@@ -143,7 +155,8 @@ def outcomes(
     tasks: Sequence[Task],
     shared: Any,
     expected: Expected,
-    place_of: Callable[[Task], tuple[str, Path]],
+    name_of: Callable[[Task], str],
+    lock_of: Callable[[Task], Path | None] = lambda task: None,
 ) -> Iterator[Outcome]:
     """Do tasks on a cluster; yields what came of each, in the order in which they end.
 
@@ -153,8 +166,9 @@ def outcomes(
         tasks: What is to be done.
         shared: What all tasks need, sent once.
         expected: What a worker is checked for again before each task: it may have come later.
-        place_of: A task's name, and a file that is locked while it is done: a worker which was given up as lost, but is
-            not, ends before another one begins.
+        name_of: A task's name, for the scheduler and for messages.
+        lock_of: A file that is locked while a task is done: a worker which was given up as lost, but is not, ends
+            before another one begins. None where each file is written at once and always with the same content.
 
     Raises:
         CarsegError: A task took four workers down, the scheduler is gone, or `call` raised it.
@@ -166,24 +180,33 @@ def outcomes(
         warnings.filterwarnings("ignore", message="Sending large graph")  # once: the tables of all photos
         # A task, not scattered data: what a dead worker held is made again from what the scheduler keeps.
         given = client.submit(_same, shared, pure=False)
-    futures = {}
-    for task in tasks:
-        name, lock = place_of(task)
-        arguments = (call, task, given, expected, dict(beside), lock)
-        futures[client.submit(_on_worker, *arguments, key=f"{name}-{uuid4().hex}", pure=False)] = name
+    futures: dict[Any, str] = {}
+
+    def submit(task: Task) -> Any:
+        arguments = (call, task, given, expected, dict(beside), lock_of(task))
+        future = client.submit(_on_worker, *arguments, key=f"{name_of(task)}-{uuid4().hex}", pure=False)
+        futures[future] = name_of(task)
+        return future
+
+    waiting = iter(tasks)
+    running = distributed.as_completed([submit(task) for task in itertools.islice(waiting, _WAITING)], loop=client.loop)
     try:
-        for future in distributed.as_completed(futures, loop=client.loop):
+        for future in running:
+            name = futures.pop(future)
             try:
-                yield future.result()
+                outcome = future.result()
             except distributed.KilledWorker:
                 raise CarsegError(
-                    f"{futures[future]}: the workers that it was given to ended, one after the other, perhaps for want "
-                    "of memory: start fewer on a machine; the same command goes on."
+                    f"{name}: the workers that it was given to ended, one after the other, perhaps for want of memory: "
+                    "start fewer on a machine; the same command goes on."
                 ) from None
             except (distributed.client.FutureCancelledError, distributed.comm.CommClosedError) as error:
                 raise CarsegError(
                     f"The cluster is gone ({first_line(error, _SAID)}): start it again; the same command goes on."
                 ) from None
+            for task in itertools.islice(waiting, 1):
+                running.add(submit(task))
+            yield outcome
     finally:
         client.cancel(list(futures))
 
@@ -198,7 +221,7 @@ def _on_worker(
     shared: Any,
     expected: Expected,
     beside: dict[str, int],
-    lock: Path,
+    lock: Path | None,
 ) -> Outcome:
     from distributed import get_worker
     from distributed.comm import get_address_host
@@ -207,14 +230,15 @@ def _on_worker(
     if wrong := _wrong(expected):
         raise CarsegError(f"The worker {worker.address} {wrong}.")
     threads = max(1, (os.cpu_count() or 1) // beside.get(get_address_host(worker.address), 1))
-    files.make_folder(lock.parent)
-    with _ONE_AT_A_TIME, wait_for_lock(lock):
+    if lock is not None:
+        files.make_folder(lock.parent)
+    with _ONE_AT_A_TIME, nullcontext() if lock is None else wait_for_lock(lock):
         return call(task, shared, threads)
 
 
 def _wrong(expected: Expected) -> str:
     """What this process lacks, as the end of a sentence that begins with its name; "" if nothing."""
-    own = _versions()
+    own = _versions(expected.code, tuple(expected.versions))
     for name, version in expected.versions.items():
         if own[name] != version:
             what = (
@@ -230,7 +254,7 @@ def _wrong(expected: Expected) -> str:
             found = None
         if found != state:
             lacks = "does not see" if found is None else "sees another file as"
-            return f"{lacks} {path}: reports/ and the photos must be the same folder, by the same path, on all machines"
+            return f"{lacks} {path}: it must be the same on all machines, at the same path"
     if expected.children and multiprocessing.current_process().daemon:
         return (
             "may not start processes, which SET=num_workers and NPROC ask for: leave them out, or start it with "
@@ -239,11 +263,15 @@ def _wrong(expected: Expected) -> str:
     return ""
 
 
-def _versions() -> dict[str, str]:
-    found = {"Python": ".".join(platform.python_version_tuple()[:2])}
-    for name in _PACKAGES:
+@functools.cache
+def _versions(code: str, packages: tuple[str, ...]) -> dict[str, str]:
+    """Versions of packages, of Python and of code, by name: once a process, which runs what it found at first."""
+    found = {}
+    for name in packages:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = ""
-    return found | {"carseg": code_digest(_CODE)}
+    reached = imported_files(project_folder(), ("carseg_lib", "carseg_rendering"), code, "a task")
+    own = {"Python": ".".join(platform.python_version_tuple()[:2]), "carseg": files.sha256_text(str(reached))}
+    return found | own
