@@ -16,7 +16,7 @@ from typing import Any
 from carseg_lib.core import cluster
 from carseg_lib.core.processes import cores, in_processes
 
-PACKAGES = ("mitsuba", "drjit", "numpy", "pillow")  # decide a photo's bytes
+PACKAGES = ("mitsuba", "mitsuba-oidn", "drjit", "numpy", "pillow")  # decide a photo's bytes
 _CODE = "from carseg_rendering.dataset import background, parameter_strips, shards"
 _LOG_EVERY = 15.0  # seconds
 

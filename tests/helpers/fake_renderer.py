@@ -73,17 +73,19 @@ def render_without_car(index: int, *, seed: int, realism: str) -> DrawnPicture:
     return DrawnPicture(encoded.getvalue(), what | {"pieces": 1, "fill": rng.uniform(0, 1)})
 
 
-def render_counted(index: int, *, seed: int, realism: str, changes: Mapping[str, Any] | None = None) -> DrawnPhoto:
-    """The same, with a line in a file for every call."""
-    with Path(os.environ["RENDERED_LOG"]).open("a") as log:
-        log.write(f"{index}\n")
+def render_counted(
+    index: int, *, log: Path, seed: int, realism: str, changes: Mapping[str, Any] | None = None
+) -> DrawnPhoto:
+    """The same, with a line in a file for every call; `functools.partial` gives the file, also to other processes."""
+    with log.open("a") as lines:
+        lines.write(f"{index}\n")
     return render(index, seed=seed, realism=realism, changes=changes)
 
 
-def render_slowly(index: int, *, seed: int, realism: str) -> DrawnPhoto:
+def render_slowly(index: int, *, log: Path, seed: int, realism: str) -> DrawnPhoto:
     """The same, slow enough to be killed."""
     time.sleep(0.15)
-    return render_counted(index, seed=seed, realism=realism)
+    return render_counted(index, log=log, seed=seed, realism=realism)
 
 
 def render_in_a_while(index: int, *, seed: int, realism: str) -> DrawnPhoto:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import os
 import signal
@@ -91,20 +92,20 @@ def test_a_plan_out_of_range_is_refused(change, message):
         DatasetPlan(**change)
 
 
-def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setenv("RENDERED_LOG", str(tmp_path / "log"))
+def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path):
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import functools, sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path; from tests.helpers import fake_renderer\n"
         "from carseg_rendering.dataset import shards; from carseg_rendering.dataset.crew import Crew\n"
         "from carseg_rendering.dataset.plan import DatasetPlan\n"
         "if __name__ == '__main__':\n"
+        "    render = functools.partial(fake_renderer.render_slowly, log=Path(sys.argv[3]))\n"
         "    with shards.work_lock(Path(sys.argv[2])) as work:\n"
-        "        shards.render_shards(DatasetPlan(200), work, render=fake_renderer.render_slowly, crew=Crew(2))\n"
+        "        shards.render_shards(DatasetPlan(200), work, render=render, crew=Crew(2))\n"
     )
     work, script = tmp_path / "work", tmp_path / "build.py"
     script.write_text(code)
-    words = [sys.executable, script, project_folder(), work]
+    words = [sys.executable, script, project_folder(), work, tmp_path / "log"]
     builder = subprocess.Popen(list(map(str, words)), stdout=subprocess.DEVNULL)
     wait_for(lambda: len(list(work.glob("*.json"))) >= 4)
     with pytest.raises(CarsegError, match=rf"being made already \(by process {builder.pid}\)"), work_lock(work):
@@ -121,7 +122,8 @@ def test_photos_are_rendered_once_and_a_killed_builder_goes_on(tmp_path, monkeyp
     (tmp_path / "log").unlink()
     said = []
     with work_lock(work):
-        render_shards(SMALL, work, render=fake_renderer.render_counted, crew=Crew(2), log=said.append)
+        counted = functools.partial(fake_renderer.render_counted, log=tmp_path / "log")
+        render_shards(SMALL, work, render=counted, crew=Crew(2), log=said.append)
         assert said[0] == f"rendering {200 - len(there) + 1} photos, {len(there) - 1} are there already"
         assert "rendered in" in said[-1]
         again = sorted(map(int, (tmp_path / "log").read_text().split()))
@@ -311,10 +313,10 @@ def test_a_folder_is_replaced_only_if_it_is_a_rendered_set(drawn, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine", "set"]
 
 
-def test_strips_show_one_parameter_varied(tmp_path, monkeypatch):
-    monkeypatch.setenv("RENDERED_LOG", str(tmp_path / "log"))
+def test_strips_show_one_parameter_varied(tmp_path):
     wanted = {"fill": ("suv", (0.3, 0.9)), "light": ("minivan", ("dusk", "clear", "showroom"))}
-    options = {"strips": wanted, "render": fake_renderer.render_counted, "crew": Crew(1), "log": str}
+    counted = functools.partial(fake_renderer.render_counted, log=tmp_path / "log")
+    options = {"strips": wanted, "render": counted, "crew": Crew(1), "log": str}
     strips = render_strips(SMALL, tmp_path / "work", **options)
     assert list(strips) == ["fill", "light"]
     (tmp_path / "light.jpg").write_bytes(strips["light"])
