@@ -129,7 +129,7 @@ test-slow: $(READY) ## run the slow tests: every source by its notebooks, full p
 	@$(ENV_PYTHON) -m pytest -m slow
 test-gpu: $(READY) ## compare a GPU with the CPU, part by part; without one, or by DEVICE=cpu, dry
 	@$(ENV_PYTHON) -m pytest -m gpu -n 0 tests/gpu
-faults: $(READY) ## kill every kind of step, take what it needs, break every file that is read: docs/faults.md; hours
+faults: $(READY) ## kill every step, take what it needs, break every file that is read: docs/faults.md; hours
 	@$(ENV_PYTHON) -m tests.faults.kill --seeds 3 --out reports/kills.jsonl
 	@$(ENV_PYTHON) -m pytest -n 0 -m 'slow or not slow' tests/faults/test_resources.py
 	@$(ENV_PYTHON) -m tests.faults.fuzz --total 1000000 --out reports/fuzzed.jsonl

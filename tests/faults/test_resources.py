@@ -26,6 +26,7 @@ from carseg_lib.core.locks import folder_lock
 from carseg_lib.workflow import stamps
 from tests.faults import kill, steps
 from tests.faults.steps import STEPS
+from tests.helpers.drawn_cars import make_car_photos
 from tests.helpers.smoke_run import ROOT
 
 pytestmark = pytest.mark.xdist_group("faults")
@@ -290,7 +291,9 @@ def test_exhaustion_is_named_wherever_it_is_met(error, said):
 def test_no_memory_is_one_line_and_the_same_call_ends_well(prepared, step):
     place, whole = prepared(step)
     if step == "catalogue":  # small photos need less than a process has over, and one of twenty may be left out
-        path = min((place / "photos").rglob("*.jpg"))
+        shutil.rmtree(place / "photos")
+        make_car_photos(place / "photos", per_type=6, size=(96, 64))
+        path = min((place / "photos").rglob("train/**/*.jpg"))
         with Image.open(path) as photo:
             photo.resize((4800, 3200)).save(path)
     assert "The memory is full" in in_need(place, step, little_memory)

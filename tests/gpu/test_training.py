@@ -99,7 +99,7 @@ def test_two_trainings_give_the_same_bits_and_a_resumed_one_too(model, run, seco
 def test_bfloat16_trains_with_losses_near_those_of_float32(model, run, second):
     half = build_model(run.config.updated(model={"precision": BFLOAT16}).model, 5, with_masks=True)
     half.load_state_dict(model.state_dict())
-    batch = made_batch(SIZE, 4)
+    batch = made_batch(SIZE, 32)  # of fewer, rounding changes which regions are drawn, and the losses by a sixth
     cpu = losses_and_gradients(copy.deepcopy(model), batch, torch.device("cpu"))
     there = losses_and_gradients(half, batch, second.device)
     for name, value in cpu.items():
