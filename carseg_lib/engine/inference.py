@@ -11,7 +11,7 @@ from torch import Tensor
 
 from carseg_lib.core import files
 from carseg_lib.core.config import ModelConfig, RunConfig
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion
 from carseg_lib.core.paths import RunPaths
 from carseg_lib.data.masks import encode_mask
 from carseg_lib.engine.device import choose_device, to_device
@@ -65,9 +65,8 @@ def load_trained(config: RunConfig, paths: RunPaths) -> tuple[MaskRCNN, dict[str
         model.load_state_dict(read_checkpoint(paths.best_weights))
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise CarsegError(
-            f"{paths.best_weights} does not fit the run's settings ({reason}); run make train again"
-        ) from None
+        wrong = CarsegError(f"{paths.best_weights} does not fit the run's settings ({reason}); run make train again")
+        raise exhaustion(error) or wrong from None
     return to_device(model, choose_device(config.device)).eval(), card
 
 

@@ -104,4 +104,6 @@ def _smallest_sampled(n: int, claimed: float, claimed_n: int) -> float | None:
         return power_proportions_2indep(-shortfall, claimed, n, claimed_n / n, return_results=False) - POWER
 
     least, most = 1e-6, claimed - 1e-6
+    if excess(least) > 0:  # a claim of 1 has no variance, and the approximation tells any shortfall: it is then exact
+        return _smallest_exact(n, claimed)
     return float(brentq(excess, least, most)) if excess(most) > 0 else None

@@ -24,7 +24,7 @@ from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
 from carseg_lib.core.constants import IMAGENET_MEAN, IMAGENET_STD
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion
 from carseg_lib.models.frozen_bn import fuse_frozen_batchnorm
 from carseg_lib.models.precision import depthwise, keep_depthwise_fp32
 from carseg_lib.models.torchvision_parts import IntermediateLayerGetter
@@ -131,7 +131,8 @@ def _timm_body(name: str, strides: list[int]) -> tuple[nn.Module, dict[int, int]
     try:
         probe: Any = timm.create_model(name, features_only=True, pretrained=False)
     except (RuntimeError, AttributeError, TypeError) as error:
-        raise CarsegError(f"backbone={name!r}: timm gives no feature maps for it ({error}); choose another") from None
+        wrong = CarsegError(f"backbone={name!r}: timm gives no feature maps for it ({error}); choose another")
+        raise exhaustion(error) or wrong from None
     reductions = probe.feature_info.reduction()
     if missing := [stride for stride in strides if stride not in reductions]:
         raise CarsegError(

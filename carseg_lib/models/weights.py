@@ -15,7 +15,7 @@ from torchvision.models import WeightsEnum
 from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights
 
 from carseg_lib.core import files
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion
 from carseg_lib.core.paths import builtin_segmenter
 from carseg_lib.models import pretrained
 from carseg_lib.models.backbones import resolve_backbone
@@ -125,7 +125,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises its own kinds for each way a file can be broken
         reason = "more than tensors is in it" if "eights only" in str(error) else type(error).__name__
-        raise CarsegError(f"WEIGHTS={path}: not a checkpoint of tensors ({reason}); {WHAT_TO_DO}") from None
+        wrong = CarsegError(f"WEIGHTS={path}: not a checkpoint of tensors ({reason}); {WHAT_TO_DO}")
+        raise exhaustion(error) or wrong from None
     if isinstance(state, dict) and isinstance(state.get("model"), dict):
         state = state["model"]
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
@@ -269,4 +270,5 @@ def download(fetch: Callable[[], dict[str, Tensor]], origin: str, url: str = "")
                 f"weights {origin}: the file fetched has a wrong hash; try again, or {WHAT_TO_DO}"
             ) from None
         reason = str(getattr(error, "reason", "") or error).strip().partition("\n")[0][:100] or type(error).__name__
-        raise CarsegError(f"weights {origin} can't be downloaded ({reason}); {WHAT_TO_DO}") from None
+        wrong = CarsegError(f"weights {origin} can't be downloaded ({reason}); {WHAT_TO_DO}")
+        raise exhaustion(error) or wrong from None

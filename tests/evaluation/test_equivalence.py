@@ -65,6 +65,11 @@ def test_a_claim_from_a_sample_is_less_certain():
     assert sampled.high == pytest.approx(p - q + np.hypot(ours.high - p, q - theirs.low))
 
 
+def test_a_claim_of_all_photos_is_told_as_an_exact_one():
+    sampled, exact = (equivalence(1, 1, 1.0, claimed_n=n) for n in (590, None))
+    assert sampled.smallest == exact.smallest == pytest.approx(0.8)  # one photo of one is wrong with 80%
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))),

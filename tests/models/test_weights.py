@@ -9,6 +9,7 @@ from torchvision.models.detection import MaskRCNN_ResNet50_FPN_Weights, maskrcnn
 from torchvision.models.detection._utils import overwrite_eps
 
 from carseg_lib.core.errors import CarsegError
+from carseg_lib.models.backbones import build_backbone
 from carseg_lib.models.mask_rcnn import build_model
 from carseg_lib.models.weights import IMAGENET_PACKAGES, load_weights, read_checkpoint, rename_in_order
 
@@ -198,3 +199,18 @@ def test_weights_none_changes_nothing(run):
     assert load_weights(model, run.config.model.backbone, "none").loaded == 0
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert any(type(m).__name__.startswith("BatchNorm") for m in model.modules())  # trained, as nothing was learned yet
+
+
+@pytest.mark.parametrize("read", ["checkpoint", "backbone"])
+def test_a_full_memory_is_no_fault_of_a_file_or_a_name(read, tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1474560 bytes")
+
+    monkeypatch.setattr(torch, "load", full)
+    monkeypatch.setattr("timm.create_model", full)
+    (tmp_path / "some.pt").write_bytes(b"weights")
+    with pytest.raises(CarsegError, match="The memory is full"):
+        if read == "checkpoint":
+            read_checkpoint(tmp_path / "some.pt")
+        else:
+            build_backbone("efficientnet_lite0", [8, 16])

@@ -24,7 +24,7 @@ from torchvision.ops import nms
 
 from carseg_lib.core import files
 from carseg_lib.core.config import InputConfig, ModelConfig
-from carseg_lib.core.errors import CarsegError
+from carseg_lib.core.errors import CarsegError, exhaustion
 from carseg_lib.data.boxes import Box
 from carseg_lib.data.dataset import preprocess
 from carseg_lib.engine.device import to_device
@@ -161,7 +161,8 @@ def _own_annotator(name: str, state: dict[str, Tensor], card: dict, device: torc
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise CarsegError(f"pseudo_labels.source={name}: does not fit its card ({reason}); train it again") from None
+        wrong = CarsegError(f"pseudo_labels.source={name}: does not fit its card ({reason}); train it again")
+        raise exhaustion(error) or wrong from None
     model = to_device(model, device).eval()
 
     @torch.inference_mode()
