@@ -63,12 +63,16 @@ def thread_waiting() -> dict[str, str]:
     return {SPIN_COUNT: str(_BESIDE_OTHERS if threads(cores) + busy > cores + 0.5 else _ALONE)}
 
 
+def cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def hardware() -> dict[str, Any]:
     """Processor, number of cores this process may use, memory in GB (1e9 bytes) and names of the GPUs."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "processor": _processor(),
-        "cores": cores,
+        "cores": cores(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "gpus": (command_output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) or "").splitlines(),
     }

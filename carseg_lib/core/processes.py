@@ -21,11 +21,6 @@ Task = TypeVar("Task")
 Outcome = TypeVar("Outcome")
 
 
-def cores() -> int:
-    """Number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def in_processes(
     call: Callable[[Task, Any, int], Outcome], tasks: Sequence[Task], shared: Any, processes: int
 ) -> Iterator[Outcome]:

@@ -40,7 +40,7 @@ _PLACEHOLDER, _WHOLE = 0o1644, 0o644  # modes of a file; no other file has the s
 _KEPT = 0.9  # of the limit, after photos have been made placeholders
 _INDEX, _USED, _LOCK = "index.json", "used.json", ".lock"
 _ETAGS, _TIMES = ("ETag", "etag", "md5Hash"), ("mtime", "LastModified", "created")  # what stores call them
-NO_ETAG = "of"  # the beginning of a state that is no ETag
+_NO_ETAG = "of"  # the beginning of a state that is no ETag
 _SAID = 160  # characters of what a client says
 BY_HAND = "or copy the folder by hand and give that as DATA"
 
@@ -163,7 +163,15 @@ def _listed(address: str) -> dict[str, Remote]:
 def state_of(about: dict[str, Any]) -> str:
     """What changes with a file's content, as the store lists it: its ETag, or where it has none, its time."""
     etag = next((str(about[name]).strip('"') for name in _ETAGS if about.get(name)), "")
-    return etag or next((f"{NO_ETAG} {about[name]}" for name in _TIMES if about.get(name)), NO_ETAG)
+    return etag or next((f"{_NO_ETAG} {about[name]}" for name in _TIMES if about.get(name)), _NO_ETAG)
+
+
+def in_state(store: Any, key: str, md5: str, state: str) -> bool:
+    """Whether a content of this MD5 (hex), just fetched by its key, is the one that was listed in a state."""
+    if state.startswith(_NO_ETAG) or md5 == state:
+        return True
+    store.invalidate_cache()
+    return state_of(store.info(key)) == state  # an ETag is no MD5 of what was sent in parts, or encrypted there
 
 
 @contextmanager
@@ -204,10 +212,8 @@ def _fetch(path: Path, remote: Remote, address: str) -> None:
     key, size, state = remote
     with open_store(address) as (store, _):
         content = store.cat_file(key)
-        same = len(content) == size
-        if same and not state.startswith(NO_ETAG) and hashlib.md5(content, usedforsecurity=False).hexdigest() != state:
-            store.invalidate_cache()
-            same = state_of(store.info(key)) == state  # an ETag is no MD5 of what was sent in parts, or encrypted there
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        same = len(content) == size and in_state(store, key, md5, state)
     if not same:
         raise CarsegError(
             f"DATA={address}: {path.name} is not the one that was listed ({len(content):,} bytes, not {size:,}, or "

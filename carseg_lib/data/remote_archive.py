@@ -15,7 +15,7 @@ from carseg_lib.core import files, unzip
 from carseg_lib.core.errors import CarsegError
 from carseg_lib.core.locks import wait_for_lock
 from carseg_lib.data.names import too_long
-from carseg_lib.data.remote import BY_HAND, LIMIT, NO_ETAG, allowed, open_store, place_of, state_of
+from carseg_lib.data.remote import BY_HAND, LIMIT, allowed, in_state, open_store, place_of, state_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +96,7 @@ def _fetch(address: str, packed: Path, size: int, state: str) -> None:
                 fetched += len(piece)
                 digest.update(piece)
                 target.write(piece)
-        same = fetched == size
-        if same and not state.startswith(NO_ETAG) and digest.hexdigest() != state:
-            store.invalidate_cache()
-            same = state_of(store.info(path)) == state  # an ETag is no MD5 of what was sent in parts
-        if not same:
+        if not (fetched == size and in_state(store, path, digest.hexdigest(), state)):
             raise CarsegError(f"DATA={address}: it changed while it was fetched; run again.")
     logger.info("%s: fetched, %.1f MB", address, size / 1e6)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from carseg_lib.core import cluster
-from carseg_lib.core.processes import cores, in_processes
+from carseg_lib.core.environment import cores
+from carseg_lib.core.processes import in_processes
 
 PACKAGES = ("mitsuba", "mitsuba-oidn", "drjit", "numpy", "pillow")  # decide a photo's bytes
 _CODE = "from carseg_rendering.dataset import background, parameter_strips, shards"
